@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.linux;
+
+/** The errno values of Linux on x86-64 and arm64 that this project meets, with what strerror(3) calls them. */
+public enum Errno {
+    EPERM(1, "Operation not permitted"),
+    ENOENT(2, "No such file or directory"),
+    EINTR(4, "Interrupted system call"),
+    EIO(5, "Input/output error"),
+    ENXIO(6, "No such device or address"),
+    EAGAIN(11, "Resource temporarily unavailable"),
+    ENOMEM(12, "Cannot allocate memory"),
+    EACCES(13, "Permission denied"),
+    EBUSY(16, "Device or resource busy"),
+    EEXIST(17, "File exists"),
+    ENODEV(19, "No such device"),
+    ENOTDIR(20, "Not a directory"),
+    EISDIR(21, "Is a directory"),
+    EINVAL(22, "Invalid argument"),
+    ENOTTY(25, "Inappropriate ioctl for device"),
+    EFBIG(27, "File too large"),
+    ENOSPC(28, "No space left on device"),
+    EROFS(30, "Read-only file system"),
+    EPIPE(32, "Broken pipe"),
+    ENOSYS(38, "Function not implemented"),
+    EOPNOTSUPP(95, "Operation not supported"),
+    ETIMEDOUT(110, "Connection timed out"),
+    ESHUTDOWN(108, "Cannot send after transport endpoint shutdown");
+
+    private final int number;
+    private final String text;
+
+    Errno(int number, String text) {
+        this.number = number;
+        this.text = text;
+    }
+
+    /** The positive number. */
+    public int number() {
+        return number;
+    }
+
+    /** What strerror(3) says. */
+    public String text() {
+        return text;
+    }
+
+    /** What strerror(3) says of {@code number}, also for a number that is not in this list. */
+    public static String text(int number) {
+        for (Errno e : values()) {
+            if (e.number == number) {
+                return e.text;
+            }
+        }
+        return "Unknown error " + number;
+    }
+}

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.linux;
+
+/** open(2), close(2): the flags that Java's own file API can't pass. */
+public final class FileDescriptors {
+    public static final int O_RDONLY = 0;
+    public static final int O_RDWR = 2;
+    /** On a block device: fail with EBUSY when it is mounted or otherwise claimed. */
+    public static final int O_EXCL = 0200;
+
+    public static final int O_CLOEXEC = 02000000;
+
+    private FileDescriptors() {}
+
+    /** Opens {@code path}, with O_CLOEXEC added to {@code flags}; returns the descriptor. */
+    public static int open(String path, int flags) throws ErrnoException {
+        while (true) {
+            int fd = Libc.CALLS.open(path, flags | O_CLOEXEC, 0);
+            if (fd >= 0) {
+                return fd;
+            }
+            int errno = Libc.errno();
+            if (errno != Errno.EINTR.number()) {
+                throw new ErrnoException("open " + path, errno);
+            }
+        }
+    }
+
+    /** Closes a descriptor. Linux releases it even when it reports an error. */
+    public static void close(int fd) throws ErrnoException {
+        if (Libc.CALLS.close(fd) < 0) {
+            throw new ErrnoException("close descriptor " + fd, Libc.errno());
+        }
+    }
+}

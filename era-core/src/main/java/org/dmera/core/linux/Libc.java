@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.linux;
+
+import jnr.ffi.LibraryLoader;
+import jnr.ffi.Runtime;
+
+/**
+ * The C library. Loading it costs more than the whole run of most tools, so this class is touched only by a caller that
+ * can't do without.
+ */
+final class Libc {
+    /** The calls, with the C library's own names and argument order. Variadic ones are declared as they are called. */
+    interface Calls {
+        int open(String path, int flags, int mode);
+
+        int close(int fd);
+
+        int ioctl(int fd, long request, jnr.ffi.Pointer argument);
+
+        int flock(int fd, int operation);
+    }
+
+    static final Calls CALLS = LibraryLoader.create(Calls.class).load("c");
+    static final Runtime RUNTIME = Runtime.getRuntime(CALLS);
+
+    private Libc() {}
+
+    static int errno() {
+        return RUNTIME.getLastError();
+    }
+}
