@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.target;
+
+import java.io.Closeable;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.util.List;
+
+/**
+ * One line of a table: a run of a mapped device's sectors, and what happens to I/O on it.
+ *
+ * <p><b>I/O</b> comes from many threads at once and blocks until it is done. Offsets are bytes from the target's first
+ * sector; the caller has cut requests at target borders, so every request lies inside the target. A failure is an
+ * {@link IOException}; an {@link org.dmera.core.linux.ErrnoException} says which errno the client gets (others are EIO).
+ *
+ * <p><b>Life</b>: constructed by {@link TargetFactory#load} (a table load), then {@link #resume} when its table goes live
+ * and after each suspend, {@link #suspend} when the device has no I/O in flight any more, {@link #close} in the end. These
+ * come from one thread at a time. {@link #status}, {@link #message} come at any time between load and close.
+ */
+public interface Target extends Closeable {
+    /** {@code REQ_FUA}: the data is durable before the call returns. */
+    int FUA = 1;
+    /** Write-zeroes: the range must stay allocated. */
+    int NO_HOLE = 2;
+    /** Write-zeroes: fail with EOPNOTSUPP rather than being slower than a write would be. */
+    int FAST_ZERO = 4;
+
+    /** The target type's name, as in a table line. */
+    String type();
+
+    /** Fills {@code dst} from {@code offsetBytes} on. */
+    void read(long offsetBytes, ByteBuffer dst) throws IOException;
+
+    /** Writes {@code src}; {@code flags} is 0 or {@link #FUA}. */
+    void write(long offsetBytes, ByteBuffer src, int flags) throws IOException;
+
+    /** Makes every write that has returned durable. */
+    void flush() throws IOException;
+
+    /** The range's data is no longer wanted. */
+    void discard(long offsetBytes, long lengthBytes, int flags) throws IOException;
+
+    /** The range reads as zeroes afterwards; {@code flags} of {@link #FUA}, {@link #NO_HOLE}, {@link #FAST_ZERO}. */
+    void writeZeroes(long offsetBytes, long lengthBytes, int flags) throws IOException;
+
+    /** The table has gone live, or the device goes on after a suspend. */
+    default void resume() throws IOException {}
+
+    /** The device has been suspended; its I/O is finished. */
+    default void suspend() throws IOException {}
+
+    /** The parameter text of the table line (STATUS_TABLE), after {@code start length type}. */
+    String table();
+
+    /** The status text after {@code start length type}; never blocks for long, also when suspended. */
+    String status();
+
+    /**
+     * A message, its words split at white space.
+     *
+     * @return the text of an answer, or null when there is none
+     * @throws org.dmera.core.linux.ErrnoException EINVAL for a word that is not understood, EBUSY when suspended
+     */
+    default String message(List<String> words) throws IOException {
+        throw new org.dmera.core.linux.ErrnoException(
+                type() + ": unsupported message", org.dmera.core.linux.Errno.EINVAL.number());
+    }
+
+    /** The devices and files beneath it, each once. */
+    List<Backing> dependencies();
+}

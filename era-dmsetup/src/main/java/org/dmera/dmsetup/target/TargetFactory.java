@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.target;
+
+import java.io.IOException;
+import java.util.List;
+
+/** A target type: makes targets from table lines. */
+public interface TargetFactory {
+    /** The type's name in a table line. */
+    String type();
+
+    /** Its version, as {@code dmsetup targets} prints it: major, minor, patch level. */
+    int[] version();
+
+    /**
+     * Makes a target for a table line.
+     *
+     * @param lengthSectors the line's length in sectors of 512 bytes
+     * @param arguments the words after the type
+     * @param backings opens what the line names; what it opened is closed by the target's close, or before this throws
+     * @throws TableException with the reason that the kernel would log, and its errno
+     */
+    Target load(long startSector, long lengthSectors, List<String> arguments, BackingOpener backings)
+            throws TableException, IOException;
+
+    /** Opens what a table line names: a path, {@code major:minor}, {@code /dev/mapper/NAME} or {@code engine:NAME}. */
+    interface BackingOpener {
+        /** Opens for reading and writing (for reading only, when the device is created read-only). */
+        Backing open(String name) throws IOException;
+    }
+}
