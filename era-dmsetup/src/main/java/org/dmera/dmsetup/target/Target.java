@@ -43,6 +43,38 @@ public interface Target extends Closeable {
     /** The range reads as zeroes afterwards; {@code flags} of {@link #FUA}, {@link #NO_HOLE}, {@link #FAST_ZERO}. */
     void writeZeroes(long offsetBytes, long lengthBytes, int flags) throws IOException;
 
+    /**
+     * How many bytes from {@code offsetBytes} on, up to {@code lengthBytes}, are in the same state as the first: the
+     * count when they hold data, the negated count when they are a hole that reads as zeroes.
+     */
+    default long allocation(long offsetBytes, long lengthBytes) throws IOException {
+        return lengthBytes;
+    }
+
+    /**
+     * Whether a write, discard or write-zeroes of the range would have to wait for metadata first. Never blocks. An
+     * answer of false may be out of date when the write comes: then the write itself waits.
+     */
+    default boolean mustWait(long offsetBytes, long lengthBytes) {
+        return false;
+    }
+
+    /**
+     * Starts what a write of the range would have to wait for, together with whatever else is waiting, so that a caller
+     * can go on with other requests in the meantime. {@code then} is called exactly once, on any thread, and returns
+     * soon; the write that it lets go does not wait again, unless an era began in between.
+     */
+    default void prepare(long offsetBytes, long lengthBytes, Prepared then) {
+        then.prepared(null);
+    }
+
+    /** Told when what a write waited for is done. */
+    @FunctionalInterface
+    interface Prepared {
+        /** {@code failure} is null, or why the write must fail. */
+        void prepared(IOException failure);
+    }
+
     /** The table has gone live, or the device goes on after a suspend. */
     default void resume() throws IOException {}
 

@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.device;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.util.concurrent.Executor;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
+import org.dmera.core.linux.Errno;
+import org.dmera.core.linux.ErrnoException;
+import org.dmera.dmsetup.target.ChangeTracking;
+import org.dmera.dmsetup.target.Target;
+
+/**
+ * The I/O of one mapped device: finds the target that covers a request, cuts requests at target borders, and holds
+ * everything back while the device is suspended.
+ *
+ * <p>Any number of threads call it; each call is done when it returns. A write that the target can take at once takes no
+ * lock and makes no object on the way from the caller to the target. One that would wait for metadata need not block its
+ * caller: {@link #mustWait} says so, and {@link #submit} does it in the background, so that all that wait share one commit.
+ *
+ * <p>Offsets are bytes from the device's start. A request outside the device is EINVAL, on a device without a live
+ * table EIO, and a write to a read-only device EPERM.
+ */
+public final class DeviceIo {
+    private final IoGate gate = new IoGate();
+    private final Executor background;
+    private volatile TargetTable table;
+    private volatile boolean readOnly;
+
+    /** A device without a table yet; {@code background} runs the writes that had to wait for metadata. */
+    public DeviceIo(Executor background) {
+        this.background = background;
+    }
+
+    /** Holds new requests back, and returns when those in flight are done: the first half of a suspend. */
+    public void hold() throws InterruptedException {
+        gate.hold();
+    }
+
+    /** Lets requests go again: the last step of a resume. */
+    public void release() {
+        gate.release();
+    }
+
+    /** Fails held requests and later ones with ESHUTDOWN: the device is going away. */
+    public void shut() {
+        gate.shut();
+    }
+
+    /** Whether requests are held back now. */
+    public boolean isHeld() {
+        return gate.isHeld();
+    }
+
+    /**
+     * Puts a table live, null for none. Only while held, or before the first request; the caller has resumed the targets.
+     */
+    public void setTable(TargetTable newTable) {
+        table = newTable;
+    }
+
+    /** The live table, or null. */
+    public TargetTable table() {
+        return table;
+    }
+
+    /** Refuses writes from now on, or takes them again. */
+    public void setReadOnly(boolean newReadOnly) {
+        readOnly = newReadOnly;
+    }
+
+    /** Whether writes are refused. */
+    public boolean isReadOnly() {
+        return readOnly;
+    }
+
+    /** Size of the device in bytes; 0 without a live table. */
+    public long sizeBytes() {
+        TargetTable t = table;
+        return t == null ? 0 : t.sizeBytes();
+    }
+
+    /** Fills {@code dst} from {@code offsetBytes} on. */
+    public void read(long offsetBytes, ByteBuffer dst) throws IOException {
+        int pass = gate.enter();
+        try {
+            TargetTable t = check(offsetBytes, dst.remaining());
+            int limit = dst.limit();
+            long at = offsetBytes;
+            for (int i = t.indexAt(at); dst.position() < limit; i++) {
+                int n = (int) Math.min(limit - dst.position(), t.endBytes(i) - at);
+                dst.limit(dst.position() + n);
+                t.target(i).read(at - t.startBytes(i), dst);
+                dst.limit(limit);
+                at += n;
+            }
+        } finally {
+            gate.exit(pass);
+        }
+    }
+
+    /** Writes {@code src} at {@code offsetBytes}; {@code flags} is 0 or {@link Target#FUA}. */
+    public void write(long offsetBytes, ByteBuffer src, int flags) throws IOException {
+        int pass = gate.enter();
+        try {
+            writeInside(offsetBytes, src, flags);
+        } finally {
+            gate.exit(pass);
+        }
+    }
+
+    private void writeInside(long offsetBytes, ByteBuffer src, int flags) throws IOException {
+        TargetTable t = checkWritable(offsetBytes, src.remaining());
+        int limit = src.limit();
+        long at = offsetBytes;
+        for (int i = t.indexAt(at); src.position() < limit; i++) {
+            int n = (int) Math.min(limit - src.position(), t.endBytes(i) - at);
+            src.limit(src.position() + n);
+            t.target(i).write(at - t.startBytes(i), src, flags);
+            src.limit(limit);
+            at += n;
+        }
+    }
+
+    /** Makes every write that has returned durable, on all targets. */
+    public void flush() throws IOException {
+        int pass = gate.enter();
+        try {
+            TargetTable t = check(0, 0);
+            for (int i = 0; i < t.count(); i++) {
+                t.target(i).flush();
+            }
+        } finally {
+            gate.exit(pass);
+        }
+    }
+
+    /** Gives up the range's data. */
+    public void discard(long offsetBytes, long lengthBytes, int flags) throws IOException {
+        int pass = gate.enter();
+        try {
+            zap(offsetBytes, lengthBytes, flags, true);
+        } finally {
+            gate.exit(pass);
+        }
+    }
+
+    /** Makes the range read as zeroes; {@code flags} as in {@link Target#writeZeroes}. */
+    public void writeZeroes(long offsetBytes, long lengthBytes, int flags) throws IOException {
+        int pass = gate.enter();
+        try {
+            zap(offsetBytes, lengthBytes, flags, false);
+        } finally {
+            gate.exit(pass);
+        }
+    }
+
+    private void zap(long offsetBytes, long lengthBytes, int flags, boolean discard) throws IOException {
+        TargetTable t = checkWritable(offsetBytes, lengthBytes);
+        long end = offsetBytes + lengthBytes;
+        long at = offsetBytes;
+        for (int i = t.indexAt(at); at < end; i++) {
+            long n = Math.min(end, t.endBytes(i)) - at;
+            if (discard) {
+                t.target(i).discard(at - t.startBytes(i), n, flags);
+            } else {
+                t.target(i).writeZeroes(at - t.startBytes(i), n, flags);
+            }
+            at += n;
+        }
+    }
+
+    /** As {@link Target#allocation}; a run ends at a target border at the latest. */
+    public long allocation(long offsetBytes, long lengthBytes) throws IOException {
+        int pass = gate.enter();
+        try {
+            TargetTable t = check(offsetBytes, lengthBytes);
+            int i = t.indexAt(offsetBytes);
+            long n = Math.min(lengthBytes, t.endBytes(i) - offsetBytes);
+            return t.target(i).allocation(offsetBytes - t.startBytes(i), n);
+        } finally {
+            gate.exit(pass);
+        }
+    }
+
+    /** As {@link ChangeTracking#lastWritten}, across targets; those that track nothing count as era 0. */
+    public void lastWritten(long offsetBytes, long lengthBytes, ChangeTracking.EraRuns visitor) throws IOException {
+        int pass = gate.enter();
+        try {
+            TargetTable t = check(offsetBytes, lengthBytes);
+            long end = offsetBytes + lengthBytes;
+            long at = offsetBytes;
+            boolean[] stopped = new boolean[1];
+            for (int i = t.indexAt(at); at < end && !stopped[0]; i++) {
+                long n = Math.min(end, t.endBytes(i)) - at;
+                if (t.target(i) instanceof ChangeTracking tracking) {
+                    tracking.lastWritten(at - t.startBytes(i), n, (length, era) -> {
+                        boolean more = visitor.run(length, era);
+                        stopped[0] = !more;
+                        return more;
+                    });
+                } else {
+                    stopped[0] = !visitor.run(n, 0);
+                }
+                at += n;
+            }
+        } finally {
+            gate.exit(pass);
+        }
+    }
+
+    /** The era that writes are counted in, the highest of the targets that track changes, or −1 when none does. */
+    public long currentEra() {
+        TargetTable t = table;
+        long era = -1;
+        for (int i = 0; t != null && i < t.count(); i++) {
+            if (t.target(i) instanceof ChangeTracking tracking) {
+                era = Math.max(era, Integer.toUnsignedLong(tracking.currentEra()));
+            }
+        }
+        return era;
+    }
+
+    /** Whether a write to the range would have to wait for metadata. Never blocks; wrong ranges don't wait. */
+    public boolean mustWait(long offsetBytes, long lengthBytes) {
+        TargetTable t = table;
+        if (t == null || readOnly || offsetBytes < 0 || lengthBytes < 0 || offsetBytes > t.sizeBytes() - lengthBytes) {
+            return false;
+        }
+        long end = offsetBytes + lengthBytes;
+        long at = offsetBytes;
+        for (int i = t.indexAt(at); at < end; i++) {
+            long n = Math.min(end, t.endBytes(i)) - at;
+            if (t.target(i).mustWait(at - t.startBytes(i), n)) {
+                return true;
+            }
+            at += n;
+        }
+        return false;
+    }
+
+    /**
+     * Has the metadata made ready for a write, together with all others that wait, then calls {@link BackgroundWrite#run}
+     * on a background thread. The device counts it as in flight from here until that has returned, and a suspend waits
+     * for it; waits here itself while the device is suspended.
+     */
+    public void submit(long offsetBytes, long lengthBytes, BackgroundWrite write) {
+        int pass;
+        try {
+            pass = gate.enter();
+        } catch (ErrnoException e) {
+            write.run(null, e);
+            return;
+        }
+        try {
+            prepareAll(
+                    checkWritable(offsetBytes, lengthBytes),
+                    offsetBytes,
+                    lengthBytes,
+                    failure -> background.execute(() -> {
+                        try {
+                            write.run(inside, failure);
+                        } finally {
+                            gate.exit(pass);
+                        }
+                    }));
+        } catch (IOException e) {
+            gate.exit(pass);
+            write.run(null, e);
+        }
+    }
+
+    /** What is left of a write when the metadata is ready. */
+    @FunctionalInterface
+    public interface BackgroundWrite {
+        /** Writes through {@code io} and answers, or answers with {@code failure} when that is not null. */
+        void run(Inside io, IOException failure);
+    }
+
+    /** The writing half of a device, for a caller that has passed its gate already. */
+    public interface Inside {
+        /** As {@link DeviceIo#write}. */
+        void write(long offsetBytes, ByteBuffer src, int flags) throws IOException;
+
+        /** As {@link DeviceIo#discard}. */
+        void discard(long offsetBytes, long lengthBytes, int flags) throws IOException;
+
+        /** As {@link DeviceIo#writeZeroes}. */
+        void writeZeroes(long offsetBytes, long lengthBytes, int flags) throws IOException;
+    }
+
+    private final Inside inside = new Inside() {
+        @Override
+        public void write(long offsetBytes, ByteBuffer src, int flags) throws IOException {
+            writeInside(offsetBytes, src, flags);
+        }
+
+        @Override
+        public void discard(long offsetBytes, long lengthBytes, int flags) throws IOException {
+            zap(offsetBytes, lengthBytes, flags, true);
+        }
+
+        @Override
+        public void writeZeroes(long offsetBytes, long lengthBytes, int flags) throws IOException {
+            zap(offsetBytes, lengthBytes, flags, false);
+        }
+    };
+
+    /** Prepares the range on every target beneath it, and calls {@code then} when the last of them is ready. */
+    private static void prepareAll(TargetTable t, long offsetBytes, long lengthBytes, Target.Prepared then) {
+        int first = t.indexAt(offsetBytes);
+        long end = offsetBytes + lengthBytes;
+        if (end <= t.endBytes(first)) {
+            t.target(first).prepare(offsetBytes - t.startBytes(first), lengthBytes, then);
+            return;
+        }
+        int last = t.indexAt(end - 1);
+        AtomicInteger waiting = new AtomicInteger(last - first + 1);
+        AtomicReference<IOException> failed = new AtomicReference<>();
+        for (int i = first; i <= last; i++) {
+            long from = Math.max(offsetBytes, t.startBytes(i));
+            long to = Math.min(end, t.endBytes(i));
+            t.target(i).prepare(from - t.startBytes(i), to - from, failure -> {
+                if (failure != null) {
+                    failed.compareAndSet(null, failure);
+                }
+                if (waiting.decrementAndGet() == 0) {
+                    then.prepared(failed.get());
+                }
+            });
+        }
+    }
+
+    private TargetTable check(long offsetBytes, long lengthBytes) throws ErrnoException {
+        TargetTable t = table;
+        if (t == null || t.count() == 0) {
+            throw new ErrnoException("I/O on a device without a live table", Errno.EIO.number());
+        }
+        if (offsetBytes < 0 || lengthBytes < 0 || offsetBytes > t.sizeBytes() - lengthBytes) {
+            throw new ErrnoException(
+                    "request of " + lengthBytes + " bytes at " + offsetBytes + " on a device of " + t.sizeBytes()
+                            + " bytes",
+                    Errno.EINVAL.number());
+        }
+        return t;
+    }
+
+    private TargetTable checkWritable(long offsetBytes, long lengthBytes) throws ErrnoException {
+        if (readOnly) {
+            throw new ErrnoException("write to a read-only device", Errno.EPERM.number());
+        }
+        return check(offsetBytes, lengthBytes);
+    }
+}

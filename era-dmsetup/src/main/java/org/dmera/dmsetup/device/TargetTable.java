@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.device;
+
+import java.util.List;
+import org.dmera.dmsetup.target.Target;
+
+/** The targets of one table in the order of their sectors, without gaps: which one covers a byte of the device? */
+public final class TargetTable {
+    private static final int SECTOR_BYTES = 512;
+
+    /** One line of a table. */
+    public record Line(long startSector, long lengthSectors, Target target) {}
+
+    private final List<Line> lines;
+    private final Target[] targets;
+    /** {@code ends[i]}: the first byte of the device after {@code targets[i]}. */
+    private final long[] ends;
+
+    /**
+     * A table of {@code lines}.
+     *
+     * @throws IllegalArgumentException when a line does not begin where the one before it ends
+     */
+    public TargetTable(List<Line> lines) {
+        this.lines = List.copyOf(lines);
+        targets = new Target[lines.size()];
+        ends = new long[lines.size()];
+        long nextSector = 0;
+        for (int i = 0; i < lines.size(); i++) {
+            Line line = lines.get(i);
+            if (line.startSector != nextSector) {
+                throw new IllegalArgumentException(
+                        "line " + i + " starts at sector " + line.startSector + ", expected " + nextSector);
+            }
+            nextSector += line.lengthSectors;
+            targets[i] = line.target;
+            ends[i] = Math.multiplyExact(nextSector, SECTOR_BYTES);
+        }
+    }
+
+    /** The lines, in order. */
+    public List<Line> lines() {
+        return lines;
+    }
+
+    /** Size of the device in bytes. */
+    public long sizeBytes() {
+        return ends.length == 0 ? 0 : ends[ends.length - 1];
+    }
+
+    int count() {
+        return targets.length;
+    }
+
+    Target target(int index) {
+        return targets[index];
+    }
+
+    long startBytes(int index) {
+        return index == 0 ? 0 : ends[index - 1];
+    }
+
+    long endBytes(int index) {
+        return ends[index];
+    }
+
+    /** Which target covers the byte at {@code offsetBytes}, which lies inside the device. */
+    int indexAt(long offsetBytes) {
+        int low = 0;
+        int high = ends.length - 1;
+        while (low < high) {
+            int middle = low + high >>> 1;
+            if (ends[middle] <= offsetBytes) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        return low;
+    }
+}
