@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tools;
+
+import java.util.List;
+
+/**
+ * The commands by name. A command's class is loaded when its name is asked for and not before: what another command
+ * needs must not slow this one down.
+ */
+public final class Commands {
+    private static final List<String> NAMES = List.of();
+
+    private Commands() {}
+
+    /** Every command, in the order of help. */
+    public static List<String> names() {
+        return NAMES;
+    }
+
+    /** The command called {@code name} ({@code era_dump}, or {@code dump} for short), or null when there is none. */
+    public static Command find(String name) {
+        return switch (name) {
+            default -> null;
+        };
+    }
+}

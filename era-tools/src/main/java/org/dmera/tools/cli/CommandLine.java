@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tools.cli;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.io.PrintStream;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
+import java.nio.file.NoSuchFileException;
+import org.dmera.tools.Command;
+
+/**
+ * Runs a command and turns whatever happens into an exit code and at most one message: 0 fine, 1 errors found or the
+ * command failed. No stack trace is shown unless the environment has {@code ERA_DEBUG}.
+ */
+public final class CommandLine {
+    private CommandLine() {}
+
+    /** Runs {@code command} with {@code args[from]} and what follows, on the process's own streams. */
+    public static int run(Command command, String[] args, int from) {
+        Usage usage = command.usage();
+        return run(command, args, from, Console.ofProcess(usage.program, asksForQuiet(usage, args, from)));
+    }
+
+    /** As {@link #run(Command, String[], int)}, on streams of the caller's. */
+    public static int run(Command command, String[] args, InputStream in, OutputStream out, PrintStream err) {
+        Usage usage = command.usage();
+        return run(command, args, 0, Console.of(usage.program, in, out, err, asksForQuiet(usage, args, 0)));
+    }
+
+    private static int run(Command command, String[] args, int from, Console console) {
+        Usage usage = command.usage();
+        try {
+            return command.run(ArgumentParser.parse(usage, args, from), console);
+        } catch (ArgumentParser.HelpRequest request) {
+            return help(usage, request, console);
+        } catch (UsageException e) {
+            console.raw(e.getMessage());
+        } catch (Arguments.InvalidValueException e) {
+            console.raw(UsageException.of("invalid value '" + e.value + "' for '"
+                            + usage.byName(e.option).display() + "': " + e.reason)
+                    .getMessage());
+        } catch (Throwable t) {
+            return report(t, console);
+        }
+        return 1;
+    }
+
+    /** Says what ended a command, on one line; returns the exit code. */
+    static int report(Throwable t, Console console) {
+        Throwable cause = t instanceof java.io.UncheckedIOException ? t.getCause() : t;
+        if (cause instanceof Console.ClosedPipeException) {
+            return 1;
+        }
+        if (System.getenv("ERA_DEBUG") != null) {
+            console.trace(t);
+        }
+        if (cause instanceof IOException failure) {
+            console.error(message(failure));
+        } else {
+            console.error("internal error: " + oneLine(t.toString())
+                    + " (run it again with ERA_DEBUG=1 to see where, and report it)");
+        }
+        return 1;
+    }
+
+    private static String message(IOException e) {
+        if (e instanceof NoSuchFileException) {
+            return "No such file or directory: " + ((FileSystemException) e).getFile();
+        }
+        if (e instanceof AccessDeniedException) {
+            return "Permission denied: " + ((FileSystemException) e).getFile();
+        }
+        String message = e.getMessage();
+        return message == null ? e.getClass().getSimpleName() : oneLine(message);
+    }
+
+    private static String oneLine(String text) {
+        return text.replace('\n', ' ');
+    }
+
+    private static int help(Usage usage, ArgumentParser.HelpRequest request, Console console) {
+        try {
+            // --help is an answer to print even when --quiet stands beside it.
+            String text = request.version ? usage.program + " " + Version.current() + "\n" : Help.text(usage);
+            java.nio.ByteBuffer bytes =
+                    java.nio.ByteBuffer.wrap(text.getBytes(java.nio.charset.StandardCharsets.UTF_8));
+            while (bytes.hasRemaining()) {
+                console.output().write(bytes);
+            }
+            return 0;
+        } catch (IOException e) {
+            return report(e, console);
+        }
+    }
+
+    /** Looked for before the parser runs, because a wrong command line is to be silent under {@code -q} too. */
+    private static boolean asksForQuiet(Usage usage, String[] args, int from) {
+        Option quiet = usage.byName("quiet");
+        if (quiet == null || quiet.takesValue()) {
+            return false;
+        }
+        for (int i = from; i < args.length && !args[i].equals("--"); i++) {
+            if (args[i].equals("--quiet") || isCluster(args[i]) && hasFlag(usage, args[i], quiet.letter)) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private static boolean isCluster(String arg) {
+        return arg.length() > 1 && arg.charAt(0) == '-' && arg.charAt(1) != '-';
+    }
+
+    private static boolean hasFlag(Usage usage, String cluster, char letter) {
+        for (int i = 1; i < cluster.length(); i++) {
+            if (cluster.charAt(i) == letter) {
+                return true;
+            }
+            Option option = usage.byLetter(cluster.charAt(i));
+            if (option != null && option.takesValue()) {
+                return false;
+            }
+        }
+        return false;
+    }
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tools.cli;
+
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * The command line of one program: a plain table of its options, in the order in which help shows them.
+ *
+ * <p>It is a table of our own, and {@link ArgumentParser} reads it, because picocli costs a third of the time of a whole
+ * short run even with its programmatic model; help and shell completion are picocli's, from a model made of this table
+ * ({@link Help}). {@code --help} and {@code --version} belong to every program and are not declared.
+ */
+public final class Usage {
+    final String program;
+    final String about;
+    final List<Option> options = new ArrayList<>();
+    final List<Option> operands = new ArrayList<>();
+    String footer = "";
+
+    /**
+     * @param program the name that users type, such as {@code era_dump}
+     * @param about what it is for, one line
+     */
+    public Usage(String program, String about) {
+        this.program = program;
+        this.about = about;
+    }
+
+    /** An option without a value. {@code letter} 0: no short form. */
+    public Usage flag(String name, int letter, String description) {
+        options.add(new Option(name, (char) letter, null, false, false, false, null, description));
+        return this;
+    }
+
+    /** An option with a value, given at most once. */
+    public Usage option(String name, int letter, String label, String description) {
+        options.add(new Option(name, (char) letter, label, false, false, false, null, description));
+        return this;
+    }
+
+    /** An option with a value that must be given. */
+    public Usage required(String name, int letter, String label, String description) {
+        options.add(new Option(name, (char) letter, label, true, false, false, null, description));
+        return this;
+    }
+
+    /** An option with a value that may be given several times. */
+    public Usage repeatable(String name, int letter, String label, String description) {
+        options.add(new Option(name, (char) letter, label, false, true, false, null, description));
+        return this;
+    }
+
+    /** An option whose value is one of {@code choices}. */
+    public Usage choice(String name, int letter, String label, String description, String... choices) {
+        options.add(new Option(name, (char) letter, label, false, false, false, choices, description));
+        return this;
+    }
+
+    /** An operand that must be given. Operands are taken in the order in which they are declared. */
+    public Usage operand(String label, String description) {
+        operands.add(new Option(label, (char) 0, label, true, false, true, null, description));
+        return this;
+    }
+
+    /** An operand that may be left out; only optional ones may follow. */
+    public Usage optionalOperand(String label, String description) {
+        operands.add(new Option(label, (char) 0, label, false, false, true, null, description));
+        return this;
+    }
+
+    /** The last operand, of which there may be any number; {@code required}: at least one. */
+    public Usage operands(String label, boolean required, String description) {
+        operands.add(new Option(label, (char) 0, label, required, true, true, null, description));
+        return this;
+    }
+
+    /** Text below the options in help: examples. */
+    public Usage footer(String text) {
+        footer = text;
+        return this;
+    }
+
+    /** The name that users type. */
+    public String program() {
+        return program;
+    }
+
+    /** What it is for, one line. */
+    public String about() {
+        return about;
+    }
+
+    Option byName(String name) {
+        for (Option option : options) {
+            if (option.name.equals(name)) {
+                return option;
+            }
+        }
+        return null;
+    }
+
+    Option byLetter(char letter) {
+        for (Option option : options) {
+            if (option.letter == letter) {
+                return option;
+            }
+        }
+        return null;
+    }
+
+    /** {@code era_dump [OPTIONS] <INPUT>}: all that is required is spelled out. */
+    String synopsis() {
+        StringBuilder line = new StringBuilder(program);
+        boolean anyOptional = false;
+        for (Option option : options) {
+            anyOptional |= !option.required;
+        }
+        if (anyOptional) {
+            line.append(" [OPTIONS]");
+        }
+        appendRequired(line);
+        return line.toString();
+    }
+
+    /** As {@link #synopsis} without the optional part, for messages about what is missing. */
+    String requiredSynopsis() {
+        StringBuilder line = new StringBuilder(program);
+        appendRequired(line);
+        return line.toString();
+    }
+
+    private void appendRequired(StringBuilder line) {
+        for (Option option : options) {
+            if (option.required) {
+                line.append(' ').append(option.display());
+            }
+        }
+        for (Option operand : operands) {
+            line.append(' ');
+            if (operand.required) {
+                line.append(operand.display());
+            } else {
+                line.append('[').append(operand.label).append(operand.repeatable ? "]..." : "]");
+            }
+        }
+    }
+}

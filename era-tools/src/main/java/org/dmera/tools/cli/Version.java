@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tools.cli;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.util.Properties;
+
+/** The version of the tools, as the build wrote it down. */
+public final class Version {
+    private Version() {}
+
+    /** Such as {@code 1.2.3}. */
+    public static String current() throws IOException {
+        Properties properties = new Properties();
+        try (InputStream in = Version.class.getResourceAsStream("/org/dmera/tools/version.properties")) {
+            properties.load(in);
+        }
+        return properties.getProperty("version");
+    }
+}

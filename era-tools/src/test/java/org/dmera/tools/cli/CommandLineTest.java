@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tools.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import org.dmera.tools.Command;
+import org.junit.jupiter.api.Test;
+
+class CommandLineTest {
+    private final ByteArrayOutputStream out = new ByteArrayOutputStream();
+    private final ByteArrayOutputStream err = new ByteArrayOutputStream();
+
+    /** Prints what it was given. */
+    private static class Echo implements Command {
+        @Override
+        public Usage usage() {
+            return new Usage("era_echo", "Says what it was given")
+                    .flag("quiet", 'q', "Say nothing")
+                    .flag("repair", 'r', "Mend")
+                    .option("output", 'o', "FILE", "Where to")
+                    .required("written-since", 0, "ERA", "Since when")
+                    .choice("format", 0, "FORMAT", "In which form", "xml", "json")
+                    .operand("INPUT", "From where");
+        }
+
+        @Override
+        public int run(Arguments a, Console console) throws IOException {
+            console.print(
+                    a.has("repair") + " " + a.value("output") + " " + a.number("written-since", -1, 0, 4294967295L)
+                            + " " + a.value("format", "xml") + " " + a.operands());
+            return 0;
+        }
+    }
+
+    private int run(Command command, String... args) {
+        return CommandLine.run(
+                command,
+                args,
+                new ByteArrayInputStream(new byte[0]),
+                out,
+                new PrintStream(err, true, StandardCharsets.UTF_8));
+    }
+
+    private int run(String... args) {
+        return run(new Echo(), args);
+    }
+
+    private String out() {
+        return out.toString(StandardCharsets.UTF_8);
+    }
+
+    private String err() {
+        return err.toString(StandardCharsets.UTF_8);
+    }
+
+    @Test
+    void optionsAndOperandsComeInAnyOrderAndForm() {
+        assertEquals(0, run("dev", "-ro", "x", "--written-since=7", "--format", "json"));
+        assertEquals("true x 7 json [dev]\n", out());
+    }
+
+    @Test
+    void aShortOptionTakesItsValueAttached() {
+        assertEquals(0, run("--written-since", "4294967295", "-ofile", "--", "-dev"));
+        assertEquals("false file 4294967295 xml [-dev]\n", out());
+    }
+
+    @Test
+    void aSingleDashIsAValueAndAnOperand() {
+        assertEquals(0, run("--written-since", "1", "-o", "-", "-"));
+        assertEquals("false - 1 xml [-]\n", out());
+    }
+
+    @Test
+    void anUnknownOptionIsAnUnexpectedArgument() {
+        assertEquals(1, run("--foo", "dev"));
+        assertEquals("""
+                error: unexpected argument '--foo' found
+
+                  tip: to pass '--foo' as a value, use '-- --foo'
+
+                Usage: era_echo [OPTIONS] --written-since <ERA> <INPUT>
+
+                For more information, try '--help'.
+                """, err());
+        assertEquals("", out());
+    }
+
+    @Test
+    void aSecondOperandIsAnUnexpectedArgument() {
+        assertEquals(1, run("a", "b", "--written-since", "1"));
+        assertTrue(err().startsWith("error: unexpected argument 'b' found\n\nUsage: "), err());
+    }
+
+    @Test
+    void everythingRequiredThatIsMissingIsNamed() {
+        assertEquals(1, run("-q1"));
+        assertEquals("", err());
+        assertEquals(1, run());
+        assertEquals("""
+                error: the following required arguments were not provided:
+                  --written-since <ERA>
+                  <INPUT>
+
+                Usage: era_echo --written-since <ERA> <INPUT>
+
+                For more information, try '--help'.
+                """, err());
+    }
+
+    @Test
+    void anOptionGivenTwiceIsRefused() {
+        assertEquals(1, run("-o", "a", "-o", "b"));
+        assertTrue(err().startsWith("error: the argument '--output <FILE>' cannot be used multiple times\n"), err());
+    }
+
+    @Test
+    void aMissingValueIsRefused() {
+        assertEquals(1, run("dev", "--written-since"));
+        assertTrue(
+                err().startsWith("error: a value is required for '--written-since <ERA>' but none was supplied\n"),
+                err());
+    }
+
+    @Test
+    void aFlagTakesNoValue() {
+        assertEquals(1, run("--repair=3"));
+        assertTrue(
+                err().startsWith("error: unexpected value '3' for '--repair' found; no more were expected\n"), err());
+    }
+
+    @Test
+    void aNumberMustBeOne() {
+        assertEquals(1, run("--written-since", "4294967296", "d"));
+        assertTrue(err().startsWith("error: invalid value '4294967296' for '--written-since <ERA>': number too large"));
+        err.reset();
+        assertEquals(1, run("--written-since", "foo", "d"));
+        assertEquals("""
+                error: invalid value 'foo' for '--written-since <ERA>': invalid digit found in string
+
+                For more information, try '--help'.
+                """, err());
+    }
+
+    @Test
+    void aChoiceMustBeOneOfTheChoices() {
+        assertEquals(1, run("--format", "yaml"));
+        assertTrue(err().contains("'--format <FORMAT>'\n  [possible values: xml, json]"), err());
+    }
+
+    @Test
+    void quietSilencesEvenAWrongCommandLine() {
+        assertEquals(1, run("-rq", "--foo"));
+        assertEquals(1, run("--quiet", "--written-since", "x", "d"));
+        assertEquals("", err() + out());
+    }
+
+    @Test
+    void helpShowsEveryOption() {
+        assertEquals(0, run("--help"));
+        for (String part : new String[] {
+            "Says what it was given",
+            "era_echo [OPTIONS] --written-since <ERA> <INPUT>",
+            "-q, --quiet",
+            "-o, --output",
+            "<FILE>",
+            "--format",
+            "-h, --help",
+            "-V, --version",
+            "<INPUT>",
+            "From where"
+        }) {
+            assertTrue(out().contains(part), part + " in\n" + out());
+        }
+    }
+
+    @Test
+    void versionNamesTheProgram() {
+        assertEquals(0, run("-V"));
+        assertTrue(out().matches("era_echo \\d+\\.\\d+.*\n"), out());
+    }
+
+    @Test
+    void aFailureIsOneLineThatNamesTheProgram() {
+        assertEquals(1, run(new Failing(new IOException("no space left"))));
+        assertEquals("era_echo: no space left\n", err());
+    }
+
+    @Test
+    void anInternalErrorIsOneLineWithAHint() {
+        assertEquals(1, run(new Failing(new IllegalStateException("a\nb"))));
+        assertEquals(
+                "era_echo: internal error: java.lang.IllegalStateException: a b"
+                        + " (run it again with ERA_DEBUG=1 to see where, and report it)\n",
+                err());
+    }
+
+    @Test
+    void aClosedPipeEndsWithoutAWord() {
+        Command prints = new Failing(null) {
+            @Override
+            public int run(Arguments a, Console console) throws IOException {
+                console.print("x");
+                return 0;
+            }
+        };
+        int code = CommandLine.run(
+                prints,
+                new String[0],
+                new ByteArrayInputStream(new byte[0]),
+                new java.io.OutputStream() {
+                    @Override
+                    public void write(int b) throws IOException {
+                        throw new IOException("Broken pipe");
+                    }
+                },
+                new PrintStream(err, true, StandardCharsets.UTF_8));
+        assertEquals(1, code);
+        assertEquals("", err());
+    }
+
+    private static class Failing implements Command {
+        private final Exception failure;
+
+        Failing(Exception failure) {
+            this.failure = failure;
+        }
+
+        @Override
+        public Usage usage() {
+            return new Usage("era_echo", "Fails");
+        }
+
+        @Override
+        public int run(Arguments a, Console console) throws IOException {
+            if (failure instanceof IOException io) {
+                throw io;
+            }
+            throw (RuntimeException) failure;
+        }
+    }
+}
