@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tests.kernel;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.DynamicNode;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.TestFactory;
+import org.junit.jupiter.api.TestInstance;
+
+/** All cases on one kernel, which boots once for them. */
+@Tag("kernel")
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+abstract class KernelLabTests {
+    private final Kernel kernel;
+    private LabRun run;
+
+    KernelLabTests(Kernel kernel) {
+        this.kernel = kernel;
+    }
+
+    @BeforeAll
+    void runAllCasesInOneBoot() throws Exception {
+        Lab.assumeUsable(kernel);
+        run = new LabRun(kernel, cases());
+        run.boot();
+    }
+
+    @TestFactory
+    Stream<DynamicNode> whatTheKernelWroteReadsAsItWasWritten() {
+        return run.checks(WorkloadCase.class);
+    }
+
+    private List<LabCase> cases() {
+        List<LabCase> cases = new ArrayList<>();
+        for (long seed : Seeds.forWorkloads(kernel)) {
+            cases.add(new WorkloadCase(WorkloadGenerator.free("seed" + seed, seed, 45)));
+        }
+        return cases;
+    }
+}

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tests.kernel;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+
+/**
+ * Random workloads, each fully told by its seed: block size, length, and a mix of writes of all kinds, checkpoints, snapshots
+ * held and dropped, suspension, resizing, crashes, with images of the metadata taken all along.
+ */
+final class WorkloadGenerator {
+    private static final int[] BLOCK_SIZES = {8, 8, 16, 24, 64, 128, 256};
+    private static final int ORIGIN_SECTORS = 1 << 16;
+    private static final int METADATA_KIB = 4096;
+    private static final int SECTORS_PER_PAGE = 8;
+    private static final int LARGEST_RUN = 40;
+
+    private final Random random;
+    private final Workload workload;
+    private final int blockSizeSectors;
+    /** One request at a time, each of one block, and rest after each: so that the bytes are the same every time. */
+    private final boolean settled;
+
+    private int labels;
+
+    private WorkloadGenerator(String name, long seed, boolean settled) {
+        // The first numbers of neighbouring seeds are alike otherwise.
+        this.random = new Random(seed * 0x9E3779B97F4A7C15L);
+        this.settled = settled;
+        blockSizeSectors = BLOCK_SIZES[random.nextInt(BLOCK_SIZES.length)];
+        workload = new Workload(name, METADATA_KIB, ORIGIN_SECTORS, new EraRecord(blockSizeSectors));
+    }
+
+    /** Anything goes: requests race with digestion, power is cut in the midst of writes. */
+    static Workload free(String name, long seed, int steps) {
+        return new WorkloadGenerator(name, seed, false).generate(steps);
+    }
+
+    /** A sequence that gives the same bytes on every run. */
+    static Workload settled(String name, long seed, int steps) {
+        return new WorkloadGenerator(name, seed, true).generate(steps);
+    }
+
+    /** More steps for a device that is live already, with the same mix. */
+    static void continueWith(Workload workload, long seed, int steps) {
+        new WorkloadGenerator(workload, seed).more(steps);
+    }
+
+    private WorkloadGenerator(Workload workload, long seed) {
+        this.random = new Random(seed * 0x9E3779B97F4A7C15L);
+        this.settled = false;
+        this.workload = workload;
+        this.blockSizeSectors = workload.record().blockSizeSectors();
+        this.labels = 1000;
+    }
+
+    private Workload generate(int steps) {
+        workload.add(new Operation.Create(someLength()));
+        more(steps);
+        workload.add(new Operation.Status(label()));
+        workload.add(new Operation.Image("live"));
+        workload.add(new Operation.Remove());
+        workload.add(new Operation.Image("removed"));
+        return workload;
+    }
+
+    private void more(int steps) {
+        for (int i = 0; i < steps; i++) {
+            step();
+            rest();
+        }
+    }
+
+    private void step() {
+        int dice = random.nextInt(100);
+        if (dice < 48) {
+            workload.add(new Operation.Io(requests(1 + random.nextInt(settled ? 4 : 12))));
+        } else if (dice < 60) {
+            workload.add(new Operation.Checkpoint());
+        } else if (dice < 70) {
+            workload.add(
+                    workload.record().held() == null ? new Operation.TakeSnapshot() : new Operation.DropSnapshot());
+        } else if (dice < 78) {
+            workload.add(new Operation.Status(label()));
+        } else if (dice < 82) {
+            workload.add(new Operation.SuspendResume());
+        } else if (dice < 86) {
+            resize();
+        } else if (dice < 89) {
+            workload.add(new Operation.Remove());
+            workload.add(new Operation.Create(workload.record().lengthSectors()));
+        } else if (dice < 93) {
+            crash();
+        } else {
+            workload.add(new Operation.Image(label()));
+        }
+    }
+
+    /** Lets the worker come to rest; only where the bytes are to be the same every time. */
+    private void rest() {
+        if (settled) {
+            workload.add(new Operation.Settle(30));
+        }
+    }
+
+    /**
+     * Blocks that come back after the origin shrank have era 0, if their old writesets were digested when it was short:
+     * a writeset that is still archived when they come back brings its bits back with them. So digestion is run to its end
+     * in between.
+     */
+    private void resize() {
+        long length = someLength();
+        boolean shrinks = length < workload.record().lengthSectors();
+        workload.add(new Operation.Resize(length));
+        if (shrinks) {
+            workload.add(new Operation.Status(label()));
+            workload.add(new Operation.Settle(settled ? 30 : 100));
+            workload.add(new Operation.Status(label()));
+        }
+    }
+
+    private void crash() {
+        String image = label();
+        if (settled || random.nextBoolean()) {
+            workload.add(new Operation.Image(image));
+            workload.add(new Operation.CrashTo(image));
+            workload.add(new Operation.Create(workload.record().lengthSectors()));
+            return;
+        }
+        List<BlockIo> list = new ArrayList<>();
+        int count = 20 + random.nextInt(60);
+        for (int i = 0; i < count; i++) {
+            list.add(BlockIo.write(someBlock()));
+        }
+        workload.add(new Operation.CutPower(image, list));
+        if (random.nextBoolean()) {
+            workload.add(new Operation.CrashTo(image));
+            workload.add(new Operation.Create(workload.record().lengthSectors()));
+            // Which of them the crash has kept is not known beforehand; written again, they all have the new era.
+            workload.add(new Operation.Io(list));
+        }
+    }
+
+    private List<BlockIo> requests(int count) {
+        List<BlockIo> list = new ArrayList<>();
+        for (int i = 0; i < count; i++) {
+            list.add(settled ? BlockIo.write(someBlock()) : anyRequest());
+        }
+        return list;
+    }
+
+    private BlockIo anyRequest() {
+        int block = someBlock();
+        int dice = random.nextInt(100);
+        if (dice < 40) {
+            return BlockIo.write(block);
+        } else if (dice < 55) {
+            return BlockIo.whole(BlockIo.Kind.WRITE, block, lastOfRun(block));
+        } else if (dice < 65) {
+            int sectors = 1 + random.nextInt(Math.min(blockSizeSectors, SECTORS_PER_PAGE));
+            return BlockIo.part(firstBlockIfLast(block), random.nextInt(blockSizeSectors - sectors + 1), sectors);
+        } else if (dice < 72) {
+            return BlockIo.whole(BlockIo.Kind.FUA, block, block);
+        } else if (dice < 79) {
+            return BlockIo.whole(BlockIo.Kind.ZERO, block, lastOfRun(block));
+        } else if (dice < 86) {
+            block = firstBlockIfLast(block);
+            return BlockIo.whole(BlockIo.Kind.DISCARD, block, Math.min(lastOfRun(block), lastWholeBlock()));
+        } else if (dice < 96) {
+            return BlockIo.whole(BlockIo.Kind.READ, block, lastOfRun(block));
+        }
+        return BlockIo.fsync();
+    }
+
+    /** Often near the last one, as file systems do it; sometimes the very last block, which may be a short one. */
+    private int someBlock() {
+        int blocks = workload.record().nrBlocks();
+        int dice = random.nextInt(10);
+        if (dice == 0) {
+            return blocks - 1;
+        }
+        return dice < 4 ? random.nextInt(Math.min(blocks, 200)) : random.nextInt(blocks);
+    }
+
+    private int lastOfRun(int block) {
+        return Math.min(workload.record().nrBlocks() - 1, block + random.nextInt(LARGEST_RUN));
+    }
+
+    private int lastWholeBlock() {
+        return Math.toIntExact(workload.record().lengthSectors() / blockSizeSectors) - 1;
+    }
+
+    /** The last block may be short, so requests that must lie within a block go elsewhere. */
+    private int firstBlockIfLast(int block) {
+        return block > lastWholeBlock() ? 0 : block;
+    }
+
+    /** Of at least a few blocks, often not a multiple of the block size. */
+    private long someLength() {
+        int least = blockSizeSectors * 20;
+        int length = least + random.nextInt(ORIGIN_SECTORS - least);
+        return random.nextInt(4) == 0 ? length : length / blockSizeSectors * (long) blockSizeSectors;
+    }
+
+    private String label() {
+        return "at" + ++labels;
+    }
+}
