@@ -23,9 +23,10 @@ public enum Errno {
     EROFS(30, "Read-only file system"),
     EPIPE(32, "Broken pipe"),
     ENOSYS(38, "Function not implemented"),
+    EOVERFLOW(75, "Value too large for defined data type"),
     EOPNOTSUPP(95, "Operation not supported"),
-    ETIMEDOUT(110, "Connection timed out"),
-    ESHUTDOWN(108, "Cannot send after transport endpoint shutdown");
+    ESHUTDOWN(108, "Cannot send after transport endpoint shutdown"),
+    ETIMEDOUT(110, "Connection timed out");
 
     private final int number;
     private final String text;

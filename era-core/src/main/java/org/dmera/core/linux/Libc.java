@@ -18,6 +18,10 @@ final class Libc {
         int ioctl(int fd, long request, jnr.ffi.Pointer argument);
 
         int flock(int fd, int operation);
+
+        int fallocate(int fd, int mode, long offset, long length);
+
+        long lseek(int fd, long offset, int whence);
     }
 
     static final Calls CALLS = LibraryLoader.create(Calls.class).load("c");

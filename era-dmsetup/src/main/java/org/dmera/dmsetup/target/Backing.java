@@ -20,14 +20,24 @@ public interface Backing extends Closeable {
     /** Size in bytes when it was opened. */
     long sizeBytes();
 
+    /** Two backings with equal identities are the same thing: the same file or device, opened twice. */
+    default Object identity() {
+        return this;
+    }
+
+    /** Fills {@code dst} from {@code offsetBytes} on. */
     void read(long offsetBytes, ByteBuffer dst) throws IOException;
 
+    /** Writes {@code src}; {@code flags} is 0 or {@link Target#FUA}. */
     void write(long offsetBytes, ByteBuffer src, int flags) throws IOException;
 
+    /** Makes every write that has returned durable. */
     void flush() throws IOException;
 
+    /** The range's data is no longer wanted. */
     void discard(long offsetBytes, long lengthBytes, int flags) throws IOException;
 
+    /** The range reads as zeroes afterwards; {@code flags} as in {@link Target#writeZeroes}. */
     void writeZeroes(long offsetBytes, long lengthBytes, int flags) throws IOException;
 
     /**
@@ -35,4 +45,14 @@ public interface Backing extends Closeable {
      * count when they hold data, the negated count when they are a hole that reads as zeroes.
      */
     long allocation(long offsetBytes, long lengthBytes) throws IOException;
+
+    /** As {@link Target#mustWait}, for a mapped device that tracks changes itself. */
+    default boolean mustWait(long offsetBytes, long lengthBytes) {
+        return false;
+    }
+
+    /** As {@link Target#prepare}, for a mapped device that tracks changes itself. */
+    default void prepare(long offsetBytes, long lengthBytes, Target.Prepared then) {
+        then.prepared(null);
+    }
 }

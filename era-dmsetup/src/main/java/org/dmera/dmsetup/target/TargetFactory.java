@@ -27,5 +27,10 @@ public interface TargetFactory {
     interface BackingOpener {
         /** Opens for reading and writing (for reading only, when the device is created read-only). */
         Backing open(String name) throws IOException;
+
+        /** The mapped device that the table is for: the same object for each of its tables. */
+        default Object owner() {
+            return this;
+        }
     }
 }

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.target;
+
+import java.io.EOFException;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.Set;
+import org.dmera.core.linux.Errno;
+import org.dmera.core.linux.ErrnoException;
+import org.dmera.core.linux.FileDescriptors;
+import org.dmera.core.linux.FileSpace;
+
+/**
+ * A regular file or a block device beneath a target, through the page cache.
+ *
+ * <p>Plain positioned reads and writes: a mapping gains little, and turns an I/O error into a signal. The file is open
+ * more than once because a Java channel registers each caller under a lock; threads spread over the channels.
+ */
+final class FileBacking implements Backing {
+    private static final int SECTOR_BYTES = 512;
+    private static final int CHANNELS = 4;
+    private static final int ZEROES_BYTES = 1 << 18;
+
+    private final Path path;
+    private final String display;
+    private final long device;
+    private final long sizeBytes;
+    private final FileChannel[] channels = new FileChannel[CHANNELS];
+    /** Holds the claim, and is what fallocate and lseek work on. */
+    private final int fd;
+    /** Cleared when the file system or the device turns out not to know the operation. */
+    private volatile boolean canPunch = true;
+
+    private volatile boolean canZero = true;
+    private volatile boolean canSeekHoles;
+
+    /** Takes over {@code claimFd}, which is closed with this or when this throws. */
+    FileBacking(Path path, boolean writable, long device, int claimFd) throws IOException {
+        this.path = path;
+        this.device = device;
+        this.display = device < 0 ? path.toAbsolutePath().normalize().toString() : (device >> 32) + ":" + (int) device;
+        this.canSeekHoles = device < 0;
+        this.fd = claimFd;
+        try {
+            for (int i = 0; i < CHANNELS; i++) {
+                channels[i] = FileChannel.open(
+                        path,
+                        writable
+                                ? Set.of(StandardOpenOption.READ, StandardOpenOption.WRITE)
+                                : Set.of(StandardOpenOption.READ));
+            }
+            sizeBytes = channels[0].size() / SECTOR_BYTES * SECTOR_BYTES;
+        } catch (IOException e) {
+            close();
+            throw e;
+        }
+    }
+
+    @Override
+    public String display() {
+        return display;
+    }
+
+    @Override
+    public long device() {
+        return device;
+    }
+
+    @Override
+    public long sizeBytes() {
+        return sizeBytes;
+    }
+
+    @SuppressWarnings("deprecation") // Thread.threadId() came with Java 19
+    private FileChannel channel() {
+        return channels[(int) Thread.currentThread().getId() & CHANNELS - 1];
+    }
+
+    @Override
+    public void read(long offsetBytes, ByteBuffer dst) throws IOException {
+        FileChannel channel = channel();
+        long at = offsetBytes;
+        while (dst.hasRemaining()) {
+            int n = channel.read(dst, at);
+            if (n < 0) {
+                throw new EOFException(path + ": the file ended at byte " + at + "; it had " + sizeBytes
+                        + " bytes when it was opened");
+            }
+            at += n;
+        }
+    }
+
+    @Override
+    public void write(long offsetBytes, ByteBuffer src, int flags) throws IOException {
+        FileChannel channel = channel();
+        long at = offsetBytes;
+        while (src.hasRemaining()) {
+            at += channel.write(src, at);
+        }
+        if ((flags & Target.FUA) != 0) {
+            channel.force(false);
+        }
+    }
+
+    @Override
+    public void flush() throws IOException {
+        channel().force(false);
+    }
+
+    @Override
+    public void discard(long offsetBytes, long lengthBytes, int flags) throws IOException {
+        // A discard is advice: where it can't be done the data just stays.
+        if (canPunch && !tryFallocate(FileSpace.PUNCH_HOLE | FileSpace.KEEP_SIZE, offsetBytes, lengthBytes)) {
+            canPunch = false;
+        }
+        if ((flags & Target.FUA) != 0) {
+            flush();
+        }
+    }
+
+    @Override
+    public void writeZeroes(long offsetBytes, long lengthBytes, int flags) throws IOException {
+        boolean done = false;
+        if ((flags & Target.NO_HOLE) == 0 && canPunch) {
+            done = tryFallocate(FileSpace.PUNCH_HOLE | FileSpace.KEEP_SIZE, offsetBytes, lengthBytes);
+            canPunch = done;
+        }
+        if (!done && canZero) {
+            done = tryFallocate(FileSpace.ZERO_RANGE | FileSpace.KEEP_SIZE, offsetBytes, lengthBytes);
+            canZero = done;
+        }
+        if (!done) {
+            if ((flags & Target.FAST_ZERO) != 0) {
+                throw new ErrnoException("fast zeroing of " + path, Errno.EOPNOTSUPP.number());
+            }
+            ByteBuffer zeroes = ByteBuffer.allocateDirect((int) Math.min(lengthBytes, ZEROES_BYTES));
+            for (long at = 0; at < lengthBytes; at += zeroes.limit()) {
+                zeroes.clear().limit((int) Math.min(lengthBytes - at, zeroes.capacity()));
+                write(offsetBytes + at, zeroes, 0);
+            }
+        }
+        if ((flags & Target.FUA) != 0) {
+            flush();
+        }
+    }
+
+    /** False when the file system or the device doesn't know the operation. */
+    private boolean tryFallocate(int mode, long offsetBytes, long lengthBytes) throws IOException {
+        if (lengthBytes == 0) {
+            return true;
+        }
+        try {
+            FileSpace.fallocate(fd, mode, offsetBytes, lengthBytes);
+            return true;
+        } catch (ErrnoException e) {
+            // A block device answers EINVAL to a range that isn't whole sectors.
+            if (e.is(Errno.EOPNOTSUPP) || e.is(Errno.ENOSYS) || e.is(Errno.ENODEV) || e.is(Errno.EINVAL)) {
+                return false;
+            }
+            throw e;
+        }
+    }
+
+    @Override
+    public long allocation(long offsetBytes, long lengthBytes) throws IOException {
+        if (!canSeekHoles) {
+            return lengthBytes;
+        }
+        try {
+            long data = FileSpace.nextData(fd, offsetBytes);
+            if (data < 0 || data >= offsetBytes + lengthBytes) {
+                return -lengthBytes;
+            }
+            if (data > offsetBytes) {
+                return offsetBytes - data;
+            }
+            long hole = FileSpace.nextHole(fd, offsetBytes);
+            return hole < 0 ? lengthBytes : Math.min(lengthBytes, hole - offsetBytes);
+        } catch (ErrnoException e) {
+            if (!e.is(Errno.EINVAL) && !e.is(Errno.EOPNOTSUPP)) {
+                throw e;
+            }
+            canSeekHoles = false;
+            return lengthBytes;
+        }
+    }
+
+    @Override
+    public void close() throws IOException {
+        IOException failed = null;
+        for (FileChannel channel : channels) {
+            try {
+                if (channel != null) {
+                    channel.close();
+                }
+            } catch (IOException e) {
+                failed = e;
+            }
+        }
+        FileDescriptors.close(fd);
+        if (failed != null) {
+            throw failed;
+        }
+    }
+
+    @Override
+    public String toString() {
+        return path.toString();
+    }
+}
