@@ -37,16 +37,20 @@ final class ImageJudgement {
     }
 
     void judge() throws Exception {
-        Tools.Result dump = Tools.peer("era_dump", image.toString());
-        assertEquals(0, dump.exitCode(), dump::output);
-        requireSame(Dump.parse(dump.output()), record);
+        requireSame(dump(image), record);
         if (record.held() != null) {
             // The peer has no way to dump a held snapshot.
         }
     }
 
+    static Dump dump(Path image) throws Exception {
+        Tools.Result dump = Tools.peer("era_dump", image.toString());
+        assertEquals(0, dump.exitCode(), dump::output);
+        return Dump.parse(dump.output());
+    }
+
     private static int leadingWritesFound(Path image, EraRecord before, List<BlockIo> writes) throws Exception {
-        Dump dump = Dump.parse(Tools.peer("era_dump", image.toString()).output());
+        Dump dump = dump(image);
         int found = 0;
         for (BlockIo write : writes) {
             if (dump.eraOfBlock(write.firstBlock()) != before.era()) {

@@ -7,20 +7,26 @@ import java.util.Locale;
 /** The kernels that the lab runs, with {@code vmrun}'s options for them. */
 enum Kernel {
     /** Debian 12's own package: 6.1. The reference. */
-    DEBIAN_12("-b qemu -k bookworm"),
+    DEBIAN_12("qemu", "bookworm"),
     /** Debian 13's: 6.12. */
-    DEBIAN_13("-b qemu -k trixie"),
+    DEBIAN_13("qemu", "trixie"),
     /** Debian 12's User-mode Linux package: 6.1, an older patch level, and fast. */
-    USER_MODE_LINUX("-b uml");
+    USER_MODE_LINUX("uml", "bookworm");
 
-    private final String options;
+    private final String backend;
+    private final String release;
 
-    Kernel(String options) {
-        this.options = options;
+    Kernel(String backend, String release) {
+        this.backend = backend;
+        this.release = release;
+    }
+
+    String release() {
+        return release;
     }
 
     List<String> options() {
-        return List.of(options.split(" ", -1));
+        return List.of("-b", backend, "-k", release);
     }
 
     String folderName() {

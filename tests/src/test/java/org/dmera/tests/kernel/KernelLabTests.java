@@ -33,11 +33,17 @@ abstract class KernelLabTests {
         return run.checks(WorkloadCase.class);
     }
 
+    @TestFactory
+    Stream<DynamicNode> whatSurprisedUsIsStillSo() {
+        return run.checks(KernelBehaviour.class);
+    }
+
     private List<LabCase> cases() {
         List<LabCase> cases = new ArrayList<>();
         for (long seed : Seeds.forWorkloads(kernel)) {
             cases.add(new WorkloadCase(WorkloadGenerator.free("seed" + seed, seed, 45)));
         }
+        cases.addAll(KernelBehaviours.on(kernel));
         return cases;
     }
 }

@@ -30,21 +30,41 @@ final class Lab {
         return Fixtures.projectRoot().resolve("tests/target/kernel-lab");
     }
 
-    /** Skips, saying why, when this machine can't run the lab; where CI is set, a missing program is an error instead. */
-    static void assumeUsable(Kernel kernel) {
+    /** Skips, saying why, when this machine can't run the lab; where CI is set, what is missing is an error instead. */
+    static void assumeUsable(Kernel kernel) throws IOException, InterruptedException {
+        String why = whyUnusable(kernel);
+        if (why != null && CI) {
+            throw new AssertionError(why);
+        }
+        assumeTrue(why == null, why);
+    }
+
+    private static String whyUnusable(Kernel kernel) throws IOException, InterruptedException {
         List<String> needed = new ArrayList<>(List.of("busybox", "cpio", "gcc", "dmsetup", "losetup"));
         needed.add(kernel == Kernel.USER_MODE_LINUX ? "linux.uml" : "qemu-system-x86_64");
         List<String> missing =
                 needed.stream().filter(program -> !isInstalled(program)).toList();
-        boolean root = "root".equals(System.getProperty("user.name"));
-        String why = missing.isEmpty()
-                ? "the kernel lab shares this machine's root folder with its guest, so it needs root"
-                : "the kernel lab needs " + String.join(", ", missing) + " (setup/packages.txt)";
-        boolean usable = missing.isEmpty() && root;
-        if (!usable && CI) {
-            throw new AssertionError(why);
+        if (!missing.isEmpty()) {
+            return "the kernel lab needs " + String.join(", ", missing) + " (setup/packages.txt)";
         }
-        assumeTrue(usable, why);
+        if (!"root".equals(System.getProperty("user.name"))) {
+            return "the kernel lab shares this machine's root folder with its guest, so it needs root";
+        }
+        if (peer() == null) {
+            return "the kernel lab compares with thin-provisioning-tools 1.x (tests/peers/fetch)";
+        }
+        if (kernel != Kernel.USER_MODE_LINUX) {
+            Path output = Files.createTempFile("fetch-kernel", ".out");
+            try {
+                List<String> command = List.of(folder().resolve("fetch-kernel").toString(), kernel.release());
+                if (run(command, output, Duration.ofMinutes(5)) != 0) {
+                    return "the kernel package can't be had: " + Files.readString(output);
+                }
+            } finally {
+                Files.delete(output);
+            }
+        }
+        return null;
     }
 
     /** The Rust peer's folder, or null when it isn't there (fetched by {@code tests/peers/fetch}). */
