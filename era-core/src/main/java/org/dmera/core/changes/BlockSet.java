@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.changes;
+
+import java.io.IOException;
+
+/** A set of origin blocks: one bit each, at most 2^31 − 1 of them. */
+public final class BlockSet {
+    /** Receives ranges of blocks. */
+    public interface RangeVisitor {
+        /** Blocks {@code begin} to {@code endExclusive − 1}: never empty, ascending, never adjacent to the one before. */
+        void range(long begin, long endExclusive) throws IOException;
+    }
+
+    private final long[] words;
+    private final long nrBlocks;
+
+    /** An empty set over blocks 0 to {@code nrBlocks − 1}. */
+    public BlockSet(long nrBlocks) {
+        this.nrBlocks = nrBlocks;
+        this.words = new long[(int) ((nrBlocks + 63) / 64)];
+    }
+
+    /** Blocks 0 to this − 1 can be members. */
+    public long nrBlocks() {
+        return nrBlocks;
+    }
+
+    public boolean contains(long block) {
+        return (words[(int) (block >>> 6)] >>> block & 1) != 0;
+    }
+
+    public void add(long block) {
+        words[(int) (block >>> 6)] |= 1L << block;
+    }
+
+    /** Members. */
+    public long count() {
+        long count = 0;
+        for (long word : words) {
+            count += Long.bitCount(word);
+        }
+        return count;
+    }
+
+    /** Word {@code index}: blocks 64 × index (bit 0) to 64 × index + 63. */
+    public long word(int index) {
+        return words[index];
+    }
+
+    /** ceil({@link #nrBlocks} / 64). */
+    public int wordCount() {
+        return words.length;
+    }
+
+    void or(int index, long word) {
+        words[index] |= word;
+    }
+
+    void andNot(int index, long word) {
+        words[index] &= ~word;
+    }
+
+    /** Visits the runs of members, each as long as it can be. */
+    public void forEachRange(RangeVisitor visitor) throws IOException {
+        long begin = -1;
+        for (int i = 0; i < words.length; i++) {
+            long word = words[i];
+            long base = (long) i << 6;
+            if (word == (begin < 0 ? 0 : -1L)) {
+                continue;
+            }
+            int bit = 0;
+            while (bit < 64) {
+                // The lowest bit, from here on, at which the state changes.
+                long changes = (begin < 0 ? word : ~word) & -1L << bit;
+                if (changes == 0) {
+                    break;
+                }
+                bit = Long.numberOfTrailingZeros(changes);
+                if (begin < 0) {
+                    begin = base + bit;
+                } else {
+                    visitor.range(begin, base + bit);
+                    begin = -1;
+                }
+            }
+        }
+        if (begin >= 0) {
+            visitor.range(begin, nrBlocks);
+        }
+    }
+}

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.scan;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import org.dmera.core.block.BlockDevice;
+import org.dmera.core.block.BlockSeal;
+import org.dmera.core.block.BlockType;
+import org.dmera.core.format.Superblock;
+
+/**
+ * What a superblock says, validated: where a reader of metadata starts. Either the live one, or the copy that a held
+ * metadata snapshot keeps; of the copy, the current writeset is left out, because a snapshot doesn't hold it.
+ */
+public final class MetadataRoots {
+    /** Origin blocks are fewer than this. */
+    public static final long MAX_NR_BLOCKS = (1L << 31) - 1;
+
+    /** Rereads of a superblock that a running target may be rewriting at the very moment. */
+    private static final int ATTEMPTS = 5;
+
+    private final byte[] uuid;
+    private final long dataBlockSizeSectors;
+    private final long nrBlocks;
+    private final long currentEra;
+    private final long currentWritesetNrBits;
+    private final long currentWritesetRoot;
+    private final long writesetTreeRoot;
+    private final long eraArrayRoot;
+    private final long metadataSnap;
+
+    private MetadataRoots(Superblock superblock, boolean snapshot) {
+        uuid = superblock.uuid();
+        dataBlockSizeSectors = superblock.dataBlockSizeSectors();
+        nrBlocks = superblock.nrBlocks();
+        currentEra = superblock.currentEra();
+        currentWritesetNrBits = snapshot ? 0 : superblock.currentWritesetNrBits();
+        currentWritesetRoot = snapshot ? 0 : superblock.currentWritesetRoot();
+        writesetTreeRoot = superblock.writesetTreeRoot();
+        eraArrayRoot = superblock.eraArrayRoot();
+        metadataSnap = superblock.metadataSnap();
+    }
+
+    /**
+     * Reads the live superblock.
+     *
+     * @throws DamagedMetadataException whose message contains {@code bad checksum in superblock}, or says that the
+     *     device holds XML, or which field is impossible
+     */
+    public static MetadataRoots read(BlockDevice device) throws IOException {
+        return new MetadataRoots(readSuperblock(device, 0, "superblock"), false);
+    }
+
+    /**
+     * Reads the superblock copy of the held metadata snapshot; the device may be in use by a running target.
+     *
+     * @throws DamagedMetadataException as {@link #read}; or {@code no current metadata snap}
+     */
+    public static MetadataRoots readSnapshot(BlockDevice device) throws IOException {
+        long blockNr = readSuperblock(device, 0, "superblock").metadataSnap();
+        if (blockNr == 0) {
+            throw new DamagedMetadataException(-1, "no current metadata snap");
+        }
+        if (blockNr < 0 || blockNr >= device.sizeBlocks()) {
+            throw new DamagedMetadataException(
+                    0,
+                    "superblock: the metadata snapshot is block " + Long.toUnsignedString(blockNr)
+                            + ", outside the device, which has " + device.sizeBlocks() + " blocks");
+        }
+        return new MetadataRoots(readSuperblock(device, blockNr, "superblock of the metadata snapshot"), true);
+    }
+
+    private static Superblock readSuperblock(BlockDevice device, long blockNr, String structure) throws IOException {
+        if (device.sizeBlocks() == 0) {
+            throw new DamagedMetadataException(0, "Metadata device/file too small.  Is this binary metadata?");
+        }
+        ByteBuffer block = BlockReader.newBuffer(1);
+        BlockSeal seal = new BlockSeal();
+        BlockSeal.Verdict verdict = null;
+        for (int attempt = 0; attempt < ATTEMPTS && verdict != BlockSeal.Verdict.OK; attempt++) {
+            device.read(blockNr, block.clear());
+            verdict = seal.verify(BlockType.SUPERBLOCK, block, 0, blockNr);
+        }
+        if (verdict != BlockSeal.Verdict.OK) {
+            if (looksLikeXml(block)) {
+                throw new DamagedMetadataException(
+                        blockNr, "This looks like XML.  This tool only supports the binary metadata format.");
+            }
+            throw new DamagedMetadataException(
+                    blockNr,
+                    verdict == BlockSeal.Verdict.BAD_CHECKSUM
+                            ? "bad checksum in " + structure + (isZero(block) ? " (it is all zeroes)" : "")
+                            : structure + ": block " + blockNr + " says that it is block "
+                                    + Long.toUnsignedString(block.getLong(Superblock.BLOCK_NR)));
+        }
+        return validated(new Superblock().wrap(block, 0), blockNr, structure);
+    }
+
+    private static Superblock validated(Superblock superblock, long blockNr, String structure)
+            throws DamagedMetadataException {
+        expect(superblock.magic() == Superblock.MAGIC, blockNr, structure, "magic", superblock.magic(), "2126579579");
+        expect(superblock.version() == Superblock.VERSION, blockNr, structure, "version", superblock.version(), "1");
+        expect(
+                superblock.metadataBlockSizeSectors() == Superblock.METADATA_BLOCK_SIZE_SECTORS,
+                blockNr,
+                structure,
+                "metadata_block_size",
+                superblock.metadataBlockSizeSectors(),
+                "8");
+        expect(
+                superblock.dataBlockSizeSectors() > 0,
+                blockNr,
+                structure,
+                "data_block_size",
+                superblock.dataBlockSizeSectors(),
+                "more than 0");
+        expect(
+                superblock.nrBlocks() <= MAX_NR_BLOCKS,
+                blockNr,
+                structure,
+                "nr_blocks",
+                superblock.nrBlocks(),
+                "at most 2147483647");
+        return superblock;
+    }
+
+    private static void expect(boolean holds, long blockNr, String structure, String field, long value, String expected)
+            throws DamagedMetadataException {
+        if (!holds) {
+            throw new DamagedMetadataException(
+                    blockNr,
+                    structure + ": " + field + " is " + Long.toUnsignedString(value) + ", expected " + expected);
+        }
+    }
+
+    /** Whether text begins here that only XML begins with: {@code <} and a letter, {@code ?} or {@code !}. */
+    public static boolean looksLikeXml(ByteBuffer bytes) {
+        int at = 0;
+        int end = bytes.capacity();
+        if (end >= 3 && bytes.get(0) == (byte) 0xEF && bytes.get(1) == (byte) 0xBB && bytes.get(2) == (byte) 0xBF) {
+            at = 3;
+        }
+        while (at < end
+                && (bytes.get(at) == ' ' || bytes.get(at) == '\n' || bytes.get(at) == '\r' || bytes.get(at) == '\t')) {
+            at++;
+        }
+        if (at > end - 2 || bytes.get(at) != '<') {
+            return false;
+        }
+        byte next = bytes.get(at + 1);
+        return next == '?' || next == '!' || next >= 'a' && next <= 'z' || next >= 'A' && next <= 'Z';
+    }
+
+    private static boolean isZero(ByteBuffer block) {
+        for (int i = 0; i < BlockDevice.BLOCK_BYTES; i += Long.BYTES) {
+            if (block.getLong(i) != 0) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /** The 16 bytes of the uuid; the kernel writes zeroes. */
+    public byte[] uuid() {
+        return uuid.clone();
+    }
+
+    /** Sectors of 512 bytes in an origin block. */
+    public long dataBlockSizeSectors() {
+        return dataBlockSizeSectors;
+    }
+
+    /** Origin blocks, at most {@link #MAX_NR_BLOCKS}. */
+    public long nrBlocks() {
+        return nrBlocks;
+    }
+
+    /** The current era, 0 to 2^32 − 1. */
+    public long currentEra() {
+        return currentEra;
+    }
+
+    /** Whether there is a current writeset: never in a snapshot. */
+    public boolean hasCurrentWriteset() {
+        return currentWritesetRoot != 0;
+    }
+
+    public long currentWritesetNrBits() {
+        return currentWritesetNrBits;
+    }
+
+    public long currentWritesetRoot() {
+        return currentWritesetRoot;
+    }
+
+    public long writesetTreeRoot() {
+        return writesetTreeRoot;
+    }
+
+    public long eraArrayRoot() {
+        return eraArrayRoot;
+    }
+
+    /** Block of the held snapshot's superblock copy, 0 when none is held. */
+    public long metadataSnap() {
+        return metadataSnap;
+    }
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.changes;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.List;
+import org.dmera.core.block.MemoryBlockDevice;
+import org.dmera.core.scan.MetadataRoots;
+import org.dmera.testkit.Fixtures;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Against what the test that made the fixtures wrote while the real kernel was watching. */
+class ChangedBlocksTest {
+    static List<String> images() {
+        return names(false);
+    }
+
+    static List<String> imagesWithSnapshot() {
+        return names(true);
+    }
+
+    private static List<String> names(boolean withSnapshot) {
+        List<String> names = new ArrayList<>();
+        for (JsonNode image : Fixtures.images()) {
+            if (!withSnapshot || image.hasNonNull("snapshot")) {
+                names.add(image.get("name").asText());
+            }
+        }
+        return names;
+    }
+
+    @ParameterizedTest
+    @MethodSource("images")
+    void everyEraGivesWhatWasWrittenSince(String name) throws IOException {
+        JsonNode image = Fixtures.image(name);
+        MemoryBlockDevice device = new MemoryBlockDevice(Fixtures.imageBytes(image));
+        MetadataRoots roots = MetadataRoots.read(device);
+        check(device, roots, image.get("written_by_era"));
+    }
+
+    @ParameterizedTest
+    @MethodSource("imagesWithSnapshot")
+    void everyEraGivesWhatWasWrittenSinceAsOfTheSnapshot(String name) throws IOException {
+        JsonNode image = Fixtures.image(name);
+        MemoryBlockDevice device = new MemoryBlockDevice(Fixtures.imageBytes(image));
+        MetadataRoots roots = MetadataRoots.readSnapshot(device);
+        check(device, roots, image.get("snapshot").get("written_by_era"));
+    }
+
+    private static void check(MemoryBlockDevice device, MetadataRoots roots, JsonNode writtenByEra) throws IOException {
+        long last = roots.currentEra() + 1;
+        long[] eraOf = lastEras(writtenByEra, (int) roots.nrBlocks());
+        for (long since = 0; since <= last; since++) {
+            assertEquals(expected(eraOf, since, Long.MAX_VALUE), bits(ChangedBlocks.since(device, roots, since)));
+        }
+        for (long since = 0; since <= last; since += 1 + last / 7) {
+            for (long before = 0; before <= last; before += 1 + last / 5) {
+                assertEquals(
+                        expected(eraOf, since, before),
+                        bits(ChangedBlocks.find(device, roots, since, before)),
+                        since + " to " + before);
+            }
+        }
+    }
+
+    private static long[] lastEras(JsonNode writtenByEra, int nrBlocks) {
+        long[] eraOf = new long[nrBlocks];
+        writtenByEra.properties().forEach(entry -> {
+            long era = Long.parseLong(entry.getKey());
+            for (String range : entry.getValue().asText().split(",", -1)) {
+                String[] ends = range.split("-", 2);
+                for (int b = Integer.parseInt(ends[0]); b <= Integer.parseInt(ends[ends.length - 1]); b++) {
+                    eraOf[b] = Math.max(eraOf[b], era);
+                }
+            }
+        });
+        return eraOf;
+    }
+
+    private static BitSet expected(long[] eraOf, long since, long before) {
+        BitSet set = new BitSet();
+        for (int b = 0; b < eraOf.length; b++) {
+            set.set(b, eraOf[b] >= since && eraOf[b] < before);
+        }
+        return set;
+    }
+
+    private static BitSet bits(BlockSet changed) throws IOException {
+        BitSet set = new BitSet();
+        changed.forEachRange((begin, end) -> set.set((int) begin, (int) end));
+        assertEquals(changed.count(), set.cardinality());
+        return set;
+    }
+}
