@@ -58,6 +58,16 @@ public final class BitmapBlock extends Flyweight {
         return -1;
     }
 
+    /** How many of all 16320 counts are 0. */
+    public int countFree() {
+        int free = 0;
+        for (int at = COUNTS; at < BlockDevice.BLOCK_BYTES; at += 8) {
+            long word = buffer.getLong(base + at);
+            free += 32 - Long.bitCount((word | word >>> 1) & 0x5555555555555555L);
+        }
+        return free;
+    }
+
     private static boolean noneFree(long word) {
         return ((word | word >>> 1) & 0x5555555555555555L) == 0x5555555555555555L;
     }

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.check;
+
+import java.nio.ByteBuffer;
+import org.dmera.core.block.BlockType;
+import org.dmera.core.format.ArrayBlock;
+import org.dmera.core.format.BTreeNode;
+
+/**
+ * Walks an array: the btree of its blocks, and what the pass over the device saw of each of them.
+ *
+ * <p>The visitor learns of every block of the array exactly once and in order: present, or lost.
+ */
+final class ArrayWalk implements TreeWalk.Visitor, Where {
+    /** Receives the array's blocks. */
+    interface Visitor {
+        /**
+         * Array block {@code index} verifies.
+         *
+         * @param usable entries at its beginning that are what they should be; the rest, up to the number that
+         *     belongs there, is lost
+         */
+        void present(long index, long blockNr, int usable);
+
+        /** The array blocks {@code [from, to)} are lost. */
+        void lost(long from, long to);
+    }
+
+    private final BlockReader reader;
+    private final BlockTable table;
+    private final TreeSpec spec;
+    private final TreeWalk tree;
+    private final Visitor visitor;
+    private final int perBlock;
+    private final int sound;
+
+    private long entries;
+    private long needed;
+    private long next;
+    private long key;
+    private boolean longer;
+
+    /**
+     * A walk of an array of {@code valueBytes}: 4 for an era array, 8 for a bitset.
+     *
+     * @param buffers from {@link TreeWalk#newBuffers}
+     */
+    ArrayWalk(BlockReader reader, TreeSpec spec, int valueBytes, ByteBuffer[] buffers, Visitor visitor) {
+        this.reader = reader;
+        this.table = reader.table();
+        this.spec = spec;
+        this.visitor = visitor;
+        this.perBlock = ArrayBlock.maxEntries(valueBytes);
+        this.sound = valueBytes == ArrayBlock.ERA_BYTES ? Seen.ERAS : Seen.WORDS;
+        this.tree = new TreeWalk(reader, spec, buffers, this);
+    }
+
+    /** Walks the array at {@code root}, which should have {@code entries} entries. */
+    void walk(long root, long entries, boolean counted) {
+        this.entries = entries;
+        this.needed = (entries + perBlock - 1) / perBlock;
+        this.next = 0;
+        this.longer = false;
+        tree.walk(root, counted);
+        missing(needed);
+    }
+
+    /** Whether the array has more entries than it was said to have, beyond what a shrink leaves behind. */
+    boolean isLonger() {
+        return longer;
+    }
+
+    @Override
+    public Structure structure() {
+        return spec.structure();
+    }
+
+    @Override
+    public String path() {
+        return tree.path() + " > key " + Long.toUnsignedString(key);
+    }
+
+    @Override
+    public String consequence() {
+        return spec.consequence();
+    }
+
+    @Override
+    public void entry(BTreeNode leaf, int index, boolean counted) {
+        key = leaf.key(index);
+        long blockNr = leaf.valueLong(index);
+        boolean extra = Long.compareUnsigned(key, needed) >= 0;
+        if (!extra) {
+            missing(key);
+            next = key + 1;
+        }
+        if (!canUse(blockNr, counted)) {
+            if (!extra) {
+                visitor.lost(key, key + 1);
+            }
+            return;
+        }
+        short seen = reader.seen(blockNr);
+        int code = Seen.code(seen);
+        if (code != sound && (code != Seen.ERAS_ABOVE_CURRENT || sound != Seen.ERAS)) {
+            reportContent(blockNr, code);
+            if (!extra) {
+                visitor.lost(key, key + 1);
+            }
+        } else if (extra) {
+            judgeExtra(blockNr, Seen.nrEntries(seen));
+        } else {
+            judge(blockNr, Seen.nrEntries(seen), code == Seen.ERAS_ABOVE_CURRENT);
+        }
+    }
+
+    @Override
+    public void lost(long from, long last) {
+        // Unsigned, and "last" may be the very last key there is: clip to the array first.
+        if (Long.compareUnsigned(from, needed) >= 0) {
+            return;
+        }
+        long to = Long.compareUnsigned(last, needed) >= 0 ? needed : last + 1;
+        missing(from);
+        if (to > next) {
+            visitor.lost(next, to);
+            next = to;
+        }
+    }
+
+    /** Reports the array blocks from the next expected one up to {@code to}. */
+    private void missing(long to) {
+        if (next >= to) {
+            return;
+        }
+        reader.log()
+                .add(
+                        DamageKind.ARRAY_BLOCK_MISSING,
+                        spec.structure(),
+                        spec.path(),
+                        Damage.NO_BLOCK,
+                        1,
+                        "array blocks " + next + " to " + (to - 1) + " are missing, expected 0 to " + (needed - 1)
+                                + " for " + entries + " entries",
+                        spec.consequence());
+        visitor.lost(next, to);
+        next = to;
+    }
+
+    private boolean canUse(long blockNr, boolean counted) {
+        if (!table.isUsable(blockNr)) {
+            return reader.report(
+                    DamageKind.OUT_OF_RANGE, this, blockNr, "expected a block from 1 to " + (table.size() - 1));
+        }
+        if (counted) {
+            table.addReference(blockNr);
+        }
+        if (table.use(blockNr, spec.walk(), spec.place(~key)) && !table.hasMark(blockNr, BlockTable.DOUBLY_USED)) {
+            return true;
+        }
+        return reader.report(DamageKind.DOUBLY_USED, this, blockNr, "the block is in use in another place too");
+    }
+
+    private void judge(long blockNr, int nrEntries, boolean aboveCurrent) {
+        long wanted = Math.min(perBlock, entries - key * perBlock);
+        if (nrEntries < wanted) {
+            reader.report(DamageKind.ARRAY_BLOCK_SHORT, this, blockNr, nrEntries + " entries, expected " + wanted);
+        } else if (nrEntries > wanted) {
+            longer = true;
+            reader.report(DamageKind.ARRAY_BLOCK_LONG, this, blockNr, nrEntries + " entries, expected " + wanted);
+        }
+        if (aboveCurrent) {
+            reader.report(DamageKind.ERA_ABOVE_CURRENT, this, blockNr, "it holds an era above the current one");
+        }
+        visitor.present(key, blockNr, (int) Math.min(nrEntries, wanted));
+    }
+
+    /** The kernel's shrink may leave the partial block at the end behind; a full one it always removes. */
+    private void judgeExtra(long blockNr, int nrEntries) {
+        if (sound == Seen.ERAS && nrEntries < perBlock) {
+            reader.report(
+                    DamageKind.LEFT_OVER_ARRAY_BLOCK,
+                    this,
+                    blockNr,
+                    "a partial array block past the end, which a shrink has left; it is never read");
+        } else {
+            longer = true;
+            reader.report(
+                    DamageKind.ARRAY_BLOCK_EXTRA,
+                    this,
+                    blockNr,
+                    "array block " + Long.toUnsignedString(key) + " with " + nrEntries + " entries; " + entries
+                            + " entries need blocks 0 to " + (needed - 1));
+        }
+    }
+
+    private void reportContent(long blockNr, int code) {
+        // Reading it again gives the reason in full.
+        if (reader.read(blockNr, BlockReader.newBuffer(), BlockType.ARRAY_BLOCK, this)) {
+            reader.report(
+                    DamageKind.BAD_HEADER,
+                    this,
+                    blockNr,
+                    code == Seen.BAD_ARRAY
+                            ? "impossible array block header"
+                            : "values of " + (sound == Seen.ERAS ? 8 : 4) + " bytes, expected "
+                                    + (sound == Seen.ERAS ? 4 : 8));
+        }
+    }
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.check;
+
+import org.dmera.core.format.IndexBlock;
+
+/**
+ * What is known of each metadata block: what the pass over the device saw, how many references the walks found, and
+ * which walks came by. Four bytes a block, and four more while a snapshot is checked; a device has at most 4,161,600
+ * blocks that count, so this stays below 32 MiB.
+ */
+final class BlockTable {
+    /** The live trees came by. */
+    static final int LIVE = 1;
+    /** The trees of the held snapshot came by. */
+    static final int SNAPSHOT = 2;
+    /** The space map's own blocks. */
+    static final int SPACE_MAP = 4;
+    /** Used in two places that can't both be right. */
+    static final int DOUBLY_USED = 8;
+    /** Its damage has been reported. */
+    static final int REPORTED = 16;
+
+    /** Counts stop here; more than 2 can't come up in sound metadata. */
+    static final int MOST = 255;
+
+    private final int size;
+    private final short[] seen;
+    private final byte[] references;
+    private final byte[] marks;
+    /** Hash of the place where the live trees use a block, for comparison with the snapshot's. */
+    private int[] places;
+
+    /** A table for a device of {@code sizeBlocks} blocks; those that no space map can reach are left out. */
+    BlockTable(long sizeBlocks) {
+        size = (int) Math.min(sizeBlocks, IndexBlock.MAX_METADATA_BLOCKS);
+        seen = new short[size];
+        references = new byte[size];
+        marks = new byte[size];
+    }
+
+    /** Blocks that can be in use at all. */
+    int size() {
+        return size;
+    }
+
+    /** Whether a u64 from the device names a block that can be in use; block 0 is the superblock's. */
+    boolean isUsable(long blockNr) {
+        return blockNr > 0 && blockNr < size;
+    }
+
+    short seen(long blockNr) {
+        return seen[(int) blockNr];
+    }
+
+    void seen(long blockNr, short what) {
+        seen[(int) blockNr] = what;
+    }
+
+    int references(int blockNr) {
+        return references[blockNr] & 0xFF;
+    }
+
+    void addReference(long blockNr) {
+        if (references[(int) blockNr] != (byte) MOST) {
+            references[(int) blockNr]++;
+        }
+    }
+
+    boolean hasMark(long blockNr, int mark) {
+        return (marks[(int) blockNr] & mark) != 0;
+    }
+
+    void mark(long blockNr, int mark) {
+        marks[(int) blockNr] |= (byte) mark;
+    }
+
+    /** From now on remember where blocks are used. */
+    void rememberPlaces() {
+        places = new int[size];
+    }
+
+    /**
+     * Notes that {@code walk} (one of the marks) found the block at {@code place}; returns whether that fits with who
+     * came by before. The live trees and the snapshot may share a block, in the same place of both; nobody else may.
+     */
+    boolean use(long blockNr, int walk, int place) {
+        int b = (int) blockNr;
+        int before = marks[b] & (LIVE | SNAPSHOT | SPACE_MAP);
+        marks[b] |= (byte) walk;
+        if (places != null && before == 0) {
+            places[b] = place;
+        }
+        if (before == 0 || before == LIVE && walk == SNAPSHOT && places != null && places[b] == place) {
+            return true;
+        }
+        marks[b] |= DOUBLY_USED;
+        return false;
+    }
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.check;
+
+import java.util.concurrent.Executor;
+
+/**
+ * What to check, and with whose threads.
+ *
+ * @param scope how much of the device is looked at
+ * @param threads how many threads read at the same time, at least 1
+ * @param executor runs the readers when there is more than one; the caller's own thread is one of them
+ * @param progress told of work done
+ */
+public record CheckOptions(Scope scope, int threads, Executor executor, Progress progress) {
+    /** How much of a device is looked at. */
+    public enum Scope {
+        /** Everything, the held snapshot too. */
+        ALL,
+        /** Only block 0. */
+        SUPERBLOCK,
+        /** Only what the held snapshot holds: the one part of a live device that doesn't change while it is read. */
+        SNAPSHOT
+    }
+
+    /** Told of progress, from any thread. */
+    public interface Progress {
+        /** {@code done} more metadata blocks of {@code total} have been read. */
+        void advanced(long done, long total);
+    }
+
+    private static final Progress NOBODY = new Progress() {
+        @Override
+        public void advanced(long done, long total) {}
+    };
+
+    private static final Executor CALLER = new Executor() {
+        @Override
+        public void execute(Runnable command) {
+            command.run();
+        }
+    };
+
+    /** Everything, on the caller's thread alone. */
+    public static CheckOptions defaults() {
+        return of(Scope.ALL);
+    }
+
+    /** {@code scope}, on the caller's thread alone. */
+    public static CheckOptions of(Scope scope) {
+        return new CheckOptions(scope, 1, CALLER, NOBODY);
+    }
+
+    /** The same with {@code threads} readers that {@code executor} runs. */
+    public CheckOptions withThreads(int threads, Executor executor) {
+        return new CheckOptions(scope, threads, executor, progress);
+    }
+
+    /** The same with somebody who wants to know how it goes. */
+    public CheckOptions withProgress(Progress progress) {
+        return new CheckOptions(scope, threads, executor, progress);
+    }
+}

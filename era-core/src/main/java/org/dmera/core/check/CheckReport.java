@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.check;
+
+import java.util.List;
+
+/** What a check found. */
+public final class CheckReport {
+    private final List<Damage> damages;
+    private final long[] found;
+    private final BlockTable table;
+    private final DamageLog log;
+
+    CheckReport(DamageLog log, BlockTable table) {
+        this.log = log;
+        this.damages = log.kept();
+        this.found = log.found();
+        this.table = table;
+    }
+
+    /** The findings, notes included, in the order in which they were made; of each kind only the first hundred. */
+    public List<Damage> damages() {
+        return damages;
+    }
+
+    /** How many findings of a severity there are, those that are not kept included. */
+    public long count(Severity severity) {
+        long n = 0;
+        for (DamageKind kind : DamageKind.values()) {
+            if (kind.severity() == severity) {
+                n += found[kind.ordinal()];
+            }
+        }
+        return n;
+    }
+
+    /** How many findings of a kind there are, those that are not kept included. */
+    public long count(DamageKind kind) {
+        return found[kind.ordinal()];
+    }
+
+    /** Whether nothing is wrong; notes don't count. */
+    public boolean isClean() {
+        return count(Severity.FATAL) == 0 && count(Severity.NON_FATAL) == 0;
+    }
+
+    /** Whether {@link SpaceMapRepair} can't help before the metadata has been rebuilt. */
+    public boolean isBeyondAutoRepair() {
+        return log.isBeyondAutoRepair();
+    }
+
+    /** Per block what the walks found. Only after a check of everything that could use the superblock. */
+    BlockTable table() {
+        return table;
+    }
+
+    boolean areTreesIncomplete() {
+        return log.areTreesIncomplete();
+    }
+
+    @Override
+    public String toString() {
+        StringBuilder text = new StringBuilder();
+        for (Damage damage : damages) {
+            text.append(damage).append('\n');
+        }
+        return text.toString();
+    }
+}

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.check;
+
+import org.dmera.core.format.BitmapBlock;
+
+/**
+ * Compares the stored counts with the references that were found, block by block; neighbours with the same trouble make
+ * one finding.
+ *
+ * <p>While part of a tree can't be read, nobody knows what that part refers to: then only counts that are too low are
+ * reported, for those are wrong whatever the lost part holds.
+ */
+final class CountComparison {
+    private final BlockTable table;
+    private final DamageLog log;
+    private final StoredCounts counts;
+    private final long[] treeKeys;
+    private final int[] treeCounts;
+    private final int treeSize;
+    private final boolean treeDamaged;
+    private final boolean complete;
+
+    private DamageKind runKind;
+    private int runStart;
+    private int runStored;
+    private int runExpected;
+    private long unjudged;
+    private int treeAt;
+
+    CountComparison(
+            BlockTable table,
+            DamageLog log,
+            StoredCounts counts,
+            long[] treeKeys,
+            int[] treeCounts,
+            int treeSize,
+            boolean treeDamaged) {
+        this.table = table;
+        this.log = log;
+        this.counts = counts;
+        this.treeKeys = treeKeys;
+        this.treeCounts = treeCounts;
+        this.treeSize = treeSize;
+        this.treeDamaged = treeDamaged;
+        this.complete = !log.areTreesIncomplete();
+    }
+
+    void run() {
+        int size = table.size();
+        for (int b = 0; b < size; b++) {
+            int stored = counts.count(b);
+            int expected = table.references(b);
+            if (stored == BitmapBlock.SEE_TREE) {
+                stored = fromTree(b);
+            }
+            // What the map says of entries that it can't say anything about has been reported with its bitmap.
+            if (stored == expected || stored < 0) {
+                flush(b);
+            } else {
+                judge(b, stored, expected);
+            }
+        }
+        flush(size);
+        staleUpTo(-1);
+        pastTheEnd();
+        if (unjudged > 0) {
+            log.add(
+                    DamageKind.COUNTS_NOT_JUDGED,
+                    Structure.REF_COUNTS,
+                    "",
+                    Damage.NO_BLOCK,
+                    1,
+                    unjudged + " blocks have more references stored than were found; whether they are leaked can't be"
+                            + " told while part of the trees is unreadable",
+                    "");
+        }
+    }
+
+    private void judge(int b, int stored, int expected) {
+        if (stored > expected && !complete) {
+            unjudged++;
+            flush(b);
+            return;
+        }
+        DamageKind kind = stored < expected
+                ? DamageKind.COUNT_TOO_LOW
+                : expected == 0 ? DamageKind.LEAKED : DamageKind.COUNT_TOO_HIGH;
+        if (kind != runKind || stored != runStored || expected != runExpected) {
+            flush(b);
+            runKind = kind;
+            runStart = b;
+            runStored = stored;
+            runExpected = expected;
+        }
+    }
+
+    private void flush(int end) {
+        if (runKind == null) {
+            return;
+        }
+        DamageKind kind = runKind;
+        runKind = null;
+        if (!log.keeps(kind)) {
+            log.countOnly(kind);
+            return;
+        }
+        log.add(
+                kind,
+                Structure.REF_COUNTS,
+                "",
+                runStart,
+                end - runStart,
+                kind == DamageKind.LEAKED
+                        ? "marked as used (count " + runStored + "), but nothing refers to it"
+                        : "count " + runStored + ", expected " + runExpected,
+                kind == DamageKind.LEAKED ? "freed" : "set to " + runExpected);
+    }
+
+    /** The count of {@code b} in the ref-count tree, or −1 after reporting that it isn't there. */
+    private int fromTree(int b) {
+        staleUpTo(b);
+        if (treeAt < treeSize && treeKeys[treeAt] == b) {
+            int count = treeCounts[treeAt++];
+            return count < 0 ? BlockTable.MOST : Math.min(count, BlockTable.MOST);
+        }
+        if (!treeDamaged) {
+            log.add(
+                    DamageKind.REF_COUNT_MISSING,
+                    Structure.REF_COUNT_TREE,
+                    "superblock > space map > ref-count tree",
+                    b,
+                    1,
+                    "the bitmap refers to the ref-count tree, which has no entry for the block",
+                    "set to " + table.references(b));
+        }
+        return -1;
+    }
+
+    /** Reports the tree's entries below {@code b} (unsigned): their bitmaps don't refer to them. */
+    private void staleUpTo(long b) {
+        while (treeAt < treeSize && Long.compareUnsigned(treeKeys[treeAt], b) < 0) {
+            long key = treeKeys[treeAt++];
+            if (key >= 0 && key < table.size() && counts.count((int) key) < 0) {
+                continue;
+            }
+            log.add(
+                    DamageKind.REF_COUNT_STALE,
+                    Structure.REF_COUNT_TREE,
+                    "superblock > space map > ref-count tree",
+                    key,
+                    1,
+                    "the ref-count tree has an entry for the block, the bitmap doesn't refer to it",
+                    "removed");
+        }
+    }
+
+    /** Entries of the last bitmap that stand for blocks which the device doesn't have. */
+    private void pastTheEnd() {
+        int end = counts.nrBitmaps() * BitmapBlock.ENTRIES;
+        int used = counts.firstUsed(table.size(), end);
+        if (used >= end) {
+            return;
+        }
+        log.add(
+                DamageKind.LEAKED,
+                Structure.REF_COUNTS,
+                "",
+                used,
+                1,
+                "marked as used, but the device ends at block " + (table.size() - 1),
+                "freed");
+    }
+}

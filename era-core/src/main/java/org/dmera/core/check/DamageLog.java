@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.check;
+
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Collects what a check finds. Hostile metadata can break millions of rules: every one is counted, but only the first
+ * of each kind are kept.
+ */
+final class DamageLog {
+    /** Findings of one kind that are kept; a report of more helps nobody. */
+    private static final int KEPT_OF_A_KIND = 100;
+
+    private final List<Damage> kept = new ArrayList<>();
+    private final long[] found = new long[DamageKind.values().length];
+    private boolean treesIncomplete;
+    private boolean beyondAutoRepair;
+
+    /** Records one finding. */
+    void add(
+            DamageKind kind,
+            Structure structure,
+            String path,
+            long blockNr,
+            long nrBlocks,
+            String detail,
+            String consequence) {
+        if (found[kind.ordinal()]++ < KEPT_OF_A_KIND) {
+            kept.add(new Damage(kind, structure, path, blockNr, nrBlocks, detail, consequence));
+        }
+        if (kind.severity() == Severity.FATAL && !structure.isSpaceMap()) {
+            beyondAutoRepair |= kind.remedy() != Remedy.AUTO_REPAIR;
+        }
+    }
+
+    /** Whether another finding of {@code kind} would be kept: asked before an expensive text is made. */
+    boolean keeps(DamageKind kind) {
+        return found[kind.ordinal()] < KEPT_OF_A_KIND;
+    }
+
+    /** Counts a finding whose text nobody would see. */
+    void countOnly(DamageKind kind) {
+        found[kind.ordinal()]++;
+    }
+
+    /** Some part of a tree could not be read, so that blocks below it may be in use without our knowing. */
+    void treesIncomplete() {
+        treesIncomplete = true;
+    }
+
+    void treesIncomplete(boolean incomplete) {
+        treesIncomplete = incomplete;
+    }
+
+    boolean areTreesIncomplete() {
+        return treesIncomplete;
+    }
+
+    /** Whether something fatal was found that {@link SpaceMapRepair} can't mend. */
+    boolean isBeyondAutoRepair() {
+        return beyondAutoRepair;
+    }
+
+    List<Damage> kept() {
+        return List.copyOf(kept);
+    }
+
+    long[] found() {
+        return found.clone();
+    }
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.check;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.dmera.core.block.BlockDevice;
+
+/**
+ * The pass over the device: reads the blocks that the space map calls used, in device order, in large pieces, on every
+ * thread that is given, and leaves in the {@link BlockTable} what it saw.
+ *
+ * <p>Threads take the next piece from a shared counter, so the device sees one ascending sequence of reads. Blocks that
+ * the space map wrongly calls free are read one by one when a walk comes by.
+ */
+final class DeviceScan implements Runnable {
+    /** Blocks in a piece: 1 MiB. */
+    private static final int PIECE = 256;
+    /** Holes that are read through rather than skipped. */
+    private static final int HOLE = 16;
+
+    private final BlockDevice device;
+    private final BlockTable table;
+    private final StoredCounts counts;
+    private final int currentEra;
+    private final CheckOptions options;
+    private final AtomicInteger next = new AtomicInteger();
+    private final int pieces;
+    private final long[] used;
+    private volatile Throwable failure;
+    private CountDownLatch done;
+
+    DeviceScan(BlockDevice device, BlockTable table, StoredCounts counts, int currentEra, CheckOptions options) {
+        this.device = device;
+        this.table = table;
+        this.counts = counts;
+        this.currentEra = currentEra;
+        this.options = options;
+        this.pieces = (table.size() + PIECE - 1) / PIECE;
+        this.used = new long[(pieces + 63) >>> 6];
+    }
+
+    /** Reads everything; returns when all threads are done. */
+    void runAll() throws InterruptedException {
+        int nrUsed = 0;
+        for (int piece = 0; piece < pieces; piece++) {
+            if (counts.isAnyUsed(piece * PIECE, Math.min(table.size(), (piece + 1) * PIECE))) {
+                used[piece >>> 6] |= 1L << piece;
+                nrUsed++;
+            }
+        }
+        // A thread costs more than reading two pieces does.
+        int helpers = Math.min(options.threads(), (nrUsed + 1) / 2) - 1;
+        done = new CountDownLatch(Math.max(helpers, 0));
+        for (int i = 0; i < helpers; i++) {
+            options.executor().execute(this);
+        }
+        work();
+        done.await();
+        if (failure != null) {
+            throw new IllegalStateException("the pass over the device failed", failure);
+        }
+    }
+
+    @Override
+    public void run() {
+        try {
+            work();
+        } finally {
+            done.countDown();
+        }
+    }
+
+    @SuppressWarnings("CatchAndPrintStackTrace")
+    private void work() {
+        try {
+            ByteBuffer buffer = null;
+            Seen eye = new Seen(currentEra);
+            for (int piece = next.getAndIncrement();
+                    piece < pieces && failure == null;
+                    piece = next.getAndIncrement()) {
+                if ((used[piece >>> 6] & 1L << piece) != 0) {
+                    if (buffer == null) {
+                        int bytes = Math.min(PIECE, table.size()) * BlockDevice.BLOCK_BYTES;
+                        buffer = ByteBuffer.allocateDirect(bytes).order(ByteOrder.LITTLE_ENDIAN);
+                    }
+                    scan(piece * PIECE, Math.min(table.size(), (piece + 1) * PIECE), buffer, eye);
+                }
+                options.progress().advanced(PIECE, table.size());
+            }
+        } catch (RuntimeException | Error e) {
+            failure = e;
+        }
+    }
+
+    /** The used blocks in {@code [begin, end)}. */
+    private void scan(int begin, int end, ByteBuffer buffer, Seen eye) {
+        int from = counts.firstUsed(begin, end);
+        while (from < end) {
+            int to = from + 1;
+            int nextUsed = counts.firstUsed(to, end);
+            while (nextUsed < end && nextUsed - to <= HOLE) {
+                to = nextUsed + 1;
+                nextUsed = counts.firstUsed(to, end);
+            }
+            scanRun(from, to, buffer, eye);
+            from = nextUsed;
+        }
+    }
+
+    private void scanRun(int from, int to, ByteBuffer buffer, Seen eye) {
+        buffer.clear().limit((to - from) * BlockDevice.BLOCK_BYTES);
+        try {
+            device.read(from, buffer);
+        } catch (IOException e) {
+            // Which of them is unreadable shows when they are read one by one, by the walk that needs them.
+            return;
+        }
+        for (int b = from; b < to; b++) {
+            table.seen(b, eye.look(buffer, (b - from) * BlockDevice.BLOCK_BYTES, b));
+        }
+    }
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.check;
+
+import java.nio.ByteBuffer;
+import org.dmera.core.format.ArrayBlock;
+import org.dmera.core.format.BTreeNode;
+import org.dmera.core.format.Superblock;
+import org.dmera.core.format.WritesetValue;
+
+/**
+ * The trees that carry the marks, on behalf of the live superblock or of the snapshot: the writeset tree and each
+ * writeset in it, the current writeset, the era array.
+ */
+final class EraTreesCheck implements TreeWalk.Visitor {
+    private static final int BITS = Long.SIZE;
+
+    private final BlockReader reader;
+    private final DamageLog log;
+    private final Superblock superblock;
+    private final int walk;
+    private final ByteBuffer[] treeBuffers = TreeWalk.newBuffers();
+    private final ByteBuffer[] arrayBuffers = TreeWalk.newBuffers();
+    private final ByteBuffer lastBlock = BlockReader.newBuffer();
+
+    /** The era that should come next, or −1 while any may come. */
+    private long nextEra = -1;
+
+    private boolean anyWriteset;
+
+    /** {@code walk}: {@link BlockTable#LIVE} or {@link BlockTable#SNAPSHOT}. */
+    EraTreesCheck(BlockReader reader, Superblock superblock, int walk) {
+        this.reader = reader;
+        this.log = reader.log();
+        this.superblock = superblock;
+        this.walk = walk;
+    }
+
+    void run() {
+        TreeSpec tree = new TreeSpec(Structure.WRITESET_TREE, -1, WritesetValue.BYTES, walk);
+        new TreeWalk(reader, tree, treeBuffers, this).walk(superblock.writesetTreeRoot(), true);
+        checkLastEra();
+        // The copy's current writeset belongs to the live target, which may have freed it.
+        if (walk == BlockTable.LIVE && superblock.currentWritesetRoot() != 0) {
+            walkBitset(
+                    new TreeSpec(
+                            Structure.CURRENT_WRITESET, superblock.currentEra(), BTreeNode.BLOCK_VALUE_BYTES, walk),
+                    superblock.currentWritesetRoot(),
+                    superblock.currentWritesetNrBits(),
+                    true);
+        }
+        new ArrayWalk(
+                        reader,
+                        new TreeSpec(Structure.ERA_ARRAY, -1, BTreeNode.BLOCK_VALUE_BYTES, walk),
+                        ArrayBlock.ERA_BYTES,
+                        arrayBuffers,
+                        Indifferent.VISITOR)
+                .walk(superblock.eraArrayRoot(), superblock.nrBlocks(), true);
+    }
+
+    @Override
+    public void entry(BTreeNode leaf, int index, boolean counted) {
+        long era = leaf.key(index);
+        anyWriteset = true;
+        checkEra(era);
+        long nrBits = WritesetValue.nrBits(leaf.buffer(), leaf.valueOffset(index));
+        long root = WritesetValue.root(leaf.buffer(), leaf.valueOffset(index));
+        walkBitset(new TreeSpec(Structure.WRITESET, era, BTreeNode.BLOCK_VALUE_BYTES, walk), root, nrBits, counted);
+    }
+
+    @Override
+    public void lost(long from, long last) {
+        // The eras in the lost part are not missing: they have been reported.
+        anyWriteset = true;
+        nextEra = -1;
+    }
+
+    /** The highest era that can have been archived. */
+    private long lastArchived() {
+        return superblock.currentWritesetRoot() == 0 ? superblock.currentEra() : superblock.currentEra() - 1;
+    }
+
+    private void checkEra(long era) {
+        if (Long.compareUnsigned(era, lastArchived()) > 0) {
+            log.add(
+                    DamageKind.ERA_ABOVE_CURRENT,
+                    Structure.WRITESET_TREE,
+                    path(),
+                    Damage.NO_BLOCK,
+                    1,
+                    "a writeset of era " + Long.toUnsignedString(era) + ", the highest that can be archived is "
+                            + lastArchived(),
+                    "the current era is raised");
+        } else if (nextEra >= 0 && era != nextEra) {
+            missing(nextEra, era - 1);
+        }
+        nextEra = era + 1;
+    }
+
+    /** Digestion takes the lowest era first, so when any writeset is left, the last one is. */
+    private void checkLastEra() {
+        if (anyWriteset && nextEra >= 0 && nextEra <= lastArchived()) {
+            missing(nextEra, lastArchived());
+        }
+    }
+
+    private void missing(long from, long last) {
+        log.add(
+                DamageKind.ERA_MISSING,
+                Structure.WRITESET_TREE,
+                path(),
+                Damage.NO_BLOCK,
+                1,
+                from == last
+                        ? "the writeset of era " + from + " is missing"
+                        : "the writesets of eras " + from + " to " + last + " are missing",
+                "every origin block counts as written in the lost eras");
+        log.treesIncomplete();
+    }
+
+    private String path() {
+        return walk == BlockTable.SNAPSHOT
+                ? "superblock > metadata snapshot > writeset tree"
+                : "superblock > writeset tree";
+    }
+
+    private void walkBitset(TreeSpec spec, long root, long nrBits, boolean counted) {
+        LastWord lastWord = new LastWord(spec, nrBits);
+        new ArrayWalk(reader, spec, ArrayBlock.WORD_BYTES, arrayBuffers, lastWord)
+                .walk(root, (nrBits + BITS - 1) / BITS, counted);
+    }
+
+    private enum Indifferent implements ArrayWalk.Visitor {
+        VISITOR;
+
+        @Override
+        public void present(long index, long blockNr, int usable) {}
+
+        @Override
+        public void lost(long from, long to) {}
+    }
+
+    /** Looks for bits past the end of a bitset. */
+    private final class LastWord implements ArrayWalk.Visitor {
+        private final TreeSpec spec;
+        private final long nrBits;
+
+        LastWord(TreeSpec spec, long nrBits) {
+            this.spec = spec;
+            this.nrBits = nrBits;
+        }
+
+        @Override
+        public void present(long index, long blockNr, int usable) {
+            long word = nrBits / BITS - index * ArrayBlock.WORDS_PER_BLOCK;
+            if (nrBits % BITS == 0 || word < 0 || word >= usable) {
+                return;
+            }
+            if (reader.tryRead(blockNr, lastBlock) == null
+                    && new ArrayBlock().wrap(lastBlock, 0).valueLong((int) word) >>> (nrBits % BITS) != 0) {
+                log.add(
+                        DamageKind.BITS_PAST_END,
+                        spec.structure(),
+                        spec.path(),
+                        blockNr,
+                        1,
+                        "bits are set past the last of " + nrBits,
+                        "a block for which such a bit stands counts as written");
+            }
+        }
+
+        @Override
+        public void lost(long from, long to) {}
+    }
+}

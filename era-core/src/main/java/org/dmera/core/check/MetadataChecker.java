@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.check;
+
+import java.io.InterruptedIOException;
+import java.nio.ByteBuffer;
+import org.dmera.core.block.BlockDevice;
+import org.dmera.core.format.Superblock;
+
+/**
+ * Checks a metadata device against every rule of the format.
+ *
+ * <p>The order matters for speed, not for the result: superblock; index and bitmaps, which say where to read; one pass
+ * over the used blocks; the trees; and last the counts.
+ */
+public final class MetadataChecker {
+    private static final long SUPERBLOCK_NR = 0;
+
+    private final BlockDevice device;
+    private final CheckOptions options;
+    private final DamageLog log = new DamageLog();
+    private final BlockTable table;
+
+    private MetadataChecker(BlockDevice device, CheckOptions options) {
+        this.device = device;
+        this.options = options;
+        this.table = new BlockTable(device.sizeBlocks());
+    }
+
+    /** Checks everything on the caller's thread. */
+    public static CheckReport check(BlockDevice device) throws InterruptedIOException {
+        return check(device, CheckOptions.defaults());
+    }
+
+    /**
+     * Checks a device. What the device can't deliver is part of the report.
+     *
+     * @throws InterruptedIOException when the thread is interrupted while it waits for the readers
+     */
+    public static CheckReport check(BlockDevice device, CheckOptions options) throws InterruptedIOException {
+        MetadataChecker checker = new MetadataChecker(device, options);
+        checker.run();
+        return new CheckReport(checker.log, checker.table);
+    }
+
+    private void run() throws InterruptedIOException {
+        BlockReader opener = new BlockReader(device, table, log, new Seen(0));
+        ByteBuffer block = BlockReader.newBuffer();
+        if (table.size() == 0) {
+            log.add(
+                    DamageKind.BAD_FIELD,
+                    Structure.SUPERBLOCK,
+                    "",
+                    Damage.NO_BLOCK,
+                    1,
+                    "the device is smaller than one block",
+                    "");
+            return;
+        }
+        SuperblockCheck check = new SuperblockCheck(opener, Structure.SUPERBLOCK, SUPERBLOCK_NR);
+        if (!check.read(block)) {
+            log.treesIncomplete();
+            return;
+        }
+        Superblock superblock = new Superblock().wrap(block, 0);
+        BlockReader reader = new BlockReader(device, table, log, new Seen((int) superblock.currentEra()));
+        switch (options.scope()) {
+            case SUPERBLOCK -> check.judgeFields(superblock);
+            case SNAPSHOT -> checkSnapshotAlone(superblock, reader);
+            case ALL -> {
+                check.judgeFields(superblock);
+                checkAll(superblock, reader);
+            }
+        }
+    }
+
+    private void checkAll(Superblock superblock, BlockReader reader) throws InterruptedIOException {
+        table.addReference(SUPERBLOCK_NR);
+        SpaceMapCheck spaceMap = new SpaceMapCheck(reader, superblock, device.sizeBlocks());
+        StoredCounts counts = spaceMap.load();
+        try {
+            new DeviceScan(device, table, counts, (int) superblock.currentEra(), options).runAll();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new InterruptedIOException("interrupted while the device was read");
+        }
+        if (superblock.metadataSnap() != 0) {
+            table.rememberPlaces();
+        }
+        boolean treesSoFar = log.areTreesIncomplete();
+        spaceMap.walkRefCountTree();
+        // A lost part of the ref-count tree hides nothing: the map is written anew from the other trees.
+        log.treesIncomplete(treesSoFar);
+        new EraTreesCheck(reader, superblock, BlockTable.LIVE).run();
+        if (superblock.metadataSnap() != 0) {
+            checkSnapshot(superblock, reader, true);
+        }
+        spaceMap.compare();
+    }
+
+    private void checkSnapshotAlone(Superblock superblock, BlockReader reader) {
+        if (superblock.metadataSnap() == 0) {
+            log.add(
+                    DamageKind.BAD_FIELD,
+                    Structure.SNAPSHOT,
+                    "superblock",
+                    Damage.NO_BLOCK,
+                    1,
+                    "no current metadata snap",
+                    "");
+            return;
+        }
+        table.rememberPlaces();
+        checkSnapshot(superblock, reader, false);
+    }
+
+    private void checkSnapshot(Superblock live, BlockReader reader, boolean comparable) {
+        long blockNr = live.metadataSnap();
+        SuperblockCheck check = new SuperblockCheck(reader, Structure.SNAPSHOT, blockNr);
+        if (!table.isUsable(blockNr)) {
+            reader.report(DamageKind.OUT_OF_RANGE, check, blockNr, "expected a block from 1 to " + (table.size() - 1));
+            log.treesIncomplete();
+            return;
+        }
+        table.addReference(blockNr);
+        if (!table.use(blockNr, BlockTable.SNAPSHOT, 0)) {
+            reader.report(DamageKind.DOUBLY_USED, check, blockNr, "the block is in use in another place too");
+            log.treesIncomplete();
+            return;
+        }
+        ByteBuffer block = BlockReader.newBuffer();
+        if (!check.read(block)) {
+            log.treesIncomplete();
+            return;
+        }
+        Superblock copy = new Superblock().wrap(block, 0);
+        check.judgeFields(copy);
+        if (comparable) {
+            compareWithLive(live, copy, blockNr);
+        }
+        new EraTreesCheck(reader, copy, BlockTable.SNAPSHOT).run();
+    }
+
+    private void compareWithLive(Superblock live, Superblock copy, long blockNr) {
+        String detail = null;
+        if (Integer.compareUnsigned((int) copy.currentEra(), (int) live.currentEra()) > 0) {
+            detail = "the snapshot is of era " + copy.currentEra() + ", the current era is " + live.currentEra();
+        } else if (copy.dataBlockSizeSectors() != live.dataBlockSizeSectors()) {
+            detail = "data_block_size is " + copy.dataBlockSizeSectors() + " sectors in the snapshot, "
+                    + live.dataBlockSizeSectors() + " in the superblock";
+        } else if (copy.metadataSnap() != 0) {
+            detail = "the snapshot's copy of the superblock holds a snapshot itself, block "
+                    + Long.toUnsignedString(copy.metadataSnap());
+        }
+        if (detail != null) {
+            log.add(
+                    DamageKind.BAD_FIELD,
+                    Structure.SNAPSHOT,
+                    "superblock > metadata snapshot",
+                    blockNr,
+                    1,
+                    detail,
+                    "the snapshot is dropped");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.check;
+
+import java.nio.ByteBuffer;
+import org.dmera.core.block.BlockDevice;
+import org.dmera.core.block.BlockSeal;
+import org.dmera.core.block.BlockType;
+import org.dmera.core.format.ArrayBlock;
+
+/**
+ * What the pass over the device keeps of a block: two bytes, a code in the low four bits and, for array blocks, the
+ * number of entries in the rest. Everything that needs more than that reads the block again.
+ *
+ * <p>One instance a thread, because of the checksum engine in it.
+ */
+final class Seen {
+    static final int NOT_YET = 0;
+    /** The device failed. */
+    static final int UNREADABLE = 1;
+    /** The checksum is right for no kind of block. */
+    static final int UNSEALED = 2;
+    /** The checksum is right, but the block says that it belongs elsewhere. */
+    static final int MISPLACED = 3;
+
+    static final int SUPERBLOCK = 4;
+    static final int NODE = 5;
+    static final int BITMAP = 6;
+    static final int INDEX = 7;
+    /** An array block with an impossible header. */
+    static final int BAD_ARRAY = 8;
+    /** A block of eras, none of them above the current one. */
+    static final int ERAS = 9;
+
+    static final int ERAS_ABOVE_CURRENT = 10;
+    /** A block of 64-bit words. */
+    static final int WORDS = 11;
+
+    private static final int CODE_BITS = 4;
+
+    private final BlockSeal seal = new BlockSeal();
+    private final ArrayBlock array = new ArrayBlock();
+    private final int[] eras = new int[ArrayBlock.ERAS_PER_BLOCK];
+    private final int flippedCurrentEra;
+
+    /** {@code currentEra}: u32, what eras of an era array are compared with. */
+    Seen(int currentEra) {
+        this.flippedCurrentEra = currentEra ^ Integer.MIN_VALUE;
+    }
+
+    static int code(short seen) {
+        return seen & ((1 << CODE_BITS) - 1);
+    }
+
+    static int nrEntries(short seen) {
+        return (seen & 0xFFFF) >>> CODE_BITS;
+    }
+
+    /** Looks at the block {@code blockNr}, which is at {@code offset} of a little-endian buffer. */
+    short look(ByteBuffer buffer, int offset, long blockNr) {
+        BlockType type = seal.identify(buffer, offset);
+        if (type == null) {
+            return UNSEALED;
+        }
+        if (buffer.getLong(offset + type.blockNrOffset()) != blockNr) {
+            return MISPLACED;
+        }
+        if (type == BlockType.BTREE_NODE) {
+            return NODE;
+        }
+        if (type == BlockType.ARRAY_BLOCK) {
+            return lookAtArray(buffer, offset);
+        }
+        return (short) (type == BlockType.BITMAP ? BITMAP : type == BlockType.INDEX ? INDEX : SUPERBLOCK);
+    }
+
+    private short lookAtArray(ByteBuffer buffer, int offset) {
+        array.wrap(buffer, offset);
+        int code;
+        if (array.hasSaneShape(ArrayBlock.ERA_BYTES)) {
+            code = isAnyAboveCurrent(buffer, offset, array.nrEntries()) ? ERAS_ABOVE_CURRENT : ERAS;
+        } else if (array.hasSaneShape(ArrayBlock.WORD_BYTES)) {
+            code = WORDS;
+        } else {
+            return BAD_ARRAY;
+        }
+        return (short) (array.nrEntries() << CODE_BITS | code);
+    }
+
+    /** A maximum over a plain array: the compiler makes vector code of it, which matters at millions of blocks. */
+    private boolean isAnyAboveCurrent(ByteBuffer buffer, int offset, int n) {
+        int limit = buffer.limit();
+        int position = buffer.position();
+        buffer.limit(offset + BlockDevice.BLOCK_BYTES).position(offset + ArrayBlock.VALUES);
+        buffer.asIntBuffer().get(eras, 0, n);
+        buffer.limit(limit).position(position);
+        return highest(eras, n) > flippedCurrentEra;
+    }
+
+    private static int highest(int[] eras, int n) {
+        int highest = Integer.MIN_VALUE;
+        for (int i = 0; i < n; i++) {
+            highest = Math.max(highest, eras[i] ^ Integer.MIN_VALUE);
+        }
+        return highest;
+    }
+
+    /** The kind of block whose checksum fits, or null. */
+    BlockType identify(ByteBuffer buffer, int offset) {
+        return seal.identify(buffer, offset);
+    }
+}

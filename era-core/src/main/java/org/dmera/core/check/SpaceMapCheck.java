@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.check;
+
+import java.nio.ByteBuffer;
+import org.dmera.core.block.BlockType;
+import org.dmera.core.format.BTreeNode;
+import org.dmera.core.format.BitmapBlock;
+import org.dmera.core.format.IndexBlock;
+import org.dmera.core.format.Superblock;
+
+/**
+ * The space map: first its blocks are loaded, since they say which blocks of the device are worth reading; at the end,
+ * when the walks have counted who refers to what, the stored counts are compared with the real ones.
+ */
+final class SpaceMapCheck implements TreeWalk.Visitor {
+    private static final String REWRITE = "the space map is written anew";
+
+    private final BlockReader reader;
+    private final BlockTable table;
+    private final DamageLog log;
+    private final Superblock superblock;
+    private final long deviceBlocks;
+
+    private final int covered;
+    private final StoredCounts counts;
+    private ByteBuffer index;
+    /** What the ref-count tree says, in the order of its keys. */
+    private long[] treeKeys = new long[4];
+
+    private int[] treeCounts = new int[4];
+    private int treeSize;
+    private boolean treeDamaged;
+
+    SpaceMapCheck(BlockReader reader, Superblock superblock, long deviceBlocks) {
+        this.reader = reader;
+        this.table = reader.table();
+        this.log = reader.log();
+        this.superblock = superblock;
+        this.deviceBlocks = deviceBlocks;
+        long nrBlocks = superblock.spaceMapNrBlocks();
+        this.covered = nrBlocks < 0 ? table.size() : (int) Math.min(nrBlocks, table.size());
+        this.counts = new StoredCounts((covered + BitmapBlock.ENTRIES - 1) / BitmapBlock.ENTRIES);
+    }
+
+    /** Reads the index and the bitmaps, and counts the references to them. */
+    StoredCounts load() {
+        checkSize();
+        long root = superblock.spaceMapBitmapRoot();
+        Place where = new Place(Structure.SPACE_MAP_INDEX, "superblock > space map index");
+        if (!enter(root, where)) {
+            return counts;
+        }
+        ByteBuffer block = BlockReader.newBuffer();
+        if (!reader.read(root, block, BlockType.INDEX, where)) {
+            return counts;
+        }
+        index = block;
+        IndexBlock entries = new IndexBlock().wrap(index, 0);
+        for (int i = 0; i < counts.nrBitmaps(); i++) {
+            long blockNr = entries.bitmapBlock(i);
+            Place at = new Place(Structure.SPACE_MAP_BITMAP, "superblock > space map index > entry " + i);
+            ByteBuffer bitmap = BlockReader.newBuffer();
+            if (enter(blockNr, at) && reader.read(blockNr, bitmap, BlockType.BITMAP, at)) {
+                counts.bitmap(i, bitmap);
+            }
+        }
+        return counts;
+    }
+
+    /** Walks the ref-count tree. After {@link #load} and before {@link #compare}. */
+    void walkRefCountTree() {
+        new TreeWalk(
+                        reader,
+                        new TreeSpec(Structure.REF_COUNT_TREE, -1, Integer.BYTES, BlockTable.SPACE_MAP),
+                        TreeWalk.newBuffers(),
+                        this)
+                .walk(superblock.spaceMapRefCountRoot(), true);
+    }
+
+    @Override
+    public void entry(BTreeNode leaf, int i, boolean counted) {
+        if (treeSize == treeKeys.length) {
+            treeKeys = java.util.Arrays.copyOf(treeKeys, treeSize * 2);
+            treeCounts = java.util.Arrays.copyOf(treeCounts, treeSize * 2);
+        }
+        treeKeys[treeSize] = leaf.key(i);
+        treeCounts[treeSize++] = leaf.valueInt(i);
+    }
+
+    @Override
+    public void lost(long from, long last) {
+        treeDamaged = true;
+    }
+
+    /** Compares the stored counts with the references that the walks found. */
+    void compare() {
+        new CountComparison(table, log, counts, treeKeys, treeCounts, treeSize, treeDamaged).run();
+        if (index != null) {
+            compareIndex();
+        }
+        compareNrAllocated();
+    }
+
+    private void checkSize() {
+        long nrBlocks = superblock.spaceMapNrBlocks();
+        long usable = table.size();
+        if (nrBlocks < 0 || nrBlocks > Math.min(deviceBlocks, IndexBlock.MAX_METADATA_BLOCKS)) {
+            log.add(
+                    DamageKind.SPACE_MAP_TOO_LARGE,
+                    Structure.REF_COUNTS,
+                    "superblock > space map",
+                    0,
+                    1,
+                    "the space map is for " + Long.toUnsignedString(nrBlocks) + " blocks, the device has room for "
+                            + usable,
+                    REWRITE);
+        } else if (nrBlocks < usable) {
+            log.add(
+                    DamageKind.SPACE_MAP_TOO_SMALL,
+                    Structure.REF_COUNTS,
+                    "superblock > space map",
+                    0,
+                    1,
+                    "the space map is for " + nrBlocks + " blocks, the device has " + usable,
+                    REWRITE + " for the whole device");
+        }
+    }
+
+    private boolean enter(long blockNr, Place where) {
+        if (!table.isUsable(blockNr)) {
+            return reader.report(
+                    DamageKind.OUT_OF_RANGE, where, blockNr, "expected a block from 1 to " + (table.size() - 1));
+        }
+        table.addReference(blockNr);
+        return table.use(blockNr, BlockTable.SPACE_MAP, 0)
+                || reader.report(DamageKind.DOUBLY_USED, where, blockNr, "the block is in use in another place too");
+    }
+
+    private void compareIndex() {
+        IndexBlock entries = new IndexBlock().wrap(index, 0);
+        BitmapBlock bitmap = new BitmapBlock();
+        for (int i = 0; i < counts.nrBitmaps(); i++) {
+            if (counts.bitmap(i) == null) {
+                continue;
+            }
+            bitmap.wrap(counts.bitmap(i), 0);
+            long free = bitmap.countFree();
+            long stored = Integer.toUnsignedLong(entries.nrFree(i));
+            if (stored != free && !(i == 0 && isNeverResumed(stored - free))) {
+                index(DamageKind.WRONG_NR_FREE, i, "nr_free is " + stored + ", the bitmap has " + free + " free");
+            }
+            int firstFree = bitmap.firstFree(0, BitmapBlock.ENTRIES);
+            long hint = Integer.toUnsignedLong(entries.noneFreeBefore(i));
+            if (firstFree >= 0 && hint > firstFree) {
+                index(
+                        DamageKind.WRONG_NONE_FREE_BEFORE,
+                        i,
+                        "none_free_before is " + hint + ", but entry " + firstFree + " is free");
+            }
+        }
+    }
+
+    /**
+     * A freshly formatted device has a superblock whose space map was not committed once more after the writeset tree
+     * and the era array had been made: the index counts those two blocks as free until the first commit.
+     */
+    private boolean isNeverResumed(long excess) {
+        boolean formatted = superblock.nrBlocks() == 0
+                && superblock.currentEra() == 0
+                && superblock.currentWritesetRoot() == 0
+                && superblock.metadataSnap() == 0;
+        if (!formatted || excess != 2) {
+            return false;
+        }
+        log.add(
+                DamageKind.NEVER_RESUMED,
+                Structure.SPACE_MAP_INDEX,
+                "superblock > space map index > entry 0",
+                superblock.spaceMapBitmapRoot(),
+                1,
+                "a formatted device that was never resumed counts two blocks too many as free until its first commit",
+                "");
+        return true;
+    }
+
+    private void index(DamageKind kind, int entry, String detail) {
+        log.add(
+                kind,
+                Structure.SPACE_MAP_INDEX,
+                "superblock > space map index > entry " + entry,
+                superblock.spaceMapBitmapRoot(),
+                1,
+                detail,
+                "set to what the bitmap says");
+    }
+
+    private void compareNrAllocated() {
+        long allocated = 0;
+        BitmapBlock bitmap = new BitmapBlock();
+        for (int i = 0; i < counts.nrBitmaps(); i++) {
+            if (counts.bitmap(i) == null) {
+                return;
+            }
+            allocated += BitmapBlock.ENTRIES - bitmap.wrap(counts.bitmap(i), 0).countFree();
+        }
+        long stored = superblock.spaceMapNrAllocated();
+        if (index != null && stored != allocated) {
+            log.add(
+                    DamageKind.WRONG_NR_ALLOCATED,
+                    Structure.REF_COUNTS,
+                    "superblock > space map",
+                    0,
+                    1,
+                    "nr_allocated is " + Long.toUnsignedString(stored) + ", the bitmaps count " + allocated,
+                    "set to what the bitmaps say");
+        }
+    }
+
+    /** A place in the space map. */
+    private record Place(Structure structure, String path) implements Where {
+        @Override
+        public String consequence() {
+            return REWRITE;
+        }
+    }
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.check;
+
+import java.nio.ByteBuffer;
+import org.dmera.core.format.BitmapBlock;
+
+/** The counts as the space map's bitmaps store them, as far as the bitmaps can be read; 1 MiB at most. */
+final class StoredCounts {
+    private final ByteBuffer[] bitmaps;
+    private final BitmapBlock bitmap = new BitmapBlock();
+
+    StoredCounts(int nrBitmaps) {
+        bitmaps = new ByteBuffer[nrBitmaps];
+    }
+
+    /** Hands over the bitmap that covers {@code index × 16320} and on; the buffer is kept. */
+    void bitmap(int index, ByteBuffer block) {
+        bitmaps[index] = block;
+    }
+
+    /** Bitmaps that the map should have. */
+    int nrBitmaps() {
+        return bitmaps.length;
+    }
+
+    /** The block of a bitmap, or null when it could not be read. */
+    ByteBuffer bitmap(int index) {
+        return bitmaps[index];
+    }
+
+    /** The stored count of a block, 0 to 3, or −1 when its bitmap could not be read. */
+    int count(int blockNr) {
+        int index = blockNr / BitmapBlock.ENTRIES;
+        if (index >= bitmaps.length) {
+            return 0;
+        }
+        return bitmaps[index] == null ? -1 : bitmap.wrap(bitmaps[index], 0).count(blockNr % BitmapBlock.ENTRIES);
+    }
+
+    /** The first block in {@code [begin, end)} whose stored count is known and not 0, or {@code end}. */
+    int firstUsed(int begin, int end) {
+        int b = begin;
+        while (b < end) {
+            int index = b / BitmapBlock.ENTRIES;
+            if (index >= bitmaps.length) {
+                return end;
+            }
+            int stop = Math.min(end, (index + 1) * BitmapBlock.ENTRIES);
+            ByteBuffer block = bitmaps[index];
+            if (block == null) {
+                b = stop;
+                continue;
+            }
+            int entry = b - index * BitmapBlock.ENTRIES;
+            int last = stop - index * BitmapBlock.ENTRIES;
+            while (entry < last) {
+                if ((entry & 31) == 0 && block.getLong(BitmapBlock.COUNTS + (entry >> 2)) == 0) {
+                    entry += 32;
+                } else if ((block.get(BitmapBlock.COUNTS + (entry >> 2)) >> ((entry & 3) * 2) & 3) != 0) {
+                    return index * BitmapBlock.ENTRIES + entry;
+                } else {
+                    entry++;
+                }
+            }
+            b = stop;
+        }
+        return end;
+    }
+
+    /** Whether any block in {@code [begin, end)} has a known count other than 0. */
+    boolean isAnyUsed(int begin, int end) {
+        return firstUsed(begin, end) < end;
+    }
+}
