@@ -83,7 +83,7 @@ public final class CommandLine {
     private static int help(Usage usage, ArgumentParser.HelpRequest request, Console console) {
         try {
             // --help is an answer to print even when --quiet stands beside it.
-            String text = request.version ? usage.program + " " + Version.current() + "\n" : Help.text(usage);
+            String text = request.version ? usage.program + " " + Version.current() + "\n" : PicocliModel.help(usage);
             java.nio.ByteBuffer bytes =
                     java.nio.ByteBuffer.wrap(text.getBytes(java.nio.charset.StandardCharsets.UTF_8));
             while (bytes.hasRemaining()) {

@@ -7,9 +7,8 @@ import java.util.List;
 /**
  * The command line of one program: a plain table of its options, in the order in which help shows them.
  *
- * <p>It is a table of our own, and {@link ArgumentParser} reads it, because picocli costs a third of the time of a whole
- * short run even with its programmatic model; help and shell completion are picocli's, from a model made of this table
- * ({@link Help}). {@code --help} and {@code --version} belong to every program and are not declared.
+ * <p>{@link PicocliModel} makes of it what picocli parses, explains and completes. {@code --help} and {@code --version}
+ * belong to every program and are not declared.
  */
 public final class Usage {
     final String program;

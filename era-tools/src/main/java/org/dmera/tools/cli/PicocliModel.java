@@ -6,17 +6,22 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Model.PositionalParamSpec;
 
-/** picocli's model of a command, for what picocli does best: help text and shell completion. Loaded only for these. */
-final class Help {
-    private Help() {}
+/**
+ * picocli's model of a command, for parsing, help and shell completion.
+ *
+ * <p>To picocli nothing is required: {@link ArgumentParser} looks for what is missing, after everything that was given has
+ * been found right. It is built by calls, option by option: scanning annotations would cost more than most of the tools' whole run.
+ */
+final class PicocliModel {
+    private PicocliModel() {}
 
     /** What {@code --help} prints. */
-    static String text(Usage usage) {
-        return new picocli.CommandLine(model(usage)).getUsageMessage(Ansi.AUTO);
+    static String help(Usage usage) {
+        return new picocli.CommandLine(of(usage)).getUsageMessage(Ansi.AUTO);
     }
 
     /** The command as picocli knows commands. */
-    static CommandSpec model(Usage usage) {
+    static CommandSpec of(Usage usage) {
         CommandSpec spec = CommandSpec.create().name(usage.program);
         spec.usageMessage()
                 .description(usage.about)
@@ -39,10 +44,13 @@ final class Help {
                 .versionHelp(true)
                 .description("Print version")
                 .build());
-        for (Option operand : usage.operands) {
+        for (int i = 0; i < usage.operands.size(); i++) {
+            Option operand = usage.operands.get(i);
             spec.addPositional(PositionalParamSpec.builder()
-                    .paramLabel("<" + operand.label + ">")
-                    .arity(operand.repeatable ? (operand.required ? "1..*" : "0..*") : operand.required ? "1" : "0..1")
+                    .index(operand.repeatable ? i + "..*" : Integer.toString(i))
+                    .paramLabel(operand.display())
+                    .hideParamSyntax(true)
+                    .arity(operand.repeatable ? "0..*" : "0..1")
                     .type(operand.repeatable ? java.nio.file.Path[].class : java.nio.file.Path.class)
                     .description(operand.description)
                     .build());
@@ -50,11 +58,16 @@ final class Help {
         return spec;
     }
 
+    /** The name under which {@link Usage} knows an option of its model. */
+    static String name(OptionSpec option) {
+        return option.longestName().substring(2);
+    }
+
     private static OptionSpec model(Option option) {
         String name = "--" + option.name;
         OptionSpec.Builder builder =
                 option.letter == 0 ? OptionSpec.builder(name) : OptionSpec.builder("-" + option.letter, name);
-        builder.description(option.description).required(option.required);
+        builder.description(option.description);
         if (option.takesValue()) {
             builder.arity("1").paramLabel("<" + option.label + ">");
             boolean isFile = option.label.equals("FILE") || option.label.equals("DEV");
