@@ -11,6 +11,7 @@ public enum Errno {
     EAGAIN(11, "Resource temporarily unavailable"),
     ENOMEM(12, "Cannot allocate memory"),
     EACCES(13, "Permission denied"),
+    ENOTBLK(15, "Block device required"),
     EBUSY(16, "Device or resource busy"),
     EEXIST(17, "File exists"),
     ENODEV(19, "No such device"),
@@ -24,6 +25,7 @@ public enum Errno {
     EPIPE(32, "Broken pipe"),
     ENOSYS(38, "Function not implemented"),
     EOVERFLOW(75, "Value too large for defined data type"),
+    EILSEQ(84, "Invalid or incomplete multibyte or wide character"),
     EOPNOTSUPP(95, "Operation not supported"),
     ESHUTDOWN(108, "Cannot send after transport endpoint shutdown"),
     ETIMEDOUT(110, "Connection timed out");
@@ -44,6 +46,16 @@ public enum Errno {
     /** What strerror(3) says. */
     public String text() {
         return text;
+    }
+
+    /** The symbol of {@code number}, as in EINVAL; the number itself for one that is not in this list. */
+    public static String name(int number) {
+        for (Errno e : values()) {
+            if (e.number == number) {
+                return e.name();
+            }
+        }
+        return Integer.toString(number);
     }
 
     /** What strerror(3) says of {@code number}, also for a number that is not in this list. */

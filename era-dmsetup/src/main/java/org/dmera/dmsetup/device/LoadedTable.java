@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.device;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
+import org.dmera.dmsetup.ioctl.TargetSpec;
+import org.dmera.dmsetup.target.Backing;
+import org.dmera.dmsetup.target.Target;
+
+/**
+ * A table in one of a device's two slots: the lines as they were loaded, and the targets made from them.
+ *
+ * <p>Status and messages may come at any time; closing waits for those that are under way, and those that come later
+ * find the table closed.
+ */
+final class LoadedTable {
+    private final List<TargetSpec> specs;
+    private final TargetTable targets;
+    private final boolean readOnly;
+    private final ReentrantReadWriteLock closing = new ReentrantReadWriteLock();
+    private boolean closed;
+
+    LoadedTable(List<TargetSpec> specs, TargetTable targets, boolean readOnly) {
+        this.specs = List.copyOf(specs);
+        this.targets = targets;
+        this.readOnly = readOnly;
+    }
+
+    /** The lines in the words in which they were loaded, which is how they are loaded again after a restart. */
+    List<TargetSpec> specs() {
+        return specs;
+    }
+
+    TargetTable targets() {
+        return targets;
+    }
+
+    boolean readOnly() {
+        return readOnly;
+    }
+
+    int count() {
+        return targets.lines().size();
+    }
+
+    /** What is done with an open table. */
+    interface Use<T> {
+        T with(TargetTable targets) throws IOException;
+    }
+
+    /** Does {@code use} unless the table is closed: then the answer is null. */
+    <T> T use(Use<T> use) throws IOException {
+        closing.readLock().lock();
+        try {
+            return closed ? null : use.with(targets);
+        } finally {
+            closing.readLock().unlock();
+        }
+    }
+
+    /** Closes the targets, each even when another fails; the first failure is thrown. */
+    void close() throws IOException {
+        closing.writeLock().lock();
+        try {
+            if (closed) {
+                return;
+            }
+            closed = true;
+            closeAll(targets.lines());
+        } finally {
+            closing.writeLock().unlock();
+        }
+    }
+
+    static void closeAll(List<TargetTable.Line> lines) throws IOException {
+        IOException failed = null;
+        for (TargetTable.Line line : lines) {
+            try {
+                line.target().close();
+            } catch (IOException e) {
+                if (failed == null) {
+                    failed = e;
+                } else {
+                    failed.addSuppressed(e);
+                }
+            }
+        }
+        if (failed != null) {
+            throw failed;
+        }
+    }
+
+    /** Tells every target that its table goes live; when one fails, those before it are suspended again. */
+    void resumeTargets() throws IOException {
+        List<Target> resumed = new ArrayList<>();
+        for (TargetTable.Line line : targets.lines()) {
+            try {
+                line.target().resume();
+                resumed.add(line.target());
+            } catch (IOException e) {
+                for (Target target : resumed) {
+                    suspendAfter(target, e);
+                }
+                throw e;
+            }
+        }
+    }
+
+    private static void suspendAfter(Target target, IOException cause) {
+        try {
+            target.suspend();
+        } catch (IOException e) {
+            cause.addSuppressed(e);
+        }
+    }
+
+    /** Tells every target that the device is suspended, each even when another fails; the first failure is thrown. */
+    void suspendTargets() throws IOException {
+        IOException failed = null;
+        for (TargetTable.Line line : targets.lines()) {
+            try {
+                line.target().suspend();
+            } catch (IOException e) {
+                if (failed == null) {
+                    failed = e;
+                } else {
+                    failed.addSuppressed(e);
+                }
+            }
+        }
+        if (failed != null) {
+            throw failed;
+        }
+    }
+
+    /** The lines as a table prints them ({@code asTable}) or with each target's status. Null when closed. */
+    List<TargetSpec> lines(boolean asTable) throws IOException {
+        return use(open -> {
+            List<TargetSpec> lines = new ArrayList<>(open.lines().size());
+            for (TargetTable.Line line : open.lines()) {
+                Target target = line.target();
+                lines.add(new TargetSpec(
+                        line.startSector(),
+                        line.lengthSectors(),
+                        target.type(),
+                        asTable ? target.table() : target.status()));
+            }
+            return lines;
+        });
+    }
+
+    /** What the targets sit on, each once, in the order of opening. */
+    List<Backing> dependencies() throws IOException {
+        List<Backing> all = use(open -> {
+            List<Backing> backings = new ArrayList<>();
+            for (TargetTable.Line line : open.lines()) {
+                backings.addAll(line.target().dependencies());
+            }
+            return backings;
+        });
+        return all == null ? List.of() : all;
+    }
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.device;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import org.dmera.core.linux.Errno;
+import org.dmera.core.linux.ErrnoException;
+import org.dmera.dmsetup.ioctl.TargetSpec;
+import org.dmera.dmsetup.target.TableException;
+import org.dmera.dmsetup.target.Target;
+import org.dmera.dmsetup.target.TargetFactory;
+
+/** Makes targets from table lines, with the kernel's checks, in its order, and its reasons in the log. */
+final class TableLoader {
+    private final List<TargetFactory> types;
+    private final EngineLog log;
+
+    TableLoader(List<TargetFactory> types, EngineLog log) {
+        this.types = List.copyOf(types);
+        this.log = log;
+    }
+
+    List<TargetFactory> types() {
+        return types;
+    }
+
+    /**
+     * Loads a table.
+     *
+     * @param device how the log names the device, {@code major:minor}
+     * @throws ErrnoException with the errno that the load answers; the reason is in the log
+     */
+    LoadedTable load(String device, List<TargetSpec> specs, boolean readOnly, TargetFactory.BackingOpener backings)
+            throws ErrnoException {
+        if (specs.isEmpty()) {
+            throw refused(device, "populate_table", "no targets specified", Errno.EINVAL.number(), null);
+        }
+        List<TargetTable.Line> lines = new ArrayList<>();
+        try {
+            long next = 0;
+            for (TargetSpec spec : specs) {
+                Target target = loadLine(device, spec, next, backings);
+                lines.add(new TargetTable.Line(spec.startSector(), spec.lengthSectors(), target));
+                next += spec.lengthSectors();
+            }
+            return new LoadedTable(specs, new TargetTable(lines), readOnly);
+        } catch (ErrnoException | RuntimeException e) {
+            try {
+                LoadedTable.closeAll(lines);
+            } catch (IOException closeFailed) {
+                e.addSuppressed(closeFailed);
+            }
+            throw e;
+        }
+    }
+
+    private Target loadLine(String device, TargetSpec spec, long expectedStart, TargetFactory.BackingOpener backings)
+            throws ErrnoException {
+        int einval = Errno.EINVAL.number();
+        if (spec.lengthSectors() == 0) {
+            throw refused(device, null, "zero-length target", einval, null);
+        }
+        TargetFactory type = type(spec.type());
+        if (type == null) {
+            throw refused(device, spec.type(), "unknown target type", einval, null);
+        }
+        if (spec.startSector() != expectedStart) {
+            throw refused(device, spec.type(), "Gap in table", einval, null);
+        }
+        // Byte offsets must stay below 2^63; the kernel's own limit is a little lower still.
+        if (spec.lengthSectors() < 0 || spec.lengthSectors() > Long.MAX_VALUE / 512 - expectedStart) {
+            throw refused(device, spec.type(), "table is longer than 2^63 bytes", einval, null);
+        }
+        try {
+            return type.load(spec.startSector(), spec.lengthSectors(), Words.split(spec.params()), backings);
+        } catch (TableException e) {
+            throw refused(device, spec.type(), e.getMessage(), e.errno(), e);
+        } catch (ErrnoException e) {
+            throw refused(device, spec.type(), e.getMessage(), e.errno(), e);
+        } catch (IOException e) {
+            throw refused(device, spec.type(), e.getMessage(), Errno.EIO.number(), e);
+        }
+    }
+
+    private TargetFactory type(String name) {
+        for (TargetFactory type : types) {
+            if (type.type().equals(name)) {
+                return type;
+            }
+        }
+        return null;
+    }
+
+    private ErrnoException refused(String device, String type, String reason, int errno, Throwable cause) {
+        log.warn("table: " + device + ": " + (type == null ? "" : type + ": ") + reason + " (-" + Errno.name(errno)
+                + ")");
+        ErrnoException e = new ErrnoException("table of " + device + " refused: " + reason, errno);
+        if (cause != null) {
+            e.initCause(cause);
+        }
+        return e;
+    }
+}
