@@ -6,6 +6,7 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -38,6 +39,8 @@ final class LabRun {
         Path helpers = Files.createDirectories(folder.resolve("lab"));
         Files.copy(Lab.folder().resolve("guest/lib.sh"), helpers.resolve("lib.sh"));
         compile(Lab.folder().resolve("guest/blockio.c"), helpers.resolve("blockio"));
+        javaProgram(helpers.resolve("era-tools"), "org.dmera.tools.Main");
+        javaProgram(helpers.resolve("era-dmsetup"), "org.dmera.dmsetup.Main");
         for (LabCase each : cases) {
             Path own = Files.createDirectories(folder.resolve(each.name()));
             each.prepare(own);
@@ -80,6 +83,17 @@ final class LabRun {
                     """.formatted(each.name()));
         }
         return script.append("echo \"ends at $(cut -d' ' -f1 /proc/uptime)\"\n").toString();
+    }
+
+    /** The classes of this very build, for the guest's own JVM: the guest sees them where the host has them. */
+    private static void javaProgram(Path program, String mainClass) throws IOException {
+        String classPath = System.getProperty("surefire.test.class.path", System.getProperty("java.class.path", ""));
+        String java = Path.of(System.getProperty("java.home"), "bin/java").toString();
+        Files.writeString(
+                program,
+                "#!/bin/sh\nexec " + java + " -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp '" + classPath + "' "
+                        + mainClass + " \"$@\"\n");
+        Files.setPosixFilePermissions(program, PosixFilePermissions.fromString("rwxr-xr-x"));
     }
 
     private static void compile(Path source, Path program) throws IOException, InterruptedException {
