@@ -9,8 +9,11 @@ import jnr.ffi.Runtime;
  * can't do without.
  */
 final class Libc {
-    /** The calls, with the C library's own names and argument order. Variadic ones are declared as they are called. */
-    interface Calls {
+    /**
+     * The calls, with the C library's own names and argument order. Variadic ones are declared as they are called. Public
+     * because jnr-ffi implements it from a class loader of its own.
+     */
+    public interface Calls {
         int open(String path, int flags, int mode);
 
         int close(int fd);

@@ -250,30 +250,33 @@ public final class DeviceIo {
         try {
             pass = gate.enter();
         } catch (ErrnoException e) {
+            write.ready();
             write.run(null, e);
             return;
         }
         try {
-            prepareAll(
-                    checkWritable(offsetBytes, lengthBytes),
-                    offsetBytes,
-                    lengthBytes,
-                    failure -> background.execute(() -> {
-                        try {
-                            write.run(inside, failure);
-                        } finally {
-                            gate.exit(pass);
-                        }
-                    }));
+            prepareAll(checkWritable(offsetBytes, lengthBytes), offsetBytes, lengthBytes, failure -> {
+                write.ready();
+                background.execute(() -> {
+                    try {
+                        write.run(inside, failure);
+                    } finally {
+                        gate.exit(pass);
+                    }
+                });
+            });
         } catch (IOException e) {
             gate.exit(pass);
+            write.ready();
             write.run(null, e);
         }
     }
 
     /** What is left of a write when the metadata is ready. */
-    @FunctionalInterface
     public interface BackgroundWrite {
+        /** {@link #run} will come soon: so that answers can be collected while more are about to come. */
+        void ready();
+
         /** Writes through {@code io} and answers, or answers with {@code failure} when that is not null. */
         void run(Inside io, IOException failure);
     }

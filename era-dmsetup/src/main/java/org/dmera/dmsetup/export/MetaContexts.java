@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.export;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import org.dmera.dmsetup.device.DeviceIo;
+
+/**
+ * The metadata contexts of an export: what a client can ask BLOCK_STATUS for.
+ *
+ * <ul>
+ *   <li>{@code base:allocation}: data or holes.
+ *   <li>{@code qemu:dirty-bitmap:era-since-N}, N from 1: what was written in era N or later, in the form in which qemu and
+ *       libvirt consume a dirty bitmap.
+ *   <li>{@code era:writes}: the era of the last write itself; 0 for never.
+ * </ul>
+ */
+final class MetaContexts {
+    private static final String ALLOCATION = "base:allocation";
+    private static final String SINCE = "qemu:dirty-bitmap:era-since-";
+    private static final String WRITES = "era:writes";
+    private static final long MAX_ERA = 0xffffffffL;
+    /** How many of the newest eras a listing names; any other can be asked for all the same. */
+    private static final int LISTED_ERAS = 64;
+
+    enum Kind {
+        ALLOCATION,
+        DIRTY_SINCE,
+        ERA_WRITES
+    }
+
+    /** A context; {@code sinceEra} counts for DIRTY_SINCE alone. */
+    record Context(String name, Kind kind, long sinceEra) {}
+
+    private MetaContexts() {}
+
+    /** The context called {@code name} on this device, or null when there is none. */
+    private static Context find(String name, boolean tracks) {
+        if (name.equals(ALLOCATION)) {
+            return new Context(name, Kind.ALLOCATION, 0);
+        }
+        if (tracks && name.equals(WRITES)) {
+            return new Context(name, Kind.ERA_WRITES, 0);
+        }
+        if (tracks && name.startsWith(SINCE) && name.substring(SINCE.length()).matches("[1-9][0-9]{0,9}")) {
+            long era = Long.parseLong(name.substring(SINCE.length()));
+            if (era <= MAX_ERA) {
+                return new Context(name, Kind.DIRTY_SINCE, era);
+            }
+        }
+        return null;
+    }
+
+    /** What {@code queries} select, without repetition; for a listing an empty list and open queries select many. */
+    static List<Context> select(DeviceIo io, List<String> queries, boolean listing) {
+        boolean tracks = io.currentEra() >= 0;
+        List<Context> selected = new ArrayList<>();
+        for (String query : listing && queries.isEmpty() ? List.of("base:", "qemu:", "era:") : queries) {
+            Context exact = find(query, tracks);
+            List<Context> found =
+                    exact != null ? List.of(exact) : listing ? listed(query, tracks, io.currentEra()) : List.of();
+            for (Context context : found) {
+                if (!selected.contains(context)) {
+                    selected.add(context);
+                }
+            }
+        }
+        return selected;
+    }
+
+    private static List<Context> listed(String query, boolean tracks, long currentEra) {
+        List<Context> found = new ArrayList<>();
+        if (query.equals("base:")) {
+            found.add(find(ALLOCATION, tracks));
+        } else if (tracks && query.equals("era:")) {
+            found.add(find(WRITES, true));
+        } else if (tracks && Set.of("qemu:", "qemu:dirty-bitmap:").contains(query)) {
+            for (long era = Math.max(1, currentEra - LISTED_ERAS + 1); era <= currentEra; era++) {
+                found.add(find(SINCE + era, true));
+            }
+        }
+        return found;
+    }
+}

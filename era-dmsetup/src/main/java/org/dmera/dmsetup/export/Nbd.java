@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.export;
+
+import java.io.IOException;
+import org.dmera.core.linux.Errno;
+import org.dmera.core.linux.ErrnoException;
+
+/** The numbers of the NBD protocol (doc/proto.md of the NetworkBlockDevice project). All integers are big-endian. */
+final class Nbd {
+    static final long MAGIC = 0x4e42444d41474943L;
+    static final long OPTION_MAGIC = 0x49484156454F5054L;
+    static final long OPTION_REPLY_MAGIC = 0x0003e889045565a9L;
+    static final int REQUEST_MAGIC = 0x25609513;
+    static final int SIMPLE_REPLY_MAGIC = 0x67446698;
+    static final int STRUCTURED_REPLY_MAGIC = 0x668e33ef;
+    static final int EXTENDED_REQUEST_MAGIC = 0x21e41c71;
+    static final int EXTENDED_REPLY_MAGIC = 0x6e8a278c;
+
+    // Handshake flags, the server's and the client's.
+    static final int FIXED_NEWSTYLE = 1;
+    static final int NO_ZEROES = 2;
+
+    // Options.
+    static final int OPT_EXPORT_NAME = 1;
+    static final int OPT_ABORT = 2;
+    static final int OPT_LIST = 3;
+    static final int OPT_STARTTLS = 5;
+    static final int OPT_INFO = 6;
+    static final int OPT_GO = 7;
+    static final int OPT_STRUCTURED_REPLY = 8;
+    static final int OPT_LIST_META_CONTEXT = 9;
+    static final int OPT_SET_META_CONTEXT = 10;
+    static final int OPT_EXTENDED_HEADERS = 11;
+
+    // Option replies.
+    static final int REP_ACK = 1;
+    static final int REP_SERVER = 2;
+    static final int REP_INFO = 3;
+    static final int REP_META_CONTEXT = 4;
+    static final int REP_ERR_UNSUP = 0x80000001;
+    static final int REP_ERR_POLICY = 0x80000002;
+    static final int REP_ERR_INVALID = 0x80000003;
+    static final int REP_ERR_TLS_REQD = 0x80000005;
+    static final int REP_ERR_UNKNOWN = 0x80000006;
+    static final int REP_ERR_TOO_BIG = 0x80000009;
+
+    static final int INFO_EXPORT = 0;
+    static final int INFO_NAME = 1;
+    static final int INFO_DESCRIPTION = 2;
+    static final int INFO_BLOCK_SIZE = 3;
+
+    // Transmission flags.
+    static final int HAS_FLAGS = 1;
+    static final int READ_ONLY = 2;
+    static final int SEND_FLUSH = 4;
+    static final int SEND_FUA = 8;
+    static final int SEND_TRIM = 32;
+    static final int SEND_WRITE_ZEROES = 64;
+    static final int SEND_DF = 128;
+    static final int CAN_MULTI_CONN = 256;
+    static final int SEND_CACHE = 1024;
+    static final int SEND_FAST_ZERO = 2048;
+
+    // Commands.
+    static final int CMD_READ = 0;
+    static final int CMD_WRITE = 1;
+    static final int CMD_DISC = 2;
+    static final int CMD_FLUSH = 3;
+    static final int CMD_TRIM = 4;
+    static final int CMD_CACHE = 5;
+    static final int CMD_WRITE_ZEROES = 6;
+    static final int CMD_BLOCK_STATUS = 7;
+
+    // Command flags.
+    static final int CMD_FLAG_FUA = 1;
+    static final int CMD_FLAG_NO_HOLE = 2;
+    static final int CMD_FLAG_DF = 4;
+    static final int CMD_FLAG_REQ_ONE = 8;
+    static final int CMD_FLAG_FAST_ZERO = 16;
+    static final int CMD_FLAG_PAYLOAD_LEN = 32;
+
+    // Chunks of a structured reply.
+    static final int CHUNK_DONE = 1;
+    static final int CHUNK_NONE = 0;
+    static final int CHUNK_OFFSET_DATA = 1;
+    static final int CHUNK_BLOCK_STATUS = 5;
+    static final int CHUNK_BLOCK_STATUS_EXT = 6;
+    static final int CHUNK_ERROR = 32769;
+
+    // Extent flags of base:allocation, and of qemu:dirty-bitmap.
+    static final int STATE_HOLE = 1;
+    static final int STATE_ZERO = 2;
+    static final int STATE_DIRTY = 1;
+
+    /** The largest payload, and the largest string, that any client must expect to get through. */
+    static final int MAX_PAYLOAD_BYTES = 32 << 20;
+
+    static final int MAX_STRING_BYTES = 4096;
+
+    private Nbd() {}
+
+    /** The protocol's error number for a failure: those of Linux where it has them, EIO for the rest. */
+    static int error(IOException failure) {
+        if (failure instanceof ErrnoException e) {
+            int errno = e.errno();
+            for (Errno known : new Errno[] {
+                Errno.EPERM,
+                Errno.ENOMEM,
+                Errno.EINVAL,
+                Errno.ENOSPC,
+                Errno.EOVERFLOW,
+                Errno.EOPNOTSUPP,
+                Errno.ESHUTDOWN
+            }) {
+                if (known.number() == errno) {
+                    return errno;
+                }
+            }
+            if (e.is(Errno.EROFS)) {
+                return Errno.EPERM.number();
+            }
+        }
+        return Errno.EIO.number();
+    }
+}

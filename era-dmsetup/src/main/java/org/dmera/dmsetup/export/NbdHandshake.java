@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.export;
+
+import java.io.EOFException;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.ByteChannel;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import org.dmera.dmsetup.device.DeviceIo;
+
+/**
+ * The fixed-newstyle handshake: options until the client has chosen a device, or given up.
+ *
+ * <p>Nothing here is hot, and nothing that a client sends is trusted: an option longer than {@value #MAX_OPTION_BYTES}
+ * bytes ends the connection, every other oddity gets the protocol's error and the talk goes on.
+ */
+final class NbdHandshake {
+    private static final int MAX_OPTION_BYTES = 64 << 10;
+    /** Anything goes, page-sized is best, and no payload over 32 MiB. */
+    private static final int MIN_BLOCK_BYTES = 1;
+
+    private static final int PREFERRED_BLOCK_BYTES = 4096;
+    private static final int RESERVED_BYTES = 124;
+
+    /** Puts TLS on the channel after the client asked for it; null where the server offers none. */
+    interface TlsUpgrade {
+        ByteChannel upgrade(ByteChannel plain) throws IOException;
+    }
+
+    /** What was agreed on. The receiver closes {@code device}. */
+    record Agreed(
+            ByteChannel channel,
+            ExportSource.OpenDevice device,
+            boolean structured,
+            boolean extended,
+            List<MetaContexts.Context> contexts) {}
+
+    private final ExportSource exports;
+    private final TlsUpgrade tls;
+    private final boolean tlsRequired;
+    private ByteChannel channel;
+    private boolean secured;
+    private boolean noZeroes;
+    private boolean structured;
+    private boolean extended;
+    private String contextsExport;
+    private List<MetaContexts.Context> contexts = List.of();
+
+    NbdHandshake(ByteChannel channel, ExportSource exports, TlsUpgrade tls, boolean tlsRequired) {
+        this.channel = channel;
+        this.exports = exports;
+        this.tls = tls;
+        this.tlsRequired = tlsRequired;
+    }
+
+    /** Talks until a device is chosen; null when the client ended the talk. */
+    Agreed run() throws IOException {
+        send(ByteBuffer.allocate(18)
+                .putLong(Nbd.MAGIC)
+                .putLong(Nbd.OPTION_MAGIC)
+                .putShort((short) (Nbd.FIXED_NEWSTYLE | Nbd.NO_ZEROES)));
+        int clientFlags = receive(4).getInt();
+        if ((clientFlags & ~(Nbd.FIXED_NEWSTYLE | Nbd.NO_ZEROES)) != 0) {
+            throw new IOException("NBD client sent unknown flags " + Integer.toHexString(clientFlags));
+        }
+        noZeroes = (clientFlags & Nbd.NO_ZEROES) != 0;
+        while (true) {
+            ByteBuffer header = receive(16);
+            if (header.getLong() != Nbd.OPTION_MAGIC) {
+                throw new IOException("NBD client sent an option without its magic number");
+            }
+            int option = header.getInt();
+            int length = header.getInt();
+            if (length < 0 || length > MAX_OPTION_BYTES) {
+                throw new IOException("NBD client sent an option of " + Integer.toUnsignedLong(length)
+                        + " bytes, at most " + MAX_OPTION_BYTES + " were expected");
+            }
+            ByteBuffer data = receive(length);
+            if (option == Nbd.OPT_ABORT) {
+                reply(option, Nbd.REP_ACK);
+                return null;
+            }
+            Agreed agreed = answer(option, data);
+            if (agreed != null) {
+                return agreed;
+            }
+        }
+    }
+
+    private Agreed answer(int option, ByteBuffer data) throws IOException {
+        if (tlsRequired && !secured && option != Nbd.OPT_STARTTLS) {
+            if (option == Nbd.OPT_EXPORT_NAME) {
+                throw new IOException("NBD client asked for an export without TLS");
+            }
+            error(option, Nbd.REP_ERR_TLS_REQD, "TLS is required: send STARTTLS first");
+            return null;
+        }
+        switch (option) {
+            case Nbd.OPT_EXPORT_NAME -> {
+                return exportName(data);
+            }
+            case Nbd.OPT_INFO, Nbd.OPT_GO -> {
+                return info(option, data);
+            }
+            case Nbd.OPT_LIST -> list(data);
+            case Nbd.OPT_STARTTLS -> startTls(data);
+            case Nbd.OPT_STRUCTURED_REPLY, Nbd.OPT_EXTENDED_HEADERS -> {
+                if (expectEmpty(option, data)) {
+                    structured = true;
+                    extended |= option == Nbd.OPT_EXTENDED_HEADERS;
+                    reply(option, Nbd.REP_ACK);
+                }
+            }
+            case Nbd.OPT_LIST_META_CONTEXT, Nbd.OPT_SET_META_CONTEXT -> metaContext(option, data);
+            default ->
+                error(option, Nbd.REP_ERR_UNSUP, "option " + Integer.toUnsignedString(option) + " is not supported");
+        }
+        return null;
+    }
+
+    /** The old way to choose: no error can be told, only the connection closed. */
+    private Agreed exportName(ByteBuffer data) throws IOException {
+        ExportSource.OpenDevice device = exports.open(text(data, data.remaining()));
+        try {
+            ByteBuffer answer = ByteBuffer.allocate(10 + RESERVED_BYTES)
+                    .putLong(device.io().sizeBytes())
+                    .putShort((short) transmissionFlags(device.io()));
+            send(answer.position(answer.position() + (noZeroes ? 0 : RESERVED_BYTES)));
+            return new Agreed(channel, device, structured, extended, List.of());
+        } catch (IOException | RuntimeException e) {
+            device.close();
+            throw e;
+        }
+    }
+
+    private void list(ByteBuffer data) throws IOException {
+        if (expectEmpty(Nbd.OPT_LIST, data)) {
+            for (String name : exports.names()) {
+                byte[] bytes = name.getBytes(StandardCharsets.UTF_8);
+                reply(
+                        Nbd.OPT_LIST,
+                        Nbd.REP_SERVER,
+                        ByteBuffer.allocate(4 + bytes.length)
+                                .putInt(bytes.length)
+                                .put(bytes));
+            }
+            reply(Nbd.OPT_LIST, Nbd.REP_ACK);
+        }
+    }
+
+    private void startTls(ByteBuffer data) throws IOException {
+        if (!expectEmpty(Nbd.OPT_STARTTLS, data)) {
+            return;
+        }
+        if (tls == null || secured) {
+            error(
+                    Nbd.OPT_STARTTLS,
+                    secured ? Nbd.REP_ERR_INVALID : Nbd.REP_ERR_POLICY,
+                    secured ? "TLS is in use already" : "this server has no TLS");
+            return;
+        }
+        reply(Nbd.OPT_STARTTLS, Nbd.REP_ACK);
+        channel = tls.upgrade(channel);
+        // What was agreed on in the clear might have been said by somebody else.
+        secured = true;
+        structured = false;
+        extended = false;
+        contextsExport = null;
+        contexts = List.of();
+    }
+
+    private Agreed info(int option, ByteBuffer data) throws IOException {
+        String name = lengthPrefixed(data);
+        int requests = data.remaining() >= 2 ? Short.toUnsignedInt(data.getShort()) : -1;
+        if (name == null || requests < 0 || data.remaining() != 2 * requests) {
+            error(option, Nbd.REP_ERR_INVALID, "lengths don't add up");
+            return null;
+        }
+        ExportSource.OpenDevice device;
+        try {
+            device = exports.open(name);
+        } catch (IOException e) {
+            error(option, Nbd.REP_ERR_UNKNOWN, "no device '" + name + "'");
+            return null;
+        }
+        boolean keep = false;
+        try {
+            describe(option, name, device.io());
+            reply(option, Nbd.REP_ACK);
+            keep = option == Nbd.OPT_GO;
+            boolean hasContexts = structured && name.equals(contextsExport);
+            return keep ? new Agreed(channel, device, structured, extended, hasContexts ? contexts : List.of()) : null;
+        } finally {
+            if (!keep) {
+                device.close();
+            }
+        }
+    }
+
+    private void describe(int option, String name, DeviceIo io) throws IOException {
+        reply(
+                option,
+                Nbd.REP_INFO,
+                ByteBuffer.allocate(12)
+                        .putShort((short) Nbd.INFO_EXPORT)
+                        .putLong(io.sizeBytes())
+                        .putShort((short) transmissionFlags(io)));
+        reply(
+                option,
+                Nbd.REP_INFO,
+                ByteBuffer.allocate(14)
+                        .putShort((short) Nbd.INFO_BLOCK_SIZE)
+                        .putInt(MIN_BLOCK_BYTES)
+                        .putInt(PREFERRED_BLOCK_BYTES)
+                        .putInt(Nbd.MAX_PAYLOAD_BYTES));
+        byte[] bytes = name.getBytes(StandardCharsets.UTF_8);
+        reply(
+                option,
+                Nbd.REP_INFO,
+                ByteBuffer.allocate(2 + bytes.length)
+                        .putShort((short) Nbd.INFO_NAME)
+                        .put(bytes));
+    }
+
+    private int transmissionFlags(DeviceIo io) {
+        int flags = Nbd.HAS_FLAGS | Nbd.SEND_FLUSH | Nbd.SEND_FUA | Nbd.CAN_MULTI_CONN | Nbd.SEND_CACHE;
+        if (structured) {
+            flags |= Nbd.SEND_DF;
+        }
+        return flags | (io.isReadOnly() ? Nbd.READ_ONLY : Nbd.SEND_TRIM | Nbd.SEND_WRITE_ZEROES | Nbd.SEND_FAST_ZERO);
+    }
+
+    private void metaContext(int option, ByteBuffer data) throws IOException {
+        if (!structured) {
+            error(option, Nbd.REP_ERR_INVALID, "structured replies must be agreed on first");
+            return;
+        }
+        String name = lengthPrefixed(data);
+        int count = name != null && data.remaining() >= 4 ? data.getInt() : -1;
+        List<String> queries = new ArrayList<>();
+        boolean whole = count >= 0;
+        for (int i = 0; whole && i < count; i++) {
+            String query = lengthPrefixed(data);
+            whole = query != null;
+            queries.add(query);
+        }
+        boolean set = option == Nbd.OPT_SET_META_CONTEXT;
+        if (set) {
+            contextsExport = null;
+            contexts = List.of();
+        }
+        if (!whole || data.hasRemaining()) {
+            error(option, Nbd.REP_ERR_INVALID, "lengths don't add up");
+            return;
+        }
+        List<MetaContexts.Context> selected;
+        try (ExportSource.OpenDevice device = exports.open(name)) {
+            selected = MetaContexts.select(device.io(), queries, !set);
+        } catch (IOException e) {
+            error(option, Nbd.REP_ERR_UNKNOWN, "no device '" + name + "'");
+            return;
+        }
+        for (int id = 0; id < selected.size(); id++) {
+            byte[] bytes = selected.get(id).name().getBytes(StandardCharsets.UTF_8);
+            reply(
+                    option,
+                    Nbd.REP_META_CONTEXT,
+                    ByteBuffer.allocate(4 + bytes.length).putInt(set ? id : 0).put(bytes));
+        }
+        if (set) {
+            contextsExport = name;
+            contexts = selected;
+        }
+        reply(option, Nbd.REP_ACK);
+    }
+
+    private boolean expectEmpty(int option, ByteBuffer data) throws IOException {
+        if (data.hasRemaining()) {
+            error(option, Nbd.REP_ERR_INVALID, "the option takes no data");
+            return false;
+        }
+        return true;
+    }
+
+    /** A string behind its 32-bit length; null when it does not fit. */
+    private static String lengthPrefixed(ByteBuffer data) {
+        if (data.remaining() < 4) {
+            return null;
+        }
+        int length = data.getInt();
+        return length < 0 || length > data.remaining() || length > Nbd.MAX_STRING_BYTES ? null : text(data, length);
+    }
+
+    private static String text(ByteBuffer data, int length) {
+        byte[] bytes = new byte[length];
+        data.get(bytes);
+        return new String(bytes, StandardCharsets.UTF_8);
+    }
+
+    private void error(int option, int type, String message) throws IOException {
+        byte[] bytes = message.getBytes(StandardCharsets.UTF_8);
+        reply(option, type, ByteBuffer.allocate(bytes.length).put(bytes));
+    }
+
+    private void reply(int option, int type) throws IOException {
+        reply(option, type, ByteBuffer.allocate(0));
+    }
+
+    /** {@code data} as it was filled. */
+    private void reply(int option, int type, ByteBuffer data) throws IOException {
+        data.flip();
+        send(ByteBuffer.allocate(20 + data.remaining())
+                .putLong(Nbd.OPTION_REPLY_MAGIC)
+                .putInt(option)
+                .putInt(type)
+                .putInt(data.remaining())
+                .put(data));
+    }
+
+    private void send(ByteBuffer filled) throws IOException {
+        filled.flip();
+        while (filled.hasRemaining()) {
+            channel.write(filled);
+        }
+    }
+
+    private ByteBuffer receive(int length) throws IOException {
+        ByteBuffer data = ByteBuffer.allocate(length);
+        while (data.hasRemaining()) {
+            if (channel.read(data) < 0) {
+                throw new EOFException("NBD client left during the handshake");
+            }
+        }
+        return data.flip();
+    }
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.export;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.GeneralSecurityException;
+import java.security.KeyFactory;
+import java.security.KeyStore;
+import java.security.PrivateKey;
+import java.security.cert.Certificate;
+import java.security.cert.CertificateFactory;
+import java.security.spec.InvalidKeySpecException;
+import java.security.spec.PKCS8EncodedKeySpec;
+import java.util.Base64;
+import java.util.Collection;
+import javax.net.ssl.KeyManagerFactory;
+import javax.net.ssl.SSLContext;
+import javax.net.ssl.SSLEngine;
+import javax.net.ssl.TrustManagerFactory;
+
+/**
+ * Certificates for TLS: a directory with {@code server-cert.pem}, {@code server-key.pem} (PKCS#8) and, to let in only
+ * clients with a certificate of that authority, {@code ca-cert.pem}: the layout that nbdkit and qemu use.
+ */
+public final class TlsIdentity {
+    private static final char[] NO_PASSWORD = {};
+
+    private final SSLContext context;
+    private final boolean clientsNeedCertificates;
+
+    private TlsIdentity(SSLContext context, boolean clientsNeedCertificates) {
+        this.context = context;
+        this.clientsNeedCertificates = clientsNeedCertificates;
+    }
+
+    /**
+     * Reads the certificates.
+     *
+     * @throws IOException naming the file that is missing or can't be understood
+     */
+    public static TlsIdentity load(Path directory) throws IOException {
+        Path keyFile = directory.resolve("server-key.pem");
+        Path authority = directory.resolve("ca-cert.pem");
+        try {
+            KeyStore keys = emptyStore();
+            keys.setKeyEntry(
+                    "server",
+                    privateKey(keyFile),
+                    NO_PASSWORD,
+                    certificates(directory.resolve("server-cert.pem")).toArray(new Certificate[0]));
+            KeyManagerFactory keyManagers = KeyManagerFactory.getInstance(KeyManagerFactory.getDefaultAlgorithm());
+            keyManagers.init(keys, NO_PASSWORD);
+            TrustManagerFactory trust = null;
+            if (Files.exists(authority)) {
+                KeyStore authorities = emptyStore();
+                int i = 0;
+                for (Certificate c : certificates(authority)) {
+                    authorities.setCertificateEntry("ca-" + i++, c);
+                }
+                trust = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
+                trust.init(authorities);
+            }
+            SSLContext context = SSLContext.getInstance("TLS");
+            context.init(keyManagers.getKeyManagers(), trust == null ? null : trust.getTrustManagers(), null);
+            return new TlsIdentity(context, trust != null);
+        } catch (GeneralSecurityException e) {
+            throw new IOException("TLS certificates in " + directory + ": " + e.getMessage(), e);
+        }
+    }
+
+    SSLEngine serverEngine() {
+        SSLEngine engine = context.createSSLEngine();
+        engine.setUseClientMode(false);
+        engine.setNeedClientAuth(clientsNeedCertificates);
+        return engine;
+    }
+
+    private static KeyStore emptyStore() throws GeneralSecurityException, IOException {
+        KeyStore store = KeyStore.getInstance("PKCS12");
+        store.load(null, null);
+        return store;
+    }
+
+    private static Collection<? extends Certificate> certificates(Path file)
+            throws IOException, GeneralSecurityException {
+        try (InputStream pem = Files.newInputStream(file)) {
+            Collection<? extends Certificate> found =
+                    CertificateFactory.getInstance("X.509").generateCertificates(pem);
+            if (found.isEmpty()) {
+                throw new IOException(file + ": no certificate in it");
+            }
+            return found;
+        }
+    }
+
+    private static PrivateKey privateKey(Path file) throws IOException, GeneralSecurityException {
+        String pem = Files.readString(file);
+        String begin = "-----BEGIN PRIVATE KEY-----";
+        int from = pem.indexOf(begin);
+        int to = pem.indexOf("-----END PRIVATE KEY-----");
+        if (from < 0 || to < from) {
+            throw new IOException(file + ": no unencrypted PKCS#8 private key in it (" + begin + ")");
+        }
+        PKCS8EncodedKeySpec spec =
+                new PKCS8EncodedKeySpec(Base64.getMimeDecoder().decode(pem.substring(from + begin.length(), to)));
+        InvalidKeySpecException failed = null;
+        for (String algorithm : new String[] {"RSA", "EC", "EdDSA"}) {
+            try {
+                return KeyFactory.getInstance(algorithm).generatePrivate(spec);
+            } catch (InvalidKeySpecException e) {
+                failed = e;
+            }
+        }
+        throw new IOException(file + ": a private key of an unknown kind", failed);
+    }
+}
