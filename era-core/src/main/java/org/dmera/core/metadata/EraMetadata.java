@@ -1,0 +1,491 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.metadata;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import org.dmera.core.block.BlockDevice;
+import org.dmera.core.block.BlockSeal;
+import org.dmera.core.block.BlockType;
+import org.dmera.core.format.ArrayBlock;
+import org.dmera.core.format.Superblock;
+import org.dmera.core.persistent.DamagedMetadataException;
+import org.dmera.core.persistent.DiskArray;
+import org.dmera.core.persistent.DiskBitset;
+import org.dmera.core.persistent.TransactionManager;
+
+/**
+ * The metadata of one era target, and what can be done with it.
+ *
+ * <p>Each verb changes the open transaction; nothing of it is durable, or even on the device in any form that a reader
+ * could find, before {@link #commit()} has returned. The caller commits, except that {@link #takeSnapshot} commits once
+ * on its way. Verbs, their order and their bytes are the kernel's (dm-era).
+ *
+ * <p><b>Threads.</b> One thread owns it: the one that opened it, or the one that it was last {@linkplain #passTo passed
+ * to}. Every call by another thread throws {@link IllegalStateException}.
+ *
+ * <p><b>Failure.</b> When a verb fails half-way, by an I/O error, a full device or damaged metadata, everything in memory
+ * is suspect: every later call throws {@link MetadataFailedException}, and the device keeps the last committed state, to
+ * be opened again. A {@link RefusedException}, an {@link IllegalStateException} or an {@link IllegalArgumentException}
+ * changes nothing and fails nothing.
+ *
+ * <p>The device is not closed here.
+ */
+public final class EraMetadata {
+    /** An origin has fewer blocks than this (the kernel's valid_nr_blocks). */
+    public static final long MAX_NR_BLOCKS = 1L << 31;
+
+    private final BlockDevice device;
+    private final TransactionManager tm;
+    private final boolean formatted;
+    private final long dataBlockSizeSectors;
+    private final WritesetTree writesets;
+    private final DiskArray eraArray;
+    private final DiskBitset current;
+    private final LiveEras liveEras;
+    private long nrBlocks;
+    private long currentEra;
+    private long currentNrBits;
+    private long metadataSnap;
+    private boolean archivedSinceLook;
+    private long writesetsBegun;
+
+    private volatile Thread owner = Thread.currentThread();
+    private Throwable failure;
+
+    private EraMetadata(BlockDevice device, TransactionManager tm, boolean formatted, long dataBlockSizeSectors) {
+        this.device = device;
+        this.tm = tm;
+        this.formatted = formatted;
+        this.dataBlockSizeSectors = dataBlockSizeSectors;
+        Superblock sb = tm.superblock();
+        this.writesets = new WritesetTree(tm, sb.writesetTreeRoot());
+        this.eraArray = new DiskArray(tm, ArrayBlock.ERA_BYTES, "era array", sb.eraArrayRoot());
+        this.current = new DiskBitset(tm, "current writeset", sb.currentWritesetRoot());
+        this.liveEras = new LiveEras(tm, writesets, eraArray, current);
+        this.nrBlocks = sb.nrBlocks();
+        this.currentEra = sb.currentEra();
+        this.currentNrBits = sb.currentWritesetNrBits();
+        this.metadataSnap = sb.metadataSnap();
+        this.archivedSinceLook = !formatted;
+    }
+
+    /**
+     * Opens the metadata on {@code device}, or formats it when block 0 is all zeroes; the formatted state is committed.
+     *
+     * @param dataBlockSizeSectors the target's block size: what is on disk must have been made with the same
+     * @param cacheBlocks bound on the memory for cached blocks, in blocks of 4 KiB
+     * @throws IOException one line that says what is wrong with the superblock or the device
+     */
+    public static EraMetadata openOrFormat(BlockDevice device, long dataBlockSizeSectors, int cacheBlocks)
+            throws IOException {
+        return isBlank(device)
+                ? format(device, dataBlockSizeSectors, cacheBlocks)
+                : open(device, dataBlockSizeSectors, cacheBlocks);
+    }
+
+    /** As {@link #openOrFormat(BlockDevice, long, int)}, with a cache of 16 MiB. */
+    public static EraMetadata openOrFormat(BlockDevice device, long dataBlockSizeSectors) throws IOException {
+        return openOrFormat(device, dataBlockSizeSectors, TransactionManager.DEFAULT_CACHE_BLOCKS);
+    }
+
+    /** As {@link #openOrFormat(BlockDevice, long, int)} for a device that must hold metadata already. */
+    public static EraMetadata open(BlockDevice device, long dataBlockSizeSectors, int cacheBlocks) throws IOException {
+        requireSupported(device, dataBlockSizeSectors);
+        return new EraMetadata(device, TransactionManager.open(device, cacheBlocks), false, dataBlockSizeSectors);
+    }
+
+    /** Whether block 0 is all zeroes, which is how an unformatted device is told. */
+    public static boolean isBlank(BlockDevice device) throws IOException {
+        ByteBuffer block = readBlock0(device);
+        while (block.hasRemaining()) {
+            if (block.getLong() != 0) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private static EraMetadata format(BlockDevice device, long dataBlockSizeSectors, int cacheBlocks)
+            throws IOException {
+        EraMetadata md =
+                new EraMetadata(device, TransactionManager.format(device, cacheBlocks), true, dataBlockSizeSectors);
+        md.writesets.create();
+        md.eraArray.create();
+        md.tm.commitFormat(md::fillSuperblock);
+        return md;
+    }
+
+    private static ByteBuffer readBlock0(BlockDevice device) throws IOException {
+        ByteBuffer block = ByteBuffer.allocate(BlockDevice.BLOCK_BYTES).order(ByteOrder.LITTLE_ENDIAN);
+        device.read(0, block);
+        return block.flip();
+    }
+
+    /** The checks that the kernel makes of a superblock, in its order. */
+    private static void requireSupported(BlockDevice device, long dataBlockSizeSectors) throws IOException {
+        ByteBuffer block = readBlock0(device);
+        Superblock sb = new Superblock().wrap(block, 0);
+        String problem = null;
+        if (sb.blockNr() != 0) {
+            problem = "it says that it is block " + Long.toUnsignedString(sb.blockNr());
+        } else if (sb.magic() != Superblock.MAGIC) {
+            problem = "magic " + Long.toUnsignedString(sb.magic()) + ", expected " + Superblock.MAGIC;
+        } else if (new BlockSeal().verify(BlockType.SUPERBLOCK, block, 0, 0) != BlockSeal.Verdict.OK) {
+            problem = "its checksum is wrong";
+        } else if (sb.version() != Superblock.VERSION) {
+            problem = "version " + sb.version() + ", this program knows " + Superblock.VERSION;
+        } else if (sb.dataBlockSizeSectors() != dataBlockSizeSectors) {
+            problem = "made for blocks of " + sb.dataBlockSizeSectors() + " sectors, not of " + dataBlockSizeSectors;
+        } else if (sb.nrBlocks() >= MAX_NR_BLOCKS) {
+            problem = sb.nrBlocks() + " origin blocks, expected fewer than " + MAX_NR_BLOCKS;
+        }
+        if (problem != null) {
+            throw new DamagedMetadataException(0, "superblock", problem);
+        }
+    }
+
+    /** Hands it over: from now on only {@code thread} may call it. */
+    public void passTo(Thread thread) {
+        requireOwner();
+        owner = thread;
+    }
+
+    /** Whether opening it formatted the device. */
+    public boolean wasFormatted() {
+        return formatted;
+    }
+
+    public long dataBlockSizeSectors() {
+        return dataBlockSizeSectors;
+    }
+
+    /** Blocks of the origin that the era array covers. */
+    public long nrBlocks() {
+        requireOwner();
+        return nrBlocks;
+    }
+
+    /** The current era, 0 to 2^32 − 1. */
+    public long currentEra() {
+        requireOwner();
+        return currentEra;
+    }
+
+    /** Whether there is a writeset to mark in: not after formatting, nor between an archive and the next new era. */
+    public boolean hasCurrentWriteset() {
+        requireOwner();
+        return current.root() != 0;
+    }
+
+    /** Bits of the current writeset, or of the last one when it has been archived. */
+    public long currentWritesetNrBits() {
+        requireOwner();
+        return currentNrBits;
+    }
+
+    /** Block of the held snapshot's superblock copy, 0 when none is held. */
+    public long metadataSnap() {
+        requireOwner();
+        return metadataSnap;
+    }
+
+    /** Writesets begun since this was opened: differs when the in-core bits of the current one are out of date. */
+    public long writesetsBegun() {
+        requireOwner();
+        return writesetsBegun;
+    }
+
+    /** Transactions committed since this was opened. */
+    public long commits() {
+        requireOwner();
+        return tm.commits();
+    }
+
+    /** Blocks of 4 KiB written to the device since this was opened. */
+    public long blocksWritten() {
+        requireOwner();
+        return tm.blocksWritten();
+    }
+
+    /** Why every change is refused, or null when none has failed. */
+    public Throwable failure() {
+        requireOwner();
+        return failure;
+    }
+
+    /**
+     * Whether the superblock on the device is still the one that this read or last wrote: false when somebody else has
+     * committed since.
+     */
+    public boolean isCurrentOnDevice() throws IOException {
+        requireUsable();
+        ByteBuffer onDevice = readBlock0(device);
+        Superblock mine = tm.superblock();
+        return onDevice.equals(mine.buffer().duplicate().position(0).limit(BlockDevice.BLOCK_BYTES));
+    }
+
+    /**
+     * Makes the era array cover {@code newNrBlocks} blocks; added ones have era 0.
+     *
+     * @throws IllegalArgumentException when that is not below 2^31
+     */
+    public void resize(long newNrBlocks) throws IOException {
+        if (newNrBlocks < 0 || newNrBlocks >= MAX_NR_BLOCKS) {
+            throw new IllegalArgumentException(newNrBlocks + " blocks; an era target has fewer than " + MAX_NR_BLOCKS);
+        }
+        change(() -> {
+            eraArray.resize(nrBlocks, newNrBlocks, 0);
+            nrBlocks = newNrBlocks;
+        });
+    }
+
+    /** Begins the next era with an empty writeset. 2^32 − 1 is followed by 0. */
+    public void newEra() throws IOException {
+        change(this::doNewEra);
+    }
+
+    private void doNewEra() throws IOException {
+        current.create(nrBlocks);
+        currentNrBits = nrBlocks;
+        currentEra = currentEra + 1 & 0xffffffffL;
+        writesetsBegun++;
+    }
+
+    /**
+     * Moves the current writeset to the archived ones, under its era. There is none afterwards.
+     *
+     * @throws IllegalStateException when there is none
+     */
+    public void archive() throws IOException {
+        requireUsable();
+        if (current.root() == 0) {
+            throw new IllegalStateException("no current writeset to archive");
+        }
+        change(this::doArchive);
+    }
+
+    private void doArchive() throws IOException {
+        current.flush();
+        writesets.insert(currentEra, currentNrBits, current.root());
+        current.root(0);
+        archivedSinceLook = true;
+    }
+
+    /** Archives the current writeset, if there is one, and begins the next era. */
+    public void rollover() throws IOException {
+        change(this::doRollover);
+    }
+
+    private void doRollover() throws IOException {
+        if (current.root() != 0) {
+            doArchive();
+        }
+        doNewEra();
+    }
+
+    /**
+     * Marks an origin block as written in the current era. Setting a bit that is set is harmless, but costs as much.
+     *
+     * @throws IllegalStateException when there is no current writeset
+     * @throws IllegalArgumentException when the writeset has no such block
+     */
+    public void mark(long block) throws IOException {
+        requireWriteset();
+        requireInWriteset(block);
+        doMark(block);
+    }
+
+    /** Marks {@code blocks[from]} to {@code blocks[to - 1]} in that order; as {@link #mark} for each. */
+    public void markAll(int[] blocks, int from, int to) throws IOException {
+        requireWriteset();
+        for (int i = from; i < to; i++) {
+            requireInWriteset(blocks[i]);
+        }
+        for (int i = from; i < to; i++) {
+            doMark(blocks[i]);
+        }
+    }
+
+    private void doMark(long block) throws IOException {
+        try {
+            tm.trim();
+            current.set(block);
+        } catch (Throwable t) {
+            failure = t;
+            throw t;
+        }
+    }
+
+    /** Makes everything so far durable, with two flushes of the device. */
+    public void commit() throws IOException {
+        change(this::doCommit);
+    }
+
+    private void doCommit() throws IOException {
+        if (current.root() != 0) {
+            current.flush();
+        }
+        tm.commit(this::fillSuperblock);
+    }
+
+    private void fillSuperblock() {
+        Superblock sb = tm.superblock();
+        sb.flags(0).uuid(new byte[Superblock.UUID_BYTES]);
+        sb.magic(Superblock.MAGIC).version(Superblock.VERSION);
+        tm.spaceMap().storeRoot(sb);
+        sb.dataBlockSizeSectors(dataBlockSizeSectors);
+        sb.metadataBlockSizeSectors(Superblock.METADATA_BLOCK_SIZE_SECTORS);
+        sb.nrBlocks(nrBlocks).currentEra(currentEra);
+        sb.currentWriteset(currentNrBits, current.root());
+        sb.writesetTreeRoot(writesets.root()).eraArrayRoot(eraArray.root());
+        sb.metadataSnap(metadataSnap);
+    }
+
+    /**
+     * Takes a metadata snapshot: ends the era, commits, and holds the writeset tree and the era array as they are then.
+     * The snapshot itself is durable after the caller's commit.
+     *
+     * @throws RefusedException when one is held already
+     */
+    public void takeSnapshot() throws IOException, RefusedException {
+        requireUsable();
+        if (metadataSnap != 0) {
+            throw new RefusedException("metadata snapshot already exists");
+        }
+        change(() -> {
+            doRollover();
+            doCommit();
+            tm.spaceMap().add(0);
+            long copy = tm.copySuperblock();
+            tm.spaceMap().add(writesets.root());
+            tm.spaceMap().add(eraArray.root());
+            metadataSnap = copy;
+        });
+    }
+
+    /**
+     * Lets go of the held snapshot and of what only it refers to.
+     *
+     * @throws RefusedException when none is held
+     */
+    public void dropSnapshot() throws IOException, RefusedException {
+        requireUsable();
+        if (metadataSnap == 0) {
+            throw new RefusedException("no snap to drop");
+        }
+        change(() -> {
+            long copy = metadataSnap;
+            Superblock sb = tm.readSuperblockCopy(copy);
+            long heldWritesets = sb.writesetTreeRoot();
+            long heldEraArray = sb.eraArrayRoot();
+            metadataSnap = 0;
+            writesets.delete(heldWritesets);
+            eraArray.delete(heldEraArray);
+            tm.spaceMap().drop(copy);
+        });
+    }
+
+    /** The figures of the status line, the open transaction included. */
+    public EraStats stats() throws MetadataFailedException {
+        requireUsable();
+        long total = tm.spaceMap().nrBlocks();
+        return new EraStats(total - tm.spaceMap().nrFree(), total, currentEra, metadataSnap);
+    }
+
+    /**
+     * When each of {@code count} blocks from {@code firstBlock} on was last written, the open transaction included:
+     * the era (u32), 0 for never. Changes nothing. The cost grows with {@code count} and with the number of archived
+     * writesets, so ask in slices (some 65536 blocks).
+     *
+     * @throws IllegalArgumentException when the origin has no such blocks
+     */
+    public void readEras(long firstBlock, int count, int[] eras, int at) throws IOException {
+        requireUsable();
+        tm.trim();
+        if (firstBlock < 0 || count < 0 || firstBlock > nrBlocks - count) {
+            throw new IllegalArgumentException(
+                    "blocks " + firstBlock + " to " + (firstBlock + count - 1) + " of an origin of " + nrBlocks);
+        }
+        liveEras.read(firstBlock, count, eras, at, currentEra, currentNrBits);
+    }
+
+    /**
+     * Copies the current writeset's bits, the open transaction included: {@code count} words of 64 bits from word
+     * {@code firstWord} on.
+     *
+     * @throws IllegalStateException when there is no current writeset
+     */
+    public void readCurrentWriteset(long firstWord, int count, long[] words, int at) throws IOException {
+        requireWriteset();
+        tm.trim();
+        if (firstWord < 0 || count < 0 || firstWord > DiskBitset.words(currentNrBits) - count) {
+            throw new IllegalArgumentException("words " + firstWord + " to " + (firstWord + count - 1)
+                    + " of a writeset of " + currentNrBits + " bits");
+        }
+        current.readWords(firstWord, count, words, at);
+    }
+
+    /** Whether a writeset was archived (or metadata opened that may hold some) since the last time this was asked. */
+    boolean takeArchivedSinceLook() {
+        boolean was = archivedSinceLook;
+        archivedSinceLook = false;
+        return was;
+    }
+
+    TransactionManager transactionManager() {
+        return tm;
+    }
+
+    WritesetTree writesets() {
+        return writesets;
+    }
+
+    DiskArray eraArray() {
+        return eraArray;
+    }
+
+    /** A change of the open transaction. */
+    interface Change {
+        void make() throws IOException;
+    }
+
+    /** Makes a change; if it fails, no other will be made. */
+    void change(Change change) throws IOException {
+        requireUsable();
+        try {
+            tm.trim();
+            change.make();
+        } catch (Throwable t) {
+            failure = t;
+            throw t;
+        }
+    }
+
+    private void requireWriteset() throws MetadataFailedException {
+        requireUsable();
+        if (current.root() == 0) {
+            throw new IllegalStateException("no current writeset: the target is suspended or was never resumed");
+        }
+    }
+
+    private void requireInWriteset(long block) {
+        if (block < 0 || block >= currentNrBits) {
+            throw new IllegalArgumentException("block " + block + " of a writeset of " + currentNrBits + " blocks");
+        }
+    }
+
+    private void requireUsable() throws MetadataFailedException {
+        requireOwner();
+        if (failure != null) {
+            throw new MetadataFailedException(failure);
+        }
+    }
+
+    private void requireOwner() {
+        if (Thread.currentThread() != owner) {
+            throw new IllegalStateException("era metadata belongs to thread " + owner.getName() + " and was called by "
+                    + Thread.currentThread().getName());
+        }
+    }
+}

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.metadata;
+
+import java.io.IOException;
+import java.util.List;
+
+/**
+ * The order in which an era target's worker does its work, without the thread: whoever drives it calls {@link #pass}
+ * each time the worker is woken, and again when a pass says so.
+ *
+ * <p>The order decides which blocks a transaction shadows, so it shows in the bytes; it is the kernel's. In one pass:
+ *
+ * <ol>
+ *   <li>if a writeset was archived since the last look, begin digestion, unless it is under way;
+ *   <li>one digestion step, if it is under way; when more is left, the worker wakes itself again;
+ *   <li>the deferred writes: mark them all, then one commit if any was new;
+ *   <li>the waiting calls, newest first, then one commit for all of them, whether or not they changed anything.
+ * </ol>
+ *
+ * <p>So a checkpoint archives and commits, but digestion begins only with the next wake-up, and what its steps change is
+ * committed by whatever commits next. Only after a commit are in-core bits set and writes let go.
+ *
+ * <p>All but {@link #marked()} belongs to the thread that owns the metadata.
+ */
+public final class EraWorker {
+    /** Where work comes from. Each is asked in its stage of a pass, not before. */
+    public interface Work {
+        /** Takes the deferred writes; null when there are none. */
+        Writes takeWrites();
+
+        /** Takes the waiting calls, newest first. */
+        List<? extends Call> takeCalls();
+    }
+
+    /** Deferred writes. */
+    public interface Writes {
+        int count();
+
+        /** The origin block that write {@code index} touches; they are in order of arrival. */
+        int block(int index);
+
+        /** They may go to the origin: their marks are durable. */
+        void marked();
+
+        /** They must fail (EIO): their marks are not durable. */
+        void failed(Throwable why);
+    }
+
+    /** A call that waits for the worker: a message, a status, an archive, a rollover. */
+    public interface Call {
+        /** Works in the open transaction; a {@link RefusedException} is an answer, not a failure. */
+        void run(EraMetadata metadata) throws IOException, RefusedException;
+
+        /** It is done and committed, or was refused, or failed: {@code why} is null, the refusal, or the failure. */
+        void done(Throwable why);
+    }
+
+    private final EraMetadata metadata;
+    private final Digest digest;
+    private long writesetOfMarked;
+    private volatile MarkedBlocks marked = new MarkedBlocks(0);
+    private boolean resumedBefore;
+
+    public EraWorker(EraMetadata metadata) {
+        this.metadata = metadata;
+        this.digest = new Digest(metadata);
+        this.writesetOfMarked = metadata.writesetsBegun();
+    }
+
+    /** The metadata, for its owner. */
+    public EraMetadata metadata() {
+        return metadata;
+    }
+
+    /** The blocks marked durably in the current era. A new era brings a new one; any thread may ask. */
+    public MarkedBlocks marked() {
+        return marked;
+    }
+
+    /** Whether there are digestion steps to take. */
+    public boolean isDigesting() {
+        return digest.underWay();
+    }
+
+    /**
+     * What a resume does before the worker's passes begin: the first one of a table resizes to its length if that
+     * differs and commits in any case; later ones do nothing. A rollover through the worker
+     * follows each time.
+     */
+    public void beforeResume(long nrBlocks) throws IOException {
+        if (resumedBefore) {
+            return;
+        }
+        if (metadata.nrBlocks() != nrBlocks) {
+            metadata.resize(nrBlocks);
+        }
+        metadata.commit();
+        resumedBefore = true;
+    }
+
+    /**
+     * What a suspend does after the worker has archived the current writeset and stopped: a second commit, which saves
+     * what digestion steps have changed since.
+     */
+    public void afterSuspend() throws IOException {
+        metadata.commit();
+    }
+
+    /** One pass; returns whether the worker wakes itself for another. Never throws for failures of the metadata. */
+    public boolean pass(Work work) {
+        if (metadata.takeArchivedSinceLook()) {
+            digest.begin();
+        }
+        boolean again = digestStep();
+        Writes writes = work.takeWrites();
+        if (writes != null && writes.count() > 0) {
+            markWrites(writes);
+        }
+        List<? extends Call> calls = work.takeCalls();
+        if (!calls.isEmpty()) {
+            runCalls(calls);
+        }
+        return again;
+    }
+
+    private boolean digestStep() {
+        try {
+            return digest.step();
+        } catch (IOException e) {
+            // The metadata remembers the failure, and every write and call after this hears of it.
+            return false;
+        }
+    }
+
+    private void markWrites(Writes writes) {
+        MarkedBlocks bits = marked;
+        try {
+            boolean anyNew = false;
+            for (int i = 0; i < writes.count(); i++) {
+                int block = writes.block(i);
+                if (!bits.contains(block)) {
+                    metadata.mark(block);
+                    anyNew = true;
+                }
+            }
+            if (anyNew) {
+                metadata.commit();
+            }
+        } catch (IOException | RuntimeException e) {
+            writes.failed(e);
+            return;
+        }
+        for (int i = 0; i < writes.count(); i++) {
+            bits.add(writes.block(i));
+        }
+        writes.marked();
+    }
+
+    private void runCalls(List<? extends Call> calls) {
+        Throwable[] answers = new Throwable[calls.size()];
+        for (int i = 0; i < answers.length; i++) {
+            try {
+                calls.get(i).run(metadata);
+            } catch (IOException | RefusedException | RuntimeException e) {
+                answers[i] = e;
+            }
+            beginNewMarks();
+        }
+        Throwable failure = null;
+        try {
+            metadata.commit();
+        } catch (IOException | RuntimeException e) {
+            failure = e;
+        }
+        for (int i = 0; i < answers.length; i++) {
+            calls.get(i).done(failure != null ? failure : answers[i]);
+        }
+    }
+
+    private void beginNewMarks() {
+        if (metadata.writesetsBegun() != writesetOfMarked) {
+            writesetOfMarked = metadata.writesetsBegun();
+            marked = new MarkedBlocks(metadata.currentWritesetNrBits());
+        }
+    }
+}
