@@ -2,13 +2,14 @@
 package org.dmera.tools;
 
 import java.util.List;
+import org.dmera.tools.check.CheckCommand;
 
 /**
  * The commands by name. A command's class is loaded when its name is asked for and not before: what another command
  * needs must not slow this one down.
  */
 public final class Commands {
-    private static final List<String> NAMES = List.of();
+    private static final List<String> NAMES = List.of("era_check");
 
     private Commands() {}
 
@@ -20,6 +21,7 @@ public final class Commands {
     /** The command called {@code name} ({@code era_dump}, or {@code dump} for short), or null when there is none. */
     public static Command find(String name) {
         return switch (name) {
+            case "era_check", "check" -> new CheckCommand();
             default -> null;
         };
     }

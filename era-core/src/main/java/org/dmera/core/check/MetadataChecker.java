@@ -73,6 +73,37 @@ public final class MetadataChecker {
         }
     }
 
+    /**
+     * Counts the references that the live trees and the snapshot hold, the superblock's own included, and nothing of
+     * the space map. Only for metadata whose trees a check has found whole.
+     */
+    static BlockTable countReferences(BlockDevice device) {
+        BlockTable table = new BlockTable(device.sizeBlocks());
+        DamageLog log = new DamageLog();
+        ByteBuffer block = BlockReader.newBuffer();
+        BlockReader reader = new BlockReader(device, table, log, new Seen(-1));
+        if (!new SuperblockCheck(reader, Structure.SUPERBLOCK, SUPERBLOCK_NR).read(block)) {
+            throw new IllegalStateException("the superblock changed after it was checked");
+        }
+        Superblock superblock = new Superblock().wrap(block, 0);
+        table.addReference(SUPERBLOCK_NR);
+        walkTrees(superblock, reader, table, log);
+        if (log.areTreesIncomplete()) {
+            throw new IllegalStateException("the trees changed after they were checked: " + log.kept());
+        }
+        return table;
+    }
+
+    private static void walkTrees(Superblock superblock, BlockReader reader, BlockTable table, DamageLog log) {
+        if (superblock.metadataSnap() != 0) {
+            table.rememberPlaces();
+        }
+        new EraTreesCheck(reader, superblock, BlockTable.LIVE).run();
+        if (superblock.metadataSnap() != 0) {
+            checkSnapshot(superblock, reader, table, log, true);
+        }
+    }
+
     private void checkAll(Superblock superblock, BlockReader reader) throws InterruptedIOException {
         table.addReference(SUPERBLOCK_NR);
         SpaceMapCheck spaceMap = new SpaceMapCheck(reader, superblock, device.sizeBlocks());
@@ -83,17 +114,8 @@ public final class MetadataChecker {
             Thread.currentThread().interrupt();
             throw new InterruptedIOException("interrupted while the device was read");
         }
-        if (superblock.metadataSnap() != 0) {
-            table.rememberPlaces();
-        }
-        boolean treesSoFar = log.areTreesIncomplete();
-        spaceMap.walkRefCountTree();
-        // A lost part of the ref-count tree hides nothing: the map is written anew from the other trees.
-        log.treesIncomplete(treesSoFar);
-        new EraTreesCheck(reader, superblock, BlockTable.LIVE).run();
-        if (superblock.metadataSnap() != 0) {
-            checkSnapshot(superblock, reader, true);
-        }
+        walkTrees(superblock, reader, table, log);
+        spaceMap.claim();
         spaceMap.compare();
     }
 
@@ -110,10 +132,11 @@ public final class MetadataChecker {
             return;
         }
         table.rememberPlaces();
-        checkSnapshot(superblock, reader, false);
+        checkSnapshot(superblock, reader, table, log, false);
     }
 
-    private void checkSnapshot(Superblock live, BlockReader reader, boolean comparable) {
+    private static void checkSnapshot(
+            Superblock live, BlockReader reader, BlockTable table, DamageLog log, boolean comparable) {
         long blockNr = live.metadataSnap();
         SuperblockCheck check = new SuperblockCheck(reader, Structure.SNAPSHOT, blockNr);
         if (!table.isUsable(blockNr)) {
@@ -135,12 +158,12 @@ public final class MetadataChecker {
         Superblock copy = new Superblock().wrap(block, 0);
         check.judgeFields(copy);
         if (comparable) {
-            compareWithLive(live, copy, blockNr);
+            compareWithLive(live, copy, blockNr, log);
         }
         new EraTreesCheck(reader, copy, BlockTable.SNAPSHOT).run();
     }
 
-    private void compareWithLive(Superblock live, Superblock copy, long blockNr) {
+    private static void compareWithLive(Superblock live, Superblock copy, long blockNr, DamageLog log) {
         String detail = null;
         if (Integer.compareUnsigned((int) copy.currentEra(), (int) live.currentEra()) > 0) {
             detail = "the snapshot is of era " + copy.currentEra() + ", the current era is " + live.currentEra();

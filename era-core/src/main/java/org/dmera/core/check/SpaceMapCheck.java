@@ -42,39 +42,39 @@ final class SpaceMapCheck implements TreeWalk.Visitor {
         this.counts = new StoredCounts((covered + BitmapBlock.ENTRIES - 1) / BitmapBlock.ENTRIES);
     }
 
-    /** Reads the index and the bitmaps, and counts the references to them. */
+    /** Reads the index and the bitmaps. Nothing is counted yet: what the trees use is theirs, whatever the map says. */
     StoredCounts load() {
         checkSize();
         long root = superblock.spaceMapBitmapRoot();
-        Place where = new Place(Structure.SPACE_MAP_INDEX, "superblock > space map index");
-        if (!enter(root, where)) {
-            return counts;
-        }
         ByteBuffer block = BlockReader.newBuffer();
-        if (!reader.read(root, block, BlockType.INDEX, where)) {
+        if (!isLoaded(root, block, BlockType.INDEX, INDEX)) {
             return counts;
         }
         index = block;
         IndexBlock entries = new IndexBlock().wrap(index, 0);
         for (int i = 0; i < counts.nrBitmaps(); i++) {
-            long blockNr = entries.bitmapBlock(i);
-            Place at = new Place(Structure.SPACE_MAP_BITMAP, "superblock > space map index > entry " + i);
             ByteBuffer bitmap = BlockReader.newBuffer();
-            if (enter(blockNr, at) && reader.read(blockNr, bitmap, BlockType.BITMAP, at)) {
+            if (isLoaded(entries.bitmapBlock(i), bitmap, BlockType.BITMAP, new BitmapPlace(i))) {
                 counts.bitmap(i, bitmap);
             }
         }
         return counts;
     }
 
-    /** Walks the ref-count tree. After {@link #load} and before {@link #compare}. */
-    void walkRefCountTree() {
-        new TreeWalk(
-                        reader,
-                        new TreeSpec(Structure.REF_COUNT_TREE, -1, Integer.BYTES, BlockTable.SPACE_MAP),
-                        TreeWalk.newBuffers(),
-                        this)
-                .walk(superblock.spaceMapRefCountRoot(), true);
+    /** Counts the references inside the space map. After the walks of the trees, and before {@link #compare}. */
+    void claim() {
+        claim(superblock.spaceMapBitmapRoot(), INDEX);
+        if (index != null) {
+            IndexBlock entries = new IndexBlock().wrap(index, 0);
+            for (int i = 0; i < counts.nrBitmaps(); i++) {
+                claim(entries.bitmapBlock(i), new BitmapPlace(i));
+            }
+        }
+        boolean treesIncomplete = log.areTreesIncomplete();
+        TreeSpec tree = new TreeSpec(Structure.REF_COUNT_TREE, -1, Integer.BYTES, BlockTable.SPACE_MAP);
+        new TreeWalk(reader, tree, TreeWalk.newBuffers(), this).walk(superblock.spaceMapRefCountRoot(), true);
+        // A lost part of the ref-count tree hides nothing: the map can be written anew from the other trees.
+        log.treesIncomplete(treesIncomplete);
     }
 
     @Override
@@ -126,14 +126,23 @@ final class SpaceMapCheck implements TreeWalk.Visitor {
         }
     }
 
-    private boolean enter(long blockNr, Place where) {
+    private boolean isLoaded(long blockNr, ByteBuffer buffer, BlockType type, Where where) {
         if (!table.isUsable(blockNr)) {
             return reader.report(
                     DamageKind.OUT_OF_RANGE, where, blockNr, "expected a block from 1 to " + (table.size() - 1));
         }
-        table.addReference(blockNr);
-        return table.use(blockNr, BlockTable.SPACE_MAP, 0)
-                || reader.report(DamageKind.DOUBLY_USED, where, blockNr, "the block is in use in another place too");
+        return reader.read(blockNr, buffer, type, where);
+    }
+
+    private void claim(long blockNr, Where where) {
+        if (!table.isUsable(blockNr)) {
+            return;
+        }
+        if (table.use(blockNr, BlockTable.SPACE_MAP, 0)) {
+            table.addReference(blockNr);
+        } else {
+            reader.report(DamageKind.DOUBLY_USED, where, blockNr, "the block is in use in another place too");
+        }
     }
 
     private void compareIndex() {
@@ -216,8 +225,34 @@ final class SpaceMapCheck implements TreeWalk.Visitor {
         }
     }
 
-    /** A place in the space map. */
-    private record Place(Structure structure, String path) implements Where {
+    private static final Where INDEX = new Where() {
+        @Override
+        public Structure structure() {
+            return Structure.SPACE_MAP_INDEX;
+        }
+
+        @Override
+        public String path() {
+            return "superblock > space map index";
+        }
+
+        @Override
+        public String consequence() {
+            return REWRITE;
+        }
+    };
+
+    private record BitmapPlace(int entry) implements Where {
+        @Override
+        public Structure structure() {
+            return Structure.SPACE_MAP_BITMAP;
+        }
+
+        @Override
+        public String path() {
+            return "superblock > space map index > entry " + entry;
+        }
+
         @Override
         public String consequence() {
             return REWRITE;

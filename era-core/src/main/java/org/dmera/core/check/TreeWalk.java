@@ -146,6 +146,10 @@ final class TreeWalk implements Where {
             return reader.report(
                     DamageKind.OUT_OF_RANGE, this, blockNr, "expected a block from 1 to " + (table.size() - 1));
         }
+        if (spec.walk() == BlockTable.SPACE_MAP && table.hasMark(blockNr, BlockTable.LIVE | BlockTable.SNAPSHOT)) {
+            // Not counted: the block is the trees', and the space map that names it will be written anew.
+            return doublyUsed(blockNr);
+        }
         if (counted) {
             table.addReference(blockNr);
         }
