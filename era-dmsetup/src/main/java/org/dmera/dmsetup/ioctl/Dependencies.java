@@ -14,7 +14,7 @@ public final class Dependencies {
     public static void encode(DmIoctl io, List<Long> devs) {
         int at = io.dataStart();
         int bytes = DEVS_AT + 8 * devs.size();
-        if (at > Payload.end(io) - bytes) {
+        if (at > io.buffer().limit() - bytes) {
             io.setFlags(io.flags() | DmFlags.BUFFER_FULL);
             return;
         }

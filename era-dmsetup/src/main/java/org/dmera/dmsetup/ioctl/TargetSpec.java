@@ -54,7 +54,7 @@ public record TargetSpec(long startSector, long lengthSectors, String type, Stri
      */
     public static void encodeAnswer(DmIoctl io, List<TargetSpec> specs) {
         int start = io.dataStart();
-        int limit = Payload.end(io);
+        int limit = io.buffer().limit();
         int at = start;
         int end = start;
         for (TargetSpec spec : specs) {

@@ -21,7 +21,7 @@ public record TargetVersion(String name, int major, int minor, int patch) {
         for (TargetVersion version : versions) {
             estimate += NAME_AT + Payload.bytes(version.name).length + 1 + 7;
         }
-        if (at > Payload.end(io) - estimate) {
+        if (at > io.buffer().limit() - estimate) {
             io.setFlags(io.flags() | DmFlags.BUFFER_FULL);
             return;
         }

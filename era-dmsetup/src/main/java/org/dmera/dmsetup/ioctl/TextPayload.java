@@ -48,7 +48,7 @@ public final class TextPayload {
         byte[] bytes = Payload.bytes(text);
         int at = io.dataStart();
         io.setFlags(io.flags() | DmFlags.DATA_OUT);
-        if (at > Payload.end(io) - bytes.length - 1) {
+        if (at > io.buffer().limit() - bytes.length - 1) {
             io.setFlags(io.flags() | DmFlags.BUFFER_FULL);
             return;
         }

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.control;
+
+import java.io.Closeable;
+import java.io.IOException;
+import java.nio.channels.ClosedChannelException;
+import java.nio.channels.ServerSocketChannel;
+import java.nio.channels.SocketChannel;
+import java.nio.file.attribute.UserPrincipal;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import jdk.net.ExtendedSocketOptions;
+import jdk.net.UnixDomainPrincipal;
+import org.dmera.dmsetup.device.EngineLog;
+
+/**
+ * Serves an {@link EngineControl} on a Unix socket: a thread accepts, and each connection has a thread of its own, so that
+ * a slow client, or one that waits for an event, holds up no other.
+ */
+public final class ControlServer implements Closeable {
+    /** More connections than this are refused: a leaking client must not take the engine down with it. */
+    private static final int MAX_CONNECTIONS = 1024;
+
+    private final ServerSocketChannel server;
+    private final EngineControl control;
+    private final Set<UserPrincipal> allowed;
+    private final EngineLog log;
+    private final Set<SocketChannel> connections = ConcurrentHashMap.newKeySet();
+    private final Thread acceptor;
+
+    /**
+     * Starts serving.
+     *
+     * @param server a bound Unix socket; closed with this object
+     * @param allowed whom the socket answers, by the credentials of the peer
+     */
+    public ControlServer(ServerSocketChannel server, EngineControl control, Set<UserPrincipal> allowed, EngineLog log) {
+        this.server = server;
+        this.control = control;
+        this.allowed = Set.copyOf(allowed);
+        this.log = log;
+        acceptor = new Thread(this::acceptAll, "control");
+        acceptor.start();
+    }
+
+    private void acceptAll() {
+        while (server.isOpen()) {
+            try {
+                accept(server.accept());
+            } catch (ClosedChannelException e) {
+                return;
+            } catch (IOException e) {
+                // Out of descriptors, most likely: what is open goes on, and closing some helps.
+                log.error("control socket: accept", e);
+            }
+        }
+    }
+
+    private void accept(SocketChannel channel) throws IOException {
+        boolean taken = false;
+        try {
+            UnixDomainPrincipal peer = channel.getOption(ExtendedSocketOptions.SO_PEERCRED);
+            if (!allowed.contains(peer.user())) {
+                log.warn("control socket: refused user " + peer.user().getName());
+                return;
+            }
+            if (connections.size() >= MAX_CONNECTIONS) {
+                log.warn("control socket: refused a connection: " + MAX_CONNECTIONS + " are open");
+                return;
+            }
+            connections.add(channel);
+            Thread thread = new Thread(() -> serve(channel), "control client");
+            thread.setDaemon(true);
+            thread.start();
+            taken = true;
+        } finally {
+            if (!taken) {
+                connections.remove(channel);
+                channel.close();
+            }
+        }
+    }
+
+    private void serve(SocketChannel channel) {
+        try (channel) {
+            new ControlConnection(channel, control).serve();
+        } catch (IOException e) {
+            log.debug("control client: " + e.getMessage());
+        } catch (RuntimeException | OutOfMemoryError e) {
+            log.error("control client", e);
+        } finally {
+            connections.remove(channel);
+        }
+    }
+
+    /** Stops serving: the socket and every connection are closed. Calls that are under way run to their end. */
+    @Override
+    public void close() throws IOException {
+        server.close();
+        for (SocketChannel channel : connections) {
+            channel.close();
+        }
+        try {
+            acceptor.join();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+}

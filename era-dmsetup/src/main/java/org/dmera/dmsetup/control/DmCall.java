@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.control;
+
+import java.io.IOException;
+import java.util.List;
+import java.util.function.Consumer;
+import org.dmera.dmsetup.ioctl.DmCommand;
+import org.dmera.dmsetup.ioctl.DmFlags;
+import org.dmera.dmsetup.ioctl.DmIoctl;
+import org.dmera.dmsetup.ioctl.TargetSpec;
+import org.dmera.dmsetup.ioctl.TextPayload;
+
+/** One call as libdevmapper would make it: its request is built again for every size of buffer that is tried. */
+public final class DmCall {
+    private final String task;
+    private final DmCommand command;
+    private final DeviceId device;
+    private int flags;
+    private int eventNr;
+    private int payloadBytes;
+    private Consumer<DmIoctl> payload = io -> {};
+
+    private DmCall(String task, DmCommand command, DeviceId device) {
+        this.task = task;
+        this.command = command;
+        this.device = device;
+    }
+
+    /**
+     * A call.
+     *
+     * @param task libdevmapper's name for it, which its messages use
+     */
+    public static DmCall of(String task, DmCommand command, DeviceId device) {
+        return new DmCall(task, command, device);
+    }
+
+    /** Sets {@code bits} of {@link DmFlags}, when {@code condition} holds. */
+    public DmCall flag(int bits, boolean condition) {
+        flags |= condition ? bits : 0;
+        return this;
+    }
+
+    /** Sets the event number to wait beyond. */
+    public DmCall eventNr(int seen) {
+        eventNr = seen;
+        return this;
+    }
+
+    /** Sets the flags for udev's rules ({@code UDEV_…} of {@link DmFlags}). There is never a cookie to wait for. */
+    public DmCall udevFlags(int udevFlags) {
+        eventNr = udevFlags << DmFlags.UDEV_FLAGS_SHIFT;
+        return this;
+    }
+
+    /** The table to load. */
+    public DmCall table(List<TargetSpec> specs) {
+        payloadBytes = TargetSpec.encodedBytes(specs);
+        payload = io -> TargetSpec.encodeRequest(io, specs);
+        return this;
+    }
+
+    /** The new name or uuid. */
+    public DmCall text(String text) {
+        payloadBytes = TextPayload.encodedBytes(text);
+        payload = io -> TextPayload.encode(io, text);
+        return this;
+    }
+
+    /** The message and the sector of its target. */
+    public DmCall message(long sector, String text) {
+        payloadBytes = TextPayload.messageBytes(text);
+        payload = io -> TextPayload.encodeMessage(io, sector, text);
+        return this;
+    }
+
+    /** Asks for the version of this target type. */
+    public DmCall targetType(String type) {
+        payload = io -> io.setName(type);
+        return this;
+    }
+
+    /** The device that it is about. */
+    public DeviceId device() {
+        return device;
+    }
+
+    /**
+     * Makes the call, with ever larger buffers until the answer fits.
+     *
+     * @return the answer
+     * @throws DmException when it was refused
+     * @throws IOException when the channel failed
+     */
+    public DmIoctl run(Control control) throws IOException {
+        int bytes = Math.max(DmIoctl.INITIAL_BUFFER_BYTES, DmIoctl.HEADER_BYTES + payloadBytes);
+        while (true) {
+            DmIoctl io = DmIoctl.request(bytes);
+            io.setFlags(io.flags() | flags);
+            io.setEventNr(eventNr);
+            device.encode(io);
+            payload.accept(io);
+            int result = control.call(command.number(), io.buffer());
+            if (result < 0) {
+                throw new DmException(task, device, -result);
+            }
+            if (!io.has(DmFlags.BUFFER_FULL)) {
+                return io;
+            }
+            if (bytes > SocketControl.MAX_FRAME_BYTES / 4) {
+                throw new IOException("device-mapper: the answer to " + task + " does not fit " + bytes + " bytes");
+            }
+            bytes *= 2;
+        }
+    }
+}

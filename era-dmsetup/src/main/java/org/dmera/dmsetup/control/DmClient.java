@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.control;
+
+import java.io.Closeable;
+import java.io.IOException;
+import java.util.List;
+import org.dmera.core.linux.Errno;
+import org.dmera.dmsetup.ioctl.DeviceEntry;
+import org.dmera.dmsetup.ioctl.DmCommand;
+import org.dmera.dmsetup.ioctl.DmFlags;
+import org.dmera.dmsetup.ioctl.DmIoctl;
+import org.dmera.dmsetup.ioctl.MalformedPayloadException;
+import org.dmera.dmsetup.ioctl.TargetSpec;
+import org.dmera.dmsetup.ioctl.TextPayload;
+
+/** What programs do with mapped devices, on either channel: list them, read tables and status, send messages. */
+public final class DmClient implements Closeable {
+    /** The first version of the interface whose device list carries event numbers. */
+    private static final int MINOR_WITH_EVENTS = 37;
+
+    private final Control control;
+    private int driverMinor = -1;
+
+    /** A client that closes {@code control} with itself. */
+    public DmClient(Control control) {
+        this.control = control;
+    }
+
+    /**
+     * A client of the channel that a user asked for.
+     *
+     * @param option the value of {@code --control}, or null: see {@link ControlChoice}
+     */
+    public static DmClient open(String option) throws IOException {
+        return new DmClient(ControlChoice.of(option, System.getenv()).connect());
+    }
+
+    /** The channel. */
+    public Control control() {
+        return control;
+    }
+
+    /**
+     * The driver's version, as {@code 4.47.0}.
+     *
+     * @throws IOException when its major version is not 4
+     */
+    public String version() throws IOException {
+        DmIoctl io = DmCall.of("version", DmCommand.VERSION, DeviceId.NONE).run(control);
+        if (io.versionMajor() != 4) {
+            throw new IOException("device-mapper: interface version " + io.versionMajor() + "; expected 4");
+        }
+        driverMinor = io.versionMinor();
+        return io.versionMajor() + "." + io.versionMinor() + "." + io.versionPatch();
+    }
+
+    /** Every mapped device. */
+    public List<DeviceEntry> list() throws IOException {
+        if (driverMinor < 0) {
+            version();
+        }
+        DmIoctl io = DmCall.of("names", DmCommand.LIST_DEVICES, DeviceId.NONE)
+                .flag(DmFlags.UUID, true)
+                .run(control);
+        try {
+            return DeviceEntry.decode(io, driverMinor >= MINOR_WITH_EVENTS);
+        } catch (MalformedPayloadException e) {
+            throw malformed(e);
+        }
+    }
+
+    /** Whether the device exists. */
+    public boolean exists(DeviceId device) throws IOException {
+        try {
+            info(device);
+            return true;
+        } catch (DmException e) {
+            if (e.is(Errno.ENXIO)) {
+                return false;
+            }
+            throw e;
+        }
+    }
+
+    /** The device's state: the header of DEV_STATUS's answer. */
+    public DmIoctl info(DeviceId device) throws IOException {
+        return DmCall.of("info", DmCommand.DEV_STATUS, device).run(control);
+    }
+
+    /** The live table's lines; empty without one. */
+    public List<TargetSpec> table(DeviceId device) throws IOException {
+        return lines(DmCall.of("table", DmCommand.TABLE_STATUS, device)
+                .flag(DmFlags.STATUS_TABLE, true)
+                .run(control));
+    }
+
+    /** The status lines of the live table; empty without one. On an era device this commits its metadata. */
+    public List<TargetSpec> status(DeviceId device) throws IOException {
+        return lines(DmCall.of("status", DmCommand.TABLE_STATUS, device).run(control));
+    }
+
+    /** Decodes the lines of a table or status answer. */
+    public static List<TargetSpec> lines(DmIoctl answer) throws IOException {
+        try {
+            return TargetSpec.decodeAnswer(answer);
+        } catch (MalformedPayloadException e) {
+            throw malformed(e);
+        }
+    }
+
+    private static IOException malformed(MalformedPayloadException e) {
+        return new IOException("device-mapper: malformed answer: " + e.getMessage(), e);
+    }
+
+    /**
+     * Sends a message to the target at {@code sector}.
+     *
+     * @return its answer, or null when it has none
+     */
+    public String message(DeviceId device, long sector, String text) throws IOException {
+        DmIoctl io = DmCall.of("message", DmCommand.TARGET_MSG, device)
+                .message(sector, text)
+                .run(control);
+        if (!io.has(DmFlags.DATA_OUT)) {
+            return null;
+        }
+        try {
+            return TextPayload.decode(io);
+        } catch (MalformedPayloadException e) {
+            throw malformed(e);
+        }
+    }
+
+    /**
+     * Begins a new era on the device's era target.
+     *
+     * @return the new era: every write from now on has it, or a later one
+     */
+    public long checkpoint(DeviceId device) throws IOException {
+        TargetSpec target = eraTarget(table(device), device);
+        message(device, target.startSector(), "checkpoint");
+        return eraStatus(device).currentEra();
+    }
+
+    /** The status of the device's era target. */
+    public EraStatus eraStatus(DeviceId device) throws IOException {
+        return EraStatus.parse(eraTarget(status(device), device).params());
+    }
+
+    /** The one era target among {@code lines}. */
+    private static TargetSpec eraTarget(List<TargetSpec> lines, DeviceId device) throws IOException {
+        TargetSpec found = null;
+        for (TargetSpec line : lines) {
+            if (line.type().equals("era")) {
+                if (found != null) {
+                    throw new IOException(
+                            device.describe().trim() + " has several era targets: name one by its sector");
+                }
+                found = line;
+            }
+        }
+        if (found == null) {
+            throw new IOException(device.describe().trim() + " has no era target");
+        }
+        return found;
+    }
+
+    @Override
+    public void close() throws IOException {
+        control.close();
+    }
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.control;
+
+import java.io.IOException;
+import org.dmera.core.linux.Errno;
+
+/** A call that device-mapper refused, in the words that libdevmapper has for it. */
+public final class DmException extends IOException {
+    private static final long serialVersionUID = 1L;
+
+    private final int errno;
+
+    /**
+     * @param task libdevmapper's name of the call
+     * @param device the device as the caller named it
+     */
+    DmException(String task, DeviceId device, int errno) {
+        super("device-mapper: " + task + " ioctl on " + device.describe() + " failed: " + Errno.text(errno));
+        this.errno = errno;
+    }
+
+    /** The positive errno. */
+    public int errno() {
+        return errno;
+    }
+
+    /** Whether it is {@code e}. */
+    public boolean is(Errno e) {
+        return errno == e.number();
+    }
+}

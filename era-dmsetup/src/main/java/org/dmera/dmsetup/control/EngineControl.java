@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.control;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.OptionalInt;
+import java.util.Set;
+import java.util.function.BooleanSupplier;
+import org.dmera.core.linux.Errno;
+import org.dmera.core.linux.ErrnoException;
+import org.dmera.dmsetup.device.DeviceRegistry;
+import org.dmera.dmsetup.device.MappedDevice;
+import org.dmera.dmsetup.device.Words;
+import org.dmera.dmsetup.ioctl.Dependencies;
+import org.dmera.dmsetup.ioctl.DevNumber;
+import org.dmera.dmsetup.ioctl.DeviceEntry;
+import org.dmera.dmsetup.ioctl.DmCommand;
+import org.dmera.dmsetup.ioctl.DmFlags;
+import org.dmera.dmsetup.ioctl.DmIoctl;
+import org.dmera.dmsetup.ioctl.MalformedPayloadException;
+import org.dmera.dmsetup.ioctl.TargetSpec;
+import org.dmera.dmsetup.ioctl.TargetVersion;
+import org.dmera.dmsetup.ioctl.TextPayload;
+import org.dmera.dmsetup.target.Backing;
+import org.dmera.dmsetup.target.TargetFactory;
+
+/**
+ * The engine's side of the control interface: each call on a buffer becomes one on the registry, and the buffer is left
+ * as the kernel (6.1, interface 4.47.0) would have left it. Calls may come from many threads.
+ */
+public final class EngineControl implements Control {
+    /** The version of the interface that is emulated. */
+    private static final int VERSION_MAJOR = 4;
+
+    private static final int VERSION_MINOR = 47;
+
+    /** Calls that say nothing of {@code data_size} or of any device: the buffer's size stays in it. */
+    private static final Set<DmCommand> WITHOUT_SIZE = EnumSet.of(DmCommand.VERSION, DmCommand.REMOVE_ALL);
+    /** Calls that ignore name and uuid. */
+    private static final Set<DmCommand> WITHOUT_DEVICE =
+            EnumSet.of(DmCommand.VERSION, DmCommand.REMOVE_ALL, DmCommand.LIST_DEVICES, DmCommand.LIST_VERSIONS);
+
+    /** Calls whose answer may have a payload, and whose request has none. */
+    private static final Set<DmCommand> WITH_ANSWER = EnumSet.of(
+            DmCommand.LIST_DEVICES,
+            DmCommand.LIST_VERSIONS,
+            DmCommand.GET_TARGET_VERSION,
+            DmCommand.TABLE_DEPS,
+            DmCommand.TABLE_STATUS,
+            DmCommand.DEV_WAIT);
+
+    private static final int CLEARED_BEFORE_STATUS = DmFlags.SUSPEND
+            | DmFlags.READONLY
+            | DmFlags.ACTIVE_PRESENT
+            | DmFlags.INACTIVE_PRESENT
+            | DmFlags.INTERNAL_SUSPEND
+            | DmFlags.DEFERRED_REMOVE;
+
+    private final DeviceRegistry registry;
+
+    public EngineControl(DeviceRegistry registry) {
+        this.registry = registry;
+    }
+
+    @Override
+    public int call(int command, ByteBuffer buffer) {
+        return call(command, buffer, () -> false);
+    }
+
+    /** As {@link #call(int, ByteBuffer)}; a wait for an event asks {@code abandoned} every second, and then ends with EINTR. */
+    public int call(int command, ByteBuffer buffer, BooleanSupplier abandoned) {
+        if (buffer.limit() < DmIoctl.USED_HEADER_BYTES) {
+            return -Errno.EINVAL.number();
+        }
+        DmIoctl io = DmIoctl.over(buffer);
+        DmCommand known = DmCommand.ofNumber(command);
+        boolean versionFits =
+                io.versionMajor() == VERSION_MAJOR && Integer.compareUnsigned(io.versionMinor(), VERSION_MINOR) <= 0;
+        io.setVersion(VERSION_MAJOR, VERSION_MINOR, 0);
+        if (!versionFits || io.dataSize() != buffer.limit()) {
+            return -Errno.EINVAL.number();
+        }
+        if (known == null) {
+            return -Errno.ENOTTY.number();
+        }
+        // A failed call leaves the caller's buffer as it was, but for the version.
+        ByteBuffer before =
+                ByteBuffer.allocate(buffer.limit()).put(buffer.duplicate().position(0));
+        try {
+            answer(known, io, abandoned);
+            return 0;
+        } catch (MalformedPayloadException e) {
+            registry.log().warn("ioctl: " + known + ": " + e.getMessage());
+            buffer.put(0, before.array());
+            return -Errno.EINVAL.number();
+        } catch (ErrnoException e) {
+            registry.log().debug(known + " " + io.name() + ": " + e.getMessage());
+            buffer.put(0, before.array());
+            return -e.errno();
+        } catch (IOException | RuntimeException e) {
+            registry.log().error(known + " " + io.name(), e);
+            buffer.put(0, before.array());
+            return -Errno.EIO.number();
+        }
+    }
+
+    private void answer(DmCommand command, DmIoctl io, BooleanSupplier abandoned)
+            throws IOException, MalformedPayloadException {
+        io.setFlags(io.flags() & ~(DmFlags.BUFFER_FULL | DmFlags.DATA_OUT));
+        if (!WITHOUT_DEVICE.contains(command)) {
+            checkNaming(command, io);
+        }
+        if (WITH_ANSWER.contains(command)) {
+            io.setDataSize(DmIoctl.USED_HEADER_BYTES);
+        }
+        switch (command) {
+            case VERSION -> {}
+            case REMOVE_ALL -> registry.removeAll(io.has(DmFlags.DEFERRED_REMOVE));
+            case LIST_DEVICES -> listDevices(io);
+            case DEV_CREATE -> create(io);
+            case DEV_REMOVE -> remove(io);
+            case DEV_RENAME -> rename(io);
+            case DEV_SUSPEND -> suspendOrResume(io);
+            case DEV_STATUS -> status(find(io), io);
+            case DEV_WAIT -> await(io, abandoned);
+            case TABLE_LOAD -> load(io);
+            case TABLE_CLEAR -> clear(io);
+            case TABLE_DEPS -> dependencies(io);
+            case TABLE_STATUS -> tableStatus(find(io), io);
+            case LIST_VERSIONS -> TargetVersion.encode(io, versions(registry.types()));
+            case TARGET_MSG -> message(io);
+            case GET_TARGET_VERSION -> targetVersion(io);
+            // The engine's devices have no geometry, and a socket can't be armed for poll(2).
+            case DEV_SET_GEOMETRY, DEV_ARM_POLL ->
+                throw new ErrnoException(command.toString(), Errno.EOPNOTSUPP.number());
+        }
+        if (!WITHOUT_SIZE.contains(command) && !WITH_ANSWER.contains(command) && !io.has(DmFlags.DATA_OUT)) {
+            io.setDataSize(DmIoctl.USED_HEADER_BYTES);
+        }
+    }
+
+    private static void checkNaming(DmCommand command, DmIoctl io) throws ErrnoException {
+        boolean named = !io.name().isEmpty();
+        if (command == DmCommand.DEV_CREATE) {
+            if (!named) {
+                throw new ErrnoException("name not supplied when creating device", Errno.EINVAL.number());
+            }
+        } else if (named && !io.uuid().isEmpty()) {
+            throw new ErrnoException("only supply one of name or uuid", Errno.EINVAL.number());
+        }
+    }
+
+    /** The device by name, uuid or number; its name and uuid are put into the buffer. */
+    private MappedDevice find(DmIoctl io) throws ErrnoException {
+        String name = io.name();
+        String uuid = io.uuid();
+        MappedDevice device = null;
+        if (!name.isEmpty()) {
+            device = io.dev() != 0 ? null : registry.byName(name);
+        } else if (!uuid.isEmpty()) {
+            device = io.dev() != 0 ? null : registry.byUuid(uuid);
+        } else if (io.dev() != 0) {
+            device = registry.byDev(io.dev());
+        }
+        if (device == null) {
+            throw new ErrnoException("device \"" + name + "\"", Errno.ENXIO.number());
+        }
+        return device;
+    }
+
+    private static void identity(MappedDevice device, DmIoctl io) {
+        io.setName(device.name());
+        if (!device.uuid().isEmpty()) {
+            io.setUuid(device.uuid());
+        }
+    }
+
+    private static void status(MappedDevice device, DmIoctl io) {
+        identity(device, io);
+        state(device, io);
+    }
+
+    private static void state(MappedDevice device, DmIoctl io) {
+        boolean ofInactive = io.has(DmFlags.QUERY_INACTIVE_TABLE);
+        int flags = io.flags() & ~CLEARED_BEFORE_STATUS;
+        flags |= device.isSuspended() ? DmFlags.SUSPEND : 0;
+        flags |= device.hasLive() ? DmFlags.ACTIVE_PRESENT : 0;
+        flags |= device.hasInactive() ? DmFlags.INACTIVE_PRESENT : 0;
+        flags |= device.isReadOnly(ofInactive) ? DmFlags.READONLY : 0;
+        flags |= device.isDeferredRemove() ? DmFlags.DEFERRED_REMOVE : 0;
+        io.setFlags(flags);
+        io.setDev(device.dev());
+        io.setOpenCount(device.openCount());
+        io.setEventNr(device.eventNr());
+        io.setTargetCount(device.targetCount(ofInactive));
+    }
+
+    private void listDevices(DmIoctl io) {
+        boolean withUuids = io.has(DmFlags.UUID);
+        List<DeviceEntry> entries = new ArrayList<>();
+        for (MappedDevice device : registry.devices()) {
+            entries.add(
+                    new DeviceEntry(device.dev(), device.name(), device.eventNr(), withUuids ? device.uuid() : null));
+        }
+        DeviceEntry.encode(io, entries);
+    }
+
+    private void create(DmIoctl io) throws IOException {
+        boolean chosen = io.has(DmFlags.PERSISTENT_DEV);
+        OptionalInt minor = chosen ? OptionalInt.of(DevNumber.minor(io.dev())) : OptionalInt.empty();
+        MappedDevice device = registry.create(io.name(), io.uuid(), minor);
+        state(device, io);
+    }
+
+    private void remove(DmIoctl io) throws IOException {
+        MappedDevice device = find(io);
+        boolean removed = registry.remove(device, io.has(DmFlags.DEFERRED_REMOVE));
+        identity(device, io);
+        if (removed) {
+            io.setFlags(io.flags() & ~DmFlags.DEFERRED_REMOVE);
+            uevent(io);
+        }
+    }
+
+    /**
+     * Says that a uevent was made, as the kernel does; unless the caller gave a udev cookie: nothing would ever
+     * complete that one, and a caller that is told that there was no event does so itself.
+     */
+    private static void uevent(DmIoctl io) {
+        if ((io.eventNr() & 0xffff) == 0) {
+            io.setFlags(io.flags() | DmFlags.UEVENT_GENERATED);
+        }
+    }
+
+    private void rename(DmIoctl io) throws IOException, MalformedPayloadException {
+        MappedDevice device = find(io);
+        String text = TextPayload.decode(io);
+        if (io.has(DmFlags.UUID)) {
+            registry.setUuid(device, text);
+        } else {
+            registry.rename(device, text);
+        }
+        uevent(io);
+        state(device, io);
+    }
+
+    private void suspendOrResume(DmIoctl io) throws IOException {
+        MappedDevice device = find(io);
+        if (io.has(DmFlags.SUSPEND)) {
+            device.suspend();
+        } else if (device.resume()) {
+            uevent(io);
+        }
+        status(device, io);
+    }
+
+    private void await(DmIoctl io, BooleanSupplier abandoned) throws IOException {
+        MappedDevice device = find(io);
+        IOException[] failed = new IOException[1];
+        boolean happened;
+        try {
+            happened = device.awaitEvent(io.eventNr(), abandoned, () -> {
+                try {
+                    tableStatus(device, io);
+                } catch (IOException e) {
+                    failed[0] = e;
+                }
+            });
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            happened = false;
+        }
+        if (failed[0] != null) {
+            throw failed[0];
+        }
+        if (!happened) {
+            throw new ErrnoException("wait for an event of " + device, Errno.EINTR.number());
+        }
+    }
+
+    private void load(DmIoctl io) throws IOException, MalformedPayloadException {
+        MappedDevice device = find(io);
+        device.load(TargetSpec.decodeRequest(io), io.has(DmFlags.READONLY));
+        status(device, io);
+    }
+
+    private void clear(DmIoctl io) throws IOException {
+        MappedDevice device = find(io);
+        device.clear();
+        status(device, io);
+    }
+
+    private void dependencies(DmIoctl io) throws IOException {
+        MappedDevice device = find(io);
+        boolean ofInactive = io.has(DmFlags.QUERY_INACTIVE_TABLE);
+        status(device, io);
+        List<Long> devs = new ArrayList<>();
+        for (Backing backing : device.dependencies(ofInactive)) {
+            long number = backing.device();
+            long dev = DevNumber.encode((int) (number >>> 32), (int) number);
+            // Plain files have no number. The kernel counts a device once, however many lines name it.
+            if (number >= 0 && !devs.contains(dev)) {
+                devs.add(dev);
+            }
+        }
+        // The kernel lists the one that was opened last first.
+        Collections.reverse(devs);
+        if (ofInactive ? device.hasInactive() : device.hasLive()) {
+            Dependencies.encode(io, devs);
+        }
+    }
+
+    private static void tableStatus(MappedDevice device, DmIoctl io) throws IOException {
+        status(device, io);
+        List<TargetSpec> lines = device.lines(io.has(DmFlags.QUERY_INACTIVE_TABLE), io.has(DmFlags.STATUS_TABLE));
+        io.setTargetCount(lines == null ? 0 : lines.size());
+        if (lines != null) {
+            TargetSpec.encodeAnswer(io, lines);
+        }
+    }
+
+    private static List<TargetVersion> versions(List<TargetFactory> types) {
+        List<TargetVersion> versions = new ArrayList<>();
+        for (TargetFactory type : types) {
+            int[] v = type.version();
+            versions.add(new TargetVersion(type.type(), v[0], v[1], v[2]));
+        }
+        return versions;
+    }
+
+    private void targetVersion(DmIoctl io) throws ErrnoException {
+        List<TargetFactory> found = registry.types().stream()
+                .filter(type -> type.type().equals(io.name()))
+                .toList();
+        if (found.isEmpty()) {
+            throw new ErrnoException("target type " + io.name(), Errno.EINVAL.number());
+        }
+        TargetVersion.encode(io, versions(found));
+    }
+
+    private void message(DmIoctl io) throws IOException, MalformedPayloadException {
+        MappedDevice device = find(io);
+        List<String> words = Words.split(TextPayload.messageText(io));
+        if (words.isEmpty()) {
+            throw new ErrnoException("Empty message received", Errno.EINVAL.number());
+        }
+        String answer = null;
+        if (words.get(0).startsWith("@")) {
+            messageForDevice(device, words);
+        } else {
+            answer = device.message(TextPayload.messageSector(io), words);
+        }
+        status(device, io);
+        if (answer != null) {
+            io.setDataSize(DmIoctl.USED_HEADER_BYTES);
+            TextPayload.encodeAnswer(io, answer);
+        }
+    }
+
+    /** Words that begin with @ are for device-mapper itself. There is one. */
+    private void messageForDevice(MappedDevice device, List<String> words) throws ErrnoException {
+        if (!words.equals(List.of("@cancel_deferred_remove"))) {
+            throw new ErrnoException(
+                    "Unsupported message sent to DM core: " + String.join(" ", words), Errno.EINVAL.number());
+        }
+        registry.cancelDeferredRemove(device);
+    }
+
+    @Override
+    public String describe() {
+        return "this process";
+    }
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.control;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.dmera.core.linux.FileDescriptors;
+import org.dmera.core.linux.Ioctl;
+import org.dmera.dmsetup.ioctl.DmCommand;
+import org.dmera.dmsetup.ioctl.DmIoctl;
+
+/** The kernel's device-mapper, by ioctl(2) on its control device. */
+public final class KernelControl implements Control {
+    /** Where the control device is on every current system, and where kernels without udev put it. */
+    private static final Path[] NODES = {Path.of("/dev/mapper/control"), Path.of("/dev/device-mapper")};
+
+    private final Path node;
+    private final int fd;
+
+    private KernelControl(Path node, int fd) {
+        this.node = node;
+        this.fd = fd;
+    }
+
+    /** Whether there is a control device, so that {@link #open} may succeed. Costs no system call library. */
+    public static boolean isPresent() {
+        return Files.exists(NODES[0]) || Files.exists(NODES[1]);
+    }
+
+    /**
+     * Opens the control device, and makes sure that its interface is of version 4.
+     *
+     * @throws IOException when there is none, it can't be opened, or it speaks another version
+     */
+    public static KernelControl open() throws IOException {
+        Path node = Files.exists(NODES[0]) || !Files.exists(NODES[1]) ? NODES[0] : NODES[1];
+        return new KernelControl(node, FileDescriptors.open(node.toString(), FileDescriptors.O_RDWR));
+    }
+
+    @Override
+    public int call(int command, ByteBuffer buffer) throws IOException {
+        if (command == DmCommand.VERSION.number() && buffer.limit() < DmIoctl.USED_HEADER_BYTES) {
+            throw new IllegalArgumentException("buffer of " + buffer.limit() + " bytes");
+        }
+        // The request number is the same for every size of buffer: it names the header's size alone.
+        return Ioctl.call(fd, DmCommand.VERSION.request() | command, buffer);
+    }
+
+    @Override
+    public String describe() {
+        return "kernel by " + node;
+    }
+
+    @Override
+    public boolean isKernel() {
+        return true;
+    }
+
+    @Override
+    public void close() throws IOException {
+        FileDescriptors.close(fd);
+    }
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.control;
+
+import java.io.EOFException;
+import java.io.IOException;
+import java.net.StandardProtocolFamily;
+import java.net.UnixDomainSocketAddress;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.SocketChannel;
+import java.nio.file.Path;
+
+/**
+ * The engine's end of control by its Unix socket. A request is u32 length of all that follows, u32 command number, the
+ * buffer; an answer is u32 length, s32 result (0 or −errno), the buffer. Little-endian. Calls on one connection are
+ * answered in order, so this object makes one at a time.
+ */
+public final class SocketControl implements Control {
+    /** Nothing longer is read, on either side. */
+    static final int MAX_FRAME_BYTES = 16 << 20;
+
+    private final Path path;
+    private final SocketChannel channel;
+
+    private SocketControl(Path path, SocketChannel channel) {
+        this.path = path;
+        this.channel = channel;
+    }
+
+    /**
+     * Connects.
+     *
+     * @throws IOException when nobody answers at {@code path}, or the socket's mode forbids it
+     */
+    public static SocketControl connect(Path path) throws IOException {
+        SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX);
+        try {
+            channel.connect(UnixDomainSocketAddress.of(path));
+            return new SocketControl(path, channel);
+        } catch (IOException | RuntimeException e) {
+            channel.close();
+            throw e instanceof IOException io ? io : new IOException(path + ": " + e.getMessage(), e);
+        }
+    }
+
+    @Override
+    public synchronized int call(int command, ByteBuffer buffer) throws IOException {
+        ByteBuffer payload = buffer.duplicate().position(0);
+        ByteBuffer head = ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN);
+        head.putInt(4 + payload.remaining()).putInt(command).flip();
+        ByteBuffer[] frame = {head, payload};
+        while (payload.hasRemaining() || head.hasRemaining()) {
+            channel.write(frame);
+        }
+
+        head.clear();
+        readFully(head);
+        head.flip();
+        int length = head.getInt();
+        int result = head.getInt();
+        if (length < 4 || length > MAX_FRAME_BYTES) {
+            throw new IOException("engine at " + path + ": answer of " + Integer.toUnsignedString(length) + " bytes");
+        }
+        // An engine that could not make sense of the request answers without a buffer.
+        ByteBuffer answer = ByteBuffer.allocate(length - 4);
+        readFully(answer);
+        answer.flip();
+        answer.limit(Math.min(answer.limit(), buffer.limit()));
+        buffer.duplicate().position(0).put(answer);
+        return result;
+    }
+
+    private void readFully(ByteBuffer into) throws IOException {
+        while (into.hasRemaining()) {
+            if (channel.read(into) < 0) {
+                throw new EOFException("the engine at " + path + " closed the connection");
+            }
+        }
+    }
+
+    @Override
+    public String describe() {
+        return "engine at " + path;
+    }
+
+    @Override
+    public void close() throws IOException {
+        channel.close();
+    }
+}
