@@ -10,17 +10,37 @@ export DM_DISABLE_UDEV=1
 # begin NAME METADATA_KIB ORIGIN_SECTORS: makes the devices; a metadata image given in the case's folder as start.img
 # is what the metadata device begins with.
 begin() {
+    loops "$@"
+    dmsetup create "$name-meta" --table "0 $(($2 * 2)) linear $meta_loop 0"
+}
+
+# begin_recorded: the same, and every write and flush of the metadata is recorded, in order, with a mark before each step;
+# "finish" leaves the record in the case's folder as writes.log.
+begin_recorded() {
+    loops "$@"
+    truncate -s 32M "$work/log"
+    log_loop=$(losetup -f --show "$work/log")
+    dmsetup create "$name-meta" --table "0 $(($2 * 2)) log-writes $meta_loop $log_loop"
+}
+
+loops() {
     name=$1
     work=/tmp/$1
+    log_loop=
     mkdir -p "$work"
     truncate -s $(($2 * 1024)) "$work/meta"
     [ ! -f start.img ] || dd if=start.img of="$work/meta" bs=1M conv=notrunc 2> /dev/null
     truncate -s $(($3 * 512)) "$work/origin"
     meta_loop=$(losetup -f --show "$work/meta")
     origin=$(losetup -f --show "$work/origin")
-    dmsetup create "$name-meta" --table "0 $(($2 * 2)) linear $meta_loop 0"
     meta=/dev/mapper/$name-meta
     dev=/dev/mapper/$name
+}
+
+# step NUMBER: the workload's next step begins.
+step() {
+    step=$1
+    [ -z "$log_loop" ] || dmsetup message "$name-meta" 0 mark "$step"
 }
 
 # table LENGTH BLOCK_SECTORS
@@ -58,5 +78,6 @@ put_back() {
 finish() {
     dmsetup remove "$name-meta"
     losetup -d "$meta_loop" "$origin"
+    [ -z "$log_loop" ] || { losetup -d "$log_loop" && cp --sparse=always "$work/log" writes.log; }
     rm -rf "$work"
 }

@@ -34,6 +34,11 @@ abstract class KernelLabTests {
     }
 
     @TestFactory
+    Stream<DynamicNode> noPowerCutLosesAWrite() {
+        return run.checks(PowerCutCase.class);
+    }
+
+    @TestFactory
     Stream<DynamicNode> whatSurprisedUsIsStillSo() {
         return run.checks(KernelBehaviour.class);
     }
@@ -42,6 +47,11 @@ abstract class KernelLabTests {
         List<LabCase> cases = new ArrayList<>();
         for (long seed : Seeds.forWorkloads(kernel)) {
             cases.add(new WorkloadCase(WorkloadGenerator.free("seed" + seed, seed, 45)));
+        }
+        long seed = Seeds.first(kernel);
+        cases.add(new WorkloadCase(WorkloadGenerator.wide("wide" + seed, seed, 14)));
+        for (long each : Seeds.forPowerCuts(kernel)) {
+            cases.add(new PowerCutCase(WorkloadGenerator.forward("powerCut" + each, each, 40), each));
         }
         cases.addAll(KernelBehaviours.on(kernel));
         return cases;

@@ -17,7 +17,18 @@ final class Seeds {
         int count = Lab.NIGHTLY ? 40 : 8;
         return LongStream.concat(
                         LongStream.rangeClosed(1, 3),
-                        LongStream.range(0, count - 3).map(i -> 100L * (kernel.ordinal() + 1) + i))
+                        LongStream.range(0, count - 3).map(i -> first(kernel) + i))
                 .toArray();
+    }
+
+    static long[] forPowerCuts(Kernel kernel) {
+        return LongStream.range(0, Lab.NIGHTLY ? 20 : 2)
+                .map(i -> first(kernel) + i)
+                .toArray();
+    }
+
+    /** The first of the seeds that are this kernel's own. */
+    static long first(Kernel kernel) {
+        return 100L * (kernel.ordinal() + 1);
     }
 }

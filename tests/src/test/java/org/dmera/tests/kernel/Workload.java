@@ -21,7 +21,8 @@ final class Workload {
     private final List<Operation> operations = new ArrayList<>();
     private final Map<String, Expected> images = new LinkedHashMap<>();
     private final Map<String, EraRecord> statuses = new LinkedHashMap<>();
-    private final StringBuilder script = new StringBuilder();
+    /** The record before each operation. */
+    private final List<EraRecord> history = new ArrayList<>();
 
     Workload(String name, int metadataKib, long originSectors, EraRecord start) {
         this.name = name;
@@ -32,8 +33,7 @@ final class Workload {
 
     Workload add(Operation operation) {
         operations.add(operation);
-        script.append("step=").append(operations.size()).append('\n');
-        script.append(operation.shell(record)).append('\n');
+        history.add(record.copy());
         if (operation instanceof Operation.CutPower cut) {
             images.put(cut.name(), new Expected(record.copy(), cut.list()));
         }
@@ -75,14 +75,30 @@ final class Workload {
         return statuses;
     }
 
+    /** The record as it was before step {@code number}, the first being 0. */
+    EraRecord before(int number) {
+        return history.get(number);
+    }
+
     /** The steps as a script for the guest, with the devices' beginning and end. */
     String script() {
-        return """
-                . "$lab/lib.sh"
-                trap '[ $? -eq 0 ] || echo "@failed at step $step"' EXIT
-                begin %s %d %d
-                %s
-                finish
-                """.formatted(name, metadataKib, originSectors, script.toString().stripTrailing());
+        return script("begin");
+    }
+
+    /** The steps on a metadata device whose writes are recorded, with a mark before each step. */
+    String recordedScript() {
+        return script("begin_recorded");
+    }
+
+    private String script(String begin) {
+        StringBuilder script = new StringBuilder();
+        script.append(". \"$lab/lib.sh\"\n");
+        script.append("trap '[ $? -eq 0 ] || echo \"@failed at step $step\"' EXIT\n");
+        script.append("%s %s %d %d\n".formatted(begin, name, metadataKib, originSectors));
+        for (int i = 0; i < operations.size(); i++) {
+            script.append("step ").append(i).append('\n');
+            script.append(operations.get(i).shell(history.get(i))).append('\n');
+        }
+        return script.append("finish\n").toString();
     }
 }

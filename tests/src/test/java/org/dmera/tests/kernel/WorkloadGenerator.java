@@ -10,59 +10,96 @@ import java.util.Random;
  * held and dropped, suspension, resizing, crashes, with images of the metadata taken all along.
  */
 final class WorkloadGenerator {
-    private static final int[] BLOCK_SIZES = {8, 8, 16, 24, 64, 128, 256};
-    private static final int ORIGIN_SECTORS = 1 << 16;
-    private static final int METADATA_KIB = 4096;
+    /** What the workload may do. */
+    private enum Profile {
+        /** Anything: requests race with digestion, power is cut in the midst of writes. */
+        FREE,
+        /** Anything that the metadata device sees as writes: it is never put back to an earlier state. */
+        FORWARD,
+        /** One request at a time, each of one block, and rest after each: so that the bytes are the same every time. */
+        SETTLED
+    }
+
+    private record Shape(List<Integer> blockSizes, int originSectors, int metadataKib) {}
+
+    private static final List<Integer> BLOCK_SIZES = List.of(8, 8, 16, 24, 64, 128, 256);
+    private static final Shape SMALL = new Shape(BLOCK_SIZES, 1 << 16, 4096);
+    /** An era array of more blocks than one node of its tree can name. */
+    private static final Shape WIDE = new Shape(List.of(8), 5 << 21, 16384);
+
     private static final int SECTORS_PER_PAGE = 8;
     private static final int LARGEST_RUN = 40;
 
     private final Random random;
     private final Workload workload;
     private final int blockSizeSectors;
-    /** One request at a time, each of one block, and rest after each: so that the bytes are the same every time. */
-    private final boolean settled;
-
+    private final Profile profile;
+    private final int originSectors;
     private int labels;
 
-    private WorkloadGenerator(String name, long seed, boolean settled) {
-        // The first numbers of neighbouring seeds are alike otherwise.
-        this.random = new Random(seed * 0x9E3779B97F4A7C15L);
-        this.settled = settled;
-        blockSizeSectors = BLOCK_SIZES[random.nextInt(BLOCK_SIZES.length)];
-        workload = new Workload(name, METADATA_KIB, ORIGIN_SECTORS, new EraRecord(blockSizeSectors));
+    private WorkloadGenerator(String name, long seed, Profile profile, Shape shape) {
+        this.random = random(seed);
+        this.profile = profile;
+        this.originSectors = shape.originSectors();
+        blockSizeSectors =
+                shape.blockSizes().get(random.nextInt(shape.blockSizes().size()));
+        workload = new Workload(name, shape.metadataKib(), originSectors, new EraRecord(blockSizeSectors));
+    }
+
+    private WorkloadGenerator(Workload workload, long seed) {
+        this.random = random(seed);
+        this.profile = Profile.FREE;
+        this.workload = workload;
+        this.originSectors = Math.toIntExact(workload.originSectors());
+        this.blockSizeSectors = workload.record().blockSizeSectors();
     }
 
     /** Anything goes: requests race with digestion, power is cut in the midst of writes. */
     static Workload free(String name, long seed, int steps) {
-        return new WorkloadGenerator(name, seed, false).generate(steps);
+        return new WorkloadGenerator(name, seed, Profile.FREE, SMALL).generate(steps);
+    }
+
+    /** As {@link #free}, on an origin of more than a million blocks. */
+    static Workload wide(String name, long seed, int steps) {
+        return new WorkloadGenerator(name, seed, Profile.FREE, WIDE).generate(steps);
+    }
+
+    /** For a metadata device whose writes are recorded: it only ever goes on. */
+    static Workload forward(String name, long seed, int steps) {
+        return new WorkloadGenerator(name, seed, Profile.FORWARD, SMALL).generate(steps);
     }
 
     /** A sequence that gives the same bytes on every run. */
     static Workload settled(String name, long seed, int steps) {
-        return new WorkloadGenerator(name, seed, true).generate(steps);
+        return new WorkloadGenerator(name, seed, Profile.SETTLED, SMALL).generate(steps);
     }
 
-    /** More steps for a device that is live already, with the same mix. */
+    /** The table goes live on metadata that is there already, and then the same mix as {@link #free}. */
     static void continueWith(Workload workload, long seed, int steps) {
-        new WorkloadGenerator(workload, seed).more(steps);
+        WorkloadGenerator generator = new WorkloadGenerator(workload, seed);
+        workload.add(new Operation.Create(workload.record().lengthSectors()));
+        workload.add(new Operation.Status("first"));
+        generator.more(steps);
+        generator.end();
     }
 
-    private WorkloadGenerator(Workload workload, long seed) {
-        this.random = new Random(seed * 0x9E3779B97F4A7C15L);
-        this.settled = false;
-        this.workload = workload;
-        this.blockSizeSectors = workload.record().blockSizeSectors();
-        this.labels = 1000;
+    private static Random random(long seed) {
+        // The first numbers of neighbouring seeds are alike otherwise.
+        return new Random(seed * 0x9E3779B97F4A7C15L);
     }
 
     private Workload generate(int steps) {
         workload.add(new Operation.Create(someLength()));
         more(steps);
+        end();
+        return workload;
+    }
+
+    private void end() {
         workload.add(new Operation.Status(label()));
         workload.add(new Operation.Image("live"));
         workload.add(new Operation.Remove());
         workload.add(new Operation.Image("removed"));
-        return workload;
     }
 
     private void more(int steps) {
@@ -75,7 +112,7 @@ final class WorkloadGenerator {
     private void step() {
         int dice = random.nextInt(100);
         if (dice < 48) {
-            workload.add(new Operation.Io(requests(1 + random.nextInt(settled ? 4 : 12))));
+            workload.add(new Operation.Io(requests(1 + random.nextInt(settled() ? 4 : 12))));
         } else if (dice < 60) {
             workload.add(new Operation.Checkpoint());
         } else if (dice < 70) {
@@ -99,7 +136,7 @@ final class WorkloadGenerator {
 
     /** Lets the worker come to rest; only where the bytes are to be the same every time. */
     private void rest() {
-        if (settled) {
+        if (settled()) {
             workload.add(new Operation.Settle(30));
         }
     }
@@ -115,24 +152,24 @@ final class WorkloadGenerator {
         workload.add(new Operation.Resize(length));
         if (shrinks) {
             workload.add(new Operation.Status(label()));
-            workload.add(new Operation.Settle(settled ? 30 : 100));
+            workload.add(new Operation.Settle(settled() ? 30 : 100));
             workload.add(new Operation.Status(label()));
         }
     }
 
     private void crash() {
         String image = label();
-        if (settled || random.nextBoolean()) {
+        if (profile == Profile.FORWARD) {
+            workload.add(new Operation.CutPower(image, someWrites()));
+            return;
+        }
+        if (profile == Profile.SETTLED || random.nextBoolean()) {
             workload.add(new Operation.Image(image));
             workload.add(new Operation.CrashTo(image));
             workload.add(new Operation.Create(workload.record().lengthSectors()));
             return;
         }
-        List<BlockIo> list = new ArrayList<>();
-        int count = 20 + random.nextInt(60);
-        for (int i = 0; i < count; i++) {
-            list.add(BlockIo.write(someBlock()));
-        }
+        List<BlockIo> list = someWrites();
         workload.add(new Operation.CutPower(image, list));
         if (random.nextBoolean()) {
             workload.add(new Operation.CrashTo(image));
@@ -142,10 +179,23 @@ final class WorkloadGenerator {
         }
     }
 
+    private List<BlockIo> someWrites() {
+        List<BlockIo> list = new ArrayList<>();
+        int count = 20 + random.nextInt(60);
+        for (int i = 0; i < count; i++) {
+            list.add(BlockIo.write(someBlock()));
+        }
+        return list;
+    }
+
+    private boolean settled() {
+        return profile == Profile.SETTLED;
+    }
+
     private List<BlockIo> requests(int count) {
         List<BlockIo> list = new ArrayList<>();
         for (int i = 0; i < count; i++) {
-            list.add(settled ? BlockIo.write(someBlock()) : anyRequest());
+            list.add(settled() ? BlockIo.write(someBlock()) : anyRequest());
         }
         return list;
     }
@@ -199,7 +249,7 @@ final class WorkloadGenerator {
     /** Of at least a few blocks, often not a multiple of the block size. */
     private long someLength() {
         int least = blockSizeSectors * 20;
-        int length = least + random.nextInt(ORIGIN_SECTORS - least);
+        int length = least + random.nextInt(originSectors - least);
         return random.nextInt(4) == 0 ? length : length / blockSizeSectors * (long) blockSizeSectors;
     }
 
