@@ -28,6 +28,11 @@ public interface TargetFactory {
         /** Opens for reading and writing (for reading only, when the device is created read-only). */
         Backing open(String name) throws IOException;
 
+        /** Opens what a target keeps its own records on: for writing even when the device is created read-only. */
+        default Backing openMetadata(String name) throws IOException {
+            return open(name);
+        }
+
         /** The mapped device that the table is for: the same object for each of its tables. */
         default Object owner() {
             return this;

@@ -1,0 +1,537 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.target;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.function.Consumer;
+import org.dmera.core.block.BlockDevice;
+import org.dmera.core.linux.Errno;
+import org.dmera.core.linux.ErrnoException;
+import org.dmera.core.metadata.EraMetadata;
+import org.dmera.core.metadata.EraStats;
+import org.dmera.core.metadata.EraWorker;
+import org.dmera.core.metadata.MarkedBlocks;
+import org.dmera.core.metadata.MetadataFailedException;
+import org.dmera.core.metadata.RefusedException;
+
+/**
+ * {@code era METADATA ORIGIN BLOCK_SIZE}: the origin, and a record of when each of its blocks was last written.
+ *
+ * <p><b>A write to a block that is marked in the current era</b> goes straight to the origin: it takes a slot, looks at a
+ * bit, writes, and gives the slot back. <b>Any other write</b> waits until its marks are on the metadata device and
+ * flushed, together with all others that are waiting, and only then touches the origin. So at no moment, not even at a
+ * power cut, does the origin hold a change that the metadata does not know of.
+ *
+ * <p><b>A new era</b> begins with an empty set of marks, published while I/O goes on. A write that the old marks let go may
+ * still be on its way then; it would land after the era began, known to the old era alone, and a backup of what was written
+ * "since the new era" would miss it. So whoever begins an era looks for such writes afterwards and has their blocks
+ * marked again, in the new era, before the message is answered.
+ *
+ * <p><b>Failure.</b> When the metadata device fails or is full, nothing can be marked any more: writes that need a mark fail
+ * with EIO, all others go on, and the status is {@code Error}. The device keeps the last committed state; a resume after a
+ * suspend opens it again.
+ */
+public final class EraTarget implements Target, ChangeTracking {
+    /** Blocks asked for at once when eras are looked up; a slice of this size takes the worker a millisecond or so. */
+    private static final int SLICE_BLOCKS = 1 << 16;
+    /** A metadata device that needs longer to commit must not hold up status, which then tells the last figures. */
+    private static final long STATUS_SECONDS = 5;
+
+    private final Backing metadataBacking;
+    private final Backing origin;
+    private final BlockDevice metadataDevice;
+    private final long blockSizeSectors;
+    private final long blockSizeBytes;
+    private final long lengthBytes;
+    private final Consumer<String> log;
+    private final Runnable onClose;
+    private final EraMetadataThread thread;
+    private final InFlightWrites inFlight = new InFlightWrites();
+
+    /** Written by the metadata thread; null while the metadata could not be opened again after a failure. */
+    private volatile EraWorker worker;
+
+    private volatile int currentEra;
+    private volatile String lastStatus = "Error";
+    private volatile boolean active;
+    private volatile Throwable failure;
+
+    /** Opens the metadata, formatting it when it is blank; closes nothing when this throws. */
+    EraTarget(
+            Backing metadataBacking,
+            Backing origin,
+            long blockSizeSectors,
+            long lengthSectors,
+            Consumer<String> log,
+            Runnable onClose)
+            throws IOException {
+        this.metadataBacking = metadataBacking;
+        this.origin = origin;
+        this.blockSizeSectors = blockSizeSectors;
+        this.blockSizeBytes = blockSizeSectors * TableWords.SECTOR_BYTES;
+        this.lengthBytes = lengthSectors * TableWords.SECTOR_BYTES;
+        this.log = log;
+        this.onClose = onClose;
+        this.metadataDevice = new BackingBlockDevice(metadataBacking);
+        this.thread = new EraMetadataThread("era-" + metadataBacking.display(), this::failed);
+        try {
+            thread.run(() -> {
+                open();
+                return null;
+            });
+        } catch (IOException e) {
+            thread.close(() -> null);
+            throw e;
+        }
+    }
+
+    private void open() throws IOException {
+        EraMetadata metadata = EraMetadata.openOrFormat(metadataDevice, blockSizeSectors);
+        worker = new EraWorker(metadata);
+        failure = null;
+        remember(metadata);
+    }
+
+    /** Keeps the figures for those who ask while the worker can't answer. */
+    private void remember(EraMetadata metadata) throws IOException {
+        EraStats stats = metadata.stats();
+        currentEra = (int) stats.currentEra();
+        lastStatus = stats.statusLine();
+    }
+
+    private long nrBlocks() {
+        return (lengthBytes + blockSizeBytes - 1) / blockSizeBytes;
+    }
+
+    @Override
+    public String type() {
+        return "era";
+    }
+
+    // ---- I/O
+
+    @Override
+    public void read(long offsetBytes, ByteBuffer dst) throws IOException {
+        origin.read(offsetBytes, dst);
+    }
+
+    @Override
+    public void write(long offsetBytes, ByteBuffer src, int flags) throws IOException {
+        if (!src.hasRemaining()) {
+            return;
+        }
+        int slot = enter(offsetBytes, src.remaining());
+        try {
+            origin.write(offsetBytes, src, flags);
+        } finally {
+            inFlight.exit(slot);
+        }
+    }
+
+    @Override
+    public void flush() throws IOException {
+        origin.flush();
+    }
+
+    @Override
+    public void discard(long offsetBytes, long length, int flags) throws IOException {
+        if (length == 0) {
+            return;
+        }
+        int slot = enter(offsetBytes, length);
+        try {
+            origin.discard(offsetBytes, length, flags);
+        } finally {
+            inFlight.exit(slot);
+        }
+    }
+
+    @Override
+    public void writeZeroes(long offsetBytes, long length, int flags) throws IOException {
+        if (length == 0) {
+            return;
+        }
+        int slot = enter(offsetBytes, length);
+        try {
+            origin.writeZeroes(offsetBytes, length, flags);
+        } finally {
+            inFlight.exit(slot);
+        }
+    }
+
+    @Override
+    public long allocation(long offsetBytes, long length) throws IOException {
+        return origin.allocation(offsetBytes, length);
+    }
+
+    /** Takes a slot for a range all of whose blocks are marked; waits for the marks when they are missing. */
+    private int enter(long offsetBytes, long length) throws IOException {
+        long first = offsetBytes / blockSizeBytes;
+        long last = (offsetBytes + length - 1) / blockSizeBytes;
+        while (true) {
+            int slot = inFlight.enter(first, last);
+            if (isMarked(first, last)) {
+                return slot;
+            }
+            inFlight.exit(slot);
+            CompletableFuture<Void> marked = new CompletableFuture<>();
+            thread.mark((int) first, (int) last, failed -> {
+                if (failed == null) {
+                    marked.complete(null);
+                } else {
+                    marked.completeExceptionally(failed);
+                }
+            });
+            await(marked);
+        }
+    }
+
+    private boolean isMarked(long first, long last) {
+        EraWorker w = worker;
+        if (w == null) {
+            return false;
+        }
+        MarkedBlocks marked = w.marked();
+        if (last >= marked.nrBlocks()) {
+            return false;
+        }
+        for (long block = first; block <= last; block++) {
+            if (!marked.contains(block)) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private static <T> T await(CompletableFuture<T> future) throws IOException {
+        boolean interrupted = false;
+        try {
+            while (true) {
+                try {
+                    return future.get();
+                } catch (InterruptedException e) {
+                    interrupted = true;
+                } catch (ExecutionException e) {
+                    throw e.getCause() instanceof IOException io ? io : new IOException(e.getCause());
+                }
+            }
+        } finally {
+            if (interrupted) {
+                Thread.currentThread().interrupt();
+            }
+        }
+    }
+
+    @Override
+    public boolean mustWait(long offsetBytes, long length) {
+        return length > 0 && !isMarked(offsetBytes / blockSizeBytes, (offsetBytes + length - 1) / blockSizeBytes);
+    }
+
+    @Override
+    public void prepare(long offsetBytes, long length, Prepared then) {
+        if (length == 0) {
+            then.prepared(null);
+            return;
+        }
+        thread.mark((int) (offsetBytes / blockSizeBytes), (int) ((offsetBytes + length - 1) / blockSizeBytes), then);
+    }
+
+    // ---- life
+
+    @Override
+    public void resume() throws IOException {
+        thread.run(() -> {
+            if (worker == null || failure != null || !isCurrentOnDevice(worker.metadata())) {
+                // Another table ran on this metadata since it was loaded, or it failed: what is in memory is stale.
+                worker = null;
+                open();
+            }
+            worker.beforeResume(nrBlocks());
+            thread.start(worker);
+            return null;
+        });
+        active = true;
+        try {
+            call(EraMetadata::rollover);
+        } catch (IOException | RefusedException e) {
+            active = false;
+            thread.run(() -> {
+                thread.stop();
+                return null;
+            });
+            throw e instanceof IOException io ? io : new IOException(e);
+        }
+    }
+
+    private static boolean isCurrentOnDevice(EraMetadata metadata) throws IOException {
+        try {
+            return metadata.isCurrentOnDevice();
+        } catch (MetadataFailedException e) {
+            return false;
+        }
+    }
+
+    @Override
+    public void suspend() throws IOException {
+        if (!active) {
+            return;
+        }
+        active = false;
+        IOException failed = null;
+        try {
+            call(metadata -> {
+                if (metadata.hasCurrentWriteset()) {
+                    metadata.archive();
+                }
+            });
+        } catch (IOException | RefusedException e) {
+            failed = new IOException(e.getMessage(), e);
+        }
+        try {
+            thread.run(() -> {
+                thread.stop();
+                if (failure == null) {
+                    worker.afterSuspend();
+                    remember(worker.metadata());
+                }
+                return null;
+            });
+        } catch (IOException e) {
+            failed = e;
+        }
+        if (failed != null) {
+            // The device is suspended all the same: what was acknowledged is marked, and that is on the device.
+            failed(failed);
+        }
+    }
+
+    private void failed(Throwable why) {
+        if (failure == null) {
+            failure = why;
+            log.accept("era: " + metadataBacking.display() + ": " + why.getMessage());
+        }
+        lastStatus = "Error";
+    }
+
+    /** Why the status is {@code Error}, or null. */
+    public String failure() {
+        Throwable f = failure;
+        return f == null ? null : f.getMessage();
+    }
+
+    @Override
+    public void close() throws IOException {
+        suspend();
+        try {
+            thread.close(() -> {
+                worker = null;
+                return null;
+            });
+        } finally {
+            try {
+                metadataBacking.close();
+            } finally {
+                try {
+                    origin.close();
+                } finally {
+                    onClose.run();
+                }
+            }
+        }
+    }
+
+    // ---- calls
+
+    /** What a message does with the metadata, on its thread. */
+    private interface Verb {
+        void apply(EraMetadata metadata) throws IOException, RefusedException;
+    }
+
+    private CompletableFuture<String> submit(Verb verb) {
+        CompletableFuture<String> answer = new CompletableFuture<>();
+        thread.call(new EraWorker.Call() {
+            private EraStats stats;
+
+            @Override
+            public void run(EraMetadata metadata) throws IOException, RefusedException {
+                verb.apply(metadata);
+                stats = metadata.stats();
+                currentEra = (int) stats.currentEra();
+            }
+
+            @Override
+            public void done(Throwable why) {
+                if (why == null) {
+                    lastStatus = stats.statusLine();
+                    answer.complete(lastStatus);
+                } else {
+                    if (!(why instanceof RefusedException) && !(why instanceof EraMetadataThread.NotRunning)) {
+                        failed(why);
+                    }
+                    answer.completeExceptionally(why);
+                }
+            }
+        });
+        return answer;
+    }
+
+    /** Has a verb done and committed. */
+    private void call(Verb verb) throws IOException, RefusedException {
+        boolean interrupted = false;
+        CompletableFuture<String> answer = submit(verb);
+        try {
+            while (true) {
+                try {
+                    answer.get();
+                    return;
+                } catch (InterruptedException e) {
+                    interrupted = true;
+                } catch (ExecutionException e) {
+                    if (e.getCause() instanceof RefusedException refused) {
+                        throw refused;
+                    }
+                    throw e.getCause() instanceof IOException io ? io : new IOException(e.getCause());
+                }
+            }
+        } finally {
+            if (interrupted) {
+                Thread.currentThread().interrupt();
+            }
+        }
+    }
+
+    @Override
+    public String message(List<String> words) throws IOException {
+        if (words.size() != 1) {
+            throw invalid("incorrect number of message arguments");
+        }
+        Verb verb = switch (words.get(0).toLowerCase(Locale.ROOT)) {
+            case "checkpoint" -> EraMetadata::rollover;
+            case "take_metadata_snap" -> EraMetadata::takeSnapshot;
+            case "drop_metadata_snap" -> EraMetadata::dropSnapshot;
+            default -> throw invalid("unsupported message '" + words.get(0) + "'");
+        };
+        if (!active) {
+            throw new ErrnoException("message to a suspended era target", Errno.EBUSY.number());
+        }
+        int before = currentEra;
+        try {
+            call(verb);
+        } catch (RefusedException e) {
+            throw invalid(e.getMessage());
+        } catch (EraMetadataThread.NotRunning e) {
+            throw new ErrnoException("message to a suspended era target", Errno.EBUSY.number());
+        }
+        if (currentEra != before) {
+            markAgain();
+        }
+        return null;
+    }
+
+    private static ErrnoException invalid(String reason) {
+        return new ErrnoException("era: " + reason, Errno.EINVAL.number());
+    }
+
+    /** Marks, in the era that has just begun, the blocks of the writes that may still land by the marks of the last one. */
+    private void markAgain() throws IOException {
+        List<CompletableFuture<Void>> pending = new ArrayList<>();
+        inFlight.forEach((first, last) -> {
+            if (!isMarked(first, last)) {
+                CompletableFuture<Void> marked = new CompletableFuture<>();
+                pending.add(marked);
+                thread.mark((int) first, (int) last, failed -> {
+                    if (failed == null) {
+                        marked.complete(null);
+                    } else {
+                        marked.completeExceptionally(failed);
+                    }
+                });
+            }
+        });
+        for (CompletableFuture<Void> marked : pending) {
+            await(marked);
+        }
+    }
+
+    @Override
+    public String status() {
+        if (!active) {
+            return lastStatus;
+        }
+        boolean interrupted = false;
+        CompletableFuture<String> answer = submit(metadata -> {});
+        try {
+            return answer.get(STATUS_SECONDS, TimeUnit.SECONDS);
+        } catch (ExecutionException e) {
+            return lastStatus;
+        } catch (TimeoutException e) {
+            return lastStatus;
+        } catch (InterruptedException e) {
+            interrupted = true;
+            return lastStatus;
+        } finally {
+            if (interrupted) {
+                Thread.currentThread().interrupt();
+            }
+        }
+    }
+
+    @Override
+    public String table() {
+        return metadataBacking.display() + " " + origin.display() + " " + blockSizeSectors;
+    }
+
+    @Override
+    public List<Backing> dependencies() {
+        return List.of(metadataBacking, origin);
+    }
+
+    // ---- what changed
+
+    @Override
+    public int currentEra() {
+        return currentEra;
+    }
+
+    @Override
+    public void lastWritten(long offsetBytes, long length, EraRuns visitor) throws IOException {
+        long end = offsetBytes + length;
+        long block = offsetBytes / blockSizeBytes;
+        long lastBlock = (end - 1) / blockSizeBytes;
+        int[] eras = new int[(int) Math.min(SLICE_BLOCKS, lastBlock - block + 1)];
+        long at = offsetBytes;
+        while (at < end) {
+            long first = block;
+            int count = (int) Math.min(eras.length, lastBlock - block + 1);
+            thread.run(() -> {
+                EraWorker w = worker;
+                if (w == null) {
+                    throw new IOException("the metadata could not be opened: " + failure());
+                }
+                w.metadata().readEras(first, count, eras, 0);
+                return null;
+            });
+            for (int i = 0; i < count; ) {
+                int era = eras[i];
+                int same = i;
+                while (same < count && eras[same] == era) {
+                    same++;
+                }
+                long runEnd = Math.min(end, (block + same) * blockSizeBytes);
+                if (!visitor.run(runEnd - at, era)) {
+                    return;
+                }
+                at = runEnd;
+                i = same;
+            }
+            block += count;
+        }
+    }
+}
