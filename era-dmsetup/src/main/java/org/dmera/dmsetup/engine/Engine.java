@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.engine;
+
+import java.io.Closeable;
+import java.io.IOException;
+import java.nio.channels.ServerSocketChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.UserPrincipal;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import org.dmera.dmsetup.control.ControlServer;
+import org.dmera.dmsetup.control.EngineControl;
+import org.dmera.dmsetup.device.DeviceRegistry;
+import org.dmera.dmsetup.device.EngineLog;
+import org.dmera.dmsetup.export.NbdServer;
+
+/**
+ * A running engine: its devices, the socket by which it is controlled, the socket by which devices are used.
+ *
+ * <p>It comes up in the order state, devices, sockets: who is answered finds every device. It goes down in the order
+ * sockets, devices, state: what was acknowledged is on disk before the state folder is free for another engine.
+ */
+public final class Engine implements Closeable {
+    private final EngineLog log;
+    private final StateDirectory state;
+    private final DeviceRegistry registry;
+    private final NbdServer nbd;
+    private final ControlServer control;
+    private final Path controlSocket;
+    private final ExecutorService background;
+
+    /**
+     * Starts an engine. When it returns, the control socket answers.
+     *
+     * @throws IOException when another engine has the state folder or the socket, or neither can be made
+     */
+    public Engine(EngineOptions options, EngineLog log) throws IOException {
+        this.log = log;
+        controlSocket = options.control();
+        state = StateDirectory.open(options.state());
+        background = Executors.newCachedThreadPool(task -> {
+            Thread thread = new Thread(task, "background");
+            thread.setDaemon(true);
+            return thread;
+        });
+        NbdServer nbdServer = null;
+        ServerSocketChannel server = null;
+        try {
+            EngineBackings backings = new EngineBackings();
+            registry = new DeviceRegistry(EngineTargets.all(), backings, background, state, log);
+            backings.setRegistry(registry);
+            registry.restore(state.load(log));
+
+            server = SocketFile.inherited();
+            if (server == null) {
+                server = SocketFile.bind(options.control());
+            }
+            SocketFile.makeFolder(options.nbd());
+            nbdServer = new NbdServer(new RegistryExports(registry), log::info);
+            nbdServer.listenUnix(options.nbd());
+            nbd = nbdServer;
+            control = new ControlServer(server, new EngineControl(registry), allowedUsers(options.state()), log);
+        } catch (IOException | RuntimeException e) {
+            close(nbdServer, e);
+            close(server, e);
+            background.shutdown();
+            close(state, e);
+            throw e;
+        }
+        log.info("engine of process " + ProcessHandle.current().pid() + " answers at " + options.control() + ", NBD at "
+                + options.nbd() + ", state in " + options.state());
+    }
+
+    private static void close(Closeable half, Exception cause) {
+        try {
+            if (half != null) {
+                half.close();
+            }
+        } catch (IOException e) {
+            cause.addSuppressed(e);
+        }
+    }
+
+    /** Root and this process's own user, which is the owner of what it makes. */
+    private static Set<UserPrincipal> allowedUsers(Path ours) throws IOException {
+        Set<UserPrincipal> users = new HashSet<>(List.of(Files.getOwner(ours.resolve("lock"))));
+        users.add(ours.getFileSystem().getUserPrincipalLookupService().lookupPrincipalByName("root"));
+        return users;
+    }
+
+    /** The devices. */
+    public DeviceRegistry registry() {
+        return registry;
+    }
+
+    /** Suspends every device, so that all is on disk, and stops. What is remembered of the devices stays. */
+    @Override
+    public void close() throws IOException {
+        log.info("engine stops");
+        control.close();
+        Files.deleteIfExists(controlSocket);
+        registry.suspendAll();
+        nbd.close();
+        background.shutdown();
+        state.close();
+        log.info("engine has stopped");
+    }
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.engine;
+
+import java.io.IOException;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
+import org.dmera.dmsetup.device.EngineLog;
+
+/**
+ * An engine in a process of its own, until a signal ends it.
+ *
+ * <p>The first SIGTERM or SIGINT suspends every device and exits. A second one within five seconds exits at once: nothing
+ * that was acknowledged is lost by that, because an engine must survive even kill -9; but the eras that a clean suspend
+ * would have archived stay open until the next start.
+ */
+public final class EngineProcess {
+    private static final long IMPATIENCE_NANOS = TimeUnit.SECONDS.toNanos(5);
+    private static final int KILLED_BY_TERM = 128 + 15;
+    private static final long NEVER = Long.MIN_VALUE;
+
+    private EngineProcess() {}
+
+    /**
+     * Runs an engine.
+     *
+     * @return the exit code, when it has stopped
+     */
+    public static int run(EngineOptions options, EngineLog log) throws IOException {
+        CountDownLatch stop = new CountDownLatch(1);
+        AtomicLong last = new AtomicLong(NEVER);
+        Runnable onSignal = () -> {
+            long now = System.nanoTime();
+            long before = last.getAndSet(now);
+            if (before != NEVER && now - before < IMPATIENCE_NANOS) {
+                log.warn("a second signal: exits at once");
+                Runtime.getRuntime().halt(KILLED_BY_TERM);
+            }
+            stop.countDown();
+        };
+        Signals.handle("TERM", onSignal);
+        Signals.handle("INT", onSignal);
+        Engine engine = new Engine(options, log);
+        try {
+            stop.await();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+        engine.close();
+        return 0;
+    }
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.engine;
+
+import java.io.File;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.TimeUnit;
+
+/** Starts an engine in the background, in a session of its own, and waits until it answers. */
+public final class EngineStarter {
+    private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(60);
+    private static final long LOOK_AGAIN_MILLIS = 20;
+    private static final int LOG_TAIL_LINES = 5;
+
+    private EngineStarter() {}
+
+    /**
+     * Starts an engine, unless one answers already when it has come so far. Its log goes to {@code engine.log} in the
+     * state folder.
+     *
+     * @throws IOException when it ends instead of answering, with the end of its log
+     */
+    public static void start(EngineOptions options) throws IOException {
+        Files.createDirectories(
+                options.state(), PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+        File logFile = options.state().resolve("engine.log").toFile();
+        long logStart = logFile.length();
+        Process process = new ProcessBuilder(command(options))
+                .redirectInput(new File("/dev/null"))
+                .redirectOutput(ProcessBuilder.Redirect.appendTo(logFile))
+                .redirectError(ProcessBuilder.Redirect.appendTo(logFile))
+                .start();
+        long deadline = System.nanoTime() + PATIENCE_NANOS;
+        while (!SocketFile.answers(options.control())) {
+            if (System.nanoTime() > deadline) {
+                throw new IOException("the engine does not answer at " + options.control() + "; its log is " + logFile);
+            }
+            if (hasExited(process) && !SocketFile.answers(options.control())) {
+                throw new IOException("the engine did not start: " + tail(logFile.toPath(), logStart));
+            }
+        }
+    }
+
+    private static boolean hasExited(Process process) {
+        try {
+            return process.waitFor(LOOK_AGAIN_MILLIS, TimeUnit.MILLISECONDS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return true;
+        }
+    }
+
+    private static String tail(Path log, long from) throws IOException {
+        byte[] all = Files.readAllBytes(log);
+        String text = new String(
+                all,
+                (int) Math.min(from, all.length),
+                (int) Math.max(0, all.length - from),
+                java.nio.charset.StandardCharsets.UTF_8);
+        List<String> lines = text.lines().toList();
+        return String.join("; ", lines.subList(Math.max(0, lines.size() - LOG_TAIL_LINES), lines.size()));
+    }
+
+    /** The engine's command line: by the distribution's launcher, else by the JVM that runs this. */
+    private static List<String> command(EngineOptions options) {
+        List<String> command = new ArrayList<>();
+        // setsid: the engine must outlive the terminal from which somebody happened to create a device.
+        if (Files.isExecutable(Path.of("/usr/bin/setsid"))) {
+            command.add("/usr/bin/setsid");
+        }
+        String home = System.getProperty("era.home");
+        Path launcher = home == null ? null : Path.of(home, "bin", "era-dmsetup");
+        if (launcher != null && Files.isExecutable(launcher)) {
+            command.add(launcher.toString());
+        } else {
+            command.addAll(List.of(
+                    Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                    "-cp",
+                    System.getProperty("java.class.path"),
+                    "org.dmera.dmsetup.Main",
+                    "era-dmsetup"));
+        }
+        command.addAll(List.of(
+                "engine",
+                "--control",
+                options.control().toAbsolutePath().toString(),
+                "--nbd",
+                options.nbd().toAbsolutePath().toString(),
+                "--state",
+                options.state().toAbsolutePath().toString(),
+                "--log-level",
+                options.level().name().toLowerCase(Locale.ROOT)));
+        return command;
+    }
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.engine;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.dmera.core.linux.ErrnoException;
+import org.dmera.dmsetup.device.DeviceIo;
+import org.dmera.dmsetup.device.MappedDevice;
+import org.dmera.dmsetup.ioctl.DevNumber;
+import org.dmera.dmsetup.target.Backing;
+
+/** A mapped device beneath another one. It counts as an open, so the lower device can't be removed before the upper. */
+final class MappedDeviceBacking implements Backing {
+    private final MappedDevice device;
+    private final DeviceIo io;
+    private final long sizeBytes;
+    private final AtomicBoolean closed = new AtomicBoolean();
+
+    MappedDeviceBacking(MappedDevice device) throws ErrnoException {
+        device.open();
+        this.device = device;
+        this.io = device.io();
+        this.sizeBytes = io.sizeBytes();
+    }
+
+    MappedDevice mappedDevice() {
+        return device;
+    }
+
+    @Override
+    public String display() {
+        return DevNumber.text(device.dev());
+    }
+
+    @Override
+    public long device() {
+        return (long) DevNumber.major(device.dev()) << 32 | device.minor();
+    }
+
+    @Override
+    public long sizeBytes() {
+        return sizeBytes;
+    }
+
+    @Override
+    public Object identity() {
+        return device;
+    }
+
+    @Override
+    public void read(long offsetBytes, ByteBuffer dst) throws IOException {
+        io.read(offsetBytes, dst);
+    }
+
+    @Override
+    public void write(long offsetBytes, ByteBuffer src, int flags) throws IOException {
+        io.write(offsetBytes, src, flags);
+    }
+
+    @Override
+    public void flush() throws IOException {
+        io.flush();
+    }
+
+    @Override
+    public void discard(long offsetBytes, long lengthBytes, int flags) throws IOException {
+        io.discard(offsetBytes, lengthBytes, flags);
+    }
+
+    @Override
+    public void writeZeroes(long offsetBytes, long lengthBytes, int flags) throws IOException {
+        io.writeZeroes(offsetBytes, lengthBytes, flags);
+    }
+
+    @Override
+    public long allocation(long offsetBytes, long lengthBytes) throws IOException {
+        return io.allocation(offsetBytes, lengthBytes);
+    }
+
+    @Override
+    public void close() {
+        if (closed.compareAndSet(false, true)) {
+            device.close();
+        }
+    }
+}

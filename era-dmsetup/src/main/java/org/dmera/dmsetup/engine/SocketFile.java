@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.engine;
+
+import java.io.IOException;
+import java.net.StandardProtocolFamily;
+import java.net.UnixDomainSocketAddress;
+import java.nio.channels.Channel;
+import java.nio.channels.ServerSocketChannel;
+import java.nio.channels.SocketChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.FileAttribute;
+import java.nio.file.attribute.PosixFilePermission;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Set;
+
+/** Makes the control socket so that at no moment anybody but its owner can reach it. */
+final class SocketFile {
+    private static final FileAttribute<Set<PosixFilePermission>> FOR_OWNER =
+            PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------"));
+
+    private SocketFile() {}
+
+    /**
+     * The socket that systemd opened and gave us as standard input, or null.
+     *
+     * @throws IOException when it can't be taken over
+     */
+    static ServerSocketChannel inherited() throws IOException {
+        Channel channel = System.inheritedChannel();
+        return channel instanceof ServerSocketChannel server ? server : null;
+    }
+
+    /** Makes the folder that {@code socket} lies in, for this user alone; one that is there stays as it is. */
+    static void makeFolder(Path socket) throws IOException {
+        Path folder = socket.toAbsolutePath().getParent();
+        if (!Files.isDirectory(folder)) {
+            Files.createDirectories(folder.getParent());
+            Files.createDirectory(folder, FOR_OWNER);
+        }
+    }
+
+    /**
+     * Listens at {@code socket}, mode 0600. It is made in a private folder and moved into place, so that it is never there
+     * with a looser mode. A dead one is replaced.
+     *
+     * @throws IOException when somebody answers there already
+     */
+    static ServerSocketChannel bind(Path socket) throws IOException {
+        makeFolder(socket);
+        if (answers(socket)) {
+            throw new IOException("an engine answers at " + socket + " already");
+        }
+        Path nest = Files.createTempDirectory(socket.toAbsolutePath().getParent(), ".era", FOR_OWNER);
+        try {
+            ServerSocketChannel server = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
+            try {
+                Path egg = nest.resolve("s");
+                server.bind(UnixDomainSocketAddress.of(egg));
+                Files.setPosixFilePermissions(egg, PosixFilePermissions.fromString("rw-------"));
+                Files.move(egg, socket, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+                return server;
+            } catch (IOException | RuntimeException e) {
+                server.close();
+                throw e;
+            }
+        } finally {
+            Files.deleteIfExists(nest.resolve("s"));
+            Files.delete(nest);
+        }
+    }
+
+    /** Whether an engine answers there. */
+    static boolean answers(Path socket) {
+        try (SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX)) {
+            return channel.connect(UnixDomainSocketAddress.of(socket));
+        } catch (IOException e) {
+            return false;
+        }
+    }
+}

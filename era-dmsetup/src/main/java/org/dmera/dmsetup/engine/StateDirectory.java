@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.engine;
+
+import java.io.Closeable;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.List;
+import org.dmera.dmsetup.device.DeviceRecord;
+import org.dmera.dmsetup.device.DeviceStore;
+import org.dmera.dmsetup.device.EngineLog;
+
+/**
+ * The engine's memory: a folder with a small text file for each device, {@code MINOR.device}.
+ *
+ * <p>A file is replaced as a whole: written beside, synced, renamed over, and the folder synced. So after a power cut or a
+ * kill it is the old one or the new one. A lock on {@code lock} keeps a second engine away.
+ */
+final class StateDirectory implements DeviceStore, Closeable {
+    private static final String SUFFIX = ".device";
+
+    private final Path folder;
+    private final FileChannel lockFile;
+
+    private StateDirectory(Path folder, FileChannel lockFile) {
+        this.folder = folder;
+        this.lockFile = lockFile;
+    }
+
+    /**
+     * Opens and locks the folder; makes it if need be, for this user alone.
+     *
+     * @throws IOException when another engine has it
+     */
+    static StateDirectory open(Path folder) throws IOException {
+        Files.createDirectories(
+                folder, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+        FileChannel lockFile = FileChannel.open(
+                folder.resolve("lock"), StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
+        FileLock lock = lockFile.tryLock();
+        if (lock == null) {
+            ByteBuffer pid = ByteBuffer.allocate(32);
+            lockFile.read(pid, 0);
+            lockFile.close();
+            throw new IOException("another engine (process "
+                    + new String(pid.array(), 0, pid.position(), StandardCharsets.UTF_8).trim() + ") has its state in "
+                    + folder);
+        }
+        lockFile.truncate(0);
+        lockFile.write(ByteBuffer.wrap((ProcessHandle.current().pid() + "\n").getBytes(StandardCharsets.UTF_8)), 0);
+        return new StateDirectory(folder, lockFile);
+    }
+
+    /** What was remembered. A file that makes no sense stays where it is, and the log names it. */
+    List<DeviceRecord> load(EngineLog log) throws IOException {
+        List<DeviceRecord> records = new ArrayList<>();
+        try (DirectoryStream<Path> files = Files.newDirectoryStream(folder, "*" + SUFFIX)) {
+            for (Path file : files) {
+                try {
+                    records.add(DeviceFile.parse(Files.readString(file)));
+                } catch (IOException e) {
+                    log.error(file + " is left alone: " + e.getMessage());
+                }
+            }
+        }
+        return records;
+    }
+
+    @Override
+    public synchronized void save(DeviceRecord record) throws IOException {
+        Path file = file(record.minor());
+        Path fresh = folder.resolve(record.minor() + ".new");
+        try (FileChannel channel = FileChannel.open(
+                fresh, StandardOpenOption.CREATE, StandardOpenOption.TRUNCATE_EXISTING, StandardOpenOption.WRITE)) {
+            ByteBuffer text = ByteBuffer.wrap(DeviceFile.format(record).getBytes(StandardCharsets.UTF_8));
+            while (text.hasRemaining()) {
+                channel.write(text);
+            }
+            channel.force(true);
+        }
+        Files.move(fresh, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+        syncFolder();
+    }
+
+    @Override
+    public synchronized void delete(int minor) throws IOException {
+        try {
+            Files.delete(file(minor));
+            syncFolder();
+        } catch (NoSuchFileException e) {
+            // It was never saved, and is not there to come back: what was wanted.
+            return;
+        }
+    }
+
+    private Path file(int minor) {
+        return folder.resolve(minor + SUFFIX);
+    }
+
+    private void syncFolder() throws IOException {
+        try (FileChannel channel = FileChannel.open(folder, StandardOpenOption.READ)) {
+            channel.force(true);
+        }
+    }
+
+    @Override
+    public void close() throws IOException {
+        lockFile.close();
+    }
+}
