@@ -2,6 +2,8 @@
 package org.dmera.tools;
 
 import java.util.List;
+import org.dmera.tools.backup.ApplyCommand;
+import org.dmera.tools.backup.CopyCommand;
 import org.dmera.tools.check.CheckCommand;
 
 /**
@@ -9,7 +11,7 @@ import org.dmera.tools.check.CheckCommand;
  * needs must not slow this one down.
  */
 public final class Commands {
-    private static final List<String> NAMES = List.of("era_check");
+    private static final List<String> NAMES = List.of("era_check", "era_copy", "era_apply");
 
     private Commands() {}
 
@@ -22,6 +24,8 @@ public final class Commands {
     public static Command find(String name) {
         return switch (name) {
             case "era_check", "check" -> new CheckCommand();
+            case "era_copy", "copy" -> new CopyCommand();
+            case "era_apply", "apply" -> new ApplyCommand();
             default -> null;
         };
     }

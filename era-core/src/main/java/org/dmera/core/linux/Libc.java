@@ -25,6 +25,10 @@ final class Libc {
         int fallocate(int fd, int mode, long offset, long length);
 
         long lseek(int fd, long offset, int whence);
+
+        int posix_fadvise(int fd, long offset, long length, int advice);
+
+        int sync_file_range(int fd, long offset, long length, int flags);
     }
 
     static final Calls CALLS = LibraryLoader.create(Calls.class).load("c");

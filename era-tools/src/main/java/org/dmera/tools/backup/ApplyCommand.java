@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tools.backup;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.dmera.tools.Command;
+import org.dmera.tools.backup.apply.Applier;
+import org.dmera.tools.backup.apply.DecodedChunks;
+import org.dmera.tools.backup.apply.Verifier;
+import org.dmera.tools.backup.stream.Chunk;
+import org.dmera.tools.backup.stream.StreamReader;
+import org.dmera.tools.cli.Arguments;
+import org.dmera.tools.cli.Console;
+import org.dmera.tools.cli.Usage;
+
+/** {@code era_apply}: puts a chain of streams onto a target, or checks one against the other. */
+public final class ApplyCommand implements Command {
+    /** Differences that are listed one by one. */
+    private static final int LISTED = 20;
+
+    @Override
+    public Usage usage() {
+        return new Usage("era_apply", "Applies streams of era_copy to a file or device.")
+                .required("output", 'o', "FILE", "The target; a file is created when it is not there")
+                .flag("dry-run", 'n', "Read and verify the streams, say what would be done, write nothing")
+                .flag("verify", 0, "Compare the target with the streams, write nothing")
+                .flag("force", 'f', "Apply the streams whatever the target holds")
+                .option("state", 0, "FILE", "Where the target's state is kept [default: FILE.erastate]")
+                .flag("quiet", 'q', "Say nothing")
+                .operands("STREAM", true, "The streams, oldest first; - is standard input")
+                .footer("""
+                        An interrupted era_apply is resumed by running it again.
+
+                        Examples:
+                          era_apply full.erastream monday.erastream -o /backup/data.img
+                          era_copy ... | ssh host era_apply - -o /backup/data.img""");
+    }
+
+    @Override
+    public int run(Arguments arguments, Console console) throws IOException {
+        Path target = Path.of(arguments.value("output"));
+        Path stateFile = arguments.has("state") ? Path.of(arguments.value("state")) : null;
+        if (arguments.operands().size() > 1 && arguments.operands().contains("-")) {
+            throw new IOException("standard input can be the only stream, not one of several");
+        }
+        List<StreamReader> streams = new ArrayList<>();
+        try {
+            long total = 0;
+            for (String path : arguments.operands()) {
+                StreamReader stream = StreamReader.open(path, console.input());
+                streams.add(stream);
+                total += stream.header().isFull() ? stream.header().originSizeBytes() : 0;
+            }
+            if (arguments.has("verify")) {
+                return verify(streams, target, console);
+            }
+            if (arguments.has("dry-run")) {
+                return dryRun(streams, target, stateFile, arguments.has("force"), console);
+            }
+            long expected = streams.stream().allMatch(s -> s.header().isFull()) ? total : -1;
+            try (Applier applier = new Applier(target, stateFile);
+                    TransferProgress progress = new TransferProgress("era_apply", expected, console.quiet())) {
+                for (Applier.Outcome o : applier.apply(streams, arguments.has("force"), progress)) {
+                    console.print(o.stream().name() + ": "
+                            + (o.footer() == null
+                                    ? "was applied before"
+                                    : "applied, " + StreamText.of(o.stream().header(), o.footer())
+                                            + (o.resumedAtChunk() > 0
+                                                    ? " (resumed at chunk " + o.resumedAtChunk() + ")"
+                                                    : "")));
+                }
+            }
+        } finally {
+            for (StreamReader stream : streams) {
+                stream.close();
+            }
+        }
+        return 0;
+    }
+
+    private static int dryRun(List<StreamReader> streams, Path target, Path stateFile, boolean force, Console console)
+            throws IOException {
+        int first = force ? 0 : Applier.wouldBeginAt(streams, target, stateFile);
+        try (TransferProgress progress = new TransferProgress("era_apply", -1, console.quiet())) {
+            for (int i = 0; i < streams.size(); i++) {
+                StreamReader stream = streams.get(i);
+                try (DecodedChunks chunks = new DecodedChunks(stream, chunk -> {})) {
+                    Chunk chunk;
+                    while ((chunk = chunks.next()) != null) {
+                        progress.accept(chunk.dataBytes());
+                    }
+                    console.print(stream.name() + ": sound, "
+                            + (i < first ? "was applied before, " : "would be applied, ")
+                            + StreamText.of(stream.header(), chunks.finish()));
+                }
+            }
+        }
+        return 0;
+    }
+
+    private static int verify(List<StreamReader> streams, Path target, Console console) throws IOException {
+        long[] differing = new long[2];
+        long compared;
+        try (TransferProgress progress = new TransferProgress("era_apply", -1, console.quiet())) {
+            compared = Verifier.compare(
+                    streams,
+                    target,
+                    (offset, length) -> {
+                        if (differing[0]++ < LISTED) {
+                            console.print(target + ": differs within the " + length + " bytes at " + offset);
+                        }
+                        differing[1] += length;
+                    },
+                    progress);
+        }
+        if (differing[0] == 0) {
+            console.print(target + ": holds what the streams hold; compared " + ByteCount.text(compared));
+            return 0;
+        }
+        console.error(target + ": " + differing[0] + " ranges with " + ByteCount.text(differing[1])
+                + " in all differ from the streams");
+        return 1;
+    }
+}

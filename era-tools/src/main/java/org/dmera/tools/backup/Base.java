@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tools.backup;
+
+import org.dmera.tools.backup.stream.StreamHeader;
+
+/**
+ * What an increment builds on.
+ *
+ * @param era every write of eras below it is in the base
+ * @param sizeBytes the origin's size then; what it grew by is copied whole
+ * @param blockSizeBytes of the metadata then, 0 when that is not known
+ * @param identity of the metadata then, or null when that is not known
+ */
+public record Base(long era, long sizeBytes, long blockSizeBytes, String identity) {
+    /** For a full copy. */
+    public static final Base NOTHING = new Base(0, 0, 0, null);
+
+    /** What a stream leaves on its target. */
+    public static Base after(StreamHeader header) {
+        return new Base(header.newEra(), header.originSizeBytes(), header.blockSizeBytes(), header.identity());
+    }
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tools.backup;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.dmera.tools.Command;
+import org.dmera.tools.backup.apply.StreamMerge;
+import org.dmera.tools.backup.copy.CopyEngine;
+import org.dmera.tools.backup.copy.MetadataView;
+import org.dmera.tools.backup.copy.OriginReader;
+import org.dmera.tools.backup.stream.StreamFooter;
+import org.dmera.tools.backup.stream.StreamHeader;
+import org.dmera.tools.backup.stream.StreamReader;
+import org.dmera.tools.cli.Arguments;
+import org.dmera.tools.cli.Arguments.InvalidValueException;
+import org.dmera.tools.cli.Console;
+import org.dmera.tools.cli.Usage;
+
+/** {@code era_copy}: a full copy or an increment of an origin as a stream; or several streams merged into one. */
+public final class CopyCommand implements Command {
+    private static final long MAX_ERA = 0xFFFFFFFFL;
+
+    @Override
+    public Usage usage() {
+        return new Usage("era_copy", "Copies what changed on an era device's origin into a stream.")
+                .option("since", 0, "ERA", "Copy the blocks written in this era or later")
+                .option("after", 0, "STREAM", "Copy what changed since this stream was made")
+                .flag("full", 0, "Copy everything")
+                .option("metadata", 'm', "DEV", "The era device's metadata")
+                .flag("metadata-snapshot", 0, "Use the metadata snapshot that is held: for a device in use")
+                .option("output", 'o', "FILE", "Where the stream goes; - is standard output, and the default")
+                .choice("compress", 'c', "HOW", "zstd (the default) or none", "zstd", "none")
+                .option("level", 0, "N", "zstd level, 1 to 19 [default: 1]")
+                .option("bwlimit", 0, "RATE", "Read at most this many bytes a second: 50M, 1G")
+                .option("readers", 0, "N", "Reads in flight [default: 8]")
+                .option("base-size", 0, "BYTES", "The origin's size when the base was taken, if it grew since")
+                .option("identity", 0, "TEXT", "Names the metadata instead of what the device says of itself")
+                .flag("merge", 0, "Merge the streams that are given, oldest first, into one")
+                .flag("quiet", 'q', "Say nothing")
+                .operands("ORIGIN", true, "The origin device; with --merge, the streams")
+                .footer("""
+                        Examples:
+                          era_copy --full --metadata-snapshot -m /dev/vg/meta /dev/vg/data -o full.erastream
+                          era_copy --after full.erastream --metadata-snapshot -m /dev/vg/meta /dev/vg/data -o mon.erastream
+                          era_copy --merge full.erastream mon.erastream -o new-full.erastream""");
+    }
+
+    @Override
+    public int run(Arguments arguments, Console console) throws IOException {
+        int zstdLevel = arguments.value("compress", "zstd").equals("none")
+                ? 0
+                : (int) arguments.number("level", CopyEngine.Options.DEFAULT.zstdLevel(), 1, 19);
+        if (arguments.has("merge")) {
+            return merge(arguments, console, zstdLevel);
+        }
+        int modes =
+                (arguments.has("since") ? 1 : 0) + (arguments.has("after") ? 1 : 0) + (arguments.has("full") ? 1 : 0);
+        if (modes != 1) {
+            throw new IOException("one of --full, --since ERA and --after STREAM says what to copy; "
+                    + (modes == 0 ? "none is given" : "only one can be given"));
+        }
+        if (!arguments.has("metadata")) {
+            throw new IOException("--metadata DEV is needed: it says what changed, and as of which era the copy is");
+        }
+        if (arguments.operands().size() > 1) {
+            throw new IOException("one origin can be copied at a time, "
+                    + arguments.operands().size() + " are given (several streams need --merge)");
+        }
+        CopyEngine.Options options = new CopyEngine.Options(
+                (int) arguments.number("readers", CopyEngine.Options.DEFAULT.readers(), 1, 32),
+                zstdLevel,
+                bytes(arguments, "bwlimit", 0));
+        return copy(arguments, console, options);
+    }
+
+    private static int copy(Arguments arguments, Console console, CopyEngine.Options options) throws IOException {
+        Path metadataPath = Path.of(arguments.value("metadata"));
+        Path originPath = Path.of(arguments.operand(0));
+        try (MetadataView metadata = new MetadataView(metadataPath, arguments.has("metadata-snapshot"));
+                OriginReader origin = OriginReader.open(originPath)) {
+            long sizeBytes = metadata.trackedBytes(originPath, origin.sizeBytes());
+            String identity = arguments.value("identity");
+            Base base = base(arguments, console, sizeBytes);
+            CopyPlan plan = CopyPlan.of(
+                    metadata, sizeBytes, base, identity != null ? identity : MetadataView.identityOf(metadataPath));
+            try (StreamDestination out = StreamDestination.open(arguments.value("output", "-"), console)) {
+                StreamFooter footer = plan.run(origin, out.channel(), options, console.quiet());
+                out.commit();
+                report(arguments, console, plan.header(), footer);
+            }
+        }
+        return 0;
+    }
+
+    private static Base base(Arguments arguments, Console console, long sizeBytes) throws IOException {
+        if (arguments.has("full")) {
+            return Base.NOTHING;
+        }
+        if (arguments.has("since")) {
+            long baseSize = bytes(arguments, "base-size", sizeBytes);
+            return new Base(arguments.number("since", 0, 0, MAX_ERA), baseSize, 0, null);
+        }
+        try (StreamReader before = StreamReader.open(arguments.value("after"), console.input())) {
+            before.requireComplete();
+            return Base.after(before.header());
+        }
+    }
+
+    private static int merge(Arguments arguments, Console console, int zstdLevel) throws IOException {
+        List<StreamReader> streams = new ArrayList<>();
+        try {
+            for (String path : arguments.operands()) {
+                StreamReader stream = StreamReader.open(path, console.input());
+                streams.add(stream);
+                stream.requireComplete();
+            }
+            StreamHeader header = StreamMerge.header(streams, CopyPlan.newStreamId());
+            try (StreamDestination out = StreamDestination.open(arguments.value("output", "-"), console);
+                    TransferProgress progress = new TransferProgress("era_copy", -1, console.quiet())) {
+                StreamFooter footer = StreamMerge.merge(streams, header, out.channel(), zstdLevel, progress);
+                out.commit();
+                report(arguments, console, header, footer);
+            }
+        } finally {
+            for (StreamReader stream : streams) {
+                stream.close();
+            }
+        }
+        return 0;
+    }
+
+    private static void report(Arguments arguments, Console console, StreamHeader header, StreamFooter footer)
+            throws IOException {
+        if (!arguments.value("output", "-").equals("-")) {
+            console.print(arguments.value("output") + ": " + StreamText.of(header, footer));
+        }
+    }
+
+    private static long bytes(Arguments arguments, String name, long otherwise) {
+        String text = arguments.value(name);
+        if (text == null) {
+            return otherwise;
+        }
+        try {
+            return ByteCount.parse(text);
+        } catch (ArithmeticException | NumberFormatException e) {
+            throw new InvalidValueException(name, text, "not a number of bytes such as 4096, 50M or 1.5G");
+        }
+    }
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tools.backup;
+
+import java.io.IOException;
+import java.nio.channels.WritableByteChannel;
+import java.security.SecureRandom;
+import java.time.Instant;
+import org.dmera.tools.backup.copy.ByteRanges;
+import org.dmera.tools.backup.copy.ChangedRanges;
+import org.dmera.tools.backup.copy.CopyEngine;
+import org.dmera.tools.backup.copy.MetadataView;
+import org.dmera.tools.backup.copy.OriginReader;
+import org.dmera.tools.backup.stream.StreamFooter;
+import org.dmera.tools.backup.stream.StreamHeader;
+import org.dmera.tools.backup.stream.StreamWriter;
+
+/** One copy that is to be made: what its header will say, and which ranges it holds. */
+public final class CopyPlan {
+    private final StreamHeader header;
+    private final ByteRanges ranges;
+    private final long totalBytes;
+
+    private CopyPlan(StreamHeader header, ByteRanges ranges, long totalBytes) {
+        this.header = header;
+        this.ranges = ranges;
+        this.totalBytes = totalBytes;
+    }
+
+    /** As {@link #of(MetadataView, long, Base, String, long, int)}; the new era is what the metadata say. */
+    static CopyPlan of(MetadataView metadata, long sizeBytes, Base base, String identity) throws IOException {
+        return of(metadata, sizeBytes, base, identity, metadata.newEra(), 0);
+    }
+
+    /**
+     * Plans a copy.
+     *
+     * @param sizeBytes the part of the origin that the metadata track
+     * @param base what the copy builds on, {@link Base#NOTHING} for a full one
+     * @param newEra the first era whose writes may be missing from the copy
+     * @param flags further flags of the header
+     * @throws IOException when the base is another device's, or the metadata can't be read
+     */
+    public static CopyPlan of(MetadataView metadata, long sizeBytes, Base base, String identity, long newEra, int flags)
+            throws IOException {
+        boolean full = base.equals(Base.NOTHING);
+        if (base.identity() != null && !base.identity().equals(identity)) {
+            throw new IOException("the base's metadata are \"" + base.identity() + "\", these are \"" + identity
+                    + "\": another device (if it was only renamed, say --identity '" + base.identity() + "')");
+        }
+        if (base.blockSizeBytes() != 0 && base.blockSizeBytes() != metadata.blockSizeBytes()) {
+            throw new IOException("the base's block size is " + base.blockSizeBytes() + " bytes, the metadata's is "
+                    + metadata.blockSizeBytes() + ": they were made anew since; take a full copy");
+        }
+        ByteRanges ranges;
+        long total;
+        if (full) {
+            ranges = ByteRanges.all(sizeBytes);
+            total = sizeBytes;
+        } else {
+            ChangedRanges changed = new ChangedRanges(
+                    metadata.changedSince(base.era()), metadata.blockSizeBytes(), sizeBytes, base.sizeBytes());
+            ranges = changed;
+            total = changed.totalBytes();
+        }
+        StreamHeader header = new StreamHeader(
+                newStreamId(),
+                sizeBytes,
+                full ? 0 : Math.min(base.sizeBytes(), sizeBytes),
+                metadata.blockSizeBytes(),
+                flags | (full ? StreamHeader.FULL : 0) | (metadata.isSnapshot() ? StreamHeader.METADATA_SNAPSHOT : 0),
+                base.era(),
+                newEra,
+                Instant.now().getEpochSecond(),
+                metadata.roots().uuid(),
+                identity);
+        return new CopyPlan(header, ranges, total);
+    }
+
+    static byte[] newStreamId() {
+        byte[] id = new byte[StreamHeader.ID_BYTES];
+        new SecureRandom().nextBytes(id);
+        return id;
+    }
+
+    public StreamHeader header() {
+        return header;
+    }
+
+    /** Bytes of the origin that will be read. */
+    public long totalBytes() {
+        return totalBytes;
+    }
+
+    /** Makes the copy. */
+    public StreamFooter run(OriginReader origin, WritableByteChannel out, CopyEngine.Options options, boolean quiet)
+            throws IOException {
+        try (CopyEngine engine = new CopyEngine(origin, header.streamId(), header.blockSizeBytes(), options);
+                TransferProgress progress = new TransferProgress("era_copy", totalBytes, quiet)) {
+            StreamWriter writer = new StreamWriter(out, header);
+            engine.copy(ranges, writer, progress);
+            return writer.finish();
+        }
+    }
+}

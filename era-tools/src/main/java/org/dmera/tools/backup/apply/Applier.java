@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tools.backup.apply;
+
+import java.io.Closeable;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.LongConsumer;
+import org.dmera.core.block.DeviceOpener;
+import org.dmera.tools.backup.stream.Chunk;
+import org.dmera.tools.backup.stream.ExtentTable;
+import org.dmera.tools.backup.stream.StreamFooter;
+import org.dmera.tools.backup.stream.StreamHeader;
+import org.dmera.tools.backup.stream.StreamReader;
+
+/**
+ * Applies streams to a target, so that it may be killed at any moment and run again.
+ *
+ * <p>Why that is safe: before a stream's first write the state says durably that the target is half-way through it, and
+ * it says "whole" again only after the last write is durable. In between, a stream is a set of absolute writes that
+ * don't overlap: doing some of them twice changes nothing, so a resumed run may begin at any chunk that is not past the
+ * last one known to be durable.
+ */
+public final class Applier implements Closeable {
+    /** How much is written between two durable notes of how far it got: the most that a resumed run does again. */
+    private static final long NOTE_EVERY_BYTES = 256L << 20;
+
+    private final Path targetPath;
+    private final Path stateFile;
+    private final Target target;
+    private TargetState state;
+
+    /** What became of one stream. {@code footer} is null for one that had been applied before. */
+    public record Outcome(StreamReader stream, StreamFooter footer, long resumedAtChunk) {}
+
+    /** Opens and locks the target; {@code stateFile} null: in its usual place. */
+    public Applier(Path targetPath, Path stateFile) throws IOException {
+        this.targetPath = targetPath;
+        boolean existed = Files.exists(targetPath);
+        target = Target.open(targetPath);
+        try {
+            this.stateFile = stateFile != null ? stateFile : defaultStateFile(targetPath, target.isDevice());
+            state = existed ? TargetState.read(this.stateFile) : TargetState.none();
+        } catch (IOException e) {
+            target.close();
+            throw e;
+        }
+    }
+
+    /** Beside a file; for a device in {@code /var/lib/era/targets}, because nothing can be kept beside it. */
+    public static Path defaultStateFile(Path target, boolean device) throws IOException {
+        return device
+                ? Path.of("/var/lib/era/targets")
+                        .resolve(target.toRealPath().toString().substring(1).replace('/', '-') + ".erastate")
+                : target.resolveSibling(target.getFileName() + ".erastate");
+    }
+
+    /**
+     * Applies those of {@code streams} that are still to be applied.
+     *
+     * @param force apply all of them, whatever the target's state
+     * @param progress is told of the bytes of the origin that are done
+     */
+    public List<Outcome> apply(List<StreamReader> streams, boolean force, LongConsumer progress) throws IOException {
+        for (StreamReader stream : streams) {
+            stream.requireComplete();
+        }
+        int first = force ? 0 : firstToApply(streams);
+        List<Outcome> outcomes = new ArrayList<>();
+        for (int i = 0; i < streams.size(); i++) {
+            outcomes.add(i < first ? new Outcome(streams.get(i), null, 0) : applyOne(streams.get(i), progress));
+        }
+        return outcomes;
+    }
+
+    private int firstToApply(List<StreamReader> streams) throws IOException {
+        return firstToApply(streams, targetPath, state, target.modifiedNanos());
+    }
+
+    /** The index of the first stream that {@link #apply} would apply; writes nothing. */
+    public static int wouldBeginAt(List<StreamReader> streams, Path targetPath, Path stateFile) throws IOException {
+        if (!Files.exists(targetPath)) {
+            return Chain.firstToApply(TargetState.none(), streams);
+        }
+        boolean device = DeviceOpener.isBlockDevice(targetPath);
+        TargetState state = TargetState.read(stateFile != null ? stateFile : defaultStateFile(targetPath, device));
+        return firstToApply(streams, targetPath, state, device ? -1 : Target.modifiedNanos(targetPath));
+    }
+
+    private static int firstToApply(List<StreamReader> streams, Path targetPath, TargetState state, long modifiedNanos)
+            throws IOException {
+        boolean touched = state.isWhole() && state.modifiedNanos() != modifiedNanos;
+        if (touched && streams.get(0).header().isFull()) {
+            return 0;
+        }
+        if (touched) {
+            throw new IOException(targetPath + " has been written to since a stream was last applied to it, so an"
+                    + " increment may not fit any more: apply a full stream, or --force if you know what was written");
+        }
+        return Chain.firstToApply(state, streams);
+    }
+
+    private Outcome applyOne(StreamReader stream, LongConsumer progress) throws IOException {
+        StreamHeader header = stream.header();
+        boolean resume = state.pending() != null && state.pending().streamId().equals(header.idText());
+        if (!resume) {
+            long holeFrom = target.isDevice() ? Long.MAX_VALUE : target.sizeBytes();
+            if (target.isDevice() && target.sizeBytes() < header.originSizeBytes()) {
+                target.resize(header.originSizeBytes());
+            }
+            state = state.begin(stream, holeFrom);
+            state.write(stateFile);
+        }
+        target.resize(header.originSizeBytes());
+        long skip = state.pending().chunksDone();
+        long holeFrom = state.pending().holeFromBytes();
+        long unnoted = 0;
+        StreamFooter footer;
+        try (DecodedChunks chunks = new DecodedChunks(stream, chunk -> {
+            if (chunk.sequence() >= skip) {
+                write(chunk, holeFrom);
+            }
+        })) {
+            Chunk chunk;
+            while ((chunk = chunks.next()) != null) {
+                long zeroBytes = chunk.extents().totalBytes(true);
+                progress.accept(chunk.dataBytes() + zeroBytes);
+                unnoted += chunk.dataBytes();
+                if (unnoted >= NOTE_EVERY_BYTES && chunk.sequence() >= skip) {
+                    target.flush();
+                    state = state.progressed(chunk.sequence() + 1);
+                    state.write(stateFile);
+                    unnoted = 0;
+                }
+            }
+            footer = chunks.finish();
+        }
+        target.flush();
+        state = state.finished(header, target.modifiedNanos());
+        state.write(stateFile);
+        return new Outcome(stream, footer, skip);
+    }
+
+    private void write(Chunk chunk, long holeFrom) throws IOException {
+        ExtentTable extents = chunk.extents();
+        ByteBuffer data = chunk.data();
+        int at = 0;
+        for (int i = 0; i < extents.size(); i++) {
+            long offset = extents.offsetBytes(i);
+            long length = extents.lengthBytes(i);
+            if (!extents.isZero(i)) {
+                data.limit(at + (int) length).position(at);
+                target.write(offset, data);
+                at += (int) length;
+            } else if (offset < holeFrom) {
+                target.zero(offset, Math.min(length, holeFrom - offset));
+            }
+        }
+    }
+
+    @Override
+    public void close() throws IOException {
+        target.close();
+    }
+}

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tools.backup.apply;
+
+import java.io.Closeable;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.channels.OverlappingFileLockException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.concurrent.TimeUnit;
+import org.dmera.core.block.DeviceOpener;
+import org.dmera.core.linux.Errno;
+import org.dmera.core.linux.ErrnoException;
+import org.dmera.core.linux.FileDescriptors;
+import org.dmera.core.linux.FileSpace;
+import org.dmera.core.linux.PageCache;
+
+/**
+ * The file or block device that streams are applied to. A block device is claimed (it must not be mounted); either kind
+ * is locked against a second run. Writes go through the page cache, and {@link #flush} drops them from it.
+ */
+final class Target implements Closeable {
+    private static final int ZEROES_BYTES = 1 << 20;
+
+    private final Path path;
+    private final boolean device;
+    private final FileChannel channel;
+    private final int fd;
+    private final ByteBuffer zeroes = ByteBuffer.allocateDirect(ZEROES_BYTES);
+    private volatile boolean zeroCallFails;
+
+    private Target(Path path, boolean device, FileChannel channel, int fd) {
+        this.path = path;
+        this.device = device;
+        this.channel = channel;
+        this.fd = fd;
+    }
+
+    /** Opens the target, and creates a file that is not there. */
+    static Target open(Path path) throws IOException {
+        boolean exists = Files.exists(path);
+        boolean device = exists && DeviceOpener.isBlockDevice(path);
+        if (exists && !device && !Files.isRegularFile(path)) {
+            throw new IOException("Not a block device or regular file: " + path);
+        }
+        if (exists && !Files.isWritable(path)) {
+            throw new IOException("Permission denied: " + path);
+        }
+        if (!exists && path.startsWith("/dev")) {
+            throw new IOException("Couldn't find output file " + path);
+        }
+        FileChannel channel;
+        try {
+            channel = FileChannel.open(
+                    path, StandardOpenOption.READ, StandardOpenOption.WRITE, StandardOpenOption.CREATE);
+        } catch (java.nio.file.NoSuchFileException e) {
+            throw new IOException("Couldn't create " + path + ": no such folder", e);
+        }
+        try {
+            lock(path, channel);
+            int fd = FileDescriptors.open(
+                    path.toString(), FileDescriptors.O_RDWR | (device ? FileDescriptors.O_EXCL : 0));
+            return new Target(path, device, channel, fd);
+        } catch (ErrnoException e) {
+            channel.close();
+            throw e.is(Errno.EBUSY)
+                    ? new IOException("Device " + path + " is in use (mounted, or held by device-mapper)", e)
+                    : e;
+        } catch (IOException e) {
+            channel.close();
+            throw e;
+        }
+    }
+
+    private static void lock(Path path, FileChannel channel) throws IOException {
+        FileLock lock;
+        try {
+            lock = channel.tryLock();
+        } catch (OverlappingFileLockException e) {
+            lock = null;
+        }
+        if (lock == null) {
+            throw new IOException(path + ": another era_apply is at work on it");
+        }
+    }
+
+    boolean isDevice() {
+        return device;
+    }
+
+    long sizeBytes() throws IOException {
+        return channel.size();
+    }
+
+    /** Makes a file {@code bytes} long; requires a device to be at least so. */
+    void resize(long bytes) throws IOException {
+        long size = sizeBytes();
+        if (device) {
+            if (size < bytes) {
+                throw new IOException(
+                        "Output file too small: " + path + " has " + size + " bytes, the origin " + bytes);
+            }
+        } else if (size > bytes) {
+            channel.truncate(bytes);
+        } else if (size < bytes) {
+            try (java.io.RandomAccessFile file = new java.io.RandomAccessFile(path.toFile(), "rw")) {
+                file.setLength(bytes);
+            }
+        }
+    }
+
+    /** Writes all that remains of {@code src}. */
+    void write(long offsetBytes, ByteBuffer src) throws IOException {
+        long at = offsetBytes;
+        while (src.hasRemaining()) {
+            at += channel.write(src, at);
+        }
+    }
+
+    /** Makes a range read as zero; frees its space where the file system can. */
+    void zero(long offsetBytes, long lengthBytes) throws IOException {
+        if (!zeroCallFails) {
+            try {
+                if (device) {
+                    FileSpace.fallocate(fd, FileSpace.ZERO_RANGE | FileSpace.KEEP_SIZE, offsetBytes, lengthBytes);
+                } else {
+                    FileSpace.fallocate(fd, FileSpace.PUNCH_HOLE | FileSpace.KEEP_SIZE, offsetBytes, lengthBytes);
+                }
+                return;
+            } catch (ErrnoException e) {
+                if (e.is(Errno.EIO) || e.is(Errno.ENOSPC)) {
+                    throw e;
+                }
+                // An odd length at a device's end, or a file system without holes: write them.
+                zeroCallFails = !e.is(Errno.EINVAL);
+            }
+        }
+        ByteBuffer b = zeroes.duplicate();
+        long at = offsetBytes;
+        long end = offsetBytes + lengthBytes;
+        while (at < end) {
+            b.clear().limit((int) Math.min(ZEROES_BYTES, end - at));
+            long begin = at;
+            write(at, b);
+            at = begin + b.position();
+        }
+    }
+
+    /** Reads {@code dst.remaining()} bytes; false when the target ends before. */
+    boolean read(long offsetBytes, ByteBuffer dst) throws IOException {
+        long at = offsetBytes;
+        while (dst.hasRemaining()) {
+            int n = channel.read(dst, at);
+            if (n <= 0) {
+                return false;
+            }
+            at += n;
+        }
+        return true;
+    }
+
+    /** Makes everything written durable, and gives the page cache back. */
+    void flush() throws IOException {
+        channel.force(true);
+        PageCache.drop(fd, 0, 0);
+    }
+
+    /** A file's modification time, −1 for a device. */
+    long modifiedNanos() throws IOException {
+        return device ? -1 : modifiedNanos(path);
+    }
+
+    static long modifiedNanos(Path file) throws IOException {
+        return Files.getLastModifiedTime(file).to(TimeUnit.NANOSECONDS);
+    }
+
+    @Override
+    public void close() throws IOException {
+        try (channel) {
+            FileDescriptors.close(fd);
+        }
+    }
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tools.backup.apply;
+
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.StringReader;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.dmera.tools.backup.stream.StreamHeader;
+import org.dmera.tools.backup.stream.StreamReader;
+
+/**
+ * What is known of a target: which origin it holds, as of which era, and which stream is being applied to it. It is kept
+ * as lines of {@code name=value} in a file of its own, which is replaced atomically and made durable before the target
+ * is touched: at any moment of a crash it says either what the target is, or that it is half-way.
+ *
+ * @param identity metadata device that the streams came from
+ * @param era every write of eras below it is in the target; −1 when the target has never been whole
+ * @param sizeBytes of the origin then
+ * @param blockSizeBytes of the era device
+ * @param applied ids of the streams that made it, the last one last
+ * @param modifiedNanos the target's modification time when it was left, or −1 for a device
+ * @param pending the stream that is being applied, or null
+ */
+record TargetState(
+        String identity,
+        long era,
+        long sizeBytes,
+        long blockSizeBytes,
+        List<String> applied,
+        long modifiedNanos,
+        Pending pending) {
+    private static final String FIRST_LINE = "era-target-state=1";
+    private static final int REMEMBERED_STREAMS = 400;
+
+    /**
+     * A stream half-way.
+     *
+     * @param streamId which one
+     * @param name what its file was called, for messages
+     * @param chunksDone chunks that are durably on the target
+     * @param newEra the era that it leads to
+     * @param sizeBytes the size that it gives the target
+     * @param holeFromBytes from here on the target was a hole when the stream was begun, so zeroes need no writing
+     */
+    record Pending(String streamId, String name, long newEra, long sizeBytes, long chunksDone, long holeFromBytes) {}
+
+    /** No stream has ever been applied. */
+    static TargetState none() {
+        return new TargetState("", -1, 0, 0, List.of(), -1, null);
+    }
+
+    boolean isWhole() {
+        return pending == null && era >= 0;
+    }
+
+    String lastApplied() {
+        return applied.isEmpty() ? "" : applied.get(applied.size() - 1);
+    }
+
+    TargetState begin(StreamReader stream, long holeFromBytes) {
+        StreamHeader h = stream.header();
+        Pending p = new Pending(h.idText(), stream.name(), h.newEra(), h.originSizeBytes(), 0, holeFromBytes);
+        return new TargetState(identity, era, sizeBytes, blockSizeBytes, applied, modifiedNanos, p);
+    }
+
+    TargetState progressed(long chunksDone) {
+        Pending p = new Pending(
+                pending.streamId, pending.name, pending.newEra, pending.sizeBytes, chunksDone, pending.holeFromBytes);
+        return new TargetState(identity, era, sizeBytes, blockSizeBytes, applied, modifiedNanos, p);
+    }
+
+    TargetState finished(StreamHeader h, long modified) {
+        List<String> ids = new ArrayList<>(h.isFull() ? List.of() : applied);
+        ids.add(h.idText());
+        if (ids.size() > REMEMBERED_STREAMS) {
+            ids.remove(0);
+        }
+        return new TargetState(
+                h.identity(), h.newEra(), h.originSizeBytes(), h.blockSizeBytes(), List.copyOf(ids), modified, null);
+    }
+
+    /** Reads the state, or {@link #none} when there is no such file. */
+    static TargetState read(Path file) throws IOException {
+        if (!Files.exists(file)) {
+            return none();
+        }
+        Map<String, String> fields = new LinkedHashMap<>();
+        BufferedReader lines = new BufferedReader(new StringReader(Files.readString(file, StandardCharsets.UTF_8)));
+        String first = lines.readLine();
+        if (!FIRST_LINE.equals(first)) {
+            throw new IOException(file + ": not a target's state file: its first line is not \"" + FIRST_LINE + "\"");
+        }
+        String line;
+        while ((line = lines.readLine()) != null) {
+            int equals = line.indexOf('=');
+            if (equals > 0) {
+                fields.put(line.substring(0, equals), line.substring(equals + 1));
+            }
+        }
+        if (!"yes".equals(fields.get("end"))) {
+            throw new IOException(file + ": the target's state file is cut: its last line is not \"end=yes\"");
+        }
+        try {
+            String pendingId = fields.get("pending-stream");
+            Pending p = pendingId == null
+                    ? null
+                    : new Pending(
+                            pendingId,
+                            fields.get("pending-name"),
+                            number(fields, "pending-new-era"),
+                            number(fields, "pending-size"),
+                            number(fields, "pending-chunks-done"),
+                            number(fields, "pending-hole-from"));
+            String ids = fields.get("applied-streams");
+            return new TargetState(
+                    fields.get("identity"),
+                    number(fields, "era"),
+                    number(fields, "origin-size"),
+                    number(fields, "block-size"),
+                    ids.isEmpty() ? List.of() : List.of(ids.split(",", -1)),
+                    number(fields, "modified-nanos"),
+                    p);
+        } catch (NumberFormatException | NullPointerException e) {
+            throw new IOException(file + ": the target's state file lacks a field or has a bad number", e);
+        }
+    }
+
+    private static long number(Map<String, String> fields, String name) {
+        return Long.parseLong(fields.get(name));
+    }
+
+    /** Replaces the file, durably. */
+    void write(Path file) throws IOException {
+        StringBuilder s = new StringBuilder(FIRST_LINE).append('\n');
+        s.append("identity=").append(identity.replace('\n', ' ')).append('\n');
+        s.append("era=").append(era).append('\n');
+        s.append("origin-size=").append(sizeBytes).append('\n');
+        s.append("block-size=").append(blockSizeBytes).append('\n');
+        s.append("applied-streams=").append(String.join(",", applied)).append('\n');
+        s.append("modified-nanos=").append(modifiedNanos).append('\n');
+        if (pending != null) {
+            s.append("pending-stream=").append(pending.streamId).append('\n');
+            s.append("pending-name=").append(pending.name.replace('\n', ' ')).append('\n');
+            s.append("pending-new-era=").append(pending.newEra).append('\n');
+            s.append("pending-size=").append(pending.sizeBytes).append('\n');
+            s.append("pending-chunks-done=").append(pending.chunksDone).append('\n');
+            s.append("pending-hole-from=").append(pending.holeFromBytes).append('\n');
+        }
+        s.append("end=yes\n");
+        AtomicFile.replace(file, s.toString().getBytes(StandardCharsets.UTF_8));
+    }
+}

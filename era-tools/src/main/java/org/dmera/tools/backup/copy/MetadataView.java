@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tools.backup.copy;
+
+import java.io.Closeable;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.dmera.core.block.DeviceOpener;
+import org.dmera.core.block.FileBlockDevice;
+import org.dmera.core.changes.BlockSet;
+import org.dmera.core.changes.ChangedBlocks;
+import org.dmera.core.scan.MetadataRoots;
+import org.dmera.tools.backup.stream.StreamHeader;
+
+/** An era device's metadata as a backup sees them: what the origin is, and what changed since when. */
+public final class MetadataView implements Closeable {
+    private static final int SECTOR_BYTES = 512;
+    private static final long ERAS = 1L << 32;
+
+    private final Path path;
+    private final boolean snapshot;
+    private final FileBlockDevice device;
+    private final MetadataRoots roots;
+
+    /** {@code snapshot}: look at the held metadata snapshot of a device that may be in use. */
+    public MetadataView(Path path, boolean snapshot) throws IOException {
+        this.path = path;
+        this.snapshot = snapshot;
+        device = DeviceOpener.open(path, false, snapshot ? DeviceOpener.Claim.SHARED : DeviceOpener.Claim.EXCLUSIVE);
+        try {
+            roots = snapshot ? MetadataRoots.readSnapshot(device) : MetadataRoots.read(device);
+        } catch (IOException e) {
+            device.close();
+            throw e;
+        }
+    }
+
+    public MetadataRoots roots() {
+        return roots;
+    }
+
+    public FileBlockDevice device() {
+        return device;
+    }
+
+    /** Whether this is the held snapshot. */
+    public boolean isSnapshot() {
+        return snapshot;
+    }
+
+    public long blockSizeBytes() {
+        return roots.dataBlockSizeSectors() * SECTOR_BYTES;
+    }
+
+    /**
+     * The first era whose writes may be missing here: the next increment's base. A snapshot, and metadata that were put
+     * to rest (the current writeset archived), hold all of what came before; whatever comes after gets a higher era.
+     * Metadata with an open writeset may still get writes of the current era. Eras wrap after 2^32 − 1: 0 means that
+     * the next increment is everything.
+     */
+    public long newEra() {
+        boolean settled = !snapshot && !roots.hasCurrentWriteset();
+        return (roots.currentEra() + (settled ? 1 : 0)) % ERAS;
+    }
+
+    /**
+     * Blocks that were written in an era from {@code since} on.
+     *
+     * @throws IOException when the metadata have not come so far, so that they can't be those that the era is from
+     */
+    public BlockSet changedSince(long since) throws IOException {
+        if (since > roots.currentEra() + 1) {
+            throw new IOException(path + ": changes since era " + since + " were asked for, and the current era is "
+                    + roots.currentEra()
+                    + ": the metadata were made anew since, or are another device's; take a full copy");
+        }
+        return ChangedBlocks.since(device, roots, since);
+    }
+
+    /**
+     * What the era device makes of an origin of {@code originSizeBytes}: the part that it tracks.
+     *
+     * @throws IOException when the origin is too small to be this device's
+     */
+    public long trackedBytes(Path origin, long originSizeBytes) throws IOException {
+        long tracked = roots.nrBlocks() * blockSizeBytes();
+        if (roots.nrBlocks() > 0 && originSizeBytes <= tracked - blockSizeBytes()) {
+            throw new IOException(origin + " has " + originSizeBytes + " bytes, and the metadata track "
+                    + roots.nrBlocks() + " blocks of " + blockSizeBytes() + " bytes: not the origin of this metadata");
+        }
+        return Math.min(tracked, originSizeBytes);
+    }
+
+    /**
+     * A name for the metadata device that stays the same as long as it exists: the device-mapper uuid (an LVM logical
+     * volume has one for life), else a disk's or partition's own id, else the path.
+     */
+    public static String identityOf(Path path) throws IOException {
+        Path real = path.toRealPath();
+        if (DeviceOpener.isBlockDevice(real)) {
+            long number = (long) Files.getAttribute(real, "unix:rdev");
+            long major = number >>> 8 & 0xfff | number >>> 32 & ~0xfffL;
+            long minor = number & 0xff | number >>> 12 & ~0xffL;
+            Path sys = Path.of("/sys/dev/block/" + major + ":" + minor);
+            for (String file : new String[] {"dm/uuid", "wwid", "device/wwid", "device/serial"}) {
+                String id = firstLine(sys.resolve(file));
+                if (!id.isEmpty()) {
+                    return cut(id);
+                }
+            }
+        }
+        return cut(real.toString());
+    }
+
+    private static String firstLine(Path file) throws IOException {
+        return Files.isReadable(file)
+                ? Files.readString(file, StandardCharsets.ISO_8859_1).strip()
+                : "";
+    }
+
+    /** The end of a long name tells more than its beginning. */
+    private static String cut(String name) {
+        String end = name;
+        while (end.getBytes(StandardCharsets.UTF_8).length > StreamHeader.MAX_IDENTITY_BYTES) {
+            end = end.substring(1);
+        }
+        return end;
+    }
+
+    @Override
+    public void close() throws IOException {
+        device.close();
+    }
+}

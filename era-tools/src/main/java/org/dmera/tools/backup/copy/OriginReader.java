@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tools.backup.copy;
+
+import com.sun.nio.file.ExtendedOpenOption;
+import java.io.Closeable;
+import java.io.EOFException;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import org.dmera.core.linux.ErrnoException;
+import org.dmera.core.linux.FileDescriptors;
+import org.dmera.core.linux.PageCache;
+import org.dmera.tools.backup.stream.Chunk;
+
+/**
+ * Reads an origin past the page cache: with O_DIRECT, or where that is not to be had, by dropping what it read.
+ *
+ * <p>Two reasons. A backup must not push everything else out of memory. And on a block device the cache may be stale:
+ * writes that come through the era device go to the disk below the origin node's own cache, so a page that an earlier
+ * reader left there would be old data. Without O_DIRECT the range is therefore dropped before it is read, too.
+ */
+public final class OriginReader implements Closeable {
+    /** Reads begin at multiples of this. */
+    public static final int ALIGNMENT_BYTES = Chunk.ALIGNMENT_BYTES;
+
+    private final Path path;
+    private final FileChannel channel;
+    private final long sizeBytes;
+    /** For advice on the page cache; −1 with O_DIRECT. */
+    private final int adviceFd;
+
+    private OriginReader(Path path, FileChannel channel, int adviceFd) throws IOException {
+        this.path = path;
+        this.channel = channel;
+        this.adviceFd = adviceFd;
+        this.sizeBytes = channel.size();
+    }
+
+    /** Opens a block device or file, which may be in use. */
+    public static OriginReader open(Path path) throws IOException {
+        if (!Files.exists(path)) {
+            throw new IOException("Couldn't find input file " + path);
+        }
+        if (!Files.isReadable(path)) {
+            throw new IOException("Permission denied: " + path);
+        }
+        if (Files.isDirectory(path)) {
+            throw new IOException("Not a block device or regular file: " + path);
+        }
+        FileChannel direct = openDirect(path);
+        if (direct != null) {
+            return new OriginReader(path, direct, -1);
+        }
+        int fd = FileDescriptors.open(path.toString(), FileDescriptors.O_RDONLY);
+        return new OriginReader(path, FileChannel.open(path, StandardOpenOption.READ), fd);
+    }
+
+    /** Null when the file system has no O_DIRECT, or one with larger blocks than ours. */
+    private static FileChannel openDirect(Path path) throws IOException {
+        long block = Files.getFileStore(path).getBlockSize();
+        if (block <= 0 || ALIGNMENT_BYTES % block != 0) {
+            return null;
+        }
+        FileChannel channel;
+        try {
+            channel = FileChannel.open(path, StandardOpenOption.READ, ExtendedOpenOption.DIRECT);
+        } catch (IOException | UnsupportedOperationException e) {
+            return null;
+        }
+        try {
+            channel.read(Chunk.aligned(ALIGNMENT_BYTES).limit(ALIGNMENT_BYTES), 0);
+            return channel;
+        } catch (IOException e) {
+            channel.close();
+            return null;
+        }
+    }
+
+    public Path path() {
+        return path;
+    }
+
+    /** Size of the device or file when it was opened. */
+    public long sizeBytes() {
+        return sizeBytes;
+    }
+
+    /** Whether reads bypass the page cache. */
+    public boolean isDirect() {
+        return adviceFd < 0;
+    }
+
+    /**
+     * Reads {@code length} bytes at {@code offset} to index {@code at} of {@code into}; offset, index and the buffer's
+     * memory are aligned, and the buffer has room for the length rounded up to {@link #ALIGNMENT_BYTES}.
+     */
+    public void read(long offset, int length, ByteBuffer into, int at) throws IOException {
+        int rounded = (length + ALIGNMENT_BYTES - 1) & -ALIGNMENT_BYTES;
+        into.limit(at + (isDirect() ? rounded : length)).position(at);
+        try {
+            if (!isDirect()) {
+                drop(offset, length);
+            }
+            while (into.position() - at < length) {
+                int n = channel.read(into, offset + into.position() - at);
+                if (n <= 0) {
+                    throw new EOFException("it ends at byte " + (offset + into.position() - at) + "; it had "
+                            + sizeBytes + " bytes when the copy began");
+                }
+            }
+            if (!isDirect()) {
+                drop(offset, length);
+            }
+        } catch (IOException e) {
+            throw new IOException(
+                    path + ": reading " + length + " bytes at " + offset + " failed: " + e.getMessage(), e);
+        }
+    }
+
+    private void drop(long offset, int length) throws ErrnoException {
+        PageCache.drop(adviceFd, offset, length);
+    }
+
+    @Override
+    public void close() throws IOException {
+        try (channel) {
+            if (adviceFd >= 0) {
+                FileDescriptors.close(adviceFd);
+            }
+        }
+    }
+}

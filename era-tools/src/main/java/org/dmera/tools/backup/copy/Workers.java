@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tools.backup.copy;
+
+import java.io.Closeable;
+import java.io.IOException;
+import java.io.InterruptedIOException;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+
+/** A fixed set of threads whose jobs fail with the exception that they threw. Daemons: they never keep a tool alive. */
+public final class Workers implements Closeable {
+    private final ExecutorService executor;
+
+    public Workers(String name, int threads) {
+        executor = Executors.newFixedThreadPool(threads, job -> {
+            Thread thread = new Thread(job, name);
+            thread.setDaemon(true);
+            return thread;
+        });
+    }
+
+    public <T> Future<T> submit(Callable<T> job) {
+        return executor.submit(job);
+    }
+
+    /** The job's result, or what it threw. */
+    public static <T> T await(Future<T> job) throws IOException {
+        try {
+            return job.get();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new InterruptedIOException("interrupted");
+        } catch (ExecutionException e) {
+            if (e.getCause() instanceof IOException io) {
+                throw io;
+            }
+            if (e.getCause() instanceof RuntimeException runtime) {
+                throw runtime;
+            }
+            if (e.getCause() instanceof Error error) {
+                throw error;
+            }
+            throw new IOException(e.getCause());
+        }
+    }
+
+    /** Ends the threads once their present jobs are done, so that no buffer or channel is in use afterwards. */
+    @Override
+    public void close() {
+        executor.shutdown();
+        executor.shutdownNow();
+        try {
+            executor.awaitTermination(1, TimeUnit.HOURS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+}

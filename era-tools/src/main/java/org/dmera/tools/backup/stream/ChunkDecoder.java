@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tools.backup.stream;
+
+import com.github.luben.zstd.ZstdDecompressCtx;
+import com.github.luben.zstd.ZstdException;
+import java.io.Closeable;
+import java.nio.ByteBuffer;
+
+/** Verifies and unpacks the data of chunks that a {@link StreamReader} has read. One instance a thread. */
+public final class ChunkDecoder implements Closeable {
+    private final StreamReader stream;
+    private final Checksums sums;
+    private ZstdDecompressCtx zstd;
+
+    public ChunkDecoder(StreamReader stream) {
+        this.stream = stream;
+        sums = new Checksums(stream.header().streamId());
+    }
+
+    /**
+     * Verifies the stored bytes and unpacks them into {@link Chunk#data}.
+     *
+     * @throws StreamException naming the chunk, when the bytes are not those that were written
+     */
+    public void decode(Chunk chunk) throws StreamException {
+        ByteBuffer stored = chunk.stored;
+        if (sums.plain(stored, chunk.storedBytes) != chunk.head.getInt(Chunk.STORED_CRC)) {
+            throw new StreamException(stream.where(chunk), "the checksum of its data does not fit: damaged");
+        }
+        sums.digest(chunk, stored);
+        int encoding = chunk.head.getInt(Chunk.ENCODING);
+        switch (encoding) {
+            case Chunk.ENCODING_RAW -> {
+                if (chunk.storedBytes != chunk.dataBytes) {
+                    throw new StreamException(
+                            stream.where(chunk),
+                            "it stores " + chunk.storedBytes + " bytes for " + chunk.dataBytes + " of data");
+                }
+                chunk.data().clear().put(0, stored, 0, chunk.storedBytes);
+            }
+            case Chunk.ENCODING_ZSTD -> unpack(chunk);
+            default ->
+                throw new StreamException(
+                        stream.where(chunk), "encoding " + Integer.toUnsignedString(encoding) + " is not known");
+        }
+    }
+
+    private void unpack(Chunk chunk) throws StreamException {
+        if (zstd == null) {
+            zstd = new ZstdDecompressCtx();
+        }
+        long bytes;
+        try {
+            bytes = zstd.decompressDirectByteBuffer(
+                    chunk.data().clear(), 0, chunk.dataBytes, chunk.stored.clear(), 0, chunk.storedBytes);
+        } catch (ZstdException e) {
+            throw new StreamException(stream.where(chunk), "its zstd data can't be unpacked: " + e.getMessage(), e);
+        }
+        if (bytes != chunk.dataBytes) {
+            throw new StreamException(
+                    stream.where(chunk), "it unpacks to " + bytes + " bytes, its header says " + chunk.dataBytes);
+        }
+    }
+
+    @Override
+    public void close() {
+        if (zstd != null) {
+            zstd.close();
+        }
+    }
+}

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tools.backup.stream;
+
+import java.io.IOException;
+
+/** A stream that must not be applied: damaged, truncated, reordered or not a stream. The message says where. */
+public final class StreamException extends IOException {
+    private static final long serialVersionUID = 1L;
+
+    /** {@code where} names the stream, and the chunk and byte if known; {@code what} says what was found and expected. */
+    public StreamException(String where, String what) {
+        super(where + ": " + what);
+    }
+
+    StreamException(String where, String what, Throwable cause) {
+        super(where + ": " + what, cause);
+    }
+}

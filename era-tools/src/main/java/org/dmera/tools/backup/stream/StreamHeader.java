@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tools.backup.stream;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.util.HexFormat;
+import java.util.zip.CRC32C;
+
+/**
+ * The first {@value #BYTES} bytes of a stream: what was copied, from when to when.
+ *
+ * <p>The increment is complete for a target that holds every write of eras below {@code baseEra}; when it has been
+ * applied the target holds every write of eras below {@code newEra}. Bytes of the origin from {@code baseSizeBytes} on
+ * are in the increment whether or not they were written since: the origin grew there.
+ *
+ * @param streamId random, 16 bytes: seeds every checksum of the stream
+ * @param originSizeBytes size of the origin, which becomes the target's
+ * @param baseSizeBytes the smallest target size that the increment is complete for; 0 in a full stream
+ * @param blockSizeBytes what one bit of dm-era's metadata stands for
+ * @param flags {@link #FULL} and so on
+ * @param baseEra eras from this one on are in the stream; 0 in a full stream
+ * @param newEra the next increment's base
+ * @param createdUnixSeconds when the copy began, UTC
+ * @param metadataUuid the 16 bytes of the superblock's uuid; the kernel leaves it zero
+ * @param identity names the metadata device, so that increments of another are refused; at most
+ *     {@value #MAX_IDENTITY_BYTES} bytes of UTF-8
+ */
+@SuppressWarnings("ArrayRecordComponent")
+public record StreamHeader(
+        byte[] streamId,
+        long originSizeBytes,
+        long baseSizeBytes,
+        long blockSizeBytes,
+        int flags,
+        long baseEra,
+        long newEra,
+        long createdUnixSeconds,
+        byte[] metadataUuid,
+        String identity) {
+    public static final int BYTES = 256;
+    public static final int ID_BYTES = 16;
+    public static final int VERSION = 1;
+    public static final int MAX_IDENTITY_BYTES = 144;
+
+    /** Every byte of the origin is in the stream. */
+    public static final int FULL = 1;
+    /** The changed blocks were read from a metadata snapshot. */
+    public static final int METADATA_SNAPSHOT = 2;
+    /** Merged from a chain of streams. */
+    public static final int MERGED = 4;
+    /** The data were read from a snapshot of the origin: they are of one moment. */
+    public static final int POINT_IN_TIME = 8;
+
+    private static final int KNOWN_FLAGS = FULL | METADATA_SNAPSHOT | MERGED | POINT_IN_TIME;
+
+    /** As in PNG: a byte above 127 and both line ends, so that a transfer in text mode shows at once. */
+    private static final byte[] MAGIC = {(byte) 0x89, 'E', 'R', 'A', '\r', '\n', 0x1a, '\n'};
+
+    private static final int VERSION_OFFSET = 8;
+    private static final int HEADER_BYTES_OFFSET = 12;
+    private static final int ID = 16;
+    private static final int ORIGIN_SIZE = 32;
+    private static final int BASE_SIZE = 40;
+    private static final int BLOCK_SIZE = 48;
+    private static final int FLAGS = 56;
+    private static final int BASE_ERA = 60;
+    private static final int NEW_ERA = 64;
+    private static final int CREATED = 72;
+    private static final int METADATA_UUID = 80;
+    private static final int IDENTITY_LENGTH = 96;
+    private static final int IDENTITY = 100;
+    private static final int CRC = 252;
+
+    /** Whether every byte of the origin is in the stream. */
+    public boolean isFull() {
+        return (flags & FULL) != 0;
+    }
+
+    /** The stream id in hexadecimal. */
+    public String idText() {
+        return HexFormat.of().formatHex(streamId);
+    }
+
+    /** The header's bytes, checksum included. */
+    public byte[] encode() {
+        byte[] name = identity.getBytes(StandardCharsets.UTF_8);
+        if (name.length > MAX_IDENTITY_BYTES) {
+            throw new IllegalArgumentException("the identity \"" + identity + "\" is longer than " + MAX_IDENTITY_BYTES
+                    + " bytes, the most that a stream can carry");
+        }
+        byte[] bytes = new byte[BYTES];
+        ByteBuffer b = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
+        b.put(0, MAGIC);
+        b.putInt(VERSION_OFFSET, VERSION);
+        b.putInt(HEADER_BYTES_OFFSET, BYTES);
+        b.put(ID, streamId);
+        b.putLong(ORIGIN_SIZE, originSizeBytes);
+        b.putLong(BASE_SIZE, baseSizeBytes);
+        b.putLong(BLOCK_SIZE, blockSizeBytes);
+        b.putInt(FLAGS, flags);
+        b.putInt(BASE_ERA, (int) baseEra);
+        b.putInt(NEW_ERA, (int) newEra);
+        b.putLong(CREATED, createdUnixSeconds);
+        b.put(METADATA_UUID, metadataUuid);
+        b.putInt(IDENTITY_LENGTH, name.length);
+        b.put(IDENTITY, name);
+        b.putInt(CRC, crc(bytes));
+        return bytes;
+    }
+
+    /**
+     * Reads and checks a header.
+     *
+     * @param where the stream's name, for messages
+     */
+    public static StreamHeader decode(byte[] bytes, String where) throws StreamException {
+        ByteBuffer b = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
+        for (int i = 0; i < MAGIC.length; i++) {
+            if (bytes[i] != MAGIC[i]) {
+                throw new StreamException(where, "not an era stream (it does not begin with the stream's magic)");
+            }
+        }
+        if (b.getInt(VERSION_OFFSET) != VERSION) {
+            throw new StreamException(
+                    where,
+                    "era stream version " + Integer.toUnsignedString(b.getInt(VERSION_OFFSET))
+                            + "; this program reads version " + VERSION);
+        }
+        if (b.getInt(CRC) != crc(bytes)) {
+            throw new StreamException(where, "the stream header's checksum is wrong: damaged");
+        }
+        int nameBytes = b.getInt(IDENTITY_LENGTH);
+        if (b.getInt(HEADER_BYTES_OFFSET) != BYTES || nameBytes < 0 || nameBytes > MAX_IDENTITY_BYTES) {
+            throw new StreamException(where, "the stream header holds an impossible length");
+        }
+        byte[] id = new byte[ID_BYTES];
+        b.get(ID, id);
+        byte[] uuid = new byte[16];
+        b.get(METADATA_UUID, uuid);
+        StreamHeader h = new StreamHeader(
+                id,
+                b.getLong(ORIGIN_SIZE),
+                b.getLong(BASE_SIZE),
+                b.getLong(BLOCK_SIZE),
+                b.getInt(FLAGS),
+                Integer.toUnsignedLong(b.getInt(BASE_ERA)),
+                Integer.toUnsignedLong(b.getInt(NEW_ERA)),
+                b.getLong(CREATED),
+                uuid,
+                new String(bytes, IDENTITY, nameBytes, StandardCharsets.UTF_8));
+        if (h.originSizeBytes < 0 || h.blockSizeBytes <= 0 || h.baseSizeBytes < 0) {
+            throw new StreamException(where, "the stream header holds an impossible size");
+        }
+        if ((h.flags & ~KNOWN_FLAGS) != 0) {
+            throw new StreamException(where, "the stream header holds flags that this program does not know");
+        }
+        return h;
+    }
+
+    private static int crc(byte[] bytes) {
+        CRC32C crc = new CRC32C();
+        crc.update(bytes, 0, CRC);
+        return (int) crc.getValue();
+    }
+}

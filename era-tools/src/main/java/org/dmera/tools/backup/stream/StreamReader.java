@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tools.backup.stream;
+
+import java.io.Closeable;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.Channels;
+import java.nio.channels.FileChannel;
+import java.nio.channels.ReadableByteChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.security.MessageDigest;
+import java.util.Arrays;
+
+/**
+ * Reads a stream front to back and refuses it at the first thing that is wrong, naming the chunk and its byte.
+ *
+ * <p>{@link #next} yields a chunk whose header, table, order and place are verified; its data are verified by
+ * {@link ChunkDecoder}, which may run in another thread, and whose digest {@link #account} takes back in order.
+ * {@link #finish} then judges the whole.
+ */
+public final class StreamReader implements Closeable {
+    private final String name;
+    private final ReadableByteChannel in;
+    private final StreamHeader header;
+    private final Checksums sums;
+    private final MessageDigest digest = Checksums.sha256();
+    private final boolean regularFile;
+    private long streamBytes;
+    private long chunks;
+    private long accounted;
+    private long dataBytes;
+    private long zeroBytes;
+    private long extents;
+    private long endBytes;
+    private StreamFooter footer;
+
+    private StreamReader(String name, ReadableByteChannel in, boolean regularFile) throws IOException {
+        this.name = name;
+        this.in = in;
+        this.regularFile = regularFile;
+        ByteBuffer b = ByteBuffer.allocate(StreamHeader.BYTES);
+        if (!fill(b)) {
+            throw new StreamException(
+                    name,
+                    "not an era stream, or truncated: it ends before its header's " + StreamHeader.BYTES + " bytes");
+        }
+        header = StreamHeader.decode(b.array(), name);
+        sums = new Checksums(header.streamId());
+        digest.update(b.array());
+    }
+
+    /** Opens a file, or takes {@code standardInput} for {@code -}, and reads the header. */
+    public static StreamReader open(String path, InputStream standardInput) throws IOException {
+        if (path.equals("-")) {
+            return new StreamReader("standard input", Channels.newChannel(standardInput), false);
+        }
+        Path file = Path.of(path);
+        if (!Files.exists(file)) {
+            throw new IOException("Couldn't find input file " + path);
+        }
+        if (Files.isDirectory(file)) {
+            throw new IOException("Not a block device or regular file: " + path);
+        }
+        FileChannel channel = FileChannel.open(file, StandardOpenOption.READ);
+        try {
+            return new StreamReader(path, channel, Files.isRegularFile(file));
+        } catch (IOException e) {
+            channel.close();
+            throw e;
+        }
+    }
+
+    /** Reads from {@code in}, which the reader closes; {@code name} is what messages call it. */
+    public static StreamReader of(String name, ReadableByteChannel in) throws IOException {
+        return new StreamReader(name, in, false);
+    }
+
+    public StreamHeader header() {
+        return header;
+    }
+
+    public String name() {
+        return name;
+    }
+
+    /** The stream's length, or −1 for a pipe. */
+    public long sizeBytes() throws IOException {
+        return regularFile ? ((FileChannel) in).size() : -1;
+    }
+
+    /**
+     * Looks at the end of a stream that is a regular file and refuses it when the footer is missing or tells of another
+     * length, before anything is written anywhere. Does nothing for a pipe.
+     */
+    public void requireComplete() throws IOException {
+        if (!regularFile) {
+            return;
+        }
+        FileChannel channel = (FileChannel) in;
+        long footerAt = channel.size() - StreamFooter.BYTES;
+        ByteBuffer b = ByteBuffer.allocate(StreamFooter.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+        if (footerAt >= StreamHeader.BYTES) {
+            long position = channel.position();
+            channel.position(footerAt);
+            while (b.hasRemaining() && channel.read(b) >= 0) {}
+            channel.position(position);
+        }
+        if (b.hasRemaining() || b.getInt(0) != StreamFooter.MAGIC) {
+            throw new StreamException(
+                    name,
+                    "truncated: its " + channel.size() + " bytes do not end with a footer, so the copy was not finished"
+                            + " or the file is cut (run era_apply --dry-run to see where)");
+        }
+        StreamFooter f = StreamFooter.decode(b, header.streamId(), name);
+        if (f.streamBytes() != footerAt) {
+            throw new StreamException(
+                    name,
+                    "the footer counts " + f.streamBytes() + " bytes before it, the file has " + footerAt
+                            + ": something is missing or was added");
+        }
+    }
+
+    /**
+     * Reads the next chunk: verified but for its stored data.
+     *
+     * @return false at the footer, which has then been read
+     */
+    public boolean next(Chunk chunk) throws IOException {
+        String where = name + ": chunk " + chunks + " (at byte " + streamBytes + ")";
+        ByteBuffer head = chunk.head;
+        head.clear().limit(Chunk.HEADER_BYTES);
+        long begin = streamBytes;
+        boolean whole = fill(head);
+        if (streamBytes == begin) {
+            throw new StreamException(
+                    name, "truncated: it ends after " + chunks + " chunks, at byte " + begin + ", without a footer");
+        }
+        if (head.position() >= 4 && head.getInt(0) == StreamFooter.MAGIC) {
+            readFooter(head, begin);
+            return false;
+        }
+        if (!whole) {
+            throw new StreamException(where, "truncated: the stream ends in its header");
+        }
+        if (head.getInt(0) != Chunk.MAGIC) {
+            throw new StreamException(where, "damaged: neither a chunk nor the footer begins here");
+        }
+        int count = head.getInt(Chunk.EXTENTS);
+        chunk.dataBytes = head.getInt(Chunk.DATA_BYTES);
+        chunk.storedBytes = head.getInt(Chunk.STORED_BYTES);
+        if (count <= 0 || count > ExtentTable.MAX_EXTENTS || outside(chunk.dataBytes) || outside(chunk.storedBytes)) {
+            throw new StreamException(where, "damaged: its header holds an impossible count or length");
+        }
+        int headBytes = Chunk.HEADER_BYTES + count * ExtentTable.ENTRY_BYTES;
+        head.limit(headBytes);
+        if (!fill(head)) {
+            throw new StreamException(where, "truncated: the stream ends in its extent table");
+        }
+        if (head.getInt(Chunk.HEAD_CRC) != sums.seeded(head, Chunk.HEAD_CRC, headBytes)) {
+            throw new StreamException(
+                    where, "the checksum of its header and extents does not fit: damaged, or from another stream");
+        }
+        chunk.sequence = head.getLong(Chunk.SEQUENCE);
+        if (chunk.sequence != chunks) {
+            throw new StreamException(
+                    where, "out of order: it says that it is chunk " + Long.toUnsignedString(chunk.sequence));
+        }
+        head.limit(headBytes).position(Chunk.HEADER_BYTES);
+        chunk.extents().decode(head, count);
+        String wrong = chunk.extents().check(endBytes, header.originSizeBytes(), chunk.dataBytes);
+        if (wrong != null) {
+            throw new StreamException(where, wrong);
+        }
+        chunk.stored.clear().limit(chunk.storedBytes);
+        if (!fill(chunk.stored)) {
+            throw new StreamException(where, "truncated: the stream ends in its data");
+        }
+        endBytes = chunk.extents().endBytes();
+        chunks++;
+        return true;
+    }
+
+    /** What {@link ChunkDecoder} needs to name a chunk of this stream. */
+    String where(Chunk chunk) {
+        return name + ": chunk " + chunk.sequence;
+    }
+
+    /** Takes the digest of a decoded chunk; chunks come in order. */
+    public void account(Chunk chunk) {
+        if (chunk.sequence != accounted) {
+            throw new IllegalStateException("chunk " + chunk.sequence + " accounted where " + accounted + " is due");
+        }
+        accounted++;
+        digest.update(chunk.digest);
+        extents += chunk.extents().size();
+        dataBytes += chunk.dataBytes;
+        zeroBytes += chunk.extents().totalBytes(true);
+    }
+
+    /** Judges the whole stream by its footer, when every chunk has been accounted for. */
+    public StreamFooter finish() throws StreamException {
+        StreamFooter seen =
+                new StreamFooter(accounted, dataBytes, zeroBytes, extents, footer.streamBytes(), digest.digest());
+        if (seen.chunks() != footer.chunks()
+                || seen.dataBytes() != footer.dataBytes()
+                || seen.zeroBytes() != footer.zeroBytes()
+                || seen.extents() != footer.extents()) {
+            throw new StreamException(
+                    name,
+                    "the footer counts " + footer.chunks() + " chunks with " + footer.dataBytes()
+                            + " bytes of data and "
+                            + footer.zeroBytes() + " of zeroes; the stream has " + seen.chunks() + " with "
+                            + seen.dataBytes() + " and " + seen.zeroBytes());
+        }
+        if (!Arrays.equals(seen.digest(), footer.digest())) {
+            throw new StreamException(name, "the digest of the whole stream is not the one in its footer");
+        }
+        return footer;
+    }
+
+    private void readFooter(ByteBuffer head, long begin) throws IOException {
+        ByteBuffer b = ByteBuffer.allocate(StreamFooter.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+        b.put(head.flip());
+        if (!fill(b)) {
+            throw new StreamException(name, "truncated: it ends in its footer, at byte " + streamBytes);
+        }
+        footer = StreamFooter.decode(b, header.streamId(), name);
+        if (footer.streamBytes() != begin) {
+            throw new StreamException(
+                    name, "the footer counts " + footer.streamBytes() + " bytes before it, the stream has " + begin);
+        }
+        if (fill(ByteBuffer.allocate(1))) {
+            throw new StreamException(name, "there are bytes after the footer");
+        }
+    }
+
+    private boolean fill(ByteBuffer b) throws IOException {
+        while (b.hasRemaining()) {
+            int n = in.read(b);
+            if (n < 0) {
+                return false;
+            }
+            streamBytes += n;
+        }
+        return true;
+    }
+
+    private static boolean outside(int bytes) {
+        return bytes < 0 || bytes > Chunk.MAX_DATA_BYTES;
+    }
+
+    @Override
+    public void close() throws IOException {
+        in.close();
+    }
+}

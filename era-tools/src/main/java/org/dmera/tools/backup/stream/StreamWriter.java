@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tools.backup.stream;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.GatheringByteChannel;
+import java.nio.channels.WritableByteChannel;
+import java.security.MessageDigest;
+
+/** Writes a stream: header, encoded chunks in order, footer. A stream without its footer is refused by every reader. */
+public final class StreamWriter {
+    private final WritableByteChannel out;
+    private final byte[] streamId;
+    private final MessageDigest digest = Checksums.sha256();
+    private long chunks;
+    private long dataBytes;
+    private long zeroBytes;
+    private long extents;
+    private long streamBytes;
+
+    /** Writes the header at once. */
+    public StreamWriter(WritableByteChannel out, StreamHeader header) throws IOException {
+        this.out = out;
+        streamId = header.streamId();
+        byte[] bytes = header.encode();
+        digest.update(bytes);
+        write(ByteBuffer.wrap(bytes));
+    }
+
+    /** The number that the next chunk must carry. */
+    public long nextSequence() {
+        return chunks;
+    }
+
+    /** Writes an encoded chunk. */
+    public void write(Chunk chunk) throws IOException {
+        if (chunk.sequence != chunks) {
+            throw new IllegalStateException("chunk " + chunk.sequence + " where " + chunks + " is due");
+        }
+        ByteBuffer head = chunk.head;
+        head.position(0).limit(Chunk.HEADER_BYTES + chunk.extents().size() * ExtentTable.ENTRY_BYTES);
+        ByteBuffer stored = chunk.storedIsData ? chunk.data() : chunk.stored;
+        stored.limit(chunk.storedBytes).position(0);
+        if (out instanceof GatheringByteChannel gathering) {
+            ByteBuffer[] both = {head, stored};
+            while (stored.hasRemaining() || head.hasRemaining()) {
+                streamBytes += gathering.write(both);
+            }
+        } else {
+            write(head);
+            write(stored);
+        }
+        digest.update(chunk.digest);
+        chunks++;
+        extents += chunk.extents().size();
+        dataBytes += chunk.dataBytes;
+        zeroBytes += chunk.extents().totalBytes(true);
+    }
+
+    /** Ends the stream. The channel stays open. */
+    public StreamFooter finish() throws IOException {
+        StreamFooter footer = new StreamFooter(chunks, dataBytes, zeroBytes, extents, streamBytes, digest.digest());
+        write(footer.encode(streamId));
+        return footer;
+    }
+
+    private void write(ByteBuffer b) throws IOException {
+        while (b.hasRemaining()) {
+            streamBytes += out.write(b);
+        }
+    }
+}

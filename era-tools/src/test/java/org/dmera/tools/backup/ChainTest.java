@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tools.backup;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.io.RandomAccessFile;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** A target becomes what the origin was, or era_apply says why it can't. */
+class ChainTest {
+    @TempDir
+    Path dir;
+
+    private ScratchOrigin origin;
+    private Path target;
+
+    @BeforeEach
+    void makeOrigin() throws IOException {
+        origin = new ScratchOrigin(dir.resolve("origin"), 3_000_001, 4096, 4000, 5);
+        origin.scribble(100);
+        target = dir.resolve("target");
+    }
+
+    private Path full(String name) throws IOException {
+        Path stream = dir.resolve(name);
+        origin.full(stream);
+        return stream;
+    }
+
+    private Path increment(String name, long baseEra, long baseSize) throws IOException {
+        Path stream = dir.resolve(name);
+        origin.increment(stream, baseEra, baseSize);
+        return stream;
+    }
+
+    private void assertTargetEqualsOrigin() throws IOException {
+        assertEquals(-1L, Files.mismatch(origin.path, target));
+    }
+
+    @Test
+    void fullThenIncrementsGiveTheOriginAfterEach() throws IOException {
+        Run.apply(full("f"), "-o", target).ok();
+        assertTargetEqualsOrigin();
+        for (int i = 0; i < 10; i++) {
+            long base = origin.era;
+            origin.scribble(20);
+            Run.apply(increment("i" + i, base, origin.size()), "-o", target).ok();
+            assertTargetEqualsOrigin();
+        }
+    }
+
+    @Test
+    void aWholeChainIsAppliedInOneRunAndASecondRunDoesNothing() throws IOException {
+        Path f = full("f");
+        long base = origin.era;
+        origin.scribble(20);
+        Path a = increment("a", base, origin.size());
+        base = origin.era;
+        origin.scribble(20);
+        Path b = increment("b", base, origin.size());
+        Run.apply(f, a, b, "-o", target).ok();
+        assertTargetEqualsOrigin();
+        String again = Run.apply(f, a, b, "-o", target).ok().out();
+        assertEquals(3, again.split("was applied before", -1).length - 1, again);
+        assertTargetEqualsOrigin();
+    }
+
+    @Test
+    void aMissingLinkIsRefusedBeforeAnythingIsWritten() throws IOException {
+        Path f = full("f");
+        long base = origin.era;
+        origin.scribble(5);
+        increment("a", base, origin.size());
+        base = origin.era;
+        origin.scribble(5);
+        Path b = increment("b", base, origin.size());
+        Run.apply(f, b, "-o", target).refused("a stream in between is missing");
+        assertEquals(0, Files.size(target));
+        Run.apply(f, "-o", target).ok();
+        Run.apply(b, "-o", target).refused("b: it holds changes since era 3, the target is at era 2");
+    }
+
+    @Test
+    void anIncrementThatOverlapsWhatIsThereFits() throws IOException {
+        Path f = full("f");
+        long base = origin.era;
+        origin.scribble(5);
+        Path a = increment("a", base, origin.size());
+        origin.scribble(5);
+        Path both = increment("both", base, origin.size());
+        Run.apply(f, a, both, "-o", target).ok();
+        assertTargetEqualsOrigin();
+    }
+
+    @Test
+    void anOlderStreamIsRefused() throws IOException {
+        Path f = full("f");
+        long base = origin.era;
+        origin.scribble(5);
+        Path older = increment("older", base, origin.size());
+        origin.scribble(5);
+        Path newer = increment("newer", base, origin.size());
+        Run.apply(f, newer, "-o", target).ok();
+        Run.apply(older, "-o", target).refused("it is older");
+        Run.apply(f, "-o", target).refused("the target is past this stream");
+        Run.apply(f, "-o", target, "--force").ok();
+        Run.apply(older, "-o", target).ok();
+        Run.apply(newer, "-o", target).ok();
+        assertTargetEqualsOrigin();
+    }
+
+    @Test
+    void anIncrementOnNothingIsRefusedUnlessForced() throws IOException {
+        origin.full(dir.resolve("f"));
+        Files.copy(origin.path, target);
+        long base = origin.era;
+        origin.scribble(5);
+        Path a = increment("a", base, origin.size());
+        Run.apply(a, "-o", target).refused("nothing is known of the target");
+        Run.apply(a, "-o", target, "--force").ok();
+        assertTargetEqualsOrigin();
+    }
+
+    @Test
+    void anotherDevicesIncrementIsRefused() throws IOException {
+        Path f = full("f");
+        long base = origin.era;
+        origin.scribble(5);
+        Path a = dir.resolve("a");
+        origin.increment(a, base, origin.size(), "somebody else");
+        Run.apply(f, a, "-o", target).refused("another origin", "somebody else", "scratch");
+    }
+
+    @Test
+    void aTargetThatSomebodyWroteToIsRefusedAndAFullStreamMendsIt() throws IOException {
+        Path f = full("f");
+        Run.apply(f, "-o", target).ok();
+        long base = origin.era;
+        origin.scribble(5);
+        Path a = increment("a", base, origin.size());
+        try (RandomAccessFile file = new RandomAccessFile(target.toFile(), "rw")) {
+            file.seek(100_000);
+            file.write(1);
+        }
+        // A file system may give a fresh write the very time of the last one: say plainly that it is later.
+        Files.setLastModifiedTime(target, java.nio.file.attribute.FileTime.fromMillis(4_000_000_000_000L));
+        Run.apply(a, "-o", target).refused("has been written to since");
+        Run.apply(f, a, "-o", target).ok();
+        assertTargetEqualsOrigin();
+    }
+
+    @Test
+    void anOriginThatGrowsAndShrinksIsFollowed() throws IOException {
+        Run.apply(full("f"), "-o", target).ok();
+        Random random = new Random(6);
+        for (int i = 0; i < 12; i++) {
+            long base = origin.era;
+            long baseSize = origin.size();
+            origin.scribble(5);
+            origin.resize(1 + random.nextInt(6_000_000));
+            origin.scribble(5);
+            Run.apply(increment("i" + i, base, baseSize), "-o", target).ok();
+            assertTargetEqualsOrigin();
+        }
+    }
+
+    @Test
+    void growthThatTheStreamDoesNotHoldIsRefused() throws IOException {
+        Run.apply(full("f"), "-o", target).ok();
+        long base = origin.era;
+        origin.resize(5_000_000);
+        Path a = increment("a", base, origin.size());
+        Run.apply(a, "-o", target).refused("the origin grew from 3000001 to 5000000 bytes");
+    }
+
+    @Test
+    void aMergedChainIsWorthTheChain() throws IOException {
+        Random random = new Random(7);
+        List<Object> chain = new ArrayList<>(List.of(full("f")));
+        Path before = dir.resolve("before");
+        for (int i = 0; i < 8; i++) {
+            long base = origin.era;
+            long baseSize = origin.size();
+            if (i == 3) {
+                Run.apply(concat(chain, "-o", before)).ok();
+            }
+            if (i % 3 == 2) {
+                origin.resize(1 + random.nextInt(6_000_000));
+            }
+            origin.scribble(30);
+            chain.add(increment("i" + i, base, baseSize));
+        }
+        Path merged = dir.resolve("merged");
+        Run.copy(concat(chain, "--merge", "-o", merged)).ok();
+        Run.apply(merged, "-o", target).ok();
+        assertTargetEqualsOrigin();
+        assertTrue(Run.apply(concat(chain, "--verify", "-o", target)).ok().out().contains("holds what the streams"));
+
+        Path later = dir.resolve("later");
+        Run.copy(concat(chain.subList(4, chain.size()), "--merge", "-o", later)).ok();
+        Run.apply(later, "-o", before).ok();
+        assertEquals(-1L, Files.mismatch(origin.path, before));
+        Run.copy(chain.get(0), chain.get(2), "--merge", "-o", dir.resolve("gap"))
+                .refused("in between is missing");
+        assertTrue(Files.notExists(dir.resolve("gap")) && Files.notExists(dir.resolve("gap.partial")));
+    }
+
+    @Test
+    void verificationFindsAByteThatDiffers() throws IOException {
+        Path f = full("f");
+        Run.apply(f, "-o", target).ok();
+        Run.apply("--verify", f, "-o", target).ok();
+        try (RandomAccessFile file = new RandomAccessFile(target.toFile(), "rw")) {
+            file.seek(2_222_222);
+            int was = file.read();
+            file.seek(2_222_222);
+            file.write(was ^ 1);
+        }
+        Run run = Run.apply("--verify", f, "-o", target).refused("differ from the streams");
+        assertTrue(run.out().contains("differs within"), run.out());
+    }
+
+    @Test
+    void aFullStreamOverAnExistingFileReplacesEveryByte() throws IOException {
+        byte[] noise = new byte[4_000_000];
+        new Random(8).nextBytes(noise);
+        Files.write(target, noise);
+        Run.apply(full("f"), "-o", target).ok();
+        assertTargetEqualsOrigin();
+    }
+
+    @Test
+    void anEmptyOriginAndAnEmptyIncrementAreStreamsToo() throws IOException {
+        Path f = full("f");
+        Path nothing = increment("nothing", origin.era, origin.size());
+        Run.apply(f, nothing, "-o", target).ok();
+        assertTargetEqualsOrigin();
+        origin.resize(0);
+        Path empty = full("empty");
+        Run.apply(empty, "-o", target).ok();
+        assertEquals(0, Files.size(target));
+    }
+
+    @Test
+    void aSparseOriginGivesASparseTarget() throws IOException {
+        ScratchOrigin sparse = new ScratchOrigin(dir.resolve("sparse"), 200 << 20, 64 << 10, 4000, 9);
+        sparse.scribble(3);
+        Path f = dir.resolve("sf");
+        sparse.full(f);
+        assertTrue(Files.size(f) < 2 << 20, "zeroes are not stored: " + Files.size(f));
+        Run.apply(f, "-o", target).ok();
+        long blocks = usedBytes(target);
+        assertTrue(blocks < 4 << 20, "zeroes are not written: " + blocks);
+        assertEquals(-1L, Files.mismatch(sparse.path, target));
+    }
+
+    private static long usedBytes(Path file) throws IOException {
+        Process du = new ProcessBuilder("du", "-B1", file.toString()).start();
+        String text = new String(du.getInputStream().readAllBytes(), java.nio.charset.StandardCharsets.UTF_8);
+        return Long.parseLong(text.split("\\s", -1)[0]);
+    }
+
+    private static Object[] concat(List<Object> first, Object... rest) {
+        List<Object> all = new ArrayList<>(first);
+        all.addAll(List.of(rest));
+        return all.toArray();
+    }
+}

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tools.backup;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import org.dmera.tools.backup.stream.StreamFooter;
+import org.dmera.tools.backup.stream.StreamHeader;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** No stream that is not exactly what was written is ever taken, and the message says which chunk is wrong. */
+class StreamDamageTest {
+    @TempDir
+    Path dir;
+
+    private ScratchOrigin origin;
+    private Path stream;
+    private byte[] good;
+    /** Where each chunk begins, and the footer at the end. */
+    private final List<Integer> parts = new ArrayList<>();
+
+    @BeforeEach
+    void makeAStreamOfSomeChunks() throws IOException {
+        origin = new ScratchOrigin(dir.resolve("origin"), 6_500_000, 64 << 10, 100, 1);
+        origin.scribble(200);
+        stream = dir.resolve("s");
+        origin.full(stream);
+        good = Files.readAllBytes(stream);
+        parts.addAll(parts(good));
+        assertTrue(parts.size() > 6, "some chunks: " + parts);
+    }
+
+    private static List<Integer> parts(byte[] bytes) {
+        ByteBuffer b = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
+        List<Integer> at = new ArrayList<>();
+        int position = StreamHeader.BYTES;
+        while (position < bytes.length - StreamFooter.BYTES) {
+            at.add(position);
+            position += 40 + 16 * b.getInt(position + 4) + b.getInt(position + 20);
+        }
+        at.add(position);
+        return at;
+    }
+
+    private byte[] chunk(byte[] bytes, List<Integer> at, int i) {
+        return Arrays.copyOfRange(bytes, at.get(i), at.get(i + 1));
+    }
+
+    @Test
+    void anIntactStreamIsSound() {
+        assertTrue(Run.apply("--dry-run", stream, "-o", dir.resolve("t"))
+                .ok()
+                .out()
+                .contains("sound"));
+        assertFalse(Files.exists(dir.resolve("t")));
+    }
+
+    @Test
+    void everyFlippedBitIsFoundAndTheChunkNamed() throws IOException {
+        Random random = new Random(2);
+        int tries = Boolean.getBoolean("era.nightly") ? 5000 : 120;
+        for (int i = 0; i < tries; i++) {
+            // Half of the flips in the first bytes of a part, where lengths and counts are.
+            int part = random.nextInt(parts.size());
+            int at = random.nextBoolean() ? parts.get(part) + random.nextInt(64) : random.nextInt(good.length);
+            byte[] bad = good.clone();
+            bad[at] ^= (byte) (1 << random.nextInt(8));
+            String message = refusal(bad);
+            if (at >= StreamHeader.BYTES && at < parts.get(parts.size() - 1)) {
+                int chunk = 0;
+                while (parts.get(chunk + 1) <= at) {
+                    chunk++;
+                }
+                assertTrue(message.contains("chunk " + chunk), "byte " + at + " of chunk " + chunk + ": " + message);
+            }
+        }
+    }
+
+    @Test
+    void aStreamCutAnywhereIsRefusedAndNothingIsWritten() throws IOException {
+        Random random = new Random(3);
+        List<Integer> cuts = new ArrayList<>(parts);
+        cuts.addAll(List.of(0, 1, 255, 256, 257, good.length - 1, good.length - StreamFooter.BYTES + 5));
+        for (int i = 0; i < 25; i++) {
+            cuts.add(random.nextInt(good.length));
+        }
+        for (int cut : cuts) {
+            byte[] bad = Arrays.copyOf(good, cut);
+            assertTrue(refusal(bad).contains("truncated"), "cut at " + cut);
+            Files.write(stream, bad);
+            Path target = dir.resolve("t");
+            Run.apply(stream, "-o", target).refused("truncated");
+            assertTrue(!Files.exists(target) || Files.size(target) == 0, "nothing is written for a cut at " + cut);
+        }
+    }
+
+    @Test
+    void aPipeThatEndsEarlyIsRefusedAndTheTargetIsNotTakenForWhole() {
+        Path target = dir.resolve("t");
+        byte[] bad = Arrays.copyOf(good, parts.get(4) + 100);
+        Run.of(new ApplyCommand(), new ByteArrayInputStream(bad), "-", "-o", target)
+                .refused("chunk 4", "truncated");
+        Path increment = dir.resolve("i");
+        try {
+            origin.increment(increment, origin.era, origin.size());
+        } catch (IOException e) {
+            throw new AssertionError(e);
+        }
+        Run.apply(increment, "-o", target).refused("interrupted");
+        Run.of(new ApplyCommand(), new ByteArrayInputStream(good), "-", "-o", target)
+                .ok();
+        assertEquals(-1L, mismatch(target));
+    }
+
+    @Test
+    void chunksInAnotherOrderAreRefused() throws IOException {
+        byte[] bad = assemble(List.of(
+                Arrays.copyOf(good, StreamHeader.BYTES),
+                chunk(good, parts, 0),
+                chunk(good, parts, 2),
+                chunk(good, parts, 1),
+                Arrays.copyOfRange(good, parts.get(3), good.length)));
+        assertTrue(refusal(bad).contains("chunk 1 "), refusal(bad));
+        assertTrue(refusal(bad).contains("out of order"), refusal(bad));
+    }
+
+    @Test
+    void aChunkLeftOutOrTwiceIsRefused() throws IOException {
+        byte[] without = assemble(
+                List.of(Arrays.copyOf(good, parts.get(2)), Arrays.copyOfRange(good, parts.get(3), good.length)));
+        assertTrue(refusal(without).contains("chunk 2"), refusal(without));
+        byte[] twice = assemble(
+                List.of(Arrays.copyOf(good, parts.get(3)), Arrays.copyOfRange(good, parts.get(2), good.length)));
+        assertTrue(refusal(twice).contains("chunk 3"), refusal(twice));
+    }
+
+    @Test
+    void aChunkOfAnotherStreamIsRefused() throws IOException {
+        Path other = dir.resolve("other");
+        origin.full(other);
+        byte[] foreign = Files.readAllBytes(other);
+        List<Integer> at = parts(foreign);
+        byte[] bad = assemble(List.of(
+                Arrays.copyOf(good, parts.get(2)),
+                chunk(foreign, at, 2),
+                Arrays.copyOfRange(good, parts.get(3), good.length)));
+        assertTrue(refusal(bad).contains("chunk 2"), refusal(bad));
+        byte[] footer = assemble(List.of(
+                Arrays.copyOf(good, parts.get(parts.size() - 1)),
+                Arrays.copyOfRange(foreign, at.get(at.size() - 1), foreign.length)));
+        assertTrue(refusal(footer).contains("footer"), refusal(footer));
+    }
+
+    @Test
+    void somethingAfterTheFooterIsRefused() throws IOException {
+        byte[] bad = Arrays.copyOf(good, good.length + 7);
+        Run.apply(write(bad), "-o", dir.resolve("t")).refused("footer");
+        assertTrue(refusal(bad).contains("after the footer"));
+    }
+
+    @Test
+    void whatIsNoStreamIsRefused() throws IOException {
+        byte[] noise = new byte[5000];
+        new Random(4).nextBytes(noise);
+        assertTrue(refusal(noise).contains("not an era stream"));
+        assertTrue(refusal(new byte[0]).contains("not an era stream"));
+        assertTrue(refusal(new byte[5000]).contains("not an era stream"));
+        Run.apply(dir.resolve("nowhere"), "-o", dir.resolve("t")).refused("Couldn't find input file");
+        Run.apply(dir, "-o", dir.resolve("t")).refused("Not a block device or regular file");
+        assertFalse(Files.exists(dir.resolve("t")));
+    }
+
+    private static byte[] assemble(List<byte[]> pieces) throws IOException {
+        java.io.ByteArrayOutputStream all = new java.io.ByteArrayOutputStream();
+        for (byte[] piece : pieces) {
+            all.write(piece);
+        }
+        return all.toByteArray();
+    }
+
+    private Path write(byte[] bytes) throws IOException {
+        return Files.write(dir.resolve("bad"), bytes);
+    }
+
+    /** What a dry run says of the bytes, which it must refuse. */
+    private String refusal(byte[] bytes) throws IOException {
+        return Run.apply("--dry-run", write(bytes), "-o", dir.resolve("no-target"))
+                .refused()
+                .err();
+    }
+
+    private long mismatch(Path target) {
+        try {
+            return Files.mismatch(origin.path, target);
+        } catch (IOException e) {
+            throw new AssertionError(e);
+        }
+    }
+}
