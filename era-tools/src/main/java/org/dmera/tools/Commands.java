@@ -11,7 +11,13 @@ import org.dmera.tools.check.CheckCommand;
  * needs must not slow this one down.
  */
 public final class Commands {
-    private static final List<String> NAMES = List.of("era_check", "era_copy", "era_apply");
+    private static final List<String> NAMES = List.of(
+            "era_check", //
+            "era_dump", //
+            "era_invalidate", //
+            "era_restore", //
+            "era_apply", //
+            "era_copy");
 
     private Commands() {}
 
@@ -26,6 +32,9 @@ public final class Commands {
             case "era_check", "check" -> new CheckCommand();
             case "era_copy", "copy" -> new CopyCommand();
             case "era_apply", "apply" -> new ApplyCommand();
+            case "era_dump", "dump" -> new DumpCommand();
+            case "era_invalidate", "invalidate" -> new InvalidateCommand();
+            case "era_restore", "restore" -> new RestoreCommand();
             default -> null;
         };
     }

@@ -9,8 +9,9 @@ public final class Main {
 
     /** Runs {@code args[0]} (a program's name) with the arguments after it. */
     public static void main(String[] args) {
-        Command command = args.length == 0 ? null : Commands.find(args[0]);
-        int code = command == null ? CommandLine.run(new EraTools(), args, 0) : CommandLine.run(command, args, 1);
+        int at = args.length > 0 && args[0].equals("era-tools") ? 1 : 0;
+        Command command = args.length == at ? null : Commands.find(args[at]);
+        int code = command == null ? CommandLine.run(new EraTools(), args, at) : CommandLine.run(command, args, at + 1);
         System.exit(code);
     }
 }

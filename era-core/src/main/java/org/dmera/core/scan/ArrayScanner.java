@@ -31,6 +31,7 @@ public final class ArrayScanner {
     private final ArrayBlock block = new ArrayBlock();
     private ByteBuffer run;
 
+    private long from;
     private long nrEntries;
     private int valueSize;
     private String structure;
@@ -52,17 +53,24 @@ public final class ArrayScanner {
      */
     public void scan(long root, long nrEntries, int valueSize, String structure, ValueVisitor visitor)
             throws IOException {
-        if (nrEntries == 0) {
+        scan(root, 0, nrEntries, valueSize, structure, visitor);
+    }
+
+    /** As {@link #scan(long, long, int, String, ValueVisitor)}, from value {@code from} on. */
+    public void scan(long root, long from, long nrEntries, int valueSize, String structure, ValueVisitor visitor)
+            throws IOException {
+        if (nrEntries <= from) {
             return;
         }
+        this.from = from;
         this.nrEntries = nrEntries;
         this.valueSize = valueSize;
         this.structure = structure;
         this.visitor = visitor;
         int perBlock = ArrayBlock.maxEntries(valueSize);
-        nextBlock = 0;
+        nextBlock = from / perBlock;
         blocks = (nrEntries + perBlock - 1) / perBlock;
-        walker.walk(root, BTreeNode.BLOCK_VALUE_BYTES, structure, this::leaf);
+        walker.walkFrom(root, nextBlock, BTreeNode.BLOCK_VALUE_BYTES, structure, this::leaf);
         if (nextBlock < blocks) {
             throw new DamagedMetadataException(
                     root,
@@ -72,8 +80,9 @@ public final class ArrayScanner {
     }
 
     private boolean leaf(BTreeNode leaf) throws IOException {
-        int count = (int) Math.min(leaf.nrEntries(), blocks - nextBlock);
-        int at = 0;
+        // Entries of the first leaf may lie before the first block that is wanted; only there can they be lower.
+        int at = nextBlock == 0 ? 0 : leaf.lowerBound(nextBlock - 1) + 1;
+        int count = (int) Math.min(leaf.nrEntries(), at + blocks - nextBlock);
         while (at < count) {
             int end = at;
             long first = leaf.valueLong(at);
@@ -107,13 +116,14 @@ public final class ArrayScanner {
         int perBlock = ArrayBlock.maxEntries(valueSize);
         for (int i = 0; i < count; i++) {
             int offset = i * BlockDevice.BLOCK_BYTES;
-            long firstIndex = nextBlock * perBlock;
-            int values = (int) Math.min(perBlock, nrEntries - firstIndex);
+            long blockIndex = nextBlock * perBlock;
+            int values = (int) Math.min(perBlock, nrEntries - blockIndex);
             block.wrap(run, offset);
             if (!block.hasSaneShape(valueSize) || block.nrEntries() < values) {
                 throw impossible(first + i, values);
             }
-            visitor.values(firstIndex, run, offset + ArrayBlock.VALUES, values);
+            int skip = (int) Math.max(0, from - blockIndex);
+            visitor.values(blockIndex + skip, run, offset + ArrayBlock.VALUES + skip * valueSize, values - skip);
             nextBlock++;
         }
     }

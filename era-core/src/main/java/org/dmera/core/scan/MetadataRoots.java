@@ -6,6 +6,7 @@ import java.nio.ByteBuffer;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockSeal;
 import org.dmera.core.block.BlockType;
+import org.dmera.core.format.IndexBlock;
 import org.dmera.core.format.Superblock;
 
 /**
@@ -28,6 +29,7 @@ public final class MetadataRoots {
     private final long writesetTreeRoot;
     private final long eraArrayRoot;
     private final long metadataSnap;
+    private final long allocatedBlocks;
 
     private MetadataRoots(Superblock superblock, boolean snapshot) {
         uuid = superblock.uuid();
@@ -39,6 +41,7 @@ public final class MetadataRoots {
         writesetTreeRoot = superblock.writesetTreeRoot();
         eraArrayRoot = superblock.eraArrayRoot();
         metadataSnap = superblock.metadataSnap();
+        allocatedBlocks = superblock.spaceMapNrAllocated();
     }
 
     /**
@@ -204,5 +207,10 @@ public final class MetadataRoots {
     /** Block of the held snapshot's superblock copy, 0 when none is held. */
     public long metadataSnap() {
         return metadataSnap;
+    }
+
+    /** Metadata blocks in use, as the space map has it; nobody has verified that. */
+    public long allocatedBlocks() {
+        return Math.max(0, Math.min(allocatedBlocks, IndexBlock.MAX_METADATA_BLOCKS));
     }
 }

@@ -28,6 +28,7 @@ public final class TreeWalker {
 
     private int leafValueSize;
     private String structure;
+    private long firstKey;
     private LeafVisitor visitor;
     private long lastKey;
     private boolean anyKey;
@@ -43,6 +44,15 @@ public final class TreeWalker {
      * @throws DamagedMetadataException when a node is not one, or keys don't ascend
      */
     public void walk(long root, int leafValueSize, String structure, LeafVisitor visitor) throws IOException {
+        walkFrom(root, 0, leafValueSize, structure, visitor);
+    }
+
+    /**
+     * As {@link #walk}, from the leaf on in which {@code firstKey} is, or would be: subtrees of lower keys are not read.
+     */
+    public void walkFrom(long root, long firstKey, int leafValueSize, String structure, LeafVisitor visitor)
+            throws IOException {
+        this.firstKey = firstKey;
         this.leafValueSize = leafValueSize;
         this.structure = structure;
         this.visitor = visitor;
@@ -71,6 +81,9 @@ public final class TreeWalker {
         for (int i = 0; i < count; i++) {
             boolean bounded = i + 1 < count || hasUpper;
             long childUpper = i + 1 < count ? node.key(i + 1) : upper;
+            if (bounded && Long.compareUnsigned(childUpper, firstKey) <= 0) {
+                continue;
+            }
             if (!visit(node.valueLong(i), level + 1, node.key(i), bounded, childUpper)) {
                 return false;
             }

@@ -80,6 +80,12 @@ public final class WritesetScanner {
      * mean nothing and are passed on as they are.
      */
     public void scanBits(long era, long nrBits, long root, ArrayScanner.ValueVisitor visitor) throws IOException {
-        arrays.scan(root, (nrBits + 63) / 64, ArrayBlock.WORD_BYTES, "writeset of era " + era, visitor);
+        scanBits(era, 0, nrBits, root, visitor);
+    }
+
+    /** As {@link #scanBits(long, long, long, ArrayScanner.ValueVisitor)}, from word {@code firstWord} on. */
+    public void scanBits(long era, long firstWord, long nrBits, long root, ArrayScanner.ValueVisitor visitor)
+            throws IOException {
+        arrays.scan(root, firstWord, (nrBits + 63) / 64, ArrayBlock.WORD_BYTES, "writeset of era " + era, visitor);
     }
 }

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tools;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import org.dmera.core.block.BlockDevice;
+import org.dmera.core.format.MetadataVisitor;
+import org.dmera.core.scan.LogicalScanner;
+import org.dmera.core.scan.MetadataRoots;
+import org.dmera.core.scan.MetadataScanner;
+import org.dmera.tools.cli.Arguments;
+import org.dmera.tools.cli.Console;
+import org.dmera.tools.cli.Usage;
+import org.dmera.tools.io.MetadataInput;
+import org.dmera.tools.io.OutputFile;
+import org.dmera.tools.io.OutputPipe;
+import org.dmera.tools.io.Progress;
+import org.dmera.tools.io.ProgressDevice;
+import org.dmera.tools.json.MetadataJsonWriter;
+import org.dmera.tools.xml.MetadataXmlWriter;
+
+/** {@code era_dump}: metadata as text. */
+final class DumpCommand implements Command {
+    @Override
+    public Usage usage() {
+        return new Usage("era_dump", "Dump the era metadata to standard output, in XML format")
+                .flag("compact", 0, "Name only the set bits of writesets, as runs")
+                .choice("format", 0, "FORMAT", "The form of the dump: xml or json", "xml", "json")
+                .flag("logical", 0, "Fold any unprocessed write sets into the final era array")
+                .flag("metadata-snapshot", 0, "Dump the held metadata snapshot; the device may be in use")
+                .option("output", 'o', "FILE", "Specify the output file rather than stdout")
+                .operand("INPUT", "Specify the input device to dump");
+    }
+
+    @Override
+    public int run(Arguments arguments, Console console) throws IOException {
+        Path input = Path.of(arguments.operand(0));
+        boolean snapshot = arguments.has("metadata-snapshot");
+        try (BlockDevice device = MetadataInput.open(input, snapshot)) {
+            MetadataRoots roots = snapshot ? MetadataRoots.readSnapshot(device) : MetadataRoots.read(device);
+            try (OutputFile file = OutputFile.open(arguments.value("output"), input, console);
+                    OutputPipe pipe = new OutputPipe(file.channel());
+                    Progress progress = new Progress(console, "era_dump", " blocks", 1, roots.allocatedBlocks())) {
+                BlockDevice counted = new ProgressDevice(device, progress);
+                MetadataVisitor writer = arguments.value("format", "xml").equals("json")
+                        ? new MetadataJsonWriter(pipe)
+                        : new MetadataXmlWriter(pipe, arguments.has("compact"));
+                if (arguments.has("logical")) {
+                    LogicalScanner.scan(counted, roots, writer);
+                } else {
+                    MetadataScanner.scan(counted, roots, writer);
+                }
+                pipe.finish();
+            }
+        }
+        return 0;
+    }
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tools;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Path;
+import org.dmera.core.block.BlockDevice;
+import org.dmera.core.changes.BlockSet;
+import org.dmera.core.changes.ChangedBlocks;
+import org.dmera.core.scan.MetadataRoots;
+import org.dmera.tools.cli.Arguments;
+import org.dmera.tools.cli.Console;
+import org.dmera.tools.cli.Usage;
+import org.dmera.tools.io.MetadataInput;
+import org.dmera.tools.io.OutputFile;
+import org.dmera.tools.io.OutputPipe;
+import org.dmera.tools.io.Progress;
+import org.dmera.tools.io.ProgressDevice;
+import org.dmera.tools.json.BlocksJsonWriter;
+import org.dmera.tools.xml.Ascii;
+import org.dmera.tools.xml.BlocksXmlWriter;
+
+/** {@code era_invalidate}: which blocks were written since an era. */
+final class InvalidateCommand implements Command {
+    private static final long MAX_ERA = 0xFFFFFFFFL;
+    private static final int SECTOR_BYTES = 512;
+
+    @Override
+    public Usage usage() {
+        return new Usage("era_invalidate", "List blocks that may have changed since a given era")
+                .choice(
+                        "format",
+                        0,
+                        "FORMAT",
+                        "The form of the list: xml, json, ranges (offset and length in bytes, one range a line), or bitmap"
+                                + " (one bit a block, lowest first)",
+                        "xml",
+                        "json",
+                        "ranges",
+                        "bitmap")
+                .flag("metadata-snapshot", 0, "Use the metadata snapshot rather than the current superblock")
+                .option("output", 'o', "FILE", "Specify the output file rather than stdout")
+                .option("written-before", 0, "ERA", "Leave out blocks written in the given era or later")
+                .required("written-since", 0, "ERA", "Blocks written since the given era will be listed")
+                .operand("INPUT", "Specify the input device");
+    }
+
+    @Override
+    public int run(Arguments arguments, Console console) throws IOException {
+        Path input = Path.of(arguments.operand(0));
+        boolean snapshot = arguments.has("metadata-snapshot");
+        long since = arguments.number("written-since", 0, 0, MAX_ERA);
+        long before = arguments.number("written-before", ChangedBlocks.NO_BOUND, 0, MAX_ERA);
+        try (BlockDevice device = MetadataInput.open(input, snapshot)) {
+            MetadataRoots roots = snapshot ? MetadataRoots.readSnapshot(device) : MetadataRoots.read(device);
+            BlockSet blocks;
+            try (Progress progress = new Progress(console, "era_invalidate", " blocks", 1, roots.allocatedBlocks())) {
+                blocks = ChangedBlocks.find(new ProgressDevice(device, progress), roots, since, before);
+            }
+            // Nothing is written before the answer is complete: half a list would lose changes.
+            try (OutputFile file = OutputFile.open(arguments.value("output"), input, console);
+                    OutputPipe pipe = new OutputPipe(file.channel())) {
+                switch (arguments.value("format", "xml")) {
+                    case "json" -> BlocksJsonWriter.write(blocks, roots, since, before, pipe);
+                    case "ranges" -> writeRanges(blocks, roots.dataBlockSizeSectors() * SECTOR_BYTES, pipe);
+                    case "bitmap" -> writeBitmap(blocks, pipe);
+                    default -> BlocksXmlWriter.write(blocks, pipe);
+                }
+                pipe.finish();
+            }
+        }
+        return 0;
+    }
+
+    private static void writeRanges(BlockSet blocks, long blockBytes, OutputPipe pipe) throws IOException {
+        blocks.forEachRange((begin, end) -> {
+            ByteBuffer b = pipe.room(64);
+            Ascii.putDecimal(b, begin * blockBytes);
+            b.put((byte) ' ');
+            Ascii.putDecimal(b, (end - begin) * blockBytes);
+            b.put((byte) '\n');
+        });
+    }
+
+    /** ceil(nr_blocks / 8) bytes: block b is bit b mod 8 of byte b div 8. */
+    private static void writeBitmap(BlockSet blocks, OutputPipe pipe) throws IOException {
+        long bytes = (blocks.nrBlocks() + 7) / 8;
+        for (int i = 0; i < blocks.wordCount(); i++, bytes -= 8) {
+            ByteBuffer b = pipe.room(8);
+            b.putLong(b.position(), blocks.word(i));
+            b.position(b.position() + (int) Math.min(8, bytes));
+        }
+    }
+}

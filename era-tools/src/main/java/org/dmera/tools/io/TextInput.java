@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tools.io;
+
+import com.github.luben.zstd.ZstdInputStream;
+import java.io.BufferedInputStream;
+import java.io.Closeable;
+import java.io.FileInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.PushbackInputStream;
+import java.nio.ByteBuffer;
+import java.nio.channels.Channels;
+import java.nio.channels.FileChannel;
+import java.nio.channels.ReadableByteChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.zip.GZIPInputStream;
+import org.dmera.tools.cli.Console;
+
+/**
+ * Text that a tool reads: a file, or standard input for "-"; plain, or compressed by gzip or zstd, as its first bytes
+ * tell.
+ */
+public final class TextInput implements Closeable {
+    private static final int MAGIC_BYTES = 4;
+    private static final int GZIP_MAGIC = 0x8B1F;
+    private static final int ZSTD_MAGIC = 0xFD2FB528;
+
+    private final ReadableByteChannel channel;
+    private final Closeable opened;
+
+    private TextInput(ReadableByteChannel channel, Closeable opened) {
+        this.channel = channel;
+        this.opened = opened;
+    }
+
+    /**
+     * Opens it.
+     *
+     * @param name the value of {@code --input}
+     * @param progress counts the bytes that are read, before decompression
+     * @throws IOException {@code Couldn't find input file}, among others
+     */
+    public static TextInput open(String name, Console console, Progress progress) throws IOException {
+        if (name.equals("-")) {
+            return of(console.input(), progress);
+        }
+        Path path = Path.of(name);
+        if (!Files.exists(path)) {
+            throw new IOException("Couldn't find input file '" + name + "'");
+        }
+        if (Files.isDirectory(path)) {
+            throw new IOException("Not a block device or regular file: '" + name + "'");
+        }
+        FileInputStream file = new FileInputStream(name);
+        if (!Files.isRegularFile(path)) {
+            return of(file, progress);
+        }
+        FileChannel channel = file.getChannel();
+        byte[] magic = file.readNBytes(MAGIC_BYTES);
+        channel.position(0);
+        return isCompressed(magic) ? of(file, progress) : new TextInput(new Counted(channel, progress), file);
+    }
+
+    private static TextInput of(InputStream raw, Progress progress) throws IOException {
+        PushbackInputStream in = new PushbackInputStream(
+                Channels.newInputStream(new Counted(Channels.newChannel(raw), progress)), MAGIC_BYTES);
+        byte[] magic = in.readNBytes(MAGIC_BYTES);
+        in.unread(magic);
+        InputStream plain = in;
+        if (isGzip(magic)) {
+            plain = new GZIPInputStream(new BufferedInputStream(in, 1 << 16), 1 << 16);
+        } else if (isZstd(magic)) {
+            plain = new ZstdInputStream(new BufferedInputStream(in, 1 << 17));
+        }
+        return new TextInput(Channels.newChannel(plain), raw);
+    }
+
+    private static boolean isCompressed(byte[] magic) {
+        return isGzip(magic) || isZstd(magic);
+    }
+
+    private static boolean isGzip(byte[] magic) {
+        return magic.length >= 2 && ((magic[0] & 0xFF) | (magic[1] & 0xFF) << 8) == GZIP_MAGIC;
+    }
+
+    private static boolean isZstd(byte[] magic) {
+        return magic.length == MAGIC_BYTES
+                && ByteBuffer.wrap(magic)
+                                .order(java.nio.ByteOrder.LITTLE_ENDIAN)
+                                .getInt()
+                        == ZSTD_MAGIC;
+    }
+
+    /** The text, decompressed. */
+    public ReadableByteChannel channel() {
+        return channel;
+    }
+
+    @Override
+    public void close() throws IOException {
+        opened.close();
+    }
+
+    private static final class Counted implements ReadableByteChannel {
+        private final ReadableByteChannel in;
+        private final Progress progress;
+
+        Counted(ReadableByteChannel in, Progress progress) {
+            this.in = in;
+            this.progress = progress;
+        }
+
+        @Override
+        public int read(ByteBuffer dst) throws IOException {
+            int n = in.read(dst);
+            progress.add(Math.max(0, n));
+            return n;
+        }
+
+        @Override
+        public boolean isOpen() {
+            return in.isOpen();
+        }
+
+        @Override
+        public void close() throws IOException {
+            in.close();
+        }
+    }
+}
