@@ -3,6 +3,8 @@ package org.dmera.tests.kernel;
 
 /** One request to the era device, in whole blocks but for {@link Kind#PART}. */
 record BlockIo(Kind kind, int firstBlock, int lastBlock, int sectorInBlock, int sectors) {
+    private static final int REST_MILLISECONDS = 20;
+
     enum Kind {
         WRITE('w'),
         PART('p'),
@@ -10,7 +12,9 @@ record BlockIo(Kind kind, int firstBlock, int lastBlock, int sectorInBlock, int 
         ZERO('z'),
         DISCARD('d'),
         READ('r'),
-        FSYNC('f');
+        FSYNC('f'),
+        /** None: the device is idle for a moment. */
+        REST('s');
 
         private final char letter;
 
@@ -31,6 +35,10 @@ record BlockIo(Kind kind, int firstBlock, int lastBlock, int sectorInBlock, int 
         return new BlockIo(Kind.PART, block, block, sectorInBlock, sectors);
     }
 
+    static BlockIo rest() {
+        return whole(Kind.REST, 0, 0);
+    }
+
     static BlockIo fsync() {
         return whole(Kind.FSYNC, 0, 0);
     }
@@ -40,8 +48,8 @@ record BlockIo(Kind kind, int firstBlock, int lastBlock, int sectorInBlock, int 
             case WRITE, PART, FUA, ZERO -> record.written(firstBlock, lastBlock);
             // The kernel doesn't cut a discard at the blocks' borders, and marks the block that it begins in.
             case DISCARD -> record.written(firstBlock, firstBlock);
-            case READ, FSYNC -> {
-                // Neither changes data, and neither marks.
+            case READ, FSYNC, REST -> {
+                // None changes data, and none marks.
             }
         }
     }
@@ -50,6 +58,7 @@ record BlockIo(Kind kind, int firstBlock, int lastBlock, int sectorInBlock, int 
     String argument() {
         return switch (kind) {
             case FSYNC -> "f";
+            case REST -> "s" + REST_MILLISECONDS;
             case PART -> "p" + firstBlock + ":" + sectorInBlock + ":" + sectors;
             case FUA -> "F" + firstBlock;
             default -> kind.letter + "" + firstBlock + "-" + lastBlock;

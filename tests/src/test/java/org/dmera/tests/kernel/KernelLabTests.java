@@ -14,6 +14,9 @@ import org.junit.jupiter.api.TestInstance;
 @Tag("kernel")
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 abstract class KernelLabTests {
+    /** {@code -Dera.kernel.case=REGEX}: only the cases whose names match. */
+    private static final String ONLY = System.getProperty("era.kernel.case", ".*");
+
     private final Kernel kernel;
     private LabRun run;
 
@@ -39,6 +42,11 @@ abstract class KernelLabTests {
     }
 
     @TestFactory
+    Stream<DynamicNode> theSameOperationsLeaveTheSameBytes() {
+        return run.checks(TwinCase.class);
+    }
+
+    @TestFactory
     Stream<DynamicNode> whatSurprisedUsIsStillSo() {
         return run.checks(KernelBehaviour.class);
     }
@@ -53,7 +61,11 @@ abstract class KernelLabTests {
         for (long each : Seeds.forPowerCuts(kernel)) {
             cases.add(new PowerCutCase(WorkloadGenerator.forward("powerCut" + each, each, 40), each));
         }
+        for (long each : Seeds.forTwins(kernel)) {
+            cases.add(new TwinCase(WorkloadGenerator.settled("twin" + each, each, 40)));
+        }
         cases.addAll(KernelBehaviours.on(kernel));
+        cases.removeIf(each -> !each.name().matches(ONLY));
         return cases;
     }
 }

@@ -7,24 +7,23 @@ import java.util.stream.LongStream;
 final class Seeds {
     private Seeds() {}
 
-    /** {@code -Dera.kernel.seed=N} runs that seed only. */
     static long[] forWorkloads(Kernel kernel) {
-        Long only = Long.getLong("era.kernel.seed");
-        if (only != null) {
-            return new long[] {only};
-        }
-        // Each kernel has seeds of its own, and the first few are common to all.
-        int count = Lab.NIGHTLY ? 40 : 8;
-        return LongStream.concat(
-                        LongStream.rangeClosed(1, 3),
-                        LongStream.range(0, count - 3).map(i -> first(kernel) + i))
+        return LongStream.concat(LongStream.rangeClosed(1, 3), own(kernel, Lab.NIGHTLY ? 37 : 5))
                 .toArray();
     }
 
     static long[] forPowerCuts(Kernel kernel) {
-        return LongStream.range(0, Lab.NIGHTLY ? 20 : 2)
-                .map(i -> first(kernel) + i)
-                .toArray();
+        return own(kernel, Lab.NIGHTLY ? 20 : 2).toArray();
+    }
+
+    static long[] forTwins(Kernel kernel) {
+        return own(kernel, Lab.NIGHTLY ? 30 : 4).toArray();
+    }
+
+    /** Seeds of this kernel's own, or the one that {@code -Dera.kernel.seed} names. */
+    private static LongStream own(Kernel kernel, int count) {
+        Long only = Long.getLong("era.kernel.seed");
+        return only != null ? LongStream.of(only) : LongStream.range(0, count).map(i -> first(kernel) + i);
     }
 
     /** The first of the seeds that are this kernel's own. */

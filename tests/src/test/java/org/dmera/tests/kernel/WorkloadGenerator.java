@@ -48,7 +48,7 @@ final class WorkloadGenerator {
 
     private WorkloadGenerator(Workload workload, long seed) {
         this.random = random(seed);
-        this.profile = Profile.FREE;
+        this.profile = Profile.SETTLED;
         this.workload = workload;
         this.originSectors = Math.toIntExact(workload.originSectors());
         this.blockSizeSectors = workload.record().blockSizeSectors();
@@ -74,11 +74,14 @@ final class WorkloadGenerator {
         return new WorkloadGenerator(name, seed, Profile.SETTLED, SMALL).generate(steps);
     }
 
-    /** The table goes live on metadata that is there already, and then the same mix as {@link #free}. */
+    /** The table goes live on metadata that is there already, and then the same mix as {@link #settled}. */
     static void continueWith(Workload workload, long seed, int steps) {
         WorkloadGenerator generator = new WorkloadGenerator(workload, seed);
         workload.add(new Operation.Create(workload.record().lengthSectors()));
+        generator.rest();
+        workload.add(new Operation.Image("first"));
         workload.add(new Operation.Status("first"));
+        generator.rest();
         generator.more(steps);
         generator.end();
     }
@@ -90,12 +93,14 @@ final class WorkloadGenerator {
 
     private Workload generate(int steps) {
         workload.add(new Operation.Create(someLength()));
+        rest();
         more(steps);
         end();
         return workload;
     }
 
     private void end() {
+        finishDigestion();
         workload.add(new Operation.Status(label()));
         workload.add(new Operation.Image("live"));
         workload.add(new Operation.Remove());
@@ -121,10 +126,13 @@ final class WorkloadGenerator {
         } else if (dice < 78) {
             workload.add(new Operation.Status(label()));
         } else if (dice < 82) {
+            finishDigestion();
             workload.add(new Operation.SuspendResume());
         } else if (dice < 86) {
+            finishDigestion();
             resize();
         } else if (dice < 89) {
+            finishDigestion();
             workload.add(new Operation.Remove());
             workload.add(new Operation.Create(workload.record().lengthSectors()));
         } else if (dice < 93) {
@@ -142,6 +150,17 @@ final class WorkloadGenerator {
     }
 
     /**
+     * How far a digestion that is under way gets before a suspension stops it is the scheduler's choice; where the bytes are to
+     * be the same every time, it has ended before. A status wakes the worker.
+     */
+    private void finishDigestion() {
+        if (settled()) {
+            workload.add(new Operation.Status(label()));
+            rest();
+        }
+    }
+
+    /**
      * Blocks that come back after the origin shrank have era 0, if their old writesets were digested when it was short:
      * a writeset that is still archived when they come back brings its bits back with them. So digestion is run to its end
      * in between.
@@ -150,6 +169,7 @@ final class WorkloadGenerator {
         long length = someLength();
         boolean shrinks = length < workload.record().lengthSectors();
         workload.add(new Operation.Resize(length));
+        rest();
         if (shrinks) {
             workload.add(new Operation.Status(label()));
             workload.add(new Operation.Settle(settled() ? 30 : 100));
@@ -158,6 +178,7 @@ final class WorkloadGenerator {
     }
 
     private void crash() {
+        finishDigestion();
         String image = label();
         if (profile == Profile.FORWARD) {
             workload.add(new Operation.CutPower(image, someWrites()));
@@ -195,7 +216,12 @@ final class WorkloadGenerator {
     private List<BlockIo> requests(int count) {
         List<BlockIo> list = new ArrayList<>();
         for (int i = 0; i < count; i++) {
-            list.add(settled() ? BlockIo.write(someBlock()) : anyRequest());
+            if (settled()) {
+                list.add(BlockIo.write(someBlock()));
+                list.add(BlockIo.rest());
+            } else {
+                list.add(anyRequest());
+            }
         }
         return list;
     }
