@@ -46,6 +46,11 @@ public final class ReferencedBlocks {
         public int references() {
             return references;
         }
+
+        @Override
+        public String toString() {
+            return structure + ", referred to " + references + " times";
+        }
     }
 
     private interface Leaves {
