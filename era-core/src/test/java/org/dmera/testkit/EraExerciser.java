@@ -105,13 +105,15 @@ public final class EraExerciser {
         } else if (dice < 40) {
             mark();
             commitMaybe(70);
-        } else if (dice < 55) {
+        } else if (dice < 53) {
             last = "rollover";
             metadata.rollover();
             model.rollover();
             commitMaybe(80);
         } else if (dice < 77) {
-            digest(1 + random.nextInt(random.nextInt(4) == 0 ? 200 : 10));
+            // Now and then far enough for two writesets, or they would pile up.
+            int whole = 2 * (model.nrBlocks / Digest.BITS_PER_STEP + 3);
+            digest(1 + random.nextInt(random.nextInt(3) == 0 ? 2 * whole : 10));
             commitMaybe(30);
         } else if (dice < 84) {
             snapshot();
