@@ -6,13 +6,16 @@ import java.util.ArrayDeque;
 
 /**
  * Direct buffers for reuse, in sizes of powers of two. Direct memory is given back only when the collector happens to run,
- * so a client that connects and leaves ten thousand times must not cost a fresh buffer each time.
+ * so a client that connects and leaves ten thousand times must not cost a fresh buffer each time. They begin at a page: the
+ * kernel copies aligned memory faster.
  */
 final class BufferPool {
     private static final int SMALLEST_LOG2 = 12;
     private static final int LARGEST_LOG2 = 25;
     /** Bytes of idle buffers kept of each size, and at least one. */
     private static final long IDLE_BYTES = 16L << 20;
+
+    private static final int PAGE_BYTES = 4096;
 
     private final ArrayDeque<ByteBuffer>[] idle;
 
@@ -32,7 +35,9 @@ final class BufferPool {
             buffer = idle[log2].pollLast();
         }
         if (buffer == null) {
-            buffer = ByteBuffer.allocateDirect(1 << log2);
+            buffer = ByteBuffer.allocateDirect((1 << log2) + PAGE_BYTES)
+                    .alignedSlice(PAGE_BYTES)
+                    .slice(0, 1 << log2);
         }
         return buffer.clear().limit(bytes);
     }

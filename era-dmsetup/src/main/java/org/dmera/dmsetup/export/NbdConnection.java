@@ -31,7 +31,6 @@ final class NbdConnection {
     private static final int PIECE_BYTES = 256 << 10;
 
     private static final int OUT_BYTES = PIECE_BYTES + 4096;
-    private static final int PAGE_BYTES = 4096;
 
     private final ByteChannel channel;
     private final DeviceIo io;
@@ -44,6 +43,10 @@ final class NbdConnection {
     private final ByteBuffer in;
     /** Up to position: answers that were not yet sent. */
     private final ByteBuffer out;
+    /** For payloads larger than what is received at once; taken when first needed. */
+    private ByteBuffer bulk;
+    /** The last request had such a payload, and so may the next: receive its header alone. */
+    private boolean expectBulk;
 
     NbdConnection(NbdHandshake.Agreed agreed, BufferPool pool) {
         this.channel = agreed.channel();
@@ -89,6 +92,9 @@ final class NbdConnection {
             } finally {
                 pool.give(in);
                 pool.give(out);
+                if (bulk != null) {
+                    pool.give(bulk);
+                }
             }
         }
     }
@@ -211,29 +217,28 @@ final class NbdConnection {
         }
     }
 
-    /** Passes a payload on that is still arriving, whole pages at a time as long as there are any. */
+    /**
+     * Passes a payload on that is still arriving. It is collected from the start of a buffer, so that the copies in and
+     * out of the kernel are aligned, which the part behind the header in {@link #in} is not.
+     */
     private void writeInPieces(int flags, long cookie, long offset, int bytes) throws IOException {
+        if (bulk == null) {
+            bulk = pool.take(PIECE_BYTES);
+        }
+        flushOut();
         IOException failed = null;
         int left = bytes;
         while (left > 0) {
-            if (in.remaining() < Math.min(left, PAGE_BYTES)) {
-                receive(Math.min(left, IN_BYTES / 2));
-            }
-            int piece = Math.min(left, in.remaining());
-            if (piece < left) {
-                piece -= piece % PAGE_BYTES;
-            }
-            int next = in.position() + piece;
-            int limit = in.limit();
+            bulk.clear().limit(Math.min(left, PIECE_BYTES));
+            collect(bulk);
+            left -= bulk.flip().remaining();
             if (failed == null) {
                 try {
-                    io.write(offset + bytes - left, in.limit(next), 0);
+                    io.write(offset + bytes - left - bulk.remaining(), bulk, 0);
                 } catch (IOException e) {
                     failed = e;
                 }
             }
-            in.limit(limit).position(next);
-            left -= piece;
         }
         if (failed == null && (flags & Target.FUA) != 0) {
             try {
@@ -247,22 +252,32 @@ final class NbdConnection {
         } else {
             fail(cookie, failed);
         }
+        expectBulk = true;
+    }
+
+    /** Fills {@code dst} with payload: what has been received already, then straight from the channel. */
+    private void collect(ByteBuffer dst) throws IOException {
+        int at = Math.min(dst.remaining(), in.remaining());
+        int limit = in.limit();
+        dst.put(in.limit(in.position() + at));
+        in.limit(limit);
+        while (dst.hasRemaining()) {
+            if (channel.read(dst) < 0) {
+                throw new EOFException("NBD client left in the middle of a payload");
+            }
+        }
     }
 
     private void writeInBackground(int flags, long cookie, long offset, int bytes) throws IOException {
         ByteBuffer payload = pool.take(bytes);
-        int at = Math.min(bytes, in.remaining());
-        int limit = in.limit();
-        payload.put(in.limit(in.position() + at));
-        in.limit(limit);
-        if (payload.hasRemaining()) {
-            flushOut();
-            while (payload.hasRemaining()) {
-                if (channel.read(payload) < 0) {
-                    pool.give(payload);
-                    throw new EOFException("NBD client left in the middle of a payload");
-                }
+        try {
+            if (bytes > in.remaining()) {
+                flushOut();
             }
+            collect(payload);
+        } catch (IOException e) {
+            pool.give(payload);
+            throw e;
         }
         background.submit(cookie, offset, bytes, payload.flip(), (inside, data) -> inside.write(offset, data, flags));
     }
@@ -390,20 +405,11 @@ final class NbdConnection {
         return true;
     }
 
-    /** Waits until {@code bytes} bytes, at most half the buffer, are there. */
-    private void receive(int bytes) throws IOException {
-        while (in.remaining() < bytes) {
-            if (!receiveSome()) {
-                throw new EOFException("NBD client left in the middle of a payload");
-            }
-        }
-    }
-
     private void skip(int bytes) throws IOException {
         int left = bytes;
         while (left > 0) {
-            if (!in.hasRemaining()) {
-                receive(1);
+            if (!in.hasRemaining() && !receiveSome()) {
+                throw new EOFException("NBD client left in the middle of a payload");
             }
             int n = Math.min(left, in.remaining());
             in.position(in.position() + n);
@@ -415,6 +421,10 @@ final class NbdConnection {
     private boolean receiveSome() throws IOException {
         flushOut();
         in.compact();
+        if (expectBulk && in.position() < headerBytes) {
+            in.limit(headerBytes);
+        }
+        expectBulk = false;
         int n = channel.read(in);
         in.flip();
         return n >= 0;
