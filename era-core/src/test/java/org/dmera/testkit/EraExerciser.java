@@ -36,6 +36,10 @@ public final class EraExerciser {
     private int digestBit;
 
     private int digestNrBits;
+    /** Taking a snapshot commits on its way: what that means, while it is being done. */
+    private EraModel innerCommit;
+
+    private Commits innerCommits = state -> {};
     private int failures;
     private String last = "";
 
@@ -78,6 +82,11 @@ public final class EraExerciser {
 
     public EraMetadata metadata() {
         return metadata;
+    }
+
+    /** {@code commits} is told of the commits that verbs make on their way. */
+    public void onInnerCommit(Commits commits) {
+        innerCommits = commits;
     }
 
     /** How often the metadata failed and had to be opened again. */
@@ -196,20 +205,12 @@ public final class EraExerciser {
         try {
             if (model.snapshot == null) {
                 last = "take snapshot";
-                EraModel inner = model.copy();
-                inner.rollover();
-                boolean[] refused = {false};
-                try {
-                    beforeInnerCommit(inner);
-                    metadata.takeSnapshot();
-                } catch (RefusedException e) {
-                    refused[0] = true;
-                }
-                if (refused[0]) {
-                    throw new AssertionError("a snapshot was refused although none is held");
-                }
+                innerCommit = model.copy();
+                innerCommit.rollover();
+                metadata.takeSnapshot();
                 model.takeSnapshot();
-                committed = inner;
+                committed = innerCommit;
+                innerCommits.committed(innerCommit);
             } else {
                 last = "drop snapshot";
                 metadata.dropSnapshot();
@@ -219,13 +220,6 @@ public final class EraExerciser {
             throw new AssertionError(e);
         }
     }
-
-    /** Taking a snapshot commits on its way: what that means is made known before it happens. */
-    private void beforeInnerCommit(EraModel inner) {
-        innerCommit = inner;
-    }
-
-    private EraModel innerCommit;
 
     private void commitMaybe(int percent) throws IOException {
         if (random.nextInt(100) < percent) {
