@@ -16,6 +16,7 @@ import org.dmera.dmsetup.control.ControlServer;
 import org.dmera.dmsetup.control.EngineControl;
 import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.EngineLog;
+import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.export.NbdServer;
 
 /**
@@ -51,7 +52,7 @@ public final class Engine implements Closeable {
         ServerSocketChannel server = null;
         try {
             EngineBackings backings = new EngineBackings();
-            registry = new DeviceRegistry(EngineTargets.all(), backings, background, state, log);
+            registry = new DeviceRegistry(EngineTargets.all(log), backings, background, state, log);
             backings.setRegistry(registry);
             registry.restore(state.load(log));
 
@@ -104,6 +105,10 @@ public final class Engine implements Closeable {
         control.close();
         Files.deleteIfExists(controlSocket);
         registry.suspendAll();
+        // Clients' requests that are held back get an error now: their threads would wait for ever.
+        for (MappedDevice device : registry.devices()) {
+            device.io().shut();
+        }
         nbd.close();
         background.shutdown();
         state.close();

@@ -31,16 +31,33 @@ final class EngineBackings implements BackingSource {
 
     @Override
     public TargetFactory.BackingOpener openerFor(MappedDevice device, boolean readOnly) {
-        return name -> {
-            MappedDevice below = find(name);
-            if (below == null) {
-                return files.open(name, !readOnly);
+        return new TargetFactory.BackingOpener() {
+            @Override
+            public Backing open(String name) throws IOException {
+                return EngineBackings.this.open(device, name, !readOnly);
             }
-            if (below == device || sitsOn(below, device)) {
-                throw new ErrnoException(device + " on top of itself", Errno.EINVAL.number());
+
+            @Override
+            public Backing openMetadata(String name) throws IOException {
+                return EngineBackings.this.open(device, name, true);
             }
-            return new MappedDeviceBacking(below);
+
+            @Override
+            public Object owner() {
+                return device;
+            }
         };
+    }
+
+    private Backing open(MappedDevice device, String name, boolean writable) throws IOException {
+        MappedDevice below = find(name);
+        if (below == null) {
+            return files.open(name, writable);
+        }
+        if (below == device || sitsOn(below, device)) {
+            throw new ErrnoException(device + " on top of itself", Errno.EINVAL.number());
+        }
+        return new MappedDeviceBacking(below);
     }
 
     private MappedDevice find(String name) throws ErrnoException {

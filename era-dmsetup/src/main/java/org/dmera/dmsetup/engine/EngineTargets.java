@@ -3,6 +3,8 @@ package org.dmera.dmsetup.engine;
 
 import java.util.ArrayList;
 import java.util.List;
+import org.dmera.dmsetup.device.EngineLog;
+import org.dmera.dmsetup.target.EraTargetFactory;
 import org.dmera.dmsetup.target.TargetFactory;
 import org.dmera.dmsetup.target.TargetRegistry;
 
@@ -10,7 +12,10 @@ import org.dmera.dmsetup.target.TargetRegistry;
 final class EngineTargets {
     private EngineTargets() {}
 
-    static List<TargetFactory> all() {
-        return new ArrayList<>(TargetRegistry.simple());
+    static List<TargetFactory> all(EngineLog log) {
+        List<TargetFactory> all = new ArrayList<>();
+        all.add(new EraTargetFactory(log::warn));
+        all.addAll(TargetRegistry.simple());
+        return all;
     }
 }
