@@ -5,6 +5,7 @@ import java.util.List;
 import org.dmera.tools.backup.ApplyCommand;
 import org.dmera.tools.backup.CopyCommand;
 import org.dmera.tools.check.CheckCommand;
+import org.dmera.tools.generate.GenerateCommand;
 
 /**
  * The commands by name. A command's class is loaded when its name is asked for and not before: what another command
@@ -16,6 +17,7 @@ public final class Commands {
             "era_dump", //
             "era_invalidate", //
             "era_restore", //
+            "generate", //
             "era_apply", //
             "era_copy");
 
@@ -35,6 +37,7 @@ public final class Commands {
             case "era_dump", "dump" -> new DumpCommand();
             case "era_invalidate", "invalidate" -> new InvalidateCommand();
             case "era_restore", "restore" -> new RestoreCommand();
+            case "generate" -> new GenerateCommand();
             default -> null;
         };
     }

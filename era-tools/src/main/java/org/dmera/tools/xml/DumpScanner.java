@@ -29,7 +29,7 @@ final class DumpScanner {
     private static final int END_OF_ERA = (int) Ascii.word("\"/>\n");
 
     private final ReadableByteChannel in;
-    private final XmlContent content;
+    private final ContentGatherer content;
     private final ByteBuffer buffer =
             ByteBuffer.allocateDirect(BUFFER_BYTES + LINE_BYTES).order(ByteOrder.LITTLE_ENDIAN);
     private final BlockNumber number = new BlockNumber();
@@ -42,7 +42,7 @@ final class DumpScanner {
     /** The number that {@link #number()} found. */
     private long parsed;
 
-    DumpScanner(ReadableByteChannel in, XmlContent content) {
+    DumpScanner(ReadableByteChannel in, ContentGatherer content) {
         this.in = in;
         this.content = content;
     }

@@ -20,7 +20,7 @@ public final class MetadataXmlReader {
      *     before, but not its end
      */
     public static void read(ReadableByteChannel in, MetadataVisitor visitor) throws IOException {
-        XmlContent content = new XmlContent(visitor);
+        ContentGatherer content = new ContentGatherer(visitor);
         DumpScanner scanner = new DumpScanner(in, content);
         boolean whole;
         try {
@@ -28,7 +28,7 @@ public final class MetadataXmlReader {
             if (whole) {
                 content.end();
             }
-        } catch (XmlContent.ContentException e) {
+        } catch (ContentGatherer.ContentException e) {
             throw new IOException("XML line " + (scanner.lines() + 1) + ": " + e.getMessage(), e);
         }
         if (!whole) {
@@ -42,7 +42,7 @@ public final class MetadataXmlReader {
 
     /** Reads a whole document by the parser alone. */
     static void readByParser(ReadableByteChannel in, MetadataVisitor visitor) throws IOException {
-        XmlParser.parse(new RestOfDocument("", new byte[0], in), XmlPosition.START, 0, new XmlContent(visitor));
+        XmlParser.parse(new RestOfDocument("", new byte[0], in), XmlPosition.START, 0, new ContentGatherer(visitor));
     }
 
     /** The opening tags of what the scanner has read, then what it left. */

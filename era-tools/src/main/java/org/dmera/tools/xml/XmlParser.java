@@ -17,11 +17,11 @@ import javax.xml.stream.XMLStreamReader;
  */
 final class XmlParser {
     private final XMLStreamReader reader;
-    private final XmlContent content;
+    private final ContentGatherer content;
     private final Deque<String> open = new ArrayDeque<>();
     private final long linesBefore;
 
-    private XmlParser(XMLStreamReader reader, long linesBefore, XmlContent content) {
+    private XmlParser(XMLStreamReader reader, long linesBefore, ContentGatherer content) {
         this.reader = reader;
         this.linesBefore = linesBefore;
         this.content = content;
@@ -33,7 +33,8 @@ final class XmlParser {
      * @param position where {@code in} begins, after the tags that bring a parser there
      * @param linesBefore lines that came before {@code in}
      */
-    static void parse(InputStream in, XmlPosition position, long linesBefore, XmlContent content) throws IOException {
+    static void parse(InputStream in, XmlPosition position, long linesBefore, ContentGatherer content)
+            throws IOException {
         XMLInputFactory factory = new XmlFactory().getXMLInputFactory();
         factory.setProperty(XMLInputFactory.SUPPORT_DTD, false);
         factory.setProperty(XMLInputFactory.IS_SUPPORTING_EXTERNAL_ENTITIES, false);
@@ -43,7 +44,7 @@ final class XmlParser {
             try {
                 parser.run(position);
                 content.end();
-            } catch (XmlContent.ContentException e) {
+            } catch (ContentGatherer.ContentException e) {
                 throw new IOException("XML line " + parser.line() + ": " + e.getMessage(), e);
             } finally {
                 reader.close();
@@ -95,11 +96,12 @@ final class XmlParser {
                 }
                 case XMLStreamConstants.CHARACTERS, XMLStreamConstants.CDATA -> {
                     if (!reader.isWhiteSpace()) {
-                        throw new XmlContent.ContentException("text where only elements can be");
+                        throw new ContentGatherer.ContentException("text where only elements can be");
                     }
                 }
                 case XMLStreamConstants.ENTITY_REFERENCE ->
-                    throw new XmlContent.ContentException("the entity " + reader.getLocalName() + " is not defined");
+                    throw new ContentGatherer.ContentException(
+                            "the entity " + reader.getLocalName() + " is not defined");
                 default -> {
                     // Comments, processing instructions and the like say nothing.
                 }
@@ -132,7 +134,7 @@ final class XmlParser {
                 content.era(a.number(0), a.number(1));
             }
             default ->
-                throw new XmlContent.ContentException(
+                throw new ContentGatherer.ContentException(
                         "unexpected element <" + name + ">" + (parent.isEmpty() ? "" : " in <" + parent + ">"));
         }
     }
@@ -165,20 +167,20 @@ final class XmlParser {
         private final String[] names;
         private final String[] values;
 
-        Attributes(String... names) throws XmlContent.ContentException {
+        Attributes(String... names) throws ContentGatherer.ContentException {
             this.names = names;
             this.values = new String[names.length];
             for (int i = 0; i < reader.getAttributeCount(); i++) {
                 int at = indexOf(reader.getAttributeLocalName(i));
                 if (at < 0) {
-                    throw new XmlContent.ContentException(
+                    throw new ContentGatherer.ContentException(
                             element() + ": unexpected attribute " + reader.getAttributeLocalName(i));
                 }
                 values[at] = reader.getAttributeValue(i);
             }
             for (int i = 0; i < names.length; i++) {
                 if (values[i] == null) {
-                    throw new XmlContent.ContentException(element() + ": attribute " + names[i] + " is missing");
+                    throw new ContentGatherer.ContentException(element() + ": attribute " + names[i] + " is missing");
                 }
             }
         }
@@ -196,7 +198,7 @@ final class XmlParser {
             return -1;
         }
 
-        long number(int index) throws XmlContent.ContentException {
+        long number(int index) throws ContentGatherer.ContentException {
             String text = values[index];
             long value = 0;
             boolean digits = !text.isEmpty() && text.length() <= 10;
@@ -206,18 +208,18 @@ final class XmlParser {
                 value = value * 10 + (c - '0');
             }
             if (!digits || value > 0xFFFFFFFFL) {
-                throw new XmlContent.ContentException(element() + ": " + names[index] + " is \"" + text
+                throw new ContentGatherer.ContentException(element() + ": " + names[index] + " is \"" + text
                         + "\", expected a number from 0 to 4294967295");
             }
             return value;
         }
 
-        boolean truth(int index) throws XmlContent.ContentException {
+        boolean truth(int index) throws ContentGatherer.ContentException {
             return switch (values[index]) {
                 case "true" -> true;
                 case "false" -> false;
                 default ->
-                    throw new XmlContent.ContentException(
+                    throw new ContentGatherer.ContentException(
                             element() + ": " + names[index] + " is \"" + values[index] + "\", expected true or false");
             };
         }

@@ -7,18 +7,18 @@ import java.nio.ByteOrder;
 import org.dmera.core.format.MetadataVisitor;
 
 /**
- * What the elements of metadata XML mean: gathers single bits, runs and eras into the long runs that a
- * {@link MetadataVisitor} takes. Both readers of XML speak to it, so they can't differ in meaning.
+ * Gathers single bits, runs of bits and eras into the long runs that a {@link MetadataVisitor} takes: it gives the
+ * elements of metadata XML their meaning. Both readers of XML speak to it, so they can't differ in meaning.
  *
  * <p>Blocks must ascend within a writeset and within the era array. Bits that are not named are not set; an era that is
  * missing is an error, because reading it as "never" could lose a write. Problems are {@link ContentException}s.
  */
-final class XmlContent {
+public final class ContentGatherer {
     private static final int WORDS = 4096;
     private static final int ERAS = 8192;
 
     /** The XML is well-formed, but says something that can't be. */
-    static final class ContentException extends IOException {
+    public static final class ContentException extends IOException {
         ContentException(String message) {
             super(message);
         }
@@ -44,7 +44,7 @@ final class XmlContent {
     private int erasHeld;
     private boolean eraArrayDone;
 
-    XmlContent(MetadataVisitor visitor) {
+    public ContentGatherer(MetadataVisitor visitor) {
         this.visitor = visitor;
     }
 
@@ -52,13 +52,13 @@ final class XmlContent {
         return ByteBuffer.allocateDirect(bytes).order(ByteOrder.LITTLE_ENDIAN);
     }
 
-    void superblock(long blockSizeSectors, long nrBlocks, long currentEra) throws IOException {
+    public void superblock(long blockSizeSectors, long nrBlocks, long currentEra) throws IOException {
         this.nrBlocks = nrBlocks;
         this.currentEra = currentEra;
         visitor.superblock(blockSizeSectors, nrBlocks, currentEra);
     }
 
-    void beginWriteset(long era, long nrBits) throws IOException {
+    public void beginWriteset(long era, long nrBits) throws IOException {
         if (eraArrayDone) {
             // The visitor's order; nobody writes them the other way round.
             throw new ContentException("a writeset after the era array");
@@ -90,7 +90,7 @@ final class XmlContent {
         fill(block + 1, value);
     }
 
-    void marked(long begin, long length) throws IOException {
+    public void marked(long begin, long length) throws IOException {
         if (begin < nextBit || begin >= nrBits) {
             throw badBit(begin);
         }
@@ -146,7 +146,7 @@ final class XmlContent {
         }
     }
 
-    void endWriteset() throws IOException {
+    public void endWriteset() throws IOException {
         fill(nrBits, false);
         if ((nrBits & 63) != 0) {
             pushWord(word);
@@ -155,7 +155,7 @@ final class XmlContent {
         visitor.endWriteset();
     }
 
-    void beginEraArray() throws IOException {
+    public void beginEraArray() throws IOException {
         if (eraArrayDone) {
             throw new ContentException("a second era array");
         }
@@ -192,7 +192,7 @@ final class XmlContent {
     }
 
     /** As {@link #era} for {@link #nextBlock}, checked by the caller. */
-    void nextEra(int era) throws IOException {
+    public void nextEra(int era) throws IOException {
         eras.putInt(4 * erasHeld, era);
         nextBlock++;
         if (++erasHeld == ERAS) {
@@ -207,7 +207,7 @@ final class XmlContent {
         }
     }
 
-    void endEraArray() throws IOException {
+    public void endEraArray() throws IOException {
         passEras();
         if (nextBlock < nrBlocks) {
             throw new ContentException("era array: it ends before block " + nextBlock + ", nr_blocks is " + nrBlocks);
@@ -216,7 +216,7 @@ final class XmlContent {
         visitor.endEraArray();
     }
 
-    void end() throws IOException {
+    public void end() throws IOException {
         if (!eraArrayDone) {
             throw new ContentException("the era array is missing");
         }
