@@ -51,6 +51,15 @@ final class ReferenceCounts {
         return tree.root();
     }
 
+    /** Where the bitmaps are, by index. */
+    long[] bitmapBlocks() {
+        long[] blocks = new long[(int) ((nrBlocks + BitmapBlock.ENTRIES - 1) / BitmapBlock.ENTRIES)];
+        for (int i = 0; i < blocks.length; i++) {
+            blocks[i] = index.bitmapBlock(i);
+        }
+        return blocks;
+    }
+
     /** New and empty: an index block, an empty tree, and bitmaps for {@code nrBlocks} blocks, all still uncounted. */
     void create(long nrBlocks) throws IOException {
         indexRoot = tm.newBlock(BlockType.INDEX).number;

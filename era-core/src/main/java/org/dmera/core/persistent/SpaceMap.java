@@ -26,6 +26,7 @@ public final class SpaceMap {
     private final ReferenceCounts atLastCommit;
     private final QueuedChanges queue = new QueuedChanges();
     private boolean bootstrapping;
+    private long bootstrapLimit;
     private boolean changing;
     private long cursor;
     private long handedOutSinceCommit;
@@ -46,12 +47,15 @@ public final class SpaceMap {
         commit();
     }
 
-    private long bootstrapLimit;
-
     void open(Superblock superblock) throws IOException {
         now.open(superblock);
         atLastCommit.copyFrom(now);
         cursor = 0;
+    }
+
+    /** Where the bitmap blocks are now, changes of this transaction included. */
+    long[] bitmapBlocks() {
+        return now.bitmapBlocks();
     }
 
     /** Blocks of the device that are managed. */
