@@ -22,7 +22,7 @@ public final class DeviceOpener {
     public enum Claim {
         /** O_EXCL: fails when the device is mounted or in use by device-mapper. */
         EXCLUSIVE,
-        /** None: for reading the held snapshot of a device that is in use. */
+        /** None: for reading the held snapshot of a device that is in use. It is read past the page cache. */
         SHARED
     }
 
@@ -43,8 +43,14 @@ public final class DeviceOpener {
         if (!Files.isReadable(path) || writable && !Files.isWritable(path)) {
             throw new IOException("Permission denied: " + path);
         }
-        if (!blockDevice || claim == Claim.SHARED) {
+        if (!blockDevice) {
             return FileBlockDevice.open(path, writable);
+        }
+        if (claim == Claim.SHARED) {
+            if (writable) {
+                throw new IllegalArgumentException("a device that is in use is only read");
+            }
+            return FileBlockDevice.openLive(path);
         }
         int fd = claim(path, writable);
         return FileBlockDevice.open(path, writable, () -> FileDescriptors.close(fd));

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.core.block;
 
+import com.sun.nio.file.ExtendedOpenOption;
 import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.file.OpenOption;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Set;
@@ -34,13 +36,26 @@ public final class FileBlockDevice implements BlockDevice {
 
     /** As {@link #open(Path, boolean)}; {@code claim} is closed with the device, or at once when opening fails. */
     static FileBlockDevice open(Path path, boolean writable, java.io.Closeable claim) throws IOException {
+        return open(
+                path,
+                writable ? Set.of(StandardOpenOption.READ, StandardOpenOption.WRITE) : Set.of(StandardOpenOption.READ),
+                claim);
+    }
+
+    /**
+     * Opens a block device that a running target writes to, for reading past the page cache (O_DIRECT): the target doesn't
+     * go through that cache, so what an earlier reader left there is old. Buffers that are direct must be aligned to a
+     * block.
+     */
+    static FileBlockDevice openLive(Path path) throws IOException {
+        return open(path, Set.of(StandardOpenOption.READ, ExtendedOpenOption.DIRECT), () -> {});
+    }
+
+    private static FileBlockDevice open(Path path, Set<OpenOption> options, java.io.Closeable claim)
+            throws IOException {
         FileChannel channel = null;
         try {
-            channel = FileChannel.open(
-                    path,
-                    writable
-                            ? Set.of(StandardOpenOption.READ, StandardOpenOption.WRITE)
-                            : Set.of(StandardOpenOption.READ));
+            channel = FileChannel.open(path, options);
             return new FileBlockDevice(path, channel, claim);
         } catch (IOException e) {
             if (channel != null) {

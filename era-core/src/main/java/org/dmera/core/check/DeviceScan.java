@@ -84,7 +84,11 @@ final class DeviceScan implements Runnable {
                 if ((used[piece >>> 6] & 1L << piece) != 0) {
                     if (buffer == null) {
                         int bytes = Math.min(PIECE, table.size()) * BlockDevice.BLOCK_BYTES;
-                        buffer = ByteBuffer.allocateDirect(bytes).order(ByteOrder.LITTLE_ENDIAN);
+                        // Aligned, because a device in use is read with O_DIRECT.
+                        buffer = ByteBuffer.allocateDirect(bytes + BlockDevice.BLOCK_BYTES)
+                                .alignedSlice(BlockDevice.BLOCK_BYTES)
+                                .slice(0, bytes)
+                                .order(ByteOrder.LITTLE_ENDIAN);
                     }
                     scan(piece * PIECE, Math.min(table.size(), (piece + 1) * PIECE), buffer, eye);
                 }

@@ -47,6 +47,11 @@ abstract class KernelLabTests {
     }
 
     @TestFactory
+    Stream<DynamicNode> anIncrementalCopyOfAFileSystemEqualsIt() {
+        return run.checks(FileSystemCase.class);
+    }
+
+    @TestFactory
     Stream<DynamicNode> whatSurprisedUsIsStillSo() {
         return run.checks(KernelBehaviour.class);
     }
@@ -64,6 +69,7 @@ abstract class KernelLabTests {
         for (long each : Seeds.forTwins(kernel)) {
             cases.add(new TwinCase(WorkloadGenerator.settled("twin" + each, each, 40)));
         }
+        cases.add(new FileSystemCase(128));
         cases.addAll(KernelBehaviours.on(kernel));
         cases.removeIf(each -> !each.name().matches(ONLY));
         return cases;
