@@ -28,7 +28,7 @@ import org.junit.jupiter.params.provider.CsvSource;
  */
 class BTreeTest {
     /** A held root, and what has to stay below it. */
-    private record Held(long root, TreeMap<Long, Long> content) {}
+    private record Held(long root, Map<Long, Long> content) {}
 
     private MemoryBlockDevice device;
     private TransactionManager tm;
@@ -173,7 +173,7 @@ class BTreeTest {
         }
     }
 
-    private void requireContent(String when, long root, TreeMap<Long, Long> expected) throws IOException {
+    private void requireContent(String when, long root, Map<Long, Long> expected) throws IOException {
         TreeMap<Long, Long> found = new TreeMap<>();
         long[] last = {-1};
         new BTree(tm, new PlainLong(), root).forEach((key, leaf, offset) -> {
