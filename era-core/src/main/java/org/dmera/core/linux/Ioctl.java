@@ -5,7 +5,7 @@ import java.nio.ByteBuffer;
 import jnr.ffi.Memory;
 import jnr.ffi.Pointer;
 
-/** ioctl(2) with a buffer that the driver reads and writes. */
+/** ioctl(2), with a buffer that the driver reads and writes, or with a number. */
 public final class Ioctl {
     private Ioctl() {}
 
@@ -28,6 +28,16 @@ public final class Ioctl {
         } while (result == -Errno.EINTR.number());
         memory.get(0, copy, 0, bytes);
         buffer.put(0, copy);
+        return result;
+    }
+
+    /** As {@link #call(int, long, ByteBuffer)} with a number in place of a buffer. */
+    public static int call(int fd, long request, long argument) {
+        int result;
+        do {
+            result = Libc.CALLS.ioctl(fd, request, argument);
+            result = result < 0 ? -Libc.errno() : result;
+        } while (result == -Errno.EINTR.number());
         return result;
     }
 }

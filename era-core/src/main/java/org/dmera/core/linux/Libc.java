@@ -20,6 +20,24 @@ final class Libc {
 
         int ioctl(int fd, long request, jnr.ffi.Pointer argument);
 
+        /** With an argument that is a number, not a pointer. */
+        int ioctl(int fd, long request, long argument);
+
+        int mount(String source, String target, String type, long flags, String data);
+
+        int umount2(String target, int flags);
+
+        /** {@code address} points at memory of at least {@code count} bytes. */
+        long read(int fd, long address, long count);
+
+        long write(int fd, long address, long count);
+
+        int socket(int domain, int type, int protocol);
+
+        int connect(int fd, long address, int addressBytes);
+
+        int mknod(String path, int mode, long dev);
+
         int flock(int fd, int operation);
 
         int fallocate(int fd, int mode, long offset, long length);

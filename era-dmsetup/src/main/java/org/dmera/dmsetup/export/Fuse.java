@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.export;
+
+/**
+ * The numbers of the FUSE kernel protocol, 7.31, as far as a file system of a single file needs them. All integers are in
+ * the machine's byte order.
+ */
+final class Fuse {
+    static final int MAJOR = 7;
+    static final int MINOR = 31;
+
+    /** len, opcode, unique, nodeid, uid, gid, pid, padding. */
+    static final int IN_HEADER_BYTES = 40;
+    /** len, error, unique. */
+    static final int OUT_HEADER_BYTES = 16;
+    /** The header of a write and what describes it, before the data. */
+    static final int WRITE_HEADER_BYTES = IN_HEADER_BYTES + 40;
+
+    static final int LOOKUP = 1;
+    static final int FORGET = 2;
+    static final int GETATTR = 3;
+    static final int OPEN = 14;
+    static final int READ = 15;
+    static final int WRITE = 16;
+    static final int STATFS = 17;
+    static final int RELEASE = 18;
+    static final int FSYNC = 20;
+    static final int FLUSH = 25;
+    static final int INIT = 26;
+    static final int INTERRUPT = 36;
+    static final int DESTROY = 38;
+    static final int BATCH_FORGET = 42;
+    static final int FALLOCATE = 43;
+
+    // Capabilities, asked for in the answer to INIT.
+    static final int ASYNC_READ = 1;
+    static final int BIG_WRITES = 1 << 5;
+    static final int ASYNC_DIO = 1 << 15;
+    static final int MAX_PAGES = 1 << 22;
+
+    static final long ROOT_ID = 1;
+    static final int S_IFREG_600 = 0100600;
+
+    /** A new descriptor of /dev/fuse for another reader of the same file system: _IOR(229, 0, uint32_t). */
+    static final long DEV_IOC_CLONE = 0x8004e500L;
+
+    private Fuse() {}
+}

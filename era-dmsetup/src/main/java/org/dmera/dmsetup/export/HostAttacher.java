@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.export;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.function.Consumer;
+import java.util.stream.Stream;
+import org.dmera.core.linux.Errno;
+import org.dmera.core.linux.ErrnoException;
+import org.dmera.core.linux.Mounts;
+import org.dmera.dmsetup.device.MappedDevice;
+
+/**
+ * Makes block devices of mapped devices: by the kernel's NBD client where there is {@code /dev/nbd0}, else by a loop device
+ * over a FUSE file.
+ *
+ * <p>The node gets a symbolic link with the device's name: in {@code /dev/mapper}, or in {@code /dev/era} where the
+ * kernel's own device-mapper lives in the former.
+ */
+public final class HostAttacher implements Attacher {
+    private static final Path MAPPER = Path.of("/dev/mapper");
+    private static final Path OWN = Path.of("/dev/era");
+
+    /** One attached device. */
+    private interface Attachment {
+        String node();
+
+        void resized() throws IOException;
+
+        /** Throws EBUSY, with nothing changed, while the node is in use. */
+        void detach() throws IOException;
+
+        /** Lets go of it, in use or not. */
+        void abandon() throws IOException;
+    }
+
+    private record Attached(Attachment attachment, Path link) {}
+
+    private final Path folder;
+    private final Path nbdSocket;
+    private final Consumer<String> log;
+    private final BufferPool pool = new BufferPool();
+    private final Map<MappedDevice, Attached> attached = new HashMap<>();
+
+    /**
+     * @param folder where FUSE files are mounted; what a killed engine left there is cleaned up
+     * @param nbdSocket the engine's NBD socket, for the kernel's client
+     */
+    public HostAttacher(Path folder, Path nbdSocket, Consumer<String> log) {
+        this.folder = folder;
+        this.nbdSocket = nbdSocket;
+        this.log = log;
+        cleanUp();
+    }
+
+    /** Unmounts what a killed engine left: its files answer nobody any more. */
+    private void cleanUp() {
+        if (!Files.isDirectory(folder)) {
+            return;
+        }
+        try (Stream<Path> left = Files.list(folder)) {
+            for (Path file : (Iterable<Path>) left::iterator) {
+                try {
+                    Mounts.unmount(file.toString(), Mounts.MNT_DETACH);
+                } catch (ErrnoException e) {
+                    if (!e.is(Errno.EINVAL)) {
+                        throw e;
+                    }
+                }
+                Files.deleteIfExists(file);
+            }
+        } catch (IOException e) {
+            log.accept("attach: cleaning up " + folder + ": " + e.getMessage());
+        }
+    }
+
+    @Override
+    public String attach(MappedDevice device) throws IOException {
+        synchronized (attached) {
+            Attached known = attached.get(device);
+            if (known != null) {
+                return known.attachment.node();
+            }
+            Attachment attachment = KernelNbd.isAvailable() ? overNbd(device) : overFuse(device);
+            try {
+                Path link = link(device.name(), attachment.node());
+                attached.put(device, new Attached(attachment, link));
+                log.accept("attached " + device.name() + " as " + attachment.node() + ", " + link);
+            } catch (IOException e) {
+                attachment.abandon();
+                throw e;
+            }
+            return attachment.node();
+        }
+    }
+
+    private Attachment overNbd(MappedDevice device) throws IOException {
+        KernelNbd nbd = KernelNbd.connect(nbdSocket, device.name(), log);
+        return new Attachment() {
+            @Override
+            public String node() {
+                return nbd.node();
+            }
+
+            @Override
+            public void resized() throws IOException {
+                nbd.resized(device.io().sizeBytes());
+            }
+
+            @Override
+            public void detach() throws IOException {
+                nbd.detach();
+            }
+
+            @Override
+            public void abandon() throws IOException {
+                nbd.abandon();
+            }
+        };
+    }
+
+    private Attachment overFuse(MappedDevice device) throws IOException {
+        Files.createDirectories(folder);
+        Path file = folder.resolve("device-" + device.minor());
+        if (!Files.exists(file)) {
+            Files.createFile(file);
+        }
+        FuseFile fuse = new FuseFile(device.io(), file, pool, log);
+        LoopDevice loop;
+        try {
+            loop = LoopDevice.over(file, device.io().isReadOnly());
+        } catch (IOException e) {
+            fuse.close();
+            throw e;
+        }
+        return new Attachment() {
+            @Override
+            public String node() {
+                return loop.node();
+            }
+
+            @Override
+            public void resized() throws IOException {
+                // Asking for the size is what makes the kernel look at it.
+                Files.size(file);
+                loop.resized();
+            }
+
+            @Override
+            public void detach() throws IOException {
+                loop.detach();
+                fuse.close();
+                Files.deleteIfExists(file);
+            }
+
+            @Override
+            public void abandon() throws IOException {
+                loop.abandon();
+                fuse.close();
+                Files.deleteIfExists(file);
+            }
+        };
+    }
+
+    private static Path link(String name, String node) throws IOException {
+        boolean kernelHasIt = Files.exists(MAPPER.resolve("control"));
+        Path linkFolder = kernelHasIt ? OWN : MAPPER;
+        Files.createDirectories(linkFolder);
+        Path link = linkFolder.resolve(name);
+        // A link of a killed engine points at a node that is somebody else's by now.
+        if (Files.isSymbolicLink(link)) {
+            Files.delete(link);
+        }
+        if (Files.exists(link, LinkOption.NOFOLLOW_LINKS)) {
+            throw new ErrnoException("link " + link, Errno.EEXIST.number());
+        }
+        return Files.createSymbolicLink(link, Path.of(node));
+    }
+
+    @Override
+    public void detach(MappedDevice device) throws IOException {
+        synchronized (attached) {
+            Attached known = attached.get(device);
+            if (known == null) {
+                return;
+            }
+            known.attachment.detach();
+            attached.remove(device);
+            Files.deleteIfExists(known.link);
+            log.accept("detached " + device.name() + " from " + known.attachment.node());
+        }
+    }
+
+    @Override
+    public void resized(MappedDevice device) throws IOException {
+        synchronized (attached) {
+            Attached known = attached.get(device);
+            if (known != null) {
+                known.attachment.resized();
+            }
+        }
+    }
+
+    @Override
+    public void renamed(MappedDevice device) throws IOException {
+        synchronized (attached) {
+            Attached known = attached.get(device);
+            if (known != null) {
+                Path link = link(device.name(), known.attachment.node());
+                Files.deleteIfExists(known.link);
+                attached.put(device, new Attached(known.attachment, link));
+            }
+        }
+    }
+
+    @Override
+    public void close() throws IOException {
+        synchronized (attached) {
+            IOException failed = null;
+            for (Attached each : attached.values()) {
+                try {
+                    Files.deleteIfExists(each.link);
+                    each.attachment.abandon();
+                } catch (IOException e) {
+                    failed = e;
+                }
+            }
+            attached.clear();
+            if (failed != null) {
+                throw failed;
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.export;
+
+import java.io.EOFException;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.function.Consumer;
+import org.dmera.core.linux.Errno;
+import org.dmera.core.linux.ErrnoException;
+import org.dmera.core.linux.FileDescriptors;
+import org.dmera.core.linux.Ioctl;
+import org.dmera.core.linux.RawIo;
+import org.dmera.core.linux.UnixSocket;
+
+/**
+ * The kernel's NBD client on a socket to our own server: the handshake is done here, then the socket is the kernel's
+ * ({@code linux/nbd.h}). A thread stays in the kernel for as long as the device is connected, as nbd-client's does.
+ */
+final class KernelNbd {
+    private static final int MAX_DEVICES = 256;
+    private static final int BLOCK_BYTES = 512;
+
+    private static final long SET_SOCK = 0xab00;
+    private static final long SET_BLKSIZE = 0xab01;
+    private static final long DO_IT = 0xab03;
+    private static final long CLEAR_SOCK = 0xab04;
+    private static final long SET_SIZE_BLOCKS = 0xab07;
+    private static final long DISCONNECT = 0xab08;
+    private static final long SET_FLAGS = 0xab0a;
+
+    private final String node;
+    private final int fd;
+    private final int socket;
+    private final Thread thread;
+
+    private KernelNbd(String node, int fd, int socket, Consumer<String> log) {
+        this.node = node;
+        this.fd = fd;
+        this.socket = socket;
+        this.thread = new Thread(
+                () -> {
+                    int result = Ioctl.call(fd, DO_IT, 0L);
+                    if (result < 0) {
+                        log.accept("nbd: " + node + ": " + Errno.text(-result));
+                    }
+                },
+                "kernel-" + node);
+        thread.setDaemon(true);
+    }
+
+    /** Whether this host has the kernel's NBD client. */
+    static boolean isAvailable() {
+        return Files.exists(Path.of("/dev/nbd0"));
+    }
+
+    /** Connects a free device to export {@code name} at {@code nbdSocket}. */
+    static KernelNbd connect(Path nbdSocket, String name, Consumer<String> log) throws IOException {
+        int socket = UnixSocket.connect(nbdSocket.toString());
+        try {
+            ByteBuffer export = handshake(socket, name);
+            long size = export.getLong();
+            int flags = Short.toUnsignedInt(export.getShort());
+            for (int i = 0; i < MAX_DEVICES && Files.exists(Path.of("/dev/nbd" + i)); i++) {
+                if (Files.exists(Path.of("/sys/block/nbd" + i + "/pid"))) {
+                    continue;
+                }
+                int fd = FileDescriptors.open("/dev/nbd" + i, FileDescriptors.O_RDWR);
+                if (Ioctl.call(fd, SET_SOCK, (long) socket) == 0) {
+                    KernelNbd device = new KernelNbd("/dev/nbd" + i, fd, socket, log);
+                    device.start(size, flags);
+                    return device;
+                }
+                FileDescriptors.close(fd);
+            }
+            throw new ErrnoException("no /dev/nbd device is free", Errno.EBUSY.number());
+        } catch (IOException e) {
+            FileDescriptors.close(socket);
+            throw e;
+        }
+    }
+
+    private void start(long size, int flags) throws IOException {
+        check(SET_BLKSIZE, BLOCK_BYTES);
+        check(SET_SIZE_BLOCKS, size / BLOCK_BYTES);
+        check(SET_FLAGS, flags);
+        thread.start();
+    }
+
+    private void check(long request, long argument) throws ErrnoException {
+        int result = Ioctl.call(fd, request, argument);
+        if (result < 0) {
+            throw new ErrnoException("NBD ioctl " + Long.toHexString(request) + " of " + node, -result);
+        }
+    }
+
+    String node() {
+        return node;
+    }
+
+    void resized(long size) throws IOException {
+        check(SET_SIZE_BLOCKS, size / BLOCK_BYTES);
+    }
+
+    /**
+     * Disconnects it.
+     *
+     * @throws ErrnoException EBUSY while somebody has claimed it, as a mount does
+     */
+    void detach() throws IOException {
+        FileDescriptors.close(FileDescriptors.open(node, FileDescriptors.O_RDWR | FileDescriptors.O_EXCL));
+        abandon();
+    }
+
+    void abandon() throws IOException {
+        check(DISCONNECT, 0);
+        boolean interrupted = false;
+        try {
+            thread.join();
+        } catch (InterruptedException e) {
+            interrupted = true;
+        }
+        check(CLEAR_SOCK, 0);
+        FileDescriptors.close(fd);
+        FileDescriptors.close(socket);
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    /** Chooses the export in the old way, which is enough for what the kernel's client speaks: its size and flags. */
+    private static ByteBuffer handshake(int socket, String name) throws IOException {
+        ByteBuffer greeting = receive(socket, 18);
+        if (greeting.getLong() != Nbd.MAGIC || greeting.getLong() != Nbd.OPTION_MAGIC) {
+            throw new IOException("no NBD server answers");
+        }
+        byte[] bytes = name.getBytes(StandardCharsets.UTF_8);
+        ByteBuffer request = ByteBuffer.allocateDirect(20 + bytes.length)
+                .putInt(Nbd.FIXED_NEWSTYLE | Nbd.NO_ZEROES)
+                .putLong(Nbd.OPTION_MAGIC)
+                .putInt(Nbd.OPT_EXPORT_NAME)
+                .putInt(bytes.length)
+                .put(bytes);
+        long n = RawIo.write(socket, RawIo.address(request), request.position());
+        if (n != request.position()) {
+            throw new IOException("the NBD server doesn't listen");
+        }
+        return receive(socket, 10);
+    }
+
+    private static ByteBuffer receive(int socket, int bytes) throws IOException {
+        ByteBuffer data = ByteBuffer.allocateDirect(bytes);
+        long address = RawIo.address(data);
+        int at = 0;
+        while (at < bytes) {
+            long n = RawIo.read(socket, address + at, bytes - at);
+            if (n <= 0) {
+                throw new EOFException("the NBD server left");
+            }
+            at += (int) n;
+        }
+        return data;
+    }
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.export;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.dmera.core.linux.DeviceNode;
+import org.dmera.core.linux.Errno;
+import org.dmera.core.linux.ErrnoException;
+import org.dmera.core.linux.FileDescriptors;
+import org.dmera.core.linux.Ioctl;
+
+/**
+ * A loop device over a file, with direct I/O: what losetup(8) does, through the ioctls of loop(4).
+ *
+ * <p>It clears itself when the last opener is gone, and this object is one of them: so it also goes away when the engine
+ * is killed, as soon as nobody uses it any more.
+ */
+final class LoopDevice {
+    private static final int MAJOR = 7;
+    private static final long CTL_GET_FREE = 0x4C82;
+    private static final long CLR_FD = 0x4C01;
+    private static final long GET_STATUS64 = 0x4C05;
+    private static final long SET_CAPACITY = 0x4C07;
+    private static final long CONFIGURE = 0x4C0A;
+
+    // struct loop_config: u32 fd, u32 block_size, struct loop_info64, u64 reserved[8].
+    private static final int CONFIG_BYTES = 304;
+    private static final int CONFIG_FLAGS = 8 + 52;
+    private static final int CONFIG_FILE_NAME = 8 + 56;
+    private static final int FILE_NAME_BYTES = 64;
+    private static final int INFO_BYTES = 232;
+
+    private static final int FLAG_READ_ONLY = 1;
+    private static final int FLAG_AUTOCLEAR = 4;
+    private static final int FLAG_PARTSCAN = 8;
+    private static final int FLAG_DIRECT_IO = 16;
+
+    /** Another program may take the free device first. */
+    private static final int TRIES = 64;
+
+    private final String node;
+    private final int fd;
+
+    private LoopDevice(String node, int fd) {
+        this.node = node;
+        this.fd = fd;
+    }
+
+    /** Sets a free loop device up over {@code file}. */
+    static LoopDevice over(Path file, boolean readOnly) throws IOException {
+        int access = readOnly ? FileDescriptors.O_RDONLY : FileDescriptors.O_RDWR;
+        int backing = FileDescriptors.open(file.toString(), access);
+        try {
+            for (int i = 0; i < TRIES; i++) {
+                LoopDevice device = tryFree(backing, file, readOnly);
+                if (device != null) {
+                    return device;
+                }
+            }
+            throw new ErrnoException("no loop device stays free", Errno.EBUSY.number());
+        } finally {
+            FileDescriptors.close(backing);
+        }
+    }
+
+    private static LoopDevice tryFree(int backing, Path file, boolean readOnly) throws IOException {
+        int control = FileDescriptors.open("/dev/loop-control", FileDescriptors.O_RDWR);
+        int minor;
+        try {
+            minor = Ioctl.call(control, CTL_GET_FREE, 0L);
+        } finally {
+            FileDescriptors.close(control);
+        }
+        if (minor < 0) {
+            throw new ErrnoException("LOOP_CTL_GET_FREE", -minor);
+        }
+        String node = "/dev/loop" + minor;
+        if (!Files.exists(Path.of(node))) {
+            // No devtmpfs, as in containers.
+            DeviceNode.makeBlockDevice(node, 0600, MAJOR, minor);
+        }
+        int fd = FileDescriptors.open(node, readOnly ? FileDescriptors.O_RDONLY : FileDescriptors.O_RDWR);
+        ByteBuffer config = ByteBuffer.allocate(CONFIG_BYTES).order(ByteOrder.nativeOrder());
+        config.putInt(0, backing);
+        config.putInt(CONFIG_FLAGS, FLAG_AUTOCLEAR | FLAG_PARTSCAN | FLAG_DIRECT_IO | (readOnly ? FLAG_READ_ONLY : 0));
+        byte[] name = file.toString().getBytes(StandardCharsets.UTF_8);
+        config.put(CONFIG_FILE_NAME, name, 0, Math.min(name.length, FILE_NAME_BYTES - 1));
+        int result = Ioctl.call(fd, CONFIGURE, config);
+        if (result == 0) {
+            return new LoopDevice(node, fd);
+        }
+        FileDescriptors.close(fd);
+        if (result == -Errno.EBUSY.number()) {
+            return null;
+        }
+        throw new ErrnoException("LOOP_CONFIGURE of " + node, -result);
+    }
+
+    /** Its path, {@code /dev/loopN}. */
+    String node() {
+        return node;
+    }
+
+    /** Takes the file's new size over. */
+    void resized() throws IOException {
+        int result = Ioctl.call(fd, SET_CAPACITY, 0L);
+        if (result < 0) {
+            throw new ErrnoException("LOOP_SET_CAPACITY of " + node, -result);
+        }
+    }
+
+    /**
+     * Takes it away.
+     *
+     * @throws ErrnoException EBUSY when it is mounted or open: then nothing has changed
+     */
+    void detach() throws IOException {
+        int result = Ioctl.call(fd, CLR_FD, 0L);
+        if (result < 0) {
+            throw new ErrnoException("LOOP_CLR_FD of " + node, -result);
+        }
+        // With other openers the call succeeds, and does no more than what was asked for from the start: to go with the
+        // last of them. A device that still tells its status is in use.
+        if (Ioctl.call(fd, GET_STATUS64, ByteBuffer.allocate(INFO_BYTES)) == 0) {
+            throw new ErrnoException(node + " is in use", Errno.EBUSY.number());
+        }
+        FileDescriptors.close(fd);
+    }
+
+    /** Lets go of it, in use or not: it goes with its last opener. */
+    void abandon() throws IOException {
+        FileDescriptors.close(fd);
+    }
+}
