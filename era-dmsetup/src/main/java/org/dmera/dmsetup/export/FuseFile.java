@@ -330,6 +330,7 @@ final class FuseFile implements Closeable {
         private void send(long unique, int error, int bodyBytes) throws IOException {
             int from = PAGE_BYTES - Fuse.OUT_HEADER_BYTES;
             int bytes = Fuse.OUT_HEADER_BYTES + bodyBytes;
+            buffer.clear();
             buffer.putInt(from, bytes).putInt(from + 4, -error).putLong(from + 8, unique);
             long n = RawIo.write(fd, address + from, bytes);
             // ENOENT: whoever asked was interrupted. ENODEV: unmounted meanwhile.

@@ -167,7 +167,7 @@ public final class HostAttacher implements Attacher {
     }
 
     private static Path link(String name, String node) throws IOException {
-        boolean kernelHasIt = Files.exists(MAPPER.resolve("control"));
+        boolean kernelHasIt = Files.readString(Path.of("/proc/misc")).contains(" device-mapper");
         Path linkFolder = kernelHasIt ? OWN : MAPPER;
         Files.createDirectories(linkFolder);
         Path link = linkFolder.resolve(name);
