@@ -100,4 +100,9 @@ final class Dump {
     private static int number(XMLStreamReader reader, String attribute) {
         return Integer.parseInt(reader.getAttributeValue(null, attribute));
     }
+
+    /** The same as a record that a workload can go on from; a length is not in a dump, so the last block is a whole one. */
+    EraRecord toRecord() {
+        return new EraRecord(blockSizeSectors, currentEra, eraOfBlock);
+    }
 }

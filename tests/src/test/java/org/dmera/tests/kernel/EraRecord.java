@@ -19,6 +19,14 @@ final class EraRecord {
         this.blockSizeSectors = blockSizeSectors;
     }
 
+    /** A record to go on from. */
+    EraRecord(int blockSizeSectors, int era, int[] eraOfBlock) {
+        this.blockSizeSectors = blockSizeSectors;
+        this.era = era;
+        this.eraOfBlock = eraOfBlock.clone();
+        this.lengthSectors = (long) eraOfBlock.length * blockSizeSectors;
+    }
+
     private EraRecord(EraRecord other) {
         blockSizeSectors = other.blockSizeSectors;
         lengthSectors = other.lengthSectors;
@@ -74,6 +82,11 @@ final class EraRecord {
         era++;
         held = new EraRecord(this);
         held.held = null;
+    }
+
+    /** A snapshot is held whose record is this. */
+    void hold(EraRecord snapshot) {
+        held = snapshot;
     }
 
     void dropSnapshot() {

@@ -10,6 +10,7 @@ import java.util.BitSet;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
+import javax.xml.stream.XMLStreamException;
 
 /**
  * Compares what is read from one image with the record of what was written when: it is clean, every block's last era is right,
@@ -65,7 +66,7 @@ final class ImageJudgement {
     }
 
     /** What our dump says of the live metadata. */
-    static Dump dump(Path image) throws Exception {
+    static Dump dump(Path image) throws XMLStreamException {
         return Dump.parse(Tools.ours("era_dump", image.toString()).good());
     }
 

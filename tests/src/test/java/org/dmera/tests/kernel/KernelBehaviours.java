@@ -154,6 +154,24 @@ final class KernelBehaviours {
                     assertNotEquals(0, writeset);
                     assertEquals(0, image.count(writeset), "the writeset's root was freed by the live target");
                 }),
+                new KernelBehaviour("thePageCacheOfTheMetadataDeviceStaysAsItWasReadFirst", """
+                        dmsetup create $name --table "$(table 8000 8)"
+                        cat $meta > /dev/null
+                        "$lab/blockio" $dev 8 w100
+                        dmsetup message $name 0 take_metadata_snap
+                        cp --sparse=always $meta cached.img
+                        dd if=$meta of=direct.img bs=1M iflag=direct 2> /dev/null
+                        "$lab/era-tools" era_invalidate --metadata-snapshot --written-since 1 --format ranges $meta > ranges
+                        dmsetup remove $name
+                        """, (folder, log) -> {
+                    KernelImage cached = KernelImage.read(folder.resolve("cached.img"));
+                    KernelImage direct = KernelImage.read(folder.resolve("direct.img"));
+                    assertEquals(0, cached.superblock().metadataSnap(), "old");
+                    assertNotEquals(0, direct.superblock().metadataSnap());
+                    assertEquals(
+                            "409600 4096",
+                            Files.readString(folder.resolve("ranges")).strip());
+                }),
                 new KernelBehaviour("aFormattedDeviceThatNeverWentLiveCountsItsIndexTwoShort", """
                         dmsetup create $name --notable
                         dmsetup load $name --table "$(table 8000 8)"

@@ -6,6 +6,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Random;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockSeal;
 import org.dmera.core.block.BlockType;
@@ -67,6 +68,24 @@ final class KernelImage {
             }
         }
         return free;
+    }
+
+    /** Leaks some free blocks, and makes the index's free count wrong. */
+    void spoilCounts(Random random) {
+        long bitmap = index().bitmapBlock(0);
+        BitmapBlock counts = new BitmapBlock().wrap(bytes, offset(bitmap));
+        int blocks = Math.toIntExact(superblock().spaceMapNrBlocks());
+        for (int leaks = 0; leaks < 10; ) {
+            int block = random.nextInt(blocks);
+            if (counts.count(block) == 0) {
+                counts.count(block, 1);
+                leaks++;
+            }
+        }
+        new BlockSeal().seal(BlockType.BITMAP, bytes, offset(bitmap), bitmap);
+        long index = superblock().spaceMapBitmapRoot();
+        index().entry(0, bitmap, index().nrFree(0) - 3, index().noneFreeBefore(0));
+        new BlockSeal().seal(BlockType.INDEX, bytes, offset(index), index);
     }
 
     /** Seals block 0 after a change to its fields. */

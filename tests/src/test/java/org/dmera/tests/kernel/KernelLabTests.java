@@ -69,6 +69,9 @@ abstract class KernelLabTests {
         for (long each : Seeds.forTwins(kernel)) {
             cases.add(new TwinCase(WorkloadGenerator.settled("twin" + each, each, 40)));
         }
+        for (long each : Seeds.forOurMetadata(kernel)) {
+            cases.addAll(OurMetadata.cases(each));
+        }
         cases.add(new FileSystemCase(128));
         cases.addAll(KernelBehaviours.on(kernel));
         cases.removeIf(each -> !each.name().matches(ONLY));

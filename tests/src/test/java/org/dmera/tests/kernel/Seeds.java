@@ -20,6 +20,10 @@ final class Seeds {
         return own(kernel, Lab.NIGHTLY ? 30 : 4).toArray();
     }
 
+    static long[] forOurMetadata(Kernel kernel) {
+        return own(kernel, 1).toArray();
+    }
+
     /** Seeds of this kernel's own, or the one that {@code -Dera.kernel.seed} names. */
     private static LongStream own(Kernel kernel, int count) {
         Long only = Long.getLong("era.kernel.seed");

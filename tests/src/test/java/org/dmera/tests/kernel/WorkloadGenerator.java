@@ -74,6 +74,18 @@ final class WorkloadGenerator {
         return new WorkloadGenerator(name, seed, Profile.SETTLED, SMALL).generate(steps);
     }
 
+    /** As {@link #settled}, but with a snapshot held and marks in the current era when it breaks off. */
+    static Workload interrupted(String name, long seed, int steps) {
+        WorkloadGenerator generator = new WorkloadGenerator(name, seed, Profile.SETTLED, SMALL);
+        generator.workload.add(new Operation.Create(generator.someLength()));
+        generator.more(steps);
+        if (generator.workload.record().held() == null) {
+            generator.workload.add(new Operation.TakeSnapshot());
+        }
+        generator.workload.add(new Operation.Io(generator.requests(5)));
+        return generator.workload;
+    }
+
     /** The table goes live on metadata that is there already, and then the same mix as {@link #settled}. */
     static void continueWith(Workload workload, long seed, int steps) {
         WorkloadGenerator generator = new WorkloadGenerator(workload, seed);
