@@ -6,6 +6,8 @@ import org.dmera.tools.backup.ApplyCommand;
 import org.dmera.tools.backup.CopyCommand;
 import org.dmera.tools.check.CheckCommand;
 import org.dmera.tools.generate.GenerateCommand;
+import org.dmera.tools.stat.PlotCommand;
+import org.dmera.tools.stat.StatCommand;
 
 /**
  * The commands by name. A command's class is loaded when its name is asked for and not before: what another command
@@ -19,7 +21,9 @@ public final class Commands {
             "era_restore", //
             "generate", //
             "era_apply", //
-            "era_copy");
+            "era_copy", //
+            "era_stat", //
+            "era_plot");
 
     private Commands() {}
 
@@ -34,6 +38,8 @@ public final class Commands {
             case "era_check", "check" -> new CheckCommand();
             case "era_copy", "copy" -> new CopyCommand();
             case "era_apply", "apply" -> new ApplyCommand();
+            case "era_stat", "stat" -> new StatCommand();
+            case "era_plot", "plot" -> new PlotCommand();
             case "era_dump", "dump" -> new DumpCommand();
             case "era_invalidate", "invalidate" -> new InvalidateCommand();
             case "era_restore", "restore" -> new RestoreCommand();

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.core.changes;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
 import org.dmera.core.block.MemoryBlockDevice;
@@ -65,6 +67,28 @@ class ChangedBlocksTest {
                         bits(ChangedBlocks.find(device, roots, since, before)),
                         since + " to " + before);
             }
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("images")
+    void everyBlockIsToldOnceWithTheEraInWhichItWasLastWritten(String name) throws IOException {
+        JsonNode image = Fixtures.image(name);
+        MemoryBlockDevice device = new MemoryBlockDevice(Fixtures.imageBytes(image));
+        MetadataRoots roots = MetadataRoots.read(device);
+        long[] expected = lastEras(image.get("written_by_era"), (int) roots.nrBlocks());
+        long[] told = new long[expected.length];
+        Arrays.fill(told, -1);
+        EraHistogram histogram = new EraHistogram(roots.currentEra());
+        LastWritten.forEach(device, roots, (block, era) -> {
+            assertEquals(-1, told[(int) block], "block " + block + " is told of twice");
+            told[(int) block] = era;
+            histogram.block(block, era);
+        });
+        assertArrayEquals(expected, told);
+        for (long era = 0; era <= roots.currentEra(); era++) {
+            long wanted = era;
+            assertEquals(Arrays.stream(expected).filter(e -> e == wanted).count(), histogram.count(era, era));
         }
     }
 

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tools.stat;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.dmera.core.changes.EraHistogram;
+
+/**
+ * A histogram cut down to what a screen holds: the newest eras one by one, because "since last night" is what people
+ * ask, and the older ones in spans that double.
+ */
+final class EraRows {
+    private static final int SINGLE = 12;
+
+    /** Blocks last written in an era from {@code first} to {@code last}, and in {@code first} or later. */
+    record Row(long first, long last, long blocks, long since) {}
+
+    private EraRows() {}
+
+    /** Newest first; era 0, which means never, is left out. */
+    static List<Row> of(EraHistogram histogram, long currentEra) {
+        List<Row> rows = new ArrayList<>();
+        int bin = histogram.bins() - 1;
+        long since = 0;
+        int span = 1;
+        while (bin >= 0 && histogram.lastEra(bin) > 0) {
+            if (rows.size() >= SINGLE) {
+                span *= 2;
+            }
+            int lowest = Math.max(histogram.firstEra(0) == 0 && histogram.lastEra(0) == 0 ? 1 : 0, bin - span + 1);
+            long blocks = 0;
+            long last = histogram.lastEra(bin);
+            for (; bin >= lowest; bin--) {
+                blocks += histogram.count(bin);
+            }
+            since += blocks;
+            rows.add(new Row(Math.max(1, histogram.firstEra(lowest)), Math.min(last, currentEra), blocks, since));
+        }
+        return rows;
+    }
+}

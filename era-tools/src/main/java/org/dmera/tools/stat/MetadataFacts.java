@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tools.stat;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.List;
+import org.dmera.core.block.BlockDevice;
+import org.dmera.core.changes.EraHistogram;
+import org.dmera.core.changes.LastWritten;
+import org.dmera.core.format.ArrayBlock;
+import org.dmera.core.format.Superblock;
+import org.dmera.core.scan.BlockReader;
+import org.dmera.core.scan.MetadataRoots;
+import org.dmera.core.scan.WritesetScanner;
+
+/**
+ * Everything that era_stat tells.
+ *
+ * @param roots where the figures come from
+ * @param blockBytes size of an origin block
+ * @param metadataBlocks metadata blocks that the space map covers
+ * @param metadataUsedBlocks of these, how many are in use
+ * @param deviceBlocks metadata blocks that the device has
+ * @param writesets that have not been digested into the era array, the current one last
+ * @param histogram blocks by the era in which they were last written
+ */
+record MetadataFacts(
+        MetadataRoots roots,
+        long blockBytes,
+        long metadataBlocks,
+        long metadataUsedBlocks,
+        long deviceBlocks,
+        List<Writeset> writesets,
+        EraHistogram histogram) {
+    private static final int SECTOR_BYTES = 512;
+    /** Writesets that are looked at one by one; sound metadata have a handful. */
+    private static final int LISTED_WRITESETS = 1000;
+
+    /** A writeset: its era, the origin's blocks then, and how many of them were written. */
+    record Writeset(long era, long nrBits, long marked) {}
+
+    static MetadataFacts read(BlockDevice device, MetadataRoots roots) throws IOException {
+        ByteBuffer block = BlockReader.newBuffer(1);
+        device.read(0, block);
+        Superblock superblock = new Superblock().wrap(block, 0);
+        EraHistogram histogram = new EraHistogram(roots.currentEra());
+        LastWritten.forEach(device, roots, histogram);
+        return new MetadataFacts(
+                roots,
+                roots.dataBlockSizeSectors() * SECTOR_BYTES,
+                superblock.spaceMapNrBlocks(),
+                superblock.spaceMapNrAllocated(),
+                device.sizeBlocks(),
+                writesets(device, roots),
+                histogram);
+    }
+
+    private static List<Writeset> writesets(BlockDevice device, MetadataRoots roots) throws IOException {
+        List<Writeset> list = new ArrayList<>();
+        WritesetScanner scanner = new WritesetScanner(new BlockReader(device));
+        WritesetScanner bits = new WritesetScanner(new BlockReader(device));
+        scanner.forEach(roots, (era, nrBits, root) -> {
+            if (list.size() < LISTED_WRITESETS) {
+                list.add(new Writeset(era, nrBits, marked(bits, era, nrBits, root)));
+            }
+        });
+        return list;
+    }
+
+    private static long marked(WritesetScanner scanner, long era, long nrBits, long root) throws IOException {
+        long[] marked = new long[1];
+        scanner.scanBits(era, nrBits, root, (firstWord, buffer, offset, count) -> {
+            for (int i = 0; i < count; i++) {
+                long word = buffer.getLong(offset + ArrayBlock.WORD_BYTES * i);
+                long left = nrBits - 64 * (firstWord + i);
+                marked[0] += Long.bitCount(left < 64 ? word & (1L << left) - 1 : word);
+            }
+        });
+        return marked[0];
+    }
+
+    long originBytes() {
+        return roots.nrBlocks() * blockBytes;
+    }
+}

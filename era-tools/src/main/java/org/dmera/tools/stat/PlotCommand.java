@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tools.stat;
+
+import java.awt.Graphics2D;
+import java.awt.RenderingHints;
+import java.awt.image.BufferedImage;
+import java.io.BufferedWriter;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.Locale;
+import javax.imageio.ImageIO;
+import javax.xml.parsers.DocumentBuilderFactory;
+import javax.xml.parsers.ParserConfigurationException;
+import javax.xml.transform.TransformerException;
+import javax.xml.transform.TransformerFactory;
+import javax.xml.transform.dom.DOMSource;
+import javax.xml.transform.stream.StreamResult;
+import org.apache.batik.svggen.SVGGraphics2D;
+import org.dmera.core.changes.EraHistogram;
+import org.dmera.core.changes.LastWritten;
+import org.dmera.tools.Command;
+import org.dmera.tools.backup.copy.MetadataView;
+import org.dmera.tools.cli.Arguments;
+import org.dmera.tools.cli.Console;
+import org.dmera.tools.cli.Usage;
+
+/** {@code era_plot}: what was written where and when, as a picture. */
+public final class PlotCommand implements Command {
+    private static final int DEFAULT_WIDTH_PIXELS = 1200;
+
+    @Override
+    public Usage usage() {
+        return new Usage(
+                        "era_plot",
+                        "Draws where and when an era device was written, and what each \"since\" would copy.")
+                .required("output", 'o', "FILE", "The picture: FILE.svg or FILE.png")
+                .flag("metadata-snapshot", 0, "Look at the metadata snapshot that is held: for a device in use")
+                .option("title", 0, "TEXT", "Names the device in the picture [default: its path]")
+                .option("width", 0, "PIXELS", "Width of the picture [default: 1200]")
+                .operand("DEV", "The era device's metadata");
+    }
+
+    @Override
+    public int run(Arguments arguments, Console console) throws IOException {
+        System.setProperty("java.awt.headless", "true");
+        Path output = Path.of(arguments.value("output"));
+        String name = output.toString().toLowerCase(Locale.ROOT);
+        boolean svg = name.endsWith(".svg");
+        if (!svg && !name.endsWith(".png")) {
+            throw new IOException(output + ": a picture's name ends with .svg or .png");
+        }
+        int width = (int) arguments.number("width", DEFAULT_WIDTH_PIXELS, 400, 8000);
+        EraPicture picture;
+        try (MetadataView view = new MetadataView(Path.of(arguments.operand(0)), arguments.has("metadata-snapshot"))) {
+            long currentEra = view.roots().currentEra();
+            EraGrid grid = new EraGrid(view.roots().nrBlocks(), currentEra);
+            EraHistogram histogram = new EraHistogram(currentEra);
+            LastWritten.forEach(view.device(), view.roots(), (block, era) -> {
+                grid.block(block, era);
+                histogram.block(block, era);
+            });
+            String title = arguments.value("title", arguments.operand(0));
+            picture = new EraPicture(title, grid, histogram, currentEra, view.blockSizeBytes(), width);
+        } catch (NoClassDefFoundError | InternalError e) {
+            throw needsFonts(e);
+        }
+        Path partial = output.resolveSibling(output.getFileName() + ".partial");
+        try {
+            if (svg) {
+                writeSvg(picture, partial);
+            } else {
+                writePng(picture, partial);
+            }
+            Files.move(partial, output, StandardCopyOption.REPLACE_EXISTING, StandardCopyOption.ATOMIC_MOVE);
+        } catch (NoClassDefFoundError | InternalError e) {
+            throw needsFonts(e);
+        } finally {
+            Files.deleteIfExists(partial);
+        }
+        return 0;
+    }
+
+    /** Java draws text with the system's fonts and says little when there are none. */
+    private static IOException needsFonts(Error cause) {
+        return new IOException(
+                "drawing needs fontconfig, freetype and a font (Debian: fontconfig, libfreetype6, fonts-dejavu-core): "
+                        + cause.getMessage(),
+                cause);
+    }
+
+    private static void writePng(EraPicture picture, Path file) throws IOException {
+        BufferedImage image = new BufferedImage(picture.width(), picture.height(), BufferedImage.TYPE_INT_RGB);
+        Graphics2D g = image.createGraphics();
+        g.setRenderingHint(RenderingHints.KEY_ANTIALIASING, RenderingHints.VALUE_ANTIALIAS_ON);
+        g.setRenderingHint(RenderingHints.KEY_TEXT_ANTIALIASING, RenderingHints.VALUE_TEXT_ANTIALIAS_ON);
+        picture.paint(g);
+        g.dispose();
+        try (OutputStream out = Files.newOutputStream(file)) {
+            if (!ImageIO.write(image, "png", out)) {
+                throw new IOException(file + ": this Java has no writer for PNG");
+            }
+        }
+    }
+
+    private static void writeSvg(EraPicture picture, Path file) throws IOException {
+        SVGGraphics2D g;
+        try {
+            g = new SVGGraphics2D(
+                    DocumentBuilderFactory.newInstance().newDocumentBuilder().newDocument());
+        } catch (ParserConfigurationException e) {
+            throw new IOException("this Java has no XML document builder", e);
+        }
+        g.setSVGCanvasSize(new java.awt.Dimension(picture.width(), picture.height()));
+        picture.paint(g);
+        // Not Batik's own writer: that names a document type on the web, which readers would want to fetch.
+        try (BufferedWriter out = Files.newBufferedWriter(file, StandardCharsets.UTF_8)) {
+            TransformerFactory.newInstance()
+                    .newTransformer()
+                    .transform(new DOMSource(g.getRoot()), new StreamResult(out));
+        } catch (TransformerException e) {
+            throw new IOException(file + ": " + e.getMessage(), e);
+        }
+    }
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tools.stat;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.awt.image.BufferedImage;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import javax.imageio.ImageIO;
+import javax.xml.parsers.DocumentBuilderFactory;
+import org.dmera.core.changes.EraHistogram;
+import org.dmera.testkit.Fixtures;
+import org.dmera.tools.Command;
+import org.dmera.tools.cli.CommandLine;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.w3c.dom.Document;
+
+/** era_stat's figures and era_plot's pictures, of metadata that the kernel made. */
+class StatAndPlotTest {
+    @TempDir
+    Path dir;
+
+    private int code;
+    private String err;
+
+    private String run(Command command, Object... args) {
+        String[] words = new String[args.length];
+        for (int i = 0; i < args.length; i++) {
+            words[i] = args[i].toString();
+        }
+        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        ByteArrayOutputStream errors = new ByteArrayOutputStream();
+        code = CommandLine.run(
+                command,
+                words,
+                new ByteArrayInputStream(new byte[0]),
+                out,
+                new PrintStream(errors, true, StandardCharsets.UTF_8));
+        err = errors.toString(StandardCharsets.UTF_8);
+        return out.toString(StandardCharsets.UTF_8);
+    }
+
+    private Path image(String name) throws IOException {
+        return Files.write(dir.resolve(name), Fixtures.imageBytes(Fixtures.image(name)));
+    }
+
+    @Test
+    void theJsonSaysWhatTheSuperblockAndTheManifestSay() throws IOException {
+        for (String name :
+                List.of("e_crash_bs8.crash", "c_snap_bs8.live", "f_undigested.crash", "a_fresh_bs8.formatted")) {
+            JsonNode image = Fixtures.image(name);
+            JsonNode json = new ObjectMapper().readTree(run(new StatCommand(), "--format", "json", image(name)));
+            assertEquals(0, code, err);
+            JsonNode superblock = image.get("superblock");
+            assertEquals(superblock.get("current_era"), json.get("current_era"), name);
+            assertEquals(superblock.get("nr_blocks"), json.get("nr_blocks"), name);
+            assertEquals(superblock.get("sm").get("nr_allocated"), json.get("metadata_blocks_used"), name);
+            assertEquals(
+                    512 * superblock.get("data_block_size").asLong(),
+                    json.get("block_size").asLong());
+            long snap = superblock.get("metadata_snap").asLong();
+            assertEquals(snap == 0, json.get("snapshot_block").isNull(), name);
+            boolean open = superblock.get("cw_root").asLong() != 0;
+            long marked = 0;
+            for (JsonNode w : json.get("writesets")) {
+                marked = w.get("current").asBoolean() ? w.get("marked").asLong() : marked;
+            }
+            assertEquals(open ? image.get("current_writeset_marked").asLong() : 0, marked, name);
+            assertEquals(
+                    image.get("archived_writesets").size() + (open ? 1 : 0),
+                    json.get("writesets").size(),
+                    name);
+        }
+    }
+
+    @Test
+    void eachSinceIsTheSumOfWhatFollows() throws IOException {
+        JsonNode json =
+                new ObjectMapper().readTree(run(new StatCommand(), "--format=json", image("e_crash_bs8.crash")));
+        JsonNode eras = json.get("eras");
+        long since = 0;
+        for (int i = eras.size() - 1; i >= 0; i--) {
+            since += eras.get(i).get("blocks").asLong();
+            assertEquals(since, eras.get(i).get("blocks_since").asLong());
+            assertEquals(since * 4096, eras.get(i).get("bytes_since").asLong());
+        }
+        assertEquals(json.get("nr_blocks").asLong(), since);
+    }
+
+    @Test
+    void theTextNamesWhatMattersAndFitsATerminal() throws IOException {
+        String text = run(new StatCommand(), image("c_snap_bs8.live"));
+        assertEquals(0, code, err);
+        for (String label : List.of("Origin", "Current era", "held, at block", "Never written", "since then")) {
+            assertTrue(text.contains(label), text);
+        }
+        text.lines().skip(1).forEach(line -> assertTrue(line.length() <= 100, line));
+    }
+
+    @Test
+    void manyErasAreShownInFewRows() {
+        EraHistogram histogram = new EraHistogram(5_000_000);
+        for (int b = 0; b < 100_000; b++) {
+            histogram.block(b, b * 50L);
+        }
+        List<EraRows.Row> rows = EraRows.of(histogram, 5_000_000);
+        assertTrue(rows.size() < 50, rows.size() + " rows");
+        long next = 5_000_000;
+        for (EraRows.Row row : rows) {
+            assertEquals(next, row.last());
+            next = row.first() - 1;
+        }
+        assertEquals(0, next);
+        assertEquals(100_000, rows.get(rows.size() - 1).since());
+    }
+
+    @Test
+    void aPngShowsWhereAndWhen() throws IOException {
+        Path png = dir.resolve("picture.png");
+        run(new PlotCommand(), image("b_eras_bs8.clean"), "-o", png, "--width", "800");
+        assertEquals(0, code, err);
+        BufferedImage picture = ImageIO.read(png.toFile());
+        assertEquals(800, picture.getWidth());
+        Set<Integer> colours = new HashSet<>();
+        for (int x = 0; x < picture.getWidth(); x++) {
+            for (int y = 0; y < picture.getHeight(); y++) {
+                colours.add(picture.getRGB(x, y));
+            }
+        }
+        assertTrue(colours.size() > 50, colours.size() + " colours");
+        assertTrue(colours.contains(0xFFB51F4B), "the curve is drawn");
+    }
+
+    @Test
+    void anSvgIsXmlThatStandsAlone() throws Exception {
+        Path svg = dir.resolve("picture.svg");
+        run(new PlotCommand(), image("b_eras_bs8.clean"), "-o", svg, "--title", "/dev/vg/home");
+        assertEquals(0, code, err);
+        Document document =
+                DocumentBuilderFactory.newInstance().newDocumentBuilder().parse(svg.toFile());
+        assertEquals("svg", document.getDocumentElement().getTagName());
+        String text = Files.readString(svg);
+        assertTrue(text.contains("rgb(181,31,75)"), "the curve is drawn");
+        assertTrue(document.getElementsByTagName("rect").getLength() > 10, "cells are drawn");
+        assertTrue(document.getElementsByTagName("path").getLength() > 50, "labels are drawn");
+        assertFalse(text.contains("DOCTYPE"), "nothing is to be fetched from elsewhere");
+    }
+
+    @Test
+    void emptyAndTinyMetadataCanBeDrawnToo() throws IOException {
+        run(new PlotCommand(), image("a_fresh_bs8.formatted"), "-o", dir.resolve("formatted.png"));
+        assertEquals(0, code, err);
+        run(new PlotCommand(), image("a_fresh_bs8.clean"), "-o", dir.resolve("fresh.svg"));
+        assertEquals(0, code, err);
+        run(new StatCommand(), image("a_fresh_bs8.formatted"));
+        assertEquals(0, code, err);
+    }
+
+    @Test
+    void whatIsNoMetadataAndAnUnknownPictureKindAreRefusedInOneLine() throws IOException {
+        Path zeroes = Files.write(dir.resolve("zeroes"), new byte[65536]);
+        run(new StatCommand(), zeroes);
+        assertEquals(1, code);
+        assertTrue(err.contains("bad checksum in superblock"), err);
+        run(new PlotCommand(), zeroes, "-o", dir.resolve("a.png"));
+        assertEquals(1, code);
+        assertFalse(Files.exists(dir.resolve("a.png")));
+        run(new PlotCommand(), image("a_fresh_bs8.clean"), "-o", dir.resolve("a.gif"));
+        assertEquals(1, code);
+        assertTrue(err.contains(".svg or .png"), err);
+    }
+}
