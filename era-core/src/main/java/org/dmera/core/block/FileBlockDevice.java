@@ -31,10 +31,13 @@ public final class FileBlockDevice implements BlockDevice {
 
     /** Opens {@code path} for reading, or for reading and writing; it must exist. No exclusive claim is made. */
     public static FileBlockDevice open(Path path, boolean writable) throws IOException {
-        return open(path, writable, () -> {});
+        return open(path, writable, null);
     }
 
-    /** As {@link #open(Path, boolean)}; {@code claim} is closed with the device, or at once when opening fails. */
+    /**
+     * As {@link #open(Path, boolean)}; {@code claim}, or null for none, is closed with the device, or at once when opening
+     * fails.
+     */
     static FileBlockDevice open(Path path, boolean writable, java.io.Closeable claim) throws IOException {
         return open(
                 path,
@@ -48,7 +51,7 @@ public final class FileBlockDevice implements BlockDevice {
      * block.
      */
     static FileBlockDevice openLive(Path path) throws IOException {
-        return open(path, Set.of(StandardOpenOption.READ, ExtendedOpenOption.DIRECT), () -> {});
+        return open(path, Set.of(StandardOpenOption.READ, ExtendedOpenOption.DIRECT), null);
     }
 
     private static FileBlockDevice open(Path path, Set<OpenOption> options, java.io.Closeable claim)
@@ -61,7 +64,9 @@ public final class FileBlockDevice implements BlockDevice {
             if (channel != null) {
                 channel.close();
             }
-            claim.close();
+            if (claim != null) {
+                claim.close();
+            }
             throw e;
         }
     }

@@ -60,14 +60,9 @@ public final class ChangedBlocks {
         if (since >= before) {
             return;
         }
-        ArrayScanner eras = new ArrayScanner(reader);
-        eras.scan(roots.eraArrayRoot(), roots.nrBlocks(), ArrayBlock.ERA_BYTES, "era array", this::addEras);
-        WritesetScanner writesets = new WritesetScanner(reader);
-        writesets.forEach(roots, (era, nrBits, root) -> {
-            if (era >= since && era < before) {
-                scanTrimmed(writesets, era, nrBits, root, true);
-            }
-        });
+        new ArrayScanner(reader)
+                .scan(roots.eraArrayRoot(), roots.nrBlocks(), ArrayBlock.ERA_BYTES, "era array", new EraAdder());
+        new WritesetFolder(reader, since, before, true).fold();
         if (before <= roots.currentEra()) {
             removeLater();
         }
@@ -76,25 +71,46 @@ public final class ChangedBlocks {
     /** Takes out what was written again in an era that is too late. */
     private void removeLater() throws IOException {
         BlockReader again = new BlockReader(reader.device());
-        WritesetScanner writesets = new WritesetScanner(again);
-        writesets.forEach(roots, (era, nrBits, root) -> {
-            if (era >= before) {
-                scanTrimmed(writesets, era, nrBits, root, false);
-            }
-        });
+        new WritesetFolder(again, before, NO_BOUND, false).fold();
         if (eraArrayReachesBefore) {
             new ArrayScanner(again)
-                    .scan(roots.eraArrayRoot(), roots.nrBlocks(), ArrayBlock.ERA_BYTES, "era array", this::removeEras);
+                    .scan(roots.eraArrayRoot(), roots.nrBlocks(), ArrayBlock.ERA_BYTES, "era array", new EraRemover());
         }
     }
 
-    /** The bits of blocks that the origin has now: one that shrank has writesets with more. */
-    private void scanTrimmed(WritesetScanner writesets, long era, long nrBits, long root, boolean add)
-            throws IOException {
-        long bits = Math.min(nrBits, roots.nrBlocks());
-        int lastWord = (int) (bits / 64);
-        long lastMask = (1L << bits) - 1;
-        writesets.scanBits(era, bits, root, (firstWord, buffer, offset, count) -> {
+    /** Adds, or removes, the bits of writesets of some eras. (Classes, not lambdas: the first lambda costs 10 ms.) */
+    private final class WritesetFolder implements WritesetScanner.WritesetVisitor, ArrayScanner.ValueVisitor {
+        private final WritesetScanner writesets;
+        private final long lowestEra;
+        private final long endEra;
+        private final boolean add;
+        private int lastWord;
+        private long lastMask;
+
+        WritesetFolder(BlockReader reader, long lowestEra, long endEra, boolean add) {
+            this.writesets = new WritesetScanner(reader);
+            this.lowestEra = lowestEra;
+            this.endEra = endEra;
+            this.add = add;
+        }
+
+        void fold() throws IOException {
+            writesets.forEach(roots, this);
+        }
+
+        @Override
+        public void writeset(long era, long nrBits, long root) throws IOException {
+            if (era >= lowestEra && era < endEra) {
+                // Only blocks that the origin has now: one that shrank has writesets with more.
+                long bits = Math.min(nrBits, roots.nrBlocks());
+                lastWord = (int) (bits / 64);
+                lastMask = (1L << bits) - 1;
+                writesets.scanBits(era, bits, root, this);
+            }
+        }
+
+        @Override
+        public void values(long firstWord, ByteBuffer buffer, int offset, int count) {
             for (int i = 0; i < count; i++) {
                 int index = (int) firstWord + i;
                 long word = buffer.getLong(offset + 8 * i);
@@ -107,38 +123,47 @@ public final class ChangedBlocks {
                     set.andNot(index, word);
                 }
             }
-        });
-    }
-
-    private void addEras(long firstIndex, ByteBuffer buffer, int offset, int count) {
-        boolean bounded = before <= 0xFFFFFFFFL;
-        long word = 0;
-        int block = (int) firstIndex;
-        for (int i = 0; i < count; i++, block++) {
-            long era = buffer.getInt(offset + 4 * i) & 0xFFFFFFFFL;
-            // Without a branch: which side an era falls on is random to a predictor.
-            long in = ((era - since) >>> 63) ^ 1;
-            if (bounded) {
-                long tooLate = ((era - before) >>> 63) ^ 1;
-                in &= ~tooLate;
-                eraArrayReachesBefore |= tooLate != 0;
-            }
-            word |= in << block;
-            if ((block & 63) == 63) {
-                set.or(block >>> 6, word);
-                word = 0;
-            }
-        }
-        if (word != 0) {
-            set.or((block - 1) >>> 6, word);
         }
     }
 
-    private void removeEras(long firstIndex, ByteBuffer buffer, int offset, int count) {
-        for (int i = 0; i < count; i++) {
-            long block = firstIndex + i;
-            if ((buffer.getInt(offset + 4 * i) & 0xFFFFFFFFL) >= before) {
-                set.andNot((int) (block >>> 6), 1L << block);
+    /** Adds the blocks whose value in the era array is in the range. */
+    private final class EraAdder implements ArrayScanner.ValueVisitor {
+        private final boolean bounded = before <= 0xFFFFFFFFL;
+
+        @Override
+        public void values(long firstBlock, ByteBuffer buffer, int offset, int count) {
+            long word = 0;
+            int block = (int) firstBlock;
+            for (int i = 0; i < count; i++, block++) {
+                long era = buffer.getInt(offset + 4 * i) & 0xFFFFFFFFL;
+                // Without a branch: which side an era falls on is random to a predictor.
+                long in = ((era - since) >>> 63) ^ 1;
+                if (bounded) {
+                    long tooLate = ((era - before) >>> 63) ^ 1;
+                    in &= ~tooLate;
+                    eraArrayReachesBefore |= tooLate != 0;
+                }
+                word |= in << block;
+                if ((block & 63) == 63) {
+                    set.or(block >>> 6, word);
+                    word = 0;
+                }
+            }
+            if (word != 0) {
+                set.or((block - 1) >>> 6, word);
+            }
+        }
+    }
+
+    /** Removes the blocks whose value in the era array is too late. */
+    private final class EraRemover implements ArrayScanner.ValueVisitor {
+        @Override
+        public void values(long firstBlock, ByteBuffer buffer, int offset, int count) {
+            for (int i = 0; i < count; i++) {
+                long block = firstBlock + i;
+                if ((buffer.getInt(offset + 4 * i) & 0xFFFFFFFFL) >= before) {
+                    set.andNot((int) (block >>> 6), 1L << block);
+                }
             }
         }
     }

@@ -2,13 +2,21 @@
 package org.dmera.core.scan;
 
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.MetadataVisitor;
 
 /** Streams the whole content of metadata, in order and in constant memory, to a {@link MetadataVisitor}. */
-public final class MetadataScanner {
-    private MetadataScanner() {}
+public final class MetadataScanner implements WritesetScanner.WritesetVisitor {
+    private final MetadataVisitor visitor;
+    private final WritesetScanner writesets;
+    private final Words words = new Words();
+
+    private MetadataScanner(BlockReader reader, MetadataVisitor visitor) {
+        this.visitor = visitor;
+        this.writesets = new WritesetScanner(reader);
+    }
 
     /**
      * Streams what {@code roots} lead to.
@@ -17,17 +25,36 @@ public final class MetadataScanner {
      */
     public static void scan(BlockDevice device, MetadataRoots roots, MetadataVisitor visitor) throws IOException {
         BlockReader reader = new BlockReader(device);
-        WritesetScanner writesets = new WritesetScanner(reader);
+        MetadataScanner scanner = new MetadataScanner(reader, visitor);
         visitor.superblock(roots.dataBlockSizeSectors(), roots.nrBlocks(), roots.currentEra());
-        writesets.forEach(roots, (era, nrBits, root) -> {
-            visitor.beginWriteset(era, nrBits);
-            writesets.scanBits(era, nrBits, root, visitor::words);
-            visitor.endWriteset();
-        });
+        scanner.writesets.forEach(roots, scanner);
         visitor.beginEraArray();
         new ArrayScanner(reader)
-                .scan(roots.eraArrayRoot(), roots.nrBlocks(), ArrayBlock.ERA_BYTES, "era array", visitor::eras);
+                .scan(roots.eraArrayRoot(), roots.nrBlocks(), ArrayBlock.ERA_BYTES, "era array", scanner.new Eras());
         visitor.endEraArray();
         visitor.end();
+    }
+
+    @Override
+    public void writeset(long era, long nrBits, long root) throws IOException {
+        visitor.beginWriteset(era, nrBits);
+        writesets.scanBits(era, nrBits, root, words);
+        visitor.endWriteset();
+    }
+
+    /** Passes words on. */
+    private final class Words implements ArrayScanner.ValueVisitor {
+        @Override
+        public void values(long firstIndex, ByteBuffer buffer, int offset, int count) throws IOException {
+            visitor.words(firstIndex, buffer, offset, count);
+        }
+    }
+
+    /** Passes eras on. */
+    private final class Eras implements ArrayScanner.ValueVisitor {
+        @Override
+        public void values(long firstIndex, ByteBuffer buffer, int offset, int count) throws IOException {
+            visitor.eras(firstIndex, buffer, offset, count);
+        }
     }
 }

@@ -41,30 +41,12 @@ public final class WritesetScanner {
                     roots.writesetTreeRoot(),
                     WritesetValue.BYTES,
                     "writeset tree",
-                    leaf -> leaf(leaf, highestArchived, visitor));
+                    new Leaves(highestArchived, visitor));
         }
         if (roots.hasCurrentWriteset()) {
             visitor.writeset(
                     currentEra, nrBits(roots.currentWritesetNrBits(), currentEra), roots.currentWritesetRoot());
         }
-    }
-
-    private static boolean leaf(BTreeNode leaf, long highestArchived, WritesetVisitor visitor) throws IOException {
-        for (int i = 0, count = leaf.nrEntries(); i < count; i++) {
-            long era = leaf.key(i);
-            if (era < 0 || era > highestArchived) {
-                throw new DamagedMetadataException(
-                        leaf.blockNr(),
-                        "writeset tree: btree node " + leaf.blockNr() + " has a writeset of era "
-                                + Long.toUnsignedString(era) + ", expected at most " + highestArchived);
-            }
-            int offset = leaf.valueOffset(i);
-            visitor.writeset(
-                    era,
-                    nrBits(WritesetValue.nrBits(leaf.buffer(), offset), era),
-                    WritesetValue.root(leaf.buffer(), offset));
-        }
-        return true;
     }
 
     private static long nrBits(long nrBits, long era) throws DamagedMetadataException {
@@ -87,5 +69,35 @@ public final class WritesetScanner {
     public void scanBits(long era, long firstWord, long nrBits, long root, ArrayScanner.ValueVisitor visitor)
             throws IOException {
         arrays.scan(root, firstWord, (nrBits + 63) / 64, ArrayBlock.WORD_BYTES, "writeset of era " + era, visitor);
+    }
+
+    /** A class, not a lambda: the first lambda of a process costs it 10 ms. */
+    private static final class Leaves implements TreeWalker.LeafVisitor {
+        private final long highestEra;
+        private final WritesetVisitor visitor;
+
+        Leaves(long highestEra, WritesetVisitor visitor) {
+            this.highestEra = highestEra;
+            this.visitor = visitor;
+        }
+
+        @Override
+        public boolean leaf(BTreeNode leaf) throws IOException {
+            for (int i = 0, count = leaf.nrEntries(); i < count; i++) {
+                long era = leaf.key(i);
+                if (era < 0 || era > highestEra) {
+                    throw new DamagedMetadataException(
+                            leaf.blockNr(),
+                            "writeset tree: btree node " + leaf.blockNr() + " has a writeset of era "
+                                    + Long.toUnsignedString(era) + ", expected at most " + highestEra);
+                }
+                int offset = leaf.valueOffset(i);
+                visitor.writeset(
+                        era,
+                        nrBits(WritesetValue.nrBits(leaf.buffer(), offset), era),
+                        WritesetValue.root(leaf.buffer(), offset));
+            }
+            return true;
+        }
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.tools.cli;
 
+import java.util.LinkedHashSet;
 import java.util.List;
 import picocli.CommandLine.MissingParameterException;
 import picocli.CommandLine.Model.ArgSpec;
@@ -12,6 +13,8 @@ import picocli.CommandLine.UnmatchedArgumentException;
 
 /**
  * Reads a command line with picocli, by the model that {@link PicocliModel} makes of a {@link Usage}.
+ *
+ * <p>Command lines that {@link PlainArguments} understands don't get that far.
  *
  * <p>What is wrong is worded as the Rust tools' parser words it, because scripts and the peers' own tests look for those
  * texts: this class translates picocli's exceptions.
@@ -26,6 +29,12 @@ final class ArgumentParser {
      * @throws HelpRequest for {@code --help} and {@code --version}, whatever else is wrong beside it
      */
     static Arguments parse(Usage usage, String[] args, int from) throws UsageException, HelpRequest {
+        Arguments plain = PlainArguments.read(usage, args, from);
+        return plain != null ? plain : parseWithPicocli(usage, args, from);
+    }
+
+    /** As {@link #parse}, always the long way: for comparison. */
+    static Arguments parseWithPicocli(Usage usage, String[] args, int from) throws UsageException, HelpRequest {
         picocli.CommandLine parser = new picocli.CommandLine(PicocliModel.of(usage));
         parser.setExpandAtFiles(false);
         parser.setUnmatchedOptionsAllowedAsOptionParameters(false);
@@ -49,7 +58,7 @@ final class ArgumentParser {
 
     private static Arguments arguments(Usage usage, ParseResult result) throws UsageException {
         Arguments arguments = new Arguments();
-        for (OptionSpec matched : result.matchedOptions()) {
+        for (OptionSpec matched : new LinkedHashSet<>(result.matchedOptions())) {
             Option option = usage.byName(PicocliModel.name(matched));
             for (String value : matched.originalStringValues()) {
                 if (option.choices != null && !List.of(option.choices).contains(value)) {
@@ -59,7 +68,8 @@ final class ArgumentParser {
                 arguments.add(option, option.takesValue() ? value : null);
             }
         }
-        for (ArgSpec operand : result.matchedPositionals()) {
+        // picocli lists an operand that may be repeated once for each time, with all its values each time.
+        for (ArgSpec operand : new LinkedHashSet<>(result.matchedPositionals())) {
             for (String value : operand.originalStringValues()) {
                 arguments.addOperand(value);
             }

@@ -6,7 +6,6 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.WritableByteChannel;
-import java.util.concurrent.ArrayBlockingQueue;
 
 /**
  * Text on its way to a channel: the formatter fills one buffer while a thread of the pipe's own writes another, because
@@ -22,15 +21,22 @@ public final class OutputPipe implements Closeable {
     private static final int BUFFERS = 4;
 
     private final WritableByteChannel channel;
-    private final ArrayBlockingQueue<ByteBuffer> filled = new ArrayBlockingQueue<>(BUFFERS);
-    private final ArrayBlockingQueue<ByteBuffer> free = new ArrayBlockingQueue<>(BUFFERS);
-    private ByteBuffer current = newBuffer();
-    private int buffers = 1;
-    private Thread writer;
-    private volatile IOException failure;
+    private final ByteBuffer[] buffers = new ByteBuffer[BUFFERS];
+    private Writer writer;
+    private ByteBuffer current;
+
+    // The rest is guarded by this object's monitor (java.util.concurrent's queues would double the classes of a run).
+    /** Buffers handed over, and of those, buffers written, ever: buffer n is {@code buffers[n % BUFFERS]}. */
+    private long handedOver;
+
+    private long written;
+    private boolean ending;
+    private IOException failure;
 
     public OutputPipe(WritableByteChannel channel) {
         this.channel = channel;
+        current = newBuffer();
+        buffers[0] = current;
     }
 
     private static ByteBuffer newBuffer() {
@@ -60,54 +66,72 @@ public final class OutputPipe implements Closeable {
     }
 
     private void handOver() throws IOException {
-        rethrow();
         if (writer == null) {
-            writer = new Thread(this::write, "output");
-            writer.setDaemon(true);
+            writer = new Writer();
             writer.start();
         }
-        try {
-            filled.put(current);
-            if (buffers < BUFFERS && free.isEmpty()) {
-                current = newBuffer();
-                buffers++;
-            } else {
-                current = free.take();
-            }
-        } catch (InterruptedException e) {
-            throw interrupted(e);
+        current = handOverAndTakeNext();
+        current.clear();
+    }
+
+    private synchronized ByteBuffer handOverAndTakeNext() throws IOException {
+        handedOver++;
+        notifyAll();
+        while (handedOver - written == BUFFERS && failure == null) {
+            await();
         }
         rethrow();
+        int slot = (int) (handedOver % BUFFERS);
+        if (buffers[slot] == null) {
+            buffers[slot] = newBuffer();
+        }
+        return buffers[slot];
+    }
+
+    /** The next buffer to write, or null when the end has come. */
+    private synchronized ByteBuffer awaitFilled() throws IOException {
+        while (written == handedOver) {
+            if (ending) {
+                return null;
+            }
+            await();
+        }
+        return buffers[(int) (written % BUFFERS)];
+    }
+
+    private synchronized void countWritten() {
+        written++;
+        notifyAll();
+    }
+
+    private synchronized void fail(IOException e) {
+        failure = e;
+        notifyAll();
+    }
+
+    private synchronized void endAndAwaitWritten() throws IOException {
+        ending = true;
+        notifyAll();
+        while (written < handedOver && failure == null) {
+            await();
+        }
+        rethrow();
+    }
+
+    /** To be called in a loop, with the monitor held. */
+    @SuppressWarnings("WaitNotInLoop")
+    private void await() throws IOException {
+        try {
+            wait();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IOException("interrupted while writing", e);
+        }
     }
 
     private void rethrow() throws IOException {
-        IOException e = failure;
-        if (e != null) {
-            throw e;
-        }
-    }
-
-    private static IOException interrupted(InterruptedException e) {
-        Thread.currentThread().interrupt();
-        return new IOException("interrupted while writing", e);
-    }
-
-    /** Until an empty buffer says that it was the last; after a failure, goes on taking buffers and drops them. */
-    private void write() {
-        try {
-            for (ByteBuffer buffer = filled.take(); buffer.position() > 0; buffer = filled.take()) {
-                if (failure == null) {
-                    try {
-                        writeFully(buffer);
-                    } catch (IOException e) {
-                        failure = e;
-                    }
-                }
-                free.put(buffer.clear());
-            }
-        } catch (InterruptedException e) {
-            // close() was called before the end: what is left is not wanted.
-            Thread.currentThread().interrupt();
+        if (failure != null) {
+            throw failure;
         }
     }
 
@@ -118,25 +142,15 @@ public final class OutputPipe implements Closeable {
         }
     }
 
-    /** Writes all that was put; the channel stays open. */
+    /** Writes all that was put, which is the end of it; the channel stays open. */
     public void finish() throws IOException {
         if (writer == null) {
             writeFully(current);
             current.clear();
             return;
         }
-        try {
-            if (current.position() > 0) {
-                filled.put(current);
-            }
-            filled.put(ByteBuffer.allocate(0));
-            writer.join();
-        } catch (InterruptedException e) {
-            throw interrupted(e);
-        }
-        writer = null;
-        current = newBuffer();
-        rethrow();
+        handOverAndTakeNext();
+        endAndAwaitWritten();
     }
 
     /** Ends the thread, without writing what {@link #finish} has not. */
@@ -144,6 +158,25 @@ public final class OutputPipe implements Closeable {
     public void close() {
         if (writer != null) {
             writer.interrupt();
+        }
+    }
+
+    private final class Writer extends Thread {
+        Writer() {
+            super("output");
+            setDaemon(true);
+        }
+
+        @Override
+        public void run() {
+            try {
+                for (ByteBuffer buffer = awaitFilled(); buffer != null; buffer = awaitFilled()) {
+                    writeFully(buffer);
+                    countWritten();
+                }
+            } catch (IOException e) {
+                fail(e);
+            }
         }
     }
 }
