@@ -1,21 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.dmsetup;
 
-import java.nio.file.Path;
-import org.dmera.dmsetup.device.EngineLog;
-import org.dmera.dmsetup.engine.EngineOptions;
-import org.dmera.dmsetup.engine.EngineProcess;
+import java.io.BufferedOutputStream;
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import org.dmera.dmsetup.cli.DmSetup;
 
 /** Entry point of {@code era-dmsetup}. */
 public final class Main {
+    private static final int OUTPUT_BYTES = 64 * 1024;
+
     private Main() {}
 
-    /** Runs {@code era-dmsetup} with {@code args}. */
-    public static void main(String[] args) throws Exception {
-        EngineLog log = new EngineLog(System.err, EngineLog.Level.DEBUG, false);
-        Path control = Path.of(args[3]);
-        System.exit(EngineProcess.run(
-                new EngineOptions(control, Path.of(args[5]), EngineOptions.nbdSocket(control), EngineLog.Level.DEBUG),
-                log));
+    /** Runs the command line after {@code args[0]}, which is the program's name. */
+    public static void main(String[] args) {
+        PrintStream out = stream(FileDescriptor.out, false);
+        PrintStream err = stream(FileDescriptor.err, true);
+        String program = args.length == 0 ? "era-dmsetup" : args[0];
+        int code = new DmSetup(System.in, out, err)
+                .run(program, Arrays.asList(args).subList(Math.min(1, args.length), args.length));
+        if (out.checkError() && code == 0) {
+            err.println("era-dmsetup: standard output: write failed");
+            code = 1;
+        }
+        System.exit(code);
+    }
+
+    /** Names and paths are UTF-8, whatever the locale says. */
+    private static PrintStream stream(FileDescriptor descriptor, boolean lineByLine) {
+        FileOutputStream file = new FileOutputStream(descriptor);
+        return new PrintStream(new BufferedOutputStream(file, OUTPUT_BYTES), lineByLine, StandardCharsets.UTF_8);
     }
 }

@@ -40,6 +40,8 @@ final class Libc {
 
         int flock(int fd, int operation);
 
+        int mknod(String path, int mode, long dev);
+
         int fallocate(int fd, int mode, long offset, long length);
 
         long lseek(int fd, long offset, int whence);

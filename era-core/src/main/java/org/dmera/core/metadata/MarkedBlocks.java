@@ -27,6 +27,15 @@ public final class MarkedBlocks {
         return (words.getAcquire((int) (block >>> 6)) & 1L << block) != 0;
     }
 
+    /** How many blocks are marked. */
+    public long count() {
+        long count = 0;
+        for (int i = 0; i < words.length(); i++) {
+            count += Long.bitCount(words.getAcquire(i));
+        }
+        return count;
+    }
+
     void add(long block) {
         int word = (int) (block >>> 6);
         words.setRelease(word, words.getPlain(word) | 1L << block);

@@ -10,7 +10,7 @@ import org.dmera.dmsetup.ioctl.DmIoctl;
  *
  * @param name empty when not given
  * @param uuid empty when not given
- * @param major −1 when not given
+ * @param major −1 when not given; a device that is made gets device-mapper's own in any case
  * @param minor −1 when not given
  */
 public record DeviceId(String name, String uuid, int major, int minor) {
@@ -42,7 +42,7 @@ public record DeviceId(String name, String uuid, int major, int minor) {
     /** Puts it into a request. A number goes without the name: the kernel takes one of the two only. */
     void encode(DmIoctl io) {
         if (hasNumber()) {
-            io.setDev(DevNumber.encode(major, minor));
+            io.setDev(DevNumber.encode(Math.max(major, 0), minor));
             io.setFlags(io.flags() | DmFlags.PERSISTENT_DEV);
         } else {
             io.setName(name);

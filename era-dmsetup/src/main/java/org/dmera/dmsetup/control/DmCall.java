@@ -14,7 +14,7 @@ import org.dmera.dmsetup.ioctl.TextPayload;
 public final class DmCall {
     private final String task;
     private final DmCommand command;
-    private final DeviceId device;
+    private DeviceId device;
     private int flags;
     private int eventNr;
     private int payloadBytes;
@@ -74,9 +74,16 @@ public final class DmCall {
         return this;
     }
 
+    /** Gives the name even though a number is given too: a device that is made has both. */
+    public DmCall withName(String name) {
+        payload = io -> io.setName(name);
+        return this;
+    }
+
     /** Asks for the version of this target type. */
     public DmCall targetType(String type) {
-        payload = io -> io.setName(type);
+        // It goes where other calls have a device's name.
+        device = DeviceId.ofName(type);
         return this;
     }
 

@@ -5,6 +5,7 @@ import java.io.Closeable;
 import java.io.IOException;
 import java.util.List;
 import org.dmera.core.linux.Errno;
+import org.dmera.dmsetup.ioctl.Dependencies;
 import org.dmera.dmsetup.ioctl.DeviceEntry;
 import org.dmera.dmsetup.ioctl.DmCommand;
 import org.dmera.dmsetup.ioctl.DmFlags;
@@ -54,14 +55,12 @@ public final class DmClient implements Closeable {
         return io.versionMajor() + "." + io.versionMinor() + "." + io.versionPatch();
     }
 
-    /** Every mapped device. */
+    /** Every mapped device, in the driver's order; without uuids, which {@link #info} has. */
     public List<DeviceEntry> list() throws IOException {
         if (driverMinor < 0) {
             version();
         }
-        DmIoctl io = DmCall.of("names", DmCommand.LIST_DEVICES, DeviceId.NONE)
-                .flag(DmFlags.UUID, true)
-                .run(control);
+        DmIoctl io = DmCall.of("names", DmCommand.LIST_DEVICES, DeviceId.NONE).run(control);
         try {
             return DeviceEntry.decode(io, driverMinor >= MINOR_WITH_EVENTS);
         } catch (MalformedPayloadException e) {
@@ -92,6 +91,18 @@ public final class DmClient implements Closeable {
         return lines(DmCall.of("table", DmCommand.TABLE_STATUS, device)
                 .flag(DmFlags.STATUS_TABLE, true)
                 .run(control));
+    }
+
+    /** The encoded numbers of the devices beneath a table; empty without that table. */
+    public List<Long> dependencies(DeviceId device, boolean ofInactive) throws IOException {
+        DmIoctl io = DmCall.of("deps", DmCommand.TABLE_DEPS, device)
+                .flag(DmFlags.QUERY_INACTIVE_TABLE, ofInactive)
+                .run(control);
+        try {
+            return Dependencies.decode(io);
+        } catch (MalformedPayloadException e) {
+            throw malformed(e);
+        }
     }
 
     /** The status lines of the live table; empty without one. On an era device this commits its metadata. */

@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.EnumSet;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.function.BooleanSupplier;
@@ -61,9 +62,17 @@ public final class EngineControl implements Control {
             | DmFlags.DEFERRED_REMOVE;
 
     private final DeviceRegistry registry;
+    private final Map<String, EngineVerb> verbs;
 
+    /** With device-mapper's own messages only. */
     public EngineControl(DeviceRegistry registry) {
+        this(registry, Map.of());
+    }
+
+    /** With messages of the engine's own besides, by their words, which begin with @. */
+    public EngineControl(DeviceRegistry registry, Map<String, EngineVerb> verbs) {
         this.registry = registry;
+        this.verbs = Map.copyOf(verbs);
     }
 
     @Override
@@ -349,10 +358,14 @@ public final class EngineControl implements Control {
             throw new ErrnoException("Empty message received", Errno.EINVAL.number());
         }
         String answer = null;
-        if (words.get(0).startsWith("@")) {
+        long sector = TextPayload.messageSector(io);
+        EngineVerb verb = words.size() == 1 ? verbs.get(words.get(0)) : null;
+        if (verb != null) {
+            answer = verb.run(device, sector);
+        } else if (words.get(0).startsWith("@")) {
             messageForDevice(device, words);
         } else {
-            answer = device.message(TextPayload.messageSector(io), words);
+            answer = device.message(sector, words);
         }
         status(device, io);
         if (answer != null) {
@@ -361,7 +374,7 @@ public final class EngineControl implements Control {
         }
     }
 
-    /** Words that begin with @ are for device-mapper itself. There is one. */
+    /** Words that begin with @ are for device-mapper itself, which knows one. */
     private void messageForDevice(MappedDevice device, List<String> words) throws ErrnoException {
         if (!words.equals(List.of("@cancel_deferred_remove"))) {
             throw new ErrnoException(

@@ -402,6 +402,16 @@ public final class MappedDevice {
      * @throws ErrnoException ENXIO without a live table, EINVAL for a sector outside the device, or the target's own
      */
     public String message(long sector, List<String> words) throws IOException {
+        return onTarget(sector, target -> target.message(words));
+    }
+
+    /** What is done with a live target. */
+    public interface TargetUse {
+        String with(Target target) throws IOException;
+    }
+
+    /** Does {@code use} with the live target at {@code sector}, which stays open meanwhile; failures as a message's. */
+    public String onTarget(long sector, TargetUse use) throws IOException {
         LoadedTable table = live;
         if (table == null) {
             throw new ErrnoException("message to " + name + ", which has no live table", Errno.ENXIO.number());
@@ -409,7 +419,7 @@ public final class MappedDevice {
         boolean[] open = new boolean[1];
         String answer = table.use(targets -> {
             open[0] = true;
-            return targetAt(targets, sector).message(words);
+            return use.with(targetAt(targets, sector));
         });
         if (!open[0]) {
             throw new ErrnoException("message to " + name + ", whose table was replaced", Errno.ENXIO.number());

@@ -64,7 +64,11 @@ public final class Engine implements Closeable {
             nbdServer = new NbdServer(new RegistryExports(registry), log::info);
             nbdServer.listenUnix(options.nbd());
             nbd = nbdServer;
-            control = new ControlServer(server, new EngineControl(registry), allowedUsers(options.state()), log);
+            control = new ControlServer(
+                    server,
+                    new EngineControl(registry, EngineVerbs.all(options.nbd())),
+                    allowedUsers(options.state()),
+                    log);
         } catch (IOException | RuntimeException e) {
             close(nbdServer, e);
             close(server, e);
@@ -104,6 +108,13 @@ public final class Engine implements Closeable {
         log.info("engine stops");
         control.close();
         Files.deleteIfExists(controlSocket);
+        // What sits on a device that a user suspended would wait for it for ever; nothing was acknowledged that fails
+        // here.
+        for (MappedDevice device : registry.devices()) {
+            if (device.isSuspended()) {
+                device.io().shut();
+            }
+        }
         registry.suspendAll();
         // Clients' requests that are held back get an error now: their threads would wait for ever.
         for (MappedDevice device : registry.devices()) {

@@ -495,6 +495,12 @@ public final class EraTarget implements Target, ChangeTracking {
 
     // ---- what changed
 
+    /** How many blocks are marked in the current era. */
+    public long markedBlocks() {
+        EraWorker w = worker;
+        return w == null ? 0 : w.marked().count();
+    }
+
     @Override
     public int currentEra() {
         return currentEra;

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.cli;
+
+import java.io.IOException;
+import java.util.List;
+import org.dmera.dmsetup.control.DeviceId;
+
+/** Block devices of an engine's mapped devices: {@code create --attach}, {@code attach}, {@code detach}. */
+final class Attachments {
+    private Attachments() {}
+
+    static boolean attach(Session session, String name) throws IOException, CommandLineException {
+        return send(session, DeviceId.ofName(name), "@attach");
+    }
+
+    static boolean attach(Session session, List<String> operands) throws IOException, CommandLineException {
+        return send(session, Operands.device(session, operands), "@attach");
+    }
+
+    static boolean detach(Session session, List<String> operands) throws IOException, CommandLineException {
+        return send(session, Operands.device(session, operands), "@detach");
+    }
+
+    private static boolean send(Session session, DeviceId device, String verb)
+            throws IOException, CommandLineException {
+        if (session.control().isKernel()) {
+            throw new CommandLineException("The kernel's devices have nodes of their own.");
+        }
+        String node = session.client().message(device, 0, verb);
+        if (node != null && !node.isEmpty()) {
+            session.out().println(node);
+        }
+        return true;
+    }
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.cli;
+
+import java.io.IOException;
+import org.dmera.dmsetup.control.Control;
+import org.dmera.dmsetup.control.ControlChoice;
+import org.dmera.dmsetup.engine.EngineStarter;
+
+/** Opens the channel that the user chose; starts an engine for who makes a device on one that does not run yet. */
+final class Channel implements Session.Connector {
+    private final Switches switches;
+
+    Channel(Switches switches) {
+        this.switches = switches;
+    }
+
+    @Override
+    public Control connect(boolean creating) throws IOException {
+        ControlChoice choice = ControlChoice.of(switches.value(Switch.CONTROL), System.getenv());
+        try {
+            return choice.connect();
+        } catch (IOException e) {
+            if (!creating || !choice.asked() || choice.socket() == null) {
+                throw e;
+            }
+        }
+        try {
+            EngineStarter.start(EngineCommand.options(switches, System.getenv()));
+        } catch (CommandLineException e) {
+            throw new IOException(e.getMessage(), e);
+        }
+        return choice.connect();
+    }
+}

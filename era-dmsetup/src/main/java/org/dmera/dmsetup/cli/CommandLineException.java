@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.cli;
+
+/** A command that can't go on: the lines for standard error, perhaps none because they have been written. */
+final class CommandLineException extends Exception {
+    private static final long serialVersionUID = 1L;
+
+    CommandLineException(String message) {
+        super(message);
+    }
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.cli;
+
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Devices in one text: {@code <name>,<uuid>,<minor>,<flags>,<table>[,<table>+][;…]}; a backslash takes the next character
+ * as it is.
+ */
+final class ConciseText {
+    private static final int FIELDS = 5;
+
+    private ConciseText() {}
+
+    /** The fields of each device, at least five. */
+    static List<List<String>> parse(String text) throws CommandLineException {
+        List<List<String>> devices = new ArrayList<>();
+        List<String> fields = new ArrayList<>();
+        StringBuilder field = new StringBuilder();
+        boolean begun = false;
+        for (int i = 0; i < text.length(); i++) {
+            char c = text.charAt(i);
+            if (c == '\n') {
+                continue;
+            }
+            if (c == '\\') {
+                if (i + 1 == text.length()) {
+                    throw new CommandLineException("Backslash must be followed by another character at end of string.");
+                }
+                i++;
+                field.append(text.charAt(i));
+                begun = true;
+            } else if (c == ',') {
+                fields.add(field.toString().strip());
+                field.setLength(0);
+                begun = true;
+            } else if (c == ';') {
+                if (begun) {
+                    devices.add(complete(fields, field));
+                }
+                fields = new ArrayList<>();
+                field.setLength(0);
+                begun = false;
+            } else {
+                field.append(c);
+                begun |= !Character.isWhitespace(c);
+            }
+        }
+        if (begun) {
+            devices.add(complete(fields, field));
+        }
+        return devices;
+    }
+
+    private static List<String> complete(List<String> fields, StringBuilder last) throws CommandLineException {
+        fields.add(last.toString().strip());
+        if (fields.size() < FIELDS) {
+            throw new CommandLineException("Five comma-separated fields are required for each device");
+        }
+        return fields;
+    }
+
+    /** Puts a backslash before what would end a field. */
+    static String escape(String text) {
+        StringBuilder escaped = new StringBuilder();
+        for (int i = 0; i < text.length(); i++) {
+            char c = text.charAt(i);
+            if (c == ',' || c == ';' || c == '\\') {
+                escaped.append('\\');
+            }
+            escaped.append(c);
+        }
+        return escaped.toString();
+    }
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.cli;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.dmera.dmsetup.control.DeviceId;
+import org.dmera.dmsetup.ioctl.DevNumber;
+import org.dmera.dmsetup.ioctl.DeviceEntry;
+
+/** Which mapped device sits on which device. */
+final class DeviceGraph {
+    private final Map<Long, String> names = new LinkedHashMap<>();
+    private final Map<Long, List<Long>> below = new LinkedHashMap<>();
+
+    private DeviceGraph() {}
+
+    /** Asks device-mapper about every device. */
+    static DeviceGraph read(Session session) throws IOException {
+        DeviceGraph graph = new DeviceGraph();
+        for (DeviceEntry entry : session.client().list()) {
+            graph.names.put(entry.dev(), session.unmangle(entry.name()));
+            graph.below.put(
+                    entry.dev(),
+                    session.client().dependencies(DeviceId.ofNumber("", entry.dev()), session.has(Switch.INACTIVE)));
+        }
+        return graph;
+    }
+
+    /** An empty one, for reports that show none of it. */
+    static DeviceGraph none() {
+        return new DeviceGraph();
+    }
+
+    List<Long> below(DeviceState state) {
+        return below.getOrDefault(state.dev(), List.of());
+    }
+
+    List<Long> above(DeviceState state) {
+        List<Long> above = new ArrayList<>();
+        below.forEach((dev, beneath) -> {
+            if (beneath.contains(state.dev())) {
+                above.add(dev);
+            }
+        });
+        return above;
+    }
+
+    /** The names of the mapped devices among {@code devs}. */
+    String names(List<Long> devs) {
+        List<String> found = new ArrayList<>();
+        for (long dev : devs) {
+            if (names.containsKey(dev)) {
+                found.add(names.get(dev));
+            }
+        }
+        return String.join(",", found);
+    }
+
+    static String numbers(List<Long> devs) {
+        List<String> numbers = new ArrayList<>();
+        for (long dev : devs) {
+            numbers.add(DevNumber.text(dev));
+        }
+        return String.join(",", numbers);
+    }
+
+    static String blockDeviceNames(List<Long> devs) {
+        List<String> found = new ArrayList<>();
+        for (long dev : devs) {
+            String name = DeviceNames.blockDeviceName(dev);
+            if (name != null) {
+                found.add(name);
+            }
+        }
+        return String.join(",", found);
+    }
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.cli;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+import org.dmera.core.linux.DeviceNode;
+import org.dmera.dmsetup.control.Control;
+import org.dmera.dmsetup.ioctl.DevNumber;
+import org.dmera.dmsetup.ioctl.DmFlags;
+
+/**
+ * The nodes of the kernel's mapped devices in {@code /dev/mapper}. Where udev runs it makes them, and we wait until it has;
+ * where it does not, or was told to keep out, we make them. An engine's devices have none.
+ *
+ * <p>No udev cookie is used: what it would tell us (the event has been handled) we see from the node itself.
+ */
+class DeviceNodes {
+    private static final Path FOLDER = Path.of("/dev/mapper");
+    private static final Path UDEV_CONTROL = Path.of("/run/udev/control");
+    private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(10);
+    private static final long LOOK_AGAIN_NANOS = TimeUnit.MILLISECONDS.toNanos(5);
+    private static final int KEEP_OUT = DmFlags.UDEV_DISABLE_DM_RULES | DmFlags.UDEV_DISABLE_SUBSYSTEM_RULES;
+    private static final int DEFAULT_MODE = 0600;
+
+    private DeviceNodes() {}
+
+    static DeviceNodes of(Control control, Switches switches) {
+        return control.isKernel() ? new OfKernel(switches) : new DeviceNodes();
+    }
+
+    /** The flags for udev's rules in a call that makes a device. */
+    int flagsForCreate() {
+        return KEEP_OUT;
+    }
+
+    /** The flags for udev's rules in a call that resumes, renames or removes one. */
+    final int flagsForChange() {
+        return flagsForCreate() | DmFlags.UDEV_PRIMARY_SOURCE;
+    }
+
+    /** The device has come, or goes on. */
+    void added(String name, long dev) throws IOException {}
+
+    /** The device has gone. */
+    void removed(String name) throws IOException {}
+
+    /** The device has another name. */
+    void renamed(String oldName, String newName) throws IOException {}
+
+    private static final class OfKernel extends DeviceNodes {
+        private final Switches switches;
+        private final boolean udevMakesThem;
+        private final boolean wait;
+
+        OfKernel(Switches switches) {
+            this.switches = switches;
+            udevMakesThem = !switches.has(Switch.NOUDEVRULES)
+                    && System.getenv("DM_DISABLE_UDEV") == null
+                    && Files.exists(UDEV_CONTROL);
+            wait = udevMakesThem && !switches.has(Switch.NOUDEVSYNC);
+        }
+
+        @Override
+        int flagsForCreate() {
+            return udevMakesThem ? 0 : KEEP_OUT;
+        }
+
+        @Override
+        void added(String name, long dev) throws IOException {
+            Path node = FOLDER.resolve(name);
+            if (wait && await(node, dev) || udevMakesThem && !wait) {
+                return;
+            }
+            if (isNode(node, dev)) {
+                return;
+            }
+            Files.deleteIfExists(node);
+            int mode = switches.has(Switch.MODE) ? Integer.parseInt(switches.value(Switch.MODE), 8) : DEFAULT_MODE;
+            DeviceNode.makeBlockDevice(node.toString(), mode, DevNumber.major(dev), DevNumber.minor(dev));
+            Files.setAttribute(node, "unix:mode", mode);
+            if (switches.has(Switch.UID)) {
+                Files.setAttribute(node, "unix:uid", switches.number(Switch.UID));
+            }
+            if (switches.has(Switch.GID)) {
+                Files.setAttribute(node, "unix:gid", switches.number(Switch.GID));
+            }
+        }
+
+        @Override
+        void removed(String name) throws IOException {
+            Path node = FOLDER.resolve(name);
+            if (wait && await(node, -1) || udevMakesThem && !wait) {
+                return;
+            }
+            Files.deleteIfExists(node);
+        }
+
+        @Override
+        void renamed(String oldName, String newName) throws IOException {
+            Path node = FOLDER.resolve(oldName);
+            if (wait && await(node, -1) || udevMakesThem && !wait) {
+                return;
+            }
+            if (Files.exists(node, LinkOption.NOFOLLOW_LINKS)) {
+                Files.move(node, FOLDER.resolve(newName), StandardCopyOption.REPLACE_EXISTING);
+            }
+        }
+
+        /** Waits until the node is for {@code dev}, or for −1 until it is gone; false when that takes too long. */
+        private static boolean await(Path node, long dev) throws IOException {
+            long deadline = System.nanoTime() + PATIENCE_NANOS;
+            while (System.nanoTime() < deadline) {
+                if (dev < 0 ? !Files.exists(node, LinkOption.NOFOLLOW_LINKS) : isNode(node, dev)) {
+                    return true;
+                }
+                LockSupport.parkNanos(LOOK_AGAIN_NANOS);
+            }
+            return false;
+        }
+
+        private static boolean isNode(Path node, long dev) throws IOException {
+            if (!Files.exists(node)) {
+                return false;
+            }
+            // st_rdev and the kernel's huge encoding agree for majors below 4096, which is all that Linux has.
+            return (long) Files.getAttribute(node, "unix:rdev") == dev;
+        }
+    }
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.cli;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import org.dmera.dmsetup.control.ControlChoice;
+import org.dmera.dmsetup.device.EngineLog;
+import org.dmera.dmsetup.engine.EngineOptions;
+import org.dmera.dmsetup.engine.EngineProcess;
+import org.dmera.dmsetup.engine.EngineStarter;
+
+/** {@code engine}: hosts mapped devices, here or in the background. */
+final class EngineCommand implements Command {
+    @Override
+    public boolean run(Session session, List<String> operands) throws IOException, CommandLineException {
+        EngineOptions options = options(session.switches(), System.getenv());
+        if (session.has(Switch.DETACH)) {
+            EngineStarter.start(options);
+            return true;
+        }
+        boolean forJournal = System.getenv("JOURNAL_STREAM") != null;
+        return EngineProcess.run(options, new EngineLog(session.err(), options.level(), forJournal)) == 0;
+    }
+
+    /** What the command line and the environment say of an engine. */
+    static EngineOptions options(Switches switches, Map<String, String> environment) throws CommandLineException {
+        Path control =
+                ControlChoice.of(switches.value(Switch.CONTROL), environment).socket();
+        if (control == null) {
+            throw new CommandLineException("engine: --control names the kernel; expected the path of a socket.");
+        }
+        String state = switches.value(Switch.STATE);
+        String nbd = switches.value(Switch.NBD);
+        return new EngineOptions(
+                control,
+                state == null ? EngineOptions.defaultState(environment) : Path.of(state),
+                nbd == null ? EngineOptions.nbdSocket(control) : Path.of(nbd),
+                level(switches.value(Switch.LOG_LEVEL)));
+    }
+
+    private static EngineLog.Level level(String word) throws CommandLineException {
+        if (word == null) {
+            return EngineLog.Level.INFO;
+        }
+        for (EngineLog.Level level : EngineLog.Level.values()) {
+            if (level.name().toLowerCase(Locale.ROOT).equals(word)) {
+                return level;
+            }
+        }
+        throw new CommandLineException(
+                "Invalid argument for --log-level: " + word + ". Expected error, warning, info or debug.");
+    }
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.cli;
+
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.dmera.dmsetup.control.DeviceId;
+import org.dmera.dmsetup.ioctl.DeviceEntry;
+import org.dmera.dmsetup.ioctl.DmIoctl;
+
+/** {@code info}: a device's state, as a block of lines, as JSON, or ({@code -c}) as a row of a report. */
+final class InfoCommand implements Command {
+    /** What the kernel gives a new queue, in sectors. An engine's devices have no read-ahead, but scripts expect a line. */
+    private static final int DEFAULT_READ_AHEAD_SECTORS = 256;
+
+    @Override
+    public boolean run(Session session, List<String> operands) throws IOException, CommandLineException {
+        Report report = session.has(Switch.COLUMNS) && !session.has(Switch.JSON) ? new Report(session) : null;
+        List<DeviceState> states = new ArrayList<>();
+        boolean all = collect(session, operands, states, report == null && !session.has(Switch.JSON));
+        if (session.has(Switch.JSON)) {
+            Json json = new Json().beginObject().key("devices").beginArray();
+            for (DeviceState state : states) {
+                state.json(json);
+            }
+            session.out().println(json.endArray().endObject());
+        } else if (report != null && !states.isEmpty()) {
+            report.print(states);
+        }
+        return all;
+    }
+
+    /** Reads the states of the devices that the command names; false, after a word, when one does not exist. */
+    private static boolean collect(Session session, List<String> operands, List<DeviceState> states, boolean print)
+            throws IOException, CommandLineException {
+        List<DeviceId> devices = new ArrayList<>();
+        if (operands.isEmpty() && !session.deviceBySwitch()) {
+            for (DeviceEntry entry : session.devices()) {
+                devices.add(DeviceId.ofName(entry.name()));
+            }
+        } else if (operands.isEmpty()) {
+            devices.add(session.device(null));
+        } else {
+            for (String operand : operands) {
+                devices.add(session.device(operand));
+            }
+        }
+        for (DeviceId device : devices) {
+            DmIoctl io = session.info(device);
+            if (io == null) {
+                session.err().println("Device does not exist.");
+                return false;
+            }
+            DeviceState state = DeviceState.of(session, io);
+            states.add(state);
+            if (print) {
+                print(session, state);
+            }
+        }
+        return true;
+    }
+
+    /** Prints the block of lines, and a blank one. */
+    static void print(Session session, DeviceState state) throws IOException {
+        PrintStream out = session.out();
+        out.println("Name:              " + state.name());
+        out.println("State:             " + (state.suspended() ? "SUSPENDED" : "ACTIVE")
+                + (state.deferredRemove() ? " (DEFERRED REMOVE)" : "")
+                + (state.readOnly() ? " (READ-ONLY)" : ""));
+        int readAhead = readAheadSectors(session, state);
+        if (readAhead > 0) {
+            out.println("Read Ahead:        " + readAhead);
+        }
+        if (!state.live() && !state.inactive()) {
+            out.println("Tables present:    None");
+        } else {
+            out.println("Tables present:    " + (state.live() ? "LIVE" : "")
+                    + (state.live() && state.inactive() ? " & " : "") + (state.inactive() ? "INACTIVE" : ""));
+        }
+        out.println("Open count:        " + state.openCount());
+        out.println("Event number:      " + Integer.toUnsignedString(state.eventNr()));
+        out.println("Major, minor:      " + state.major() + ", " + state.minor());
+        out.println("Number of targets: " + state.targetCount());
+        if (!state.uuid().isEmpty()) {
+            out.println("UUID: " + state.uuid());
+        }
+        out.println();
+    }
+
+    /** The device's read-ahead, 0 when it has none yet: a kernel's device has its queue since its first table. */
+    static int readAheadSectors(Session session, DeviceState state) throws IOException {
+        if (!session.control().isKernel()) {
+            return state.live() || state.inactive() ? DEFAULT_READ_AHEAD_SECTORS : 0;
+        }
+        Path file = Path.of("/sys/dev/block", state.major() + ":" + state.minor(), "bdi", "read_ahead_kb");
+        try {
+            return 2 * Integer.parseInt(Files.readString(file).trim());
+        } catch (NoSuchFileException e) {
+            return 0;
+        }
+    }
+}

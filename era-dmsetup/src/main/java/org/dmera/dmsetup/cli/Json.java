@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.cli;
+
+/** Writes JSON as it goes along, on one line. */
+final class Json {
+    private final StringBuilder text = new StringBuilder();
+    private boolean first = true;
+
+    Json beginObject() {
+        return open('{');
+    }
+
+    Json endObject() {
+        return close('}');
+    }
+
+    Json beginArray() {
+        return open('[');
+    }
+
+    Json endArray() {
+        return close(']');
+    }
+
+    Json key(String name) {
+        comma();
+        quote(name);
+        text.append(':');
+        first = true;
+        return this;
+    }
+
+    Json value(String value) {
+        comma();
+        if (value == null) {
+            text.append("null");
+        } else {
+            quote(value);
+        }
+        return this;
+    }
+
+    Json value(long value) {
+        comma();
+        text.append(value);
+        return this;
+    }
+
+    Json value(boolean value) {
+        comma();
+        text.append(value);
+        return this;
+    }
+
+    Json field(String name, String value) {
+        return key(name).value(value);
+    }
+
+    Json field(String name, long value) {
+        return key(name).value(value);
+    }
+
+    Json field(String name, boolean value) {
+        return key(name).value(value);
+    }
+
+    private Json open(char c) {
+        comma();
+        text.append(c);
+        first = true;
+        return this;
+    }
+
+    private Json close(char c) {
+        text.append(c);
+        first = false;
+        return this;
+    }
+
+    private void comma() {
+        if (!first) {
+            text.append(',');
+        }
+        first = false;
+    }
+
+    private void quote(String value) {
+        text.append('"');
+        for (int i = 0; i < value.length(); i++) {
+            char c = value.charAt(i);
+            if (c == '"' || c == '\\') {
+                text.append('\\').append(c);
+            } else if (c < ' ') {
+                text.append("\\u00").append(Character.forDigit(c >> 4, 16)).append(Character.forDigit(c & 15, 16));
+            } else {
+                text.append(c);
+            }
+        }
+        text.append('"');
+    }
+
+    @Override
+    public String toString() {
+        return text.toString();
+    }
+}

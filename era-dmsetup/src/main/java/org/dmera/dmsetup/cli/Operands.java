@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.cli;
+
+import java.util.List;
+import org.dmera.dmsetup.control.DeviceId;
+
+/** The operand of commands that take one device, and are run once for each of several. */
+final class Operands {
+    private Operands() {}
+
+    /** The device that the first operand or the switches name. */
+    static DeviceId device(Session session, List<String> operands) throws CommandLineException {
+        return session.device(operands.isEmpty() ? null : operands.get(0));
+    }
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.cli;
+
+import java.io.IOException;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+import org.dmera.core.linux.Errno;
+import org.dmera.dmsetup.control.DeviceId;
+import org.dmera.dmsetup.control.DmCall;
+import org.dmera.dmsetup.control.DmException;
+import org.dmera.dmsetup.ioctl.DeviceEntry;
+import org.dmera.dmsetup.ioctl.DmCommand;
+import org.dmera.dmsetup.ioctl.DmFlags;
+import org.dmera.dmsetup.ioctl.DmIoctl;
+
+/** Commands on a device's state: suspend, resume, remove, remove_all, rename, message, mknodes. */
+final class StateCommands {
+    /** libdevmapper's patience with {@code remove --retry}: 25 times, a fifth of a second apart. */
+    private static final int REMOVE_TRIES = 25;
+
+    private static final long BETWEEN_TRIES_NANOS = TimeUnit.MILLISECONDS.toNanos(200);
+
+    private StateCommands() {}
+
+    static boolean suspend(Session session, List<String> operands) throws IOException, CommandLineException {
+        change(session, "suspend", Operands.device(session, operands))
+                .flag(DmFlags.SUSPEND, true)
+                .run(session.control());
+        return true;
+    }
+
+    static boolean resume(Session session, List<String> operands) throws IOException, CommandLineException {
+        DmIoctl io = change(session, "resume", Operands.device(session, operands))
+                .udevFlags(session.nodes().flagsForChange())
+                .run(session.control());
+        session.nodes().added(io.name(), io.dev());
+        return true;
+    }
+
+    private static DmCall change(Session session, String task, DeviceId device) {
+        return DmCall.of(task, DmCommand.DEV_SUSPEND, device)
+                .flag(DmFlags.READONLY, session.has(Switch.READONLY))
+                .flag(DmFlags.NOFLUSH, session.has(Switch.NOFLUSH))
+                .flag(DmFlags.SKIP_LOCKFS, session.has(Switch.NOLOCKFS))
+                .flag(DmFlags.QUERY_INACTIVE_TABLE, session.has(Switch.INACTIVE));
+    }
+
+    static boolean remove(Session session, List<String> operands) throws IOException, CommandLineException {
+        DeviceId device = Operands.device(session, operands);
+        boolean force = session.has(Switch.FORCE);
+        if (force) {
+            try {
+                TableCommands.wipe(session, device, true, true);
+            } catch (DmException e) {
+                // Forced: what the wipe could not do the removal may still.
+                session.err().println(e.getMessage());
+            }
+        }
+        DmCall call = DmCall.of("remove", DmCommand.DEV_REMOVE, device)
+                .flag(DmFlags.NOFLUSH | DmFlags.SKIP_LOCKFS, force)
+                .flag(DmFlags.DEFERRED_REMOVE, session.has(Switch.DEFERRED))
+                .udevFlags(session.nodes().flagsForChange());
+        DmIoctl io = session.has(Switch.RETRY) ? runRetrying(session, call) : call.run(session.control());
+        if (!io.has(DmFlags.DEFERRED_REMOVE)) {
+            session.nodes().removed(io.name());
+        }
+        return true;
+    }
+
+    private static DmIoctl runRetrying(Session session, DmCall call) throws IOException {
+        for (int tries = 1; ; tries++) {
+            try {
+                return call.run(session.control());
+            } catch (DmException e) {
+                if (!e.is(Errno.EBUSY) || tries == REMOVE_TRIES) {
+                    throw e;
+                }
+                LockSupport.parkNanos(BETWEEN_TRIES_NANOS);
+            }
+        }
+    }
+
+    static boolean removeAll(Session session, List<String> operands) throws IOException, CommandLineException {
+        if (session.has(Switch.FORCE)) {
+            removeAllByForce(session);
+        }
+        List<DeviceEntry> before =
+                session.control().isKernel() ? session.client().list() : List.of();
+        DmCall.of("remove_all", DmCommand.REMOVE_ALL, DeviceId.NONE)
+                .flag(DmFlags.DEFERRED_REMOVE, session.has(Switch.DEFERRED))
+                .run(session.control());
+        List<DeviceEntry> left = session.client().list();
+        for (DeviceEntry entry : before) {
+            if (left.stream().noneMatch(other -> other.name().equals(entry.name()))) {
+                session.nodes().removed(entry.name());
+            }
+        }
+        return true;
+    }
+
+    private static void removeAllByForce(Session session) throws IOException {
+        for (DeviceEntry entry : session.client().list()) {
+            try {
+                TableCommands.wipe(session, DeviceId.ofName(entry.name()), true, true);
+            } catch (DmException e) {
+                session.err().println(e.getMessage());
+            }
+        }
+    }
+
+    static boolean rename(Session session, List<String> operands) throws IOException, CommandLineException {
+        boolean bySwitch = operands.size() == 1;
+        DeviceId device = session.device(bySwitch ? null : operands.get(0));
+        String text = operands.get(bySwitch ? 0 : 1);
+        boolean setUuid = session.has(Switch.SETUUID);
+        if (!setUuid) {
+            Session.checkName(text);
+        }
+        DmIoctl io = DmCall.of("rename", DmCommand.DEV_RENAME, device)
+                .flag(DmFlags.UUID, setUuid)
+                .text(session.mangle(text))
+                .udevFlags(session.nodes().flagsForChange())
+                .run(session.control());
+        if (!setUuid) {
+            session.nodes().renamed(io.name(), session.mangle(text));
+        }
+        return true;
+    }
+
+    static boolean message(Session session, List<String> operands) throws IOException, CommandLineException {
+        boolean bySwitch = session.deviceBySwitch();
+        DeviceId device = session.device(bySwitch ? null : operands.get(0));
+        int sectorAt = bySwitch ? 0 : 1;
+        long sector = sector(operands.get(sectorAt));
+        if (operands.size() == sectorAt + 1) {
+            session.err().println("No message supplied.");
+        }
+        String answer = session.client()
+                .message(device, sector, String.join(" ", operands.subList(sectorAt + 1, operands.size())));
+        if (answer != null) {
+            session.out().print(answer.endsWith("\n") || answer.isEmpty() ? answer : answer + "\n");
+        }
+        return true;
+    }
+
+    private static long sector(String text) throws CommandLineException {
+        try {
+            return text.startsWith("0x") ? Long.parseUnsignedLong(text, 2, text.length(), 16) : Long.parseLong(text);
+        } catch (NumberFormatException e) {
+            throw new CommandLineException("Invalid sector.");
+        }
+    }
+
+    static boolean makeNodes(Session session, List<String> operands) throws IOException, CommandLineException {
+        if (!operands.isEmpty() || session.deviceBySwitch()) {
+            makeNode(session, Operands.device(session, operands));
+            return true;
+        }
+        for (DeviceEntry entry : session.client().list()) {
+            makeNode(session, DeviceId.ofName(entry.name()));
+        }
+        return true;
+    }
+
+    private static void makeNode(Session session, DeviceId device) throws IOException {
+        DmIoctl io;
+        try {
+            io = DmCall.of("mknodes", DmCommand.DEV_STATUS, device)
+                    .flag(DmFlags.SKIP_BDGET, true)
+                    .run(session.control());
+        } catch (DmException e) {
+            if (e.is(Errno.ENXIO)) {
+                session.nodes().removed(device.name());
+                return;
+            }
+            throw e;
+        }
+        session.nodes().added(io.name(), io.dev());
+    }
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.cli;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.dmera.dmsetup.ioctl.TargetSpec;
+
+/** Tables as text: from {@code --table}, a file, or standard input. */
+final class TableText {
+    private TableText() {}
+
+    /**
+     * The table that a command loads.
+     *
+     * @param file the operand that names a file, or null: then standard input, unless {@code --table} was given
+     */
+    static List<TargetSpec> read(Session session, String file) throws IOException, CommandLineException {
+        if (session.has(Switch.TABLE)) {
+            return parse(session.switches().value(Switch.TABLE), "");
+        }
+        if (file == null) {
+            return parse(new String(session.in().readAllBytes(), StandardCharsets.UTF_8), "on stdin");
+        }
+        try {
+            return parse(Files.readString(Path.of(file)), file);
+        } catch (NoSuchFileException e) {
+            throw new CommandLineException("Couldn't open '" + file + "' for reading.");
+        }
+    }
+
+    /** Reads table lines; blank ones and those that begin with # are skipped, and # ends a line. */
+    static List<TargetSpec> parse(String text, String source) throws CommandLineException {
+        List<TargetSpec> specs = new ArrayList<>();
+        int number = 0;
+        for (int from = 0; from < text.length(); ) {
+            int end = text.indexOf('\n', from);
+            end = end < 0 ? text.length() : end;
+            number++;
+            TargetSpec spec = line(text.substring(from, end), number, source);
+            if (spec != null) {
+                specs.add(spec);
+            }
+            from = end + 1;
+        }
+        return specs;
+    }
+
+    private static TargetSpec line(String line, int number, String source) throws CommandLineException {
+        int at = skipBlanks(line, 0);
+        if (at == line.length() || line.charAt(at) == '#') {
+            return null;
+        }
+        int startEnd = skipDigits(line, at);
+        int lengthAt = skipBlanks(line, startEnd);
+        int lengthEnd = skipDigits(line, lengthAt);
+        int typeAt = skipBlanks(line, lengthEnd);
+        int typeEnd = skipWord(line, typeAt);
+        if (startEnd == at || lengthEnd == lengthAt || typeEnd == typeAt) {
+            throw malformed(number, source);
+        }
+        String params = line.substring(skipBlanks(line, typeEnd));
+        int comment = params.indexOf('#');
+        String type = line.substring(typeAt, typeEnd);
+        if (type.length() >= TargetSpec.TYPE_BYTES) {
+            throw new CommandLineException("Target type name " + type + " is too long.");
+        }
+        try {
+            return new TargetSpec(
+                    Long.parseUnsignedLong(line.substring(at, startEnd)),
+                    Long.parseUnsignedLong(line.substring(lengthAt, lengthEnd)),
+                    type,
+                    comment < 0 ? params : params.substring(0, comment));
+        } catch (NumberFormatException e) {
+            throw malformed(number, source);
+        }
+    }
+
+    private static CommandLineException malformed(int number, String source) {
+        return new CommandLineException("Invalid format on line " + number + " of table " + source + ".");
+    }
+
+    private static int skipBlanks(String line, int at) {
+        int i = at;
+        while (i < line.length() && Character.isWhitespace(line.charAt(i))) {
+            i++;
+        }
+        return i;
+    }
+
+    private static int skipDigits(String line, int at) {
+        int i = at;
+        while (i < line.length() && line.charAt(i) >= '0' && line.charAt(i) <= '9') {
+            i++;
+        }
+        return i;
+    }
+
+    private static int skipWord(String line, int at) {
+        int i = at;
+        while (i < line.length() && !Character.isWhitespace(line.charAt(i))) {
+            i++;
+        }
+        return i;
+    }
+
+    /**
+     * The table with files' paths made absolute, for an engine: it runs in another folder than the caller. Only words that
+     * stand where a target type takes a device are touched, and only if such a file is there.
+     */
+    static List<TargetSpec> absolute(List<TargetSpec> specs) {
+        List<TargetSpec> absolute = new ArrayList<>(specs.size());
+        for (TargetSpec spec : specs) {
+            String[] words = spec.params().split(" ", -1);
+            switch (spec.type()) {
+                case "era" -> makeAbsolute(words, 0, 2, 1);
+                case "linear" -> makeAbsolute(words, 0, 1, 1);
+                case "striped" -> makeAbsolute(words, 2, words.length, 2);
+                default -> {}
+            }
+            absolute.add(
+                    new TargetSpec(spec.startSector(), spec.lengthSectors(), spec.type(), String.join(" ", words)));
+        }
+        return absolute;
+    }
+
+    private static void makeAbsolute(String[] words, int from, int to, int step) {
+        for (int i = from; i < Math.min(to, words.length); i += step) {
+            String word = words[i];
+            if (!word.isEmpty() && !word.startsWith("/") && Files.exists(Path.of(word))) {
+                words[i] = Path.of(word).toAbsolutePath().toString();
+            }
+        }
+    }
+}

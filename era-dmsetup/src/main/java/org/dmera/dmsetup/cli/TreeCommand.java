@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.cli;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.dmera.dmsetup.control.DeviceId;
+import org.dmera.dmsetup.ioctl.DevNumber;
+import org.dmera.dmsetup.ioctl.DeviceEntry;
+import org.dmera.dmsetup.ioctl.DmIoctl;
+
+/** {@code ls --tree}: each device with what it sits on; {@code inverted}, with what sits on it. */
+final class TreeCommand implements Command {
+    /** A device, mapped or not; the latter have an empty name. */
+    private static final class Node {
+        final long dev;
+        String name = "";
+        String label = "";
+        final List<Node> below = new ArrayList<>();
+        final List<Node> above = new ArrayList<>();
+
+        Node(long dev) {
+            this.dev = dev;
+        }
+    }
+
+    /** Columns that {@code -+-} takes. */
+    private static final int BRANCH_WIDTH = 3;
+
+    private TreeOptions options;
+    private Session session;
+
+    @Override
+    public boolean run(Session theSession, List<String> operands) throws IOException, CommandLineException {
+        session = theSession;
+        options = TreeOptions.of(session.switches());
+        Map<Long, Node> nodes = new LinkedHashMap<>();
+        Map<Long, String> names = new LinkedHashMap<>();
+        for (DeviceEntry entry : session.devices()) {
+            names.put(entry.dev(), session.unmangle(entry.name()));
+        }
+        for (long dev : names.keySet()) {
+            add(nodes, names, dev, null);
+        }
+        for (Node node : nodes.values()) {
+            if ((options.inverted() ? node.below : node.above).isEmpty()) {
+                children(node, new ArrayList<>(), new StringBuilder(node.label), 0);
+            }
+        }
+        return true;
+    }
+
+    /** Adds a device and, depth first, what it sits on: the order in which branches are shown. */
+    private void add(Map<Long, Node> nodes, Map<Long, String> names, long dev, Node above) throws IOException {
+        Node node = nodes.get(dev);
+        boolean isNew = node == null;
+        if (isNew) {
+            node = new Node(dev);
+            nodes.put(dev, node);
+            node.name = names.getOrDefault(dev, "");
+            node.label = label(node);
+        }
+        if (above != null) {
+            above.below.add(node);
+            node.above.add(above);
+        }
+        if (isNew && names.containsKey(dev)) {
+            DeviceId device = DeviceId.ofNumber("", dev);
+            for (long beneath : session.client().dependencies(device, session.has(Switch.INACTIVE))) {
+                add(nodes, names, beneath, node);
+            }
+        }
+    }
+
+    private String label(Node node) throws IOException {
+        StringBuilder text = new StringBuilder(node.name);
+        if (options.blkdevname()) {
+            String name = DeviceNames.blockDeviceName(node.dev);
+            if (name != null) {
+                text.append(node.name.isEmpty() ? "<" : " <").append(name).append('>');
+            }
+        }
+        if (options.device()) {
+            text.append(text.length() == 0 ? "(" : " (")
+                    .append(DevNumber.text(node.dev))
+                    .append(')');
+        }
+        if (options.needsState() && !node.name.isEmpty()) {
+            DmIoctl io = session.info(DeviceId.ofNumber("", node.dev));
+            if (io != null) {
+                text.append(' ').append(state(DeviceState.of(session, io)));
+            }
+        }
+        return text.toString();
+    }
+
+    private String state(DeviceState state) {
+        List<String> words = new ArrayList<>();
+        if (options.active()) {
+            words.add(state.suspended() ? "SUSPENDED" : "ACTIVE");
+        }
+        if (options.rw()) {
+            words.add(state.readOnly() ? "RO" : "RW");
+        }
+        if (options.open()) {
+            words.add(Integer.toString(state.openCount()));
+        }
+        if (options.uuid()) {
+            words.add(state.uuid());
+        }
+        return "[" + String.join(", ", words) + "]";
+    }
+
+    /**
+     * Prints what hangs on a node.
+     *
+     * @param path for each level above the children: whether more follows there
+     * @param branchWidth how much the indent is wider than the label: dmsetup counts the branch in for a device
+     *     that is on one line with what is above it
+     * @param line what is printed of the current line already; each line is printed when the next begins
+     */
+    private void children(Node node, List<String> path, StringBuilder line, int branchWidth) {
+        List<Node> children = options.inverted() ? node.above : node.below;
+        TreeOptions.Symbols symbols = options.symbols();
+        int width = options.compact() ? node.label.length() + branchWidth : 0;
+        if (children.isEmpty() || !options.compact()) {
+            session.out().println(line);
+        }
+        for (int i = 0; i < children.size(); i++) {
+            boolean last = i + 1 == children.size();
+            StringBuilder next;
+            String indent;
+            if (options.compact()) {
+                String blank = " ".repeat(width);
+                if (i == 0) {
+                    next = line.append(symbols.begin)
+                            .append(last ? symbols.across : symbols.down + symbols.horizontal)
+                            .append(symbols.end);
+                } else {
+                    next = new StringBuilder(String.join("", path))
+                            .append(blank)
+                            .append(' ')
+                            .append(symbols.begin)
+                            .append(last ? symbols.corner + symbols.horizontal : symbols.tee)
+                            .append(symbols.end);
+                }
+                indent = blank + (last ? "   " : " " + symbols.begin + symbols.vertical + symbols.end + " ");
+            } else {
+                next = new StringBuilder(String.join("", path))
+                        .append(' ')
+                        .append(symbols.begin)
+                        .append(last ? symbols.corner + symbols.horizontal : symbols.tee)
+                        .append(symbols.end);
+                if (children.get(i).name.isEmpty()) {
+                    next.append(' ');
+                }
+                indent = last ? "   " : " " + symbols.begin + symbols.vertical + symbols.end + " ";
+            }
+            next.append(children.get(i).label);
+            path.add(indent);
+            children(children.get(i), path, next, i == 0 ? BRANCH_WIDTH : 0);
+            path.remove(path.size() - 1);
+        }
+    }
+}

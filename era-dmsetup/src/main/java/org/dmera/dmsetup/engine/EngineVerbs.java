@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.engine;
+
+import java.io.IOException;
+import java.net.URI;
+import java.net.URISyntaxException;
+import java.nio.file.Path;
+import java.util.Map;
+import org.dmera.core.linux.Errno;
+import org.dmera.core.linux.ErrnoException;
+import org.dmera.dmsetup.control.EngineVerb;
+import org.dmera.dmsetup.device.MappedDevice;
+import org.dmera.dmsetup.target.EraTarget;
+
+/** The engine's own messages to a device, which {@code era-dmsetup}'s own commands send. */
+final class EngineVerbs {
+    private EngineVerbs() {}
+
+    static Map<String, EngineVerb> all(Path nbdSocket) {
+        return Map.of(
+                "@uri", (device, sector) -> uri(nbdSocket, device),
+                "@failure", EngineVerbs::failure,
+                "@marked", EngineVerbs::marked);
+    }
+
+    /** The device's NBD URI, by the scheme of NBD's own document on URIs. */
+    private static String uri(Path nbdSocket, MappedDevice device) throws IOException {
+        try {
+            String path = new URI("nbd+unix", "", "/" + device.name(), null, null).getRawPath();
+            String socket = new URI(null, null, nbdSocket.toAbsolutePath().toString(), null).getRawPath();
+            return "nbd+unix://" + path + "?socket=" + socket;
+        } catch (URISyntaxException e) {
+            throw new IOException("URI of " + device, e);
+        }
+    }
+
+    /** Why an era target's status is {@code Error}; empty when it is not. */
+    private static String failure(MappedDevice device, long sector) throws IOException {
+        return device.onTarget(sector, target -> {
+            String failure = target instanceof EraTarget era ? era.failure() : null;
+            return failure == null ? "" : failure;
+        });
+    }
+
+    /** How many blocks of an era target are marked in its current era. */
+    private static String marked(MappedDevice device, long sector) throws IOException {
+        return device.onTarget(sector, target -> {
+            if (target instanceof EraTarget era) {
+                return Long.toString(era.markedBlocks());
+            }
+            throw new ErrnoException("@marked: no era target at sector " + sector, Errno.EINVAL.number());
+        });
+    }
+}
