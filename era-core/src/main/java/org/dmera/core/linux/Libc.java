@@ -36,8 +36,6 @@ final class Libc {
 
         int connect(int fd, long address, int addressBytes);
 
-        int mknod(String path, int mode, long dev);
-
         int flock(int fd, int operation);
 
         int mknod(String path, int mode, long dev);

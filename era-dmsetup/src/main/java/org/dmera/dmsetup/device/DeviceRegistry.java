@@ -12,6 +12,7 @@ import java.util.OptionalInt;
 import java.util.TreeMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.Executor;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
@@ -28,6 +29,8 @@ import org.dmera.dmsetup.target.TargetFactory;
 public final class DeviceRegistry {
     /** The first major of the range "local/experimental use" of Linux's devices.txt. */
     public static final int LOCAL_MAJOR = 120;
+
+    private static final long LET_GO_NANOS = TimeUnit.SECONDS.toNanos(5);
 
     private final int major;
     private final TableLoader loader;
@@ -279,6 +282,7 @@ public final class DeviceRegistry {
     void close(MappedDevice device) {
         synchronized (lock) {
             device.openCount--;
+            lock.notifyAll();
             if (device.openCount > 0 || !device.deferredRemove || device.removed) {
                 return;
             }
@@ -311,7 +315,14 @@ public final class DeviceRegistry {
      * @throws ErrnoException EBUSY when it is open, ENXIO when it is gone already
      */
     public boolean remove(MappedDevice device, boolean deferred) throws IOException {
+        boolean letGo = false;
+        for (DeviceListener listener : listeners) {
+            letGo |= listener.removing(device);
+        }
         synchronized (lock) {
+            if (letGo) {
+                awaitClosed(device);
+            }
             if (device.removed) {
                 throw new ErrnoException("device " + device.name, Errno.ENXIO.number());
             }
@@ -338,6 +349,21 @@ public final class DeviceRegistry {
             log.info("removed " + device);
         }
         return true;
+    }
+
+    /** Gives who has just been told to let go of the device a moment to do so. */
+    private void awaitClosed(MappedDevice device) {
+        long deadline = System.nanoTime() + LET_GO_NANOS;
+        long left = LET_GO_NANOS;
+        while (device.openCount > 0 && left > 0) {
+            try {
+                TimeUnit.NANOSECONDS.timedWait(lock, left);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                return;
+            }
+            left = deadline - System.nanoTime();
+        }
     }
 
     /**

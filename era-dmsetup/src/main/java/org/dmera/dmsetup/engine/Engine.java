@@ -17,6 +17,8 @@ import org.dmera.dmsetup.control.EngineControl;
 import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.EngineLog;
 import org.dmera.dmsetup.device.MappedDevice;
+import org.dmera.dmsetup.export.Attacher;
+import org.dmera.dmsetup.export.HostAttacher;
 import org.dmera.dmsetup.export.NbdServer;
 
 /**
@@ -30,6 +32,7 @@ public final class Engine implements Closeable {
     private final StateDirectory state;
     private final DeviceRegistry registry;
     private final NbdServer nbd;
+    private final Attacher attacher;
     private final ControlServer control;
     private final Path controlSocket;
     private final ExecutorService background;
@@ -64,9 +67,14 @@ public final class Engine implements Closeable {
             nbdServer = new NbdServer(new RegistryExports(registry), log::info);
             nbdServer.listenUnix(options.nbd());
             nbd = nbdServer;
+            attacher = new HostAttacher(
+                    options.control().resolveSibling(options.control().getFileName() + ".attached"),
+                    options.nbd(),
+                    log::info);
+            registry.addListener(new AttachedDevices(attacher, log));
             control = new ControlServer(
                     server,
-                    new EngineControl(registry, EngineVerbs.all(options.nbd())),
+                    new EngineControl(registry, EngineVerbs.all(options.nbd(), attacher)),
                     allowedUsers(options.state()),
                     log);
         } catch (IOException | RuntimeException e) {
@@ -120,6 +128,7 @@ public final class Engine implements Closeable {
         for (MappedDevice device : registry.devices()) {
             device.io().shut();
         }
+        attacher.close();
         nbd.close();
         background.shutdown();
         state.close();

@@ -10,14 +10,21 @@ import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.control.EngineVerb;
 import org.dmera.dmsetup.device.MappedDevice;
+import org.dmera.dmsetup.export.Attacher;
 import org.dmera.dmsetup.target.EraTarget;
 
 /** The engine's own messages to a device, which {@code era-dmsetup}'s own commands send. */
 final class EngineVerbs {
     private EngineVerbs() {}
 
-    static Map<String, EngineVerb> all(Path nbdSocket) {
+    static Map<String, EngineVerb> all(Path nbdSocket, Attacher attacher) {
         return Map.of(
+                "@attach", (device, sector) -> attacher.attach(device),
+                "@detach",
+                        (device, sector) -> {
+                            attacher.detach(device);
+                            return "";
+                        },
                 "@uri", (device, sector) -> uri(nbdSocket, device),
                 "@failure", EngineVerbs::failure,
                 "@marked", EngineVerbs::marked);

@@ -18,9 +18,10 @@ public interface Attacher extends Closeable {
     /**
      * Takes the node away again; nothing for a device without one.
      *
+     * @return whether it had one
      * @throws org.dmera.core.linux.ErrnoException EBUSY while the node is in use
      */
-    void detach(MappedDevice device) throws IOException;
+    boolean detach(MappedDevice device) throws IOException;
 
     /** The device's size may have changed. */
     void resized(MappedDevice device) throws IOException;

@@ -182,16 +182,17 @@ public final class HostAttacher implements Attacher {
     }
 
     @Override
-    public void detach(MappedDevice device) throws IOException {
+    public boolean detach(MappedDevice device) throws IOException {
         synchronized (attached) {
             Attached known = attached.get(device);
             if (known == null) {
-                return;
+                return false;
             }
             known.attachment.detach();
             attached.remove(device);
             Files.deleteIfExists(known.link);
             log.accept("detached " + device.name() + " from " + known.attachment.node());
+            return true;
         }
     }
 

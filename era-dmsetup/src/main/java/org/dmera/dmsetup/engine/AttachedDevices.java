@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.engine;
+
+import java.io.IOException;
+import org.dmera.dmsetup.device.DeviceListener;
+import org.dmera.dmsetup.device.EngineLog;
+import org.dmera.dmsetup.device.MappedDevice;
+import org.dmera.dmsetup.export.Attacher;
+
+/** Keeps attached nodes in step with their devices: size, name, and the end. */
+final class AttachedDevices implements DeviceListener {
+    private final Attacher attacher;
+    private final EngineLog log;
+
+    AttachedDevices(Attacher attacher, EngineLog log) {
+        this.attacher = attacher;
+        this.log = log;
+    }
+
+    @Override
+    public void tableChanged(MappedDevice device) {
+        try {
+            attacher.resized(device);
+        } catch (IOException e) {
+            log.error("the new size of " + device + " for its node", e);
+        }
+    }
+
+    @Override
+    public void renamed(MappedDevice device, String oldName) {
+        try {
+            attacher.renamed(device);
+        } catch (IOException e) {
+            log.error("the new name of " + device + " for its node", e);
+        }
+    }
+
+    @Override
+    public boolean removing(MappedDevice device) throws IOException {
+        return attacher.detach(device);
+    }
+}
