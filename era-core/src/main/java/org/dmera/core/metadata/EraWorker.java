@@ -133,6 +133,7 @@ public final class EraWorker {
     }
 
     private void markWrites(Writes writes) {
+        beginNewMarks();
         MarkedBlocks bits = marked;
         try {
             boolean anyNew = false;
@@ -177,6 +178,7 @@ public final class EraWorker {
         }
     }
 
+    /** In a new era nothing is marked, whoever began it. */
     private void beginNewMarks() {
         if (metadata.writesetsBegun() != writesetOfMarked) {
             writesetOfMarked = metadata.writesetsBegun();

@@ -22,9 +22,9 @@ public final class MarkedBlocks {
         return nrBlocks;
     }
 
-    /** Whether a write to {@code block} needs no mark any more. */
+    /** Whether a write to {@code block} needs no mark any more. A block that the era doesn't cover is not marked. */
     public boolean contains(long block) {
-        return (words.getAcquire((int) (block >>> 6)) & 1L << block) != 0;
+        return block >= 0 && block < nrBlocks && (words.getAcquire((int) (block >>> 6)) & 1L << block) != 0;
     }
 
     /** How many blocks are marked. */
