@@ -39,6 +39,8 @@ final class ArrayWalk implements TreeWalk.Visitor, Where {
     private long next;
     private long key;
     private boolean longer;
+    /** Entries that the array has for certain, from its beginning without a gap behind {@link #entries}. */
+    private long reach;
 
     /**
      * A walk of an array of {@code valueBytes}: 4 for an era array, 8 for a bitset.
@@ -61,6 +63,7 @@ final class ArrayWalk implements TreeWalk.Visitor, Where {
         this.needed = (entries + perBlock - 1) / perBlock;
         this.next = 0;
         this.longer = false;
+        this.reach = entries;
         tree.walk(root, counted);
         missing(needed);
     }
@@ -68,6 +71,14 @@ final class ArrayWalk implements TreeWalk.Visitor, Where {
     /** Whether the array has more entries than it was said to have, beyond what a shrink leaves behind. */
     boolean isLonger() {
         return longer;
+    }
+
+    /**
+     * How many entries the array has, judged by its blocks: what was asked for, or more when {@link #isLonger}. An
+     * array that was walked for 0 entries shows its whole length, a partial last block included.
+     */
+    long reach() {
+        return reach;
     }
 
     @Override
@@ -167,6 +178,7 @@ final class ArrayWalk implements TreeWalk.Visitor, Where {
             reader.report(DamageKind.ARRAY_BLOCK_SHORT, this, blockNr, nrEntries + " entries, expected " + wanted);
         } else if (nrEntries > wanted) {
             longer = true;
+            reach = key * perBlock + nrEntries;
             reader.report(DamageKind.ARRAY_BLOCK_LONG, this, blockNr, nrEntries + " entries, expected " + wanted);
         }
         if (aboveCurrent) {
@@ -177,7 +189,11 @@ final class ArrayWalk implements TreeWalk.Visitor, Where {
 
     /** The kernel's shrink may leave the partial block at the end behind; a full one it always removes. */
     private void judgeExtra(long blockNr, int nrEntries) {
-        if (sound == Seen.ERAS && nrEntries < perBlock) {
+        boolean continues = reach == key * perBlock;
+        if (continues && (nrEntries == perBlock || longer || entries == 0)) {
+            reach += nrEntries;
+        }
+        if (sound == Seen.ERAS && nrEntries < perBlock && !(continues && longer)) {
             reader.report(
                     DamageKind.LEFT_OVER_ARRAY_BLOCK,
                     this,
