@@ -38,6 +38,16 @@ final class BlockTable {
         marks = new byte[size];
     }
 
+    /** A table that knows nothing but which blocks this one has found in two places. */
+    BlockTable withDoublyUsed() {
+        BlockTable table = new BlockTable(size);
+        for (int b = 0; b < size; b++) {
+            table.marks[b] = (byte) (marks[b] & DOUBLY_USED);
+            table.seen[b] = seen[b];
+        }
+        return table;
+    }
+
     /** Blocks that can be in use at all. */
     int size() {
         return size;

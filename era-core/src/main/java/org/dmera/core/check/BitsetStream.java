@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.check;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import org.dmera.core.format.ArrayBlock;
+import org.dmera.core.format.MetadataVisitor;
+
+/** Streams a salvaged bitset: what is lost of it comes out with every bit set. */
+final class BitsetStream {
+    private final BlockReader reader;
+    private final ArrayMap map;
+    private final long soundWords;
+    private final long nrBits;
+    private final ByteBuffer block = BlockReader.newBuffer();
+    private long widened;
+
+    /**
+     * @param soundWords words that the bitset should have had
+     * @param nrBits bits that come out; those past the sound words are lost
+     */
+    BitsetStream(BlockReader reader, ArrayMap map, long soundWords, long nrBits) {
+        this.reader = reader;
+        this.map = map;
+        this.soundWords = soundWords;
+        this.nrBits = nrBits;
+    }
+
+    /** Bits that came out set because their words are lost. */
+    long widened() {
+        return widened;
+    }
+
+    void stream(MetadataVisitor visitor) throws IOException {
+        long words = (nrBits + Long.SIZE - 1) / Long.SIZE;
+        for (long first = 0; first < words; first += ArrayBlock.WORDS_PER_BLOCK) {
+            int count = (int) Math.min(ArrayBlock.WORDS_PER_BLOCK, words - first);
+            int usable = load(first / ArrayBlock.WORDS_PER_BLOCK, count);
+            for (int i = usable; i < count; i++) {
+                block.putLong(ArrayBlock.VALUES + Long.BYTES * i, -1L);
+            }
+            if (usable < count) {
+                widened += Math.min(nrBits, (first + count) * Long.SIZE) - (first + usable) * Long.SIZE;
+            }
+            visitor.words(first, block, ArrayBlock.VALUES, count);
+        }
+    }
+
+    /** Reads array block {@code index}; returns how many of {@code count} words can be relied on. */
+    private int load(long index, int count) {
+        int blockNr = map.block(index);
+        if (blockNr == ArrayMap.LOST || reader.tryRead(blockNr, block) != null) {
+            return 0;
+        }
+        long sound = soundWords - index * ArrayBlock.WORDS_PER_BLOCK;
+        return (int) Math.max(0, Math.min(Math.min(count, sound), map.usable(index)));
+    }
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.check;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.util.List;
+import org.dmera.core.block.BlockDevice;
+import org.dmera.core.block.BlockType;
+import org.dmera.core.format.MetadataVisitor;
+import org.dmera.core.format.Superblock;
+
+/**
+ * Gets out of damaged metadata what can be had, in a form that a new device or a dump can be made of.
+ *
+ * <p>The rule: never under-report. Every block that verifies is used; a mark whose place can't be read any more counts
+ * as set. Whoever copies what has changed then copies too much, and never too little.
+ *
+ * <p>A superblock that can't be read is searched for: see {@link MergedSalvage}.
+ */
+public abstract class Salvage {
+    /** Origin blocks are at most this many. */
+    static final long MOST_ORIGIN_BLOCKS = Integer.MAX_VALUE;
+
+    Salvage() {}
+
+    /**
+     * Looks at the metadata and decides what to use of it; reads the trees once.
+     *
+     * @throws IOException when something that can't be derived is not in {@code hints}: the message says what was found
+     *     and which option is needed
+     */
+    public static Salvage open(BlockDevice device, SalvageHints hints) throws IOException {
+        if (device.sizeBlocks() == 0) {
+            throw new IOException("Metadata device/file too small.  Is this binary metadata?");
+        }
+        ByteBuffer block = BlockReader.newBuffer();
+        DamageLog log = new DamageLog();
+        BlockReader reader = new BlockReader(device, new BlockTable(device.sizeBlocks()), log, new Seen(0));
+        if (new SuperblockCheck(reader, Structure.SUPERBLOCK, 0).read(block)) {
+            return withDropped(
+                    new TreeSalvage(device, SalvagedRoots.of(new Superblock().wrap(block, 0)), hints), block);
+        }
+        String failure = reader.tryRead(0, block);
+        if (failure == null
+                && !BlockReader.isZero(block)
+                && BitFlip.correct(block, BlockType.SUPERBLOCK, 0)
+                && new Superblock().wrap(block, 0).magic() == Superblock.MAGIC) {
+            Salvage salvage = new TreeSalvage(device, SalvagedRoots.of(new Superblock().wrap(block, 0)), hints);
+            salvage.remarks().add("one bit of the superblock had flipped; it was corrected by the checksum");
+            return withDropped(salvage, block);
+        }
+        return new RootSearch(device, hints).run();
+    }
+
+    private static Salvage withDropped(Salvage salvage, ByteBuffer superblock) {
+        if (new Superblock().wrap(superblock, 0).metadataSnap() != 0) {
+            salvage.remarks().add("the held metadata snapshot is left out");
+        }
+        return salvage;
+    }
+
+    /** What is wrong with the trees that are used. */
+    public abstract List<Damage> damages();
+
+    /** What was decided, one line each, for the user; complete only after {@link #stream}. The list may be added to. */
+    public abstract List<String> remarks();
+
+    /** Origin blocks of the result. */
+    public abstract long nrBlocks();
+
+    /** The current era of the result. */
+    public abstract long currentEra();
+
+    /**
+     * Sends the content to {@code visitor}, once.
+     *
+     * @throws IOException what the visitor throws
+     */
+    public abstract void stream(MetadataVisitor visitor) throws IOException;
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.check;
+
+import java.nio.ByteBuffer;
+import org.dmera.core.block.BlockDevice;
+import org.dmera.core.format.ArrayBlock;
+import org.dmera.core.format.BTreeNode;
+import org.dmera.core.format.WritesetValue;
+
+/**
+ * First look at damaged metadata whose roots are known: which blocks can't be trusted because two places use them, up to
+ * which era writesets are lost, and which sizes and eras the content speaks for.
+ */
+final class SalvageSurvey implements TreeWalk.Visitor {
+    /** Eras from here on are taken for damage: nobody changes eras two thousand million times. */
+    static final long INCREDIBLE_ERA = 1L << 31;
+
+    private static final ArrayWalk.Visitor NOBODY = new ArrayWalk.Visitor() {
+        @Override
+        public void present(long index, long blockNr, int usable) {}
+
+        @Override
+        public void lost(long from, long to) {}
+    };
+
+    private final SalvagedRoots roots;
+    private final BlockReader reader;
+    private final BlockTable table;
+    private final DamageLog log = new DamageLog();
+    private final ByteBuffer[] treeBuffers = TreeWalk.newBuffers();
+    private final ByteBuffer[] arrayBuffers = TreeWalk.newBuffers();
+
+    private long previousEra = -1;
+    private boolean anyWriteset;
+    private long lostUpTo = -1;
+    private boolean lostOpenEnd;
+    private long highestInArray = -1;
+    private long reach;
+
+    SalvageSurvey(BlockDevice device, SalvagedRoots roots) {
+        this.roots = roots;
+        this.table = new BlockTable(device.sizeBlocks());
+        this.reader = new BlockReader(device, table, log, new Seen((int) roots.currentEra()));
+    }
+
+    void run() {
+        TreeSpec tree = new TreeSpec(Structure.WRITESET_TREE, -1, WritesetValue.BYTES, BlockTable.LIVE);
+        new TreeWalk(reader, tree, treeBuffers, this).walk(roots.writesetTreeRoot(), true);
+        if (roots.currentWritesetRoot() != 0) {
+            bitset(
+                    Structure.CURRENT_WRITESET,
+                    roots.currentEra(),
+                    roots.currentWritesetRoot(),
+                    roots.currentWritesetNrBits());
+        }
+        TreeSpec eras = new TreeSpec(Structure.ERA_ARRAY, -1, BTreeNode.BLOCK_VALUE_BYTES, BlockTable.LIVE);
+        ArrayWalk walk = new ArrayWalk(reader, eras, ArrayBlock.ERA_BYTES, arrayBuffers, new HighestEra());
+        walk.walk(roots.eraArrayRoot(), Math.max(0, roots.nrBlocks()), true);
+        reach = walk.reach();
+    }
+
+    /** What was found on the way. */
+    DamageLog log() {
+        return log;
+    }
+
+    /** A table in which those blocks are marked that must not be trusted. */
+    BlockTable tableOfTrust() {
+        return table.withDoublyUsed();
+    }
+
+    /** How many origin blocks the era array speaks for, at least those that the superblock speaks of. */
+    long reach() {
+        return reach;
+    }
+
+    /** The highest era of an archived writeset that is credible, or −1. */
+    long lastWriteset() {
+        return previousEra;
+    }
+
+    /** Whether any writeset is there, or was. */
+    boolean anyWriteset() {
+        return anyWriteset;
+    }
+
+    /** The highest credible era in the era array that is above the superblock's current one, or −1. */
+    long highestInArray() {
+        return highestInArray;
+    }
+
+    /**
+     * The highest era of which a writeset is missing or unreadable as a whole, or −1.
+     *
+     * @param lastArchived the highest era of which there can be a writeset in the tree
+     */
+    long lostUpTo(long lastArchived) {
+        long upTo = lostOpenEnd ? lastArchived : Math.min(lostUpTo, lastArchived);
+        // Digestion takes the lowest first: as long as any is left, the last is too.
+        return anyWriteset && previousEra < lastArchived ? lastArchived : upTo;
+    }
+
+    @Override
+    public void entry(BTreeNode leaf, int index, boolean counted) {
+        anyWriteset = true;
+        long era = leaf.key(index);
+        if (era < 0 || era >= INCREDIBLE_ERA && era > roots.currentEra()) {
+            // Whatever era this was, its marks can't be told.
+            lostOpenEnd = true;
+            return;
+        }
+        if (previousEra >= 0 && era != previousEra + 1 && lostUpTo < era - 1) {
+            lostUpTo = era - 1;
+        }
+        previousEra = era;
+        int offset = leaf.valueOffset(index);
+        bitset(
+                Structure.WRITESET,
+                era,
+                WritesetValue.root(leaf.buffer(), offset),
+                WritesetValue.nrBits(leaf.buffer(), offset));
+    }
+
+    @Override
+    public void lost(long from, long last) {
+        anyWriteset = true;
+        if (last < 0) {
+            lostOpenEnd = true;
+        } else {
+            lostUpTo = Math.max(lostUpTo, last);
+        }
+    }
+
+    private void bitset(Structure structure, long era, long root, long nrBits) {
+        TreeSpec spec = new TreeSpec(structure, era, BTreeNode.BLOCK_VALUE_BYTES, BlockTable.LIVE);
+        new ArrayWalk(reader, spec, ArrayBlock.WORD_BYTES, arrayBuffers, NOBODY)
+                .walk(root, (nrBits + Long.SIZE - 1) / Long.SIZE, true);
+    }
+
+    private final class HighestEra implements ArrayWalk.Visitor {
+        private final ByteBuffer block = BlockReader.newBuffer();
+        private final ArrayBlock array = new ArrayBlock();
+
+        @Override
+        public void present(long index, long blockNr, int usable) {
+            if (Seen.code(reader.seen(blockNr)) != Seen.ERAS_ABOVE_CURRENT || reader.tryRead(blockNr, block) != null) {
+                return;
+            }
+            array.wrap(block, 0);
+            for (int i = 0; i < usable; i++) {
+                long era = Integer.toUnsignedLong(array.valueInt(i));
+                if (era < INCREDIBLE_ERA && era > roots.currentEra()) {
+                    highestInArray = Math.max(highestInArray, era);
+                }
+            }
+        }
+
+        @Override
+        public void lost(long from, long to) {}
+    }
+}

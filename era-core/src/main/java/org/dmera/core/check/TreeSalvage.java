@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.check;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.List;
+import org.dmera.core.block.BlockDevice;
+import org.dmera.core.format.ArrayBlock;
+import org.dmera.core.format.BTreeNode;
+import org.dmera.core.format.MetadataVisitor;
+import org.dmera.core.format.WritesetValue;
+
+/**
+ * Salvages metadata whose roots are known.
+ *
+ * <p>What is lost is widened, never narrowed: a lost part of a bitset has every bit set, a lost part of the era array
+ * holds the current era. When writesets are lost as a whole, up to era H say, any origin block may have been written in
+ * era H: then the era array gets H as its least value, which says just that, and the writesets up to H are left out,
+ * for they add nothing.
+ */
+final class TreeSalvage extends Salvage {
+    private final BlockDevice device;
+    private final SalvagedRoots roots;
+    private final SalvageSurvey survey;
+    private final long dataBlockSizeSectors;
+    private final long nrBlocks;
+    private final long currentEra;
+    private final long mergedUpTo;
+    private final List<String> remarks = new ArrayList<>();
+    private final ByteBuffer block = BlockReader.newBuffer();
+    private final ByteBuffer[] arrayBuffers = TreeWalk.newBuffers();
+
+    private BlockReader reader;
+
+    TreeSalvage(BlockDevice device, SalvagedRoots roots, SalvageHints hints) throws IOException {
+        this.device = device;
+        long creditable = hints.nrBlocks() >= 0
+                ? hints.nrBlocks()
+                : roots.nrBlocks() >= 0 && roots.nrBlocks() <= MOST_ORIGIN_BLOCKS ? roots.nrBlocks() : 0;
+        long era = hints.currentEra() >= 0 ? hints.currentEra() : roots.currentEra();
+        this.roots = new SalvagedRoots(
+                roots.dataBlockSizeSectors(),
+                creditable,
+                era,
+                roots.currentWritesetNrBits(),
+                roots.currentWritesetRoot(),
+                roots.writesetTreeRoot(),
+                roots.eraArrayRoot());
+        this.survey = new SalvageSurvey(device, this.roots);
+        survey.run();
+        this.dataBlockSizeSectors = blockSize(roots, hints);
+        this.nrBlocks = nrBlocks(hints, creditable);
+        this.currentEra = currentEra(hints, era);
+        this.mergedUpTo = survey.lostUpTo(lastArchived());
+    }
+
+    private static long blockSize(SalvagedRoots roots, SalvageHints hints) throws IOException {
+        long sectors = hints.dataBlockSizeSectors() >= 0 ? hints.dataBlockSizeSectors() : roots.dataBlockSizeSectors();
+        if (sectors <= 0 || sectors % 8 != 0) {
+            throw new IOException("the superblock's data_block_size is " + sectors
+                    + " sectors, which can't be: say what it is with --block-size");
+        }
+        return sectors;
+    }
+
+    private long nrBlocks(SalvageHints hints, long creditable) {
+        if (hints.nrBlocks() >= 0) {
+            return hints.nrBlocks();
+        }
+        long reach = Math.min(survey.reach(), MOST_ORIGIN_BLOCKS);
+        if (reach > creditable) {
+            remarks.add("nr_blocks is taken to be " + reach + ", as the era array has so many entries; the superblock"
+                    + " says " + Long.toUnsignedString(roots.nrBlocks()));
+        }
+        return reach;
+    }
+
+    /**
+     * The superblock's, unless the content speaks for a higher one. A raised era is never wrong for marks: what was
+     * written until now stays below or at it, what is written later comes above it.
+     */
+    private long currentEra(SalvageHints hints, long era) throws IOException {
+        boolean hasCurrent = roots.currentWritesetRoot() != 0;
+        long archived = survey.lastWriteset() + (hasCurrent ? 1 : 0);
+        long evident = survey.anyWriteset() && survey.lastWriteset() >= 0 ? archived : -1;
+        if (evident != era) {
+            // Nothing confirms the superblock's era; eras in the array may be right and it may be wrong.
+            evident = Math.max(evident, survey.highestInArray());
+        }
+        if (evident <= era) {
+            return era;
+        }
+        if (hints.currentEra() >= 0) {
+            throw new IOException("the metadata holds era " + evident + ", above --current-era " + era);
+        }
+        remarks.add(
+                "the current era is raised from " + era + " to " + evident + ", the highest that the metadata holds");
+        return evident;
+    }
+
+    private long lastArchived() {
+        return roots.currentWritesetRoot() == 0 ? currentEra : currentEra - 1;
+    }
+
+    @Override
+    public List<Damage> damages() {
+        return survey.log().kept();
+    }
+
+    @Override
+    public List<String> remarks() {
+        return remarks;
+    }
+
+    @Override
+    public long nrBlocks() {
+        return nrBlocks;
+    }
+
+    @Override
+    public long currentEra() {
+        return currentEra;
+    }
+
+    @Override
+    public void stream(MetadataVisitor visitor) throws IOException {
+        reader = new BlockReader(device, survey.tableOfTrust(), new DamageLog(), new Seen((int) roots.currentEra()));
+        visitor.superblock(dataBlockSizeSectors, nrBlocks, currentEra);
+        if (mergedUpTo >= 0) {
+            remarks.add("writesets are lost: every origin block counts as written in era " + mergedUpTo
+                    + ", and the writesets up to that one are merged into the era array");
+        }
+        streamWritesets(visitor);
+        if (roots.currentWritesetRoot() != 0 && currentEra > mergedUpTo) {
+            streamWriteset(
+                    Structure.CURRENT_WRITESET,
+                    currentEra,
+                    roots.currentWritesetNrBits(),
+                    roots.currentWritesetRoot(),
+                    visitor);
+        }
+        streamEraArray(visitor);
+        visitor.end();
+    }
+
+    private void streamWritesets(MetadataVisitor visitor) throws IOException {
+        TreeSpec spec = new TreeSpec(Structure.WRITESET_TREE, -1, WritesetValue.BYTES, BlockTable.LIVE);
+        TreeWalk.Visitor writesets = new TreeWalk.Visitor() {
+            @Override
+            public void entry(BTreeNode leaf, int index, boolean counted) {
+                long era = leaf.key(index);
+                if (Long.compareUnsigned(era, lastArchived()) > 0 || era <= mergedUpTo) {
+                    return;
+                }
+                int offset = leaf.valueOffset(index);
+                try {
+                    streamWriteset(
+                            Structure.WRITESET,
+                            era,
+                            WritesetValue.nrBits(leaf.buffer(), offset),
+                            WritesetValue.root(leaf.buffer(), offset),
+                            visitor);
+                } catch (IOException e) {
+                    throw new UncheckedIOException(e);
+                }
+            }
+
+            @Override
+            public void lost(long from, long last) {}
+        };
+        try {
+            new TreeWalk(reader, spec, TreeWalk.newBuffers(), writesets).walk(roots.writesetTreeRoot(), true);
+        } catch (UncheckedIOException e) {
+            throw e.getCause();
+        }
+    }
+
+    private void streamWriteset(Structure structure, long era, long storedBits, long root, MetadataVisitor visitor)
+            throws IOException {
+        boolean sizeLost = storedBits > MOST_ORIGIN_BLOCKS;
+        long sound = sizeLost ? 0 : storedBits;
+        ArrayMap map = new ArrayMap();
+        TreeSpec spec = new TreeSpec(structure, era, BTreeNode.BLOCK_VALUE_BYTES, BlockTable.LIVE);
+        ArrayWalk walk = new ArrayWalk(reader, spec, ArrayBlock.WORD_BYTES, arrayBuffers, map);
+        long soundWords = (sound + Long.SIZE - 1) / Long.SIZE;
+        walk.walk(root, soundWords, true);
+        long nrBits = sound;
+        if (sizeLost || walk.isLonger()) {
+            // The bitset goes on past the end that is stored: what lies there may be marks.
+            nrBits = Math.max(sound, nrBlocks);
+        } else if (hasBitsPastEnd(map, sound)) {
+            nrBits = Math.max(sound, Math.min(nrBlocks, soundWords * Long.SIZE));
+        }
+        BitsetStream bits = new BitsetStream(reader, map, soundWords, nrBits);
+        visitor.beginWriteset(era, nrBits);
+        bits.stream(visitor);
+        visitor.endWriteset();
+        if (bits.widened() > 0) {
+            remarks.add("writeset of era " + era + ": " + bits.widened()
+                    + " origin blocks of lost parts count as written in it");
+        }
+    }
+
+    private boolean hasBitsPastEnd(ArrayMap map, long nrBits) {
+        long word = nrBits / Long.SIZE;
+        long index = word / ArrayBlock.WORDS_PER_BLOCK;
+        int inBlock = (int) (word % ArrayBlock.WORDS_PER_BLOCK);
+        return nrBits % Long.SIZE != 0
+                && map.usable(index) > inBlock
+                && reader.tryRead(map.block(index), block) == null
+                && new ArrayBlock().wrap(block, 0).valueLong(inBlock) >>> nrBits != 0;
+    }
+
+    private void streamEraArray(MetadataVisitor visitor) throws IOException {
+        ArrayMap map = new ArrayMap();
+        TreeSpec spec = new TreeSpec(Structure.ERA_ARRAY, -1, BTreeNode.BLOCK_VALUE_BYTES, BlockTable.LIVE);
+        new ArrayWalk(reader, spec, ArrayBlock.ERA_BYTES, arrayBuffers, map).walk(roots.eraArrayRoot(), nrBlocks, true);
+        visitor.beginEraArray();
+        long widened = 0;
+        for (long first = 0; first < nrBlocks; first += ArrayBlock.ERAS_PER_BLOCK) {
+            int count = (int) Math.min(ArrayBlock.ERAS_PER_BLOCK, nrBlocks - first);
+            long index = first / ArrayBlock.ERAS_PER_BLOCK;
+            int usable = Math.min(count, map.usable(index));
+            if (map.block(index) == ArrayMap.LOST || reader.tryRead(map.block(index), block) != null) {
+                usable = 0;
+            }
+            widened += adjust(usable, count);
+            visitor.eras(first, block, ArrayBlock.VALUES, count);
+        }
+        visitor.endEraArray();
+        if (widened > 0) {
+            remarks.add("era array: " + widened + " origin blocks whose eras are lost count as written in era "
+                    + currentEra);
+        }
+    }
+
+    /** Makes the eras in {@link #block} what the new array holds; returns how many became the current one. */
+    private int adjust(int usable, int count) {
+        ArrayBlock eras = new ArrayBlock().wrap(block, 0);
+        int widened = count - usable;
+        for (int i = 0; i < count; i++) {
+            long era = i < usable ? Integer.toUnsignedLong(eras.valueInt(i)) : currentEra;
+            if (era > currentEra) {
+                era = currentEra;
+                widened++;
+            }
+            eras.valueInt(i, (int) Math.max(era, mergedUpTo));
+        }
+        return widened;
+    }
+}

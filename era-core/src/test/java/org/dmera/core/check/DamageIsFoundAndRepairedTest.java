@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.check;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Stream;
+import org.dmera.core.block.MemoryBlockDevice;
+import org.dmera.core.build.MetadataBuilder;
+import org.dmera.testkit.DamageGenerator;
+import org.dmera.testkit.EraTruth;
+import org.dmera.testkit.Fixtures;
+import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.TestFactory;
+
+/** Each structure × each kind of damage, on metadata that the kernel made. */
+class DamageIsFoundAndRepairedTest {
+    /** Image, and an earlier state of the same device for stale blocks. */
+    private static final String[][] SUBJECTS = {
+        {"b_eras_bs8.live", "b_eras_bs8.clean"},
+        {"c_snap_bs24.live", "c_snap_bs24.live_just_taken"},
+        {"e_crash_bs24.crash", "e_crash_bs24.crash_mid"},
+        {"f_undigested.crash", "f_undigested.clean"},
+        {"f_many_writesets.crash", "f_many_writesets.clean"},
+        {"g_resize.shrunk_settled_live", "g_resize.grown_live"},
+        {"h_large.snap_live", "h_large.live"},
+        {"a_fresh_bs128.live", "a_fresh_bs128.formatted"},
+    };
+
+    @TestFactory
+    Stream<DynamicTest> everyDamageIsFoundAndNoRepairLosesAMark() {
+        List<DynamicTest> tests = new ArrayList<>();
+        for (String[] subject : SUBJECTS) {
+            byte[] sound = Fixtures.imageBytes(Fixtures.image(subject[0]));
+            byte[] older = Fixtures.imageBytes(Fixtures.image(subject[1]));
+            EraTruth truth = salvaged(sound, SalvageHints.NONE);
+            for (DamageGenerator.Case damaged : DamageGenerator.cases(sound, older, 7)) {
+                tests.add(
+                        DynamicTest.dynamicTest(subject[0] + ": " + damaged, () -> isFoundAndRepaired(damaged, truth)));
+            }
+        }
+        return tests.stream();
+    }
+
+    private static void isFoundAndRepaired(DamageGenerator.Case damaged, EraTruth truth) throws IOException {
+        CheckReport report = check(damaged.image());
+        if (damaged.kind().startsWith("stale") && report.isClean()) {
+            // A lost write of a data block leaves what was right once: no rule of the format is broken.
+            return;
+        }
+        assertFalse(report.isClean(), () -> "not found: " + damaged);
+        if (!report.isBeyondAutoRepair() && !report.areTreesIncomplete() && SpaceMapRepair.isNeeded(report)) {
+            byte[] image = damaged.image().clone();
+            SpaceMapRepair.repair(new MemoryBlockDevice(image), report);
+            CheckReport after = check(image);
+            assertEquals(0, after.count(Severity.FATAL), after::toString);
+            assertFalse(SpaceMapRepair.isNeeded(after), after::toString);
+            if (after.isClean()) {
+                assertArrayEquals(
+                        truth.latest(), salvaged(image, SalvageHints.NONE).latest());
+            }
+        }
+        rebuildLosesNothing(damaged, truth);
+    }
+
+    private static void rebuildLosesNothing(DamageGenerator.Case damaged, EraTruth truth) throws IOException {
+        SalvageHints hints = new SalvageHints(
+                truth.dataBlockSizeSectors(), -1, damaged.kind().startsWith("current era") ? -1 : truth.currentEra());
+        MemoryBlockDevice rebuilt = new MemoryBlockDevice(damaged.image().length / 4096 * 2 + 64);
+        Salvage salvage = Salvage.open(new MemoryBlockDevice(damaged.image()), hints);
+        salvage.stream(new MetadataBuilder(rebuilt));
+        CheckReport after = check(rebuilt.bytes());
+        assertTrue(after.isClean(), after::toString);
+        EraTruth now = salvaged(rebuilt.bytes(), SalvageHints.NONE);
+        assertEquals(truth.latest().length, now.latest().length, () -> salvage.remarks() + "");
+        assertEquals(0, truth.lostIn(now), () -> "marks lost; " + salvage.damages() + salvage.remarks());
+        long widened = truth.widenedIn(now);
+        assertTrue(
+                widened <= damaged.originBlocks(),
+                () -> widened + " widened, at most " + damaged.originBlocks() + " hang on the damage; "
+                        + salvage.damages() + salvage.remarks());
+    }
+
+    static CheckReport check(byte[] image) throws IOException {
+        return MetadataChecker.check(new MemoryBlockDevice(image));
+    }
+
+    static EraTruth salvaged(byte[] image, SalvageHints hints) {
+        try {
+            EraTruth truth = new EraTruth();
+            Salvage.open(new MemoryBlockDevice(image), hints).stream(truth);
+            return truth;
+        } catch (IOException e) {
+            throw new java.io.UncheckedIOException(e);
+        }
+    }
+}
