@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import org.dmera.core.block.BlockSeal;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.format.ArrayBlock;
@@ -19,15 +20,40 @@ import org.dmera.testkit.Anatomy.Role;
 
 /** Makes damaged copies of sound metadata: each structure × each kind of damage that it can have. */
 public final class DamageGenerator {
-    /**
-     * One damaged copy.
-     *
-     * @param role the part that is damaged
-     * @param kind what was done to it
-     * @param originBlocks how many origin blocks may be widened by it
-     */
-    @SuppressWarnings("ArrayRecordComponent")
-    public record Case(Role role, String kind, byte[] image, long originBlocks) {
+    /** One damaged copy, made when it is asked for. */
+    public static final class Case {
+        private final Role role;
+        private final String kind;
+        private final long originBlocks;
+        private final Supplier<byte[]> maker;
+
+        private Case(Role role, String kind, long originBlocks, Supplier<byte[]> maker) {
+            this.role = role;
+            this.kind = kind;
+            this.originBlocks = originBlocks;
+            this.maker = maker;
+        }
+
+        /** The part that is damaged. */
+        public Role role() {
+            return role;
+        }
+
+        /** What was done to it. */
+        public String kind() {
+            return kind;
+        }
+
+        /** How many origin blocks may be widened by it. */
+        public long originBlocks() {
+            return originBlocks;
+        }
+
+        /** The damaged metadata device. */
+        public byte[] image() {
+            return maker.get();
+        }
+
         @Override
         public String toString() {
             return role + ": " + kind;
@@ -128,6 +154,9 @@ public final class DamageGenerator {
         root(part, "era array root is the writeset tree", Superblock.ERA_ARRAY_ROOT, sb.writesetTreeRoot());
         root(part, "writeset tree root is the era array", Superblock.WRITESET_TREE_ROOT, sb.eraArrayRoot());
         if (part.role() == Role.SUPERBLOCK) {
+            if (sb.currentWritesetRoot() != 0) {
+                root(part, "current writeset forgotten", Superblock.CURRENT_WRITESET_ROOT, 0);
+            }
             flat(part, "unknown flag, resealed", b -> b.putInt(Superblock.FLAGS, 0x100));
             flat(part, "space map root out of range", b -> b.putLong(Superblock.SM_BITMAP_ROOT, 1L << 40));
             flat(part, "ref-count root out of range", b -> b.putLong(Superblock.SM_REF_COUNT_ROOT, -1));
@@ -266,20 +295,18 @@ public final class DamageGenerator {
     }
 
     private void root(Part part, String kind, int offset, long value) {
-        Case made = make(part.role(), kind, anatomy.parts().get(0).originBlocks(), b -> {
+        add(part.role(), kind, part.role() == Role.SUPERBLOCK ? Integer.MAX_VALUE : 0, b -> {
             b.putLong(at(part) + offset, value);
             b.seal(part.type(), part.blockNr());
         });
-        long all = Integer.MAX_VALUE;
-        cases.add(new Case(made.role(), kind, made.image(), part.role() == Role.SUPERBLOCK ? all : 0));
     }
 
     /** Damage that no mark hangs on. */
     private void flat(Part part, String kind, Consumer<Bytes> change) {
-        cases.add(make(part.role(), kind, 0, b -> {
+        add(part.role(), kind, 0, b -> {
             change.accept(b);
             b.seal(part.type(), part.blockNr());
-        }));
+        });
     }
 
     private void resealed(Part part, String kind, Consumer<Bytes> change) {
@@ -291,13 +318,17 @@ public final class DamageGenerator {
 
     private void bytes(Part part, String kind, Consumer<Bytes> change) {
         long widened = part.role() == Role.SUPERBLOCK ? Integer.MAX_VALUE : part.originBlocks();
-        cases.add(make(part.role(), kind, kind.startsWith("swapped") ? Integer.MAX_VALUE : widened, change));
+        add(part.role(), kind, kind.startsWith("swapped") ? Integer.MAX_VALUE : widened, change);
     }
 
-    private Case make(Role role, String kind, long originBlocks, Consumer<Bytes> change) {
-        byte[] image = sound.clone();
-        change.accept(new Bytes(image));
-        return new Case(role, kind, image, originBlocks);
+    private void add(Role role, String kind, long originBlocks, Consumer<Bytes> change) {
+        long seed = random.nextLong();
+        cases.add(new Case(role, kind, originBlocks, () -> {
+            random.setSeed(seed);
+            byte[] image = sound.clone();
+            change.accept(new Bytes(image));
+            return image;
+        }));
     }
 
     private void fill(Bytes b, int blockNr, int with) {

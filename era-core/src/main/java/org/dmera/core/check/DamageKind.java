@@ -18,6 +18,7 @@ public enum DamageKind {
     TOO_DEEP("too-deep", Severity.FATAL, Remedy.REBUILD),
     CYCLE("cycle", Severity.FATAL, Remedy.REBUILD),
     DOUBLY_USED("doubly-used", Severity.FATAL, Remedy.REBUILD),
+    ORPHAN_TREE("orphan-tree", Severity.FATAL, Remedy.REBUILD),
     ERA_ABOVE_CURRENT("era-above-current", Severity.FATAL, Remedy.REBUILD),
     ERA_MISSING("era-missing", Severity.FATAL, Remedy.REBUILD),
     ARRAY_BLOCK_MISSING("array-block-missing", Severity.FATAL, Remedy.REBUILD),

@@ -62,6 +62,11 @@ final class DamageLog {
         return beyondAutoRepair;
     }
 
+    /** How many of a kind there are so far. */
+    long found(DamageKind kind) {
+        return found[kind.ordinal()];
+    }
+
     List<Damage> kept() {
         return List.copyOf(kept);
     }

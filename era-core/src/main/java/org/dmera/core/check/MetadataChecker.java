@@ -94,6 +94,12 @@ public final class MetadataChecker {
         return table;
     }
 
+    /** Counts what the held snapshot refers to. */
+    static void claimSnapshot(Superblock superblock, BlockReader reader, DamageLog log) {
+        reader.table().rememberPlaces();
+        checkSnapshot(superblock, reader, reader.table(), log, false);
+    }
+
     private static void walkTrees(Superblock superblock, BlockReader reader, BlockTable table, DamageLog log) {
         if (superblock.metadataSnap() != 0) {
             table.rememberPlaces();

@@ -5,14 +5,10 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
-import java.util.BitSet;
 import java.util.List;
 import org.dmera.core.block.BlockDevice;
-import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.BitmapBlock;
 import org.dmera.core.format.IndexBlock;
-import org.dmera.core.format.Superblock;
-import org.dmera.core.format.WritesetValue;
 
 /**
  * Finds the roots when the superblock is lost.
@@ -25,15 +21,12 @@ import org.dmera.core.format.WritesetValue;
  */
 final class RootSearch {
     private static final int PIECE = 256;
-    private static final int DEEPEST = 64;
 
     private final BlockDevice device;
     private final SalvageHints hints;
     private final BlockTable table;
     private final BlockReader reader;
     private final ByteBuffer block = BlockReader.newBuffer();
-    private final BTreeNode node = new BTreeNode();
-    private final List<Superblock> copies = new ArrayList<>();
 
     RootSearch(BlockDevice device, SalvageHints hints) {
         this.device = device;
@@ -45,23 +38,53 @@ final class RootSearch {
     Salvage run() throws IOException {
         look();
         List<RootCandidate> candidates = new ArrayList<>();
+        List<StoredCounts> maps = new ArrayList<>();
+        RootFinder finder = new RootFinder(reader);
         for (int b = 1; b < table.size(); b++) {
             if (Seen.code(table.seen(b)) == Seen.INDEX) {
                 StoredCounts counts = consistentCounts(b);
                 if (counts != null) {
-                    candidates.add(roots(b, counts));
+                    maps.add(counts);
+                    candidates.add(finder.find(b, nr -> counts.count(nr) != 0));
                 }
             }
         }
         candidates.removeIf(c -> c.writesetTrees.isEmpty() && c.eraArrays.isEmpty());
-        if (candidates.isEmpty()) {
-            RootCandidate all = roots(0, null);
-            if (all.writesetTrees.isEmpty() && all.eraArrays.isEmpty()) {
-                throw new IOException("bad checksum in superblock, and no era metadata found on the whole device");
-            }
-            candidates.add(all);
+        if (candidates.isEmpty() || isAnythingElseDamaged(maps)) {
+            candidates.add(finder.find(0, nr -> true));
         }
-        return new MergedSalvage(device, table, candidates, copies, hints);
+        RootCandidate last = candidates.get(candidates.size() - 1);
+        if (candidates.size() == 1 && last.writesetTrees.isEmpty() && last.eraArrays.isEmpty()) {
+            throw new IOException("bad checksum in superblock, and no era metadata found on the whole device");
+        }
+        return new MergedSalvage(device, table, candidates, hints);
+    }
+
+    /**
+     * Whether a block is broken that no state counts as used. Blocks are handed out in sequence, so all up to the
+     * highest sealed one have been written by the kernel and were sealed then: a broken one may be the space map of a
+     * state newer than those that were found.
+     */
+    private boolean isAnythingElseDamaged(List<StoredCounts> maps) {
+        int highest = table.size() - 1;
+        while (highest > 0 && Seen.code(table.seen(highest)) <= Seen.MISPLACED) {
+            highest--;
+        }
+        for (int b = 1; b < highest; b++) {
+            if (Seen.code(table.seen(b)) <= Seen.MISPLACED && !isUsedInAny(maps, b)) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private static boolean isUsedInAny(List<StoredCounts> maps, int blockNr) {
+        for (StoredCounts counts : maps) {
+            if (counts.count(blockNr) != 0) {
+                return true;
+            }
+        }
+        return false;
     }
 
     private void look() {
@@ -112,107 +135,5 @@ final class RootSearch {
             }
         }
         return counts.count(0) == 0 || counts.count((int) indexBlock) == 0 ? null : counts;
-    }
-
-    /** The roots among the blocks that {@code counts} calls used; null: among all blocks. */
-    private RootCandidate roots(long indexBlock, StoredCounts counts) {
-        RootCandidate candidate = new RootCandidate(indexBlock);
-        BitSet referred = new BitSet(table.size());
-        List<Superblock> held = new ArrayList<>();
-        for (int b = 1; b < table.size(); b++) {
-            if (counts != null && counts.count(b) == 0) {
-                continue;
-            }
-            int code = Seen.code(table.seen(b));
-            if (code == Seen.NODE && reader.tryRead(b, block) == null) {
-                refer(referred);
-            } else if (code == Seen.SUPERBLOCK && reader.tryRead(b, block) == null) {
-                ByteBuffer copy = BlockReader.newBuffer();
-                copy.put(0, block, 0, BlockDevice.BLOCK_BYTES);
-                held.add(new Superblock().wrap(copy, 0));
-            }
-        }
-        for (int b = 1; b < table.size(); b++) {
-            if (counts != null && counts.count(b) == 0 || referred.get(b)) {
-                continue;
-            }
-            int code = Seen.code(table.seen(b));
-            if (code == Seen.NODE) {
-                classify(b, candidate);
-            } else if (counts != null && code <= Seen.MISPLACED) {
-                candidate.unreadable++;
-            }
-        }
-        for (Superblock copy : held) {
-            // A root that the live trees have left behind belongs to the snapshot alone.
-            leave(candidate.writesetTrees, copy.writesetTreeRoot());
-            leave(candidate.eraArrays, copy.eraArrayRoot());
-        }
-        copies.addAll(held);
-        return candidate;
-    }
-
-    private static void leave(List<Long> roots, long root) {
-        if (roots.size() > 1) {
-            roots.remove(Long.valueOf(root));
-        }
-    }
-
-    /** Notes what the node in {@link #block} refers to. */
-    private void refer(BitSet referred) {
-        node.wrap(block, 0);
-        boolean values = node.hasSaneShape(BTreeNode.BLOCK_VALUE_BYTES);
-        boolean writesets = !values && node.hasSaneShape(WritesetValue.BYTES);
-        for (int i = 0; (values || writesets) && i < node.nrEntries(); i++) {
-            long b = values ? node.valueLong(i) : WritesetValue.root(block, node.valueOffset(i));
-            if (table.isUsable(b)) {
-                referred.set((int) b);
-            }
-        }
-    }
-
-    /** Follows the first entries of a root down to see what tree it is. */
-    private void classify(long root, RootCandidate candidate) {
-        long b = root;
-        for (int depth = 0; depth < DEEPEST; depth++) {
-            if (!table.isUsable(b) || Seen.code(reader.seen(b)) != Seen.NODE || reader.tryRead(b, block) != null) {
-                return;
-            }
-            node.wrap(block, 0);
-            if (node.hasSaneShape(WritesetValue.BYTES) && node.isLeaf()) {
-                candidate.writesetTrees.add(root);
-                return;
-            }
-            if (!node.hasSaneShape(BTreeNode.BLOCK_VALUE_BYTES)) {
-                return;
-            }
-            if (node.nrEntries() == 0) {
-                if (node.isLeaf()) {
-                    candidate.eraArrays.add(root);
-                }
-                return;
-            }
-            if (node.isLeaf()) {
-                classifyArray(root, candidate);
-                return;
-            }
-            b = node.valueLong(0);
-        }
-    }
-
-    private void classifyArray(long root, RootCandidate candidate) {
-        for (int i = 0; i < node.nrEntries(); i++) {
-            long b = node.valueLong(i);
-            int code = table.isUsable(b) ? Seen.code(reader.seen(b)) : Seen.UNSEALED;
-            if (code == Seen.ERAS || code == Seen.ERAS_ABOVE_CURRENT) {
-                candidate.eraArrays.add(root);
-                return;
-            }
-            if (code == Seen.WORDS) {
-                candidate.bitsets.add(root);
-                return;
-            }
-        }
-        candidate.unreadable++;
     }
 }

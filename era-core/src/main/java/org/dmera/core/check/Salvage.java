@@ -38,14 +38,14 @@ public abstract class Salvage {
         BlockReader reader = new BlockReader(device, new BlockTable(device.sizeBlocks()), log, new Seen(0));
         if (new SuperblockCheck(reader, Structure.SUPERBLOCK, 0).read(block)) {
             return withDropped(
-                    new TreeSalvage(device, SalvagedRoots.of(new Superblock().wrap(block, 0)), hints), block);
+                    new TreeSalvage(device, new Superblock().wrap(block, 0), hints), block);
         }
         String failure = reader.tryRead(0, block);
         if (failure == null
                 && !BlockReader.isZero(block)
                 && BitFlip.correct(block, BlockType.SUPERBLOCK, 0)
                 && new Superblock().wrap(block, 0).magic() == Superblock.MAGIC) {
-            Salvage salvage = new TreeSalvage(device, SalvagedRoots.of(new Superblock().wrap(block, 0)), hints);
+            Salvage salvage = new TreeSalvage(device, new Superblock().wrap(block, 0), hints);
             salvage.remarks().add("one bit of the superblock had flipped; it was corrected by the checksum");
             return withDropped(salvage, block);
         }

@@ -5,6 +5,7 @@ import java.nio.ByteBuffer;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
+import org.dmera.core.format.Superblock;
 import org.dmera.core.format.WritesetValue;
 
 /**
@@ -23,6 +24,7 @@ final class SalvageSurvey implements TreeWalk.Visitor {
         public void lost(long from, long to) {}
     };
 
+    private final BlockDevice device;
     private final SalvagedRoots roots;
     private final BlockReader reader;
     private final BlockTable table;
@@ -36,8 +38,10 @@ final class SalvageSurvey implements TreeWalk.Visitor {
     private boolean lostOpenEnd;
     private long highestInArray = -1;
     private long reach;
+    private BlockTable trust;
 
     SalvageSurvey(BlockDevice device, SalvagedRoots roots) {
+        this.device = device;
         this.roots = roots;
         this.table = new BlockTable(device.sizeBlocks());
         this.reader = new BlockReader(device, table, log, new Seen((int) roots.currentEra()));
@@ -57,6 +61,7 @@ final class SalvageSurvey implements TreeWalk.Visitor {
         ArrayWalk walk = new ArrayWalk(reader, eras, ArrayBlock.ERA_BYTES, arrayBuffers, new HighestEra());
         walk.walk(roots.eraArrayRoot(), Math.max(0, roots.nrBlocks()), true);
         reach = walk.reach();
+        trust = table.withDoublyUsed();
     }
 
     /** What was found on the way. */
@@ -66,7 +71,28 @@ final class SalvageSurvey implements TreeWalk.Visitor {
 
     /** A table in which those blocks are marked that must not be trusted. */
     BlockTable tableOfTrust() {
-        return table.withDoublyUsed();
+        return trust;
+    }
+
+    /**
+     * Trees that are in use in the space map of {@code superblock}, and to which nothing refers.
+     * None while the space map contradicts the trees or itself. To be asked once.
+     */
+    RootCandidate orphans(Superblock superblock, long deviceBlocks) {
+        DamageLog unheard = new DamageLog();
+        BlockReader quiet = new BlockReader(device, table, unheard, new Seen(-1));
+        SpaceMapCheck spaceMap = new SpaceMapCheck(quiet, superblock, deviceBlocks);
+        StoredCounts counts = spaceMap.load();
+        spaceMap.claim();
+        if (superblock.metadataSnap() != 0) {
+            MetadataChecker.claimSnapshot(superblock, quiet, unheard);
+        }
+        for (int b = 0; b < table.size(); b++) {
+            if (table.references(b) > 0 && counts.count(b) == 0) {
+                return new RootCandidate(0);
+            }
+        }
+        return spaceMap.agreesWithItself() ? Orphans.find(quiet, counts) : new RootCandidate(0);
     }
 
     /** How many origin blocks the era array speaks for, at least those that the superblock speaks of. */

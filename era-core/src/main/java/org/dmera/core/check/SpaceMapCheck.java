@@ -94,11 +94,39 @@ final class SpaceMapCheck implements TreeWalk.Visitor {
 
     /** Compares the stored counts with the references that the walks found. */
     void compare() {
+        long leaks = log.found(DamageKind.LEAKED);
+        long before = log.found(DamageKind.COUNT_TOO_LOW);
         new CountComparison(table, log, counts, treeKeys, treeCounts, treeSize, treeDamaged).run();
         if (index != null) {
             compareIndex();
         }
         compareNrAllocated();
+        if (log.found(DamageKind.LEAKED) > leaks && log.found(DamageKind.COUNT_TOO_LOW) == before && agreesWithItself()) {
+            Orphans.report(Orphans.find(reader, counts), log);
+        }
+    }
+
+    /**
+     * Whether bitmaps, index and superblock tell the same numbers. Then the bitmaps are what the kernel wrote last, and
+     * what they count as used has been in use; a damaged bitmap is no evidence of anything.
+     */
+    boolean agreesWithItself() {
+        if (index == null) {
+            return false;
+        }
+        IndexBlock entries = new IndexBlock().wrap(index, 0);
+        long allocated = 0;
+        for (int i = 0; i < counts.nrBitmaps(); i++) {
+            if (counts.bitmap(i) == null) {
+                return false;
+            }
+            int free = new BitmapBlock().wrap(counts.bitmap(i), 0).countFree();
+            if (free != entries.nrFree(i)) {
+                return false;
+            }
+            allocated += BitmapBlock.ENTRIES - free;
+        }
+        return allocated == superblock.spaceMapNrAllocated();
     }
 
     private void checkSize() {

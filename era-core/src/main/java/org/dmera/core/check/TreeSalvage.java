@@ -10,6 +10,7 @@ import org.dmera.core.block.BlockDevice;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.MetadataVisitor;
+import org.dmera.core.format.Superblock;
 import org.dmera.core.format.WritesetValue;
 
 /**
@@ -32,9 +33,15 @@ final class TreeSalvage extends Salvage {
     private final ByteBuffer block = BlockReader.newBuffer();
     private final ByteBuffer[] arrayBuffers = TreeWalk.newBuffers();
 
+    /** Trees that have lost their reference, or null. */
+    private SalvageLayer orphans;
+
+    private final int[] orphaned = new int[SalvageLayer.WINDOW];
+
     private BlockReader reader;
 
-    TreeSalvage(BlockDevice device, SalvagedRoots roots, SalvageHints hints) throws IOException {
+    TreeSalvage(BlockDevice device, Superblock superblock, SalvageHints hints) throws IOException {
+        SalvagedRoots roots = SalvagedRoots.of(superblock);
         this.device = device;
         long creditable = hints.nrBlocks() >= 0
                 ? hints.nrBlocks()
@@ -53,6 +60,12 @@ final class TreeSalvage extends Salvage {
         this.dataBlockSizeSectors = blockSize(roots, hints);
         this.nrBlocks = nrBlocks(hints, creditable);
         this.currentEra = currentEra(hints, era);
+        RootCandidate found = survey.orphans(superblock, device.sizeBlocks());
+        if (found.isAnything()) {
+            this.orphans = new SalvageLayer(device, survey.tableOfTrust().withDoublyUsed(), found);
+            remarks.add("trees that nothing refers to are taken for lost writesets: writeset trees "
+                    + found.writesetTrees + ", era arrays " + found.eraArrays + ", bitsets " + found.bitsets);
+        }
         this.mergedUpTo = survey.lostUpTo(lastArchived());
     }
 
@@ -85,7 +98,7 @@ final class TreeSalvage extends Salvage {
         boolean hasCurrent = roots.currentWritesetRoot() != 0;
         long archived = survey.lastWriteset() + (hasCurrent ? 1 : 0);
         long evident = survey.anyWriteset() && survey.lastWriteset() >= 0 ? archived : -1;
-        if (evident != era) {
+        if (evident != era && hints.currentEra() < 0) {
             // Nothing confirms the superblock's era; eras in the array may be right and it may be wrong.
             evident = Math.max(evident, survey.highestInArray());
         }
@@ -226,7 +239,16 @@ final class TreeSalvage extends Salvage {
             if (map.block(index) == ArrayMap.LOST || reader.tryRead(map.block(index), block) != null) {
                 usable = 0;
             }
-            widened += adjust(usable, count);
+            int inWindow = (int) (first % SalvageLayer.WINDOW);
+            if (orphans != null && inWindow == 0) {
+                java.util.Arrays.fill(orphaned, 0);
+                orphans.lay(
+                        orphaned,
+                        first / SalvageLayer.WINDOW,
+                        (int) Math.min(SalvageLayer.WINDOW, nrBlocks - first),
+                        currentEra);
+            }
+            widened += adjust(usable, count, inWindow);
             visitor.eras(first, block, ArrayBlock.VALUES, count);
         }
         visitor.endEraArray();
@@ -237,7 +259,7 @@ final class TreeSalvage extends Salvage {
     }
 
     /** Makes the eras in {@link #block} what the new array holds; returns how many became the current one. */
-    private int adjust(int usable, int count) {
+    private int adjust(int usable, int count, int inWindow) {
         ArrayBlock eras = new ArrayBlock().wrap(block, 0);
         int widened = count - usable;
         for (int i = 0; i < count; i++) {
@@ -246,7 +268,8 @@ final class TreeSalvage extends Salvage {
                 era = currentEra;
                 widened++;
             }
-            eras.valueInt(i, (int) Math.max(era, mergedUpTo));
+            long orphan = Integer.toUnsignedLong(orphaned[inWindow + i]);
+            eras.valueInt(i, (int) Math.max(Math.max(era, orphan), mergedUpTo));
         }
         return widened;
     }

@@ -39,7 +39,13 @@ class DamageIsFoundAndRepairedTest {
             byte[] sound = Fixtures.imageBytes(Fixtures.image(subject[0]));
             byte[] older = Fixtures.imageBytes(Fixtures.image(subject[1]));
             EraTruth truth = salvaged(sound, SalvageHints.NONE);
+            int n = 0;
+            // A large origin costs a second a case and adds little: the ordinary run takes a few of those.
+            int step = truth.latest().length > 100_000 && !Boolean.getBoolean("era.nightly") ? 12 : 1;
             for (DamageGenerator.Case damaged : DamageGenerator.cases(sound, older, 7)) {
+                if (n++ % step != 0) {
+                    continue;
+                }
                 tests.add(
                         DynamicTest.dynamicTest(subject[0] + ": " + damaged, () -> isFoundAndRepaired(damaged, truth)));
             }
@@ -48,14 +54,15 @@ class DamageIsFoundAndRepairedTest {
     }
 
     private static void isFoundAndRepaired(DamageGenerator.Case damaged, EraTruth truth) throws IOException {
-        CheckReport report = check(damaged.image());
+        byte[] bytes = damaged.image();
+        CheckReport report = check(bytes);
         if (damaged.kind().startsWith("stale") && report.isClean()) {
             // A lost write of a data block leaves what was right once: no rule of the format is broken.
             return;
         }
         assertFalse(report.isClean(), () -> "not found: " + damaged);
         if (!report.isBeyondAutoRepair() && !report.areTreesIncomplete() && SpaceMapRepair.isNeeded(report)) {
-            byte[] image = damaged.image().clone();
+            byte[] image = bytes.clone();
             SpaceMapRepair.repair(new MemoryBlockDevice(image), report);
             CheckReport after = check(image);
             assertEquals(0, after.count(Severity.FATAL), after::toString);
@@ -65,19 +72,20 @@ class DamageIsFoundAndRepairedTest {
                         truth.latest(), salvaged(image, SalvageHints.NONE).latest());
             }
         }
-        rebuildLosesNothing(damaged, truth);
+        rebuildLosesNothing(damaged, bytes, truth);
     }
 
-    private static void rebuildLosesNothing(DamageGenerator.Case damaged, EraTruth truth) throws IOException {
+    private static void rebuildLosesNothing(DamageGenerator.Case damaged, byte[] bytes, EraTruth truth)
+            throws IOException {
         SalvageHints hints = new SalvageHints(
                 truth.dataBlockSizeSectors(), -1, damaged.kind().startsWith("current era") ? -1 : truth.currentEra());
-        MemoryBlockDevice rebuilt = new MemoryBlockDevice(damaged.image().length / 4096 * 2 + 64);
-        Salvage salvage = Salvage.open(new MemoryBlockDevice(damaged.image()), hints);
+        MemoryBlockDevice rebuilt = new MemoryBlockDevice(bytes.length / 4096 * 2 + 64);
+        Salvage salvage = Salvage.open(new MemoryBlockDevice(bytes), hints);
         salvage.stream(new MetadataBuilder(rebuilt));
         CheckReport after = check(rebuilt.bytes());
         assertTrue(after.isClean(), after::toString);
         EraTruth now = salvaged(rebuilt.bytes(), SalvageHints.NONE);
-        assertEquals(truth.latest().length, now.latest().length, () -> salvage.remarks() + "");
+        assertTrue(truth.latest().length <= now.latest().length, () -> salvage.remarks() + "");
         assertEquals(0, truth.lostIn(now), () -> "marks lost; " + salvage.damages() + salvage.remarks());
         long widened = truth.widenedIn(now);
         assertTrue(

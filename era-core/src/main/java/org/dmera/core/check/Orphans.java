@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.check;
+
+/**
+ * Trees that the space map counts as used, root and all, and that nothing refers to any more. A leaked block is only lost
+ * space; a whole leaked tree may be a writeset or an era array whose reference has been lost, with the marks in it.
+ */
+final class Orphans {
+    private Orphans() {}
+
+    /** What there is of them, given the references that the walks of all trees have found. */
+    static RootCandidate find(BlockReader reader, StoredCounts counts) {
+        BlockTable table = reader.table();
+        return new RootFinder(reader).find(0, b -> counts.count(b) > 0 && table.references(b) == 0);
+    }
+
+    /** Adds them to the report. */
+    static void report(RootCandidate orphans, DamageLog log) {
+        for (long root : orphans.writesetTrees) {
+            report(log, Structure.WRITESET_TREE, root);
+        }
+        for (long root : orphans.bitsets) {
+            report(log, Structure.WRITESET, root);
+        }
+        for (long root : orphans.eraArrays) {
+            report(log, Structure.ERA_ARRAY, root);
+        }
+    }
+
+    private static void report(DamageLog log, Structure structure, long root) {
+        log.add(
+                DamageKind.ORPHAN_TREE,
+                structure,
+                "",
+                root,
+                1,
+                "a whole tree is in use that nothing refers to; its marks may be lost",
+                "its marks count as of the current era");
+    }
+}

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.check;
+
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.List;
+import org.dmera.core.block.BlockDevice;
+import org.dmera.core.format.ArrayBlock;
+import org.dmera.core.format.BTreeNode;
+import org.dmera.core.format.WritesetValue;
+
+/** What one state of the metadata knows of marks, to be laid over what others know. */
+final class SalvageLayer implements TreeWalk.Visitor {
+    /** Origin blocks in one array block of a bitset; 32 array blocks of the era array hold as many eras. */
+    static final int WINDOW = ArrayBlock.WORDS_PER_BLOCK * Long.SIZE;
+
+    private static final int ERA_BLOCKS = WINDOW / ArrayBlock.ERAS_PER_BLOCK;
+
+    private record EraMap(long length, ArrayMap map) {}
+
+    private record Writeset(long era, long nrBits, long root, ArrayMap map) {}
+
+    private final BlockReader reader;
+    private final ByteBuffer block = BlockReader.newBuffer();
+    private int[] latest;
+    private long currentEra;
+    private List<SalvageLayer> others = List.of();
+
+    final DamageLog log = new DamageLog();
+    final boolean sure;
+    boolean writesetsLost;
+    long reach = -1;
+
+    private final BlockDevice device;
+    private final BlockTable seen;
+    private final List<Writeset> writesets = new ArrayList<>();
+    private final List<EraMap> eraArrays = new ArrayList<>();
+    private long lastEra = -1;
+    private boolean hasCurrent;
+
+    SalvageLayer(BlockDevice device, BlockTable seen, RootCandidate candidate) {
+        this.reader = new BlockReader(device, seen, new DamageLog(), new Seen(-1));
+        this.device = device;
+        this.seen = seen;
+        this.sure = candidate.indexBlock != 0;
+        for (long root : candidate.writesetTrees) {
+            TreeSpec spec = new TreeSpec(Structure.WRITESET_TREE, -1, WritesetValue.BYTES, BlockTable.LIVE);
+            new TreeWalk(fresh(log), spec, TreeWalk.newBuffers(), this).walk(root, true);
+        }
+        for (long root : candidate.bitsets) {
+            hasCurrent = true;
+            addWriteset(-1, lengthOf(Structure.CURRENT_WRITESET, root, ArrayBlock.WORD_BYTES) * Long.SIZE, root);
+        }
+        for (long root : candidate.eraArrays) {
+            long length = lengthOf(Structure.ERA_ARRAY, root, ArrayBlock.ERA_BYTES);
+            reach = Math.max(reach, length);
+            eraArrays.add(new EraMap(length, map(Structure.ERA_ARRAY, -1, root, length, ArrayBlock.ERA_BYTES)));
+        }
+        writesetsLost &= sure;
+    }
+
+    private BlockReader fresh(DamageLog log) {
+        return new BlockReader(device, seen.withDoublyUsed(), log, new Seen(-1));
+    }
+
+    private long lengthOf(Structure structure, long root, int valueBytes) {
+        TreeSpec spec = new TreeSpec(structure, -1, BTreeNode.BLOCK_VALUE_BYTES, BlockTable.LIVE);
+        ArrayWalk walk =
+                new ArrayWalk(fresh(new DamageLog()), spec, valueBytes, TreeWalk.newBuffers(), new ArrayMap());
+        walk.walk(root, 0, true);
+        return walk.reach();
+    }
+
+    private ArrayMap map(Structure structure, long era, long root, long entries, int valueBytes) {
+        ArrayMap map = new ArrayMap();
+        TreeSpec spec = new TreeSpec(structure, era, BTreeNode.BLOCK_VALUE_BYTES, BlockTable.LIVE);
+        new ArrayWalk(fresh(log), spec, valueBytes, TreeWalk.newBuffers(), map).walk(root, entries, true);
+        return map;
+    }
+
+    private void addWriteset(long era, long nrBits, long root) {
+        long words = (nrBits + Long.SIZE - 1) / Long.SIZE;
+        writesets.add(
+                new Writeset(era, nrBits, root, map(Structure.WRITESET, era, root, words, ArrayBlock.WORD_BYTES)));
+    }
+
+    @Override
+    public void entry(BTreeNode leaf, int index, boolean counted) {
+        long era = leaf.key(index);
+        if (era < 0 || era >= SalvageSurvey.INCREDIBLE_ERA || lastEra >= 0 && era != lastEra + 1) {
+            writesetsLost = true;
+            return;
+        }
+        lastEra = Math.max(lastEra, era);
+        int offset = leaf.valueOffset(index);
+        addWriteset(era, WritesetValue.nrBits(leaf.buffer(), offset), WritesetValue.root(leaf.buffer(), offset));
+    }
+
+    @Override
+    public void lost(long from, long last) {
+        writesetsLost = true;
+    }
+
+    /** The current era as far as the writeset tree tells, or −1. */
+    long evidentEra() {
+        return lastEra < 0 ? -1 : lastEra + (hasCurrent ? 1 : 0);
+    }
+
+    long highestInArray() {
+        long highest = 0;
+        ArrayBlock array = new ArrayBlock();
+        for (EraMap eras : eraArrays) {
+            ArrayMap map = eras.map();
+            for (long i = 0; i * ArrayBlock.ERAS_PER_BLOCK < eras.length(); i++) {
+                if (map.block(i) == ArrayMap.LOST || reader.tryRead(map.block(i), block) != null) {
+                    continue;
+                }
+                array.wrap(block, 0);
+                for (int e = 0; e < map.usable(i); e++) {
+                    long era = Integer.toUnsignedLong(array.valueInt(e));
+                    highest = era < SalvageSurvey.INCREDIBLE_ERA ? Math.max(highest, era) : highest;
+                }
+            }
+        }
+        return highest;
+    }
+
+    /**
+     * Raises {@code latest} to what this state says of the {@code count} origin blocks of window {@code w}; returns how
+     * many of them are lost.
+     *
+     * @param currentEra stands for what is lost, and for a current writeset whose era isn't known
+     */
+    long lay(int[] latest, long w, int count, long currentEra) {
+        this.latest = latest;
+        this.currentEra = currentEra;
+        long widened = 0;
+        for (EraMap eras : eraArrays) {
+            // An older state may be of a smaller origin; what lies past its end is not lost.
+            int end = (int) Math.min(count, eras.length() - w * WINDOW);
+            for (int i = 0; i < ERA_BLOCKS && (long) i * ArrayBlock.ERAS_PER_BLOCK < end; i++) {
+                widened += layEras(eras.map(), w * ERA_BLOCKS + i, i * ArrayBlock.ERAS_PER_BLOCK, end);
+            }
+        }
+        for (Writeset writeset : writesets) {
+            widened += layBits(writeset, w, count);
+        }
+        return widened;
+    }
+
+    private int layEras(ArrayMap map, long index, int at, int count) {
+        int n = Math.min(ArrayBlock.ERAS_PER_BLOCK, count - at);
+        int usable = Math.min(n, map.usable(index));
+        if (usable > 0 && reader.tryRead(map.block(index), block) != null) {
+            usable = 0;
+        }
+        ArrayBlock array = new ArrayBlock().wrap(block, 0);
+        for (int i = 0; i < usable; i++) {
+            raise(at + i, Math.min(currentEra, Integer.toUnsignedLong(array.valueInt(i))));
+        }
+        for (int i = usable; i < n; i++) {
+            raise(at + i, currentEra);
+        }
+        return n - usable;
+    }
+
+    private long layBits(Writeset writeset, long w, int count) {
+        long bitsHere = Math.min(count, writeset.nrBits() - w * WINDOW);
+        if (bitsHere <= 0) {
+            return 0;
+        }
+        long era = writeset.era() >= 0 ? writeset.era() : eraOf(writeset.root());
+        long usable = Math.min(bitsHere, (long) writeset.map().usable(w) * Long.SIZE);
+        if (usable > 0 && reader.tryRead(writeset.map().block(w), block) != null) {
+            usable = 0;
+        }
+        for (int first = 0; first < usable; first += Long.SIZE) {
+            long word = block.getLong(ArrayBlock.VALUES + first / Byte.SIZE);
+            for (; word != 0; word &= word - 1) {
+                int i = first + Long.numberOfTrailingZeros(word);
+                if (i < usable) {
+                    raise(i, era);
+                }
+            }
+        }
+        for (int i = (int) usable; i < bitsHere; i++) {
+            raise(i, era);
+        }
+        return bitsHere - usable;
+    }
+
+    private void raise(int i, long era) {
+        if (Integer.compareUnsigned(latest[i], (int) era) < 0) {
+            latest[i] = (int) era;
+        }
+    }
+
+    /** Tells where else the era of a current writeset may be found. */
+    void others(List<SalvageLayer> layers) {
+        others = layers;
+    }
+
+    /** A current writeset of one state may be an archived one of another: then its era is known. */
+    private long eraOf(long root) {
+        for (SalvageLayer other : others) {
+            for (Writeset archived : other.writesets) {
+                if (archived.root() == root && archived.era() >= 0) {
+                    return archived.era();
+                }
+            }
+        }
+        return currentEra;
+    }
+}
