@@ -5,6 +5,7 @@ import java.util.List;
 import org.dmera.tools.backup.ApplyCommand;
 import org.dmera.tools.backup.CopyCommand;
 import org.dmera.tools.check.CheckCommand;
+import org.dmera.tools.check.RepairCommand;
 import org.dmera.tools.generate.GenerateCommand;
 import org.dmera.tools.stat.PlotCommand;
 import org.dmera.tools.stat.StatCommand;
@@ -18,6 +19,7 @@ public final class Commands {
             "era_check", //
             "era_dump", //
             "era_invalidate", //
+            "era_repair", //
             "era_restore", //
             "generate", //
             "era_apply", //
@@ -43,6 +45,7 @@ public final class Commands {
             case "era_dump", "dump" -> new DumpCommand();
             case "era_invalidate", "invalidate" -> new InvalidateCommand();
             case "era_restore", "restore" -> new RestoreCommand();
+            case "era_repair", "repair" -> new RepairCommand();
             case "generate" -> new GenerateCommand();
             default -> null;
         };

@@ -4,10 +4,13 @@ package org.dmera.tools;
 import java.io.IOException;
 import java.nio.file.Path;
 import org.dmera.core.block.BlockDevice;
+import org.dmera.core.check.Salvage;
+import org.dmera.core.check.SalvageHints;
 import org.dmera.core.format.MetadataVisitor;
 import org.dmera.core.scan.LogicalScanner;
 import org.dmera.core.scan.MetadataRoots;
 import org.dmera.core.scan.MetadataScanner;
+import org.dmera.tools.check.RepairCommand;
 import org.dmera.tools.cli.Arguments;
 import org.dmera.tools.cli.Console;
 import org.dmera.tools.cli.Usage;
@@ -23,34 +26,64 @@ import org.dmera.tools.xml.MetadataXmlWriter;
 final class DumpCommand implements Command {
     @Override
     public Usage usage() {
-        return new Usage("era_dump", "Dump the era metadata to standard output, in XML format")
+        Usage usage = new Usage("era_dump", "Dump the era metadata to standard output, in XML format")
                 .flag("compact", 0, "Name only the set bits of writesets, as runs")
                 .choice("format", 0, "FORMAT", "The form of the dump: xml or json", "xml", "json")
                 .flag("logical", 0, "Fold any unprocessed write sets into the final era array")
                 .flag("metadata-snapshot", 0, "Dump the held metadata snapshot; the device may be in use")
                 .option("output", 'o', "FILE", "Specify the output file rather than stdout")
+                .flag("repair", 'r', "Dump what can be read of damaged metadata; what can't counts as written")
                 .operand("INPUT", "Specify the input device to dump");
+        return RepairCommand.hints(usage);
     }
 
     @Override
     public int run(Arguments arguments, Console console) throws IOException {
         Path input = Path.of(arguments.operand(0));
         boolean snapshot = arguments.has("metadata-snapshot");
+        SalvageHints hints = RepairCommand.hints(arguments);
+        if (arguments.has("repair")) {
+            if (snapshot || arguments.has("logical")) {
+                throw new IOException("--repair can't be combined with --metadata-snapshot or --logical");
+            }
+            return repair(input, hints, arguments, console);
+        }
         try (BlockDevice device = MetadataInput.open(input, snapshot)) {
             MetadataRoots roots = snapshot ? MetadataRoots.readSnapshot(device) : MetadataRoots.read(device);
             try (OutputFile file = OutputFile.open(arguments.value("output"), input, console);
                     OutputPipe pipe = new OutputPipe(file.channel());
                     Progress progress = new Progress(console, "era_dump", " blocks", 1, roots.allocatedBlocks())) {
                 BlockDevice counted = new ProgressDevice(device, progress);
-                MetadataVisitor writer = arguments.value("format", "xml").equals("json")
-                        ? new MetadataJsonWriter(pipe)
-                        : new MetadataXmlWriter(pipe, arguments.has("compact"));
+                MetadataVisitor writer = writer(arguments, pipe);
                 if (arguments.has("logical")) {
                     LogicalScanner.scan(counted, roots, writer);
                 } else {
                     MetadataScanner.scan(counted, roots, writer);
                 }
                 pipe.finish();
+            }
+        }
+        return 0;
+    }
+
+    private static MetadataVisitor writer(Arguments arguments, OutputPipe pipe) throws IOException {
+        return arguments.value("format", "xml").equals("json")
+                ? new MetadataJsonWriter(pipe)
+                : new MetadataXmlWriter(pipe, arguments.has("compact"));
+    }
+
+    /** The dump of what era_repair would build; what was lost is told on standard error. */
+    private static int repair(Path input, SalvageHints hints, Arguments arguments, Console console) throws IOException {
+        try (BlockDevice device = MetadataInput.open(input, false)) {
+            RepairCommand.requireMetadata(device);
+            Salvage salvage = Salvage.open(device, hints);
+            try (OutputFile file = OutputFile.open(arguments.value("output"), input, console);
+                    OutputPipe pipe = new OutputPipe(file.channel())) {
+                salvage.stream(writer(arguments, pipe));
+                pipe.finish();
+            }
+            for (String line : RepairCommand.report(salvage)) {
+                console.error(line);
             }
         }
         return 0;

@@ -30,11 +30,7 @@ final class MergedSalvage extends Salvage {
     private final ByteBuffer out = ByteBuffer.allocate(WINDOW * Integer.BYTES).order(java.nio.ByteOrder.LITTLE_ENDIAN);
     private boolean allLost;
 
-    MergedSalvage(
-            BlockDevice device,
-            BlockTable seen,
-            List<RootCandidate> candidates,
-            SalvageHints hints)
+    MergedSalvage(BlockDevice device, BlockTable seen, List<RootCandidate> candidates, SalvageHints hints)
             throws IOException {
         List<Superblock> copies = new ArrayList<>();
         for (RootCandidate candidate : candidates) {
@@ -165,5 +161,4 @@ final class MergedSalvage extends Salvage {
             remarks.add(widened + " origin blocks of lost parts count as written");
         }
     }
-
 }

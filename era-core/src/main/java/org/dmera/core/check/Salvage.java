@@ -37,8 +37,7 @@ public abstract class Salvage {
         DamageLog log = new DamageLog();
         BlockReader reader = new BlockReader(device, new BlockTable(device.sizeBlocks()), log, new Seen(0));
         if (new SuperblockCheck(reader, Structure.SUPERBLOCK, 0).read(block)) {
-            return withDropped(
-                    new TreeSalvage(device, new Superblock().wrap(block, 0), hints), block);
+            return withDropped(new TreeSalvage(device, new Superblock().wrap(block, 0), hints), block);
         }
         String failure = reader.tryRead(0, block);
         if (failure == null

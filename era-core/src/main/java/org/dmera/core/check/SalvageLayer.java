@@ -65,8 +65,7 @@ final class SalvageLayer implements TreeWalk.Visitor {
 
     private long lengthOf(Structure structure, long root, int valueBytes) {
         TreeSpec spec = new TreeSpec(structure, -1, BTreeNode.BLOCK_VALUE_BYTES, BlockTable.LIVE);
-        ArrayWalk walk =
-                new ArrayWalk(fresh(new DamageLog()), spec, valueBytes, TreeWalk.newBuffers(), new ArrayMap());
+        ArrayWalk walk = new ArrayWalk(fresh(new DamageLog()), spec, valueBytes, TreeWalk.newBuffers(), new ArrayMap());
         walk.walk(root, 0, true);
         return walk.reach();
     }

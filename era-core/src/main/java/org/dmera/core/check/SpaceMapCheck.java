@@ -101,7 +101,9 @@ final class SpaceMapCheck implements TreeWalk.Visitor {
             compareIndex();
         }
         compareNrAllocated();
-        if (log.found(DamageKind.LEAKED) > leaks && log.found(DamageKind.COUNT_TOO_LOW) == before && agreesWithItself()) {
+        if (log.found(DamageKind.LEAKED) > leaks
+                && log.found(DamageKind.COUNT_TOO_LOW) == before
+                && agreesWithItself()) {
             Orphans.report(Orphans.find(reader, counts), log);
         }
     }

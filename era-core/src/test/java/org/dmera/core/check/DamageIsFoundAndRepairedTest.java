@@ -41,7 +41,7 @@ class DamageIsFoundAndRepairedTest {
             EraTruth truth = salvaged(sound, SalvageHints.NONE);
             int n = 0;
             // A large origin costs a second a case and adds little: the ordinary run takes a few of those.
-            int step = truth.latest().length > 100_000 && !Boolean.getBoolean("era.nightly") ? 12 : 1;
+            int step = truth.latest().length > 100_000 && !Boolean.getBoolean("era.nightly") ? 25 : 1;
             for (DamageGenerator.Case damaged : DamageGenerator.cases(sound, older, 7)) {
                 if (n++ % step != 0) {
                     continue;

@@ -11,6 +11,7 @@ import org.dmera.core.check.CheckOptions;
 import org.dmera.core.check.CheckReport;
 import org.dmera.core.check.Damage;
 import org.dmera.core.check.MetadataChecker;
+import org.dmera.core.check.SalvageHints;
 import org.dmera.core.check.Severity;
 import org.dmera.core.check.SpaceMapRepair;
 import org.dmera.core.check.Structure;
@@ -37,6 +38,7 @@ public final class CheckCommand implements Command {
                 .flag(SNAPSHOT, 0, "Check only the held metadata snapshot; the device may be in use")
                 .flag(IGNORE, 0, "Report and fail for fatal damage only")
                 .flag(AUTO_REPAIR, 0, "Mend wrong reference counts, leaks and other figures of the space map in place")
+                .option(REPAIR_TO, 0, "FILE", "If there is damage, build sound metadata in FILE, as era_repair does")
                 .choice(FORMAT, 0, "FORMAT", "How to report: text (the default) or json", "text", "json")
                 .operand("INPUT", "The metadata device, or a file that holds its bytes");
     }
@@ -72,6 +74,9 @@ public final class CheckCommand implements Command {
             }
         }
         boolean fails = report.count(Severity.FATAL) > 0 || !fatalOnly && report.count(Severity.NON_FATAL) > 0;
+        if (fails && arguments.has(REPAIR_TO)) {
+            return RepairCommand.repair(input, Path.of(arguments.value(REPAIR_TO)), SalvageHints.NONE, console);
+        }
         return fails ? 1 : 0;
     }
 

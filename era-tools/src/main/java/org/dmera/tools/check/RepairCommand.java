@@ -4,6 +4,8 @@ package org.dmera.tools.check;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.DeviceOpener;
 import org.dmera.core.build.MetadataBuilder;
@@ -15,6 +17,7 @@ import org.dmera.tools.Command;
 import org.dmera.tools.cli.Arguments;
 import org.dmera.tools.cli.Console;
 import org.dmera.tools.cli.Usage;
+import org.dmera.tools.io.MetadataInput;
 
 /** {@code era_repair}: builds sound metadata from what is left of damaged metadata. */
 public final class RepairCommand implements Command {
@@ -51,8 +54,7 @@ public final class RepairCommand implements Command {
 
     @Override
     public int run(Arguments arguments, Console console) throws IOException {
-        return repair(
-                Path.of(arguments.value("input")), Path.of(arguments.value("output")), hints(arguments), console);
+        return repair(Path.of(arguments.value("input")), Path.of(arguments.value("output")), hints(arguments), console);
     }
 
     /** Rebuilds {@code input} in {@code output} and reports what was lost; returns the exit code. */
@@ -61,13 +63,15 @@ public final class RepairCommand implements Command {
             throw new IOException("input and output are the same: the damaged metadata is only read, it can't be"
                     + " repaired in place (era_check --auto-repair mends the space map in place)");
         }
-        try (BlockDevice from = DeviceOpener.open(input, false, DeviceOpener.Claim.EXCLUSIVE)) {
+        try (BlockDevice from = MetadataInput.open(input, false)) {
             CheckCommand.requireMetadata(from);
             Salvage salvage = Salvage.open(from, hints);
             try (BlockDevice to = DeviceOpener.open(output, true, DeviceOpener.Claim.EXCLUSIVE)) {
                 build(salvage, to);
             }
-            report(salvage, console);
+            for (String line : report(salvage)) {
+                console.print(line);
+            }
         }
         return 0;
     }
@@ -85,19 +89,20 @@ public final class RepairCommand implements Command {
         }
     }
 
-    /** What was damaged, and what became of it. */
-    static void report(Salvage salvage, Console console) throws IOException {
-        StringBuilder text = new StringBuilder();
+    /** Refuses what can't be metadata at all, such as XML. */
+    public static void requireMetadata(BlockDevice device) throws IOException {
+        CheckCommand.requireMetadata(device);
+    }
+
+    /** What was damaged, and what became of it; complete when the salvage has been streamed. */
+    public static List<String> report(Salvage salvage) {
+        List<String> lines = new ArrayList<>();
         for (Damage damage : salvage.damages()) {
             if (damage.severity() != Severity.NOTE) {
-                text.append(damage).append('\n');
+                lines.add(damage.toString());
             }
         }
-        for (String remark : salvage.remarks()) {
-            text.append(remark).append('\n');
-        }
-        if (text.length() > 0) {
-            console.print(text.substring(0, text.length() - 1));
-        }
+        lines.addAll(salvage.remarks());
+        return lines;
     }
 }
