@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tests.io;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.PrintStream;
+import java.io.RandomAccessFile;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.BitSet;
+import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.dmera.core.linux.Errno;
+import org.dmera.core.linux.ErrnoException;
+import org.dmera.dmsetup.device.MappedDevice;
+import org.dmera.dmsetup.export.HostAttacher;
+import org.dmera.testkit.Fixtures;
+import org.dmera.tools.Commands;
+import org.dmera.tools.cli.CommandLine;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** A device as a node of the host: file systems on it, and what the metadata then says of them. */
+@Timeout(180)
+class AttachedDeviceTest {
+    private static final int MIB = 128;
+    private static final int BLOCK = TestEngine.BLOCK_BYTES;
+
+    @TempDir
+    private Path folder;
+
+    private TestEngine engine;
+    private HostAttacher attacher;
+    private MappedDevice device;
+    private Path mountPoint;
+
+    @BeforeEach
+    void start() throws IOException {
+        Host.needAttach();
+        Host.need("mkfs.ext4", "e2fsck", "mount", "umount", "fstrim", "fio", "cp");
+        engine = new TestEngine(folder);
+        attacher = new HostAttacher(folder.resolve("attached"), folder.resolve("nbd"), line -> {});
+        device = engine.createEra("era-io-test-" + ProcessHandle.current().pid(), MIB);
+        mountPoint = Files.createDirectory(folder.resolve("mnt"));
+    }
+
+    @AfterEach
+    void stop() throws IOException, InterruptedException {
+        if (engine != null) {
+            Host.run(folder, "umount", mountPoint.toString());
+            attacher.close();
+            engine.close();
+        }
+    }
+
+    private Host.Result run(String... command) throws IOException, InterruptedException {
+        return Host.run(folder, command);
+    }
+
+    private Path data() {
+        return folder.resolve(device.name() + ".data");
+    }
+
+    @Test
+    void theRecordOfAFileSystemCoversWhatChangedAndLittleMore() throws Exception {
+        String node = attacher.attach(device);
+        run("mkfs.ext4", "-q", "-F", node).good();
+        run("mount", node, mountPoint.toString()).good();
+        Path sources = Fixtures.projectRoot().resolve("era-core/src");
+        run("cp", "-a", sources.toString(), mountPoint + "/tree").good();
+        run("umount", mountPoint.toString()).good();
+        run("e2fsck", "-fn", node).good();
+
+        TestEngine.checkpoint(device);
+        long since = Integer.toUnsignedLong(TestEngine.era(device).currentEra());
+        Path before = folder.resolve("before.img");
+        Files.copy(data(), before);
+
+        run("mount", node, mountPoint.toString()).good();
+        assertEquals(
+                "", run("diff", "-r", sources.toString(), mountPoint + "/tree").good());
+        run("cp", "-a", mountPoint + "/tree/main", mountPoint + "/again").good();
+        run("rm", "-r", mountPoint + "/tree/test").good();
+        Files.writeString(mountPoint.resolve("tree/main/new"), "new");
+        run("umount", mountPoint.toString()).good();
+        run("e2fsck", "-fn", node).good();
+
+        device.message(0, List.of("take_metadata_snap"));
+        BitSet recorded = invalidate(since);
+        BitSet changed = changedBlocks(before, data());
+        BitSet missed = (BitSet) changed.clone();
+        missed.andNot(recorded);
+        assertTrue(missed.isEmpty(), () -> "changed, but not recorded: " + missed);
+        assertTrue(changed.cardinality() > 50, () -> "only " + changed.cardinality() + " blocks changed");
+        // ext4 writes some blocks again as they were (the journal's superblock, bitmaps): a few, not many.
+        assertTrue(
+                recorded.cardinality() <= changed.cardinality() * 5 / 4 + 64,
+                () -> recorded.cardinality() + " recorded, " + changed.cardinality() + " changed");
+    }
+
+    private BitSet invalidate(long since) {
+        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        ByteArrayOutputStream err = new ByteArrayOutputStream();
+        String metadata = folder.resolve(device.name() + ".meta").toString();
+        int code = CommandLine.run(
+                Commands.find("era_invalidate"),
+                new String[] {"--metadata-snapshot", "--written-since", Long.toString(since), metadata},
+                InputStream.nullInputStream(),
+                out,
+                new PrintStream(err, true, StandardCharsets.UTF_8));
+        assertEquals(0, code, err.toString(StandardCharsets.UTF_8));
+        BitSet blocks = new BitSet();
+        Matcher m = Pattern.compile("block=\"(\\d+)\"|begin=\"(\\d+)\" end ?= ?\"(\\d+)\"")
+                .matcher(out.toString(StandardCharsets.UTF_8));
+        while (m.find()) {
+            if (m.group(1) != null) {
+                blocks.set(Integer.parseInt(m.group(1)));
+            } else {
+                blocks.set(Integer.parseInt(m.group(2)), Integer.parseInt(m.group(3)));
+            }
+        }
+        return blocks;
+    }
+
+    private static BitSet changedBlocks(Path before, Path after) throws IOException {
+        BitSet changed = new BitSet();
+        byte[] a = new byte[BLOCK];
+        byte[] b = new byte[BLOCK];
+        try (RandomAccessFile left = new RandomAccessFile(before.toFile(), "r");
+                RandomAccessFile right = new RandomAccessFile(after.toFile(), "r")) {
+            for (int block = 0; block < left.length() / BLOCK; block++) {
+                left.readFully(a);
+                right.readFully(b);
+                changed.set(block, !Arrays.equals(a, b));
+            }
+        }
+        return changed;
+    }
+
+    @Test
+    void aMountedDeviceCannotBeDetachedAndAFreeOneLeavesNothing() throws Exception {
+        String node = attacher.attach(device);
+        assertEquals(node, attacher.attach(device), "attaching twice is attaching once");
+        Path link = Path.of("/dev/mapper", device.name());
+        if (!Files.isSymbolicLink(link)) {
+            link = Path.of("/dev/era", device.name());
+        }
+        assertEquals(node, Files.readSymbolicLink(link).toString());
+        run("mkfs.ext4", "-q", "-F", node).good();
+        run("mount", node, mountPoint.toString()).good();
+        ErrnoException e = assertThrows(ErrnoException.class, () -> attacher.detach(device));
+        assertTrue(e.is(Errno.EBUSY), e.toString());
+        Files.writeString(mountPoint.resolve("file"), "still works");
+        run("umount", mountPoint.toString()).good();
+        attacher.detach(device);
+        assertFalse(Files.isSymbolicLink(link));
+        assertFalse(Files.readString(Path.of("/proc/mounts")).contains(folder.toString()));
+        assertEquals(0, device.openCount());
+        attacher.detach(device);
+    }
+
+    @Test
+    void discardsReachTheOrigin() throws Exception {
+        String node = attacher.attach(device);
+        run("mkfs.ext4", "-q", "-F", "-E", "nodiscard", node).good();
+        run("mount", node, mountPoint.toString()).good();
+        byte[] noise = new byte[32 << 20];
+        new java.util.Random(1).nextBytes(noise);
+        Files.write(mountPoint.resolve("noise"), noise);
+        run("sync", "-f", mountPoint.toString()).good();
+        long full = allocatedBytes();
+        assertTrue(full > noise.length);
+        Files.delete(mountPoint.resolve("noise"));
+        run("sync", "-f", mountPoint.toString()).good();
+        run("fstrim", mountPoint.toString()).good();
+        run("umount", mountPoint.toString()).good();
+        assertTrue(allocatedBytes() < full - noise.length / 2, () -> "allocated before " + full);
+    }
+
+    private long allocatedBytes() {
+        try {
+            return Long.parseLong(
+                            run("stat", "-c", "%b", data().toString()).good().strip())
+                    * 512;
+        } catch (IOException | InterruptedException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    @Test
+    void fioVerifiesItsWritesAtDepthAndEveryBlockIsMarked() throws Exception {
+        String node = attacher.attach(device);
+        for (String shape : List.of("randwrite 4k 32", "randwrite 64k 16", "write 1m 8")) {
+            List<String> w = List.of(shape.split(" ", 3));
+            run(
+                            "fio",
+                            "--name=verify",
+                            "--ioengine=libaio",
+                            "--direct=1",
+                            "--filename=" + node,
+                            "--rw=" + w.get(0),
+                            "--bs=" + w.get(1),
+                            "--iodepth=" + w.get(2),
+                            "--size=32m",
+                            "--verify=crc32c",
+                            "--verify_fatal=1",
+                            "--verify_state_save=0",
+                            "--fsync=500")
+                    .good();
+            TestEngine.checkpoint(device);
+        }
+        long[] eras = TestEngine.eras(device);
+        for (int block = 0; block < (32 << 20) / BLOCK; block++) {
+            assertEquals(3, eras[block], "block " + block);
+        }
+    }
+
+    @Test
+    void aSuspendedDeviceHoldsItsNodesWritesUntilItIsResumed() throws Exception {
+        String node = attacher.attach(device);
+        device.suspend();
+        Process writer = new ProcessBuilder("dd", "if=/dev/zero", "of=" + node, "bs=4k", "count=1", "oflag=direct")
+                .redirectErrorStream(true)
+                .start();
+        assertFalse(writer.waitFor(300, java.util.concurrent.TimeUnit.MILLISECONDS));
+        device.resume();
+        assertTrue(writer.waitFor(30, java.util.concurrent.TimeUnit.SECONDS));
+        assertEquals(0, writer.exitValue());
+        assertEquals(2, TestEngine.eras(device)[0]);
+    }
+
+    @Test
+    void theNodeGrowsWithTheTable() throws Exception {
+        String node = attacher.attach(device);
+        long bytes = 2L * MIB << 20;
+        try (RandomAccessFile raw = new RandomAccessFile(data().toFile(), "rw")) {
+            raw.setLength(bytes);
+        }
+        Path meta = folder.resolve(device.name() + ".meta");
+        device.suspend();
+        Path bigger = engine.file("bigger.data", bytes);
+        device.load(TestEngine.specs(bytes / 512 + " era " + meta + " " + bigger + " 8"), false);
+        device.resume();
+        attacher.resized(device);
+        assertEquals(
+                Long.toString(bytes),
+                run("blockdev", "--getsize64", node).good().strip());
+        byte[] last = new byte[BLOCK];
+        Arrays.fill(last, (byte) 7);
+        try (RandomAccessFile raw = new RandomAccessFile(node, "rw")) {
+            raw.seek(bytes - BLOCK);
+            raw.write(last);
+            raw.getFD().sync();
+        }
+        byte[] found = new byte[BLOCK];
+        try (RandomAccessFile raw = new RandomAccessFile(bigger.toFile(), "r")) {
+            raw.seek(bytes - BLOCK);
+            raw.readFully(found);
+        }
+        assertArrayEquals(last, found);
+    }
+}
