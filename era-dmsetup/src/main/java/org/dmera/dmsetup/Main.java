@@ -7,9 +7,11 @@ import java.io.FileOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import org.dmera.dmsetup.backup.BackupCommand;
 import org.dmera.dmsetup.cli.DmSetup;
+import org.dmera.tools.cli.CommandLine;
 
-/** Entry point of {@code era-dmsetup}. */
+/** Entry point of {@code era-dmsetup}, and of {@code era_backup}, which needs the same channels. */
 public final class Main {
     private static final int OUTPUT_BYTES = 64 * 1024;
 
@@ -17,6 +19,9 @@ public final class Main {
 
     /** Runs the command line after {@code args[0]}, which is the program's name. */
     public static void main(String[] args) {
+        if (args.length > 0 && args[0].equals("era_backup")) {
+            System.exit(CommandLine.run(new BackupCommand(), args, 1));
+        }
         PrintStream out = stream(FileDescriptor.out, false);
         PrintStream err = stream(FileDescriptor.err, true);
         String program = args.length == 0 ? "era-dmsetup" : args[0];

@@ -14,7 +14,6 @@ import org.dmera.tools.backup.stream.StreamFooter;
 import org.dmera.tools.backup.stream.StreamHeader;
 import org.dmera.tools.backup.stream.StreamReader;
 import org.dmera.tools.cli.Arguments;
-import org.dmera.tools.cli.Arguments.InvalidValueException;
 import org.dmera.tools.cli.Console;
 import org.dmera.tools.cli.Usage;
 
@@ -24,17 +23,14 @@ public final class CopyCommand implements Command {
 
     @Override
     public Usage usage() {
-        return new Usage("era_copy", "Copies what changed on an era device's origin into a stream.")
+        Usage usage = new Usage("era_copy", "Copies what changed on an era device's origin into a stream.")
                 .option("since", 0, "ERA", "Copy the blocks written in this era or later")
                 .option("after", 0, "STREAM", "Copy what changed since this stream was made")
                 .flag("full", 0, "Copy everything")
                 .option("metadata", 'm', "DEV", "The era device's metadata")
                 .flag("metadata-snapshot", 0, "Use the metadata snapshot that is held: for a device in use")
-                .option("output", 'o', "FILE", "Where the stream goes; - is standard output, and the default")
-                .choice("compress", 'c', "HOW", "zstd (the default) or none", "zstd", "none")
-                .option("level", 0, "N", "zstd level, 1 to 19 [default: 1]")
-                .option("bwlimit", 0, "RATE", "Read at most this many bytes a second: 50M, 1G")
-                .option("readers", 0, "N", "Reads in flight [default: 8]")
+                .option("output", 'o', "FILE", "Where the stream goes; - is standard output, and the default");
+        return CopyOptions.declare(usage)
                 .option("base-size", 0, "BYTES", "The origin's size when the base was taken, if it grew since")
                 .option("identity", 0, "TEXT", "Names the metadata instead of what the device says of itself")
                 .flag("merge", 0, "Merge the streams that are given, oldest first, into one")
@@ -49,11 +45,8 @@ public final class CopyCommand implements Command {
 
     @Override
     public int run(Arguments arguments, Console console) throws IOException {
-        int zstdLevel = arguments.value("compress", "zstd").equals("none")
-                ? 0
-                : (int) arguments.number("level", CopyEngine.Options.DEFAULT.zstdLevel(), 1, 19);
         if (arguments.has("merge")) {
-            return merge(arguments, console, zstdLevel);
+            return merge(arguments, console);
         }
         int modes =
                 (arguments.has("since") ? 1 : 0) + (arguments.has("after") ? 1 : 0) + (arguments.has("full") ? 1 : 0);
@@ -68,11 +61,7 @@ public final class CopyCommand implements Command {
             throw new IOException("one origin can be copied at a time, "
                     + arguments.operands().size() + " are given (several streams need --merge)");
         }
-        CopyEngine.Options options = new CopyEngine.Options(
-                (int) arguments.number("readers", CopyEngine.Options.DEFAULT.readers(), 1, 32),
-                zstdLevel,
-                bytes(arguments, "bwlimit", 0));
-        return copy(arguments, console, options);
+        return copy(arguments, console, CopyOptions.of(arguments));
     }
 
     private static int copy(Arguments arguments, Console console, CopyEngine.Options options) throws IOException {
@@ -99,7 +88,7 @@ public final class CopyCommand implements Command {
             return Base.NOTHING;
         }
         if (arguments.has("since")) {
-            long baseSize = bytes(arguments, "base-size", sizeBytes);
+            long baseSize = CopyOptions.bytes(arguments, "base-size", sizeBytes);
             return new Base(arguments.number("since", 0, 0, MAX_ERA), baseSize, 0, null);
         }
         try (StreamReader before = StreamReader.open(arguments.value("after"), console.input())) {
@@ -108,7 +97,7 @@ public final class CopyCommand implements Command {
         }
     }
 
-    private static int merge(Arguments arguments, Console console, int zstdLevel) throws IOException {
+    private static int merge(Arguments arguments, Console console) throws IOException {
         List<StreamReader> streams = new ArrayList<>();
         try {
             for (String path : arguments.operands()) {
@@ -119,7 +108,8 @@ public final class CopyCommand implements Command {
             StreamHeader header = StreamMerge.header(streams, CopyPlan.newStreamId());
             try (StreamDestination out = StreamDestination.open(arguments.value("output", "-"), console);
                     TransferProgress progress = new TransferProgress("era_copy", -1, console.quiet())) {
-                StreamFooter footer = StreamMerge.merge(streams, header, out.channel(), zstdLevel, progress);
+                StreamFooter footer =
+                        StreamMerge.merge(streams, header, out.channel(), CopyOptions.zstdLevel(arguments), progress);
                 out.commit();
                 report(arguments, console, header, footer);
             }
@@ -135,18 +125,6 @@ public final class CopyCommand implements Command {
             throws IOException {
         if (!arguments.value("output", "-").equals("-")) {
             console.print(arguments.value("output") + ": " + StreamText.of(header, footer));
-        }
-    }
-
-    private static long bytes(Arguments arguments, String name, long otherwise) {
-        String text = arguments.value(name);
-        if (text == null) {
-            return otherwise;
-        }
-        try {
-            return ByteCount.parse(text);
-        } catch (ArithmeticException | NumberFormatException e) {
-            throw new InvalidValueException(name, text, "not a number of bytes such as 4096, 50M or 1.5G");
         }
     }
 }

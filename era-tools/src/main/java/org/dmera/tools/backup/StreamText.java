@@ -5,10 +5,10 @@ import org.dmera.tools.backup.stream.StreamFooter;
 import org.dmera.tools.backup.stream.StreamHeader;
 
 /** One line about a stream, for people. */
-final class StreamText {
+public final class StreamText {
     private StreamText() {}
 
-    static String of(StreamHeader header, StreamFooter footer) {
+    public static String of(StreamHeader header, StreamFooter footer) {
         return span(header) + ": " + ByteCount.text(footer.dataBytes()) + " of data and "
                 + ByteCount.text(footer.zeroBytes()) + " of zeroes of an origin of "
                 + ByteCount.text(header.originSizeBytes()) + ", in " + footer.chunks()

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.backup;
+
+import java.io.Closeable;
+import java.io.IOException;
+import java.io.InterruptedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.dmera.core.changes.LastWritten;
+import org.dmera.tools.backup.Base;
+import org.dmera.tools.backup.CopyPlan;
+import org.dmera.tools.backup.copy.CopyEngine;
+import org.dmera.tools.backup.copy.MetadataView;
+import org.dmera.tools.backup.copy.OriginReader;
+import org.dmera.tools.backup.copy.StreamOutput;
+import org.dmera.tools.backup.stream.StreamFooter;
+import org.dmera.tools.backup.stream.StreamHeader;
+
+/**
+ * One backup of one device.
+ *
+ * <p>The order is what makes it right: (1) checkpoint: from now on writes get era C, which will be the next increment's
+ * base; (2) wait until the writes of earlier eras have arrived; (3) the origin snapshot, if there is a hook; (4) the
+ * metadata snapshot; (5) list, copy; (6) drop both; (7) note C. Whatever is written between 1 and 4 is in this copy or,
+ * because its era is at least C, in the next one; if step 2 can't be done, the base stays at the era before, and what
+ * was written since then is copied twice.
+ *
+ * <p>The state says durably that a snapshot may be held before it is taken, so the run after a killed one drops it.
+ */
+final class Backup implements Closeable {
+    /** The device is being backed up, or somebody holds the metadata snapshot: try again later. */
+    static final class BusyException extends IOException {
+        private static final long serialVersionUID = 1L;
+
+        BusyException(String message) {
+            super(message);
+        }
+    }
+
+    /** Is told what is going on. */
+    interface Log {
+        void say(String line) throws IOException;
+    }
+
+    /**
+     * @param folder for the streams
+     * @param stateFile what is remembered between backups
+     * @param full whether a full copy was asked for
+     * @param fullEvery a full copy after so many increments, 0 for never
+     * @param identity instead of what the metadata device says of itself, or null
+     */
+    record Options(
+            Path folder,
+            Path stateFile,
+            boolean full,
+            long fullEvery,
+            String identity,
+            CopyEngine.Options copy,
+            boolean quiet) {}
+
+    private final EraDevice device;
+    private final OriginHook hook;
+    private final Options options;
+    private final Log log;
+    private BackupState state;
+    /** Whoever copies now, and may be interrupted; guarded by this. */
+    private Thread copier;
+    /** A signal came; guarded by this. */
+    private boolean stopped;
+
+    /** {@code hook} null: the origin itself is read. */
+    Backup(EraDevice device, OriginHook hook, Options options, Log log) throws IOException {
+        this.device = device;
+        this.hook = hook;
+        this.options = options;
+        this.log = log;
+        this.state = BackupState.read(options.stateFile);
+    }
+
+    /** Does it all; returns the stream's path. */
+    Path run() throws IOException {
+        clean("an earlier backup was interrupted");
+        long held = device.snapshotBlock();
+        if (held >= 0) {
+            throw new BusyException(device.name() + ": a metadata snapshot is held at block " + held
+                    + ", and not by this backup: whoever took it must drop it first (drop_metadata_snap)");
+        }
+        long before = device.currentEra();
+        long checkpoint = device.checkpoint();
+        long newEra = checkpoint;
+        if (!device.awaitEarlierWrites()) {
+            newEra = before;
+            log.say(device.name() + ": was never without a write in flight, so the next increment copies again what is"
+                    + " written from era " + before + " on");
+        }
+        Path originPath = takeOriginSnapshot();
+        takeMetadataSnapshot();
+        beginCopy();
+        Path stream;
+        try (MetadataView metadata = new MetadataView(device.metadata(), true);
+                OriginReader origin = OriginReader.open(originPath)) {
+            stream = copy(metadata, origin, newEra);
+        }
+        clean(null);
+        return stream;
+    }
+
+    private Path takeOriginSnapshot() throws IOException {
+        if (hook == null) {
+            return device.origin();
+        }
+        remember(state.withOriginSnapshot(BackupState.ASKED));
+        Path snapshot = hook.create();
+        remember(state.withOriginSnapshot(snapshot.toString()));
+        return snapshot;
+    }
+
+    private void takeMetadataSnapshot() throws IOException {
+        remember(state.withMetadataSnapshot(BackupState.ASKED));
+        device.takeSnapshot();
+        remember(state.withMetadataSnapshot(Long.toString(device.snapshotBlock())));
+    }
+
+    private Path copy(MetadataView metadata, OriginReader origin, long newEra) throws IOException {
+        String identity = options.identity != null ? options.identity : MetadataView.identityOf(device.metadata());
+        Witnesses witnesses = new Witnesses(state.witnesses(), Math.max(0, state.era()));
+        LastWritten.forEach(metadata.device(), metadata.roots(), witnesses);
+        String why = whyFull(metadata, identity, newEra, witnesses);
+        Base base = why == null
+                ? new Base(state.era(), state.sizeBytes(), state.blockSizeBytes(), state.identity())
+                : Base.NOTHING;
+        long sizeBytes = Math.min(metadata.trackedBytes(origin.path(), origin.sizeBytes()), device.sizeBytes());
+        CopyPlan plan =
+                CopyPlan.of(metadata, sizeBytes, base, identity, newEra, hook == null ? 0 : StreamHeader.POINT_IN_TIME);
+        Files.createDirectories(options.folder);
+        Path stream = options.folder.resolve(String.format(
+                "%s.%06d.%s.erastream",
+                device.name().replace('/', '-'), state.number(), why == null ? "incr" : "full"));
+        StreamFooter footer;
+        try (StreamOutput out = new StreamOutput(stream)) {
+            footer = plan.run(origin, out, options.copy, options.quiet);
+            endCopy();
+            out.commit();
+        }
+        remember(new BackupState(
+                identity,
+                newEra,
+                sizeBytes,
+                metadata.blockSizeBytes(),
+                state.number() + 1,
+                why == null ? state.increments() + 1 : 0,
+                witnesses.text(),
+                state.metadataSnapshot(),
+                state.originSnapshot()));
+        log.say(stream + ": " + org.dmera.tools.backup.StreamText.of(plan.header(), footer)
+                + (why == null ? "" : " (full, because " + why + ")"));
+        return stream;
+    }
+
+    /** Why an increment won't do, or null. */
+    private String whyFull(MetadataView metadata, String identity, long newEra, Witnesses witnesses) {
+        if (options.full) {
+            return "it was asked for";
+        }
+        if (!state.hasBase()) {
+            return "there is no backup yet";
+        }
+        if (options.fullEvery > 0 && state.increments() + 1 >= options.fullEvery) {
+            return "there are " + state.increments() + " increments since the last";
+        }
+        if (!identity.equals(state.identity())) {
+            return "the metadata were \"" + state.identity() + "\" and now are \"" + identity + "\"";
+        }
+        if (metadata.blockSizeBytes() != state.blockSizeBytes()) {
+            return "the block size changed";
+        }
+        if (newEra < state.era()) {
+            return "the era went back from " + state.era() + " to " + newEra + ": the metadata were made anew";
+        }
+        if (witnesses.contradiction() != null) {
+            return "the metadata were made anew: " + witnesses.contradiction();
+        }
+        return null;
+    }
+
+    /** Drops what is held. {@code why} is said when there was something. */
+    private void clean(String why) throws IOException {
+        String metadataSnapshot = state.metadataSnapshot();
+        if (!metadataSnapshot.equals(BackupState.NONE)) {
+            long held = device.snapshotBlock();
+            boolean ours = metadataSnapshot.equals(BackupState.ASKED) || metadataSnapshot.equals(Long.toString(held));
+            if (held >= 0 && ours) {
+                device.dropSnapshot();
+                if (why != null) {
+                    log.say(device.name() + ": dropped the metadata snapshot at block " + held + ": " + why);
+                }
+            }
+            remember(state.withMetadataSnapshot(BackupState.NONE));
+        }
+        String originSnapshot = state.originSnapshot();
+        if (!originSnapshot.equals(BackupState.NONE)) {
+            if (hook == null) {
+                throw new IOException("an interrupted backup may have left an origin snapshot"
+                        + (originSnapshot.equals(BackupState.ASKED) ? "" : " at " + originSnapshot)
+                        + ": run it again with the same --origin-snapshot-cmd, which removes it");
+            }
+            hook.remove(originSnapshot.equals(BackupState.ASKED) ? "" : originSnapshot);
+            if (why != null) {
+                log.say(device.name() + ": removed the origin snapshot " + originSnapshot + ": " + why);
+            }
+            remember(state.withOriginSnapshot(BackupState.NONE));
+        }
+    }
+
+    private void remember(BackupState next) throws IOException {
+        next.write(options.stateFile);
+        state = next;
+    }
+
+    /** From here on {@link #stop} interrupts this thread. */
+    private synchronized void beginCopy() throws IOException {
+        if (stopped) {
+            throw new InterruptedIOException("interrupted");
+        }
+        copier = Thread.currentThread();
+    }
+
+    /** From here on this thread is not interrupted: what is left to do must be done. */
+    private synchronized void endCopy() {
+        copier = null;
+        // An interrupt that came too late would close the next channel that is used.
+        Thread.interrupted();
+    }
+
+    /** Ends the copy of another thread, which then drops the snapshots and fails; what is short is let finish. */
+    synchronized void stop() {
+        stopped = true;
+        if (copier != null) {
+            copier.interrupt();
+        }
+    }
+
+    /** Drops what a failed or interrupted backup holds. */
+    @Override
+    public void close() throws IOException {
+        endCopy();
+        clean(null);
+    }
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.backup;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.dmera.dmsetup.control.DeviceId;
+import org.dmera.dmsetup.control.DmClient;
+import org.dmera.dmsetup.ioctl.DevNumber;
+import org.dmera.dmsetup.ioctl.DmIoctl;
+import org.dmera.dmsetup.ioctl.TargetSpec;
+
+/** An era device of the kernel or of the engine, by the control channel. */
+final class MappedEraDevice implements EraDevice {
+    private static final int SECTOR_BYTES = 512;
+    /** How long to look for a moment without a write in flight, and how often. */
+    private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(10);
+
+    /** The kernel adds the count up CPU by CPU, not in one moment, so one look may deceive. */
+    private static final int QUIET_LOOKS = 5;
+
+    private static final long LOOK_AGAIN_NANOS = TimeUnit.MICROSECONDS.toNanos(500);
+
+    private final DmClient client;
+    private final DeviceId id;
+    private final TargetSpec target;
+    private final Path metadata;
+    private final Path origin;
+
+    private MappedEraDevice(DmClient client, DeviceId id, TargetSpec target, Path metadata, Path origin) {
+        this.client = client;
+        this.id = id;
+        this.target = target;
+        this.metadata = metadata;
+        this.origin = origin;
+    }
+
+    /**
+     * Finds the device.
+     *
+     * @param name its name, or a path in /dev/mapper
+     * @param metadata instead of what the table says, or null
+     * @param origin instead of what the table says, or null
+     */
+    static MappedEraDevice open(DmClient client, String name, Path metadata, Path origin) throws IOException {
+        DeviceId id = DeviceId.ofName(name.startsWith("/dev/mapper/") ? name.substring("/dev/mapper/".length()) : name);
+        List<TargetSpec> table = client.table(id);
+        if (table.size() != 1 || !table.get(0).type().equals("era")) {
+            throw new IOException(id.name() + " is not an era device: its table is "
+                    + (table.isEmpty()
+                            ? "empty"
+                            : table.size() == 1
+                                    ? "a " + table.get(0).type() + " target"
+                                    : "of " + table.size() + " lines"));
+        }
+        TargetSpec target = table.get(0);
+        String[] words = target.params().trim().split("\\s+", -1);
+        return new MappedEraDevice(
+                client,
+                id,
+                target,
+                metadata != null ? metadata : pathOf(words[0]),
+                origin != null ? origin : pathOf(words[1]));
+    }
+
+    /** Tables name devices by number, and our engine's name files by path. */
+    private static Path pathOf(String word) {
+        return word.matches("[0-9]+:[0-9]+") ? Path.of("/dev/block", word) : Path.of(word);
+    }
+
+    @Override
+    public String name() {
+        return id.name();
+    }
+
+    @Override
+    public Path metadata() {
+        return metadata;
+    }
+
+    @Override
+    public Path origin() {
+        return origin;
+    }
+
+    @Override
+    public long sizeBytes() {
+        return target.lengthSectors() * SECTOR_BYTES;
+    }
+
+    @Override
+    public long currentEra() throws IOException {
+        return client.eraStatus(id).currentEra();
+    }
+
+    @Override
+    public long checkpoint() throws IOException {
+        return client.checkpoint(id);
+    }
+
+    /**
+     * Our engine marks what is in flight again, in the new era, before it answers a checkpoint. The kernel does not: a
+     * write that it let go in the old era may reach the origin after the block has been read. There, a moment at which
+     * no write is in flight on the device tells that all of them have arrived.
+     */
+    @Override
+    public boolean awaitEarlierWrites() throws IOException {
+        if (!client.control().isKernel()) {
+            return true;
+        }
+        DmIoctl info = client.info(id);
+        Path inflight = Path.of("/sys/dev/block/" + DevNumber.major(info.dev()) + ":" + DevNumber.minor(info.dev()))
+                .resolve("inflight");
+        int quiet = 0;
+        long deadline = System.nanoTime() + PATIENCE_NANOS;
+        while (Files.isReadable(inflight)) {
+            String[] counts =
+                    Files.readString(inflight, StandardCharsets.US_ASCII).trim().split("\\s+", -1);
+            quiet = counts.length == 2 && counts[1].equals("0") ? quiet + 1 : 0;
+            if (quiet == QUIET_LOOKS) {
+                return true;
+            }
+            if (System.nanoTime() > deadline) {
+                return false;
+            }
+            java.util.concurrent.locks.LockSupport.parkNanos(LOOK_AGAIN_NANOS);
+        }
+        return false;
+    }
+
+    @Override
+    public long snapshotBlock() throws IOException {
+        return client.eraStatus(id).snapshotBlock();
+    }
+
+    @Override
+    public void takeSnapshot() throws IOException {
+        client.message(id, target.startSector(), "take_metadata_snap");
+    }
+
+    @Override
+    public void dropSnapshot() throws IOException {
+        client.message(id, target.startSector(), "drop_metadata_snap");
+    }
+
+    @Override
+    public void close() throws IOException {
+        client.close();
+    }
+}
