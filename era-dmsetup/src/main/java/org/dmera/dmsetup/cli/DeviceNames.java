@@ -52,14 +52,19 @@ final class DeviceNames {
 
     /** The mapped device's name, or the block device's; null when it has none. */
     private String name(long dev, boolean mapped) throws IOException {
-        if (mapped) {
+        Path nameFile = Path.of("/sys/dev/block", DevNumber.text(dev), "dm", "name");
+        if (mapped && Files.exists(nameFile)) {
+            return session.unmangle(Files.readString(nameFile).strip());
+        }
+        String blockDevice = blockDeviceName(dev);
+        if (blockDevice == null && mapped) {
             for (DeviceEntry entry : session.client().list()) {
                 if (entry.dev() == dev) {
                     return session.unmangle(entry.name());
                 }
             }
         }
-        return blockDeviceName(dev);
+        return blockDevice;
     }
 
     /** The kernel's own name of a block device, as in {@code loop0}; null when it has none of that number. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.dmsetup.cli;
 
+import java.io.IOException;
 import java.util.List;
 import org.dmera.dmsetup.control.DeviceId;
 
@@ -9,7 +10,7 @@ final class Operands {
     private Operands() {}
 
     /** The device that the first operand or the switches name. */
-    static DeviceId device(Session session, List<String> operands) throws CommandLineException {
+    static DeviceId device(Session session, List<String> operands) throws IOException, CommandLineException {
         return session.device(operands.isEmpty() ? null : operands.get(0));
     }
 }

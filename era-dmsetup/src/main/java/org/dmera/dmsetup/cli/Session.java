@@ -137,7 +137,7 @@ final class Session {
      *
      * @param operand null when there is none
      */
-    DeviceId device(String operand) throws CommandLineException {
+    DeviceId device(String operand) throws IOException, CommandLineException {
         if (operand != null) {
             return named(operand);
         }
@@ -150,9 +150,11 @@ final class Session {
         throw new CommandLineException("No device specified.");
     }
 
-    private DeviceId named(String operand) throws CommandLineException {
+    private DeviceId named(String operand) throws IOException, CommandLineException {
         String name = operand.startsWith(MAPPER_FOLDER) ? operand.substring(MAPPER_FOLDER.length()) : operand;
         if (name.indexOf('/') >= 0) {
+            // As with dmsetup, a device-mapper that does not answer is the first thing to complain of.
+            client();
             throw new CommandLineException("Device " + operand + " not found");
         }
         checkName(name);
