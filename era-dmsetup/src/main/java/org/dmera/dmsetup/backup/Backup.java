@@ -7,6 +7,8 @@ import java.io.InterruptedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.dmera.core.changes.LastWritten;
+import org.dmera.core.scan.BlockReader;
+import org.dmera.core.scan.WritesetScanner;
 import org.dmera.tools.backup.Base;
 import org.dmera.tools.backup.CopyPlan;
 import org.dmera.tools.backup.copy.CopyEngine;
@@ -158,7 +160,8 @@ final class Backup implements Closeable {
     }
 
     /** Why an increment won't do, or null. */
-    private String whyFull(MetadataView metadata, String identity, long newEra, Witnesses witnesses) {
+    private String whyFull(MetadataView metadata, String identity, long newEra, Witnesses witnesses)
+            throws IOException {
         if (options.full) {
             return "it was asked for";
         }
@@ -178,9 +181,26 @@ final class Backup implements Closeable {
             return "the era went back from " + state.era() + " to " + newEra + ": the metadata were made anew";
         }
         if (witnesses.contradiction() != null) {
-            return "the metadata were made anew: " + witnesses.contradiction();
+            return "the metadata were made anew, or the origin shrank in between: " + witnesses.contradiction();
         }
-        return null;
+        long smallest = smallestSince(metadata, state.era());
+        return smallest * metadata.blockSizeBytes() < Math.min(state.sizeBytes(), device.sizeBytes())
+                ? "the origin had but " + smallest + " blocks in between"
+                : null;
+    }
+
+    /**
+     * The fewest blocks that the origin had since {@code era}, as far as writesets tell that are not digested yet. What
+     * comes back when an origin shrinks and grows again may be anything, and no mark tells of it.
+     */
+    private static long smallestSince(MetadataView metadata, long era) throws IOException {
+        long[] fewest = {Long.MAX_VALUE / metadata.blockSizeBytes()};
+        new WritesetScanner(new BlockReader(metadata.device())).forEach(metadata.roots(), (of, nrBits, root) -> {
+            if (of >= era) {
+                fewest[0] = Math.min(fewest[0], nrBits);
+            }
+        });
+        return fewest[0];
     }
 
     /** Drops what is held. {@code why} is said when there was something. */

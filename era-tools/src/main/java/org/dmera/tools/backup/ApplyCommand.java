@@ -65,7 +65,7 @@ public final class ApplyCommand implements Command {
                 for (Applier.Outcome o : applier.apply(streams, arguments.has("force"), progress)) {
                     console.print(o.stream().name() + ": "
                             + (o.footer() == null
-                                    ? "was applied before"
+                                    ? skipped(streams, o.stream())
                                     : "applied, " + StreamText.of(o.stream().header(), o.footer())
                                             + (o.resumedAtChunk() > 0
                                                     ? " (resumed at chunk " + o.resumedAtChunk() + ")"
@@ -80,6 +80,15 @@ public final class ApplyCommand implements Command {
         return 0;
     }
 
+    private static String skipped(List<StreamReader> streams, StreamReader stream) {
+        for (StreamReader later : streams.subList(streams.indexOf(stream) + 1, streams.size())) {
+            if (later.header().isFull()) {
+                return "not needed, because a full stream follows";
+            }
+        }
+        return "was applied before";
+    }
+
     private static int dryRun(List<StreamReader> streams, Path target, Path stateFile, boolean force, Console console)
             throws IOException {
         int first = force ? 0 : Applier.wouldBeginAt(streams, target, stateFile);
@@ -92,7 +101,7 @@ public final class ApplyCommand implements Command {
                         progress.accept(chunk.dataBytes());
                     }
                     console.print(stream.name() + ": sound, "
-                            + (i < first ? "was applied before, " : "would be applied, ")
+                            + (i < first ? skipped(streams, stream) + ", " : "would be applied, ")
                             + StreamText.of(stream.header(), chunks.finish()));
                 }
             }

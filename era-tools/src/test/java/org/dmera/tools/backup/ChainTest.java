@@ -75,6 +75,19 @@ class ChainTest {
     }
 
     @Test
+    void nothingBeforeTheLastFullStreamIsApplied() throws IOException {
+        Path f = full("f");
+        origin.scribble(5);
+        Path g = full("g");
+        long base = origin.era;
+        origin.scribble(5);
+        Path h = increment("h", base, origin.size());
+        String out = Run.apply(f, g, h, "-o", target).ok().out();
+        assertTrue(out.contains("f: not needed"), out);
+        assertTargetEqualsOrigin();
+    }
+
+    @Test
     void aMissingLinkIsRefusedBeforeAnythingIsWritten() throws IOException {
         Path f = full("f");
         long base = origin.era;

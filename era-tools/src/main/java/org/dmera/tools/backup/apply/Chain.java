@@ -43,6 +43,12 @@ public final class Chain {
             }
             first = last + 1;
         }
+        // Nothing before the last full stream matters.
+        for (int i = streams.size() - 1; i > first; i--) {
+            if (streams.get(i).header().isFull()) {
+                first = i;
+            }
+        }
         for (int i = first; i < streams.size(); i++) {
             boolean resumed = i == first
                     && state.pending() != null

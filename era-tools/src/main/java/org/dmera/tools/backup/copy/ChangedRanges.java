@@ -26,7 +26,7 @@ public final class ChangedRanges implements ByteRanges {
         this.blockSizeBytes = blockSizeBytes;
         this.sizeBytes = sizeBytes;
         this.nrBlocks = Math.min(set.nrBlocks(), (sizeBytes + blockSizeBytes - 1) / blockSizeBytes);
-        this.allFromBlock = Math.min(nrBlocks, allFromBytes / blockSizeBytes);
+        this.allFromBlock = allFromBytes >= sizeBytes ? nrBlocks : allFromBytes / blockSizeBytes;
     }
 
     /** How many bytes the ranges hold in all. */

@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.backup;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.CountDownLatch;
+import java.util.stream.Stream;
+import org.dmera.tools.backup.apply.Applier;
+import org.dmera.tools.backup.copy.CopyEngine;
+import org.dmera.tools.backup.stream.StreamReader;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** A chain of backups follows the origin whatever happens to the backups, and nothing stays held. */
+class BackupTest {
+    @TempDir
+    Path dir;
+
+    private final Random random = new Random(11);
+    private final List<String> said = new ArrayList<>();
+    private FileEraDevice device;
+    private Path target;
+
+    @BeforeEach
+    void makeDevice() throws IOException {
+        device = new FileEraDevice(dir, 4_000_256);
+        target = dir.resolve("target");
+        scribble(50);
+    }
+
+    @AfterEach
+    void nothingIsHeld() throws IOException {
+        device.close();
+    }
+
+    private void scribble(int writes) {
+        for (int i = 0; i < writes; i++) {
+            byte[] bytes = new byte[1 + random.nextInt(20_000)];
+            random.nextBytes(bytes);
+            device.write(random.nextInt((int) device.sizeBytes() - bytes.length), bytes);
+        }
+    }
+
+    private Backup backup(OriginHook hook, long bytesPerSecond) throws IOException {
+        return new Backup(
+                device,
+                hook,
+                new Backup.Options(
+                        dir.resolve("streams"),
+                        dir.resolve("state"),
+                        false,
+                        0,
+                        null,
+                        new CopyEngine.Options(2, 1, bytesPerSecond),
+                        true),
+                said::add);
+    }
+
+    private Path run() throws IOException {
+        try (Backup backup = backup(null, 0)) {
+            return backup.run();
+        } finally {
+            assertEquals(-1, device.snapshotBlock(), "no metadata snapshot stays held");
+        }
+    }
+
+    private void applyAll() throws IOException {
+        List<StreamReader> streams = new ArrayList<>();
+        try (Applier applier = new Applier(target, null);
+                Stream<Path> files = Files.list(dir.resolve("streams"))) {
+            for (Path file : files.sorted().toList()) {
+                if (file.toString().endsWith(".erastream")) {
+                    streams.add(StreamReader.open(file.toString(), null));
+                }
+            }
+            applier.apply(streams, false, bytes -> {});
+        }
+        for (StreamReader stream : streams) {
+            stream.close();
+        }
+    }
+
+    private void assertTargetEqualsOrigin() throws IOException {
+        applyAll();
+        assertEquals(-1L, Files.mismatch(device.origin, target));
+    }
+
+    @Test
+    void aFullBackupAndItsIncrementsFollowTheOrigin() throws IOException {
+        for (int i = 0; i < 8; i++) {
+            Path stream = run();
+            assertEquals(i == 0, stream.toString().endsWith(".full.erastream"), stream.toString());
+            assertTargetEqualsOrigin();
+            scribble(5);
+        }
+    }
+
+    @Test
+    void whatIsWrittenWhileTheBackupRunsIsInTheNextOne() throws IOException {
+        run();
+        for (int i = 0; i < 5; i++) {
+            scribble(3);
+            device.afterCheckpoint = () -> scribble(3);
+            device.afterSnapshot = () -> scribble(3);
+            run();
+        }
+        device.afterCheckpoint = () -> {};
+        device.afterSnapshot = () -> {};
+        run();
+        assertTargetEqualsOrigin();
+    }
+
+    @Test
+    void aWriteThatArrivesLateIsCopiedByTheNextBackupWhenTheDeviceNeverRests() throws IOException {
+        run();
+        device.writesArrive = false;
+        byte[] bytes = new byte[3000];
+        random.nextBytes(bytes);
+        // Marked in the old era, and its data come when the block has been read.
+        device.write(77_000, new byte[3000]);
+        device.write(77_000, new byte[1]);
+        run();
+        device.writeBehind(77_000, bytes);
+        assertTrue(said.stream().anyMatch(s -> s.contains("never without a write in flight")), said.toString());
+        device.writesArrive = true;
+        run();
+        assertTargetEqualsOrigin();
+    }
+
+    @Test
+    void aKilledBackupsSnapshotIsDroppedByTheNextOne() throws IOException {
+        run();
+        scribble(5);
+        device.afterSnapshot = () -> {
+            throw new IllegalStateException("killed here");
+        };
+        // Not closed: a killed process closes nothing.
+        Backup killed = backup(null, 0);
+        assertThrows(IllegalStateException.class, killed::run);
+        assertTrue(device.snapshotBlock() > 0);
+        device.afterSnapshot = () -> {};
+        run();
+        assertTrue(said.stream().anyMatch(s -> s.contains("dropped the metadata snapshot")), said.toString());
+        assertTargetEqualsOrigin();
+    }
+
+    @Test
+    void aFailedBackupDropsItsSnapshotItself() throws IOException {
+        run();
+        device.afterSnapshot = () -> {
+            throw new IllegalStateException("fails here");
+        };
+        assertThrows(IllegalStateException.class, this::run);
+        device.afterSnapshot = () -> {};
+        scribble(5);
+        run();
+        assertTargetEqualsOrigin();
+    }
+
+    @Test
+    void somebodyElsesSnapshotIsLeftAlone() throws IOException {
+        device.takeSnapshot();
+        long block = device.snapshotBlock();
+        try (Backup backup = backup(null, 0)) {
+            Backup.BusyException refusal = assertThrows(Backup.BusyException.class, backup::run);
+            assertTrue(refusal.getMessage().contains("held at block " + block), refusal.getMessage());
+        }
+        assertEquals(block, device.snapshotBlock());
+        device.dropSnapshot();
+        run();
+        assertTargetEqualsOrigin();
+    }
+
+    @Test
+    void metadataThatWereMadeAnewGiveAFullBackupEvenWhenTheErasHaveCaughtUp() throws IOException {
+        run();
+        long era = device.currentEra();
+        device.makeMetadataAnew();
+        device.writeBehind(300_000, new byte[100_000]);
+        while (device.currentEra() <= era + 3) {
+            device.checkpoint();
+        }
+        scribble(2);
+        Path stream = run();
+        assertTrue(stream.toString().endsWith(".full.erastream"), stream.toString());
+        assertTrue(said.get(said.size() - 1).contains("made anew"), said.toString());
+        assertTargetEqualsOrigin();
+    }
+
+    @Test
+    void anErasThatWentBackGivesAFullBackup() throws IOException {
+        for (int i = 0; i < 4; i++) {
+            run();
+        }
+        device.makeMetadataAnew();
+        assertTrue(run().toString().endsWith(".full.erastream"));
+        assertTargetEqualsOrigin();
+    }
+
+    @Test
+    void anOriginThatGrowsAndShrinksIsFollowed() throws IOException {
+        run();
+        device.resize(6_000_000);
+        device.writeBehind(5_500_000, new byte[] {1, 2, 3});
+        run();
+        assertTargetEqualsOrigin();
+        device.resize(2_000_000);
+        scribble(3);
+        run();
+        assertTargetEqualsOrigin();
+    }
+
+    @Test
+    void shrinkingAndGrowingAgainBetweenTwoBackupsGivesAFullOne() throws IOException {
+        device.write(3_990_000, new byte[] {9});
+        run();
+        device.resize(1_000_000);
+        device.resize(4_000_256);
+        assertTrue(run().toString().endsWith(".full.erastream"), said.toString());
+        assertTargetEqualsOrigin();
+    }
+
+    @Test
+    void theHooksSnapshotIsReadAndRemoved() throws IOException {
+        Path snapshot = dir.resolve("snap shot");
+        Path log = dir.resolve("log");
+        OriginHook hook = new OriginHook(
+                "echo \"$ERA_BACKUP_ACTION [$ERA_BACKUP_SNAPSHOT] $ERA_BACKUP_DEVICE\" >>'" + log + "';"
+                        + " if [ $ERA_BACKUP_ACTION = create ]; then cp \"$ERA_BACKUP_ORIGIN\" '" + snapshot
+                        + "'; echo some words; echo '" + snapshot + "'; else rm \"$ERA_BACKUP_SNAPSHOT\"; fi",
+                device);
+        byte[] before = Files.readAllBytes(device.origin);
+        device.afterSnapshot = () -> scribble(5);
+        try (Backup backup = backup(hook, 0)) {
+            backup.run();
+        }
+        applyAll();
+        assertEquals(-1L, Files.mismatch(Files.write(dir.resolve("before"), before), target), "of one moment");
+        assertFalse(Files.exists(snapshot));
+        assertEquals(List.of("create [] dev", "remove [" + snapshot + "] dev"), Files.readAllLines(log));
+        device.afterSnapshot = () -> {};
+        run();
+        assertTargetEqualsOrigin();
+    }
+
+    @Test
+    void aHookThatFailsFailsTheBackupAndIsAskedToCleanUp() throws IOException {
+        Path log = dir.resolve("log");
+        OriginHook hook =
+                new OriginHook("echo $ERA_BACKUP_ACTION >>'" + log + "'; [ $ERA_BACKUP_ACTION = remove ]", device);
+        try (Backup backup = backup(hook, 0)) {
+            IOException e = assertThrows(IOException.class, backup::run);
+            assertTrue(e.getMessage().contains("failed to create (exit code 1)"), e.getMessage());
+        }
+        assertEquals(List.of("create", "remove"), Files.readAllLines(log));
+        assertEquals(-1, device.snapshotBlock());
+        OriginHook silent = new OriginHook("true", device);
+        try (Backup backup = backup(silent, 0)) {
+            assertTrue(assertThrows(IOException.class, backup::run).getMessage().contains("did not print"));
+        }
+        run();
+        assertTargetEqualsOrigin();
+    }
+
+    @Test
+    void aSignalEndsTheCopyAndDropsTheSnapshot() throws Exception {
+        run();
+        byte[] noise = new byte[3_500_000];
+        random.nextBytes(noise);
+        device.write(0, noise);
+        CountDownLatch taken = new CountDownLatch(1);
+        device.afterSnapshot = taken::countDown;
+        try (Backup backup = backup(null, 100_000)) {
+            Thread signal = new Thread(() -> {
+                try {
+                    taken.await();
+                } catch (InterruptedException e) {
+                    throw new AssertionError(e);
+                }
+                backup.stop();
+            });
+            signal.start();
+            assertThrows(IOException.class, backup::run);
+            signal.join();
+        }
+        assertEquals(-1, device.snapshotBlock());
+        device.afterSnapshot = () -> {};
+        run();
+        assertTargetEqualsOrigin();
+    }
+
+    @Test
+    void eachNthBackupIsFullWhenAskedFor() throws IOException {
+        List<String> kinds = new ArrayList<>();
+        for (int i = 0; i < 7; i++) {
+            try (Backup backup = new Backup(
+                    device,
+                    null,
+                    new Backup.Options(
+                            dir.resolve("streams"),
+                            dir.resolve("state"),
+                            false,
+                            3,
+                            null,
+                            CopyEngine.Options.DEFAULT,
+                            true),
+                    said::add)) {
+                kinds.add(backup.run().toString().replaceAll(".*\\.(full|incr)\\.erastream", "$1"));
+            }
+            scribble(2);
+        }
+        assertEquals(List.of("full", "incr", "incr", "full", "incr", "incr", "full"), kinds);
+    }
+}
