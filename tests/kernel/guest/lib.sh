@@ -25,7 +25,7 @@ begin_recorded() {
 
 loops() {
     name=$1
-    work=/tmp/$1
+    work=/run/$1
     log_loop=
     mkdir -p "$work"
     truncate -s $(($2 * 1024)) "$work/meta"

@@ -13,8 +13,10 @@ final class Dump {
     private final int blockSizeSectors;
     private final int currentEra;
     private final int[] eraOfBlock;
+    private final boolean writesetsAreAsLongAsTheOrigin;
 
-    private Dump(int blockSizeSectors, int currentEra, int[] eraOfBlock) {
+    private Dump(int blockSizeSectors, int currentEra, int[] eraOfBlock, boolean writesetsAreAsLongAsTheOrigin) {
+        this.writesetsAreAsLongAsTheOrigin = writesetsAreAsLongAsTheOrigin;
         this.blockSizeSectors = blockSizeSectors;
         this.currentEra = currentEra;
         this.eraOfBlock = eraOfBlock;
@@ -32,6 +34,11 @@ final class Dump {
         return currentEra;
     }
 
+    /** False when the origin has grown or shrunk since one of the writesets began. */
+    boolean writesetsAreAsLongAsTheOrigin() {
+        return writesetsAreAsLongAsTheOrigin;
+    }
+
     int eraOfBlock(int block) {
         return eraOfBlock[block];
     }
@@ -45,6 +52,7 @@ final class Dump {
         int[] eras = null;
         int[] fromWritesets = null;
         int writeset = 0;
+        boolean sameLength = true;
         while (reader.hasNext()) {
             if (reader.next() != XMLStreamConstants.START_ELEMENT) {
                 continue;
@@ -57,7 +65,10 @@ final class Dump {
                     eras = new int[nrBlocks];
                     fromWritesets = new int[nrBlocks];
                 }
-                case "writeset" -> writeset = number(reader, "era");
+                case "writeset" -> {
+                    writeset = number(reader, "era");
+                    sameLength &= number(reader, "nr_bits") == nrBlocks;
+                }
                 case "bit" -> {
                     int block = number(reader, "block");
                     if (block < nrBlocks && "true".equals(reader.getAttributeValue(null, "value"))) {
@@ -75,7 +86,7 @@ final class Dump {
                 eras[block] = fromWritesets[block];
             }
         }
-        return new Dump(blockSize, currentEra, eras);
+        return new Dump(blockSize, currentEra, eras, sameLength);
     }
 
     /** Reads {@code era_invalidate}'s {@code <blocks>}. */

@@ -13,7 +13,7 @@ import org.junit.jupiter.api.DynamicTest;
  * that {@code era_invalidate --metadata-snapshot} names on the live device. The copy must equal the origin, byte for byte.
  */
 final class FileSystemCase implements LabCase {
-    private static final int ROUNDS = 3;
+    private static final int ROUNDS = 2;
     private static final int ORIGIN_MIB = 48;
 
     private final int blockSizeSectors;

@@ -51,10 +51,15 @@ final class ImageJudgement {
         String ours = Tools.ours("era_dump", image.toString()).good();
         requireSame(Dump.parse(ours), record);
         String peers = Tools.peer("era_dump", image.toString()).good();
-        // The peer leaves the last line without its end.
-        assertTrue(
-                ours.strip().equals(peers.strip()),
-                () -> image + ": our dump differs from the peer's, " + mismatch(ours, peers));
+        if (Dump.parse(ours).writesetsAreAsLongAsTheOrigin()) {
+            // Of a writeset from before the origin grew or shrank the peer lists as many bits as the origin has blocks,
+            // not
+            // as many as it says. And it leaves the last line without its end.
+            assertTrue(
+                    ours.strip().equals(peers.strip()),
+                    () -> image + ": our dump differs from the peer's, " + mismatch(ours, peers));
+        }
+        requireSame(Dump.parse(peers), record);
         requireSameChanges(record);
         if (record.held() != null) {
             requireSameChanges(record.held(), "--metadata-snapshot");

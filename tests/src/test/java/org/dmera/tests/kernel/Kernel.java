@@ -21,6 +21,11 @@ enum Kernel {
         this.release = release;
     }
 
+    /** Whether every instruction costs, so that few cases must do. */
+    boolean isEmulated() {
+        return backend.equals("qemu");
+    }
+
     String release() {
         return release;
     }

@@ -88,6 +88,18 @@ final class KernelImage {
         new BlockSeal().seal(BlockType.INDEX, bytes, offset(index), index);
     }
 
+    /** Overwrites the block of the era array in which block 0 is. */
+    void loseFirstArrayBlock() {
+        long block = superblock().eraArrayRoot();
+        while (node(block).isInternal()) {
+            block = node(block).valueLong(0);
+        }
+        int start = offset(node(block).valueLong(0));
+        for (int i = 0; i < BlockDevice.BLOCK_BYTES; i++) {
+            bytes.put(start + i, (byte) 0xa5);
+        }
+    }
+
     /** Seals block 0 after a change to its fields. */
     KernelImage sealSuperblock() {
         new BlockSeal().seal(BlockType.SUPERBLOCK, bytes, 0, 0);

@@ -52,6 +52,11 @@ abstract class KernelLabTests {
     }
 
     @TestFactory
+    Stream<DynamicNode> ourCommandAnswersAsDmsetupDoes() {
+        return run.checks(ControlChannelCase.class);
+    }
+
+    @TestFactory
     Stream<DynamicNode> whatSurprisedUsIsStillSo() {
         return run.checks(KernelBehaviour.class);
     }
@@ -72,6 +77,7 @@ abstract class KernelLabTests {
         for (long each : Seeds.forOurMetadata(kernel)) {
             cases.addAll(OurMetadata.cases(each));
         }
+        cases.add(new ControlChannelCase());
         cases.add(new FileSystemCase(128));
         cases.addAll(KernelBehaviours.on(kernel));
         cases.removeIf(each -> !each.name().matches(ONLY));

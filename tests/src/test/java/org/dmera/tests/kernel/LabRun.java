@@ -21,7 +21,8 @@ import org.junit.jupiter.api.DynamicTest;
  * that hangs in the kernel ends the run at its time limit, and the log says which it was.
  */
 final class LabRun {
-    private static final Duration LIMIT = Duration.ofSeconds(Long.getLong("era.kernel.limitSeconds", 420));
+    private static final Duration LIMIT =
+            Duration.ofSeconds(Long.getLong("era.kernel.limitSeconds", Lab.NIGHTLY ? 3600 : 600));
 
     private final Kernel kernel;
     private final Path folder;
@@ -40,7 +41,7 @@ final class LabRun {
         Files.copy(Lab.folder().resolve("guest/lib.sh"), helpers.resolve("lib.sh"));
         compile(Lab.folder().resolve("guest/blockio.c"), helpers.resolve("blockio"));
         javaProgram(helpers.resolve("era-tools"), "org.dmera.tools.Main");
-        javaProgram(helpers.resolve("era-dmsetup"), "org.dmera.dmsetup.Main");
+        javaProgram(helpers.resolve("guest-session"), GuestSession.class.getName());
         for (LabCase each : cases) {
             Path own = Files.createDirectories(folder.resolve(each.name()));
             each.prepare(own);

@@ -33,9 +33,10 @@ final class OurMetadata {
             Written undigested = withManyWritesets(seed);
             cases.add(goingOn("engineLeftWritesetsUndigested" + seed, undigested, seed));
             cases.add(restored("restoredWithManyWritesets" + seed, undigested.metadata, seed));
-            cases.add(restored("restoredFromTheDumpOfACrash", fixture("e_crash_bs24.crash_mid"), 1));
-            cases.add(restored("restoredFromAnOriginOfTwoBlocks", fixture("r_fuzz03.clean"), 2));
+            cases.add(restored("restoredFromTheDumpOfACrash" + seed, fixture("e_crash_bs24.crash_mid"), seed));
+            cases.add(restored("restoredFromAnOriginOfTwoBlocks" + seed, fixture("r_fuzz03.clean"), seed));
             cases.add(autoRepaired("autoRepairedCounts" + seed, "r_fuzz00.crash1", seed));
+            cases.add(repaired("repairedWithAnArrayBlockLost" + seed, "r_fuzz00.crash1", seed));
             return cases;
         } catch (IOException e) {
             throw new UncheckedIOException(e);
@@ -101,6 +102,35 @@ final class OurMetadata {
             Tools.ours("era_restore", "--quiet", "-i", xml.toString(), "-o", output.toString())
                     .good();
             EraRecord record = Dump.parse(Files.readString(xml)).toRecord();
+            return goingOn(name, new Written(Files.readAllBytes(output), record), seed);
+        } finally {
+            delete(folder);
+        }
+    }
+
+    /** A fixture that has lost a block of its era array, rebuilt by us: its blocks count as written in the current era. */
+    private static LabCase repaired(String name, String fixture, long seed) throws IOException, XMLStreamException {
+        KernelImage image = KernelImage.of(fixture(fixture));
+        Path folder = Files.createTempDirectory("era-lab");
+        try {
+            Path damaged = folder.resolve("damaged");
+            image.write(damaged);
+            EraRecord whole = ImageJudgement.dump(damaged).toRecord();
+            image.loseFirstArrayBlock();
+            image.write(damaged);
+            if (Tools.ours("era_check", "--quiet", damaged.toString()).exitCode() == 0) {
+                throw new AssertionError("the lost block was not missed");
+            }
+            Path output = Files.write(folder.resolve("repaired"), new byte[fixture(fixture).length]);
+            Tools.ours("era_repair", "--quiet", "-i", damaged.toString(), "-o", output.toString())
+                    .good();
+            EraRecord record = ImageJudgement.dump(output).toRecord();
+            for (int block = 0; block < whole.nrBlocks(); block++) {
+                if (record.eraOfBlock(block) < whole.eraOfBlock(block)) {
+                    throw new AssertionError("the repair forgets that block " + block + " was written in era "
+                            + whole.eraOfBlock(block));
+                }
+            }
             return goingOn(name, new Written(Files.readAllBytes(output), record), seed);
         } finally {
             delete(folder);

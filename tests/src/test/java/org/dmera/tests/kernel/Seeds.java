@@ -8,26 +8,28 @@ final class Seeds {
     private Seeds() {}
 
     static long[] forWorkloads(Kernel kernel) {
-        return LongStream.concat(LongStream.rangeClosed(1, 3), own(kernel, Lab.NIGHTLY ? 37 : 5))
+        return LongStream.concat(LongStream.rangeClosed(1, 2), own(kernel, kernel.isEmulated() ? 3 : 6, 40))
                 .toArray();
     }
 
     static long[] forPowerCuts(Kernel kernel) {
-        return own(kernel, Lab.NIGHTLY ? 20 : 2).toArray();
+        return own(kernel, kernel.isEmulated() ? 1 : 3, 20).toArray();
     }
 
     static long[] forTwins(Kernel kernel) {
-        return own(kernel, Lab.NIGHTLY ? 30 : 4).toArray();
+        return own(kernel, kernel.isEmulated() ? 2 : 4, 30).toArray();
     }
 
     static long[] forOurMetadata(Kernel kernel) {
-        return own(kernel, 1).toArray();
+        return own(kernel, 1, 8).toArray();
     }
 
     /** Seeds of this kernel's own, or the one that {@code -Dera.kernel.seed} names. */
-    private static LongStream own(Kernel kernel, int count) {
+    private static LongStream own(Kernel kernel, int byDay, int byNight) {
         Long only = Long.getLong("era.kernel.seed");
-        return only != null ? LongStream.of(only) : LongStream.range(0, count).map(i -> first(kernel) + i);
+        return only != null
+                ? LongStream.of(only)
+                : LongStream.range(0, Lab.NIGHTLY ? byNight : byDay).map(i -> first(kernel) + i);
     }
 
     /** The first of the seeds that are this kernel's own. */

@@ -157,7 +157,7 @@ final class WorkloadGenerator {
     /** Lets the worker come to rest; only where the bytes are to be the same every time. */
     private void rest() {
         if (settled()) {
-            workload.add(new Operation.Settle(30));
+            workload.add(new Operation.Settle(20));
         }
     }
 
@@ -184,7 +184,7 @@ final class WorkloadGenerator {
         rest();
         if (shrinks) {
             workload.add(new Operation.Status(label()));
-            workload.add(new Operation.Settle(settled() ? 30 : 100));
+            workload.add(new Operation.Settle(settled() ? 20 : 100));
             workload.add(new Operation.Status(label()));
         }
     }
