@@ -374,6 +374,16 @@ public final class BTree {
         }
     }
 
+    /** Entries move only between nodes of one kind; neighbours of two kinds are damage. */
+    void requireSameLevel(CachedBlock one, CachedBlock other) throws DamagedMetadataException {
+        if (one.node().isLeaf() != other.node().isLeaf()) {
+            throw new DamagedMetadataException(
+                    one.number,
+                    "node of the " + type.label(),
+                    "one of it and its neighbour, block " + other.number + ", is a leaf and the other is not");
+        }
+    }
+
     private void requireEntries(BTreeNode node, long at) throws DamagedMetadataException {
         if (node.nrEntries() == 0) {
             throw new DamagedMetadataException(

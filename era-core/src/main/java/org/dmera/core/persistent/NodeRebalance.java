@@ -64,6 +64,7 @@ final class NodeRebalance {
     private void rebalanceTwo(CachedBlock parent, int leftIndex) throws IOException {
         CachedBlock left = shadowChild(parent, leftIndex);
         CachedBlock right = shadowChild(parent, leftIndex + 1);
+        tree.requireSameLevel(left, right);
         mergeOrEvenOut(parent, leftIndex + 1, left, right);
     }
 
@@ -86,6 +87,8 @@ final class NodeRebalance {
         CachedBlock left = shadowChild(parent, leftIndex);
         CachedBlock centre = shadowChild(parent, leftIndex + 1);
         CachedBlock right = shadowChild(parent, leftIndex + 2);
+        tree.requireSameLevel(left, centre);
+        tree.requireSameLevel(centre, right);
         int total = left.node().nrEntries()
                 + centre.node().nrEntries()
                 + right.node().nrEntries();

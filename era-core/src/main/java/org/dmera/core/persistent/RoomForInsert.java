@@ -50,7 +50,7 @@ final class RoomForInsert {
         if (at > 0) {
             long left = p.valueLong(at - 1);
             boolean shared = tm.spaceMap().isShared(left);
-            if (!shared && hasWorthwhileRoom(left)) {
+            if (!shared && hasWorthwhileRoom(left, current)) {
                 CachedBlock sibling = shadowChild(parent, at - 1);
                 return evenOut(parent, at, sibling, current, key);
             }
@@ -59,7 +59,7 @@ final class RoomForInsert {
         if (at < siblings - 1) {
             long right = p.valueLong(at + 1);
             boolean shared = tm.spaceMap().isShared(right);
-            if (!shared && hasWorthwhileRoom(right)) {
+            if (!shared && hasWorthwhileRoom(right, current)) {
                 CachedBlock sibling = shadowChild(parent, at + 1);
                 return evenOut(parent, at + 1, current, sibling, key);
             }
@@ -71,8 +71,10 @@ final class RoomForInsert {
         return splitTwoIntoThree(parent, at, current, key);
     }
 
-    private boolean hasWorthwhileRoom(long number) throws IOException {
-        BTreeNode node = tree.read(number, 0).node();
+    private boolean hasWorthwhileRoom(long number, CachedBlock beside) throws IOException {
+        CachedBlock sibling = tree.read(number, 0);
+        tree.requireSameLevel(sibling, beside);
+        BTreeNode node = sibling.node();
         return node.maxEntries() - node.nrEntries() >= WORTHWHILE_FREE_PLACES;
     }
 
@@ -105,6 +107,7 @@ final class RoomForInsert {
 
     private CachedBlock splitTwoIntoThree(CachedBlock parent, int at, CachedBlock right, long key) throws IOException {
         CachedBlock left = shadowChild(parent, at - 1);
+        tree.requireSameLevel(left, right);
         CachedBlock middle = tree.newLike(left.node());
         int nLeft = left.node().nrEntries();
         int nRight = right.node().nrEntries();
