@@ -9,9 +9,9 @@ import java.util.concurrent.atomic.AtomicInteger;
 
 /** A backing in memory, which notes what is done to it, and on which each operation can be held up or made to fail. */
 public final class MemoryBacking implements Backing {
-    /** Comes before an operation: may wait, or throw. */
+    /** Comes before (or after) an operation: may wait, or throw. */
     public interface Hook {
-        void before(String operation, long offsetBytes, long lengthBytes) throws IOException;
+        void at(String operation, long offsetBytes, long lengthBytes) throws IOException;
     }
 
     private final String name;
@@ -22,6 +22,9 @@ public final class MemoryBacking implements Backing {
     public final List<String> journal;
 
     public volatile Hook hook = (operation, offset, length) -> {};
+    /** Comes after a write or zeroing, when its bytes are there. */
+    public volatile Hook after = (operation, offset, length) -> {};
+
     public volatile boolean closed;
 
     public MemoryBacking(String name, int sizeBytes, List<String> journal) {
@@ -55,7 +58,7 @@ public final class MemoryBacking implements Backing {
 
     @Override
     public void read(long offsetBytes, ByteBuffer dst) throws IOException {
-        hook.before("read", offsetBytes, dst.remaining());
+        hook.at("read", offsetBytes, dst.remaining());
         synchronized (bytes) {
             dst.put(bytes, (int) offsetBytes, dst.remaining());
         }
@@ -63,17 +66,19 @@ public final class MemoryBacking implements Backing {
 
     @Override
     public void write(long offsetBytes, ByteBuffer src, int flags) throws IOException {
-        hook.before("write", offsetBytes, src.remaining());
+        int length = src.remaining();
+        hook.at("write", offsetBytes, length);
         synchronized (bytes) {
-            src.get(bytes, (int) offsetBytes, src.remaining());
+            src.get(bytes, (int) offsetBytes, length);
         }
+        after.at("write", offsetBytes, length);
         writes.incrementAndGet();
         journal.add(name + ":write");
     }
 
     @Override
     public void flush() throws IOException {
-        hook.before("flush", 0, 0);
+        hook.at("flush", 0, 0);
         flushes.incrementAndGet();
         journal.add(name + ":flush");
     }
@@ -85,10 +90,11 @@ public final class MemoryBacking implements Backing {
 
     @Override
     public void writeZeroes(long offsetBytes, long lengthBytes, int flags) throws IOException {
-        hook.before("zero", offsetBytes, lengthBytes);
+        hook.at("zero", offsetBytes, lengthBytes);
         synchronized (bytes) {
             java.util.Arrays.fill(bytes, (int) offsetBytes, (int) (offsetBytes + lengthBytes), (byte) 0);
         }
+        after.at("zero", offsetBytes, lengthBytes);
         journal.add(name + ":zero");
     }
 
