@@ -213,6 +213,21 @@ public final class MappedDevice {
         }
     }
 
+    /** Closes both tables; the device is not to be used any more, and what is remembered of it stays. */
+    void closeForShutdown() throws IOException {
+        life.lock();
+        try {
+            io.shut();
+            IOException failed = closing(live, null);
+            failed = closing(inactive, failed);
+            if (failed != null) {
+                throw failed;
+            }
+        } finally {
+            life.unlock();
+        }
+    }
+
     private void drain() throws IOException {
         try {
             io.hold();

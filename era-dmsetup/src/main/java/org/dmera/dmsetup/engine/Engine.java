@@ -123,13 +123,15 @@ public final class Engine implements Closeable {
                 device.io().shut();
             }
         }
+        // First, while I/O is served: what the page cache of a node still holds is written when the node goes.
+        attacher.close();
         registry.suspendAll();
         // Clients' requests that are held back get an error now: their threads would wait for ever.
         for (MappedDevice device : registry.devices()) {
             device.io().shut();
         }
-        attacher.close();
         nbd.close();
+        registry.closeAll();
         background.shutdown();
         state.close();
         log.info("engine has stopped");
