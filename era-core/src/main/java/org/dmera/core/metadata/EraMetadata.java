@@ -2,14 +2,9 @@
 package org.dmera.core.metadata;
 
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import org.dmera.core.block.BlockDevice;
-import org.dmera.core.block.BlockSeal;
-import org.dmera.core.block.BlockType;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.Superblock;
-import org.dmera.core.persistent.DamagedMetadataException;
 import org.dmera.core.persistent.DiskArray;
 import org.dmera.core.persistent.DiskBitset;
 import org.dmera.core.persistent.TransactionManager;
@@ -29,7 +24,8 @@ import org.dmera.core.persistent.TransactionManager;
  * be opened again. A {@link RefusedException}, an {@link IllegalStateException} or an {@link IllegalArgumentException}
  * changes nothing and fails nothing.
  *
- * <p>The device is not closed here.
+ * <p>The device is not closed here. The class is long because it has a method for each verb and each figure; what is
+ * behind them is elsewhere.
  */
 public final class EraMetadata {
     /** An origin has fewer blocks than this (the kernel's valid_nr_blocks). */
@@ -91,19 +87,13 @@ public final class EraMetadata {
 
     /** As {@link #openOrFormat(BlockDevice, long, int)} for a device that must hold metadata already. */
     public static EraMetadata open(BlockDevice device, long dataBlockSizeSectors, int cacheBlocks) throws IOException {
-        requireSupported(device, dataBlockSizeSectors);
+        SuperblockOnDevice.requireSupported(device, dataBlockSizeSectors);
         return new EraMetadata(device, TransactionManager.open(device, cacheBlocks), false, dataBlockSizeSectors);
     }
 
     /** Whether block 0 is all zeroes, which is how an unformatted device is told. */
     public static boolean isBlank(BlockDevice device) throws IOException {
-        ByteBuffer block = readBlock0(device);
-        while (block.hasRemaining()) {
-            if (block.getLong() != 0) {
-                return false;
-            }
-        }
-        return true;
+        return SuperblockOnDevice.isBlank(device);
     }
 
     private static EraMetadata format(BlockDevice device, long dataBlockSizeSectors, int cacheBlocks)
@@ -114,35 +104,6 @@ public final class EraMetadata {
         md.eraArray.create();
         md.tm.commitFormat(md::fillSuperblock);
         return md;
-    }
-
-    private static ByteBuffer readBlock0(BlockDevice device) throws IOException {
-        ByteBuffer block = ByteBuffer.allocate(BlockDevice.BLOCK_BYTES).order(ByteOrder.LITTLE_ENDIAN);
-        device.read(0, block);
-        return block.flip();
-    }
-
-    /** The checks that the kernel makes of a superblock, in its order. */
-    private static void requireSupported(BlockDevice device, long dataBlockSizeSectors) throws IOException {
-        ByteBuffer block = readBlock0(device);
-        Superblock sb = new Superblock().wrap(block, 0);
-        String problem = null;
-        if (sb.blockNr() != 0) {
-            problem = "it says that it is block " + Long.toUnsignedString(sb.blockNr());
-        } else if (sb.magic() != Superblock.MAGIC) {
-            problem = "magic " + Long.toUnsignedString(sb.magic()) + ", expected " + Superblock.MAGIC;
-        } else if (new BlockSeal().verify(BlockType.SUPERBLOCK, block, 0, 0) != BlockSeal.Verdict.OK) {
-            problem = "its checksum is wrong";
-        } else if (sb.version() != Superblock.VERSION) {
-            problem = "version " + sb.version() + ", this program knows " + Superblock.VERSION;
-        } else if (sb.dataBlockSizeSectors() != dataBlockSizeSectors) {
-            problem = "made for blocks of " + sb.dataBlockSizeSectors() + " sectors, not of " + dataBlockSizeSectors;
-        } else if (sb.nrBlocks() >= MAX_NR_BLOCKS) {
-            problem = sb.nrBlocks() + " origin blocks, expected fewer than " + MAX_NR_BLOCKS;
-        }
-        if (problem != null) {
-            throw new DamagedMetadataException(0, "superblock", problem);
-        }
     }
 
     /** Hands it over: from now on only {@code thread} may call it. */
@@ -220,9 +181,7 @@ public final class EraMetadata {
      */
     public boolean isCurrentOnDevice() throws IOException {
         requireUsable();
-        ByteBuffer onDevice = readBlock0(device);
-        Superblock mine = tm.superblock();
-        return onDevice.equals(mine.buffer().duplicate().position(0).limit(BlockDevice.BLOCK_BYTES));
+        return SuperblockOnDevice.equals(device, tm.superblock());
     }
 
     /**

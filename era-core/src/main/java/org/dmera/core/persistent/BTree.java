@@ -4,7 +4,6 @@ package org.dmera.core.persistent;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import org.dmera.core.block.BlockType;
 import org.dmera.core.format.BTreeNode;
 
 /**
@@ -16,12 +15,9 @@ import org.dmera.core.format.BTreeNode;
  * show in the bytes.
  */
 public final class BTree {
-    /** Deeper than any tree of 2^64 keys: a walk that is longer goes in a circle. */
-    private static final int MAX_DEPTH = 24;
-
     private final TransactionManager tm;
     private final ValueType type;
-    private final TransactionManager.SharedCopy childrenGain = this::addReferenceToChildren;
+    private final TreeNodes nodes;
     private final RoomForInsert room;
     private final NodeRebalance rebalance;
     private final byte[] value;
@@ -35,8 +31,9 @@ public final class BTree {
         this.tm = tm;
         this.type = type;
         this.root = root;
-        this.room = new RoomForInsert(tm, this);
-        this.rebalance = new NodeRebalance(tm, this);
+        this.nodes = new TreeNodes(tm, type);
+        this.room = new RoomForInsert(tm, nodes);
+        this.rebalance = new NodeRebalance(tm, nodes);
         this.value = new byte[type.sizeBytes()];
         this.valueBuffer = ByteBuffer.wrap(value).order(ByteOrder.LITTLE_ENDIAN);
     }
@@ -53,16 +50,14 @@ public final class BTree {
 
     /** Makes a new empty tree, one empty leaf, and points this at it. */
     public void create() throws IOException {
-        CachedBlock leaf = tm.newBlock(BlockType.BTREE_NODE);
-        new BTreeNode().format(leaf.data, 0, false, type.sizeBytes());
-        root = leaf.number;
+        root = nodes.newLeaf().number;
     }
 
     /** Looks {@code key} up; its value can then be read at {@link #foundOffset()} of {@link #foundData()}. */
     public boolean find(long key) throws IOException {
         long at = root;
         for (int depth = 0; ; depth++) {
-            CachedBlock block = read(at, depth);
+            CachedBlock block = nodes.read(at, depth);
             BTreeNode node = block.node();
             int i = node.lowerBound(key);
             if (i < 0) {
@@ -81,14 +76,14 @@ public final class BTree {
     public boolean findLowest() throws IOException {
         long at = root;
         for (int depth = 0; ; depth++) {
-            CachedBlock block = read(at, depth);
+            CachedBlock block = nodes.read(at, depth);
             BTreeNode node = block.node();
             if (node.isLeaf()) {
                 foundLeaf = block;
                 foundIndex = 0;
                 return node.nrEntries() > 0;
             }
-            requireEntries(node, at);
+            nodes.requireEntries(node, at);
             at = node.valueLong(0);
         }
     }
@@ -129,7 +124,7 @@ public final class BTree {
     }
 
     private void visit(long at, int depth, Visitor visitor) throws IOException {
-        CachedBlock block = read(at, depth);
+        CachedBlock block = nodes.read(at, depth);
         BTreeNode node = block.node();
         for (int i = 0; i < node.nrEntries(); i++) {
             if (node.isLeaf()) {
@@ -152,9 +147,7 @@ public final class BTree {
         insert(key);
     }
 
-    /**
-     * The buffer into which the value for {@link #insert} goes, from offset 0.
-     */
+    /** The buffer into which the value for {@link #insert} goes, from offset 0. */
     public ByteBuffer valueToInsert() {
         return valueBuffer;
     }
@@ -167,7 +160,7 @@ public final class BTree {
         int at = -1;
         long next = root;
         for (int depth = 0; ; depth++) {
-            CachedBlock current = shadow(next, depth);
+            CachedBlock current = nodes.shadow(next, depth);
             if (parent == null) {
                 root = current.number;
             } else {
@@ -187,7 +180,7 @@ public final class BTree {
                 return;
             }
             if (i < 0) {
-                requireEntries(node, current.number);
+                nodes.requireEntries(node, current.number);
                 node.key(0, key);
                 i = 0;
             }
@@ -224,7 +217,7 @@ public final class BTree {
         int at = -1;
         long next = root;
         for (int depth = 0; ; depth++) {
-            CachedBlock current = shadow(next, depth);
+            CachedBlock current = nodes.shadow(next, depth);
             if (parent == null) {
                 root = current.number;
             } else {
@@ -252,7 +245,7 @@ public final class BTree {
         int at = -1;
         long next = root;
         for (int depth = 0; ; depth++) {
-            CachedBlock current = shadow(next, depth);
+            CachedBlock current = nodes.shadow(next, depth);
             if (parent == null) {
                 root = current.number;
             } else {
@@ -284,7 +277,7 @@ public final class BTree {
             tm.spaceMap().drop(at);
             return;
         }
-        CachedBlock block = read(at, depth);
+        CachedBlock block = nodes.read(at, depth);
         block.pins++;
         try {
             BTreeNode node = block.node();
@@ -302,45 +295,6 @@ public final class BTree {
         tm.spaceMap().drop(at);
     }
 
-    /** The node for reading, its header verified. */
-    CachedBlock read(long at, int depth) throws IOException {
-        requireNoCircle(at, depth);
-        return checked(tm.read(at, BlockType.BTREE_NODE));
-    }
-
-    /** The node for changing; children gain references when it was shared. The caller patches whoever refers to it. */
-    CachedBlock shadow(long at, int depth) throws IOException {
-        requireNoCircle(at, depth);
-        return checked(tm.shadow(at, BlockType.BTREE_NODE, childrenGain));
-    }
-
-    /** A new node of the kind of {@code like}, without entries. */
-    CachedBlock newLike(BTreeNode like) throws IOException {
-        CachedBlock block = tm.newBlock(BlockType.BTREE_NODE);
-        new BTreeNode().format(block.data, 0, like.isInternal(), like.valueSize());
-        return block;
-    }
-
-    /** What the node refers to gains a reference: children in runs of consecutive numbers, values one by one. */
-    void addReferenceToChildren(CachedBlock block) throws IOException {
-        BTreeNode node = checked(block).node();
-        int n = node.nrEntries();
-        if (node.isLeaf()) {
-            for (int i = 0; i < n; i++) {
-                type.addReference(block.data, node.valueOffset(i));
-            }
-            return;
-        }
-        for (int i = 0; i < n; ) {
-            long begin = node.valueLong(i);
-            long end = begin + 1;
-            for (i++; i < n && node.valueLong(i) == end; i++) {
-                end++;
-            }
-            tm.spaceMap().add(begin, end);
-        }
-    }
-
     private void release(CachedBlock leaf, int offset) throws IOException {
         // Releasing a value may delete a whole tree, which lets go of blocks; this one is still needed.
         leaf.pins++;
@@ -348,46 +302,6 @@ public final class BTree {
             type.release(leaf.data, offset);
         } finally {
             leaf.pins--;
-        }
-    }
-
-    private CachedBlock checked(CachedBlock block) throws DamagedMetadataException {
-        if (block.shapeCheckedFor != type.sizeBytes()) {
-            BTreeNode node = block.node();
-            if (!node.hasSaneShape(type.sizeBytes())) {
-                throw new DamagedMetadataException(
-                        block.number,
-                        "node of the " + type.label(),
-                        "impossible header: flags " + node.flags() + ", " + node.nrEntries() + " of "
-                                + node.maxEntries() + " entries of " + node.valueSize() + " bytes; values have "
-                                + type.sizeBytes() + " bytes in a leaf of this tree");
-            }
-            block.shapeCheckedFor = type.sizeBytes();
-        }
-        return block;
-    }
-
-    private void requireNoCircle(long at, int depth) throws DamagedMetadataException {
-        if (depth > MAX_DEPTH) {
-            throw new DamagedMetadataException(
-                    at, "node of the " + type.label(), "more than " + MAX_DEPTH + " levels below the root");
-        }
-    }
-
-    /** Entries move only between nodes of one kind; neighbours of two kinds are damage. */
-    void requireSameLevel(CachedBlock one, CachedBlock other) throws DamagedMetadataException {
-        if (one.node().isLeaf() != other.node().isLeaf()) {
-            throw new DamagedMetadataException(
-                    one.number,
-                    "node of the " + type.label(),
-                    "one of it and its neighbour, block " + other.number + ", is a leaf and the other is not");
-        }
-    }
-
-    private void requireEntries(BTreeNode node, long at) throws DamagedMetadataException {
-        if (node.nrEntries() == 0) {
-            throw new DamagedMetadataException(
-                    at, "node of the " + type.label(), "an internal node without entries; expected one at least");
         }
     }
 

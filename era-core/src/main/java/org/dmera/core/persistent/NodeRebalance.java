@@ -13,11 +13,11 @@ import org.dmera.core.format.BTreeNode;
  */
 final class NodeRebalance {
     private final TransactionManager tm;
-    private final BTree tree;
+    private final TreeNodes nodes;
 
-    NodeRebalance(TransactionManager tm, BTree tree) {
+    NodeRebalance(TransactionManager tm, TreeNodes nodes) {
         this.tm = tm;
-        this.tree = tree;
+        this.nodes = nodes;
     }
 
     /**
@@ -46,17 +46,17 @@ final class NodeRebalance {
     private void replaceByOnlyChild(CachedBlock parent) throws IOException {
         long number = parent.node().valueLong(0);
         boolean shared = tm.spaceMap().isShared(number);
-        CachedBlock child = tree.read(number, 0);
+        CachedBlock child = nodes.read(number, 0);
         System.arraycopy(child.bytes, 0, parent.bytes, 0, BlockDevice.BLOCK_BYTES);
         parent.shapeCheckedFor = 0;
         if (shared) {
-            tree.addReferenceToChildren(parent);
+            nodes.addReferenceToChildren(parent);
         }
         tm.spaceMap().drop(number);
     }
 
     private CachedBlock shadowChild(CachedBlock parent, int index) throws IOException {
-        CachedBlock child = tree.shadow(parent.node().valueLong(index), 0);
+        CachedBlock child = nodes.shadow(parent.node().valueLong(index), 0);
         parent.node().valueLong(index, child.number);
         return child;
     }
@@ -64,7 +64,7 @@ final class NodeRebalance {
     private void rebalanceTwo(CachedBlock parent, int leftIndex) throws IOException {
         CachedBlock left = shadowChild(parent, leftIndex);
         CachedBlock right = shadowChild(parent, leftIndex + 1);
-        tree.requireSameLevel(left, right);
+        nodes.requireSameLevel(left, right);
         mergeOrEvenOut(parent, leftIndex + 1, left, right);
     }
 
@@ -87,8 +87,8 @@ final class NodeRebalance {
         CachedBlock left = shadowChild(parent, leftIndex);
         CachedBlock centre = shadowChild(parent, leftIndex + 1);
         CachedBlock right = shadowChild(parent, leftIndex + 2);
-        tree.requireSameLevel(left, centre);
-        tree.requireSameLevel(centre, right);
+        nodes.requireSameLevel(left, centre);
+        nodes.requireSameLevel(centre, right);
         int total = left.node().nrEntries()
                 + centre.node().nrEntries()
                 + right.node().nrEntries();

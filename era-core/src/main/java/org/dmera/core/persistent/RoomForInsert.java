@@ -17,18 +17,18 @@ final class RoomForInsert {
     private static final int WORTHWHILE_FREE_PLACES = 8;
 
     private final TransactionManager tm;
-    private final BTree tree;
+    private final TreeNodes nodes;
 
-    RoomForInsert(TransactionManager tm, BTree tree) {
+    RoomForInsert(TransactionManager tm, TreeNodes nodes) {
         this.tm = tm;
-        this.tree = tree;
+        this.nodes = nodes;
     }
 
     /** The root becomes an internal node above two new nodes which share its entries. Its old bytes stay as they were. */
     void splitBeneath(CachedBlock rootBlock) throws IOException {
         BTreeNode root = rootBlock.node();
-        CachedBlock left = tree.newLike(root);
-        CachedBlock right = tree.newLike(root);
+        CachedBlock left = nodes.newLike(root);
+        CachedBlock right = nodes.newLike(root);
         int total = root.nrEntries();
         int toLeft = total / 2;
         NodeMoves.copy(rootBlock, 0, left, 0, toLeft);
@@ -72,14 +72,14 @@ final class RoomForInsert {
     }
 
     private boolean hasWorthwhileRoom(long number, CachedBlock beside) throws IOException {
-        CachedBlock sibling = tree.read(number, 0);
-        tree.requireSameLevel(sibling, beside);
+        CachedBlock sibling = nodes.read(number, 0);
+        nodes.requireSameLevel(sibling, beside);
         BTreeNode node = sibling.node();
         return node.maxEntries() - node.nrEntries() >= WORTHWHILE_FREE_PLACES;
     }
 
     private CachedBlock shadowChild(CachedBlock parent, int index) throws IOException {
-        CachedBlock child = tree.shadow(parent.node().valueLong(index), 0);
+        CachedBlock child = nodes.shadow(parent.node().valueLong(index), 0);
         parent.node().valueLong(index, child.number);
         return child;
     }
@@ -92,7 +92,7 @@ final class RoomForInsert {
     }
 
     private CachedBlock splitInTwo(CachedBlock parent, int at, CachedBlock left, long key) throws IOException {
-        CachedBlock right = tree.newLike(left.node());
+        CachedBlock right = nodes.newLike(left.node());
         halve(left, right);
         NodeMoves.insertChildAt(parent, at + 1, right.node().key(0), right.number);
         return Long.compareUnsigned(key, right.node().key(0)) < 0 ? left : right;
@@ -107,8 +107,8 @@ final class RoomForInsert {
 
     private CachedBlock splitTwoIntoThree(CachedBlock parent, int at, CachedBlock right, long key) throws IOException {
         CachedBlock left = shadowChild(parent, at - 1);
-        tree.requireSameLevel(left, right);
-        CachedBlock middle = tree.newLike(left.node());
+        nodes.requireSameLevel(left, right);
+        CachedBlock middle = nodes.newLike(left.node());
         int nLeft = left.node().nrEntries();
         int nRight = right.node().nrEntries();
         int total = nLeft + nRight;

@@ -13,10 +13,16 @@ import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.MemoryBlockDevice;
 import org.dmera.testkit.Fixtures;
 import org.dmera.testkit.Scenario;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class KernelReplayTest {
+    private int imagesCompared;
+    private int statusLinesCompared;
+
     static Stream<String> scenarios() {
         return Scenario.names().stream();
     }
@@ -27,7 +33,13 @@ class KernelReplayTest {
         Scenario.replay(scenario, new Compare(scenario));
     }
 
-    private static final class Compare implements Scenario.Listener {
+    @AfterAll
+    void nothingWasLeftOut() {
+        assertEquals(75, imagesCompared, "images compared byte for byte");
+        assertEquals(386, statusLinesCompared, "status lines before the first image that depended on timing");
+    }
+
+    private final class Compare implements Scenario.Listener {
         /** Until the first image whose layout depended on timing; never when all of them did. */
         private boolean deterministic;
 
@@ -41,6 +53,7 @@ class KernelReplayTest {
         public void status(int step, String recorded, String ours) {
             if (deterministic) {
                 assertEquals(recorded, ours, "status of step " + step);
+                statusLinesCompared++;
             }
         }
 
@@ -52,6 +65,7 @@ class KernelReplayTest {
                 assertTrue(deterministic, "an image is comparable only when everything before it is");
                 List<MetadataDiff.Difference> differences = MetadataDiff.compare(kernels, ours);
                 assertTrue(differences.isEmpty(), () -> name + " (kernel / ours): " + differences);
+                imagesCompared++;
             } else {
                 deterministic = false;
                 assertSameMeaning(name, kernels, ours);

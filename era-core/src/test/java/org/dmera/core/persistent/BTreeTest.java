@@ -189,14 +189,15 @@ class BTreeTest {
         if (references.merge(at, 1, Integer::sum) > 1) {
             return;
         }
-        CachedBlock block = new BTree(tm, new PlainLong(), at).read(at, 0);
+        CachedBlock block = new TreeNodes(tm, new PlainLong()).read(at, 0);
         BTreeNode node = block.node();
         if (node.isLeaf()) {
             return;
         }
         for (int i = 0; i < node.nrEntries(); i++) {
-            BTreeNode child =
-                    new BTree(tm, new PlainLong(), 0).read(node.valueLong(i), 0).node();
+            BTreeNode child = new TreeNodes(tm, new PlainLong())
+                    .read(node.valueLong(i), 0)
+                    .node();
             assertTrue(child.nrEntries() > 0, when + ": no empty child");
             assertTrue(node.key(i) <= child.key(0), when + ": a child's first key is not below its parent's");
             if (i + 1 < node.nrEntries()) {

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.persistent;
+
+import java.io.IOException;
+import org.dmera.core.block.BlockType;
+import org.dmera.core.format.BTreeNode;
+
+/**
+ * The nodes of one kind of btree: read, shadowed and made, with their headers verified, and with the children's
+ * references kept right when a shared node is copied.
+ */
+final class TreeNodes {
+    /** Deeper than any tree of 2^64 keys: a walk that is longer goes in a circle. */
+    private static final int MAX_DEPTH = 24;
+
+    private final TransactionManager tm;
+    private final ValueType type;
+    private final TransactionManager.SharedCopy childrenGain = this::addReferenceToChildren;
+
+    TreeNodes(TransactionManager tm, ValueType type) {
+        this.tm = tm;
+        this.type = type;
+    }
+
+    /** A new empty leaf: an empty tree. */
+    CachedBlock newLeaf() throws IOException {
+        CachedBlock leaf = tm.newBlock(BlockType.BTREE_NODE);
+        new BTreeNode().format(leaf.data, 0, false, type.sizeBytes());
+        return leaf;
+    }
+
+    /** The node for reading, its header verified. */
+    CachedBlock read(long at, int depth) throws IOException {
+        requireNoCircle(at, depth);
+        return checked(tm.read(at, BlockType.BTREE_NODE));
+    }
+
+    /** The node for changing; children gain references when it was shared. The caller patches whoever refers to it. */
+    CachedBlock shadow(long at, int depth) throws IOException {
+        requireNoCircle(at, depth);
+        return checked(tm.shadow(at, BlockType.BTREE_NODE, childrenGain));
+    }
+
+    /** A new node of the kind of {@code like}, without entries. */
+    CachedBlock newLike(BTreeNode like) throws IOException {
+        CachedBlock block = tm.newBlock(BlockType.BTREE_NODE);
+        new BTreeNode().format(block.data, 0, like.isInternal(), like.valueSize());
+        return block;
+    }
+
+    /** What the node refers to gains a reference: children in runs of consecutive numbers, values one by one. */
+    void addReferenceToChildren(CachedBlock block) throws IOException {
+        BTreeNode node = checked(block).node();
+        int n = node.nrEntries();
+        if (node.isLeaf()) {
+            for (int i = 0; i < n; i++) {
+                type.addReference(block.data, node.valueOffset(i));
+            }
+            return;
+        }
+        for (int i = 0; i < n; ) {
+            long begin = node.valueLong(i);
+            long end = begin + 1;
+            for (i++; i < n && node.valueLong(i) == end; i++) {
+                end++;
+            }
+            tm.spaceMap().add(begin, end);
+        }
+    }
+
+    private CachedBlock checked(CachedBlock block) throws DamagedMetadataException {
+        if (block.shapeCheckedFor != type.sizeBytes()) {
+            BTreeNode node = block.node();
+            if (!node.hasSaneShape(type.sizeBytes())) {
+                throw new DamagedMetadataException(
+                        block.number,
+                        "node of the " + type.label(),
+                        "impossible header: flags " + node.flags() + ", " + node.nrEntries() + " of "
+                                + node.maxEntries() + " entries of " + node.valueSize() + " bytes; values have "
+                                + type.sizeBytes() + " bytes in a leaf of this tree");
+            }
+            block.shapeCheckedFor = type.sizeBytes();
+        }
+        return block;
+    }
+
+    private void requireNoCircle(long at, int depth) throws DamagedMetadataException {
+        if (depth > MAX_DEPTH) {
+            throw new DamagedMetadataException(
+                    at, "node of the " + type.label(), "more than " + MAX_DEPTH + " levels below the root");
+        }
+    }
+
+    /** Entries move only between nodes of one kind; neighbours of two kinds are damage. */
+    void requireSameLevel(CachedBlock one, CachedBlock other) throws DamagedMetadataException {
+        if (one.node().isLeaf() != other.node().isLeaf()) {
+            throw new DamagedMetadataException(
+                    one.number,
+                    "node of the " + type.label(),
+                    "one of it and its neighbour, block " + other.number + ", is a leaf and the other is not");
+        }
+    }
+
+    void requireEntries(BTreeNode node, long at) throws DamagedMetadataException {
+        if (node.nrEntries() == 0) {
+            throw new DamagedMetadataException(
+                    at, "node of the " + type.label(), "an internal node without entries; expected one at least");
+        }
+    }
+}

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.metadata;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.List;
+import org.dmera.core.block.MemoryBlockDevice;
+import org.dmera.core.format.Superblock;
+import org.dmera.testkit.EraModel;
+import org.dmera.testkit.FaultyBlockDevice;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+class EraWorkerTest {
+    private final MemoryBlockDevice memory = new MemoryBlockDevice(256);
+    private final FaultyBlockDevice device = new FaultyBlockDevice(memory);
+    private final List<String> heard = new ArrayList<>();
+    private EraMetadata metadata;
+    private EraWorker worker;
+
+    @BeforeEach
+    void resume() throws IOException {
+        metadata = EraMetadata.openOrFormat(device, 8);
+        worker = new EraWorker(metadata);
+        worker.beforeResume(1000);
+        pass(null, call("resume", EraMetadata::rollover));
+        heard.clear();
+    }
+
+    @Test
+    void writesAreLetGoAndBitsSetOnlyAfterTheirCommit() throws IOException {
+        long commits = metadata.commits();
+        pass(writes(3, 4, 3));
+        assertEquals(List.of("marked"), heard);
+        assertEquals(1, metadata.commits() - commits, "one commit for all");
+        assertTrue(worker.marked().contains(3)
+                && worker.marked().contains(4)
+                && !worker.marked().contains(5));
+        assertEquals(1, EraModel.read(memory).eras()[4]);
+    }
+
+    @Test
+    void writesToMarkedBlocksCommitNothing() {
+        pass(writes(3));
+        long commits = metadata.commits();
+        pass(writes(3));
+        assertEquals(commits, metadata.commits());
+        assertEquals(List.of("marked", "marked"), heard);
+    }
+
+    @Test
+    void aCommitThatFailsFailsTheWritesAndMarksNothingInCore() {
+        device.failAfter(0, false, 0);
+        pass(writes(3));
+        assertTrue(heard.get(0).startsWith("failed: injected failure of a write of block "), heard.get(0));
+        assertFalse(worker.marked().contains(3));
+        pass(writes(4), call("late", md -> md.stats()));
+        assertEquals(3, heard.size());
+        assertTrue(heard.get(1).startsWith("failed: metadata is in fail mode since: injected failure"), heard.get(1));
+        assertTrue(heard.get(2).startsWith("late: metadata is in fail mode"), heard.get(2));
+    }
+
+    @Test
+    void aNewEraBeginsWithoutMarks() {
+        pass(writes(3));
+        MarkedBlocks before = worker.marked();
+        pass(null, call("checkpoint", EraMetadata::rollover));
+        assertFalse(worker.marked().contains(3));
+        assertTrue(before.contains(3), "who still looks at the old era's bits sees them unchanged");
+    }
+
+    @Test
+    void writesAreMarkedBeforeTheCallsOfTheSamePass() throws IOException {
+        pass(writes(9), call("checkpoint", EraMetadata::rollover));
+        assertEquals(1, EraModel.read(memory).eras()[9]);
+        assertEquals(2, metadata.currentEra());
+    }
+
+    @Test
+    void aRefusedCallIsAnsweredAndStillCommits() {
+        long commits = metadata.commits();
+        pass(null, call("drop", EraMetadata::dropSnapshot), call("status", md -> md.stats()));
+        assertEquals(List.of("drop: no snap to drop", "status: done"), heard);
+        assertEquals(1, metadata.commits() - commits, "one commit for all calls");
+        assertEquals(null, metadata.failure());
+    }
+
+    @Test
+    void aStatusCountsBeforeTheCommitThatFollowsIt() {
+        pass(writes(1, 500));
+        pass(null, call("checkpoint", EraMetadata::rollover));
+        List<Long> used = new ArrayList<>();
+        EraWorker.Call status = call("status", md -> used.add(md.stats().usedBlocks()));
+        for (int i = 0; i < 3; i++) {
+            boolean again = pass(null, status);
+            while (again) {
+                again = pass(null);
+            }
+        }
+        assertEquals(List.of(11L, 15L, 9L), used);
+    }
+
+    @Test
+    void digestionBeginsWithTheWakeAfterAnArchive() {
+        pass(null, call("checkpoint", EraMetadata::rollover));
+        assertFalse(worker.isDigesting());
+        assertTrue(pass(null), "the first step looked the writeset up, and more is left");
+        assertTrue(worker.isDigesting());
+    }
+
+    @Test
+    void aFailedDigestionStepIsHeardOfByTheNextCall() {
+        pass(null, call("checkpoint", EraMetadata::rollover));
+        ByteBuffer superblock = ByteBuffer.wrap(memory.bytes()).order(ByteOrder.LITTLE_ENDIAN);
+        int root = (int) new Superblock().wrap(superblock, 0).writesetTreeRoot();
+        memory.bytes()[root * 4096 + 50] ^= 1;
+        EraWorker fresh = reopened();
+        assertFalse(fresh.pass(work(null)));
+        fresh.pass(work(null, call("status", md -> md.stats())));
+        assertTrue(
+                heard.get(heard.size() - 1).startsWith("status: metadata is in fail mode since: metadata block"),
+                () -> heard.toString());
+    }
+
+    private EraWorker reopened() {
+        try {
+            return new EraWorker(EraMetadata.open(memory, 8, 64));
+        } catch (IOException e) {
+            throw new java.io.UncheckedIOException(e);
+        }
+    }
+
+    private boolean pass(EraWorker.Writes writes, EraWorker.Call... calls) {
+        return worker.pass(work(writes, calls));
+    }
+
+    private static EraWorker.Work work(EraWorker.Writes writes, EraWorker.Call... calls) {
+        return new EraWorker.Work() {
+            @Override
+            public EraWorker.Writes takeWrites() {
+                return writes;
+            }
+
+            @Override
+            public List<EraWorker.Call> takeCalls() {
+                return List.of(calls);
+            }
+        };
+    }
+
+    private EraWorker.Writes writes(int... blocks) {
+        return new EraWorker.Writes() {
+            @Override
+            public int count() {
+                return blocks.length;
+            }
+
+            @Override
+            public int block(int index) {
+                return blocks[index];
+            }
+
+            @Override
+            public void marked() {
+                heard.add("marked");
+            }
+
+            @Override
+            public void failed(Throwable why) {
+                heard.add("failed: " + why.getMessage());
+            }
+        };
+    }
+
+    private interface Verb {
+        void run(EraMetadata metadata) throws IOException, RefusedException;
+    }
+
+    private EraWorker.Call call(String name, Verb verb) {
+        return new EraWorker.Call() {
+            @Override
+            public void run(EraMetadata md) throws IOException, RefusedException {
+                verb.run(md);
+            }
+
+            @Override
+            public void done(Throwable why) {
+                heard.add(name + ": " + (why == null ? "done" : why.getMessage()));
+            }
+        };
+    }
+}
