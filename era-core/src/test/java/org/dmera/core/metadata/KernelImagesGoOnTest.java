@@ -16,7 +16,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 class KernelImagesGoOnTest {
-    private static final int OPERATIONS = Boolean.getBoolean("era.nightly") ? 2000 : 40;
+    private static final int OPERATIONS = Boolean.getBoolean("era.nightly") ? 400 : 40;
 
     static Stream<JsonNode> images() {
         return Fixtures.images().stream();

@@ -30,7 +30,7 @@ import org.junit.jupiter.params.provider.EnumSource;
  */
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class PeersAcceptTest {
-    private static final int OPERATIONS = Boolean.getBoolean("era.nightly") ? 1000 : 30;
+    private static final int OPERATIONS = Boolean.getBoolean("era.nightly") ? 300 : 30;
     /** The XML of larger origins takes longer to read than it is worth. */
     private static final int LARGEST_DUMPED = 20_000;
 
