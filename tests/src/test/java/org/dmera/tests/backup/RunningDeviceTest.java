@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tests.backup;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.io.RandomAccessFile;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+import org.dmera.testkit.Fixtures;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** era_backup, and pulls over NBD, on a device of an engine in a process of its own. */
+@Timeout(600)
+class RunningDeviceTest {
+    private static final String NAME =
+            "era-backup-test-" + ProcessHandle.current().pid();
+    private static final int DEVICE_BYTES = 32 << 20;
+    private static final int BLOCK_BYTES = 65536;
+
+    @TempDir
+    private Path folder;
+
+    private final long seed = System.nanoTime();
+    private final Random random = new Random(seed);
+    private Programs programs;
+    private Programs.Running engine;
+    private Path origin;
+    private Path metadata;
+    private String uri;
+
+    @BeforeEach
+    void startEngine() throws Exception {
+        Programs.need("qemu-img", "qemu-io", "nbdinfo", "nbdcopy");
+        Path control = folder.resolve("control");
+        programs = new Programs(folder, Map.of("ERA_CONTROL", control.toString()));
+        engine = programs.start(
+                "era-dmsetup",
+                "engine",
+                "--control",
+                control,
+                "--nbd",
+                folder.resolve("nbd"),
+                "--state",
+                folder.resolve("engine"));
+        origin = sized("origin", DEVICE_BYTES);
+        metadata = sized("metadata", 4 << 20);
+        String table = "0 " + DEVICE_BYTES / 512 + " era " + metadata + " " + origin + " " + BLOCK_BYTES / 512;
+        while (!Files.exists(control)) {
+            if (engine.process().waitFor(20, TimeUnit.MILLISECONDS)) {
+                engine.await().good();
+            }
+        }
+        programs.run("era-dmsetup", "create", NAME, "--table", table).good();
+        uri = programs.run("era-dmsetup", "uri", NAME).good().trim();
+    }
+
+    @AfterEach
+    void stopEngine() throws Exception {
+        if (engine != null) {
+            engine.process().destroy();
+            engine.await();
+        }
+    }
+
+    private Path sized(String name, long bytes) throws IOException {
+        Path file = folder.resolve(name);
+        try (RandomAccessFile f = new RandomAccessFile(file.toFile(), "rw")) {
+            f.setLength(bytes);
+        }
+        return file;
+    }
+
+    /** Random writes by a client of the device. */
+    private void write(int writes) throws Exception {
+        List<Object> command = new ArrayList<>(List.of("-f", "raw", uri));
+        for (int i = 0; i < writes; i++) {
+            int length = 512 * (1 + random.nextInt(400));
+            int offset = 512 * random.nextInt((DEVICE_BYTES - length) / 512);
+            command.add("-c");
+            command.add("write -P " + random.nextInt(256) + " " + offset + " " + length);
+        }
+        programs.host("qemu-io", command.toArray()).good();
+    }
+
+    private String status() throws Exception {
+        return programs.run("era-dmsetup", "status", NAME).good().trim();
+    }
+
+    private Object[] backup(Object... more) {
+        List<Object> args = new ArrayList<>(List.of(NAME, "--to", folder.resolve("streams")));
+        args.addAll(List.of(more));
+        return args.toArray();
+    }
+
+    private void assertChainGivesTheOrigin() throws Exception {
+        List<Object> args = new ArrayList<>();
+        try (Stream<Path> files = Files.list(folder.resolve("streams"))) {
+            files.filter(f -> f.toString().endsWith(".erastream")).sorted().forEach(args::add);
+        }
+        args.addAll(List.of("-o", folder.resolve("target")));
+        InProcess.run("era_apply", args.toArray());
+        assertEquals(-1L, Files.mismatch(origin, folder.resolve("target")), "seed " + seed);
+    }
+
+    @Test
+    void backupsOfADeviceInUseFollowIt() throws Exception {
+        write(40);
+        for (int i = 0; i < 4; i++) {
+            Programs.Running backup = programs.start("era_backup", backup("--bwlimit", "50M"));
+            write(10);
+            backup.await().good();
+            write(5);
+        }
+        programs.run("era_backup", backup()).good();
+        assertTrue(status().endsWith(" -"), "no metadata snapshot is held: " + status());
+        assertChainGivesTheOrigin();
+    }
+
+    @Test
+    void aKilledBackupIsCleanedUpByTheNext() throws Exception {
+        write(40);
+        programs.run("era_backup", backup()).good();
+        int kills = Programs.NIGHTLY ? 60 : 8;
+        int held = 0;
+        for (int i = 0; i < kills; i++) {
+            write(20);
+            Programs.Running backup = programs.start("era_backup", backup("--bwlimit", "4M"));
+            backup.process().waitFor(200 + random.nextInt(1300), TimeUnit.MILLISECONDS);
+            backup.kill();
+            backup.await();
+            held += status().endsWith(" -") ? 0 : 1;
+            if (i % 3 == 2) {
+                programs.run("era_backup", backup()).good();
+                assertTrue(status().endsWith(" -"), status() + ", seed " + seed);
+                assertChainGivesTheOrigin();
+            }
+        }
+        programs.run("era_backup", backup()).good();
+        assertTrue(status().endsWith(" -"), status() + ", seed " + seed);
+        assertChainGivesTheOrigin();
+        assertTrue(held > 0, "no kill came while the snapshot was held, seed " + seed);
+    }
+
+    @Test
+    void aTerminatedBackupDropsItsSnapshotBeforeItEnds() throws Exception {
+        write(300);
+        programs.run("era_backup", backup()).good();
+        write(300);
+        Programs.Running backup = programs.start("era_backup", backup("--bwlimit", "500K"));
+        while (status().endsWith(" -")) {
+            assertTrue(backup.process().isAlive(), "the backup ended before its snapshot was seen");
+        }
+        backup.process().destroy();
+        assertTrue(backup.await().exitCode() != 0);
+        assertTrue(status().endsWith(" -"), status());
+    }
+
+    @Test
+    void onlyOneBackupOfADeviceRunsAtATimeAndAnothersSnapshotIsRespected() throws Exception {
+        write(100);
+        Programs.Running first = programs.start("era_backup", backup("--bwlimit", "4M"));
+        while (status().endsWith(" -")) {
+            assertTrue(first.process().isAlive(), "the backup ended before its snapshot was seen");
+        }
+        Programs.Result second = programs.run("era_backup", backup());
+        assertEquals(75, second.exitCode(), second.text());
+        assertTrue(second.text().contains("another era_backup is at work"), second.text());
+        Programs.Result elsewhere = programs.run("era_backup", NAME, "--to", folder.resolve("elsewhere"));
+        assertEquals(75, elsewhere.exitCode(), elsewhere.text());
+        assertTrue(elsewhere.text().contains("a metadata snapshot is held"), elsewhere.text());
+        first.await().good();
+    }
+
+    @Test
+    void aDeviceThatIsNotThereOrNoEraDeviceIsRefusedInOneLine() throws Exception {
+        Programs.Result nowhere = programs.run("era_backup", "nowhere", "--to", folder.resolve("streams"));
+        assertEquals(1, nowhere.exitCode());
+        assertEquals(1, nowhere.text().strip().lines().count(), nowhere.text());
+        programs.run("era-dmsetup", "create", "z" + NAME, "--table", "0 8 zero").good();
+        Programs.Result zero = programs.run("era_backup", "z" + NAME, "--to", folder.resolve("streams"));
+        assertEquals(1, zero.exitCode());
+        assertTrue(zero.text().contains("is not an era device: its table is a zero target"), zero.text());
+    }
+
+    @Test
+    void aPullOverNbdGivesQcow2ImagesThatEqualTheDevice() throws Exception {
+        String pull = Fixtures.projectRoot().resolve("docs/examples/nbd-pull").toString();
+        write(40);
+        String base = programs.run("era-dmsetup", "checkpoint", NAME).good().trim();
+        Path before = folder.resolve("pull0.qcow2");
+        programs.host(pull, uri, "-", before).good();
+        programs.host("qemu-img", "compare", "-f", "qcow2", "-F", "raw", before, origin)
+                .good();
+        programs.host("nbdcopy", uri, folder.resolve("nbdcopy.raw")).good();
+        assertEquals(-1L, Files.mismatch(origin, folder.resolve("nbdcopy.raw")));
+        for (int i = 1; i <= 3; i++) {
+            write(5);
+            String next = programs.run("era-dmsetup", "checkpoint", NAME).good().trim();
+            Path pulled = folder.resolve("pull" + i + ".qcow2");
+            programs.host(pull, uri, before, pulled, base).good();
+            programs.host("qemu-img", "compare", "-f", "qcow2", "-F", "raw", pulled, origin)
+                    .good();
+            assertTrue(Files.size(pulled) < DEVICE_BYTES / 2, "a pull is an increment: " + Files.size(pulled));
+            before = pulled;
+            base = next;
+        }
+    }
+}
