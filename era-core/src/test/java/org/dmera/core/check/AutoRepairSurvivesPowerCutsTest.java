@@ -24,7 +24,8 @@ class AutoRepairSurvivesPowerCutsTest {
     @Test
     void aPowerCutLeavesTheOldStateOrTheNewOne() throws IOException {
         byte[] sound = Fixtures.imageBytes(Fixtures.image("c_snap_bs24.live"));
-        int[] truth = DamageIsFoundAndRepairedTest.salvaged(sound, SalvageHints.NONE).latest();
+        int[] truth =
+                DamageIsFoundAndRepairedTest.salvaged(sound, SalvageHints.NONE).latest();
         Random random = new Random(3);
         int repairs = 0;
         for (DamageGenerator.Case damaged : DamageGenerator.cases(sound, null, 5)) {

@@ -34,6 +34,7 @@ class GuidedFuzzTest {
     };
 
     /** A mutant: which fixture it comes from, and what its first blocks have become. */
+    @SuppressWarnings("ArrayRecordComponent")
     private record Mutant(int seed, byte[] head) {}
 
     private final List<Mutant> corpus = new ArrayList<>();
@@ -53,7 +54,8 @@ class GuidedFuzzTest {
         int tries = 0;
         while (tries < MOST_TRIES && System.nanoTime() - begun < BUDGET_NANOS) {
             // The young half of the corpus gets most of the attention.
-            int pick = random.nextInt(3) > 0 ? corpus.size() - 1 - random.nextInt((corpus.size() + 1) / 2)
+            int pick = random.nextInt(3) > 0
+                    ? corpus.size() - 1 - random.nextInt((corpus.size() + 1) / 2)
                     : random.nextInt(corpus.size());
             Mutant parent = corpus.get(pick);
             byte[] image = images[parent.seed].clone();
@@ -77,7 +79,9 @@ class GuidedFuzzTest {
         for (DamageKind kind : DamageKind.values()) {
             long found = report.count(kind);
             if (found > 0) {
-                what.append(kind.label()).append(64 - Long.numberOfLeadingZeros(found)).append(' ');
+                what.append(kind.label())
+                        .append(64 - Long.numberOfLeadingZeros(found))
+                        .append(' ');
             }
         }
         for (Structure structure : Structure.values()) {
@@ -105,14 +109,14 @@ class GuidedFuzzTest {
             salvage.stream(new MetadataBuilder(rebuilt));
         } catch (IOException e) {
             // Refused: by what the message begins with.
-            return " refused " + e.getMessage().substring(0, Math.min(24, e.getMessage().length()));
+            return " refused "
+                    + e.getMessage().substring(0, Math.min(24, e.getMessage().length()));
         }
         assertEquals("", MetadataChecker.check(rebuilt).toString(), () -> context + ": the rebuilt metadata");
         return " rebuilt " + salvage.remarks().size();
     }
 
-    private static String autoRepair(MemoryBlockDevice device, CheckReport report, String context)
-            throws IOException {
+    private static String autoRepair(MemoryBlockDevice device, CheckReport report, String context) throws IOException {
         try {
             SpaceMapRepair.repair(device, report);
         } catch (IOException e) {

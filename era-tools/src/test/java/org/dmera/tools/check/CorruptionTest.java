@@ -29,7 +29,11 @@ class CorruptionTest {
     private static final int MOST_OUTPUT_BYTES = 64 << 20;
     private static final long SLOW_NANOS = 20_000_000_000L;
     private static final String[] IMAGES = {
-        "a_fresh_bs128.live", "b_eras_bs8.live", "c_snap_bs24.live", "e_crash_bs24.crash", "g_resize.shrunk_settled_live"
+        "a_fresh_bs128.live",
+        "b_eras_bs8.live",
+        "c_snap_bs24.live",
+        "e_crash_bs24.crash",
+        "g_resize.shrunk_settled_live"
     };
     private static final String[] OTHERS = {"era_dump", "era_dump --repair", "era_invalidate", "era_repair"};
 
@@ -54,7 +58,8 @@ class CorruptionTest {
         Corruption corruption = new Corruption(random);
         Path file = folder.resolve(image);
         try (RandomAccessFile device = new RandomAccessFile(file.toFile(), "rw");
-                RandomAccessFile target = new RandomAccessFile(folder.resolve("out").toFile(), "rw")) {
+                RandomAccessFile target =
+                        new RandomAccessFile(folder.resolve("out").toFile(), "rw")) {
             device.write(sound);
             target.setLength(sound.length);
             for (int i = 0; i < times; i++) {
@@ -77,16 +82,14 @@ class CorruptionTest {
     private void run(String tool, Path file, String context) throws IOException {
         String name = tool.split(" ")[0];
         Path target = folder.resolve("out");
-        String[] args =
-                switch (tool) {
-                    case "era_dump --repair" -> new String[] {"--repair", "--block-size", "8", file.toString()};
-                    case "era_invalidate" -> new String[] {"--written-since", "2", file.toString()};
-                    case "era_repair" ->
-                        new String[] {
-                            "-i", file.toString(), "-o", target.toString(), "--block-size", "8", "--current-era", "9"
-                        };
-                    default -> new String[] {file.toString()};
+        String[] args = switch (tool) {
+            case "era_dump --repair" -> new String[] {"--repair", "--block-size", "8", file.toString()};
+            case "era_invalidate" -> new String[] {"--written-since", "2", file.toString()};
+            case "era_repair" ->
+                new String[] {"-i", file.toString(), "-o", target.toString(), "--block-size", "8", "--current-era", "9"
                 };
+            default -> new String[] {file.toString()};
+        };
         ByteArrayOutputStream errors = new ByteArrayOutputStream();
         PrintStream err = new PrintStream(errors, true, StandardCharsets.UTF_8);
         long begun = System.nanoTime();
@@ -94,7 +97,8 @@ class CorruptionTest {
         long took = System.nanoTime() - begun;
         String said = errors.toString(StandardCharsets.UTF_8);
         assertTrue(code == 0 || code == 1, () -> context + ": " + tool + " gave " + code);
-        assertFalse(said.contains("internal error") || said.contains("\tat "), () -> context + ": " + tool + ": " + said);
+        assertFalse(
+                said.contains("internal error") || said.contains("\tat "), () -> context + ": " + tool + ": " + said);
         assertTrue(took < SLOW_NANOS, () -> context + ": " + tool + " took " + took / 1_000_000 + " ms");
         if (code == 0 && tool.equals("era_repair")) {
             try (FileBlockDevice built = FileBlockDevice.open(target, false)) {

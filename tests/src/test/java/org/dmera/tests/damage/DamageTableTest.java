@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tests.damage;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import org.dmera.core.block.MemoryBlockDevice;
+import org.dmera.core.build.MetadataBuilder;
+import org.dmera.core.check.CheckReport;
+import org.dmera.core.check.MetadataChecker;
+import org.dmera.core.check.Salvage;
+import org.dmera.core.check.SalvageHints;
+import org.dmera.core.check.SpaceMapRepair;
+import org.dmera.testkit.Anatomy.Role;
+import org.dmera.testkit.DamageGenerator;
+import org.dmera.testkit.EraTruth;
+import org.dmera.testkit.Fixtures;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/**
+ * Gives every kind of damage to the peers and to us, and writes down who finds it, who repairs it and what is lost: the
+ * table in docs/damage.md, which is written anew with {@code -Dera.damage.table=true} and otherwise only spot-checked.
+ */
+class DamageTableTest {
+    private static final boolean WRITE = Boolean.getBoolean("era.damage.table");
+    private static final String SUBJECT = "e_crash_bs24.crash";
+    private static final String SNAPSHOT_SUBJECT = "c_snap_bs24.live";
+    private static final long LIMIT_SECONDS = 60;
+    private static final List<String> CPP = List.of("/usr/sbin/era_");
+    private static final List<String> RUST = List.of(
+            System.getenv().getOrDefault("ERA_PEER_RUST_ROOT", "/opt/tpt-1.1.0") + "/usr/sbin/pdata_tools", "era_");
+
+    @TempDir
+    Path folder;
+
+    /** What a tool made of one damage. */
+    private record Outcome(boolean found, String repaired, long lost, long widened) {
+        String cells() {
+            return (found ? "yes" : "**no**") + " | "
+                    + (repaired.isEmpty() ? "–" : repaired + (lost > 0 ? ", **" + lost + " lost**" : ", 0 lost")
+                            + (widened > 0 ? ", " + widened + " widened" : ""));
+        }
+    }
+
+    @Test
+    void oursFindsAllAndLosesNoneWhileThePeersDoNot() throws Exception {
+        needs(CPP.get(0) + "check");
+        needs(RUST.get(0));
+        Map<String, String> rows = new LinkedHashMap<>();
+        for (String subject : List.of(SUBJECT, SNAPSHOT_SUBJECT)) {
+            byte[] sound = Fixtures.imageBytes(Fixtures.image(subject));
+            EraTruth truth = truthOf(sound);
+            int n = 0;
+            for (DamageGenerator.Case damaged : DamageGenerator.cases(sound, null, 7)) {
+                boolean snapshotRole = damaged.role() == Role.SNAPSHOT || damaged.role() == Role.SNAPSHOT_TREES;
+                if (snapshotRole != subject.equals(SNAPSHOT_SUBJECT) || !WRITE && n++ % 12 != 0) {
+                    continue;
+                }
+                byte[] image = damaged.image();
+                Outcome ours = ours(image, truth);
+                assertEquals(true, ours.found, damaged::toString);
+                assertEquals(0, ours.lost, damaged::toString);
+                rows.put(
+                        label(damaged),
+                        peer(CPP, image, truth).cells() + " | "
+                                + peer(RUST, image, truth).cells() + " | " + ours.cells());
+            }
+        }
+        if (WRITE) {
+            write(rows);
+        } else {
+            spotCheck(rows);
+        }
+    }
+
+    private static void needs(String program) {
+        boolean there = Files.isExecutable(Path.of(program));
+        if (!there && "true".equals(System.getenv("CI"))) {
+            throw new AssertionError("needs " + program);
+        }
+        assumeTrue(there, "needs " + program);
+    }
+
+    private static String label(DamageGenerator.Case damaged) {
+        return damaged.role().name().toLowerCase(java.util.Locale.ROOT).replace('_', ' ') + " | " + damaged.kind();
+    }
+
+    private static EraTruth truthOf(byte[] image) throws IOException {
+        EraTruth truth = new EraTruth();
+        Salvage.open(new MemoryBlockDevice(image), SalvageHints.NONE).stream(truth);
+        return truth;
+    }
+
+    private static Outcome ours(byte[] image, EraTruth truth) throws IOException {
+        CheckReport report = MetadataChecker.check(new MemoryBlockDevice(image));
+        if (!report.isBeyondAutoRepair() && SpaceMapRepair.isNeeded(report)) {
+            MemoryBlockDevice device = new MemoryBlockDevice(image.clone());
+            SpaceMapRepair.repair(device, report);
+            EraTruth now = truthOf(device.bytes());
+            return new Outcome(
+                    !report.isClean(), "in place", truth.lostIn(now), truth.widenedIn(now));
+        }
+        MemoryBlockDevice rebuilt = new MemoryBlockDevice(image.length / 4096);
+        SalvageHints hints = new SalvageHints(truth.dataBlockSizeSectors(), -1, -1);
+        Salvage salvage;
+        try {
+            salvage = Salvage.open(new MemoryBlockDevice(image), hints);
+        } catch (IOException e) {
+            // The era can't be derived from the rest: the user says it.
+            salvage = Salvage.open(
+                    new MemoryBlockDevice(image), new SalvageHints(hints.dataBlockSizeSectors(), -1, truth.currentEra()));
+        }
+        salvage.stream(new MetadataBuilder(rebuilt));
+        assertEquals("", MetadataChecker.check(rebuilt).toString());
+        EraTruth now = truthOf(rebuilt.bytes());
+        return new Outcome(!report.isClean(), "rebuilt", truth.lostIn(now), truth.widenedIn(now));
+    }
+
+    /** era_check; then, as these peers have no era_repair, era_dump --repair and era_restore. */
+    private Outcome peer(List<String> peer, byte[] image, EraTruth truth) throws Exception {
+        Path damaged = Files.write(folder.resolve("damaged"), image);
+        boolean found = run(peer, "check", damaged.toString()) != 0;
+        Path xml = folder.resolve("xml");
+        Path restored = Files.write(folder.resolve("restored"), new byte[image.length]);
+        Files.deleteIfExists(xml);
+        if (run(peer, "dump", "--repair", "-o", xml.toString(), damaged.toString()) != 0
+                || run(peer, "restore", "-i", xml.toString(), "-o", restored.toString()) != 0) {
+            return new Outcome(found, "", 0, 0);
+        }
+        byte[] bytes = Files.readAllBytes(restored);
+        try {
+            EraTruth now = truthOf(bytes);
+            return new Outcome(found, "dump --repair", truth.lostIn(now), truth.widenedIn(now));
+        } catch (IOException e) {
+            return new Outcome(found, "", 0, 0);
+        }
+    }
+
+    private int run(List<String> peer, String tool, String... arguments) throws Exception {
+        List<String> command = new ArrayList<>(peer);
+        command.set(command.size() - 1, peer.get(peer.size() - 1) + tool);
+        command.addAll(List.of(arguments));
+        Process process = new ProcessBuilder(command)
+                .redirectErrorStream(true)
+                .redirectOutput(folder.resolve("output").toFile())
+                .start();
+        if (!process.waitFor(LIMIT_SECONDS, TimeUnit.SECONDS)) {
+            process.destroyForcibly();
+            process.waitFor();
+            return 124;
+        }
+        return process.exitValue();
+    }
+
+    private static Path page() {
+        return Fixtures.projectRoot().resolve("docs/damage.md");
+    }
+
+    private static void write(Map<String, String> rows) throws IOException {
+        StringBuilder text = new StringBuilder(Files.readString(page(), StandardCharsets.UTF_8));
+        text.setLength(text.indexOf("| structure |"));
+        text.append("| structure | damage | 0.9.0 finds it | 0.9.0 repair | 1.1.0 finds it | 1.1.0 repair"
+                + " | ours finds it | our repair |\n|---|---|---|---|---|---|---|---|\n");
+        rows.forEach((damage, outcome) ->
+                text.append("| ").append(damage).append(" | ").append(outcome).append(" |\n"));
+        Files.writeString(page(), text, StandardCharsets.UTF_8);
+    }
+
+    private static void spotCheck(Map<String, String> rows) throws IOException {
+        List<String> lines = Files.readAllLines(page(), StandardCharsets.UTF_8);
+        rows.forEach((damage, outcome) -> assertEquals(
+                true,
+                lines.contains("| " + damage + " | " + outcome + " |"),
+                () -> "docs/damage.md says otherwise (write it anew with -Dera.damage.table=true): " + damage + " | "
+                        + outcome));
+    }
+}
