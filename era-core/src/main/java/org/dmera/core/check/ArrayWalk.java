@@ -105,7 +105,7 @@ final class ArrayWalk implements TreeWalk.Visitor, Where {
             missing(key);
             next = key + 1;
         }
-        if (!canUse(blockNr, counted)) {
+        if (!isInRange(blockNr, counted)) {
             if (!extra) {
                 visitor.lost(key, key + 1);
             }
@@ -115,6 +115,10 @@ final class ArrayWalk implements TreeWalk.Visitor, Where {
         int code = Seen.code(seen);
         if (code != sound && (code != Seen.ERAS_ABOVE_CURRENT || sound != Seen.ERAS)) {
             reportContent(blockNr, code);
+            if (!extra) {
+                visitor.lost(key, key + 1);
+            }
+        } else if (!isOursAlone(blockNr)) {
             if (!extra) {
                 visitor.lost(key, key + 1);
             }
@@ -158,7 +162,7 @@ final class ArrayWalk implements TreeWalk.Visitor, Where {
         next = to;
     }
 
-    private boolean canUse(long blockNr, boolean counted) {
+    private boolean isInRange(long blockNr, boolean counted) {
         if (!table.isUsable(blockNr)) {
             return reader.report(
                     DamageKind.OUT_OF_RANGE, this, blockNr, "expected a block from 1 to " + (table.size() - 1));
@@ -166,6 +170,11 @@ final class ArrayWalk implements TreeWalk.Visitor, Where {
         if (counted) {
             table.addReference(blockNr);
         }
+        return true;
+    }
+
+    /** Asked for blocks that fit: one that doesn't is not ours, and stays whosever it is. */
+    private boolean isOursAlone(long blockNr) {
         if (table.use(blockNr, spec.walk(), spec.place(~key)) && !table.hasMark(blockNr, BlockTable.DOUBLY_USED)) {
             return true;
         }

@@ -20,6 +20,12 @@ final class BlockTable {
     /** Its damage has been reported. */
     static final int REPORTED = 16;
 
+    /** Is no node of a tree with values of 8 bytes; of 12; of 4: whoever refers to it as such is wrong. */
+    static final int NO_NODE_OF_8 = 32;
+
+    static final int NO_NODE_OF_12 = 64;
+    static final int NO_NODE_OF_4 = 128;
+
     /** Counts stop here; more than 2 can't come up in sound metadata. */
     static final int MOST = 255;
 

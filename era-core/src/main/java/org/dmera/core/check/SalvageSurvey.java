@@ -40,14 +40,29 @@ final class SalvageSurvey implements TreeWalk.Visitor {
     private long reach;
     private BlockTable trust;
 
-    SalvageSurvey(BlockDevice device, SalvagedRoots roots) {
+    private SalvageSurvey(BlockDevice device, SalvagedRoots roots, BlockTable table) {
         this.device = device;
         this.roots = roots;
-        this.table = new BlockTable(device.sizeBlocks());
+        this.table = table;
         this.reader = new BlockReader(device, table, log, new Seen((int) roots.currentEra()));
     }
 
-    void run() {
+    /**
+     * Surveys what {@code roots} lead to; when blocks turn out to be in use twice, once more, with neither user trusted:
+     * what the first of them led to has to be counted among the lost.
+     */
+    static SalvageSurvey of(BlockDevice device, SalvagedRoots roots) {
+        SalvageSurvey survey = new SalvageSurvey(device, roots, new BlockTable(device.sizeBlocks()));
+        survey.run();
+        if (survey.log.found(DamageKind.DOUBLY_USED) == 0) {
+            return survey;
+        }
+        SalvageSurvey again = new SalvageSurvey(device, roots, survey.trust);
+        again.run();
+        return again;
+    }
+
+    private void run() {
         TreeSpec tree = new TreeSpec(Structure.WRITESET_TREE, -1, WritesetValue.BYTES, BlockTable.LIVE);
         new TreeWalk(reader, tree, treeBuffers, this).walk(roots.writesetTreeRoot(), true);
         if (roots.currentWritesetRoot() != 0) {
@@ -71,7 +86,7 @@ final class SalvageSurvey implements TreeWalk.Visitor {
 
     /** A table in which those blocks are marked that must not be trusted. */
     BlockTable tableOfTrust() {
-        return trust;
+        return trust.withDoublyUsed();
     }
 
     /**

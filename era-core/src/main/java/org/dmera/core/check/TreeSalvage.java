@@ -55,14 +55,13 @@ final class TreeSalvage extends Salvage {
                 roots.currentWritesetRoot(),
                 roots.writesetTreeRoot(),
                 roots.eraArrayRoot());
-        this.survey = new SalvageSurvey(device, this.roots);
-        survey.run();
+        this.survey = SalvageSurvey.of(device, this.roots);
         this.dataBlockSizeSectors = blockSize(roots, hints);
         this.nrBlocks = nrBlocks(hints, creditable);
         this.currentEra = currentEra(hints, era);
         RootCandidate found = survey.orphans(superblock, device.sizeBlocks());
         if (found.isAnything()) {
-            this.orphans = new SalvageLayer(device, survey.tableOfTrust().withDoublyUsed(), found);
+            this.orphans = new SalvageLayer(device, survey.tableOfTrust(), found);
             remarks.add("trees that nothing refers to are taken for lost writesets: writeset trees "
                     + found.writesetTrees + ", era arrays " + found.eraArrays + ", bitsets " + found.bitsets);
         }

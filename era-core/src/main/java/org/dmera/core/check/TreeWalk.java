@@ -38,6 +38,8 @@ final class TreeWalk implements Where {
     /** The key of the entry that leads from the node at each depth to the next. */
     private final long[] keys = new long[DEEPEST];
 
+    private final int misfit;
+
     private int depth;
     private int leafDepth = -1;
     private int nodes;
@@ -49,6 +51,9 @@ final class TreeWalk implements Where {
         this.table = reader.table();
         this.spec = spec;
         this.visitor = visitor;
+        this.misfit = spec.valueBytes() == Long.BYTES
+                ? BlockTable.NO_NODE_OF_8
+                : spec.valueBytes() == Integer.BYTES ? BlockTable.NO_NODE_OF_4 : BlockTable.NO_NODE_OF_12;
     }
 
     /** Room for one node at each depth, filled as it is needed. */
@@ -98,12 +103,17 @@ final class TreeWalk implements Where {
         ByteBuffer buffer = buffers[depth];
         boolean first = !table.hasMark(blockNr, BlockTable.LIVE | BlockTable.SNAPSHOT | BlockTable.SPACE_MAP);
         if (!reader.read(blockNr, buffer, BlockType.BTREE_NODE, this)) {
-            // Marked as met, so that a second way to it shows.
-            table.use(blockNr, spec.walk(), spec.place(low));
+            table.mark(blockNr, misfit);
             lose(low, last);
             return;
         }
         BTreeNode node = new BTreeNode().wrap(buffer, 0);
+        if (!hasFittingHeader(node, blockNr)) {
+            // Not marked as met: it may well be another tree's, and this reference the one that is wrong.
+            table.mark(blockNr, misfit);
+            lose(low, last);
+            return;
+        }
         if (!isSound(node, blockNr, low, last)) {
             table.use(blockNr, spec.walk(), spec.place(low));
             lose(low, last);
@@ -161,23 +171,37 @@ final class TreeWalk implements Where {
         if (depth == DEEPEST) {
             return reader.report(DamageKind.TOO_DEEP, this, blockNr, "the tree is deeper than " + DEEPEST + " nodes");
         }
+        if (table.hasMark(blockNr, misfit)) {
+            return reader.report(DamageKind.BAD_HEADER, this, blockNr, "no node of this tree");
+        }
         if (table.hasMark(blockNr, spec.walk() | BlockTable.DOUBLY_USED)) {
-            table.mark(blockNr, BlockTable.DOUBLY_USED);
+            if (couldBeOurs(blockNr)) {
+                table.mark(blockNr, BlockTable.DOUBLY_USED);
+            }
             return doublyUsed(blockNr);
         }
         return true;
+    }
+
+    /** Whether a block that is in use elsewhere fits here too, so that nobody knows whose it is. */
+    private boolean couldBeOurs(long blockNr) {
+        ByteBuffer other = BlockReader.newBuffer();
+        return reader.tryRead(blockNr, other) == null
+                && new BTreeNode().wrap(other, 0).hasSaneShape(spec.valueBytes());
     }
 
     private boolean doublyUsed(long blockNr) {
         return reader.report(DamageKind.DOUBLY_USED, this, blockNr, "the block is in use in another place too");
     }
 
+    private boolean hasFittingHeader(BTreeNode node, long blockNr) {
+        return node.hasSaneShape(spec.valueBytes())
+                || reader.report(DamageKind.BAD_HEADER, this, blockNr, describeHeader(node));
+    }
+
     private boolean isSound(BTreeNode node, long blockNr, long low, long last) {
         int flags = node.flags();
         int n = node.nrEntries();
-        if (!node.hasSaneShape(spec.valueBytes())) {
-            return reader.report(DamageKind.BAD_HEADER, this, blockNr, describeHeader(node));
-        }
         if (n == 0) {
             return depth == 0 && flags == BTreeNode.FLAG_LEAF
                     || reader.report(DamageKind.EMPTY_NODE, this, blockNr, "only an empty tree's root has no entries");
