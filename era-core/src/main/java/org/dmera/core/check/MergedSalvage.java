@@ -4,7 +4,9 @@ package org.dmera.core.check;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.format.MetadataVisitor;
 import org.dmera.core.format.Superblock;
@@ -147,8 +149,9 @@ final class MergedSalvage extends Salvage {
                 latest[i] = (int) currentEra;
                 widened++;
             }
+            Set<SalvageLayer.Laid> laid = new HashSet<>();
             for (SalvageLayer layer : layers) {
-                widened += layer.lay(latest, first / WINDOW, count, currentEra);
+                widened += layer.lay(latest, first / WINDOW, count, currentEra, laid);
             }
             for (int i = 0; i < count; i++) {
                 out.putInt(i * Integer.BYTES, latest[i]);

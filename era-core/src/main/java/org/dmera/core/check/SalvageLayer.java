@@ -4,6 +4,7 @@ package org.dmera.core.check;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
@@ -16,12 +17,18 @@ final class SalvageLayer implements TreeWalk.Visitor {
 
     private static final int ERA_BLOCKS = WINDOW / ArrayBlock.ERAS_PER_BLOCK;
 
+    /** A metadata block whose content has been laid: an array block's place, or a bitset's era, and how much of it. */
+    record Laid(int block, long as, long count) {}
+
     private record EraMap(long length, ArrayMap map) {}
 
     private record Writeset(long era, long nrBits, long root, ArrayMap map) {}
 
     private final BlockReader reader;
     private final ByteBuffer block = BlockReader.newBuffer();
+    /** What other states have laid over the present window already: most of a state is shared with the one before. */
+    private Set<Laid> laid;
+
     private int[] latest;
     private long currentEra;
     private List<SalvageLayer> others = List.of();
@@ -128,9 +135,11 @@ final class SalvageLayer implements TreeWalk.Visitor {
      * Raises {@code latest} to what this state says of the {@code count} origin blocks of window {@code w}; returns how
      * many of them are lost.
      *
+     * @param laid the parts that have been laid over this window; added to
      * @param currentEra stands for what is lost, and for a current writeset whose era isn't known
      */
-    long lay(int[] latest, long w, int count, long currentEra) {
+    long lay(int[] latest, long w, int count, long currentEra, Set<Laid> laid) {
+        this.laid = laid;
         this.latest = latest;
         this.currentEra = currentEra;
         long widened = 0;
@@ -150,6 +159,9 @@ final class SalvageLayer implements TreeWalk.Visitor {
     private int layEras(ArrayMap map, long index, int at, int count) {
         int n = Math.min(ArrayBlock.ERAS_PER_BLOCK, count - at);
         int usable = Math.min(n, map.usable(index));
+        if (usable == n && !laid.add(new Laid(map.block(index), at, n))) {
+            return 0;
+        }
         if (usable > 0 && reader.tryRead(map.block(index), block) != null) {
             usable = 0;
         }
@@ -170,6 +182,9 @@ final class SalvageLayer implements TreeWalk.Visitor {
         }
         long era = writeset.era() >= 0 ? writeset.era() : eraOf(writeset.root());
         long usable = Math.min(bitsHere, (long) writeset.map().usable(w) * Long.SIZE);
+        if (usable == bitsHere && !laid.add(new Laid(writeset.map().block(w), era, bitsHere))) {
+            return 0;
+        }
         if (usable > 0 && reader.tryRead(writeset.map().block(w), block) != null) {
             usable = 0;
         }

@@ -245,7 +245,8 @@ final class TreeSalvage extends Salvage {
                         orphaned,
                         first / SalvageLayer.WINDOW,
                         (int) Math.min(SalvageLayer.WINDOW, nrBlocks - first),
-                        currentEra);
+                        currentEra,
+                        new java.util.HashSet<>());
             }
             widened += adjust(usable, count, inWindow);
             visitor.eras(first, block, ArrayBlock.VALUES, count);

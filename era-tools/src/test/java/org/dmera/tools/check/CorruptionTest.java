@@ -80,7 +80,7 @@ class CorruptionTest {
     }
 
     private void run(String tool, Path file, String context) throws IOException {
-        String name = tool.split(" ")[0];
+        String name = tool.endsWith(" --repair") ? tool.substring(0, tool.length() - 9) : tool;
         Path target = folder.resolve("out");
         String[] args = switch (tool) {
             case "era_dump --repair" -> new String[] {"--repair", "--block-size", "8", file.toString()};

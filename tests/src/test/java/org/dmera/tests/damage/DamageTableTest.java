@@ -47,8 +47,11 @@ class DamageTableTest {
     private record Outcome(boolean found, String repaired, long lost, long widened) {
         String cells() {
             return (found ? "yes" : "**no**") + " | "
-                    + (repaired.isEmpty() ? "–" : repaired + (lost > 0 ? ", **" + lost + " lost**" : ", 0 lost")
-                            + (widened > 0 ? ", " + widened + " widened" : ""));
+                    + (repaired.isEmpty()
+                            ? "–"
+                            : repaired
+                                    + (lost > 0 ? ", **" + lost + " lost**" : ", 0 lost")
+                                    + (widened > 0 ? ", " + widened + " widened" : ""));
         }
     }
 
@@ -107,8 +110,7 @@ class DamageTableTest {
             MemoryBlockDevice device = new MemoryBlockDevice(image.clone());
             SpaceMapRepair.repair(device, report);
             EraTruth now = truthOf(device.bytes());
-            return new Outcome(
-                    !report.isClean(), "in place", truth.lostIn(now), truth.widenedIn(now));
+            return new Outcome(!report.isClean(), "in place", truth.lostIn(now), truth.widenedIn(now));
         }
         MemoryBlockDevice rebuilt = new MemoryBlockDevice(image.length / 4096);
         SalvageHints hints = new SalvageHints(truth.dataBlockSizeSectors(), -1, -1);
@@ -118,7 +120,8 @@ class DamageTableTest {
         } catch (IOException e) {
             // The era can't be derived from the rest: the user says it.
             salvage = Salvage.open(
-                    new MemoryBlockDevice(image), new SalvageHints(hints.dataBlockSizeSectors(), -1, truth.currentEra()));
+                    new MemoryBlockDevice(image),
+                    new SalvageHints(hints.dataBlockSizeSectors(), -1, truth.currentEra()));
         }
         salvage.stream(new MetadataBuilder(rebuilt));
         assertEquals("", MetadataChecker.check(rebuilt).toString());
