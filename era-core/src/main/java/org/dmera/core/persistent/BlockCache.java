@@ -55,6 +55,11 @@ final class BlockCache {
         return Math.min(device.sizeBlocks(), IndexBlock.MAX_METADATA_BLOCKS);
     }
 
+    /** Blocks in memory. */
+    int size() {
+        return size;
+    }
+
     /** Blocks written to the device so far. */
     long blocksWritten() {
         return blocksWritten;
@@ -66,7 +71,7 @@ final class BlockCache {
         if (block != null) {
             if (block.type != type) {
                 throw new DamagedMetadataException(
-                        number, type, "it is also in use as a " + block.type.label() + "; a block has one kind");
+                        number, type, "it is in use as another kind too: " + block.type.label());
             }
             touch(block);
             return block;
@@ -181,7 +186,7 @@ final class BlockCache {
                         type,
                         found == null
                                 ? "its checksum fits no kind of block"
-                                : "it is a " + found.label() + " by its checksum");
+                                : "by its checksum it is another kind: " + found.label());
             }
             case WRONG_BLOCK_NUMBER ->
                 throw new DamagedMetadataException(
