@@ -50,10 +50,10 @@ public final class Applier implements Closeable {
         }
     }
 
-    /** Beside a file; for a device in {@code /var/lib/era/targets}, because nothing can be kept beside it. */
+    /** Beside a file; for a device in {@code /var/lib/era-apply}, because nothing can be kept beside it. */
     public static Path defaultStateFile(Path target, boolean device) throws IOException {
         return device
-                ? Path.of("/var/lib/era/targets")
+                ? Path.of("/var/lib/era-apply")
                         .resolve(target.toRealPath().toString().substring(1).replace('/', '-') + ".erastate")
                 : target.resolveSibling(target.getFileName() + ".erastate");
     }
