@@ -73,7 +73,7 @@ public final class ContentGatherer {
     }
 
     /** Bits of the writeset that is open. */
-    long nrBits() {
+    public long nrBits() {
         return nrBits;
     }
 
