@@ -6,6 +6,7 @@ import org.dmera.tools.backup.ApplyCommand;
 import org.dmera.tools.backup.CopyCommand;
 import org.dmera.tools.check.CheckCommand;
 import org.dmera.tools.check.RepairCommand;
+import org.dmera.tools.completion.GenerateCompletionCommand;
 import org.dmera.tools.generate.GenerateCommand;
 import org.dmera.tools.stat.PlotCommand;
 import org.dmera.tools.stat.StatCommand;
@@ -22,6 +23,7 @@ public final class Commands {
             "era_repair", //
             "era_restore", //
             "generate", //
+            "generate-completion", //
             "era_apply", //
             "era_copy", //
             "era_stat", //
@@ -47,6 +49,7 @@ public final class Commands {
             case "era_restore", "restore" -> new RestoreCommand();
             case "era_repair", "repair" -> new RepairCommand();
             case "generate" -> new GenerateCommand();
+            case "generate-completion" -> new GenerateCompletionCommand();
             default -> null;
         };
     }

@@ -73,15 +73,22 @@ public final class MetadataBuilder implements MetadataVisitor {
         }
     }
 
-    /** Blocks of an array of {@code values} values: its array blocks and the nodes above them. */
+    /** Blocks of an array of {@code values} values: its array blocks and the tree above them. */
     private static long arrayBlocks(long values, int perBlock) {
-        long level = (values + perBlock - 1) / perBlock;
+        long blocks = (values + perBlock - 1) / perBlock;
+        return blocks + treeBlocks(blocks, BTreeNode.BLOCK_VALUE_BYTES);
+    }
+
+    /** Nodes of a tree of {@code entries} entries. */
+    private static long treeBlocks(long entries, int leafValueSize) {
+        int max = BTreeNode.maxEntries(leafValueSize);
+        long level = Math.max(1, (entries + max - 1) / max);
         long sum = level;
-        do {
-            int fanOut = BTreeNode.maxEntries(BTreeNode.BLOCK_VALUE_BYTES);
-            level = Math.max(1, (level + fanOut - 1) / fanOut);
+        while (level > 1) {
+            max = BTreeNode.maxEntries(BTreeNode.BLOCK_VALUE_BYTES);
+            level = (level + max - 1) / max;
             sum += level;
-        } while (level > 1);
+        }
         return sum;
     }
 
@@ -93,8 +100,7 @@ public final class MetadataBuilder implements MetadataVisitor {
         long content = 1
                 + arrayBlocks(nrBlocks, ArrayBlock.ERAS_PER_BLOCK)
                 + writesets * arrayBlocks((nrBlocks + 63) / 64, ArrayBlock.WORDS_PER_BLOCK)
-                + arrayBlocks(writesets, 1)
-                + 2;
+                + treeBlocks(writesets, WritesetValue.BYTES);
         long total = content;
         while (total < content + SpaceMapBuilder.sizeBlocks(total)) {
             total = content + SpaceMapBuilder.sizeBlocks(total);

@@ -31,7 +31,7 @@ public final class OutputPipe implements Closeable {
 
     private long written;
     private boolean ending;
-    private IOException failure;
+    private Throwable failure;
 
     public OutputPipe(WritableByteChannel channel) {
         this.channel = channel;
@@ -104,7 +104,7 @@ public final class OutputPipe implements Closeable {
         notifyAll();
     }
 
-    private synchronized void fail(IOException e) {
+    private synchronized void fail(Throwable e) {
         failure = e;
         notifyAll();
     }
@@ -130,8 +130,11 @@ public final class OutputPipe implements Closeable {
     }
 
     private void rethrow() throws IOException {
+        if (failure instanceof IOException e) {
+            throw e;
+        }
         if (failure != null) {
-            throw failure;
+            throw new IllegalStateException("the thread that writes the output failed", failure);
         }
     }
 
@@ -167,6 +170,7 @@ public final class OutputPipe implements Closeable {
             setDaemon(true);
         }
 
+        /** Whatever ends it early is told to the formatter, which would else wait for ever. */
         @Override
         public void run() {
             try {
@@ -174,7 +178,7 @@ public final class OutputPipe implements Closeable {
                     writeFully(buffer);
                     countWritten();
                 }
-            } catch (IOException e) {
+            } catch (IOException | RuntimeException | Error e) {
                 fail(e);
             }
         }

@@ -16,6 +16,9 @@ import javax.xml.stream.XMLStreamReader;
  * the one that jackson-dataformat-xml sets up: no document type is processed, nothing outside the document is fetched.
  */
 final class XmlParser {
+    /** A property of Woodstox, which jackson-dataformat-xml brings. */
+    private static final String LAZY_PARSING = "com.ctc.wstx.lazyParsing";
+
     private final XMLStreamReader reader;
     private final ContentGatherer content;
     private final Deque<String> open = new ArrayDeque<>();
@@ -38,6 +41,10 @@ final class XmlParser {
         XMLInputFactory factory = new XmlFactory().getXMLInputFactory();
         factory.setProperty(XMLInputFactory.SUPPORT_DTD, false);
         factory.setProperty(XMLInputFactory.IS_SUPPORTING_EXTERNAL_ENTITIES, false);
+        if (factory.isPropertySupported(LAZY_PARSING)) {
+            // Else what is wrong in a text or a comment comes to light later, as a RuntimeException.
+            factory.setProperty(LAZY_PARSING, false);
+        }
         try {
             XMLStreamReader reader = factory.createXMLStreamReader(in);
             XmlParser parser = new XmlParser(reader, linesBefore, content);

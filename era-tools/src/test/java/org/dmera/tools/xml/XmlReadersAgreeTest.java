@@ -122,7 +122,7 @@ class XmlReadersAgreeTest {
             "é"
         };
         int accepted = 0;
-        for (int seed = 0; seed < (NIGHTLY ? 200_000 : 6000); seed++) {
+        for (int seed = 0; seed < (NIGHTLY ? 200_000 : 4000); seed++) {
             SplittableRandom random = new SplittableRandom(seed);
             byte[] xml = documents[random.nextInt(documents.length)];
             int at = random.nextInt(xml.length);
@@ -154,7 +154,7 @@ class XmlReadersAgreeTest {
     @Test
     void legalXmlOfAnyFormIsRead() {
         String other = """
-                <?xml version='1.0' encoding='%s'?>
+                <?xml version='1.0' encoding='ENCODING'?>
                 <!-- by hand -->
                 <superblock
                    current_era='5' nr_blocks="&#51;" block_size="128">
@@ -165,7 +165,7 @@ class XmlReadersAgreeTest {
                 <!-- that was it -->
                 """;
         for (Charset charset : List.of(StandardCharsets.UTF_8, StandardCharsets.ISO_8859_1, StandardCharsets.UTF_16)) {
-            String text = String.format(java.util.Locale.ROOT, other, charset.name());
+            String text = other.replace("ENCODING", charset.name());
             assertEquals(SMALL_CONTENT, read(text.getBytes(charset), false), charset.name());
         }
     }
@@ -192,7 +192,7 @@ class XmlReadersAgreeTest {
                 "era=\"5\"/>|era=\"6\"/>|block 2 has era 6, above the current era, 5",
                 "<era block=\"2\"|text<era block=\"2\"|text where only elements can be",
                 "</superblock>||XML line 14",
-                "</superblock>|</superblock>tail|XML line 14",
+                "</superblock>|</superblock>tail|XML line 13",
                 "</writeset>|</wrong>|XML line 7",
                 "<era_array>|<era_array>&nothing;|XML line 8",
             })

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tools.cli;
+
+import org.dmera.tools.Command;
+import org.dmera.tools.Commands;
+import picocli.AutoComplete;
+import picocli.CommandLine.Model.CommandSpec;
+
+/** Completion scripts, as picocli makes them of the same model that it parses by. */
+public final class Completion {
+    private Completion() {}
+
+    /**
+     * The script for all programs: those with a launcher of their own, and era-tools with all as its commands.
+     *
+     * @param zsh whether it begins with what lets zsh run scripts made for bash
+     */
+    public static String script(boolean zsh) {
+        StringBuilder script = new StringBuilder();
+        if (zsh) {
+            script.append("autoload -Uz compinit bashcompinit && compinit && bashcompinit\n");
+        }
+        CommandSpec all = CommandSpec.create().name("era-tools");
+        for (String name : Commands.names()) {
+            Command command = Commands.find(name);
+            all.addSubcommand(name, PicocliModel.of(command.usage()));
+            if (name.startsWith("era_")) {
+                script.append(AutoComplete.bash(name, new picocli.CommandLine(PicocliModel.of(command.usage()))));
+            }
+        }
+        return script.append(AutoComplete.bash("era-tools", new picocli.CommandLine(all)))
+                .toString();
+    }
+}

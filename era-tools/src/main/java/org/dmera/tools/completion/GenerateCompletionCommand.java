@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tools.completion;
+
+import java.io.IOException;
+import org.dmera.tools.Command;
+import org.dmera.tools.cli.Arguments;
+import org.dmera.tools.cli.Completion;
+import org.dmera.tools.cli.Console;
+import org.dmera.tools.cli.Usage;
+
+/** {@code era-tools generate-completion}: the script with which a shell completes the tools' options. */
+public final class GenerateCompletionCommand implements Command {
+    @Override
+    public Usage usage() {
+        return new Usage("generate-completion", "Print a script that completes the tools' options in a shell")
+                .operand("SHELL", "bash or zsh")
+                .footer("Use it as: eval \"$(era-tools generate-completion bash)\"");
+    }
+
+    @Override
+    public int run(Arguments arguments, Console console) throws IOException {
+        String shell = arguments.operand(0);
+        if (!shell.equals("bash") && !shell.equals("zsh")) {
+            throw new IOException("no completion for " + shell + ": bash or zsh");
+        }
+        console.print(Completion.script(shell.equals("zsh")));
+        return 0;
+    }
+}

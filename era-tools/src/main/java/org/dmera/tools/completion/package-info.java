@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Shell completion for all tools. */
+package org.dmera.tools.completion;
