@@ -1,32 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.tools.backup.copy;
 
+import com.sun.nio.file.ExtendedOpenOption;
 import java.io.Closeable;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.channels.GatheringByteChannel;
+import java.nio.channels.WritableByteChannel;
 import java.nio.file.Files;
+import java.nio.file.OpenOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
-import org.dmera.core.linux.FileDescriptors;
-import org.dmera.core.linux.PageCache;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.Future;
+import org.dmera.tools.backup.stream.Chunk;
 
 /**
- * A file that is there whole or not at all: it is written under another name, made durable, and renamed. What has been
- * written is dropped from the page cache on the way, and the disk is kept busy meanwhile.
+ * A file that is there whole or not at all: it is written under another name, made durable, and renamed. Where it can, it
+ * is written past the page cache, which neither the stream nor what it pushes out would profit from, and by a thread of
+ * its own, so that the disk is busy while the next chunks are made.
  */
-public final class StreamOutput implements GatheringByteChannel, Closeable {
-    private static final long WINDOW_BYTES = 16 << 20;
+public final class StreamOutput implements WritableByteChannel, Closeable {
+    private static final int BUFFER_BYTES = 4 << 20;
+    private static final int BUFFERS = 3;
 
     private final Path path;
     private final Path partial;
     private final FileChannel channel;
-    private long writtenBytes;
-    private long windowBytes;
-    private int adviceFd = -1;
+    private final Workers writer = new Workers("era-stream-output", 1);
+    private final Deque<Full> writing = new ArrayDeque<>();
+    private ByteBuffer buffer = Chunk.aligned(BUFFER_BYTES).limit(BUFFER_BYTES);
+    private long positionBytes;
     private boolean complete;
+
+    /** A buffer on its way to the disk. */
+    private record Full(ByteBuffer buffer, Future<Void> done) {}
 
     /** Creates {@code FILE.partial}, in place of one that an interrupted run left. */
     public StreamOutput(Path path) throws IOException {
@@ -36,8 +49,8 @@ public final class StreamOutput implements GatheringByteChannel, Closeable {
             throw new IOException("Not a block device or regular file: " + path);
         }
         try {
-            channel = FileChannel.open(
-                    partial, StandardOpenOption.CREATE, StandardOpenOption.TRUNCATE_EXISTING, StandardOpenOption.WRITE);
+            Files.deleteIfExists(partial);
+            channel = open();
         } catch (java.nio.file.NoSuchFileException e) {
             throw new IOException("Couldn't create " + partial + ": no such folder", e);
         } catch (java.nio.file.AccessDeniedException e) {
@@ -45,44 +58,75 @@ public final class StreamOutput implements GatheringByteChannel, Closeable {
         }
     }
 
+    private FileChannel open() throws IOException {
+        Set<OpenOption> options = new HashSet<>(List.of(StandardOpenOption.CREATE, StandardOpenOption.WRITE));
+        FileChannel plain = FileChannel.open(partial, options);
+        long block = Files.getFileStore(partial).getBlockSize();
+        if (block <= 0 || Chunk.ALIGNMENT_BYTES % block != 0) {
+            return plain;
+        }
+        options.add(ExtendedOpenOption.DIRECT);
+        try {
+            FileChannel direct = FileChannel.open(partial, options);
+            plain.close();
+            return direct;
+        } catch (IOException | UnsupportedOperationException e) {
+            // A file system without O_DIRECT.
+            return plain;
+        }
+    }
+
     @Override
     public int write(ByteBuffer src) throws IOException {
-        int n = channel.write(src);
-        wrote(n);
-        return n;
-    }
-
-    @Override
-    public long write(ByteBuffer[] srcs) throws IOException {
-        long n = channel.write(srcs);
-        wrote(n);
-        return n;
-    }
-
-    @Override
-    public long write(ByteBuffer[] srcs, int offset, int length) throws IOException {
-        long n = channel.write(srcs, offset, length);
-        wrote(n);
-        return n;
-    }
-
-    private void wrote(long bytes) throws IOException {
-        writtenBytes += bytes;
-        while (writtenBytes - windowBytes >= WINDOW_BYTES) {
-            if (adviceFd < 0) {
-                adviceFd = FileDescriptors.open(partial.toString(), FileDescriptors.O_RDWR);
+        int bytes = src.remaining();
+        while (src.hasRemaining()) {
+            int end = src.limit();
+            src.limit(src.position() + Math.min(src.remaining(), buffer.remaining()));
+            buffer.put(src);
+            src.limit(end);
+            if (!buffer.hasRemaining()) {
+                send(buffer.flip());
+                buffer = writing.size() < BUFFERS ? Chunk.aligned(BUFFER_BYTES) : oldest();
+                buffer.clear().limit(BUFFER_BYTES);
             }
-            PageCache.startWriteback(adviceFd, windowBytes, WINDOW_BYTES);
-            if (windowBytes > 0) {
-                PageCache.awaitWriteback(adviceFd, windowBytes - WINDOW_BYTES, WINDOW_BYTES);
-                PageCache.drop(adviceFd, windowBytes - WINDOW_BYTES, WINDOW_BYTES);
-            }
-            windowBytes += WINDOW_BYTES;
         }
+        return bytes;
+    }
+
+    private void send(ByteBuffer full) {
+        long at = positionBytes;
+        positionBytes += full.remaining();
+        writing.add(new Full(full, writer.submit(() -> {
+            long to = at;
+            while (full.hasRemaining()) {
+                to += channel.write(full, to);
+            }
+            return null;
+        })));
+    }
+
+    private ByteBuffer oldest() throws IOException {
+        Full full = writing.remove();
+        try {
+            Workers.await(full.done);
+        } catch (IOException e) {
+            throw new IOException(partial + ": " + e.getMessage(), e);
+        }
+        return full.buffer;
     }
 
     /** The stream is whole: makes it durable and gives it its name. */
     public void commit() throws IOException {
+        long sizeBytes = positionBytes + buffer.position();
+        // A direct write is of whole blocks: the last one is filled up, and cut off again.
+        while (buffer.position() % Chunk.ALIGNMENT_BYTES != 0) {
+            buffer.put((byte) 0);
+        }
+        send(buffer.flip());
+        while (!writing.isEmpty()) {
+            oldest();
+        }
+        channel.truncate(sizeBytes);
         channel.force(true);
         Files.move(partial, path, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
         complete = true;
@@ -100,11 +144,8 @@ public final class StreamOutput implements GatheringByteChannel, Closeable {
     /** Removes what was written unless {@link #commit} has been called. */
     @Override
     public void close() throws IOException {
+        writer.close();
         try (channel) {
-            if (adviceFd >= 0) {
-                FileDescriptors.close(adviceFd);
-                adviceFd = -1;
-            }
             if (!complete) {
                 Files.deleteIfExists(partial);
             }
