@@ -11,6 +11,7 @@ import org.dmera.dmsetup.device.EngineLog;
 import org.dmera.dmsetup.engine.EngineOptions;
 import org.dmera.dmsetup.engine.EngineProcess;
 import org.dmera.dmsetup.engine.EngineStarter;
+import org.dmera.dmsetup.engine.NbdTcp;
 
 /** {@code engine}: hosts mapped devices, here or in the background. */
 final class EngineCommand implements Command {
@@ -34,11 +35,27 @@ final class EngineCommand implements Command {
         }
         String state = switches.value(Switch.STATE);
         String nbd = switches.value(Switch.NBD);
+        NbdTcp tcp = null;
+        int tcpAt = nbd == null ? -1 : NbdTcp.find(nbd);
+        if (tcpAt >= 0) {
+            tcp = tcp(switches, nbd.substring(tcpAt));
+            nbd = tcpAt == 0 ? null : nbd.substring(0, tcpAt - 1);
+        }
         return new EngineOptions(
                 control,
                 state == null ? EngineOptions.defaultState(environment) : Path.of(state),
                 nbd == null ? EngineOptions.nbdSocket(control) : Path.of(nbd),
-                level(switches.value(Switch.LOG_LEVEL)));
+                level(switches.value(Switch.LOG_LEVEL)),
+                tcp);
+    }
+
+    private static NbdTcp tcp(Switches switches, String address) throws CommandLineException {
+        String tls = switches.value(Switch.NBD_TLS);
+        try {
+            return NbdTcp.parse(address, tls == null ? null : Path.of(tls), switches.has(Switch.NBD_PLAIN));
+        } catch (IllegalArgumentException e) {
+            throw new CommandLineException("engine: --nbd: " + e.getMessage() + ".");
+        }
     }
 
     private static EngineLog.Level level(String word) throws CommandLineException {

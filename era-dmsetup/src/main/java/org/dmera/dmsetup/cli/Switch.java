@@ -87,6 +87,8 @@ enum Switch {
     JSON('\0', false),
     LOG_LEVEL('\0', true),
     NBD('\0', true),
+    NBD_PLAIN('\0', false),
+    NBD_TLS('\0', true),
     STATE('\0', true);
 
     private final char letter;

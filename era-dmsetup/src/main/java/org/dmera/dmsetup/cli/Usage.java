@@ -37,7 +37,7 @@ final class Usage {
               monitor DEVICE         show era, metadata and marked blocks as they change
               uri DEVICE             print where NBD clients find an engine's device
               attach | detach DEVICE give an engine's device a node in /dev, or take it away
-              engine [--state DIR] [--nbd ADDRESS] [--log-level LEVEL] [--detach]
+              engine [--state DIR] [--nbd [SOCKET,][tcp:HOST:PORT]] [--nbd-tls DIR] [--log-level LEVEL] [--detach]
 
             A DEVICE is a name, -u UUID, or -j MAJOR -m MINOR. A TABLE has a line for each target: start and length
             in sectors of 512 bytes, the target's type, its arguments. Without one it is read from standard input.

@@ -20,6 +20,7 @@ import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.export.Attacher;
 import org.dmera.dmsetup.export.HostAttacher;
 import org.dmera.dmsetup.export.NbdServer;
+import org.dmera.dmsetup.export.TlsIdentity;
 
 /**
  * A running engine: its devices, the socket by which it is controlled, the socket by which devices are used.
@@ -66,6 +67,9 @@ public final class Engine implements Closeable {
             SocketFile.makeFolder(options.nbd());
             nbdServer = new NbdServer(new RegistryExports(registry), log::info);
             nbdServer.listenUnix(options.nbd());
+            if (options.tcp() != null) {
+                listenTcp(nbdServer, options.tcp());
+            }
             nbd = nbdServer;
             attacher = new HostAttacher(
                     options.control().resolveSibling(options.control().getFileName() + ".attached"),
@@ -86,6 +90,12 @@ public final class Engine implements Closeable {
         }
         log.info("engine of process " + ProcessHandle.current().pid() + " answers at " + options.control() + ", NBD at "
                 + options.nbd() + ", state in " + options.state());
+    }
+
+    private void listenTcp(NbdServer server, NbdTcp tcp) throws IOException {
+        TlsIdentity identity = tcp.tls() == null ? null : TlsIdentity.load(tcp.tls());
+        log.info("NBD " + (identity == null ? "without" : "with") + " TLS at "
+                + server.listenTcp(tcp.address(), identity));
     }
 
     private static void close(Closeable half, Exception cause) {

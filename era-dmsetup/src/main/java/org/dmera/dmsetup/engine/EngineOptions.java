@@ -12,8 +12,14 @@ import org.dmera.dmsetup.device.EngineLog;
  * @param state the folder in which it remembers its devices
  * @param nbd the NBD socket
  * @param level which log lines are written
+ * @param tcp a TCP address for NBD besides the socket, or null
  */
-public record EngineOptions(Path control, Path state, Path nbd, EngineLog.Level level) {
+public record EngineOptions(Path control, Path state, Path nbd, EngineLog.Level level, NbdTcp tcp) {
+    /** Without TCP. */
+    public EngineOptions(Path control, Path state, Path nbd, EngineLog.Level level) {
+        this(control, state, nbd, level, null);
+    }
+
     /** Names the state folder when {@code --state} does not. */
     public static final String STATE_VARIABLE = "ERA_STATE";
 

@@ -95,6 +95,14 @@ public final class EngineStarter {
                 options.state().toAbsolutePath().toString(),
                 "--log-level",
                 options.level().name().toLowerCase(Locale.ROOT)));
+        NbdTcp tcp = options.tcp();
+        if (tcp != null) {
+            // Whether plain TCP is all right was asked already.
+            command.addAll(List.of("--nbd", options.nbd().toAbsolutePath() + "," + tcp, "--nbd-plain"));
+            if (tcp.tls() != null) {
+                command.addAll(List.of("--nbd-tls", tcp.tls().toAbsolutePath().toString()));
+            }
+        }
         return command;
     }
 }

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tests.io;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.dmera.dmsetup.device.DeviceIo;
+import org.dmera.dmsetup.engine.NbdTcp;
+import org.dmera.dmsetup.export.ExportSource;
+import org.dmera.dmsetup.export.NbdServer;
+import org.dmera.dmsetup.export.TlsIdentity;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** NBD over TCP: plain on this host, with certificates elsewhere. */
+@Timeout(120)
+class NbdTcpTest {
+    @TempDir
+    private Path folder;
+
+    private Path certificates;
+
+    @BeforeEach
+    void prepare() {
+        Host.need("nbdinfo", "nbdcopy", "openssl");
+        certificates = folder.resolve("pki");
+    }
+
+    private Host.Result run(String... command) throws IOException, InterruptedException {
+        return Host.run(folder, command);
+    }
+
+    /** An authority, a server certificate for localhost and a client certificate, as nbdkit's manual makes them. */
+    private void makeCertificates() throws Exception {
+        Files.createDirectory(certificates);
+        String dir = certificates.toString();
+        request("ca", "/CN=authority");
+        run(
+                        "openssl",
+                        "x509",
+                        "-req",
+                        "-in",
+                        dir + "/ca.csr",
+                        "-signkey",
+                        dir + "/ca-key.pem",
+                        "-out",
+                        dir + "/ca-cert.pem")
+                .good();
+        Files.writeString(certificates.resolve("names"), "subjectAltName=DNS:localhost,IP:127.0.0.1\n");
+        for (String who : List.of("server", "client")) {
+            request(who, "/CN=" + (who.equals("server") ? "localhost" : "client"));
+            run(
+                            "openssl",
+                            "x509",
+                            "-req",
+                            "-in",
+                            dir + "/" + who + ".csr",
+                            "-CA",
+                            dir + "/ca-cert.pem",
+                            "-CAkey",
+                            dir + "/ca-key.pem",
+                            "-CAcreateserial",
+                            "-extfile",
+                            dir + "/names",
+                            "-out",
+                            dir + "/" + who + "-cert.pem")
+                    .good();
+        }
+    }
+
+    private void request(String who, String subject) throws Exception {
+        run(
+                        "openssl",
+                        "req",
+                        "-newkey",
+                        "rsa:2048",
+                        "-nodes",
+                        "-keyout",
+                        certificates.resolve(who + "-key.pem").toString(),
+                        "-out",
+                        certificates.resolve(who + ".csr").toString(),
+                        "-subj",
+                        subject)
+                .good();
+    }
+
+    private interface Use {
+        void with(int port) throws Exception;
+    }
+
+    private void serve(TlsIdentity tls, Use use) throws Exception {
+        try (TestEngine engine = new TestEngine(folder)) {
+            DeviceIo io = engine.createEra("vol", 16).io();
+            ExportSource exports = new ExportSource() {
+                @Override
+                public List<String> names() {
+                    return List.of("vol");
+                }
+
+                @Override
+                public OpenDevice open(String name) {
+                    return new OpenDevice() {
+                        @Override
+                        public DeviceIo io() {
+                            return io;
+                        }
+
+                        @Override
+                        public void close() {}
+                    };
+                }
+            };
+            try (NbdServer server = new NbdServer(exports, line -> {})) {
+                InetSocketAddress address = (InetSocketAddress)
+                        server.listenTcp(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), tls);
+                use.with(address.getPort());
+            }
+        }
+    }
+
+    @Test
+    void aDeviceIsServedOnTheLoopback() throws Exception {
+        serve(null, port -> {
+            String uri = "nbd://127.0.0.1:" + port + "/vol";
+            assertEquals(
+                    16 << 20,
+                    Integer.parseInt(run("nbdinfo", "--size", uri).good().strip()));
+            assertNotEquals(
+                    0,
+                    run("nbdinfo", "--size", "nbds://localhost:" + port + "/vol")
+                            .exitCode(),
+                    "TLS that isn't there");
+        });
+    }
+
+    @Test
+    void aDeviceIsServedWithCertificatesToThoseWhoHaveOne() throws Exception {
+        makeCertificates();
+        serve(TlsIdentity.load(certificates), port -> {
+            String uri = "nbds://localhost:" + port + "/vol?tls-certificates=" + certificates;
+            assertTrue(run("nbdinfo", uri).good().contains("with TLS"));
+            byte[] image = new byte[16 << 20];
+            new java.util.Random(1).nextBytes(image);
+            Files.write(folder.resolve("in.img"), image);
+            run("nbdcopy", "in.img", uri).good();
+            run("nbdcopy", uri, "out.img").good();
+            assertEquals(-1, Files.mismatch(folder.resolve("in.img"), folder.resolve("out.img")));
+
+            assertNotEquals(
+                    0, run("nbdinfo", "nbd://localhost:" + port + "/vol").exitCode(), "without TLS");
+            Path stranger = Files.createDirectory(folder.resolve("stranger"));
+            Files.copy(certificates.resolve("ca-cert.pem"), stranger.resolve("ca-cert.pem"));
+            assertNotEquals(
+                    0,
+                    run("nbdinfo", "nbds://localhost:" + port + "/vol?tls-certificates=" + stranger)
+                            .exitCode(),
+                    "without a certificate");
+        });
+    }
+
+    @Test
+    void plainTcpThatOthersCanReachIsRefusedUnlessAskedFor() {
+        NbdTcp.parse("tcp:127.0.0.1:10809", null, false);
+        NbdTcp.parse("tcp:[::1]:10809", null, false);
+        IllegalArgumentException e =
+                assertThrows(IllegalArgumentException.class, () -> NbdTcp.parse("tcp:0.0.0.0:10809", null, false));
+        assertTrue(e.getMessage().contains("--nbd-tls"), e.getMessage());
+        assertEquals(
+                "tcp:0.0.0.0:10809",
+                NbdTcp.parse("tcp:0.0.0.0:10809", null, true).toString());
+        assertEquals(
+                "tcp:0.0.0.0:10809",
+                NbdTcp.parse("tcp:0.0.0.0:10809", certificates, false).toString());
+        for (String bad : List.of("tcp:", "tcp:host", "tcp::1", "tcp:127.0.0.1:x", "tcp:127.0.0.1:99999")) {
+            assertThrows(IllegalArgumentException.class, () -> NbdTcp.parse(bad, null, true), bad);
+        }
+    }
+}
