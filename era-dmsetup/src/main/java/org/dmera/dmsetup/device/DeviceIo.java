@@ -3,9 +3,13 @@ package org.dmera.dmsetup.device;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executor;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.LockSupport;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.target.ChangeTracking;
@@ -23,8 +27,12 @@ import org.dmera.dmsetup.target.Target;
  * table EIO, and a write to a read-only device EPERM.
  */
 public final class DeviceIo {
+    private static final long ANSWERS_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
+    private static final long POLL_NANOS = TimeUnit.MICROSECONDS.toNanos(50);
+
     private final IoGate gate = new IoGate();
     private final Executor background;
+    private final Set<AnswerScope> scopes = ConcurrentHashMap.newKeySet();
     private volatile TargetTable table;
     private volatile boolean readOnly;
 
@@ -57,7 +65,29 @@ public final class DeviceIo {
      * Puts a table live, null for none. Only while held, or before the first request; the caller has resumed the targets.
      */
     public void setTable(TargetTable newTable) {
+        for (int i = 0; newTable != null && i < newTable.count(); i++) {
+            newTable.target(i).answersSentBy(this::awaitAnswers);
+        }
         table = newTable;
+    }
+
+    /** For one that answers writes later than when they are done; until it is closed. */
+    public AnswerScope openScope() {
+        return new AnswerScope(scopes);
+    }
+
+    /**
+     * Waits until the answers have been sent that are owed now. A client that does not take its answers holds this up for
+     * a moment only: it can't have seen them, either.
+     */
+    void awaitAnswers() {
+        long deadline = System.nanoTime() + ANSWERS_NANOS;
+        for (AnswerScope scope : scopes) {
+            long batch = scope.batch();
+            while ((batch & 1) == 1 && scope.batch() == batch && System.nanoTime() < deadline) {
+                LockSupport.parkNanos(POLL_NANOS);
+            }
+        }
     }
 
     /** The live table, or null. */

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.dmsetup.export;
 
+import java.io.Closeable;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.WritableByteChannel;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
+import org.dmera.dmsetup.device.AnswerScope;
 import org.dmera.dmsetup.device.DeviceIo;
 
 /**
@@ -16,7 +18,7 @@ import org.dmera.dmsetup.device.DeviceIo;
  * and it may do so without the lock: a connection that writes to marked blocks never takes it. Answers are collected
  * while more requests of the same commit are being finished, and sent together.
  */
-final class BackgroundWrites {
+final class BackgroundWrites implements Closeable {
     /** Enough for any client's queue, so that all of it shares one commit. */
     private static final int MAX_REQUESTS = 1024;
 
@@ -29,6 +31,7 @@ final class BackgroundWrites {
     private final ReplyForm form;
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition fewer = lock.newCondition();
+    private final AnswerScope scope;
     private final ByteBuffer answers = ByteBuffer.allocate(ANSWERS_BYTES);
     private long outstandingBytes;
     private int finishing;
@@ -41,6 +44,7 @@ final class BackgroundWrites {
         this.channel = channel;
         this.pool = pool;
         this.form = form;
+        this.scope = io.openScope();
     }
 
     /** What a request does; {@code payload} is null for those without. */
@@ -67,6 +71,7 @@ final class BackgroundWrites {
                 lock.lock();
                 try {
                     finishing++;
+                    scope.owe();
                 } finally {
                     lock.unlock();
                 }
@@ -105,6 +110,9 @@ final class BackgroundWrites {
                 answers.flip();
                 sendLocked(answers);
                 answers.clear();
+            }
+            if (finishing == 0) {
+                scope.sent();
             }
             outstanding.getAndDecrement();
             outstandingBytes -= bytes;
@@ -147,7 +155,8 @@ final class BackgroundWrites {
     }
 
     /** Waits until nothing is outstanding. */
-    void await() {
+    @Override
+    public void close() {
         lock.lock();
         try {
             while (outstanding.get() > 0) {
@@ -156,5 +165,6 @@ final class BackgroundWrites {
         } finally {
             lock.unlock();
         }
+        scope.close();
     }
 }

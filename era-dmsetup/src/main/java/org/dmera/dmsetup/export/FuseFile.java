@@ -17,6 +17,7 @@ import org.dmera.core.linux.FileSpace;
 import org.dmera.core.linux.Ioctl;
 import org.dmera.core.linux.Mounts;
 import org.dmera.core.linux.RawIo;
+import org.dmera.dmsetup.device.AnswerScope;
 import org.dmera.dmsetup.device.DeviceIo;
 
 /**
@@ -120,6 +121,7 @@ final class FuseFile implements Closeable {
         private final ByteBuffer buffer;
 
         private final long address;
+        private final AnswerScope answers = io.openScope();
 
         Reader(int fd) {
             this.fd = fd;
@@ -137,6 +139,7 @@ final class FuseFile implements Closeable {
                 log.accept("fuse: " + file + ": " + e);
             } finally {
                 initialized.countDown();
+                answers.close();
                 buffer.order(ByteOrder.BIG_ENDIAN);
                 pool.give(buffer);
                 try {
@@ -252,6 +255,7 @@ final class FuseFile implements Closeable {
                 inBackground(unique, offset, bytes, payload, inside -> inside.write(offset, payload, 0));
                 return;
             }
+            answers.owe();
             try {
                 io.write(offset, buffer, 0);
             } catch (IOException e) {
@@ -272,6 +276,7 @@ final class FuseFile implements Closeable {
             if (io.mustWait(offset, length)) {
                 inBackground(unique, offset, 0, null, inside -> inside.writeZeroes(offset, length, flags), length);
             } else {
+                answers.owe();
                 answer(unique, attempt(() -> io.writeZeroes(offset, length, flags)));
             }
         }
@@ -282,9 +287,12 @@ final class FuseFile implements Closeable {
 
         private void inBackground(
                 long unique, long offset, int written, ByteBuffer payload, Inner action, long length) {
+            AnswerScope scope = io.openScope();
             io.submit(offset, length, new DeviceIo.BackgroundWrite() {
                 @Override
-                public void ready() {}
+                public void ready() {
+                    scope.owe();
+                }
 
                 @Override
                 public void run(DeviceIo.Inside inside, IOException failure) {
@@ -293,6 +301,7 @@ final class FuseFile implements Closeable {
                         pool.give(payload);
                     }
                     answerFromBackground(unique, error, written);
+                    scope.close();
                 }
             });
         }
@@ -334,6 +343,7 @@ final class FuseFile implements Closeable {
             buffer.putInt(from, bytes).putInt(from + 4, -error).putLong(from + 8, unique);
             long n = RawIo.write(fd, address + from, bytes);
             // ENOENT: whoever asked was interrupted. ENODEV: unmounted meanwhile.
+            answers.sent();
             if (n < 0 && n != -Errno.ENOENT.number() && n != -Errno.ENODEV.number()) {
                 throw new ErrnoException("answer to /dev/fuse", (int) -n);
             }

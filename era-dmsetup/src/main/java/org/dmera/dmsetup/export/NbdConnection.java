@@ -8,6 +8,7 @@ import java.nio.channels.ByteChannel;
 import java.util.List;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
+import org.dmera.dmsetup.device.AnswerScope;
 import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.target.Target;
 
@@ -38,6 +39,7 @@ final class NbdConnection {
     private final ReplyForm form;
     private final List<MetaContexts.Context> contexts;
     private final BackgroundWrites background;
+    private final AnswerScope answers;
     private final int headerBytes;
     /** Between position and limit: what was received and not yet looked at. */
     private final ByteBuffer in;
@@ -55,6 +57,7 @@ final class NbdConnection {
         this.form = ReplyForm.of(agreed.structured(), agreed.extended());
         this.contexts = agreed.contexts();
         this.background = new BackgroundWrites(io, channel, pool, form);
+        this.answers = io.openScope();
         this.headerBytes = agreed.extended() ? 32 : 28;
         this.in = pool.take(IN_BYTES).limit(0);
         this.out = pool.take(OUT_BYTES);
@@ -83,13 +86,18 @@ final class NbdConnection {
                 if (command == Nbd.CMD_DISC) {
                     return;
                 }
+                if (io.isHeld()) {
+                    // The next request may wait for a resume; what is done needn't.
+                    flushOut();
+                }
                 serve(command, flags, cookie, offset, length);
             }
         } finally {
-            background.await();
+            background.close();
             try {
                 flushOut();
             } finally {
+                answers.close();
                 pool.give(in);
                 pool.give(out);
                 if (bulk != null) {
@@ -204,6 +212,7 @@ final class NbdConnection {
         } else if (bytes <= in.remaining()) {
             int next = in.position() + bytes;
             int limit = in.limit();
+            answers.owe();
             try {
                 io.write(offset, in.limit(next), deviceFlags(flags));
                 done(cookie);
@@ -233,6 +242,7 @@ final class NbdConnection {
             collect(bulk);
             left -= bulk.flip().remaining();
             if (failed == null) {
+                answers.owe();
                 try {
                     io.write(offset + bytes - left - bulk.remaining(), bulk, 0);
                 } catch (IOException e) {
@@ -294,6 +304,7 @@ final class NbdConnection {
                 }
             });
         } else {
+            answers.owe();
             guarded(cookie, () -> {
                 if (discard) {
                     io.discard(offset, length, flags);
@@ -386,6 +397,7 @@ final class NbdConnection {
             } finally {
                 out.clear();
             }
+            answers.sent();
         }
     }
 

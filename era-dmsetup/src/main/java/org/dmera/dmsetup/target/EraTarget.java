@@ -32,7 +32,8 @@ import org.dmera.core.metadata.RefusedException;
  * <p><b>A new era</b> begins with an empty set of marks, published while I/O goes on. A write that the old marks let go may
  * still be on its way then; it would land after the era began, known to the old era alone, and a backup of what was written
  * "since the new era" would miss it. So whoever begins an era looks for such writes afterwards and has their blocks
- * marked again, in the new era, before the message is answered.
+ * marked again, in the new era, before the message is answered. And those that have landed but are not answered yet are
+ * answered first, so that each write counts in the era in which it was acknowledged, or a later one.
  *
  * <p><b>Failure.</b> When the metadata device fails or is full, nothing can be marked any more: writes that need a mark fail
  * with EIO, all others go on, and the status is {@code Error}. The device keeps the last committed state; a resume after a
@@ -62,6 +63,7 @@ public final class EraTarget implements Target, ChangeTracking {
     private volatile String lastStatus = "Error";
     private volatile boolean active;
     private volatile Throwable failure;
+    private volatile Runnable answerBarrier = () -> {};
 
     /** Opens the metadata, formatting it when it is blank; closes nothing when this throws. */
     EraTarget(
@@ -246,6 +248,11 @@ public final class EraTarget implements Target, ChangeTracking {
     // ---- life
 
     @Override
+    public void answersSentBy(Runnable barrier) {
+        answerBarrier = barrier;
+    }
+
+    @Override
     public void resume() throws IOException {
         thread.run(() -> {
             if (worker == null || failure != null || !isCurrentOnDevice(worker.metadata())) {
@@ -284,6 +291,8 @@ public final class EraTarget implements Target, ChangeTracking {
             return;
         }
         active = false;
+        // Nothing is on its way any more; what was done under these marks is answered under them, too.
+        answerBarrier.run();
         IOException failed = null;
         try {
             call(metadata -> {
@@ -431,6 +440,7 @@ public final class EraTarget implements Target, ChangeTracking {
         }
         if (currentEra != before) {
             markAgain();
+            answerBarrier.run();
         }
         return null;
     }

@@ -75,6 +75,12 @@ public interface Target extends Closeable {
         void prepared(IOException failure);
     }
 
+    /**
+     * Gives the target, before its table goes live, the means to wait until the answers to writes that are done have been
+     * sent, for a while at most.
+     */
+    default void answersSentBy(Runnable barrier) {}
+
     /** The table has gone live, or the device goes on after a suspend. */
     default void resume() throws IOException {}
 

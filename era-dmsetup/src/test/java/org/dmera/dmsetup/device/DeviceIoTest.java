@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.device;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import org.dmera.core.linux.Errno;
+import org.dmera.core.linux.ErrnoException;
+import org.dmera.dmsetup.target.EraTargetFactory;
+import org.dmera.dmsetup.target.MemoryBacking;
+import org.dmera.dmsetup.target.Target;
+import org.dmera.dmsetup.target.TargetRegistry;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+@Timeout(60)
+class DeviceIoTest {
+    private static final int SECTOR = 512;
+
+    private final DeviceIo io = new DeviceIo(Runnable::run);
+    private final TargetRegistry types = new TargetRegistry(TargetRegistry.simple());
+
+    private Target target(String type, long sectors, MemoryBacking backing, String... words) throws Exception {
+        return types.find(type).load(0, sectors, List.of(words), name -> backing);
+    }
+
+    private static TargetTable table(Object... sectorsAndTargets) {
+        List<TargetTable.Line> lines = new ArrayList<>();
+        long start = 0;
+        for (int i = 0; i < sectorsAndTargets.length; i += 2) {
+            long sectors = (int) sectorsAndTargets[i];
+            lines.add(new TargetTable.Line(start, sectors, (Target) sectorsAndTargets[i + 1]));
+            start += sectors;
+        }
+        return new TargetTable(lines);
+    }
+
+    private static void assertErrno(Errno errno, org.junit.jupiter.api.function.Executable call) {
+        ErrnoException e = assertThrows(ErrnoException.class, call);
+        assertTrue(e.is(errno), e.toString());
+    }
+
+    @Test
+    void aRequestAcrossTargetsIsCutAtTheirBorders() throws Exception {
+        MemoryBacking left = new MemoryBacking("left", 8 * SECTOR);
+        MemoryBacking right = new MemoryBacking("right", 64 * SECTOR);
+        io.setTable(table(
+                8,
+                target("linear", 8, left, "left", "0"),
+                4,
+                target("zero", 4, null),
+                8,
+                target("linear", 8, right, "right", "16")));
+        byte[] data = new byte[20 * SECTOR];
+        new Random(1).nextBytes(data);
+        io.write(0, ByteBuffer.wrap(data), 0);
+        byte[] back = new byte[20 * SECTOR];
+        io.read(0, ByteBuffer.wrap(back));
+        byte[] expected = data.clone();
+        java.util.Arrays.fill(expected, 8 * SECTOR, 12 * SECTOR, (byte) 0);
+        assertArrayEquals(expected, back);
+        assertEquals(data[12 * SECTOR], right.bytes()[16 * SECTOR]);
+        io.writeZeroes(7 * SECTOR, 6L * SECTOR, 0);
+        assertEquals(0, left.bytes()[7 * SECTOR]);
+        assertEquals(0, right.bytes()[16 * SECTOR]);
+        assertEquals(data[13 * SECTOR], right.bytes()[17 * SECTOR]);
+        assertEquals(-4 * SECTOR, io.allocation(8 * SECTOR, 12L * SECTOR));
+    }
+
+    @Test
+    void aStripedTargetDealsChunksInTurn() throws Exception {
+        MemoryBacking a = new MemoryBacking("a", 64 * SECTOR);
+        MemoryBacking b = new MemoryBacking("b", 64 * SECTOR);
+        Target striped = types.find("striped")
+                .load(0, 64, List.of("2", "8", "a", "0", "b", "8"), name -> name.equals("a") ? a : b);
+        assertEquals("2 8 a 0 b 8", striped.table());
+        assertEquals("2 a b 1 AA", striped.status());
+        io.setTable(table(64, striped));
+        byte[] data = new byte[64 * SECTOR];
+        new Random(2).nextBytes(data);
+        io.write(0, ByteBuffer.wrap(data), 0);
+        byte[] back = new byte[data.length];
+        io.read(0, ByteBuffer.wrap(back));
+        assertArrayEquals(data, back);
+        assertEquals(data[8 * SECTOR], b.bytes()[8 * SECTOR]);
+        assertEquals(data[16 * SECTOR], a.bytes()[8 * SECTOR]);
+    }
+
+    @Test
+    void requestsOutsideTheDeviceOrWithoutATableFail() throws Exception {
+        assertErrno(Errno.EIO, () -> io.read(0, ByteBuffer.allocate(1)));
+        io.setTable(table(8, target("zero", 8, null)));
+        assertErrno(Errno.EINVAL, () -> io.read(8 * SECTOR - 1, ByteBuffer.allocate(2)));
+        assertErrno(Errno.EINVAL, () -> io.discard(0, 9L * SECTOR, 0));
+        assertErrno(Errno.EINVAL, () -> io.write(-1, ByteBuffer.allocate(1), 0));
+        io.setReadOnly(true);
+        assertErrno(Errno.EPERM, () -> io.write(0, ByteBuffer.allocate(1), 0));
+        io.setTable(table(8, target("error", 8, null)));
+        assertErrno(Errno.EIO, () -> io.read(0, ByteBuffer.allocate(1)));
+    }
+
+    @Test
+    void holdingWaitsForWhatIsInFlightAndKeepsTheRestBack() throws Exception {
+        MemoryBacking backing = new MemoryBacking("data", 64 * SECTOR);
+        CountDownLatch writing = new CountDownLatch(1);
+        CountDownLatch goOn = new CountDownLatch(1);
+        backing.hook = (operation, offset, length) -> {
+            writing.countDown();
+            try {
+                assertTrue(goOn.await(30, TimeUnit.SECONDS));
+            } catch (InterruptedException e) {
+                throw new IOException(e);
+            }
+        };
+        io.setTable(table(64, target("linear", 64, backing, "data", "0")));
+        CompletableFuture<Void> slow = inBackground(() -> io.write(0, ByteBuffer.allocate(SECTOR), 0));
+        assertTrue(writing.await(30, TimeUnit.SECONDS));
+        CompletableFuture<Void> hold = inBackground(io::hold);
+        while (!io.isHeld()) {
+            Thread.onSpinWait();
+        }
+        assertFalse(hold.isDone());
+        CompletableFuture<Void> held = inBackground(() -> io.read(0, ByteBuffer.allocate(SECTOR)));
+        goOn.countDown();
+        slow.get(30, TimeUnit.SECONDS);
+        hold.get(30, TimeUnit.SECONDS);
+        assertFalse(held.isDone());
+        io.release();
+        held.get(30, TimeUnit.SECONDS);
+        io.hold();
+        CompletableFuture<Void> late = inBackground(() -> io.read(0, ByteBuffer.allocate(SECTOR)));
+        io.shut();
+        Exception e = assertThrows(Exception.class, () -> late.get(30, TimeUnit.SECONDS));
+        assertTrue(e.getMessage().contains("removed"), e.toString());
+    }
+
+    @Test
+    void aCheckpointWaitsForTheAnswersOfWritesThatAreDone() throws Exception {
+        MemoryBacking metadata = new MemoryBacking("meta", 256 << 12);
+        MemoryBacking origin = new MemoryBacking("origin", 64 << 12);
+        Target era = new EraTargetFactory(line -> {})
+                .load(0, 512, List.of("meta", "origin", "8"), name -> name.equals("meta") ? metadata : origin);
+        io.setTable(table(512, era));
+        era.resume();
+        try (AnswerScope answers = io.openScope()) {
+            answers.owe();
+            io.write(0, ByteBuffer.allocate(4096), 0);
+            long start = System.nanoTime();
+            CompletableFuture<Void> checkpoint = inBackground(() -> era.message(List.of("checkpoint")));
+            while (io.currentEra() < 2) {
+                Thread.onSpinWait();
+            }
+            boolean early = checkpoint.isDone();
+            // It waits for a tenth of a second at most: on a machine that paused for longer this says nothing.
+            boolean inTime = System.nanoTime() - start < TimeUnit.MILLISECONDS.toNanos(90);
+            answers.sent();
+            checkpoint.get(30, TimeUnit.SECONDS);
+            assertFalse(early && inTime);
+            answers.owe();
+            era.message(List.of("checkpoint"));
+            assertEquals(3, io.currentEra(), "a client that takes no answers holds nothing up for long");
+        }
+        era.close();
+    }
+
+    private interface Action {
+        void run() throws Exception;
+    }
+
+    private static CompletableFuture<Void> inBackground(Action action) {
+        CompletableFuture<Void> done = new CompletableFuture<>();
+        Thread thread = new Thread(() -> {
+            try {
+                action.run();
+                done.complete(null);
+            } catch (Throwable t) {
+                done.completeExceptionally(t);
+            }
+        });
+        thread.setDaemon(true);
+        thread.start();
+        return done;
+    }
+}
