@@ -45,6 +45,8 @@ final class EraMetadataThread {
     private EraWorker running;
     private boolean woken;
     private boolean closed;
+    /** The thread waits for work. */
+    private boolean parked;
     /** Why no pass will ever run again: an error in this program. */
     private volatile IOException broken;
 
@@ -153,6 +155,16 @@ final class EraMetadataThread {
         call.done(broken != null ? broken : new NotRunning());
     }
 
+    /** Whether there is nothing to do: nobody waits for anything, and nothing is left to digest. */
+    boolean isIdle() {
+        lock.lock();
+        try {
+            return closed || parked && tasks.isEmpty() && (running == null || !woken);
+        } finally {
+            lock.unlock();
+        }
+    }
+
     /** Ends the thread, after the tasks that were given to it; {@code last} is its last task. */
     void close(Callable<Void> last) throws IOException {
         FutureTask<Void> future = new FutureTask<>(last);
@@ -178,7 +190,9 @@ final class EraMetadataThread {
             lock.lock();
             try {
                 while (tasks.isEmpty() && !closed && (running == null || !woken && !again)) {
+                    parked = true;
                     work.awaitUninterruptibly();
+                    parked = false;
                 }
                 task = tasks.poll();
                 if (task == null) {

@@ -505,6 +505,11 @@ public final class EraTarget implements Target, ChangeTracking {
 
     // ---- what changed
 
+    /** Whether its metadata are at rest: nothing to mark, to answer, or to digest. */
+    public boolean isIdle() {
+        return thread.isIdle();
+    }
+
     /** How many blocks are marked in the current era. */
     public long markedBlocks() {
         EraWorker w = worker;

@@ -17,14 +17,14 @@ import org.dmera.dmsetup.ioctl.DmFlags;
 import org.dmera.dmsetup.ioctl.TargetSpec;
 
 /** An engine in this process, in a folder of its own, and the calls that tests make on it. */
-final class TestEngine implements Closeable {
+public final class TestEngine implements Closeable {
     private static final int SECTOR_BYTES = 512;
 
     final Path folder;
     final Path socket;
     private final Engine engine;
 
-    TestEngine(Path folder) throws IOException {
+    public TestEngine(Path folder) throws IOException {
         this.folder = folder;
         socket = folder.resolve("run/control");
         engine = new Engine(
