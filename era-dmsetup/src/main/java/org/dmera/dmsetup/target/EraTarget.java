@@ -14,6 +14,7 @@ import java.util.function.Consumer;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
+import org.dmera.core.persistent.NoSpaceException;
 import org.dmera.core.metadata.EraMetadata;
 import org.dmera.core.metadata.EraStats;
 import org.dmera.core.metadata.EraWorker;
@@ -247,6 +248,19 @@ public final class EraTarget implements Target, ChangeTracking {
 
     // ---- life
 
+    /** The errno that the kernel answers when metadata can't be formatted or resized: ENOSPC, or EIO for all else. */
+    static int errno(IOException failure) {
+        for (Throwable t = failure; t != null; t = t.getCause()) {
+            if (t instanceof NoSpaceException) {
+                return Errno.ENOSPC.number();
+            }
+            if (t instanceof ErrnoException e) {
+                return e.errno();
+            }
+        }
+        return Errno.EIO.number();
+    }
+
     @Override
     public void answersSentBy(Runnable barrier) {
         answerBarrier = barrier;
@@ -254,6 +268,16 @@ public final class EraTarget implements Target, ChangeTracking {
 
     @Override
     public void resume() throws IOException {
+        try {
+            resumeMetadata();
+        } catch (IOException e) {
+            ErrnoException withErrno = new ErrnoException("resume: " + e.getMessage(), errno(e));
+            withErrno.initCause(e);
+            throw withErrno;
+        }
+    }
+
+    private void resumeMetadata() throws IOException {
         thread.run(() -> {
             if (worker == null || failure != null || !isCurrentOnDevice(worker.metadata())) {
                 // Another table ran on this metadata since it was loaded, or it failed: what is in memory is stale.

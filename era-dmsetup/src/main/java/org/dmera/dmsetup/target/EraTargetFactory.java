@@ -22,6 +22,8 @@ import org.dmera.core.metadata.EraMetadata;
 public final class EraTargetFactory implements TargetFactory {
     private static final long MAX_U32 = 0xffffffffL;
     private static final int BLOCK_SIZE_MULTIPLE_SECTORS = 8;
+    /** The kernel's formatting runs past the end of a smaller device (EINVAL); of a larger one it uses up all (ENOSPC). */
+    private static final int LEAST_BLOCKS = 3;
     /** ENOTBLK and EILSEQ: what the kernel answers to a superblock of another block, and to one that is damaged. */
     private static final int ENOTBLK = 15;
 
@@ -90,8 +92,8 @@ public final class EraTargetFactory implements TargetFactory {
             if (claim != null) {
                 release(claim);
             }
-            if (e instanceof IOException) {
-                throw new TableException("Error reading metadata", Errno.EIO.number(), e);
+            if (e instanceof IOException io) {
+                throw new TableException("Error reading metadata", EraTarget.errno(io), e);
             }
             throw e;
         }
@@ -146,6 +148,9 @@ public final class EraTargetFactory implements TargetFactory {
             throw new IOException("the metadata device is smaller than one block");
         }
         if (EraMetadata.isBlank(device)) {
+            if (device.sizeBlocks() < LEAST_BLOCKS) {
+                throw reading("metadata device of " + device.sizeBlocks() + " blocks", Errno.EINVAL.number());
+            }
             return;
         }
         ByteBuffer block = ByteBuffer.allocate(BlockDevice.BLOCK_BYTES).order(ByteOrder.LITTLE_ENDIAN);

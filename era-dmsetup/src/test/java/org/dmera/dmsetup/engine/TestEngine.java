@@ -25,12 +25,16 @@ public final class TestEngine implements Closeable {
     private final Engine engine;
 
     public TestEngine(Path folder) throws IOException {
+        this(folder, EngineLog.silent());
+    }
+
+    TestEngine(Path folder, EngineLog log) throws IOException {
         this.folder = folder;
         socket = folder.resolve("run/control");
         engine = new Engine(
                 new EngineOptions(
                         socket, folder.resolve("state"), EngineOptions.nbdSocket(socket), EngineLog.Level.ERROR),
-                EngineLog.silent());
+                log);
     }
 
     DeviceRegistry registry() {
@@ -42,13 +46,17 @@ public final class TestEngine implements Closeable {
         return new DmClient(SocketControl.connect(socket));
     }
 
-    /** A file of zeroes. */
+    /** A file of zeroes in the engine's folder. */
     Path file(String name, long sectors) throws IOException {
         Path file = folder.resolve(name);
+        makeFile(file, sectors);
+        return file;
+    }
+
+    static void makeFile(Path file, long sectors) throws IOException {
         try (RandomAccessFile f = new RandomAccessFile(file.toFile(), "rw")) {
             f.setLength(sectors * SECTOR_BYTES);
         }
-        return file;
     }
 
     /** An era device over new files. */
