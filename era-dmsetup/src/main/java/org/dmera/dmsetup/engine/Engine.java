@@ -36,6 +36,7 @@ public final class Engine implements Closeable {
     private final Attacher attacher;
     private final ControlServer control;
     private final Path controlSocket;
+    private final boolean ownsSocket;
     private final ExecutorService background;
 
     /**
@@ -61,7 +62,8 @@ public final class Engine implements Closeable {
             registry.restore(state.load(log));
 
             server = SocketFile.inherited();
-            if (server == null) {
+            ownsSocket = server == null;
+            if (ownsSocket) {
                 server = SocketFile.bind(options.control());
             }
             SocketFile.makeFolder(options.nbd());
@@ -125,7 +127,9 @@ public final class Engine implements Closeable {
     public void close() throws IOException {
         log.info("engine stops");
         control.close();
-        Files.deleteIfExists(controlSocket);
+        if (ownsSocket) {
+            Files.deleteIfExists(controlSocket);
+        }
         // What sits on a device that a user suspended would wait for it for ever; nothing was acknowledged that fails
         // here.
         for (MappedDevice device : registry.devices()) {

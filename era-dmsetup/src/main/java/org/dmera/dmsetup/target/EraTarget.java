@@ -14,13 +14,13 @@ import java.util.function.Consumer;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
-import org.dmera.core.persistent.NoSpaceException;
 import org.dmera.core.metadata.EraMetadata;
 import org.dmera.core.metadata.EraStats;
 import org.dmera.core.metadata.EraWorker;
 import org.dmera.core.metadata.MarkedBlocks;
 import org.dmera.core.metadata.MetadataFailedException;
 import org.dmera.core.metadata.RefusedException;
+import org.dmera.core.persistent.NoSpaceException;
 
 /**
  * {@code era METADATA ORIGIN BLOCK_SIZE}: the origin, and a record of when each of its blocks was last written.

@@ -95,7 +95,10 @@ class KernelScenariosTest {
             case "status" -> {
                 List<String> ours = command(dmsetup, step.get("cmd").asText()).stdout();
                 if (deterministic) {
-                    assertEquals(List.of(step.get("status").asText().strip()), ours, step.get("cmd").asText());
+                    assertEquals(
+                            List.of(step.get("status").asText().strip()),
+                            ours,
+                            step.get("cmd").asText());
                 }
             }
             case "write" -> write(engine, dmsetup, step);
@@ -110,8 +113,7 @@ class KernelScenariosTest {
         String here = command;
         if (table.find()) {
             blockBytes = Long.parseLong(table.group(2)) * SECTOR_BYTES;
-            here = table.replaceAll("0 $1 era "
-                    + Matcher.quoteReplacement(metadata + " " + origin) + " $2");
+            here = table.replaceAll("0 $1 era " + Matcher.quoteReplacement(metadata + " " + origin) + " $2");
         }
         ShellWords line = ShellWords.of(here);
         DmSetupOnEngine.Result result = dmsetup.run(line.words(), line.stdin());

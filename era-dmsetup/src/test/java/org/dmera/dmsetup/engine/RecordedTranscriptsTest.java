@@ -148,7 +148,8 @@ class RecordedTranscriptsTest {
     }
 
     static Stream<Transcript.Section> smallMetadata() {
-        return Transcript.sections().stream().filter(s -> s.title().matches("\\[small metadata\\] .*metadata device.*"));
+        return Transcript.sections().stream()
+                .filter(s -> s.title().matches("\\[small metadata\\] .*metadata device.*"));
     }
 
     @ParameterizedTest
@@ -241,7 +242,8 @@ class RecordedTranscriptsTest {
                 // A branch of a tree that leads to a file, which has no number to be shown by.
                 continue;
             }
-            String ours = AFTER_STALE_ROOTS.getOrDefault(section.title(), Map.of()).getOrDefault(recorded, recorded);
+            String ours =
+                    AFTER_STALE_ROOTS.getOrDefault(section.title(), Map.of()).getOrDefault(recorded, recorded);
             expected.add(ours.replaceFirst(SNAPSHOT_AFTER_INACTIVE_STATUS, "$1 36")
                     .replace("2 dependencies\t: (7, 1) (7, 0)", "0 dependencies\t:")
                     .replace("2 dependencies\t: (loop1) (loop0)", "0 dependencies\t:")

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tests.dmsetup;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.List;
+import org.dmera.core.format.Superblock;
+import org.dmera.testkit.Fixtures;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The engine comes up when it is wanted, remembers its devices, and goes down without harm. */
+@Timeout(180)
+class EngineLifeTest {
+    @TempDir
+    Path folder;
+
+    private static String eraTable(Program program, String name) throws IOException {
+        return "0 65536 era " + program.file(name + ".meta", 8192) + " " + program.file(name + ".data", 65_536) + " 8";
+    }
+
+    @Test
+    void createStartsAnEngineThatTheUserAskedForAndNothingElseDoes() throws Exception {
+        try (Program program = new Program(folder)) {
+            Program.Result refused = program.run("status");
+            assertEquals(1, refused.exit());
+            assertTrue(refused.err().contains("no engine answers at " + program.socket), refused.err());
+            assertNull(program.engine());
+
+            program.run("create", "vol", "--table", eraTable(program, "vol")).ok();
+
+            assertNotNull(program.engine());
+            assertEquals(
+                    "0 65536 era 8 17/1024 1 -\n",
+                    program.run("status", "vol").ok().out());
+            assertEquals("2\n", program.run("checkpoint", "vol").ok().out());
+            assertEquals(
+                    "nbd+unix:///vol?socket=" + program.socket + ".nbd\n",
+                    program.run("uri", "vol").ok().out());
+            assertEquals("rw-------", PosixFilePermissions.toString(Files.getPosixFilePermissions(program.socket)));
+            assertEquals(
+                    "rwx------",
+                    PosixFilePermissions.toString(Files.getPosixFilePermissions(program.socket.getParent())));
+        }
+    }
+
+    @Test
+    void sigtermSuspendsEveryDeviceCleanlyAndTheNextEngineGoesOn() throws Exception {
+        try (Program program = new Program(folder)) {
+            program.start();
+            program.run("create", "vol", "--table", eraTable(program, "vol")).ok();
+            program.run("create", "held", "--table", eraTable(program, "held")).ok();
+            program.run("suspend", "held").ok();
+
+            program.terminate();
+
+            assertFalse(Files.exists(program.socket));
+            Superblock superblock = superblock(folder.resolve("vol.meta"));
+            assertEquals(1, superblock.currentEra());
+            assertEquals(0, superblock.currentWritesetRoot(), "the current writeset was archived");
+
+            program.start();
+            assertEquals("L--w", attributes(program, "vol"));
+            assertEquals("L-sw", attributes(program, "held"));
+            assertTrue(program.run("status", "vol").ok().out().matches("0 65536 era 8 \\d+/1024 2 -\n"));
+        }
+    }
+
+    private static Superblock superblock(Path metadata) throws IOException {
+        ByteBuffer block = ByteBuffer.allocate(4096).order(ByteOrder.LITTLE_ENDIAN);
+        try (FileChannel channel = FileChannel.open(metadata, StandardOpenOption.READ)) {
+            channel.read(block, 0);
+        }
+        return new Superblock().wrap(block.flip(), 0);
+    }
+
+    private static String attributes(Program program, String name) throws IOException, InterruptedException {
+        return program.run("info", "-c", "--noheadings", "-o", "attr", name)
+                .ok()
+                .out()
+                .strip();
+    }
+
+    @Test
+    void afterKill9NamesUuidsTablesAndStatesAreBack() throws Exception {
+        try (Program program = new Program(folder)) {
+            program.start();
+            Path data = program.file("lower.data", 65_536);
+            program.run("create", "lower", "-u", "uuid-lower", "--table", "0 65536 linear " + data + " 0")
+                    .ok();
+            String upper = "0 65536 era " + program.file("upper.meta", 8192) + " /dev/mapper/lower 8";
+            program.run("create", "zupper", "--table", upper).ok();
+            program.run("rename", "zupper", "a upper").ok();
+            program.run("create", "empty", "--notable").ok();
+            program.run("create", "both", "-r", "--table", "0 8 zero").ok();
+            program.run("load", "both", "--table", "0 8 zero\n8 8 error").ok();
+            program.run("create", "gone", "--table", "0 8 zero").ok();
+            program.run("remove", "gone").ok();
+            program.run("suspend", "both").ok();
+            String info = program.run("info", "-c", "-o", "name,minor,attr,open,uuid")
+                    .ok()
+                    .out();
+            String tables = program.run("table").ok().out();
+
+            program.kill();
+            program.start();
+
+            assertEquals(
+                    info,
+                    program.run("info", "-c", "-o", "name,minor,attr,open,uuid")
+                            .ok()
+                            .out());
+            assertEquals(tables, program.run("table").ok().out());
+            assertEquals(
+                    "0 8 zero \n8 8 error \n",
+                    program.run("table", "--inactive", "both").ok().out());
+            assertEquals("2\n", eraOf(program, "a upper"), "a power cut opens a new era");
+        }
+    }
+
+    private static String eraOf(Program program, String name) throws IOException, InterruptedException {
+        JsonNode status = new ObjectMapper()
+                .readTree(program.run("status", "--json", name).ok().out());
+        return status.at("/devices/0/targets/0/current_era").asText() + "\n";
+    }
+
+    @Test
+    void aSecondEngineOnTheSameStateIsRefused() throws Exception {
+        try (Program program = new Program(folder)) {
+            program.start();
+            Program.Result second = program.run(List.of(
+                    Fixtures.projectRoot().resolve("dist/bin/era-dmsetup").toString(),
+                    "engine",
+                    "--control",
+                    folder.resolve("other/control").toString(),
+                    "--state",
+                    program.state.toString()));
+            assertEquals(1, second.exit());
+            assertTrue(
+                    second.err()
+                            .contains("another engine (process "
+                                    + program.engine().pid() + ")"),
+                    second.err());
+        }
+    }
+
+    @Test
+    void aSecondEngineOnTheSameFilesIsRefusedByTheirLocks() throws Exception {
+        try (Program first = new Program(folder);
+                Program second = new Program(Files.createDirectory(folder.resolve("second")))) {
+            String table = eraTable(first, "vol");
+            first.run("create", "vol", "--table", table).ok();
+            Program.Result refused = second.run("create", "vol", "--table", table);
+            assertEquals(1, refused.exit());
+            assertTrue(refused.err().startsWith("device-mapper: reload ioctl on vol (120:0) failed: "), refused.err());
+            assertTrue(second.log().contains("Error opening metadata device"), second.log());
+        }
+    }
+
+    @Test
+    void anotherUserIsRefusedByTheModeAndByCredentialsWhenTheModeIsLoosened() throws Exception {
+        Program.need(Program.isRoot(), "needs root, to become another user");
+        Program.need(Files.isExecutable(Path.of("/usr/bin/setpriv")), "needs setpriv (util-linux)");
+        try (Program program = new Program(folder)) {
+            program.run("create", "vol", "--table", "0 8 zero").ok();
+            List<String> asNobody = List.of(
+                    "/usr/bin/setpriv",
+                    "--reuid=65534",
+                    "--regid=65534",
+                    "--clear-groups",
+                    "--",
+                    Fixtures.projectRoot().resolve("dist/bin/era-dmsetup").toString(),
+                    "--control",
+                    program.socket.toString(),
+                    "ls");
+            openFolders(folder);
+
+            Program.Result byMode = program.run(asNobody);
+            assertEquals(1, byMode.exit());
+            assertTrue(byMode.err().contains("Permission denied"), byMode.err());
+
+            Files.setPosixFilePermissions(program.socket.getParent(), PosixFilePermissions.fromString("rwxrwxrwx"));
+            Files.setPosixFilePermissions(program.socket, PosixFilePermissions.fromString("rwxrwxrwx"));
+            Program.Result byCredentials = program.run(asNobody);
+            assertEquals(1, byCredentials.exit());
+            assertFalse(byCredentials.out().contains("vol"), byCredentials.out());
+            assertTrue(program.log().contains("refused user"), program.log());
+            assertEquals("vol\t(120:0)\n", program.run("ls").ok().out());
+        }
+    }
+
+    /** Lets others pass the folders above the test's own. */
+    private static void openFolders(Path folder) throws IOException {
+        Files.setPosixFilePermissions(folder, PosixFilePermissions.fromString("rwxr-xr-x"));
+    }
+
+    @Test
+    void aSocketThatSystemdHasOpenedIsTakenOver() throws Exception {
+        Program.need(Files.isExecutable(Path.of("/usr/bin/perl")), "needs perl, which stands in for systemd");
+        try (Program program = new Program(folder)) {
+            Files.createDirectories(program.socket.getParent());
+            // A listening socket as standard input, as a unit with StandardInput=socket has it.
+            String activate = "use Socket; socket(S, AF_UNIX, SOCK_STREAM, 0); bind(S, sockaddr_un($ARGV[0])) or die;"
+                    + " listen(S, 8); open(STDIN, '<&', \\*S) or die; exec @ARGV[1..$#ARGV];";
+            Process engine = new ProcessBuilder(
+                            "/usr/bin/perl",
+                            "-e",
+                            activate,
+                            program.socket.toString(),
+                            Fixtures.projectRoot()
+                                    .resolve("dist/bin/era-dmsetup")
+                                    .toString(),
+                            "engine",
+                            "--control",
+                            program.socket.toString(),
+                            "--state",
+                            program.state.toString())
+                    .redirectError(folder.resolve("log").toFile())
+                    .start();
+            try {
+                assertEquals("No devices found\n", program.run("ls").ok().out());
+                engine.destroy();
+                assertEquals(0, engine.waitFor());
+                assertTrue(Files.exists(program.socket), "the socket is systemd's, and stays");
+            } finally {
+                engine.destroyForcibly();
+            }
+        }
+    }
+}
