@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.engine;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.dmera.dmsetup.cli.ShellWords;
+import org.dmera.testkit.Fixtures;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/**
+ * The real dmsetup, side by side with era-dmsetup. Each runs the same commands on an engine of its own; what it would open
+ * as the kernel's control device is redirected to the engine's socket by a small preloaded library. That the real one
+ * gets along with the engine proves the engine's answers; that both print the same proves era-dmsetup.
+ */
+class RealDmsetupTest {
+    private static final Path DMSETUP = Path.of("/usr/sbin/dmsetup");
+    private static final Path TESTS = Fixtures.projectRoot().resolve("tests/dmsetup");
+    private static final String VERSION = "1.02.185";
+
+    @TempDir
+    Path folder;
+
+    @Test
+    @Timeout(180)
+    void bothPrintTheSameAndLeaveTheSameDevices() throws Exception {
+        need(Files.isExecutable(DMSETUP), "needs dmsetup");
+        need(Files.isExecutable(Path.of("/usr/bin/gcc")), "needs gcc");
+        Path library = folder.resolve("redirect.so");
+        Path source = TESTS.resolve("redirect.c");
+        DmSetupOnEngine.Result compiled = run(
+                List.of("/usr/bin/gcc", "-shared", "-fPIC", "-o", library.toString(), source.toString(), "-ldl"),
+                "",
+                null,
+                null);
+        assertEquals(0, compiled.exit(), compiled.stderr().toString());
+        try (TestEngine real = new TestEngine(Files.createDirectory(folder.resolve("real")));
+                TestEngine ours = new TestEngine(Files.createDirectory(folder.resolve("ours")))) {
+            List<String> hello = run(List.of(DMSETUP.toString(), "version"), "", library, real.socket).stdout();
+            need(hello.get(0).contains(VERSION), "needs dmsetup " + VERSION + ", not: " + hello);
+            Path realImage = real.file("image", 65_536);
+            Path ourImage = ours.file("image", 65_536);
+            DmSetupOnEngine program = new DmSetupOnEngine(ours);
+            int commands = 0;
+            for (String line : Files.readAllLines(TESTS.resolve("commands.txt"))) {
+                if (!line.startsWith("dmsetup")) {
+                    continue;
+                }
+                ShellWords words = ShellWords.of(line);
+                List<String> command = new ArrayList<>(List.of(DMSETUP.toString()));
+                words.words().forEach(word -> command.add(word.replace("IMAGE", realImage.toString())));
+                DmSetupOnEngine.Result theirs = run(command, words.stdin(), library, real.socket);
+                DmSetupOnEngine.Result mine = program.run(
+                        words.words().stream()
+                                .map(word -> word.replace("IMAGE", ourImage.toString()))
+                                .toList(),
+                        words.stdin());
+                assertEquals(
+                        comparable(theirs, realImage), comparable(mine, ourImage), "# " + commands + ": " + line);
+                commands++;
+            }
+            assertTrue(commands > 150, commands + " commands were run");
+        }
+    }
+
+    private static void need(boolean condition, String what) {
+        assertTrue(condition || !"true".equals(System.getenv("CI")), what);
+        assumeTrue(condition, what);
+    }
+
+    /** Without what must differ: paths, the text of usage, and what dmsetup sees of device nodes, which there are none of. */
+    private DmSetupOnEngine.Result comparable(DmSetupOnEngine.Result result, Path image) {
+        List<String> out = new ArrayList<>();
+        for (String line : result.stdout()) {
+            if (!line.startsWith("Read Ahead:")) {
+                out.add(line.replace(image.toString(), "IMAGE").replace(folder.resolve("dev") + "/", "/dev/"));
+            }
+        }
+        List<String> err = new ArrayList<>();
+        for (String line : result.stderr()) {
+            if (line.startsWith("Usage:")) {
+                err.add("Usage:");
+                break;
+            }
+            if (!line.contains(": open failed: No such ")) {
+                err.add(line.startsWith(DMSETUP + ":") ? "dmsetup" + line.substring(DMSETUP.toString().length()) : line);
+            }
+        }
+        return new DmSetupOnEngine.Result(result.exit(), out, err);
+    }
+
+    private DmSetupOnEngine.Result run(List<String> command, String stdin, Path library, Path socket)
+            throws IOException, InterruptedException {
+        Path in = Files.writeString(folder.resolve("in"), stdin);
+        Path out = folder.resolve("out");
+        Path err = folder.resolve("err");
+        ProcessBuilder builder = new ProcessBuilder(command)
+                .redirectInput(in.toFile())
+                .redirectOutput(out.toFile())
+                .redirectError(err.toFile());
+        builder.environment().put("LC_ALL", "C.UTF-8");
+        if (library != null) {
+            builder.environment().put("LD_PRELOAD", library.toString());
+            builder.environment().put("ERA_REDIRECT", socket.toString());
+            // Nodes are made here, not in this machine's /dev.
+            builder.environment()
+                    .put("DM_DEV_DIR", Files.createDirectories(folder.resolve("dev/mapper")).getParent().toString());
+        }
+        Process process = builder.start();
+        if (!process.waitFor(30, TimeUnit.SECONDS)) {
+            process.destroyForcibly();
+            throw new AssertionError(command + " does not end");
+        }
+        return new DmSetupOnEngine.Result(
+                process.exitValue(),
+                Files.readString(out, StandardCharsets.UTF_8).lines().toList(),
+                Files.readString(err, StandardCharsets.UTF_8).lines().toList());
+    }
+}
