@@ -7,7 +7,9 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.Comparator;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalInt;
 import java.util.TreeMap;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -110,6 +112,13 @@ public final class DeviceRegistry {
     public List<MappedDevice> devices() {
         synchronized (lock) {
             return new ArrayList<>(byName.values());
+        }
+    }
+
+    /** Whether a device is being removed: its name is free, its minor and what it sits on are not yet. */
+    public boolean isRemoving() {
+        synchronized (lock) {
+            return byMinor.size() > byName.size();
         }
     }
 
@@ -465,25 +474,21 @@ public final class DeviceRegistry {
             }
         }
         while (!todo.isEmpty()) {
-            List<DeviceRecord> failed = new ArrayList<>();
-            IOException reason = null;
+            Map<DeviceRecord, IOException> failed = new LinkedHashMap<>();
             for (DeviceRecord record : todo) {
                 MappedDevice device = byName(record.name());
                 try {
                     device.restore(record);
                     log.info("brought back " + device);
                 } catch (IOException e) {
-                    reason = e;
-                    failed.add(record);
+                    failed.put(record, e);
                 }
             }
             if (failed.size() == todo.size()) {
-                for (DeviceRecord record : failed) {
-                    log.error(record.name() + " came back without its table", reason);
-                }
+                failed.forEach((record, reason) -> log.error(record.name() + " came back without its table", reason));
                 return;
             }
-            todo = failed;
+            todo = new ArrayList<>(failed.keySet());
         }
     }
 }

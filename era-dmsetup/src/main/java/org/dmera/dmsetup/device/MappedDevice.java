@@ -293,18 +293,23 @@ public final class MappedDevice {
         return true;
     }
 
-    /** Brings back what was remembered: as {@link #load} and {@link #resume} would, but a suspended device stays so. */
+    /**
+     * Brings back what was remembered: as {@link #load} and {@link #resume} would, but a suspended device stays so. May be
+     * called again after a failure.
+     *
+     * @throws ErrnoException when a table can't be loaded
+     */
     void restore(DeviceRecord record) throws IOException {
         life.lock();
         try {
-            if (record.live() != null) {
+            if (record.live() != null && live == null) {
                 restoreLive(record);
             }
-            suspended |= record.suspended();
-            if (suspended) {
+            if (record.suspended() && !suspended) {
                 io.hold();
+                suspended = true;
             }
-            if (record.inactive() != null) {
+            if (record.inactive() != null && inactive == null) {
                 inactive = loadRemembered(record.inactive());
             }
         } catch (InterruptedException e) {
@@ -316,14 +321,19 @@ public final class MappedDevice {
     }
 
     private void restoreLive(DeviceRecord record) throws IOException, InterruptedException {
+        LoadedTable loaded = loadRemembered(record.live());
         io.hold();
         suspended = true;
-        LoadedTable loaded = loadRemembered(record.live());
         live = loaded;
         io.setTable(loaded.targets());
         io.setReadOnly(loaded.readOnly());
         if (!record.suspended()) {
-            goOn(true);
+            try {
+                goOn(true);
+            } catch (IOException e) {
+                // As after a failed resume: the table is there, and the device stays suspended.
+                registry.log().error(this + " stays suspended", e);
+            }
         }
     }
 

@@ -41,7 +41,11 @@ public final class EngineStarter {
                 throw new IOException("the engine does not answer at " + options.control() + "; its log is " + logFile);
             }
             if (hasExited(process) && !SocketFile.answers(options.control())) {
-                throw new IOException("the engine did not start: " + tail(logFile.toPath(), logStart));
+                String tail = tail(logFile.toPath(), logStart);
+                // Somebody else has started one at the same moment, which will answer in its stead.
+                if (!tail.contains(StateDirectory.TAKEN)) {
+                    throw new IOException("the engine did not start: " + tail);
+                }
             }
         }
     }

@@ -27,6 +27,9 @@ import org.dmera.dmsetup.device.EngineLog;
  * kill it is the old one or the new one. A lock on {@code lock} keeps a second engine away.
  */
 final class StateDirectory implements DeviceStore, Closeable {
+    /** How the complaint begins that another engine has the folder. */
+    static final String TAKEN = "another engine";
+
     private static final String SUFFIX = ".device";
 
     private final Path folder;
@@ -52,7 +55,7 @@ final class StateDirectory implements DeviceStore, Closeable {
             ByteBuffer pid = ByteBuffer.allocate(32);
             lockFile.read(pid, 0);
             lockFile.close();
-            throw new IOException("another engine (process "
+            throw new IOException(TAKEN + " (process "
                     + new String(pid.array(), 0, pid.position(), StandardCharsets.UTF_8).trim() + ") has its state in "
                     + folder);
         }

@@ -46,7 +46,8 @@ class RealDmsetupTest {
         assertEquals(0, compiled.exit(), compiled.stderr().toString());
         try (TestEngine real = new TestEngine(Files.createDirectory(folder.resolve("real")));
                 TestEngine ours = new TestEngine(Files.createDirectory(folder.resolve("ours")))) {
-            List<String> hello = run(List.of(DMSETUP.toString(), "version"), "", library, real.socket).stdout();
+            List<String> hello = run(List.of(DMSETUP.toString(), "version"), "", library, real.socket)
+                    .stdout();
             need(hello.get(0).contains(VERSION), "needs dmsetup " + VERSION + ", not: " + hello);
             Path realImage = real.file("image", 65_536);
             Path ourImage = ours.file("image", 65_536);
@@ -65,8 +66,7 @@ class RealDmsetupTest {
                                 .map(word -> word.replace("IMAGE", ourImage.toString()))
                                 .toList(),
                         words.stdin());
-                assertEquals(
-                        comparable(theirs, realImage), comparable(mine, ourImage), "# " + commands + ": " + line);
+                assertEquals(comparable(theirs, realImage), comparable(mine, ourImage), "# " + commands + ": " + line);
                 commands++;
             }
             assertTrue(commands > 150, commands + " commands were run");
@@ -93,7 +93,10 @@ class RealDmsetupTest {
                 break;
             }
             if (!line.contains(": open failed: No such ")) {
-                err.add(line.startsWith(DMSETUP + ":") ? "dmsetup" + line.substring(DMSETUP.toString().length()) : line);
+                err.add(
+                        line.startsWith(DMSETUP + ":")
+                                ? "dmsetup" + line.substring(DMSETUP.toString().length())
+                                : line);
             }
         }
         return new DmSetupOnEngine.Result(result.exit(), out, err);
@@ -114,7 +117,11 @@ class RealDmsetupTest {
             builder.environment().put("ERA_REDIRECT", socket.toString());
             // Nodes are made here, not in this machine's /dev.
             builder.environment()
-                    .put("DM_DEV_DIR", Files.createDirectories(folder.resolve("dev/mapper")).getParent().toString());
+                    .put(
+                            "DM_DEV_DIR",
+                            Files.createDirectories(folder.resolve("dev/mapper"))
+                                    .getParent()
+                                    .toString());
         }
         Process process = builder.start();
         if (!process.waitFor(30, TimeUnit.SECONDS)) {

@@ -196,7 +196,7 @@ class RecordedTranscriptsTest {
     }
 
     private static void awaitRemoval(TestEngine engine) {
-        while (!engine.registry().devices().isEmpty()) {
+        while (!engine.registry().devices().isEmpty() || engine.registry().isRemoving()) {
             LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(1));
         }
     }

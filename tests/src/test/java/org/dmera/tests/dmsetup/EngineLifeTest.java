@@ -17,7 +17,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import org.dmera.core.format.Superblock;
 import org.dmera.testkit.Fixtures;
 import org.junit.jupiter.api.Test;
@@ -137,6 +141,44 @@ class EngineLifeTest {
         JsonNode status = new ObjectMapper()
                 .readTree(program.run("status", "--json", name).ok().out());
         return status.at("/devices/0/targets/0/current_era").asText() + "\n";
+    }
+
+    @Test
+    void aDeviceWhoseFilesAreGoneComesBackWithoutItsTableAndWithItOnceTheyAreBack() throws Exception {
+        try (Program program = new Program(folder)) {
+            program.run("create", "vol", "--table", eraTable(program, "vol")).ok();
+            program.run("create", "other", "--table", "0 8 linear engine:vol 0").ok();
+            program.terminate();
+            Files.move(folder.resolve("vol.data"), folder.resolve("away"));
+
+            program.start();
+            assertEquals("---w", attributes(program, "vol"));
+            assertEquals("---w", attributes(program, "other"));
+            assertTrue(program.log().contains("vol came back without its table"), program.log());
+
+            program.terminate();
+            Files.move(folder.resolve("away"), folder.resolve("vol.data"));
+            program.start();
+            assertEquals("L--w", attributes(program, "vol"));
+            assertEquals("L--w", attributes(program, "other"));
+        }
+    }
+
+    @Test
+    void manyWhoCreateAtOnceStartOneEngine() throws Exception {
+        try (Program program = new Program(folder)) {
+            ExecutorService pool = Executors.newFixedThreadPool(4);
+            List<Future<Program.Result>> all = new ArrayList<>();
+            for (int i = 0; i < 4; i++) {
+                String name = "v" + i;
+                all.add(pool.submit(() -> program.run("create", name, "--table", "0 8 zero")));
+            }
+            for (Future<Program.Result> one : all) {
+                one.get().ok();
+            }
+            pool.shutdown();
+            assertEquals(4, program.run("ls").ok().out().lines().count());
+        }
     }
 
     @Test
