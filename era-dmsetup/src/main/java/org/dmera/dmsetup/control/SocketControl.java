@@ -8,6 +8,7 @@ import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.SocketChannel;
+import java.nio.file.Files;
 import java.nio.file.Path;
 
 /**
@@ -33,6 +34,7 @@ public final class SocketControl implements Control {
      * @throws IOException when nobody answers at {@code path}, or the socket's mode forbids it
      */
     public static SocketControl connect(Path path) throws IOException {
+        checkOwner(path);
         SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX);
         try {
             channel.connect(UnixDomainSocketAddress.of(path));
@@ -40,6 +42,17 @@ public final class SocketControl implements Control {
         } catch (IOException | RuntimeException e) {
             channel.close();
             throw e instanceof IOException io ? io : new IOException(path + ": " + e.getMessage(), e);
+        }
+    }
+
+    /** Fails for a socket that somebody else could have put there: in /tmp, where everybody may. */
+    private static void checkOwner(Path path) throws IOException {
+        String user = System.getProperty("user.name");
+        if (path.startsWith("/tmp") && Files.exists(path) && !"root".equals(user)) {
+            String owner = Files.getOwner(path).getName();
+            if (!owner.equals(user) && !owner.equals("root")) {
+                throw new IOException(path + " belongs to " + owner + "; expected root or " + user);
+            }
         }
     }
 

@@ -79,10 +79,7 @@ public final class Engine implements Closeable {
                     log::info);
             registry.addListener(new AttachedDevices(attacher, log));
             control = new ControlServer(
-                    server,
-                    new EngineControl(registry, EngineVerbs.all(options.nbd(), attacher)),
-                    allowedUsers(options.state()),
-                    log);
+                    server, new EngineControl(registry, EngineVerbs.all(options.nbd(), attacher)), allowedUsers(), log);
         } catch (IOException | RuntimeException e) {
             close(nbdServer, e);
             close(server, e);
@@ -110,11 +107,12 @@ public final class Engine implements Closeable {
         }
     }
 
-    /** Root and this process's own user, which is the owner of what it makes. */
-    private static Set<UserPrincipal> allowedUsers(Path ours) throws IOException {
-        Set<UserPrincipal> users = new HashSet<>(List.of(Files.getOwner(ours.resolve("lock"))));
-        users.add(ours.getFileSystem().getUserPrincipalLookupService().lookupPrincipalByName("root"));
-        return users;
+    /** Root and this process's own user. */
+    private static Set<UserPrincipal> allowedUsers() throws IOException {
+        Path self = Path.of("/proc/self");
+        UserPrincipal root =
+                self.getFileSystem().getUserPrincipalLookupService().lookupPrincipalByName("root");
+        return new HashSet<>(List.of(Files.getOwner(self), root));
     }
 
     /** The devices. */

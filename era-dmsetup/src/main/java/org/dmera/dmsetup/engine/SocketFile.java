@@ -7,12 +7,14 @@ import java.net.UnixDomainSocketAddress;
 import java.nio.channels.Channel;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.FileAttribute;
 import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.nio.file.attribute.UserPrincipal;
 import java.util.Set;
 
 /** Makes the control socket so that at no moment anybody but its owner can reach it. */
@@ -32,12 +34,29 @@ final class SocketFile {
         return channel instanceof ServerSocketChannel server ? server : null;
     }
 
-    /** Makes the folder that {@code socket} lies in, for this user alone; one that is there stays as it is. */
+    /**
+     * Makes the folder that {@code socket} lies in, for this user alone; one that is there stays as it is.
+     *
+     * @throws IOException also when it is another user's, who could put a socket of his own in our place
+     */
     static void makeFolder(Path socket) throws IOException {
         Path folder = socket.toAbsolutePath().getParent();
         if (!Files.isDirectory(folder)) {
             Files.createDirectories(folder.getParent());
-            Files.createDirectory(folder, FOR_OWNER);
+            try {
+                Files.createDirectory(folder, FOR_OWNER);
+            } catch (FileAlreadyExistsException e) {
+                // Another engine was faster; whose it is is looked at below.
+                if (!Files.isDirectory(folder)) {
+                    throw e;
+                }
+            }
+        }
+        UserPrincipal owner = Files.getOwner(folder);
+        UserPrincipal root =
+                folder.getFileSystem().getUserPrincipalLookupService().lookupPrincipalByName("root");
+        if (!owner.equals(root) && !owner.equals(Files.getOwner(Path.of("/proc/self")))) {
+            throw new IOException(folder + " belongs to " + owner.getName() + "; expected root or this user");
         }
     }
 
