@@ -27,6 +27,9 @@ public final class EngineProcess {
      * @return the exit code, when it has stopped
      */
     public static int run(EngineOptions options, EngineLog log) throws IOException {
+        // The launcher turns this off for a fast start of short commands; an attached device makes a native call for
+        // each request, and reflection would cost as much as the request itself.
+        System.setProperty("jnr.ffi.asm.enabled", "true");
         CountDownLatch stop = new CountDownLatch(1);
         AtomicLong last = new AtomicLong(NEVER);
         Runnable onSignal = () -> {
