@@ -12,7 +12,7 @@ import java.nio.ByteOrder;
  * @param zeroBytes bytes of the origin that are named as zero
  * @param extents extents in all chunks
  * @param streamBytes bytes of the stream before the footer
- * @param digest SHA-256 of the stream's header followed by the SHA-256 of each chunk in order
+ * @param digest SHA-256 of the stream's header followed by each chunk's digest in order
  */
 @SuppressWarnings("ArrayRecordComponent")
 public record StreamFooter(long chunks, long dataBytes, long zeroBytes, long extents, long streamBytes, byte[] digest) {

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tests.backup;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.io.RandomAccessFile;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import org.dmera.tools.backup.copy.OriginReader;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Origins and targets that are block devices, and what a copy leaves of the page cache. */
+@Timeout(300)
+class BlockDevicesTest {
+    private static final int BYTES = 24 << 20;
+
+    @TempDir
+    private Path folder;
+
+    private final Random random = new Random(21);
+    private final List<String> loops = new ArrayList<>();
+    private Programs programs;
+    private TrackedImage image;
+
+    @BeforeEach
+    void start() throws Exception {
+        Programs.needRootAnd("losetup", "mkfs.ext4", "mount", "umount", "dd", "fincore");
+        programs = new Programs(folder, Map.of());
+        image = new TrackedImage(folder, BYTES);
+        scribble(image.working, 100);
+        image.catchUp();
+        image.checkpoint();
+    }
+
+    @AfterEach
+    void stop() throws Exception {
+        if (image != null) {
+            image.close();
+        }
+        for (String loop : loops) {
+            programs.host("losetup", "-d", loop);
+        }
+    }
+
+    private void scribble(Path file, int writes) throws IOException {
+        try (RandomAccessFile f = new RandomAccessFile(file.toFile(), "rw")) {
+            for (int i = 0; i < writes; i++) {
+                byte[] bytes = new byte[1 + random.nextInt(100_000)];
+                random.nextBytes(bytes);
+                f.seek((long) (random.nextDouble() * (f.length() - bytes.length)));
+                f.write(bytes);
+            }
+        }
+    }
+
+    private Path loop(Path file) throws Exception {
+        String loop = programs.host("losetup", "-f", "--show", file).good().trim();
+        loops.add(loop);
+        return Path.of(loop);
+    }
+
+    private Path noise(String name, int bytes) throws IOException {
+        byte[] noise = new byte[bytes];
+        random.nextBytes(noise);
+        return Files.write(folder.resolve(name), noise);
+    }
+
+    private Path copy(Path origin, String name, Object... what) {
+        Path stream = folder.resolve(name);
+        List<Object> args = new ArrayList<>(List.of(what));
+        args.addAll(List.of("-m", image.metadata, origin, "-o", stream));
+        InProcess.run("era_copy", args.toArray());
+        return stream;
+    }
+
+    @Test
+    void aDeviceIsCopiedOntoALargerDevice() throws Exception {
+        Path origin = loop(image.origin);
+        Path target = loop(noise("target", BYTES + (1 << 20)));
+        Path state = folder.resolve("state");
+        Path full = copy(origin, "full", "--full");
+        InProcess.run("era_apply", full, "-o", target, "--state", state);
+        programs.host("cmp", "-n", BYTES, origin, target).good();
+        for (int i = 0; i < 3; i++) {
+            scribble(image.working, 10);
+            image.catchUp();
+            image.checkpoint();
+            Path next = copy(origin, "increment" + i, "--after", full);
+            InProcess.run("era_apply", full, next, "-o", target, "--state", state);
+            programs.host("cmp", "-n", BYTES, origin, target).good();
+            InProcess.run("era_apply", "--verify", full, next, "-o", target);
+            full = next.equals(full) ? full : mergedFull(full, next, i);
+        }
+    }
+
+    private Path mergedFull(Path full, Path next, int i) {
+        Path merged = folder.resolve("merged" + i);
+        InProcess.run("era_copy", "--merge", full, next, "-o", merged);
+        return merged;
+    }
+
+    @Test
+    void aDeviceThatIsTooSmallOrMountedIsRefusedUntouched() throws Exception {
+        Path full = copy(image.origin, "full", "--full");
+        Path file = noise("small", BYTES - 4096);
+        byte[] before = Files.readAllBytes(file);
+        InProcess.Result small = InProcess.tryRun("era_apply", full, "-o", loop(file), "--state", folder.resolve("s1"));
+        assertEquals(1, small.code());
+        assertTrue(small.text().contains("Output file too small"), small.text());
+        assertArrayEquals(before, Files.readAllBytes(file));
+
+        Path mounted = loop(noise("mounted", BYTES + 4096));
+        Path mountPoint = Files.createDirectory(folder.resolve("mnt"));
+        programs.host("mkfs.ext4", "-q", "-F", mounted).good();
+        programs.host("mount", mounted, mountPoint).good();
+        try {
+            InProcess.Result busy = InProcess.tryRun("era_apply", full, "-o", mounted, "--state", folder.resolve("s2"));
+            assertEquals(1, busy.code());
+            assertTrue(busy.text().contains("is in use"), busy.text());
+        } finally {
+            programs.host("umount", mountPoint).good();
+        }
+        programs.host("e2fsck", "-fn", mounted).good();
+    }
+
+    @Test
+    void whatTheDeviceNodesCacheRemembersIsNotCopied() throws Exception {
+        Path origin = loop(image.origin);
+        // Somebody has the node open and has read all of it through the cache …
+        try (RandomAccessFile reader = new RandomAccessFile(origin.toFile(), "r")) {
+            byte[] all = new byte[BYTES];
+            reader.readFully(all);
+            // … and then writes come from below, as they do when they go through the era device.
+            scribble(image.working, 20);
+            image.catchUp();
+            image.checkpoint();
+            programs.host("sync", image.origin).good();
+            Path full = copy(origin, "full", "--full");
+            Path target = folder.resolve("target");
+            InProcess.run("era_apply", full, "-o", target);
+            assertEquals(-1L, Files.mismatch(image.origin, target));
+        }
+    }
+
+    @Test
+    void aCopyLeavesThePageCacheAsItWas() throws Exception {
+        programs.host("sync", image.origin).good();
+        programs.host("dd", "of=" + image.origin, "oflag=nocache", "conv=notrunc,fdatasync", "count=0")
+                .good();
+        long before = cachedBytes(image.origin);
+        Path full = copy(image.origin, "full", "--full", "--compress", "none");
+        assertTrue(cachedBytes(image.origin) <= before, "the origin: " + cachedBytes(image.origin));
+        assertTrue(cachedBytes(full) < 1 << 20, "the stream: " + cachedBytes(full));
+        Path target = folder.resolve("target");
+        InProcess.run("era_apply", full, "-o", target);
+        assertTrue(cachedBytes(target) < 1 << 20, "the target: " + cachedBytes(target));
+    }
+
+    private long cachedBytes(Path file) throws Exception {
+        return Long.parseLong(
+                programs.host("fincore", "-b", "-n", "-o", "RES", file).good().trim());
+    }
+
+    @Test
+    void aFileSystemWithoutDirectReadsWillDo() throws Exception {
+        Path mountPoint = Files.createDirectory(folder.resolve("ramfs"));
+        programs.host("mount", "-t", "ramfs", "ramfs", mountPoint).good();
+        try {
+            Path origin = Files.copy(image.origin, mountPoint.resolve("origin"));
+            try (OriginReader reader = OriginReader.open(origin)) {
+                assertFalse(reader.isDirect(), "ramfs has no O_DIRECT");
+            }
+            Path full = copy(origin, "ramfs/full", "--full");
+            Path target = mountPoint.resolve("target");
+            InProcess.run("era_apply", full, "-o", target);
+            assertEquals(-1L, Files.mismatch(origin, target));
+        } finally {
+            programs.host("umount", mountPoint).good();
+        }
+    }
+
+    @Test
+    void aDiskThatFillsUpFailsTheCopyAndLeavesNothing() throws Exception {
+        Path mountPoint = Files.createDirectory(folder.resolve("small"));
+        programs.host("mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", mountPoint)
+                .good();
+        try {
+            InProcess.Result result = InProcess.tryRun(
+                    "era_copy",
+                    "--full",
+                    "--compress",
+                    "none",
+                    "-m",
+                    image.metadata,
+                    image.origin,
+                    "-o",
+                    mountPoint.resolve("full"));
+            assertEquals(1, result.code());
+            assertTrue(result.text().contains("No space left"), result.text());
+            try (var left = Files.list(mountPoint)) {
+                assertEquals(List.of(), left.toList());
+            }
+            Path full = copy(image.origin, "full", "--full");
+            InProcess.Result apply = InProcess.tryRun("era_apply", full, "-o", mountPoint.resolve("target"));
+            assertEquals(1, apply.code());
+            assertTrue(apply.text().contains("No space left"), apply.text());
+        } finally {
+            programs.host("umount", mountPoint).good();
+        }
+    }
+}
