@@ -204,7 +204,7 @@ public final class EngineControl implements Control {
         io.setFlags(flags);
         io.setDev(device.dev());
         io.setOpenCount(device.openCount());
-        io.setEventNr(device.eventNr());
+        io.setEventNr(device.events().number());
         io.setTargetCount(device.targetCount(ofInactive));
     }
 
@@ -212,8 +212,8 @@ public final class EngineControl implements Control {
         boolean withUuids = io.has(DmFlags.UUID);
         List<DeviceEntry> entries = new ArrayList<>();
         for (MappedDevice device : registry.devices()) {
-            entries.add(
-                    new DeviceEntry(device.dev(), device.name(), device.eventNr(), withUuids ? device.uuid() : null));
+            entries.add(new DeviceEntry(
+                    device.dev(), device.name(), device.events().number(), withUuids ? device.uuid() : null));
         }
         DeviceEntry.encode(io, entries);
     }
@@ -272,7 +272,7 @@ public final class EngineControl implements Control {
         IOException[] failed = new IOException[1];
         boolean happened;
         try {
-            happened = device.awaitEvent(io.eventNr(), abandoned, () -> {
+            happened = device.events().await(io.eventNr(), abandoned, () -> {
                 try {
                     tableStatus(device, io);
                 } catch (IOException e) {

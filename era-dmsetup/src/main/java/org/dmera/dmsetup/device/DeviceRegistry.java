@@ -249,7 +249,7 @@ public final class DeviceRegistry {
             log.info("renamed " + oldName + " to " + device);
         });
         if (device.hasLive()) {
-            device.raiseEvent();
+            device.events().raise();
         }
     }
 
@@ -269,7 +269,7 @@ public final class DeviceRegistry {
             save(device);
         });
         if (device.hasLive()) {
-            device.raiseEvent();
+            device.events().raise();
         }
     }
 
@@ -405,11 +405,7 @@ public final class DeviceRegistry {
 
     /** Suspends every device, those on top of others first. */
     public void suspendAll() {
-        List<MappedDevice> order = new ArrayList<>();
-        for (MappedDevice device : devices()) {
-            addAboveFirst(device, order);
-        }
-        for (MappedDevice device : order) {
+        for (MappedDevice device : DeviceStack.topDown(this)) {
             try {
                 device.suspendForShutdown();
                 log.info("suspended " + device);
@@ -421,38 +417,12 @@ public final class DeviceRegistry {
 
     /** Closes the tables of every device, those on top of others first; the devices stay remembered. The end of an engine. */
     public void closeAll() {
-        List<MappedDevice> order = new ArrayList<>();
-        for (MappedDevice device : devices()) {
-            addAboveFirst(device, order);
-        }
-        for (MappedDevice device : order) {
+        for (MappedDevice device : DeviceStack.topDown(this)) {
             try {
                 device.closeForShutdown();
             } catch (IOException e) {
                 log.error("closing " + device, e);
             }
-        }
-    }
-
-    private void addAboveFirst(MappedDevice device, List<MappedDevice> order) {
-        if (order.contains(device)) {
-            return;
-        }
-        for (MappedDevice other : devices()) {
-            if (other != device && sitsOn(other, device)) {
-                addAboveFirst(other, order);
-            }
-        }
-        order.add(device);
-    }
-
-    private boolean sitsOn(MappedDevice upper, MappedDevice lower) {
-        try {
-            long number = ((long) major << 32) | lower.minor();
-            return upper.dependencies(false).stream().anyMatch(backing -> backing.device() == number);
-        } catch (IOException e) {
-            log.error("dependencies of " + upper, e);
-            return false;
         }
     }
 

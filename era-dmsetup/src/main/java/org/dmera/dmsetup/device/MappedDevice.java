@@ -3,10 +3,7 @@ package org.dmera.dmsetup.device;
 
 import java.io.IOException;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
-import java.util.function.BooleanSupplier;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.ioctl.DevNumber;
@@ -26,8 +23,7 @@ public final class MappedDevice {
     private final int minor;
     private final DeviceIo io;
     private final ReentrantLock life = new ReentrantLock();
-    private final ReentrantLock events = new ReentrantLock();
-    private final Condition event = events.newCondition();
+    private final DeviceEvents events = new DeviceEvents();
 
     // Guarded by the registry's lock.
     volatile String name;
@@ -42,11 +38,6 @@ public final class MappedDevice {
     private volatile LoadedTable inactive;
     private volatile boolean suspended;
     private volatile boolean appeared;
-
-    // Guarded by events.
-    private int eventNr;
-    private int waiters;
-    private boolean gone;
 
     MappedDevice(DeviceRegistry registry, int minor, String name, String uuid, DeviceIo io) {
         this.registry = registry;
@@ -348,11 +339,11 @@ public final class MappedDevice {
 
     /** The end: everything is suspended and closed. The registry no longer knows the device. */
     void destroy() throws IOException {
-        raiseEvent(true);
+        events.raiseLast();
         life.lock();
         try {
             registry.tell(listener -> listener.disappeared(this));
-            awaitNoWaiters();
+            events.awaitNoWaiters();
             IOException failed = null;
             if (live != null && !suspended) {
                 try {
@@ -462,79 +453,9 @@ public final class MappedDevice {
         throw new ErrnoException("message to sector " + sector + " of " + name, Errno.EINVAL.number());
     }
 
-    /** How many events there were; unsigned. */
-    public int eventNr() {
-        events.lock();
-        try {
-            return eventNr;
-        } finally {
-            events.unlock();
-        }
-    }
-
-    /** Counts an event and wakes who waits. */
-    public void raiseEvent() {
-        raiseEvent(false);
-    }
-
-    private void raiseEvent(boolean last) {
-        events.lock();
-        try {
-            eventNr++;
-            gone |= last;
-            event.signalAll();
-        } finally {
-            events.unlock();
-        }
-    }
-
-    /**
-     * Waits until the event number differs from {@code seen}, then runs {@code then}; a removal waits for that.
-     *
-     * @param abandoned asked every second; true ends the wait
-     * @return false when it was abandoned
-     */
-    public boolean awaitEvent(int seen, BooleanSupplier abandoned, Runnable then) throws InterruptedException {
-        events.lock();
-        try {
-            waiters++;
-            while (eventNr == seen && !gone) {
-                if (abandoned.getAsBoolean()) {
-                    waiters--;
-                    event.signalAll();
-                    return false;
-                }
-                event.awaitNanos(TimeUnit.SECONDS.toNanos(1));
-            }
-        } catch (InterruptedException e) {
-            waiters--;
-            throw e;
-        } finally {
-            events.unlock();
-        }
-        try {
-            then.run();
-        } finally {
-            events.lock();
-            try {
-                waiters--;
-                event.signalAll();
-            } finally {
-                events.unlock();
-            }
-        }
-        return true;
-    }
-
-    private void awaitNoWaiters() {
-        events.lock();
-        try {
-            while (waiters > 0) {
-                event.awaitUninterruptibly();
-            }
-        } finally {
-            events.unlock();
-        }
+    /** Its event counter. */
+    public DeviceEvents events() {
+        return events;
     }
 
     @Override
