@@ -12,6 +12,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.dmera.dmsetup.control.DmClient;
 import org.dmera.tools.Command;
+import org.dmera.tools.backup.BackupUsage;
 import org.dmera.tools.backup.CopyOptions;
 import org.dmera.tools.cli.Arguments;
 import org.dmera.tools.cli.Console;
@@ -27,20 +28,7 @@ public final class BackupCommand implements Command {
 
     @Override
     public Usage usage() {
-        Usage usage = new Usage("era_backup", "Backs up a running era device: what changed since the last time.")
-                .required("to", 't', "DIR", "Where the streams go")
-                .flag("full", 0, "Copy everything")
-                .option("full-every", 0, "N", "Copy everything each Nth time [default: never again]")
-                .option("origin-snapshot-cmd", 0, "COMMAND", "Makes and removes a snapshot of the origin")
-                .option("state", 0, "FILE", "What is remembered between backups [default: DIR/DEVICE.erabackup]")
-                .option("metadata", 'm', "DEV", "The metadata, if not what the table says")
-                .option("origin", 0, "DEV", "The origin, if not what the table says")
-                .option("identity", 0, "TEXT", "Names the metadata instead of what the device says of itself")
-                .option("control", 0, "CHANNEL", "kernel, engine, or the path of an engine's socket");
-        return CopyOptions.declare(usage)
-                .flag("quiet", 'q', "Say nothing")
-                .operand("DEVICE", "The era device's name")
-                .footer("Exit codes: 0 done; 1 failed; 75 another backup is at work or holds the metadata snapshot.");
+        return BackupUsage.usage();
     }
 
     @Override

@@ -3,6 +3,7 @@ package org.dmera.tools.cli;
 
 import org.dmera.tools.Command;
 import org.dmera.tools.Commands;
+import org.dmera.tools.backup.BackupUsage;
 import picocli.AutoComplete;
 import picocli.CommandLine.Model.CommandSpec;
 
@@ -28,6 +29,7 @@ public final class Completion {
                 script.append(AutoComplete.bash(name, new picocli.CommandLine(PicocliModel.of(command.usage()))));
             }
         }
+        script.append(AutoComplete.bash("era_backup", new picocli.CommandLine(PicocliModel.of(BackupUsage.usage()))));
         return script.append(AutoComplete.bash("era-tools", new picocli.CommandLine(all)))
                 .toString();
     }
