@@ -32,8 +32,15 @@ final class EraMetadataThread {
         }
     }
 
+    /** Blocks that are marked in one commit, about; a longer range is marked in several. */
+    private static final int MAX_BATCH_BLOCKS = 1 << 20;
+
     /** A range of blocks that must be marked before it may be written. */
-    private record Waiting(int first, int last, Target.Prepared then) {}
+    private record Waiting(int first, int last, Target.Prepared then) {
+        int count() {
+            return last - first + 1;
+        }
+    }
 
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition work = lock.newCondition();
@@ -125,6 +132,17 @@ final class EraMetadataThread {
 
     /** Has blocks {@code first} to {@code last} marked; {@code then} hears of it, on the thread. */
     void mark(int first, int last, Target.Prepared then) {
+        if (last - first >= MAX_BATCH_BLOCKS) {
+            int next = first + MAX_BATCH_BLOCKS;
+            mark(first, next - 1, failure -> {
+                if (failure == null) {
+                    mark(next, last, then);
+                } else {
+                    then.prepared(failure);
+                }
+            });
+            return;
+        }
         lock.lock();
         try {
             if (!closed && broken == null) {
@@ -253,8 +271,14 @@ final class EraMetadataThread {
                 if (waiting.isEmpty()) {
                     return null;
                 }
-                Batch batch = new Batch(waiting);
-                waiting = new ArrayList<>();
+                int taken = 0;
+                int blocks = 0;
+                while (taken < waiting.size() && blocks < MAX_BATCH_BLOCKS) {
+                    blocks += waiting.get(taken++).count();
+                }
+                Batch batch = new Batch(new ArrayList<>(waiting.subList(0, taken)), blocks);
+                waiting = new ArrayList<>(waiting.subList(taken, waiting.size()));
+                woken |= !waiting.isEmpty();
                 return batch;
             } finally {
                 lock.unlock();
@@ -283,12 +307,8 @@ final class EraMetadataThread {
         private final List<Waiting> writes;
         private final int[] blocks;
 
-        Batch(List<Waiting> writes) {
+        Batch(List<Waiting> writes, int count) {
             this.writes = writes;
-            int count = 0;
-            for (Waiting w : writes) {
-                count = Math.addExact(count, w.last - w.first + 1);
-            }
             blocks = new int[count];
             int at = 0;
             for (Waiting w : writes) {

@@ -234,6 +234,71 @@ class EraTargetTest {
     }
 
     @Test
+    void aDiscardOfMoreBlocksThanOneCommitMarksMarksThemAll() throws Exception {
+        long blocks = (5L << 20) + 3;
+        Backing huge = new Backing() {
+            @Override
+            public String display() {
+                return "huge";
+            }
+
+            @Override
+            public long device() {
+                return -1;
+            }
+
+            @Override
+            public long sizeBytes() {
+                return blocks * BLOCK;
+            }
+
+            @Override
+            public void read(long offsetBytes, ByteBuffer dst) {
+                dst.position(dst.limit());
+            }
+
+            @Override
+            public void write(long offsetBytes, ByteBuffer src, int flags) {
+                src.position(src.limit());
+            }
+
+            @Override
+            public void flush() {}
+
+            @Override
+            public void discard(long offsetBytes, long lengthBytes, int flags) {}
+
+            @Override
+            public void writeZeroes(long offsetBytes, long lengthBytes, int flags) {}
+
+            @Override
+            public long allocation(long offsetBytes, long lengthBytes) {
+                return -lengthBytes;
+            }
+
+            @Override
+            public void close() {}
+        };
+        MemoryBacking large = new MemoryBacking("large", 64 << 20);
+        EraTarget target = (EraTarget)
+                factory.load(0, blocks * 8, List.of("large", "huge", "8"), name -> name.equals("large") ? large : huge);
+        loaded.add(target);
+        target.resume();
+        target.discard(BLOCK, (blocks - 2) * BLOCK, 0);
+        List<String> runs = new ArrayList<>();
+        long[] last = {0, -1};
+        target.lastWritten(0, blocks * BLOCK, (length, era) -> {
+            if (era != last[1]) {
+                runs.add(last[0] / BLOCK + ":" + era);
+            }
+            last[0] += length;
+            last[1] = era;
+            return true;
+        });
+        assertEquals(List.of("0:0", "1:1", (blocks - 1) + ":0"), runs);
+    }
+
+    @Test
     void aFailingMetadataDeviceFailsUnmarkedWritesAlone() throws Exception {
         EraTarget target = running();
         write(target, 7);
