@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.core.block;
 
-import com.sun.nio.file.ExtendedOpenOption;
 import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -51,7 +50,7 @@ public final class FileBlockDevice implements BlockDevice {
      * block.
      */
     static FileBlockDevice openLive(Path path) throws IOException {
-        return open(path, Set.of(StandardOpenOption.READ, ExtendedOpenOption.DIRECT), null);
+        return open(path, Set.of(StandardOpenOption.READ, DirectIo.DIRECT), null);
     }
 
     private static FileBlockDevice open(Path path, Set<OpenOption> options, java.io.Closeable claim)

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.tools.backup.copy;
 
-import com.sun.nio.file.ExtendedOpenOption;
 import java.io.Closeable;
 import java.io.EOFException;
 import java.io.IOException;
@@ -10,6 +9,7 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import org.dmera.core.block.DirectIo;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.FileDescriptors;
 import org.dmera.core.linux.PageCache;
@@ -66,7 +66,7 @@ public final class OriginReader implements Closeable {
         }
         FileChannel channel;
         try {
-            channel = FileChannel.open(path, StandardOpenOption.READ, ExtendedOpenOption.DIRECT);
+            channel = FileChannel.open(path, StandardOpenOption.READ, DirectIo.DIRECT);
         } catch (IOException | UnsupportedOperationException e) {
             return null;
         }

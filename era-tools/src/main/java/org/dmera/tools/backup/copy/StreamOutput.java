@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.tools.backup.copy;
 
-import com.sun.nio.file.ExtendedOpenOption;
 import java.io.Closeable;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -18,6 +17,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.Future;
+import org.dmera.core.block.DirectIo;
 import org.dmera.tools.backup.stream.Chunk;
 
 /**
@@ -65,7 +65,7 @@ public final class StreamOutput implements WritableByteChannel, Closeable {
         if (block <= 0 || Chunk.ALIGNMENT_BYTES % block != 0) {
             return plain;
         }
-        options.add(ExtendedOpenOption.DIRECT);
+        options.add(DirectIo.DIRECT);
         try {
             FileChannel direct = FileChannel.open(partial, options);
             plain.close();
