@@ -74,7 +74,7 @@ final class InvalidateCommand implements Command {
 
     private static void writeRanges(BlockSet blocks, long blockBytes, OutputPipe pipe) throws IOException {
         blocks.forEachRange((begin, end) -> {
-            ByteBuffer b = pipe.room(64);
+            ByteBuffer b = pipe.room(80);
             Ascii.putDecimal(b, begin * blockBytes);
             b.put((byte) ' ');
             Ascii.putDecimal(b, (end - begin) * blockBytes);

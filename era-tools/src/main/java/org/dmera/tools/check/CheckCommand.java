@@ -6,7 +6,6 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
 import org.dmera.core.block.BlockDevice;
-import org.dmera.core.block.DeviceOpener;
 import org.dmera.core.check.CheckOptions;
 import org.dmera.core.check.CheckReport;
 import org.dmera.core.check.Damage;
@@ -20,6 +19,7 @@ import org.dmera.tools.Command;
 import org.dmera.tools.cli.Arguments;
 import org.dmera.tools.cli.Console;
 import org.dmera.tools.cli.Usage;
+import org.dmera.tools.io.MetadataInput;
 
 /** {@code era_check}: is this metadata sound, and if not, what is wrong with it? */
 public final class CheckCommand implements Command {
@@ -50,9 +50,8 @@ public final class CheckCommand implements Command {
         boolean json = "json".equals(arguments.value(FORMAT));
         boolean repair = arguments.has(AUTO_REPAIR);
         boolean fatalOnly = arguments.has(IGNORE);
-        DeviceOpener.Claim claim = arguments.has(SNAPSHOT) ? DeviceOpener.Claim.SHARED : DeviceOpener.Claim.EXCLUSIVE;
         CheckReport report;
-        try (BlockDevice device = DeviceOpener.open(input, repair, claim)) {
+        try (BlockDevice device = MetadataInput.open(input, repair, arguments.has(SNAPSHOT))) {
             CheckOptions options = Threads.use(CheckOptions.of(scope(arguments)));
             requireMetadata(device);
             report = MetadataChecker.check(device, options);
@@ -105,9 +104,6 @@ public final class CheckCommand implements Command {
 
     /** Says so when the input can't be metadata at all, rather than calling it damaged. */
     static void requireMetadata(BlockDevice device) throws IOException {
-        if (device.sizeBlocks() == 0) {
-            throw new IOException("Metadata device/file too small.  Is this binary metadata?");
-        }
         ByteBuffer block = ByteBuffer.allocate(BlockDevice.BLOCK_BYTES).order(ByteOrder.LITTLE_ENDIAN);
         try {
             device.read(0, block);

@@ -41,26 +41,20 @@ public final class Ascii {
         return word;
     }
 
-    /** Appends a number that isn't negative. */
+    /** Appends a number that isn't negative, to a little-endian buffer with room for 20 bytes. */
     public static void putDecimal(ByteBuffer b, long n) {
-        int count = 1;
-        for (long rest = n / 10; rest != 0; rest /= 10) {
-            count++;
-        }
-        int end = b.position() + count;
-        long rest = n;
-        for (int at = end - 1; at >= end - count; at--) {
-            b.put(at, (byte) ('0' + rest % 10));
-            rest /= 10;
-        }
-        b.position(end);
+        b.position(putDecimal(b, b.position(), n));
     }
 
-    /** Appends ASCII text. */
-    public static void put(ByteBuffer b, String text) {
-        for (int i = 0; i < text.length(); i++) {
-            b.put((byte) text.charAt(i));
+    /** Puts a number that isn't negative at {@code at}; returns where it ends. What follows may be overwritten. */
+    static int putDecimal(ByteBuffer b, int at, long n) {
+        if (n < 1000) {
+            b.putInt(at, BlockNumber.shortDigits((int) n));
+            return at + BlockNumber.shortLength((int) n) - 1;
         }
+        int end = putDecimal(b, at, n / 1000);
+        b.putInt(end, THREE_DIGITS_QUOTE[(int) (n % 1000)]);
+        return end + 3;
     }
 
     /** How many digits a number has. */

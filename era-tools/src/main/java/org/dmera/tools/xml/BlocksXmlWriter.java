@@ -11,7 +11,15 @@ import org.dmera.tools.io.OutputPipe;
  * block="7"/>} for single ones.
  */
 public final class BlocksXmlWriter implements BlockSet.RangeVisitor {
-    private static final int LINE_BYTES = 64;
+    /** The longest line, with what a store may run past it. */
+    private static final int LINE_BYTES = 80;
+
+    private static final long BLOCK_0 = Ascii.word("  <block");
+    private static final long BLOCK_1 = Ascii.word(" block=\"");
+    private static final long RANGE_0 = Ascii.word("  <range");
+    private static final long RANGE_1 = Ascii.word(" begin=\"");
+    private static final long END = Ascii.word("\" end=\"");
+    private static final int CLOSE = (int) Ascii.word("\"/>\n");
 
     private final OutputPipe out;
 
@@ -29,15 +37,19 @@ public final class BlocksXmlWriter implements BlockSet.RangeVisitor {
     @Override
     public void range(long begin, long endExclusive) throws IOException {
         ByteBuffer b = out.room(LINE_BYTES);
+        int p = b.position();
         if (endExclusive - begin == 1) {
-            Ascii.put(b, "  <block block=\"");
-            Ascii.putDecimal(b, begin);
+            b.putLong(p, BLOCK_0);
+            b.putLong(p + 8, BLOCK_1);
+            p = Ascii.putDecimal(b, p + 16, begin);
         } else {
-            Ascii.put(b, "  <range begin=\"");
-            Ascii.putDecimal(b, begin);
-            Ascii.put(b, "\" end=\"");
-            Ascii.putDecimal(b, endExclusive);
+            b.putLong(p, RANGE_0);
+            b.putLong(p + 8, RANGE_1);
+            p = Ascii.putDecimal(b, p + 16, begin);
+            b.putLong(p, END);
+            p = Ascii.putDecimal(b, p + 7, endExclusive);
         }
-        Ascii.put(b, "\"/>\n");
+        b.putInt(p, CLOSE);
+        b.position(p + 4);
     }
 }

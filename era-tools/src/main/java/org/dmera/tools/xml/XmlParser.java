@@ -2,6 +2,7 @@
 package org.dmera.tools.xml;
 
 import com.fasterxml.jackson.dataformat.xml.XmlFactory;
+import java.io.CharConversionException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.util.ArrayDeque;
@@ -63,16 +64,18 @@ final class XmlParser {
 
     private static IOException failure(XMLStreamException e, long linesBefore) {
         for (Throwable cause = e; cause != null; cause = cause.getCause()) {
-            if (cause instanceof IOException io) {
+            // Bytes that are no text in the document's encoding count as malformed, not as a failure to read.
+            if (cause instanceof IOException io && !(cause instanceof CharConversionException)) {
                 return io;
             }
         }
-        // The parser appends its own idea of where it is, on lines of its own, which doesn't know of the lines before.
+        // The parser appends its own idea of where it is, which doesn't know of the lines before.
         String message = String.valueOf(e.getMessage());
         int end = message.indexOf("\n at [row");
+        end = end < 0 ? message.indexOf(" (at char #") : end;
         String what = end < 0 ? message : message.substring(0, end);
-        long line = e.getLocation() == null ? 0 : e.getLocation().getLineNumber() + linesBefore;
-        return new IOException("XML line " + line + ": " + what, e);
+        int line = e.getLocation() == null ? -1 : e.getLocation().getLineNumber();
+        return new IOException("XML line " + (linesBefore + Math.max(1, line)) + ": " + what, e);
     }
 
     private long line() {

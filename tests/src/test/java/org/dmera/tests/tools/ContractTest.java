@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tests.tools;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.dmera.testkit.Fixtures;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Messages, exit codes and refusals, by running the launchers. */
+class ContractTest {
+    private static final String TOO_SMALL = "Metadata device/file too small.  Is this binary metadata?";
+    private static final String XML = "This looks like XML.  This tool only supports the binary metadata format.";
+
+    @TempDir
+    private static Path folder;
+
+    private static Path metadata;
+    private static Path xml;
+
+    @BeforeAll
+    static void prepare() throws IOException {
+        Ran.needLaunchers();
+        metadata = Files.write(folder.resolve("metadata"), Fixtures.imageBytes(Fixtures.image("e_crash_bs8.crash")));
+        xml = Files.write(folder.resolve("dump.xml"), Fixtures.xmlBytes(Fixtures.image("e_crash_bs8.crash")));
+    }
+
+    private static Path zeroes(String name, int bytes) throws IOException {
+        return Files.write(folder.resolve(name), new byte[bytes]);
+    }
+
+    /** The tools that read metadata, with all that they must be given but the device. */
+    private static List<List<Object>> readers() {
+        return List.of(
+                List.of("era_check"),
+                List.of("era_dump"),
+                List.of("era_invalidate", "--written-since", 1),
+                List.of("era_repair", "-o", folder.resolve("unused"), "-i"));
+    }
+
+    private static Ran read(List<Object> reader, Object device) throws IOException, InterruptedException {
+        List<Object> args = new ArrayList<>(reader.subList(1, reader.size()));
+        args.add(device);
+        return Ran.tool(reader.get(0).toString(), args.toArray());
+    }
+
+    @Test
+    void whatCantBeMetadataIsRefused() throws IOException, InterruptedException {
+        Path tiny = zeroes("tiny", 1000);
+        Path zeroed = zeroes("zeroed", 1 << 20);
+        Path tinyXml = Files.writeString(folder.resolve("tiny.xml"), "<?xml version=\"1.0\"?><superblock/>");
+        zeroes("unused", 1 << 20);
+        for (List<Object> reader : readers()) {
+            read(reader, folder.resolve("nothing")).refused("Couldn't find input file");
+            read(reader, folder).refused("Not a block device or regular file");
+            read(reader, "/dev/null").refused("Not a block device or regular file");
+            read(reader, tiny).refused(TOO_SMALL);
+            read(reader, xml).refused(XML);
+            read(reader, tinyXml).refused(XML);
+        }
+        for (List<Object> reader : readers().subList(1, 3)) {
+            read(reader, zeroed).refused("bad checksum in superblock");
+        }
+        Ran check = Ran.tool("era_check", zeroed);
+        assertEquals(1, check.code());
+        assertTrue((check.out() + check.err()).contains("bad checksum in superblock"), check.toString());
+    }
+
+    @Test
+    void aSnapshotThatIsNotHeldIsRefused() throws IOException, InterruptedException {
+        Ran.tool("era_dump", "--metadata-snapshot", metadata).refused("no current metadata snap");
+        Ran.tool("era_invalidate", "--metadata-snapshot", "--written-since", 1, metadata)
+                .refused("no current metadata snap");
+    }
+
+    @Test
+    void aWrongCommandLineIsWordedAsTheRustToolsDo() throws IOException, InterruptedException {
+        for (String tool : new String[] {"era_check", "era_dump", "era_invalidate", "era_restore", "era_repair"}) {
+            Ran.tool(tool, "--no-such-option").misused("unexpected argument '--no-such-option' found");
+        }
+        Ran.tool("era_check").misused("the following required arguments were not provided:\n  <INPUT>\n");
+        Ran.tool("era_dump").misused("the following required arguments were not provided:\n  <INPUT>\n");
+        Ran.tool("era_invalidate")
+                .misused("the following required arguments were not provided:\n  --written-since <ERA>\n  <INPUT>\n");
+        for (String tool : new String[] {"era_restore", "era_repair"}) {
+            Ran.tool(tool)
+                    .misused("the following required arguments were not provided:\n"
+                            + "  --input <FILE>\n  --output <FILE>\n");
+        }
+        Ran.tool("era_restore", "-i", xml).misused("were not provided:\n  --output <FILE>\n");
+        Ran.tool("era_dump", metadata, "more").misused("unexpected argument 'more' found");
+        Ran.tool("era_invalidate", "--written-since", "soon", metadata)
+                .misused("invalid value 'soon' for '--written-since <ERA>': invalid digit found in string");
+        Ran.tool("era_dump", "--format", "yaml", metadata).misused("[possible values: xml, json]");
+    }
+
+    @Test
+    void restoreRefusesWhatItCantReadOrWrite() throws IOException, InterruptedException {
+        Path output = zeroes("output", 4 << 20);
+        Ran.tool("era_restore", "-i", folder.resolve("nothing"), "-o", output).refused("Couldn't find input file");
+        Ran.tool("era_restore", "-i", folder, "-o", output).refused("Not a block device or regular file");
+        Ran.tool("era_restore", "-i", xml, "-o", folder.resolve("nothing")).refused("Couldn't find output file");
+        Ran.tool("era_restore", "-i", xml, "-o", folder).refused("Not a block device or regular file");
+        Ran.tool("era_restore", "-i", xml, "-o", xml).refused("The output is the input");
+        Ran.tool("era_restore", "-i", xml, "-o", zeroes("small", 40_000)).refused("Output file too small");
+        Ran.tool("era_restore", "-i", xml, "-o", zeroes("empty", 0)).refused("Output file too small");
+        Ran.tool("era_restore", "-i", metadata, "-o", output).refused("XML line 1: ");
+        Ran.tool("era_restore", "-i", "/dev/null", "-o", output).refused("XML line ");
+        assertArrayEquals(new byte[4 << 20], Files.readAllBytes(output));
+    }
+
+    @Test
+    void quietIsSilentWhateverHappens() throws IOException, InterruptedException {
+        Ran.tool("era_check", "-q", folder.resolve("nothing")).silentFailure();
+        Ran.tool("era_check", "--quiet", zeroes("zeroed", 1 << 20)).silentFailure();
+        Ran.tool("era_check", "-q", "--no-such-option").silentFailure();
+        Ran.tool("era_restore", "-q").silentFailure();
+        Ran.tool("era_restore", "-q", "-i", metadata, "-o", zeroes("output", 4 << 20))
+                .silentFailure();
+        Ran.tool("era_repair", "-q", "-i", xml, "-o", folder.resolve("nothing")).silentFailure();
+        Ran good = Ran.tool("era_check", "-q", metadata).good();
+        assertEquals("", good.out());
+    }
+
+    @Test
+    void aReaderThatGoesAwayEndsTheToolWithoutAWord() throws IOException, InterruptedException {
+        Path large = folder.resolve("large");
+        Ran.tool("era-tools", "generate", "--nr-blocks", 2_000_000, "--writesets", 4, "-o", large)
+                .good();
+        for (String command : new String[] {
+            "era_dump " + large,
+            "era_dump --compact " + large,
+            "era_dump --format json " + large,
+            "era_invalidate --written-since 1 " + large,
+            "era_invalidate --written-since 1 --format ranges " + large
+        }) {
+            Ran ran = Ran.shell(command + " | head -c 20 >/dev/null; exit ${PIPESTATUS[0]}");
+            assertNotEquals(0, ran.code(), command);
+            assertEquals("", ran.err(), command);
+        }
+        Files.delete(large);
+    }
+
+    @Test
+    void aFullDiskIsSaidInOneLine() throws IOException, InterruptedException {
+        Ran.tool("era_dump", "-o", "/dev/full", metadata).refused("No space left on device");
+        Ran.tool("era_invalidate", "--written-since", 0, "-o", "/dev/full", metadata)
+                .refused("No space left on device");
+        Ran.shell("era_dump " + metadata + " >/dev/full").refused("No space left on device");
+        Ran.tool("era_dump", "-o", folder.resolve("no/such/folder"), metadata).refused("No such file or directory");
+        Ran.tool("era_dump", "-o", metadata, metadata).refused("The output is the input");
+    }
+
+    @Test
+    void aFailureShowsNoTraceUnlessAskedTo() throws IOException, InterruptedException {
+        List<String> command = List.of(
+                Ran.BIN.resolve("era_dump").toString(),
+                folder.resolve("nothing").toString());
+        assertEquals(-1, Ran.of(command, Map.of()).err().indexOf("\tat "));
+        assertTrue(Ran.of(command, Map.of("ERA_DEBUG", "1")).err().contains("\tat org.dmera"));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"era-tools", "era_check", "era_dump", "era_restore", "era_invalidate", "era_repair"})
+    void helpAndVersionAreAnsweredOnStandardOutput(String tool) throws IOException, InterruptedException {
+        Ran help = Ran.tool(tool, "--help").good();
+        assertTrue(help.out().contains("Usage: " + tool), help.out());
+        assertTrue(help.out().contains("-V, --version"), help.out());
+        assertEquals(help.out(), Ran.tool(tool, "-h").good().out());
+        String version = Ran.tool(tool, "--version").good().out();
+        assertTrue(version.matches(tool + " \\d+\\.\\d+.*\n"), version);
+        assertEquals(version, Ran.tool(tool, "-V").good().out());
+    }
+
+    @Test
+    void eraToolsRunsEveryCommandByItsNameLongOrShort() throws IOException, InterruptedException {
+        String expected = Files.readString(xml);
+        assertEquals(
+                expected, Ran.tool("era-tools", "era_dump", metadata).good().out());
+        assertEquals(expected, Ran.tool("era-tools", "dump", metadata).good().out());
+        Ran.tool("era-tools", "frobnicate").refused("unrecognized command 'frobnicate'");
+        Ran.tool("era-tools").misused("<COMMAND>");
+    }
+
+    @Test
+    void theLaunchersWorkThroughLinksAndFromAnywhere() throws IOException, InterruptedException {
+        Path link = Files.createSymbolicLink(folder.resolve("a link"), Ran.BIN.resolve("era_dump"));
+        Path second = Files.createSymbolicLink(folder.resolve("linked"), Path.of("a link"));
+        String expected = Files.readString(xml);
+        for (Path path : new Path[] {link, second}) {
+            Ran ran = Ran.of(List.of(path.toString(), metadata.toString()), Map.of());
+            assertEquals(expected, ran.good().out());
+        }
+        assertEquals(expected, Ran.shell("cd / && era_dump " + metadata).good().out());
+        Ran.of(
+                        List.of(Ran.BIN.resolve("era_dump").toString(), metadata.toString()),
+                        Map.of("JAVA_HOME", System.getProperty("java.home")))
+                .good();
+        Ran noJava = Ran.of(
+                List.of(Ran.BIN.resolve("era_dump").toString(), metadata.toString()), Map.of("JAVA_HOME", "/nowhere"));
+        assertEquals(1, noJava.code());
+        assertTrue(noJava.err().contains("no Java found"), noJava.err());
+    }
+
+    @Test
+    void readOnlyFilesAreReadAndUnreadableOnesRefused() throws IOException, InterruptedException {
+        assumeTrue("root".equals(System.getProperty("user.name")), "needs root, to run a tool as somebody else");
+        String nobody = "setpriv --reuid 65534 --clear-groups ";
+        assumeTrue(
+                Ran.shell(nobody + "test -r " + Ran.BIN.resolve("../lib/era.jar"))
+                                .code()
+                        == 0,
+                "nobody can't read " + Ran.BIN);
+        Files.setPosixFilePermissions(folder, PosixFilePermissions.fromString("rwxr-xr-x"));
+        Path readable = Files.copy(metadata, folder.resolve("readable"));
+        Files.setPosixFilePermissions(readable, PosixFilePermissions.fromString("r--r--r--"));
+        assertEquals(
+                Files.readString(xml),
+                Ran.shell(nobody + "era_dump " + readable).good().out());
+        assertEquals(0, Ran.shell(nobody + "era_check " + readable).code());
+        Ran.shell(nobody + "era_restore -i " + xml + " -o " + readable).refused("Permission denied");
+        Files.setPosixFilePermissions(readable, PosixFilePermissions.fromString("rw-------"));
+        Ran.shell(nobody + "era_dump " + readable).refused("Permission denied");
+        Ran.shell(nobody + "era_restore -i " + readable + " -o " + xml).refused("Permission denied");
+    }
+
+    @Test
+    void restoreReadsCompressedXmlAndPipes() throws IOException, InterruptedException {
+        String expected = Files.readString(xml);
+        Path output = zeroes("restored", 4 << 20);
+        for (String how : new String[] {
+            "gzip -c " + xml + " >x.gz; era_restore -i x.gz -o restored",
+            "zstd -qc " + xml + " >x.zst; era_restore -i x.zst -o restored",
+            "era_restore -i - -o restored <" + xml,
+            "zstd -qc " + xml + " | era_restore -i - -o restored",
+            "era_restore -i <(cat " + xml + ") -o restored"
+        }) {
+            Files.write(output, new byte[4 << 20]);
+            Ran.shell("cd " + folder + "; " + how).good();
+            assertEquals(expected, Ran.tool("era_dump", output).good().out(), how);
+        }
+        Ran.shell("cd " + folder + "; head -c 2000 x.gz >cut.gz; era_restore -i cut.gz -o restored")
+                .refused("");
+    }
+
+    @Test
+    void bashCompletesOptions() throws IOException, InterruptedException {
+        String completion =
+                Ran.tool("era-tools", "generate-completion", "bash").good().out();
+        Path script = Files.writeString(folder.resolve("completion"), completion);
+        Ran ran = Ran.shell("source " + script + "; complete -p era_dump; COMP_WORDS=(era_invalidate --written-); "
+                + "COMP_CWORD=1; COMP_LINE='era_invalidate --written-'; COMP_POINT=25; _complete_era_invalidate; "
+                + "echo \"${COMPREPLY[@]}\"");
+        assertTrue(ran.out().contains("era_dump"), ran.toString());
+        assertTrue(ran.out().contains("--written-since"), ran.toString());
+        assertTrue(ran.out().contains("--written-before"), ran.toString());
+        Ran.tool("era-tools", "generate-completion", "fish").refused("bash or zsh");
+    }
+}
