@@ -20,8 +20,16 @@ public final class MetadataInput {
      * @param shared whether it may be in use: only the held metadata snapshot is read then
      */
     public static FileBlockDevice open(Path path, boolean shared) throws IOException {
+        return open(path, false, shared);
+    }
+
+    /** As {@link #open(Path, boolean)}, also for mending it where it is. */
+    public static FileBlockDevice open(Path path, boolean writable, boolean shared) throws IOException {
+        if (!Files.exists(path)) {
+            throw new IOException("Couldn't find input file " + path);
+        }
         FileBlockDevice device =
-                DeviceOpener.open(path, false, shared ? DeviceOpener.Claim.SHARED : DeviceOpener.Claim.EXCLUSIVE);
+                DeviceOpener.open(path, writable, shared ? DeviceOpener.Claim.SHARED : DeviceOpener.Claim.EXCLUSIVE);
         if (device.sizeBlocks() == 0) {
             device.close();
             throw new IOException(

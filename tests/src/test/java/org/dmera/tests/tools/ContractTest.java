@@ -97,9 +97,11 @@ class ContractTest {
         Ran.tool("era_invalidate")
                 .misused("the following required arguments were not provided:\n  --written-since <ERA>\n  <INPUT>\n");
         for (String tool : new String[] {"era_restore", "era_repair"}) {
-            Ran.tool(tool)
-                    .misused("the following required arguments were not provided:\n"
-                            + "  --input <FILE>\n  --output <FILE>\n");
+            Ran.tool(tool).misused("""
+                            the following required arguments were not provided:
+                              --input <FILE>
+                              --output <FILE>
+                            """);
         }
         Ran.tool("era_restore", "-i", xml).misused("were not provided:\n  --output <FILE>\n");
         Ran.tool("era_dump", metadata, "more").misused("unexpected argument 'more' found");
