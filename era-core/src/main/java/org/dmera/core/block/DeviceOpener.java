@@ -69,8 +69,10 @@ public final class DeviceOpener {
         } catch (org.dmera.core.linux.ErrnoException e) {
             if (e.is(org.dmera.core.linux.Errno.EBUSY)) {
                 throw new IOException(
-                        "Device " + path + " is in use (mounted, or held by device-mapper). To read the metadata"
-                                + " snapshot of a live device, use --metadata-snapshot",
+                        "Device " + path + " is in use (mounted, or held by device-mapper)"
+                                + (writable
+                                        ? ""
+                                        : ". To read the metadata snapshot of a live device, use --metadata-snapshot"),
                         e);
             }
             throw e;

@@ -12,15 +12,11 @@ public final class Completion {
     private Completion() {}
 
     /**
-     * The script for all programs: those with a launcher of their own, and era-tools with all as its commands.
-     *
-     * @param zsh whether it begins with what lets zsh run scripts made for bash
+     * The script for all programs: those with a launcher of their own, and era-tools with all as its commands. It is for
+     * bash, and asks zsh, where that runs it, for bash's way of completion.
      */
-    public static String script(boolean zsh) {
+    public static String script() {
         StringBuilder script = new StringBuilder();
-        if (zsh) {
-            script.append("autoload -Uz compinit bashcompinit && compinit && bashcompinit\n");
-        }
         CommandSpec all = CommandSpec.create().name("era-tools");
         for (String name : Commands.names()) {
             Command command = Commands.find(name);

@@ -23,7 +23,7 @@ public final class GenerateCompletionCommand implements Command {
         if (!shell.equals("bash") && !shell.equals("zsh")) {
             throw new IOException("no completion for " + shell + ": bash or zsh");
         }
-        console.print(Completion.script(shell.equals("zsh")));
+        console.print(Completion.script());
         return 0;
     }
 }
