@@ -4,6 +4,7 @@ package org.dmera.tools;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
+import java.util.concurrent.Executor;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.changes.BlockSet;
 import org.dmera.core.changes.ChangedBlocks;
@@ -55,7 +56,9 @@ final class InvalidateCommand implements Command {
             MetadataRoots roots = snapshot ? MetadataRoots.readSnapshot(device) : MetadataRoots.read(device);
             BlockSet blocks;
             try (Progress progress = new Progress(console, "era_invalidate", " blocks", 1, roots.allocatedBlocks())) {
-                blocks = ChangedBlocks.find(new ProgressDevice(device, progress), roots, since, before);
+                BlockDevice counted = new ProgressDevice(device, progress);
+                int threads = Runtime.getRuntime().availableProcessors();
+                blocks = ChangedBlocks.find(counted, roots, since, before, threads, new Readers());
             }
             // Nothing is written before the answer is complete: half a list would lose changes.
             try (OutputFile file = OutputFile.open(arguments.value("output"), input, console);
@@ -89,6 +92,16 @@ final class InvalidateCommand implements Command {
             ByteBuffer b = pipe.room(8);
             b.putLong(b.position(), blocks.word(i));
             b.position(b.position() + (int) Math.min(8, bytes));
+        }
+    }
+
+    /** Threads for a large device, started only when it asks for them. */
+    private static final class Readers implements Executor {
+        @Override
+        public void execute(Runnable reader) {
+            Thread thread = new Thread(reader, "reader");
+            thread.setDaemon(true);
+            thread.start();
         }
     }
 }

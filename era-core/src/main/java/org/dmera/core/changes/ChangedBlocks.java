@@ -2,7 +2,9 @@
 package org.dmera.core.changes;
 
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.nio.ByteBuffer;
+import java.util.concurrent.Executor;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.scan.ArrayScanner;
@@ -21,18 +23,22 @@ public final class ChangedBlocks {
     /** {@code writtenBefore} for no upper bound: above every era. */
     public static final long NO_BOUND = 1L << 32;
 
+    /** Below so many blocks for each, more threads cost more than they gain. */
+    private static final long MIN_BLOCKS_PER_THREAD = 1 << 21;
+
+    private final BlockDevice device;
     private final MetadataRoots roots;
     private final long since;
     private final long before;
-    private final BlockReader reader;
     private final BlockSet set;
-    private boolean eraArrayReachesBefore;
+    /** Parts that other threads still work on; guarded by this object's monitor. */
+    private int running;
 
     private ChangedBlocks(BlockDevice device, MetadataRoots roots, long since, long before) {
+        this.device = device;
         this.roots = roots;
         this.since = since;
         this.before = before;
-        this.reader = new BlockReader(device);
         this.set = new BlockSet(roots.nrBlocks());
     }
 
@@ -46,9 +52,7 @@ public final class ChangedBlocks {
      */
     public static BlockSet find(BlockDevice device, MetadataRoots roots, long writtenSince, long writtenBefore)
             throws IOException {
-        ChangedBlocks changed = new ChangedBlocks(device, roots, writtenSince, writtenBefore);
-        changed.collect();
-        return changed.set;
+        return find(device, roots, writtenSince, writtenBefore, 1, null);
     }
 
     /** As {@link #find(BlockDevice, MetadataRoots, long, long)}, without an upper bound. */
@@ -56,30 +60,123 @@ public final class ChangedBlocks {
         return find(device, roots, writtenSince, NO_BOUND);
     }
 
-    private void collect() throws IOException {
-        if (since >= before) {
-            return;
+    /**
+     * As {@link #find(BlockDevice, MetadataRoots, long, long)}, on several threads when there is work enough.
+     *
+     * @param threads how many at most, the caller's among them
+     * @param executor runs the others; not used for a small device
+     */
+    public static BlockSet find(
+            BlockDevice device,
+            MetadataRoots roots,
+            long writtenSince,
+            long writtenBefore,
+            int threads,
+            Executor executor)
+            throws IOException {
+        ChangedBlocks changed = new ChangedBlocks(device, roots, writtenSince, writtenBefore);
+        if (writtenSince < writtenBefore) {
+            changed.collect((int) Math.max(1, Math.min(threads, roots.nrBlocks() / MIN_BLOCKS_PER_THREAD)), executor);
         }
-        new ArrayScanner(reader)
-                .scan(roots.eraArrayRoot(), roots.nrBlocks(), ArrayBlock.ERA_BYTES, "era array", new EraAdder());
-        new WritesetFolder(reader, since, before, true).fold();
-        if (before <= roots.currentEra()) {
-            removeLater();
+        return changed.set;
+    }
+
+    /** Each part is a range of blocks of its own, and so of words of the set: parts share nothing that they change. */
+    private void collect(int count, Executor executor) throws IOException {
+        Part[] parts = new Part[count];
+        int wordsEach = (set.wordCount() + count - 1) / count;
+        for (int i = 0; i < count; i++) {
+            parts[i] = new Part(64L * wordsEach * i, Math.min(64L * wordsEach * (i + 1), roots.nrBlocks()));
+        }
+        running = count - 1;
+        for (int i = 1; i < count; i++) {
+            executor.execute(parts[i]);
+        }
+        try {
+            parts[0].collect();
+        } finally {
+            // Not before: the caller closes the device that they read.
+            awaitOthers();
+        }
+        for (Part part : parts) {
+            part.rethrow();
         }
     }
 
-    /** Takes out what was written again in an era that is too late. */
-    private void removeLater() throws IOException {
-        BlockReader again = new BlockReader(reader.device());
-        new WritesetFolder(again, before, NO_BOUND, false).fold();
-        if (eraArrayReachesBefore) {
-            new ArrayScanner(again)
-                    .scan(roots.eraArrayRoot(), roots.nrBlocks(), ArrayBlock.ERA_BYTES, "era array", new EraRemover());
+    private synchronized void partDone() {
+        running--;
+        notifyAll();
+    }
+
+    private synchronized void awaitOthers() throws InterruptedIOException {
+        while (running > 0) {
+            try {
+                wait();
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                throw new InterruptedIOException("interrupted while the era array was read");
+            }
+        }
+    }
+
+    /** Collects the blocks from {@code begin} (a multiple of 64) to below {@code end}. */
+    private final class Part implements Runnable {
+        private final long begin;
+        private final long end;
+        private boolean eraArrayReachesBefore;
+        private Throwable failure;
+
+        Part(long begin, long end) {
+            this.begin = begin;
+            this.end = end;
+        }
+
+        /** On a thread of its own: whatever ends it is kept for the caller's. */
+        @Override
+        public void run() {
+            try {
+                collect();
+            } catch (IOException | RuntimeException | Error e) {
+                failure = e;
+            } finally {
+                partDone();
+            }
+        }
+
+        void rethrow() throws IOException {
+            if (failure instanceof IOException e) {
+                throw e;
+            }
+            if (failure != null) {
+                throw new IllegalStateException("a thread that read the era array failed", failure);
+            }
+        }
+
+        void collect() throws IOException {
+            BlockReader reader = new BlockReader(device);
+            scanEras(reader, new EraAdder(this));
+            new WritesetFolder(this, reader, since, before, true).fold();
+            if (before <= roots.currentEra()) {
+                removeLater(new BlockReader(device));
+            }
+        }
+
+        /** Takes out what was written again in an era that is too late. */
+        private void removeLater(BlockReader reader) throws IOException {
+            new WritesetFolder(this, reader, before, NO_BOUND, false).fold();
+            if (eraArrayReachesBefore) {
+                scanEras(reader, new EraRemover());
+            }
+        }
+
+        private void scanEras(BlockReader reader, ArrayScanner.ValueVisitor visitor) throws IOException {
+            new ArrayScanner(reader).scan(roots.eraArrayRoot(), begin, end, ArrayBlock.ERA_BYTES, "era array", visitor);
         }
     }
 
     /** Adds, or removes, the bits of writesets of some eras. (Classes, not lambdas: the first lambda costs 10 ms.) */
     private final class WritesetFolder implements WritesetScanner.WritesetVisitor, ArrayScanner.ValueVisitor {
+        private final Part part;
         private final WritesetScanner writesets;
         private final long lowestEra;
         private final long endEra;
@@ -87,7 +184,8 @@ public final class ChangedBlocks {
         private int lastWord;
         private long lastMask;
 
-        WritesetFolder(BlockReader reader, long lowestEra, long endEra, boolean add) {
+        WritesetFolder(Part part, BlockReader reader, long lowestEra, long endEra, boolean add) {
+            this.part = part;
             this.writesets = new WritesetScanner(reader);
             this.lowestEra = lowestEra;
             this.endEra = endEra;
@@ -102,10 +200,10 @@ public final class ChangedBlocks {
         public void writeset(long era, long nrBits, long root) throws IOException {
             if (era >= lowestEra && era < endEra) {
                 // Only blocks that the origin has now: one that shrank has writesets with more.
-                long bits = Math.min(nrBits, roots.nrBlocks());
+                long bits = Math.min(nrBits, part.end);
                 lastWord = (int) (bits / 64);
                 lastMask = (1L << bits) - 1;
-                writesets.scanBits(era, bits, root, this);
+                writesets.scanBits(era, part.begin / 64, bits, root, this);
             }
         }
 
@@ -128,7 +226,12 @@ public final class ChangedBlocks {
 
     /** Adds the blocks whose value in the era array is in the range. */
     private final class EraAdder implements ArrayScanner.ValueVisitor {
+        private final Part part;
         private final boolean bounded = before <= 0xFFFFFFFFL;
+
+        EraAdder(Part part) {
+            this.part = part;
+        }
 
         @Override
         public void values(long firstBlock, ByteBuffer buffer, int offset, int count) {
@@ -141,7 +244,7 @@ public final class ChangedBlocks {
                 if (bounded) {
                     long tooLate = ((era - before) >>> 63) ^ 1;
                     in &= ~tooLate;
-                    eraArrayReachesBefore |= tooLate != 0;
+                    part.eraArrayReachesBefore |= tooLate != 0;
                 }
                 word |= in << block;
                 if ((block & 63) == 63) {

@@ -3,16 +3,23 @@ package org.dmera.core.changes;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
+import java.util.SplittableRandom;
 import org.dmera.core.block.MemoryBlockDevice;
+import org.dmera.core.build.MetadataBuilder;
+import org.dmera.core.scan.DamagedMetadataException;
 import org.dmera.core.scan.MetadataRoots;
 import org.dmera.testkit.Fixtures;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -119,5 +126,52 @@ class ChangedBlocksTest {
         changed.forEachRange((begin, end) -> set.set((int) begin, (int) end));
         assertEquals(changed.count(), set.cardinality());
         return set;
+    }
+
+    @Test
+    void severalThreadsFindTheSame() throws IOException {
+        MemoryBlockDevice device = new MemoryBlockDevice((int) MetadataBuilder.sufficientBlocks(10_000_001, 2));
+        MetadataBuilder builder = new MetadataBuilder(device);
+        builder.superblock(8, 10_000_001, 9);
+        ByteBuffer values = ByteBuffer.allocate(8000).order(ByteOrder.LITTLE_ENDIAN);
+        SplittableRandom random = new SplittableRandom(3);
+        for (int era = 8; era <= 9; era++) {
+            builder.beginWriteset(era, 9_000_000);
+            for (int word = 0; word < 140_625; word += 1000) {
+                int count = Math.min(1000, 140_625 - word);
+                for (int i = 0; i < count; i++) {
+                    long dense = random.nextLong();
+                    values.putLong(8 * i, dense & random.nextLong());
+                }
+                builder.words(word, values, 0, count);
+            }
+            builder.endWriteset();
+        }
+        builder.beginEraArray();
+        for (int block = 0; block < 10_000_001; block += 2000) {
+            int count = Math.min(2000, 10_000_001 - block);
+            for (int i = 0; i < count; i++) {
+                values.putInt(4 * i, random.nextInt(8));
+            }
+            builder.eras(block, values, 0, count);
+        }
+        builder.endEraArray();
+        builder.end();
+        MetadataRoots roots = MetadataRoots.read(device);
+        for (long[] range : new long[][] {{0, 1 << 20}, {3, 7}, {5, 9}, {8, 9}, {9, ChangedBlocks.NO_BOUND}}) {
+            BlockSet one = ChangedBlocks.find(device, roots, range[0], range[1]);
+            for (int threads = 2; threads <= 5; threads++) {
+                BlockSet several = ChangedBlocks.find(
+                        device, roots, range[0], range[1], threads, part -> new Thread(part).start());
+                for (int word = 0; word < one.wordCount(); word++) {
+                    assertEquals(one.word(word), several.word(word), threads + " threads, word " + word);
+                }
+            }
+        }
+        // The damage is in a part that another thread reads.
+        device.bytes()[(int) roots.allocatedBlocks() * 2048]++;
+        assertThrows(
+                DamagedMetadataException.class,
+                () -> ChangedBlocks.find(device, roots, 0, 5, 4, part -> new Thread(part).start()));
     }
 }

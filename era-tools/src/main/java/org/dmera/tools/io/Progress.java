@@ -37,8 +37,8 @@ public final class Progress implements Closeable {
         this.silent = console.quiet();
     }
 
-    /** So much more is done. To be called from one thread, as often as one likes. */
-    public void add(long units) {
+    /** So much more is done. To be called from any thread, as often as one likes. */
+    public synchronized void add(long units) {
         done += units;
         if (bar != null) {
             bar.stepTo(done);
@@ -74,7 +74,7 @@ public final class Progress implements Closeable {
 
     /** Takes the bar away. */
     @Override
-    public void close() {
+    public synchronized void close() {
         if (bar != null) {
             bar.close();
         }
