@@ -67,8 +67,26 @@ final class MappedEraDevice implements EraDevice {
     }
 
     /** Tables name devices by number, and our engine's name files by path. */
-    private static Path pathOf(String word) {
-        return word.matches("[0-9]+:[0-9]+") ? Path.of("/dev/block", word) : Path.of(word);
+    private static Path pathOf(String word) throws IOException {
+        if (!word.matches("[0-9]+:[0-9]+")) {
+            return Path.of(word);
+        }
+        Path byNumber = Path.of("/dev/block", word);
+        if (Files.exists(byNumber)) {
+            return byNumber;
+        }
+        // Without udev there are no links by number; the kernel's own name of the device is its node's.
+        Path sys = Path.of("/sys/dev/block", word);
+        if (Files.exists(sys)) {
+            // A slash in a name stands as ! there.
+            String name = sys.toRealPath().getFileName().toString().replace('!', '/');
+            Path node = Path.of("/dev").resolve(name);
+            if (Files.exists(node)) {
+                return node;
+            }
+        }
+        throw new IOException("there is no node for the device " + word
+                + " that the table names: say where it is with --metadata and --origin");
     }
 
     @Override

@@ -52,6 +52,11 @@ abstract class KernelLabTests {
     }
 
     @TestFactory
+    Stream<DynamicNode> ourBackupOfADeviceInUseEqualsIt() {
+        return run.checks(BackupCommandCase.class);
+    }
+
+    @TestFactory
     Stream<DynamicNode> ourCommandAnswersAsDmsetupDoes() {
         return run.checks(ControlChannelCase.class);
     }
@@ -79,6 +84,10 @@ abstract class KernelLabTests {
         }
         cases.add(new ControlChannelCase());
         cases.add(new FileSystemCase(128));
+        if (kernel == Kernel.USER_MODE_LINUX || Lab.NIGHTLY) {
+            // Five starts of Java take minutes where the processor is emulated.
+            cases.add(new BackupCommandCase());
+        }
         cases.addAll(KernelBehaviours.on(kernel));
         cases.removeIf(each -> !each.name().matches(ONLY));
         return cases;

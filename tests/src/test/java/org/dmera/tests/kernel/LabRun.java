@@ -41,6 +41,7 @@ final class LabRun {
         Files.copy(Lab.folder().resolve("guest/lib.sh"), helpers.resolve("lib.sh"));
         compile(Lab.folder().resolve("guest/blockio.c"), helpers.resolve("blockio"));
         javaProgram(helpers.resolve("era-tools"), "org.dmera.tools.Main");
+        javaProgram(helpers.resolve("era-dmsetup"), "org.dmera.dmsetup.Main");
         javaProgram(helpers.resolve("guest-session"), GuestSession.class.getName());
         for (LabCase each : cases) {
             Path own = Files.createDirectories(folder.resolve(each.name()));

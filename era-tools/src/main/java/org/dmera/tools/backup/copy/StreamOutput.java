@@ -68,10 +68,16 @@ public final class StreamOutput implements WritableByteChannel, Closeable {
         options.add(DirectIo.DIRECT);
         try {
             FileChannel direct = FileChannel.open(partial, options);
-            plain.close();
-            return direct;
+            try {
+                direct.write(Chunk.aligned(Chunk.ALIGNMENT_BYTES).limit(Chunk.ALIGNMENT_BYTES), 0);
+                plain.close();
+                return direct;
+            } catch (IOException e) {
+                direct.close();
+                return plain;
+            }
         } catch (IOException | UnsupportedOperationException e) {
-            // A file system without O_DIRECT.
+            // A file system without O_DIRECT; some say so only when something is written.
             return plain;
         }
     }
