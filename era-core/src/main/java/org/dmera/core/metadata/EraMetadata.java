@@ -5,6 +5,7 @@ import java.io.IOException;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.Superblock;
+import org.dmera.core.persistent.DamagedMetadataException;
 import org.dmera.core.persistent.DiskArray;
 import org.dmera.core.persistent.DiskBitset;
 import org.dmera.core.persistent.TransactionManager;
@@ -333,9 +334,15 @@ public final class EraMetadata {
         if (metadataSnap == 0) {
             throw new RefusedException("no snap to drop");
         }
+        long copy = metadataSnap;
+        Superblock sb;
+        try {
+            sb = tm.readSuperblockCopy(copy);
+        } catch (DamagedMetadataException e) {
+            // Nothing has changed yet, and nothing but the snapshot is beyond use.
+            throw new RefusedException("couldn't read lock superblock clone: " + e.getMessage());
+        }
         change(() -> {
-            long copy = metadataSnap;
-            Superblock sb = tm.readSuperblockCopy(copy);
             long heldWritesets = sb.writesetTreeRoot();
             long heldEraArray = sb.eraArrayRoot();
             metadataSnap = 0;

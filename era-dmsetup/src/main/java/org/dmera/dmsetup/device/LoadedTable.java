@@ -5,6 +5,9 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
+import java.util.function.Consumer;
+import org.dmera.core.linux.Errno;
+import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.ioctl.TargetSpec;
 import org.dmera.dmsetup.target.Backing;
 import org.dmera.dmsetup.target.Target;
@@ -92,14 +95,19 @@ final class LoadedTable {
         }
     }
 
-    /** Tells every target that its table goes live; when one fails, those before it are suspended again. */
-    void resumeTargets() throws IOException {
+    /**
+     * Tells every target that its table goes live; when one fails, {@code log} hears why, and those before it are
+     * suspended again.
+     */
+    void resumeTargets(Consumer<String> log) throws IOException {
         List<Target> resumed = new ArrayList<>();
         for (TargetTable.Line line : targets.lines()) {
             try {
                 line.target().resume();
                 resumed.add(line.target());
             } catch (IOException e) {
+                int errno = e instanceof ErrnoException withErrno ? withErrno.errno() : Errno.EIO.number();
+                log.accept(line.target().type() + ": preresume failed, error = " + -errno + ": " + e.getMessage());
                 for (Target target : resumed) {
                     suspendAfter(target, e);
                 }

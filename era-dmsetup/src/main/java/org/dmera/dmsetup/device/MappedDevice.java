@@ -272,7 +272,7 @@ public final class MappedDevice {
         if (live == null) {
             throw new ErrnoException("resume of " + name + ", which has no table", Errno.EINVAL.number());
         }
-        live.resumeTargets();
+        live.resumeTargets(why -> registry.log().warn("table: " + DevNumber.text(dev()) + ": " + why));
         suspended = false;
         io.release();
         if (!appeared) {

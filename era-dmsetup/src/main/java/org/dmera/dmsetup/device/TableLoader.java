@@ -93,8 +93,10 @@ final class TableLoader {
     }
 
     private ErrnoException refused(String device, String type, String reason, int errno, Throwable cause) {
+        // What is wrong in the kernel's words, and then what exactly.
+        Throwable why = cause == null ? null : cause.getCause();
         log.warn("table: " + device + ": " + (type == null ? "" : type + ": ") + reason + " (-" + Errno.name(errno)
-                + ")");
+                + ")" + (why == null ? "" : ": " + why.getMessage()));
         ErrnoException e = new ErrnoException("table of " + device + " refused: " + reason, errno);
         if (cause != null) {
             e.initCause(cause);

@@ -43,8 +43,11 @@ import org.dmera.core.persistent.NoSpaceException;
 public final class EraTarget implements Target, ChangeTracking {
     /** Blocks asked for at once when eras are looked up; a slice of this size takes the worker a millisecond or so. */
     private static final int SLICE_BLOCKS = 1 << 16;
-    /** A metadata device that needs longer to commit must not hold up status, which then tells the last figures. */
-    private static final long STATUS_SECONDS = 5;
+    /**
+     * Status is promised within 100 ms, whatever the devices do. So it waits this long for the worker, and then tells the
+     * figures that are known: its own when only their commit is missing, else the last ones.
+     */
+    private static final long STATUS_PATIENCE_MILLIS = 50;
 
     private final Backing metadataBacking;
     private final Backing origin;
@@ -387,38 +390,54 @@ public final class EraTarget implements Target, ChangeTracking {
         void apply(EraMetadata metadata) throws IOException, RefusedException;
     }
 
-    private CompletableFuture<String> submit(Verb verb) {
-        CompletableFuture<String> answer = new CompletableFuture<>();
-        thread.call(new EraWorker.Call() {
-            private EraStats stats;
+    /** A verb on its way through the worker. */
+    private final class Submitted implements EraWorker.Call {
+        private final Verb verb;
+        private final CompletableFuture<String> answer = new CompletableFuture<>();
+        private volatile EraStats stats;
 
-            @Override
-            public void run(EraMetadata metadata) throws IOException, RefusedException {
-                verb.apply(metadata);
-                stats = metadata.stats();
-                currentEra = (int) stats.currentEra();
-            }
+        Submitted(Verb verb) {
+            this.verb = verb;
+        }
 
-            @Override
-            public void done(Throwable why) {
-                if (why == null) {
-                    lastStatus = stats.statusLine();
-                    answer.complete(lastStatus);
-                } else {
-                    if (!(why instanceof RefusedException) && !(why instanceof EraMetadataThread.NotRunning)) {
-                        failed(why);
-                    }
-                    answer.completeExceptionally(why);
+        @Override
+        public void run(EraMetadata metadata) throws IOException, RefusedException {
+            verb.apply(metadata);
+            EraStats now = metadata.stats();
+            currentEra = (int) now.currentEra();
+            stats = now;
+        }
+
+        @Override
+        public void done(Throwable why) {
+            if (why == null) {
+                lastStatus = stats.statusLine();
+                answer.complete(lastStatus);
+            } else {
+                if (!(why instanceof RefusedException) && !(why instanceof EraMetadataThread.NotRunning)) {
+                    failed(why);
                 }
+                answer.completeExceptionally(why);
             }
-        });
-        return answer;
+        }
+
+        /** The status line, as far as it is known now. */
+        String knownStatus() {
+            EraStats known = stats;
+            return known == null ? lastStatus : known.statusLine();
+        }
+    }
+
+    private Submitted submit(Verb verb) {
+        Submitted submitted = new Submitted(verb);
+        thread.call(submitted);
+        return submitted;
     }
 
     /** Has a verb done and committed. */
     private void call(Verb verb) throws IOException, RefusedException {
         boolean interrupted = false;
-        CompletableFuture<String> answer = submit(verb);
+        CompletableFuture<String> answer = submit(verb).answer;
         try {
             while (true) {
                 try {
@@ -500,13 +519,13 @@ public final class EraTarget implements Target, ChangeTracking {
             return lastStatus;
         }
         boolean interrupted = false;
-        CompletableFuture<String> answer = submit(metadata -> {});
+        Submitted call = submit(metadata -> {});
         try {
-            return answer.get(STATUS_SECONDS, TimeUnit.SECONDS);
+            return call.answer.get(STATUS_PATIENCE_MILLIS, TimeUnit.MILLISECONDS);
         } catch (ExecutionException e) {
             return lastStatus;
         } catch (TimeoutException e) {
-            return lastStatus;
+            return call.knownStatus();
         } catch (InterruptedException e) {
             interrupted = true;
             return lastStatus;

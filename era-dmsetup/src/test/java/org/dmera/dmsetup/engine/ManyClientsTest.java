@@ -17,6 +17,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.locks.LockSupport;
 import org.dmera.core.linux.Errno;
 import org.dmera.dmsetup.control.DeviceId;
 import org.dmera.dmsetup.control.DmCall;
@@ -107,9 +108,30 @@ class ManyClientsTest {
         }
     }
 
+    /** Looks for a millisecond at a time at how long this machine leaves a thread without a processor. */
+    private static final class Pauses extends Thread {
+        private volatile boolean stop;
+        private volatile long longestNanos;
+
+        @Override
+        public void run() {
+            while (!stop) {
+                long start = System.nanoTime();
+                LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(1));
+                longestNanos = Math.max(longestNanos, System.nanoTime() - start);
+            }
+        }
+
+        long end() throws InterruptedException {
+            stop = true;
+            join();
+            return longestNanos;
+        }
+    }
+
     @Test
     @Timeout(120)
-    void statusIsAnsweredSoonUnderHeavyWrites() throws Exception {
+    void everyStatusIsAnsweredWithin100MillisecondsUnderHeavyWrites() throws Exception {
         try (TestEngine engine = new TestEngine(folder);
                 DmClient client = engine.client()) {
             engine.createEra(client, "busy", 131_072, 8);
@@ -117,6 +139,8 @@ class ManyClientsTest {
             DeviceIo io = engine.registry().byName("busy").io();
             AtomicBoolean stop = new AtomicBoolean();
             List<Thread> writers = new ArrayList<>();
+            Pauses pauses = new Pauses();
+            pauses.start();
             for (int i = 0; i < 4; i++) {
                 Random random = new Random(i);
                 Thread writer = new Thread(() -> {
@@ -146,12 +170,15 @@ class ManyClientsTest {
             for (Thread writer : writers) {
                 writer.join();
             }
+            long pause = pauses.end();
             Arrays.sort(nanos);
-            long p95 = nanos[nanos.length * 95 / 100];
-            System.out.println("status under writes: median " + nanos[nanos.length / 2] / 1000 + " µs, 95 % "
-                    + p95 / 1000 + " µs, worst " + nanos[nanos.length - 1] / 1000 + " µs");
-            // The worst of 200 on a busy machine says more about the machine than about the engine.
-            assertTrue(p95 < TimeUnit.MILLISECONDS.toNanos(100), "95 % of status calls within " + p95 + " ns");
+            long worst = nanos[nanos.length - 1];
+            String figures = "status under writes: median " + nanos[nanos.length / 2] / 1000 + " µs, worst "
+                    + worst / 1000 + " µs; longest pause of the machine " + pause / 1000 + " µs";
+            System.out.println(figures);
+            // An answer passes through three threads, and each may be left without a processor as long as the one that
+            // looked for that. That status waits for no device is proved by StatusWhileDevicesHangTest.
+            assertTrue(worst < TimeUnit.MILLISECONDS.toNanos(100) + 3 * pause, figures);
         }
     }
 }

@@ -10,8 +10,17 @@ import org.dmera.testkit.Fixtures;
 
 /** The transcripts of the real dmsetup on a real kernel ({@code fixtures/dmsetup}), by section. */
 final class Transcript {
-    /** A command and what it did; {@code kernelLog} is what the kernel wrote to its log meanwhile. */
-    record Step(String command, String result, List<String> stdout, List<String> stderr, List<String> kernelLog) {
+    /**
+     * A command and what it did; {@code kernelLog} is what the kernel wrote to its log meanwhile, {@code number} tells
+     * it from its like in the same section.
+     */
+    record Step(
+            int number,
+            String command,
+            String result,
+            List<String> stdout,
+            List<String> stderr,
+            List<String> kernelLog) {
         boolean isDmsetup() {
             return command.startsWith("dmsetup ");
         }
@@ -19,6 +28,16 @@ final class Transcript {
 
     /** Steps under one title. */
     record Section(String title, List<Step> steps) {
+        /** What is in brackets at the beginning of the title. */
+        String topic() {
+            return title.substring(1, title.indexOf(']'));
+        }
+
+        /** The title without its topic. */
+        String name() {
+            return title.substring(title.indexOf(']') + 2);
+        }
+
         @Override
         public String toString() {
             return title;
@@ -37,6 +56,7 @@ final class Transcript {
                 } else if (line.startsWith("  $ ")) {
                     int arrow = line.lastIndexOf("   -> rc ");
                     last = new Step(
+                            sections.get(sections.size() - 1).steps.size(),
                             line.substring(4, arrow),
                             line.substring(arrow + 9),
                             new ArrayList<>(),
