@@ -4,7 +4,6 @@ package org.dmera.tools;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
-import java.util.concurrent.Executor;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.changes.BlockSet;
 import org.dmera.core.changes.ChangedBlocks;
@@ -17,6 +16,7 @@ import org.dmera.tools.io.OutputFile;
 import org.dmera.tools.io.OutputPipe;
 import org.dmera.tools.io.Progress;
 import org.dmera.tools.io.ProgressDevice;
+import org.dmera.tools.io.ReaderThreads;
 import org.dmera.tools.json.BlocksJsonWriter;
 import org.dmera.tools.xml.Ascii;
 import org.dmera.tools.xml.BlocksXmlWriter;
@@ -57,8 +57,7 @@ final class InvalidateCommand implements Command {
             BlockSet blocks;
             try (Progress progress = new Progress(console, "era_invalidate", " blocks", 1, roots.allocatedBlocks())) {
                 BlockDevice counted = new ProgressDevice(device, progress);
-                int threads = Runtime.getRuntime().availableProcessors();
-                blocks = ChangedBlocks.find(counted, roots, since, before, threads, new Readers());
+                blocks = ChangedBlocks.find(counted, roots, since, before, ReaderThreads.count(), new ReaderThreads());
             }
             // Nothing is written before the answer is complete: half a list would lose changes.
             try (OutputFile file = OutputFile.open(arguments.value("output"), input, console);
@@ -92,16 +91,6 @@ final class InvalidateCommand implements Command {
             ByteBuffer b = pipe.room(8);
             b.putLong(b.position(), blocks.word(i));
             b.position(b.position() + (int) Math.min(8, bytes));
-        }
-    }
-
-    /** Threads for a large device, started only when it asks for them. */
-    private static final class Readers implements Executor {
-        @Override
-        public void execute(Runnable reader) {
-            Thread thread = new Thread(reader, "reader");
-            thread.setDaemon(true);
-            thread.start();
         }
     }
 }

@@ -4,6 +4,7 @@ package org.dmera.core.changes;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.nio.ByteBuffer;
+import java.nio.IntBuffer;
 import java.util.concurrent.Executor;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.format.ArrayBlock;
@@ -229,32 +230,56 @@ public final class ChangedBlocks {
         private final Part part;
         private final boolean bounded = before <= 0xFFFFFFFFL;
 
+        /** Copied out of the buffer in one go: short runs are over before a JIT makes single reads of buffers cheap. */
+        private final int[] eras = new int[ArrayBlock.maxEntries(ArrayBlock.ERA_BYTES)];
+
+        private ByteBuffer buffer;
+        private IntBuffer values;
+
         EraAdder(Part part) {
             this.part = part;
         }
 
         @Override
-        public void values(long firstBlock, ByteBuffer buffer, int offset, int count) {
+        @SuppressWarnings("ReferenceEquality") // Another buffer with the same content is another buffer.
+        public void values(long firstBlock, ByteBuffer run, int offset, int count) {
+            if (buffer != run) {
+                buffer = run;
+                values = run.duplicate().clear().order(run.order()).asIntBuffer();
+            }
+            values.get(offset / ArrayBlock.ERA_BYTES, eras, 0, count);
+            int at = 0;
+            while (at < count) {
+                long block = firstBlock + at;
+                int bit = (int) (block & 63);
+                int end = Math.min(count, at + 64 - bit);
+                set.or((int) (block >>> 6), bounded ? boundedBits(at, end, bit) : bits(at, end, bit));
+                at = end;
+            }
+        }
+
+        /** Without a branch: which side an era falls on is random to a predictor. */
+        private long bits(int begin, int end, int firstBit) {
             long word = 0;
-            int block = (int) firstBlock;
-            for (int i = 0; i < count; i++, block++) {
-                long era = buffer.getInt(offset + 4 * i) & 0xFFFFFFFFL;
-                // Without a branch: which side an era falls on is random to a predictor.
-                long in = ((era - since) >>> 63) ^ 1;
-                if (bounded) {
-                    long tooLate = ((era - before) >>> 63) ^ 1;
-                    in &= ~tooLate;
-                    part.eraArrayReachesBefore |= tooLate != 0;
-                }
-                word |= in << block;
-                if ((block & 63) == 63) {
-                    set.or(block >>> 6, word);
-                    word = 0;
-                }
+            long low = since;
+            int[] from = eras;
+            for (int i = begin, bit = firstBit; i < end; i++, bit++) {
+                word |= (((from[i] & 0xFFFFFFFFL) - low) >>> 63 ^ 1) << bit;
             }
-            if (word != 0) {
-                set.or((block - 1) >>> 6, word);
+            return word;
+        }
+
+        private long boundedBits(int begin, int end, int firstBit) {
+            long word = 0;
+            long reached = 0;
+            for (int i = begin, bit = firstBit; i < end; i++, bit++) {
+                long era = eras[i] & 0xFFFFFFFFL;
+                long tooLate = (era - before) >>> 63 ^ 1;
+                word |= (((era - since) >>> 63 ^ 1) & ~tooLate) << bit;
+                reached |= tooLate;
             }
+            part.eraArrayReachesBefore |= reached != 0;
+            return word;
         }
     }
 

@@ -20,6 +20,7 @@ import org.dmera.tools.cli.Arguments;
 import org.dmera.tools.cli.Console;
 import org.dmera.tools.cli.Usage;
 import org.dmera.tools.io.MetadataInput;
+import org.dmera.tools.io.ReaderThreads;
 
 /** {@code era_check}: is this metadata sound, and if not, what is wrong with it? */
 public final class CheckCommand implements Command {
@@ -52,7 +53,8 @@ public final class CheckCommand implements Command {
         boolean fatalOnly = arguments.has(IGNORE);
         CheckReport report;
         try (BlockDevice device = MetadataInput.open(input, repair, arguments.has(SNAPSHOT))) {
-            CheckOptions options = Threads.use(CheckOptions.of(scope(arguments)));
+            CheckOptions options =
+                    CheckOptions.of(scope(arguments)).withThreads(ReaderThreads.count(), new ReaderThreads());
             requireMetadata(device);
             report = MetadataChecker.check(device, options);
             if (repair && !report.isClean() && SpaceMapRepair.isNeeded(report)) {
