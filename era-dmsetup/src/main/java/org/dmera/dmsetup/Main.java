@@ -31,7 +31,8 @@ public final class Main {
             err.println("era-dmsetup: standard output: write failed");
             code = 1;
         }
-        System.exit(code);
+        err.flush();
+        CommandLine.leave(code);
     }
 
     /** Names and paths are UTF-8, whatever the locale says. */

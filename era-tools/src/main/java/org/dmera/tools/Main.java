@@ -12,6 +12,6 @@ public final class Main {
         int at = args.length > 0 && args[0].equals("era-tools") ? 1 : 0;
         Command command = args.length == at ? null : Commands.find(args[at]);
         int code = command == null ? CommandLine.run(new EraTools(), args, at) : CommandLine.run(command, args, at + 1);
-        System.exit(code);
+        CommandLine.leave(code);
     }
 }
