@@ -280,8 +280,7 @@ public final class DeviceIo {
         try {
             pass = gate.enter();
         } catch (ErrnoException e) {
-            write.ready();
-            write.run(null, e);
+            fail(write, e);
             return;
         }
         try {
@@ -293,13 +292,19 @@ public final class DeviceIo {
                     } finally {
                         gate.exit(pass);
                     }
+                    write.answer();
                 });
             });
         } catch (IOException e) {
             gate.exit(pass);
-            write.ready();
-            write.run(null, e);
+            fail(write, e);
         }
+    }
+
+    private static void fail(BackgroundWrite write, IOException why) {
+        write.ready();
+        write.run(null, why);
+        write.answer();
     }
 
     /** What is left of a write when the metadata is ready. */
@@ -307,8 +312,11 @@ public final class DeviceIo {
         /** {@link #run} will come soon: so that answers can be collected while more are about to come. */
         void ready();
 
-        /** Writes through {@code io} and answers, or answers with {@code failure} when that is not null. */
+        /** Writes through {@code io}; or does nothing, when {@code failure} is not null. Must not wait for the client. */
         void run(Inside io, IOException failure);
+
+        /** Tells the client. The device no longer counts the write as in flight, so this may take as long as it likes. */
+        void answer();
     }
 
     /** The writing half of a device, for a caller that has passed its gate already. */

@@ -17,6 +17,9 @@ import org.dmera.dmsetup.device.DeviceIo;
  * <p>Only the connection's own thread adds requests. So when it sees none outstanding, nobody else sends on the channel,
  * and it may do so without the lock: a connection that writes to marked blocks never takes it. Answers are collected
  * while more requests of the same commit are being finished, and sent together.
+ *
+ * <p>A client may take its answers as late as it likes. One thread at a time sends, without the lock and when the device
+ * no longer counts the write as in flight: whoever else has an answer leaves it for that thread, and no suspend waits.
  */
 final class BackgroundWrites implements Closeable {
     /** Enough for any client's queue, so that all of it shares one commit. */
@@ -30,11 +33,24 @@ final class BackgroundWrites implements Closeable {
     private final BufferPool pool;
     private final ReplyForm form;
     private final ReentrantLock lock = new ReentrantLock();
-    private final Condition fewer = lock.newCondition();
+    /** Fewer requests are outstanding, or nobody sends any more. */
+    private final Condition changed = lock.newCondition();
+
     private final AnswerScope scope;
-    private final ByteBuffer answers = ByteBuffer.allocate(ANSWERS_BYTES);
-    private long outstandingBytes;
+    /** Requests that are being finished. */
     private int finishing;
+
+    private long outstandingBytes;
+    /** Answers that are still to be sent, their number, and the sizes of their requests. */
+    private ByteBuffer answers = ByteBuffer.allocate(ANSWERS_BYTES);
+
+    private int answered;
+    private long answeredBytes;
+    /** Not in use while nobody sends. */
+    private ByteBuffer spare = ByteBuffer.allocate(ANSWERS_BYTES);
+
+    private boolean sending;
+    /** Used by whoever sends. */
     private boolean broken;
     /** Written under the lock; read without it by the connection's thread, the only one that raises it. */
     private final AtomicInteger outstanding = new AtomicInteger();
@@ -58,7 +74,7 @@ final class BackgroundWrites implements Closeable {
         lock.lock();
         try {
             while (outstanding.get() >= MAX_REQUESTS || outstanding.get() > 0 && outstandingBytes + bytes > MAX_BYTES) {
-                fewer.awaitUninterruptibly();
+                changed.awaitUninterruptibly();
             }
             outstanding.getAndIncrement();
             outstandingBytes += bytes;
@@ -94,63 +110,115 @@ final class BackgroundWrites implements Closeable {
                 }
                 finish(cookie, bytes, failed);
             }
+
+            @Override
+            public void answer() {
+                sendAnswers();
+            }
         });
     }
 
     private void finish(long cookie, int bytes, IOException failed) {
         lock.lock();
         try {
+            if (answers.remaining() < ReplyForm.MAX_BYTES) {
+                answers = ByteBuffer.allocate(2 * answers.capacity()).put(answers.flip());
+            }
             if (failed == null) {
                 form.putDone(answers, cookie);
             } else {
                 form.putError(answers, cookie, Nbd.error(failed), failed.getMessage());
             }
+            answered++;
+            answeredBytes += bytes;
             finishing--;
-            if (finishing == 0 || answers.remaining() < ReplyForm.MAX_BYTES) {
-                answers.flip();
-                sendLocked(answers);
-                answers.clear();
-            }
-            if (finishing == 0) {
-                scope.sent();
-            }
-            outstanding.getAndDecrement();
-            outstandingBytes -= bytes;
-            fewer.signalAll();
         } finally {
             lock.unlock();
         }
     }
 
-    /** Sends {@code out} from the connection's thread, between the answers of others. */
-    void send(ByteBuffer out) throws IOException {
+    /** Sends what is to be sent, unless somebody does, or more is just coming. */
+    private void sendAnswers() {
+        while (true) {
+            ByteBuffer batch;
+            int count;
+            long bytes;
+            lock.lock();
+            try {
+                if (sending || answered == 0 || finishing > 0 && answers.position() < ANSWERS_BYTES / 2) {
+                    return;
+                }
+                sending = true;
+                batch = answers.flip();
+                answers = spare;
+                count = answered;
+                answered = 0;
+                bytes = answeredBytes;
+                answeredBytes = 0;
+            } finally {
+                lock.unlock();
+            }
+            if (!broken) {
+                try {
+                    sendAll(channel, batch);
+                } catch (IOException e) {
+                    // The client is gone: the connection's own thread notices when it reads. The writes themselves are
+                    // done.
+                    broken = true;
+                }
+            }
+            lock.lock();
+            try {
+                sending = false;
+                spare = batch.clear();
+                outstanding.getAndAdd(-count);
+                outstandingBytes -= bytes;
+                if (finishing == 0 && answered == 0) {
+                    scope.sent();
+                }
+                changed.signalAll();
+            } finally {
+                lock.unlock();
+            }
+        }
+    }
+
+    /** Nothing is outstanding: nobody but the connection's thread sends. */
+    boolean isIdle() {
+        return outstanding.get() == 0;
+    }
+
+    /** Sends {@code out} from the connection's thread, between the answers of others, by its own view of the channel. */
+    void send(WritableByteChannel own, ByteBuffer out) throws IOException {
         if (outstanding.get() == 0) {
-            sendAll(out);
+            sendAll(own, out);
             return;
         }
         lock.lock();
         try {
-            sendAll(out);
+            while (sending) {
+                changed.awaitUninterruptibly();
+            }
+            sending = true;
         } finally {
             lock.unlock();
         }
-    }
-
-    private void sendAll(ByteBuffer out) throws IOException {
-        while (out.hasRemaining()) {
-            channel.write(out);
+        try {
+            sendAll(own, out);
+        } finally {
+            lock.lock();
+            try {
+                sending = false;
+            } finally {
+                lock.unlock();
+            }
+            sendAnswers();
         }
     }
 
-    private void sendLocked(ByteBuffer out) {
-        if (!broken) {
-            try {
-                sendAll(out);
-            } catch (IOException e) {
-                // The client is gone: the connection's own thread notices when it reads. The writes themselves are
-                // done.
-                broken = true;
-            }
+    private static void sendAll(WritableByteChannel to, ByteBuffer out) throws IOException {
+        while (out.hasRemaining()) {
+            to.write(out);
         }
     }
 
@@ -160,7 +228,7 @@ final class BackgroundWrites implements Closeable {
         lock.lock();
         try {
             while (outstanding.get() > 0) {
-                fewer.awaitUninterruptibly();
+                changed.awaitUninterruptibly();
             }
         } finally {
             lock.unlock();

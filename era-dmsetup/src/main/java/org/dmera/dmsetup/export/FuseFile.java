@@ -289,6 +289,8 @@ final class FuseFile implements Closeable {
                 long unique, long offset, int written, ByteBuffer payload, Inner action, long length) {
             AnswerScope scope = io.openScope();
             io.submit(offset, length, new DeviceIo.BackgroundWrite() {
+                private int error;
+
                 @Override
                 public void ready() {
                     scope.owe();
@@ -296,10 +298,14 @@ final class FuseFile implements Closeable {
 
                 @Override
                 public void run(DeviceIo.Inside inside, IOException failure) {
-                    int error = failure != null ? errno(failure) : attempt(() -> action.run(inside));
+                    error = failure != null ? errno(failure) : attempt(() -> action.run(inside));
                     if (payload != null) {
                         pool.give(payload);
                     }
+                }
+
+                @Override
+                public void answer() {
                     answerFromBackground(unique, error, written);
                     scope.close();
                 }

@@ -5,10 +5,10 @@ import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.ByteChannel;
+import java.nio.channels.SocketChannel;
 import java.util.List;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
-import org.dmera.dmsetup.device.AnswerScope;
 import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.target.Target;
 
@@ -23,44 +23,54 @@ import org.dmera.dmsetup.target.Target;
  * <p>The exception is a write that would have to wait for metadata: it is handed to {@link BackgroundWrites}, so that all
  * that are waiting share one commit, and reads and other writes go on in the meantime. NBD lets answers come in any order.
  *
+ * <p>Waiting for a client is what costs most when it waits for each answer; how that is made short, {@link PollingSocket}
+ * tells.
+ *
  * <p>Large payloads are passed through in pieces, each a request of its own to the device: a client that stalls in the
  * middle of one holds up neither a suspend nor anybody else.
  */
 final class NbdConnection {
     private static final int IN_BYTES = 256 << 10;
-    /** The largest read that is done in one piece. */
-    private static final int PIECE_BYTES = 256 << 10;
+    /**
+     * Longer reads are answered in pieces of this size, and payloads that are still arriving passed on in pieces of this
+     * size or more: so the client works on one piece while this thread works on the next.
+     */
+    private static final int PIECE_BYTES = 64 << 10;
 
-    private static final int OUT_BYTES = PIECE_BYTES + 4096;
+    private static final int PAGE_BYTES = 4096;
+    /** Reads of this size or more are answered each for itself. */
+    private static final int LARGE_BYTES = 32 << 10;
 
+    /** Used by this thread alone; as is {@code polling}, the same where it is a plain socket, else null. */
     private final ByteChannel channel;
+
+    private final PollingSocket polling;
     private final DeviceIo io;
     private final BufferPool pool;
     private final ReplyForm form;
+    private final AnswerBuffer answers;
     private final List<MetaContexts.Context> contexts;
     private final BackgroundWrites background;
-    private final AnswerScope answers;
     private final int headerBytes;
     /** Between position and limit: what was received and not yet looked at. */
     private final ByteBuffer in;
-    /** Up to position: answers that were not yet sent. */
-    private final ByteBuffer out;
     /** For payloads larger than what is received at once; taken when first needed. */
     private ByteBuffer bulk;
     /** The last request had such a payload, and so may the next: receive its header alone. */
     private boolean expectBulk;
 
     NbdConnection(NbdHandshake.Agreed agreed, BufferPool pool) {
-        this.channel = agreed.channel();
         this.io = agreed.device().io();
         this.pool = pool;
         this.form = ReplyForm.of(agreed.structured(), agreed.extended());
         this.contexts = agreed.contexts();
-        this.background = new BackgroundWrites(io, channel, pool, form);
-        this.answers = io.openScope();
+        this.background = new BackgroundWrites(io, agreed.channel(), pool, form);
+        this.polling =
+                agreed.channel() instanceof SocketChannel socket ? new PollingSocket(socket, background::isIdle) : null;
+        this.channel = polling != null ? polling : agreed.channel();
+        this.answers = new AnswerBuffer(form, background, channel, io.openScope(), pool);
         this.headerBytes = agreed.extended() ? 32 : 28;
         this.in = pool.take(IN_BYTES).limit(0);
-        this.out = pool.take(OUT_BYTES);
     }
 
     /**
@@ -88,18 +98,17 @@ final class NbdConnection {
                 }
                 if (io.isHeld()) {
                     // The next request may wait for a resume; what is done needn't.
-                    flushOut();
+                    answers.flush();
                 }
                 serve(command, flags, cookie, offset, length);
             }
         } finally {
             background.close();
             try {
-                flushOut();
+                answers.flush();
             } finally {
                 answers.close();
                 pool.give(in);
-                pool.give(out);
                 if (bulk != null) {
                     pool.give(bulk);
                 }
@@ -115,7 +124,7 @@ final class NbdConnection {
                 try {
                     other(command, flags, cookie, offset, length);
                 } catch (ErrnoException e) {
-                    fail(cookie, e);
+                    answers.fail(cookie, e);
                 }
             }
         }
@@ -130,7 +139,7 @@ final class NbdConnection {
             case Nbd.CMD_WRITE_ZEROES -> zap(cookie, offset, length, deviceFlags(flags), false);
             case Nbd.CMD_CACHE -> guarded(cookie, () -> cache(offset, length));
             case Nbd.CMD_BLOCK_STATUS -> blockStatus(flags, cookie, offset, length);
-            default -> fail(cookie, new ErrnoException("NBD command " + command, Errno.EINVAL.number()));
+            default -> answers.fail(cookie, new ErrnoException("NBD command " + command, Errno.EINVAL.number()));
         }
     }
 
@@ -152,18 +161,16 @@ final class NbdConnection {
             error = Errno.EOVERFLOW.number();
         }
         if (refusal != null) {
-            fail(cookie, new ErrnoException(refusal, error));
+            answers.fail(cookie, new ErrnoException(refusal, error));
             return;
         }
         int done = 0;
         do {
             int piece = (int) Math.min(length - done, PIECE_BYTES);
-            if (out.remaining() < piece + ReplyForm.MAX_BYTES) {
-                flushOut();
-            }
+            boolean bare = form == ReplyForm.SIMPLE && done > 0;
+            ByteBuffer out = piece >= LARGE_BYTES ? answers.alone(bare) : answers.room(piece);
             boolean last = done + piece == length;
             int start = out.position();
-            boolean bare = form == ReplyForm.SIMPLE && done > 0;
             if (!bare) {
                 form.putDataHeader(out, last, cookie, offset + done, piece);
             }
@@ -176,7 +183,7 @@ final class NbdConnection {
                     // The header promised data; only by leaving can a simple reply take that back.
                     throw e;
                 }
-                fail(cookie, e);
+                answers.fail(cookie, e);
                 return;
             }
             out.limit(out.capacity());
@@ -206,18 +213,19 @@ final class NbdConnection {
         int bytes = (int) length;
         if (offset < 0 || offset > io.sizeBytes() - bytes) {
             skip(bytes);
-            fail(cookie, new ErrnoException("write past the end of the device", Errno.ENOSPC.number()));
+            answers.fail(cookie, new ErrnoException("write past the end of the device", Errno.ENOSPC.number()));
         } else if (io.mustWait(offset, bytes)) {
             writeInBackground(deviceFlags(flags), cookie, offset, bytes);
-        } else if (bytes <= in.remaining()) {
+        } else if (bytes <= Math.max(in.remaining(), PIECE_BYTES)) {
+            receivePayload(bytes);
             int next = in.position() + bytes;
             int limit = in.limit();
             answers.owe();
             try {
                 io.write(offset, in.limit(next), deviceFlags(flags));
-                done(cookie);
+                answers.done(cookie);
             } catch (IOException e) {
-                fail(cookie, e);
+                answers.fail(cookie, e);
             } finally {
                 in.limit(limit).position(next);
             }
@@ -226,29 +234,61 @@ final class NbdConnection {
         }
     }
 
+    /** Has all of a small payload in {@link #in}. Its sender is on the way: answers are held back for that moment. */
+    private void receivePayload(int bytes) throws IOException {
+        if (bytes <= in.remaining()) {
+            return;
+        }
+        in.compact();
+        while (in.position() < bytes) {
+            int n = polling != null ? polling.readSoon(in) : 0;
+            if (n == 0) {
+                answers.flush();
+                n = channel.read(in);
+            }
+            if (n < 0) {
+                throw new EOFException("NBD client left in the middle of a payload");
+            }
+        }
+        in.flip();
+    }
+
     /**
-     * Passes a payload on that is still arriving. It is collected from the start of a buffer, so that the copies in and
-     * out of the kernel are aligned, which the part behind the header in {@link #in} is not.
+     * Passes a payload on while it is arriving. It is collected from the start of a buffer, so that the copies in and out of
+     * the kernel are aligned, which the part behind the header in {@link #in} is not; what is passed on ends at a page of
+     * the device for the same reason.
      */
     private void writeInPieces(int flags, long cookie, long offset, int bytes) throws IOException {
         if (bulk == null) {
-            bulk = pool.take(PIECE_BYTES);
+            bulk = pool.take(IN_BYTES);
         }
-        flushOut();
+        answers.flush();
         IOException failed = null;
-        int left = bytes;
-        while (left > 0) {
-            bulk.clear().limit(Math.min(left, PIECE_BYTES));
-            collect(bulk);
-            left -= bulk.flip().remaining();
+        long at = offset;
+        long end = offset + bytes;
+        int limit = in.limit();
+        bulk.clear().put(in.limit(in.position() + (int) Math.min(end - at, in.remaining())));
+        in.limit(limit);
+        while (at < end) {
+            bulk.limit((int) Math.min(end - at, IN_BYTES));
+            while (bulk.position() < Math.min(bulk.limit(), PIECE_BYTES)) {
+                if (channel.read(bulk) < 0) {
+                    throw new EOFException("NBD client left in the middle of a payload");
+                }
+            }
+            int got = bulk.position();
+            int whole = at + got == end ? got : got - (int) ((at + got) % PAGE_BYTES);
+            bulk.flip().limit(whole);
             if (failed == null) {
                 answers.owe();
                 try {
-                    io.write(offset + bytes - left - bulk.remaining(), bulk, 0);
+                    io.write(at, bulk, 0);
                 } catch (IOException e) {
                     failed = e;
                 }
             }
+            at += whole;
+            bulk.limit(got).position(whole).compact();
         }
         if (failed == null && (flags & Target.FUA) != 0) {
             try {
@@ -258,9 +298,9 @@ final class NbdConnection {
             }
         }
         if (failed == null) {
-            done(cookie);
+            answers.done(cookie);
         } else {
-            fail(cookie, failed);
+            answers.fail(cookie, failed);
         }
         expectBulk = true;
     }
@@ -279,10 +319,11 @@ final class NbdConnection {
     }
 
     private void writeInBackground(int flags, long cookie, long offset, int bytes) throws IOException {
+        shareChannel();
         ByteBuffer payload = pool.take(bytes);
         try {
             if (bytes > in.remaining()) {
-                flushOut();
+                answers.flush();
             }
             collect(payload);
         } catch (IOException e) {
@@ -294,8 +335,9 @@ final class NbdConnection {
 
     private void zap(long cookie, long offset, long length, int flags, boolean discard) throws IOException {
         if (length < 0 || offset < 0 || offset > io.sizeBytes() - length) {
-            fail(cookie, new ErrnoException("request past the end of the device", Errno.EINVAL.number()));
+            answers.fail(cookie, new ErrnoException("request past the end of the device", Errno.EINVAL.number()));
         } else if (io.mustWait(offset, length)) {
+            shareChannel();
             background.submit(cookie, offset, length, null, (inside, none) -> {
                 if (discard) {
                     inside.discard(offset, length, flags);
@@ -319,7 +361,7 @@ final class NbdConnection {
 
     private void blockStatus(int flags, long cookie, long offset, long length) throws IOException {
         if (contexts.isEmpty() || length <= 0 || offset < 0 || offset > io.sizeBytes() - length) {
-            fail(
+            answers.fail(
                     cookie,
                     new ErrnoException(
                             contexts.isEmpty() ? "no metadata context was agreed on" : "range outside the device",
@@ -336,13 +378,11 @@ final class NbdConnection {
                 try {
                     count = BlockStatus.put(io, contexts.get(id), offset, length, wide, onlyOne, runs);
                 } catch (IOException e) {
-                    fail(cookie, e);
+                    answers.fail(cookie, e);
                     return;
                 }
                 runs.flip();
-                if (out.remaining() < runs.remaining() + ReplyForm.MAX_BYTES) {
-                    flushOut();
-                }
+                ByteBuffer out = answers.room(runs.remaining());
                 boolean last = id == contexts.size() - 1;
                 if (wide) {
                     form.putChunkHeader(out, last, Nbd.CHUNK_BLOCK_STATUS_EXT, cookie, offset, 8 + runs.remaining());
@@ -369,35 +409,16 @@ final class NbdConnection {
         try {
             action.run();
         } catch (IOException e) {
-            fail(cookie, e);
+            answers.fail(cookie, e);
             return;
         }
-        done(cookie);
+        answers.done(cookie);
     }
 
-    private void done(long cookie) throws IOException {
-        if (out.remaining() < ReplyForm.MAX_BYTES) {
-            flushOut();
-        }
-        form.putDone(out, cookie);
-    }
-
-    private void fail(long cookie, IOException failure) throws IOException {
-        if (out.remaining() < ReplyForm.MAX_BYTES) {
-            flushOut();
-        }
-        form.putError(out, cookie, Nbd.error(failure), failure.getMessage());
-    }
-
-    private void flushOut() throws IOException {
-        if (out.position() > 0) {
-            out.flip();
-            try {
-                background.send(out);
-            } finally {
-                out.clear();
-            }
-            answers.sent();
+    /** Answers will be sent by other threads, too. */
+    private void shareChannel() throws IOException {
+        if (polling != null) {
+            polling.share();
         }
     }
 
@@ -431,7 +452,7 @@ final class NbdConnection {
 
     /** Reads once, after sending what is due: the client may be waiting for just that. */
     private boolean receiveSome() throws IOException {
-        flushOut();
+        answers.flush();
         in.compact();
         if (expectBulk && in.position() < headerBytes) {
             in.limit(headerBytes);

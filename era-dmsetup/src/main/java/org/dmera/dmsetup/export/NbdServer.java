@@ -7,7 +7,6 @@ import java.net.SocketAddress;
 import java.net.StandardProtocolFamily;
 import java.net.StandardSocketOptions;
 import java.net.UnixDomainSocketAddress;
-import java.nio.channels.AsynchronousCloseException;
 import java.nio.channels.ClosedChannelException;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
@@ -32,6 +31,8 @@ public final class NbdServer implements Closeable {
     private static final int MAX_CONNECTIONS = 512;
 
     private static final int BACKLOG = 128;
+    /** So that a piece of a long read can be handed over while the client takes the one before. */
+    private static final int UNIX_SEND_BUFFER_BYTES = 1 << 20;
 
     private final ExportSource exports;
     private final Consumer<String> log;
@@ -137,7 +138,10 @@ public final class NbdServer implements Closeable {
 
     private void serve(SocketChannel channel, TlsIdentity tls) {
         try {
-            if (!(channel.getRemoteAddress() instanceof UnixDomainSocketAddress)) {
+            if (channel.getRemoteAddress() instanceof UnixDomainSocketAddress) {
+                // The kernel gives what it allows to everybody; TCP sizes its buffers itself.
+                channel.setOption(StandardSocketOptions.SO_SNDBUF, UNIX_SEND_BUFFER_BYTES);
+            } else {
                 channel.setOption(StandardSocketOptions.TCP_NODELAY, true);
             }
             NbdHandshake.TlsUpgrade upgrade = tls == null ? null : plain -> new TlsChannel(plain, tls.serverEngine());
@@ -149,7 +153,7 @@ public final class NbdServer implements Closeable {
                     agreed.device().close();
                 }
             }
-        } catch (AsynchronousCloseException e) {
+        } catch (ClosedChannelException e) {
             // The server is closing.
             return;
         } catch (IOException | RuntimeException e) {

@@ -22,7 +22,9 @@ import org.junit.jupiter.api.io.TempDir;
  * acknowledged write is on the origin, and its block is marked in the era of the write or a later one.
  */
 class CrashTest {
-    private static final int ROUNDS = Host.NIGHTLY ? 500 : 12;
+    /** {@code -Dera.crash.rounds=N}: as many. */
+    private static final int ROUNDS = Integer.getInteger("era.crash.rounds", Host.NIGHTLY ? 500 : 12);
+
     private static final int WRITERS = 2;
     private static final int BLOCKS_EACH = 2048;
     private static final int BLOCK = TestEngine.BLOCK_BYTES;

@@ -141,6 +141,110 @@ class HostileClientTest {
     }
 
     @Test
+    void aClientThatTakesNoAnswersHoldsUpNobody() throws Exception {
+        try (WireClient deaf = open()) {
+            byte[] data = new byte[512];
+            for (int i = 0; i < 64; i++) {
+                deaf.request(WireClient.WRITE, i, (long) i * TestEngine.BLOCK_BYTES, data.length, data);
+            }
+            // More than the socket holds, while the writes before still wait for their marks.
+            for (int i = 0; i < 32; i++) {
+                deaf.request(WireClient.READ, i, 0, 1 << 20, null);
+            }
+            for (int i = 64; i < 128; i++) {
+                deaf.request(WireClient.WRITE, i, (long) i * TestEngine.BLOCK_BYTES, data.length, data);
+            }
+            await(() -> TestEngine.era(device).markedBlocks() >= 64, () -> "the writes were not marked");
+            assertServes();
+            TestEngine.checkpoint(device);
+            device.suspend();
+            device.resume();
+            assertServes();
+        }
+        awaitNoConnections();
+    }
+
+    @Test
+    void theEngineStopsThoughAClientTakesNoAnswers() throws Exception {
+        try (WireClient deaf = open()) {
+            byte[] data = new byte[512];
+            for (int i = 0; i < 64; i++) {
+                deaf.request(WireClient.WRITE, i, (long) i * TestEngine.BLOCK_BYTES, data.length, data);
+            }
+            for (int i = 0; i < 32; i++) {
+                deaf.request(WireClient.READ, i, 0, 1 << 20, null);
+            }
+            engine.close();
+        }
+        engine = new TestEngine(folder);
+        device = engine.engine.registry().byName("vol");
+        assertServes();
+    }
+
+    @Test
+    void aClientThatLeavesWhileItsWritesAreHeldBackLeavesNothingBehind() throws Exception {
+        device.suspend();
+        for (int i = 0; i < 20; i++) {
+            try (WireClient gone = open()) {
+                gone.request(WireClient.WRITE, i, (long) i * TestEngine.BLOCK_BYTES, 512, new byte[512]);
+                gone.request(WireClient.READ, i, 0, 4096, null);
+            }
+        }
+        device.resume();
+        awaitNoConnections();
+        assertServes();
+    }
+
+    @Test
+    void oddSizesAtTheVeryEndAndRequestsOfNothingAreServed() throws Exception {
+        long size = device.io().sizeBytes();
+        try (WireClient client = open()) {
+            for (int length : new int[] {1, 3, 511, 513, 4095, 4097, 300_001, 1 << 20}) {
+                byte[] data = new byte[length];
+                new Random(length).nextBytes(data);
+                assertEquals(0, client.write(size - length, data), length + " bytes");
+                assertArrayEquals(data, client.read(size - length, length), length + " bytes");
+                assertEquals(ENOSPC, client.write(size - length + 1, data), length + " bytes");
+            }
+            TestEngine.checkpoint(device);
+            assertEquals(0, client.write(size, new byte[0]));
+            assertEquals(0, client.write(0, new byte[0]));
+            assertArrayEquals(new byte[0], client.read(size, 0));
+            for (int command : new int[] {WireClient.TRIM, WireClient.WRITE_ZEROES, WireClient.CACHE}) {
+                client.request(command, 7, size, 0, null);
+                assertEquals(new WireClient.Answer(0, 7), client.answer(), "command " + command);
+            }
+        }
+        assertEquals(0, TestEngine.era(device).markedBlocks(), "nothing was written in this era");
+    }
+
+    @Test
+    void aDeviceThatGrowsAndShrinksKeepsItsConnectedClients() throws Exception {
+        long size = device.io().sizeBytes();
+        Path bigger = engine.file("bigger", 2 * size);
+        byte[] data = new byte[4096];
+        new Random(8).nextBytes(data);
+        try (WireClient client = open()) {
+            assertEquals(ENOSPC, client.write(size, data));
+            resize(bigger, 2 * size);
+            assertEquals(0, client.write(size, data));
+            assertArrayEquals(data, client.read(size, 4096));
+            resize(bigger, size);
+            assertEquals(ENOSPC, client.write(size, data));
+            assertEquals(null, client.read(size, 4096));
+            assertEquals(0, client.write(size - 4096, data));
+        }
+        assertServes();
+    }
+
+    private void resize(Path origin, long bytes) throws IOException {
+        Path meta = folder.resolve("vol.meta");
+        device.suspend();
+        device.load(TestEngine.specs(bytes / 512 + " era " + meta + " " + origin + " 8"), false);
+        device.resume();
+    }
+
+    @Test
     void garbageInTheHandshakeIsSurvived() throws Exception {
         Random random = new Random(5);
         for (int i = 0; i < 300; i++) {

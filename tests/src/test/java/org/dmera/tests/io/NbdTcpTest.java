@@ -32,7 +32,7 @@ class NbdTcpTest {
 
     @BeforeEach
     void prepare() {
-        Host.need("nbdinfo", "nbdcopy", "openssl");
+        Host.need("nbdinfo", "nbdcopy", "openssl", "qemu-img");
         certificates = folder.resolve("pki");
     }
 
@@ -45,6 +45,10 @@ class NbdTcpTest {
         Files.createDirectory(certificates);
         String dir = certificates.toString();
         request("ca", "/CN=authority");
+        // qemu insists on these.
+        Files.writeString(
+                certificates.resolve("authority"),
+                "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign\n");
         run(
                         "openssl",
                         "x509",
@@ -53,6 +57,8 @@ class NbdTcpTest {
                         dir + "/ca.csr",
                         "-signkey",
                         dir + "/ca-key.pem",
+                        "-extfile",
+                        dir + "/authority",
                         "-out",
                         dir + "/ca-cert.pem")
                 .good();
@@ -155,6 +161,16 @@ class NbdTcpTest {
             run("nbdcopy", "in.img", uri).good();
             run("nbdcopy", uri, "out.img").good();
             assertEquals(-1, Files.mismatch(folder.resolve("in.img"), folder.resolve("out.img")));
+
+            String qemus = "driver=raw,file.driver=nbd,file.host=localhost,file.port=" + port
+                    + ",file.export=vol,file.tls-creds=tls";
+            String credentials = "tls-creds-x509,id=tls,endpoint=client,dir=" + certificates;
+            String info = run("qemu-img", "info", "--object", credentials, "--image-opts", qemus)
+                    .good();
+            assertTrue(info.contains("virtual size: 16 MiB"), info);
+            run("qemu-img", "convert", "--object", credentials, "--image-opts", qemus, "-O", "raw", "qemu.img")
+                    .good();
+            assertEquals(-1, Files.mismatch(folder.resolve("in.img"), folder.resolve("qemu.img")));
 
             assertNotEquals(
                     0, run("nbdinfo", "nbd://localhost:" + port + "/vol").exitCode(), "without TLS");

@@ -22,7 +22,9 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** Everything at once for a while: I/O with verification, checkpoints, snapshots, status, suspend and resume. */
 class SoakTest {
-    private static final int SECONDS = Host.NIGHTLY ? 600 : 30;
+    /** {@code -Dera.soak.seconds=N}: as long. */
+    private static final int SECONDS = Integer.getInteger("era.soak.seconds", Host.NIGHTLY ? 600 : 30);
+
     private static final int WRITERS = 3;
     private static final int BLOCKS_EACH = 4096;
     private static final int BLOCK = TestEngine.BLOCK_BYTES;

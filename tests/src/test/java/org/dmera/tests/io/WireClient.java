@@ -18,6 +18,9 @@ final class WireClient implements Closeable {
     static final int READ = 0;
     static final int WRITE = 1;
     static final int FLUSH = 3;
+    static final int TRIM = 4;
+    static final int CACHE = 5;
+    static final int WRITE_ZEROES = 6;
 
     private static final int HEADER_BYTES = 28;
     private static final int REPLY_BYTES = 16;

@@ -62,6 +62,11 @@ abstract class KernelLabTests {
     }
 
     @TestFactory
+    Stream<DynamicNode> ourEngineIsAttachedByTheKernelsNbdClient() {
+        return run.checks(KernelNbdCase.class);
+    }
+
+    @TestFactory
     Stream<DynamicNode> whatSurprisedUsIsStillSo() {
         return run.checks(KernelBehaviour.class);
     }
@@ -87,6 +92,7 @@ abstract class KernelLabTests {
         if (kernel == Kernel.USER_MODE_LINUX || Lab.NIGHTLY) {
             // Five starts of Java take minutes where the processor is emulated.
             cases.add(new BackupCommandCase());
+            cases.add(new KernelNbdCase());
         }
         cases.addAll(KernelBehaviours.on(kernel));
         cases.removeIf(each -> !each.name().matches(ONLY));

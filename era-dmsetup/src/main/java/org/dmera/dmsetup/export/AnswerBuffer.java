@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.export;
+
+import java.io.Closeable;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.WritableByteChannel;
+import org.dmera.dmsetup.device.AnswerScope;
+
+/** The answers of a connection's own thread that are not sent yet: collected in one buffer, and sent at once. */
+final class AnswerBuffer implements Closeable {
+    private static final int PAGE_BYTES = 4096;
+    /** Room for a busy client's whole queue of small reads, and for the longest block status. */
+    private static final int BYTES = (256 << 10) + PAGE_BYTES;
+
+    private final ReplyForm form;
+    private final BackgroundWrites background;
+    private final WritableByteChannel channel;
+    private final AnswerScope scope;
+    private final BufferPool pool;
+    /** From {@code start} up to position: what is to be sent. */
+    private final ByteBuffer out;
+
+    private int start;
+
+    /** Sends by {@code channel}, between the answers of {@code background}. */
+    AnswerBuffer(
+            ReplyForm form,
+            BackgroundWrites background,
+            WritableByteChannel channel,
+            AnswerScope scope,
+            BufferPool pool) {
+        this.form = form;
+        this.background = background;
+        this.channel = channel;
+        this.scope = scope;
+        this.pool = pool;
+        this.out = pool.take(BYTES);
+    }
+
+    /** A write begins whose answer will be put here. */
+    void owe() {
+        scope.owe();
+    }
+
+    /** Where an answer with {@code bytes} of data is to be put, after those that are there already. */
+    ByteBuffer room(int bytes) throws IOException {
+        if (out.remaining() < bytes + ReplyForm.MAX_BYTES) {
+            flush();
+        }
+        return out;
+    }
+
+    /**
+     * The same for a large one, which is sent without others: its data begin at a page, where the kernel copies faster.
+     *
+     * @param bare it has no header
+     */
+    ByteBuffer alone(boolean bare) throws IOException {
+        flush();
+        start = PAGE_BYTES - (bare ? 0 : form.dataHeaderBytes());
+        return out.position(start);
+    }
+
+    /** Answers a request that returns no data and went well. */
+    void done(long cookie) throws IOException {
+        form.putDone(room(0), cookie);
+    }
+
+    /** Answers one that failed. */
+    void fail(long cookie, IOException failure) throws IOException {
+        form.putError(room(0), cookie, Nbd.error(failure), failure.getMessage());
+    }
+
+    /** Sends what is there. */
+    void flush() throws IOException {
+        if (out.position() > start) {
+            out.flip().position(start);
+            try {
+                background.send(channel, out);
+            } finally {
+                out.clear();
+                start = 0;
+            }
+            scope.sent();
+        }
+    }
+
+    /** The sender is gone, and owes nothing. */
+    @Override
+    public void close() {
+        scope.close();
+        pool.give(out);
+    }
+}

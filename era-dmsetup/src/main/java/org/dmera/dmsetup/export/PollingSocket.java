@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.export;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.ByteChannel;
+import java.nio.channels.SocketChannel;
+import java.util.function.BooleanSupplier;
+
+/**
+ * A connected socket whose reader looks again for a moment before it sleeps.
+ *
+ * <p>A client that waits for each answer sends its next request some ten microseconds after it got one. To put this
+ * thread to sleep meanwhile and wake it on a processor that has gone idle takes longer than that, and longer than the
+ * request itself. So what is not there yet is asked for again and again for {@value #POLL_NANOS} ns, and only then waited
+ * for. Where that finds nothing, as with a client that thinks, or on a machine whose processors are busy, it is tried more
+ * and more seldom.
+ *
+ * <p>It is for one thread, the connection's. Looking again needs the socket in non-blocking mode, and other senders need it
+ * blocking: {@link #share} puts it so, and it stays so for as long as {@code alone} says false.
+ */
+final class PollingSocket implements ByteChannel {
+    static final long POLL_NANOS = 50_000;
+    /** Waits in a row that go without polling, at most. */
+    private static final int MAX_SKIPS = 256;
+
+    private static final boolean SEVERAL_PROCESSORS = Runtime.getRuntime().availableProcessors() > 1;
+
+    private final SocketChannel socket;
+    private final BooleanSupplier alone;
+    private boolean blocking;
+    /** How many waits go without polling after the next miss, and from now on. */
+    private int penalty = 1;
+
+    private int skips;
+
+    /** {@code alone} tells whether no other thread can be writing. */
+    PollingSocket(SocketChannel socket, BooleanSupplier alone) {
+        this.socket = socket;
+        this.alone = alone;
+        this.blocking = socket.isBlocking();
+    }
+
+    /** Before another thread may write. */
+    void share() throws IOException {
+        setBlocking(true);
+    }
+
+    private void setBlocking(boolean on) throws IOException {
+        if (blocking != on) {
+            socket.configureBlocking(on);
+            blocking = on;
+        }
+    }
+
+    private boolean mayPoll() {
+        if (!SEVERAL_PROCESSORS || !alone.getAsBoolean()) {
+            return false;
+        }
+        if (skips > 0) {
+            skips--;
+            return false;
+        }
+        return true;
+    }
+
+    /** Lets others have the processor: where the client has only this one, it goes on sooner. */
+    @SuppressWarnings("ThreadPriorityCheck")
+    private static void pause() {
+        Thread.yield();
+    }
+
+    @Override
+    public int read(ByteBuffer dst) throws IOException {
+        int n = readSoon(dst);
+        if (n != 0) {
+            return n;
+        }
+        setBlocking(true);
+        return socket.read(dst);
+    }
+
+    /** As {@link #read}, but 0 when nothing has come after a moment. */
+    int readSoon(ByteBuffer dst) throws IOException {
+        if (!mayPoll()) {
+            return 0;
+        }
+        setBlocking(false);
+        int n = socket.read(dst);
+        if (n != 0) {
+            return n;
+        }
+        long end = System.nanoTime() + POLL_NANOS;
+        do {
+            pause();
+            n = socket.read(dst);
+            if (n != 0) {
+                penalty = 1;
+                return n;
+            }
+        } while (System.nanoTime() - end < 0);
+        skips = penalty;
+        penalty = Math.min(2 * penalty, MAX_SKIPS);
+        return 0;
+    }
+
+    @Override
+    public int write(ByteBuffer src) throws IOException {
+        int n = socket.write(src);
+        if (blocking || n != 0) {
+            return n;
+        }
+        long end = System.nanoTime() + POLL_NANOS;
+        do {
+            pause();
+            n = socket.write(src);
+            if (n != 0) {
+                return n;
+            }
+        } while (System.nanoTime() - end < 0);
+        setBlocking(true);
+        return socket.write(src);
+    }
+
+    @Override
+    public boolean isOpen() {
+        return socket.isOpen();
+    }
+
+    @Override
+    public void close() throws IOException {
+        socket.close();
+    }
+}
