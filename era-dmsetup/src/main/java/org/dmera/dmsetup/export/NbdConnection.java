@@ -31,10 +31,9 @@ import org.dmera.dmsetup.target.Target;
  */
 final class NbdConnection {
     private static final int IN_BYTES = 256 << 10;
-    /**
-     * Longer reads are answered in pieces of this size, and payloads that are still arriving passed on in pieces of this
-     * size or more: so the client works on one piece while this thread works on the next.
-     */
+    /** Longer reads are answered in pieces, so that the client takes one while this thread fetches the next. */
+    private static final int READ_PIECE_BYTES = 128 << 10;
+    /** Payloads that are still arriving are passed on in pieces of this size or more, for the same reason. */
     private static final int PIECE_BYTES = 64 << 10;
 
     private static final int PAGE_BYTES = 4096;
@@ -156,7 +155,7 @@ final class NbdConnection {
         int error = Errno.EINVAL.number();
         if (length < 0 || length > Nbd.MAX_PAYLOAD_BYTES) {
             refusal = "a read of " + length + " bytes, at most " + Nbd.MAX_PAYLOAD_BYTES + " were agreed on";
-        } else if ((flags & Nbd.CMD_FLAG_DF) != 0 && length > PIECE_BYTES) {
+        } else if ((flags & Nbd.CMD_FLAG_DF) != 0 && length > READ_PIECE_BYTES) {
             refusal = "too long to be sent in one piece";
             error = Errno.EOVERFLOW.number();
         }
@@ -166,7 +165,7 @@ final class NbdConnection {
         }
         int done = 0;
         do {
-            int piece = (int) Math.min(length - done, PIECE_BYTES);
+            int piece = (int) Math.min(length - done, READ_PIECE_BYTES);
             boolean bare = form == ReplyForm.SIMPLE && done > 0;
             ByteBuffer out = piece >= LARGE_BYTES ? answers.alone(bare) : answers.room(piece);
             boolean last = done + piece == length;

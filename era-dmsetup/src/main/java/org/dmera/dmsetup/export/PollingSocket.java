@@ -21,6 +21,7 @@ import java.util.function.BooleanSupplier;
  */
 final class PollingSocket implements ByteChannel {
     static final long POLL_NANOS = 50_000;
+    private static final int PAUSES = 32;
     /** Waits in a row that go without polling, at most. */
     private static final int MAX_SKIPS = 256;
 
@@ -64,10 +65,11 @@ final class PollingSocket implements ByteChannel {
         return true;
     }
 
-    /** Lets others have the processor: where the client has only this one, it goes on sooner. */
-    @SuppressWarnings("ThreadPriorityCheck")
+    /** A microsecond or so between two looks: the client may share this processor's core, or its caches. */
     private static void pause() {
-        Thread.yield();
+        for (int i = 0; i < PAUSES; i++) {
+            Thread.onSpinWait();
+        }
     }
 
     @Override
