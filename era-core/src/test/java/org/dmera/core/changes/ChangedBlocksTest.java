@@ -174,4 +174,23 @@ class ChangedBlocksTest {
                 DamagedMetadataException.class,
                 () -> ChangedBlocks.find(device, roots, 0, 5, 4, part -> new Thread(part).start()));
     }
+
+    /** The kernel leaves no such metadata, but a repair that widens lost parts does; a peer overlooks block 5. */
+    @Test
+    void anEraArrayNewerThanAWaitingWritesetCounts() throws IOException {
+        MemoryBlockDevice device = new MemoryBlockDevice((int) MetadataBuilder.sufficientBlocks(8, 1));
+        MetadataBuilder builder = new MetadataBuilder(device);
+        builder.superblock(128, 8, 19);
+        ByteBuffer values = ByteBuffer.allocate(32).order(ByteOrder.LITTLE_ENDIAN);
+        builder.beginWriteset(3, 8);
+        builder.words(0, values.putLong(0, 0b1110), 0, 1);
+        builder.endWriteset();
+        builder.beginEraArray();
+        builder.eras(0, values.putLong(0, 0).putInt(4 * 5, 12), 0, 8);
+        builder.endEraArray();
+        builder.end();
+        BlockSet changed = ChangedBlocks.since(device, MetadataRoots.read(device), 10);
+        assertEquals(1, changed.count());
+        assertEquals(1L << 5, changed.word(0));
+    }
 }
