@@ -103,7 +103,14 @@ final class FuseFile implements Closeable {
     /** Unmounts; the threads end when the kernel lets go of the file. */
     @Override
     public void close() throws IOException {
-        Mounts.unmount(file.toString(), Mounts.MNT_DETACH);
+        try {
+            Mounts.unmount(file.toString(), Mounts.MNT_DETACH);
+        } catch (ErrnoException e) {
+            // Somebody did it by hand.
+            if (!e.is(Errno.EINVAL) && !e.is(Errno.ENOENT)) {
+                throw e;
+            }
+        }
         try {
             for (Thread reader : readers) {
                 // Somebody who still has the file open keeps them; then they end with him.

@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
@@ -24,6 +25,7 @@ import org.dmera.dmsetup.device.MappedDevice;
 public final class HostAttacher implements Attacher {
     private static final Path MAPPER = Path.of("/dev/mapper");
     private static final Path OWN = Path.of("/dev/era");
+    private static final String LINK_PREFIX = "link-";
 
     /** One attached device. */
     private interface Attachment {
@@ -57,13 +59,20 @@ public final class HostAttacher implements Attacher {
         cleanUp();
     }
 
-    /** Unmounts what a killed engine left: its files answer nobody any more. */
+    /**
+     * Unmounts what a killed engine left: its files answer nobody any more. And takes its links away: what they name may be
+     * another's by now.
+     */
     private void cleanUp() {
         if (!Files.isDirectory(folder)) {
             return;
         }
         try (Stream<Path> left = Files.list(folder)) {
             for (Path file : (Iterable<Path>) left::iterator) {
+                if (file.getFileName().toString().startsWith(LINK_PREFIX)) {
+                    unlink(file);
+                    continue;
+                }
                 try {
                     Mounts.unmount(file.toString(), Mounts.MNT_DETACH);
                 } catch (ErrnoException e) {
@@ -78,6 +87,31 @@ public final class HostAttacher implements Attacher {
         }
     }
 
+    /** Deletes the link that {@code note} tells of, if it still names the same node, and the note. */
+    private static void unlink(Path note) throws IOException {
+        List<String> lines = Files.readAllLines(note);
+        if (lines.size() == 2) {
+            Path link = Path.of(lines.get(0));
+            if (Files.isSymbolicLink(link)
+                    && Files.readSymbolicLink(link).toString().equals(lines.get(1))) {
+                Files.delete(link);
+            }
+        }
+        Files.delete(note);
+    }
+
+    private Path note(MappedDevice device) {
+        return folder.resolve(LINK_PREFIX + device.minor());
+    }
+
+    /** Links the device's name to {@code node}, with a note of it for whoever comes after this process was killed. */
+    private Path noted(MappedDevice device, String node) throws IOException {
+        Path link = link(device.name());
+        Files.createDirectories(folder);
+        Files.write(note(device), List.of(link.toString(), node));
+        return Files.createSymbolicLink(link, Path.of(node));
+    }
+
     @Override
     public String attach(MappedDevice device) throws IOException {
         synchronized (attached) {
@@ -87,7 +121,7 @@ public final class HostAttacher implements Attacher {
             }
             Attachment attachment = KernelNbd.isAvailable() ? overNbd(device) : overFuse(device);
             try {
-                Path link = link(device.name(), attachment.node());
+                Path link = noted(device, attachment.node());
                 attached.put(device, new Attached(attachment, link));
                 log.accept("attached " + device.name() + " as " + attachment.node() + ", " + link);
             } catch (IOException e) {
@@ -166,7 +200,7 @@ public final class HostAttacher implements Attacher {
         };
     }
 
-    private static Path link(String name, String node) throws IOException {
+    private static Path link(String name) throws IOException {
         boolean kernelHasIt = Files.readString(Path.of("/proc/misc")).contains(" device-mapper");
         Path linkFolder = kernelHasIt ? OWN : MAPPER;
         Files.createDirectories(linkFolder);
@@ -178,7 +212,7 @@ public final class HostAttacher implements Attacher {
         if (Files.exists(link, LinkOption.NOFOLLOW_LINKS)) {
             throw new ErrnoException("link " + link, Errno.EEXIST.number());
         }
-        return Files.createSymbolicLink(link, Path.of(node));
+        return link;
     }
 
     @Override
@@ -191,6 +225,7 @@ public final class HostAttacher implements Attacher {
             known.attachment.detach();
             attached.remove(device);
             Files.deleteIfExists(known.link);
+            Files.deleteIfExists(note(device));
             log.accept("detached " + device.name() + " from " + known.attachment.node());
             return true;
         }
@@ -211,7 +246,7 @@ public final class HostAttacher implements Attacher {
         synchronized (attached) {
             Attached known = attached.get(device);
             if (known != null) {
-                Path link = link(device.name(), known.attachment.node());
+                Path link = noted(device, known.attachment.node());
                 Files.deleteIfExists(known.link);
                 attached.put(device, new Attached(known.attachment, link));
             }
@@ -222,10 +257,11 @@ public final class HostAttacher implements Attacher {
     public void close() throws IOException {
         synchronized (attached) {
             IOException failed = null;
-            for (Attached each : attached.values()) {
+            for (Map.Entry<MappedDevice, Attached> each : attached.entrySet()) {
                 try {
-                    Files.deleteIfExists(each.link);
-                    each.attachment.abandon();
+                    Files.deleteIfExists(each.getValue().link);
+                    Files.deleteIfExists(note(each.getKey()));
+                    each.getValue().attachment.abandon();
                 } catch (IOException e) {
                     failed = e;
                 }

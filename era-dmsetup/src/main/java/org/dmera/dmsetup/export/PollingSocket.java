@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.ByteChannel;
 import java.nio.channels.SocketChannel;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BooleanSupplier;
 
 /**
@@ -25,7 +26,10 @@ final class PollingSocket implements ByteChannel {
     /** Waits in a row that go without polling, at most. */
     private static final int MAX_SKIPS = 256;
 
-    private static final boolean SEVERAL_PROCESSORS = Runtime.getRuntime().availableProcessors() > 1;
+    /** Half of the processors look again, at most: the rest is for clients, and for connections that have work. */
+    private static final int MAX_POLLING = Runtime.getRuntime().availableProcessors() / 2;
+
+    private static final AtomicInteger POLLING = new AtomicInteger();
 
     private final SocketChannel socket;
     private final BooleanSupplier alone;
@@ -55,7 +59,7 @@ final class PollingSocket implements ByteChannel {
     }
 
     private boolean mayPoll() {
-        if (!SEVERAL_PROCESSORS || !alone.getAsBoolean()) {
+        if (MAX_POLLING == 0 || !alone.getAsBoolean()) {
             return false;
         }
         if (skips > 0) {
@@ -92,18 +96,33 @@ final class PollingSocket implements ByteChannel {
         if (n != 0) {
             return n;
         }
-        long end = System.nanoTime() + POLL_NANOS;
-        do {
-            pause();
-            n = socket.read(dst);
-            if (n != 0) {
-                penalty = 1;
-                return n;
-            }
-        } while (System.nanoTime() - end < 0);
+        if (!startPolling()) {
+            return 0;
+        }
+        try {
+            long end = System.nanoTime() + POLL_NANOS;
+            do {
+                pause();
+                n = socket.read(dst);
+                if (n != 0) {
+                    penalty = 1;
+                    return n;
+                }
+            } while (System.nanoTime() - end < 0);
+        } finally {
+            POLLING.getAndDecrement();
+        }
         skips = penalty;
         penalty = Math.min(2 * penalty, MAX_SKIPS);
         return 0;
+    }
+
+    private static boolean startPolling() {
+        if (POLLING.getAndIncrement() < MAX_POLLING) {
+            return true;
+        }
+        POLLING.getAndDecrement();
+        return false;
     }
 
     @Override
@@ -112,14 +131,20 @@ final class PollingSocket implements ByteChannel {
         if (blocking || n != 0) {
             return n;
         }
-        long end = System.nanoTime() + POLL_NANOS;
-        do {
-            pause();
-            n = socket.write(src);
-            if (n != 0) {
-                return n;
+        if (startPolling()) {
+            try {
+                long end = System.nanoTime() + POLL_NANOS;
+                do {
+                    pause();
+                    n = socket.write(src);
+                    if (n != 0) {
+                        return n;
+                    }
+                } while (System.nanoTime() - end < 0);
+            } finally {
+                POLLING.getAndDecrement();
             }
-        } while (System.nanoTime() - end < 0);
+        }
         setBlocking(true);
         return socket.write(src);
     }

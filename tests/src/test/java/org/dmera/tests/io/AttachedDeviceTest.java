@@ -173,6 +173,21 @@ class AttachedDeviceTest {
     }
 
     @Test
+    void whatAKilledEngineLeftIsTakenAwayByTheNext() throws Exception {
+        attacher.attach(device);
+        Path link = Path.of("/dev/mapper", device.name());
+        if (!Files.isSymbolicLink(link)) {
+            link = Path.of("/dev/era", device.name());
+        }
+        assertTrue(Files.isSymbolicLink(link));
+        // One that knows nothing of the first, as after a kill.
+        HostAttacher next = new HostAttacher(folder.resolve("attached"), folder.resolve("nbd"), line -> {});
+        assertFalse(Files.isSymbolicLink(link), "a link to a node that may be another's by now");
+        assertFalse(Files.readString(Path.of("/proc/mounts")).contains(folder.toString()));
+        next.close();
+    }
+
+    @Test
     void discardsReachTheOrigin() throws Exception {
         String node = attacher.attach(device);
         run("mkfs.ext4", "-q", "-F", "-E", "nodiscard", node).good();
