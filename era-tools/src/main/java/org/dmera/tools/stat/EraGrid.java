@@ -32,8 +32,7 @@ final class EraGrid implements LastWritten.Visitor {
         if (era == 0) {
             neverWritten++;
         } else {
-            int row = (int) ((Math.min(era, currentEra) - 1) / erasPerRow);
-            counts[row * columns + (int) (block / blocksPerColumn)]++;
+            counts[rowOf(Math.min(era, currentEra)) * columns + columnOf(block)]++;
         }
     }
 
@@ -49,19 +48,18 @@ final class EraGrid implements LastWritten.Visitor {
         return neverWritten;
     }
 
-    /** The first block of a column. */
-    long firstBlock(int column) {
-        return column * blocksPerColumn;
+    int columnOf(long block) {
+        return (int) (block / blocksPerColumn);
     }
 
-    /** The first era of a row; row 0 begins with era 1. */
-    long firstEra(int row) {
-        return 1 + row * erasPerRow;
+    /** Row 0 begins with era 1. */
+    int rowOf(long era) {
+        return (int) ((era - 1) / erasPerRow);
     }
 
     /** Which part of a column's blocks was last written in a row's eras: 0 to 1. */
     double share(int column, int row) {
-        long blocks = Math.min(blocksPerColumn, nrBlocks - firstBlock(column));
+        long blocks = Math.min(blocksPerColumn, nrBlocks - column * blocksPerColumn);
         return blocks <= 0 ? 0 : (double) counts[row * columns + column] / blocks;
     }
 }

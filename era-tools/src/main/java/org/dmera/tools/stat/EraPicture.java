@@ -5,6 +5,7 @@ import java.awt.Color;
 import java.awt.Font;
 import java.awt.Graphics2D;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import org.dmera.core.changes.EraHistogram;
@@ -22,17 +23,25 @@ final class EraPicture {
     private static final Color INK = new Color(0x24, 0x29, 0x2f);
     private static final Color GRID = new Color(0xe4, 0xe7, 0xeb);
     private static final Color CURVE = new Color(0xb5, 0x1f, 0x4b);
-    /** Pale to dark, so that the picture also works in grey and for colour-blind eyes. */
-    private static final Color[] HEAT = {
-        new Color(0xfd, 0xe7, 0xb0),
-        new Color(0xf9, 0xa6, 0x5a),
-        new Color(0xe2, 0x58, 0x4f),
-        new Color(0x9e, 0x1c, 0x5c),
-        new Color(0x3b, 0x0f, 0x4f)
+    /**
+     * Pale to dark, so that the picture also works in grey and for colour-blind eyes, and each step a multiple of the one
+     * before: on most devices a place has few of its blocks written in one era, and equal steps would show one colour.
+     */
+    private static final Shade[] SHADES = {
+        new Shade(0, "up to 0.1 %", new Color(0xfb, 0xd3, 0x7f)),
+        new Shade(0.001, "0.1 to 1 %", new Color(0xf5, 0x93, 0x4e)),
+        new Shade(0.01, "1 to 10 %", new Color(0xd9, 0x48, 0x4f)),
+        new Shade(0.1, "10 to 50 %", new Color(0x8e, 0x1a, 0x5e)),
+        new Shade(0.5, "50 to 100 %", new Color(0x32, 0x0a, 0x47))
     };
 
-    private static final Font TITLE = new Font(Font.SANS_SERIF, Font.BOLD, 17);
+    private static final int TITLE_LETTERS = 90;
+    private static final int TICK_SPACING_PIXELS = 80;
+
     private static final Font TEXT = new Font(Font.SANS_SERIF, Font.PLAIN, 13);
+
+    /** The colour of cells of which more than {@code above} (0 to 1) was written. */
+    private record Shade(double above, String text, Color color) {}
 
     private final int width;
     private final int mapHeight;
@@ -44,7 +53,7 @@ final class EraPicture {
         this.width = width;
         this.mapHeight = width * 45 / 100;
         this.curveHeight = width * 35 / 100;
-        map = heatMap(device, grid, histogram.blocks(), blockBytes);
+        map = heatMap(device, grid, histogram.blocks(), currentEra, blockBytes);
         curve = curve(histogram, currentEra, blockBytes);
     }
 
@@ -63,63 +72,80 @@ final class EraPicture {
         curve.paint((Graphics2D) g.create(0, mapHeight, width, curveHeight), width, curveHeight);
     }
 
-    private HeatMapChart heatMap(String device, EraGrid grid, long nrBlocks, long blockBytes) {
+    private HeatMapChart heatMap(String device, EraGrid grid, long nrBlocks, long currentEra, long blockBytes) {
         Scale scale = Scale.of(nrBlocks * blockBytes);
         HeatMapChart chart = new HeatMapChartBuilder()
                 .width(width)
                 .height(mapHeight)
-                .title(device + ": which share of each place was last written when (" + never(grid, nrBlocks) + ")")
+                .title(title(
+                        device, ": share of blocks last written, by place and era (" + never(grid, nrBlocks) + ")"))
                 .xAxisTitle("position in the origin, " + scale.unit())
                 .yAxisTitle("era")
                 .build();
         style(chart.getStyler());
         chart.getStyler()
-                .setRangeColors(HEAT)
+                .setRangeColors(Arrays.stream(SHADES).map(Shade::color).toArray(Color[]::new))
                 // Swatches rather than a gradient: a gradient does not survive into SVG.
                 .setPiecewise(true)
-                .setSplitNumber(HEAT.length)
+                .setPiecewiseRanged(false)
+                .setSplitNumber(SHADES.length)
                 .setMin(0)
-                .setMax(100)
+                .setMax(SHADES.length)
+                .setHeatMapDecimalValueFormatter(shade -> SHADES[shade.intValue()].text())
                 .setDrawBorder(false)
                 .setShowValue(false)
-                .setHeatMapValueDecimalPattern("0 '%'")
                 .setPlotContentSize(1);
-        chart.getStyler().setXAxisMaxLabelCount(9);
-        List<String> x = new ArrayList<>();
-        for (int column = 0; column < grid.columns(); column++) {
-            x.add(scale.text(grid.firstBlock(column) * blockBytes));
-        }
-        List<String> y = new ArrayList<>();
-        for (int row = 0; row < grid.rows(); row++) {
-            y.add(Long.toString(grid.firstEra(row)));
-        }
+        // The labels say themselves where they are, and most of them nothing.
+        chart.getStyler().setXAxisTickMarkSpacingHint(1);
+        chart.getStyler().setYAxisTickMarkSpacingHint(1);
+        chart.getStyler().setAxisTicksMarksVisible(false);
+        chart.getStyler().setPlotGridLinesVisible(false);
+        List<String> x =
+                AxisLabels.ofBytes(nrBlocks * blockBytes, scale, grid.columns(), at -> grid.columnOf(at / blockBytes));
+        List<String> y = AxisLabels.ofEras(currentEra, grid.rows(), grid::rowOf);
         List<Number[]> cells = new ArrayList<>();
         for (int column = 0; column < grid.columns(); column++) {
             for (int row = 0; row < grid.rows(); row++) {
                 double share = grid.share(column, row);
                 if (share > 0) {
-                    cells.add(new Number[] {column, row, 100 * share});
+                    cells.add(new Number[] {column, row, shadeOf(share) + 0.5});
                 }
             }
         }
         if (cells.isEmpty()) {
-            // The library draws no map without a cell.
+            // The library draws no map without a cell: one that is as white as the rest.
             cells.add(new Number[] {0, 0, 0});
+            chart.getStyler().setRangeColors(new Color[] {Color.WHITE});
+            chart.getStyler().setLegendVisible(false);
         }
         chart.addSeries("share of the blocks there", x, y, cells);
         return chart;
     }
 
+    private static int shadeOf(double share) {
+        int shade = SHADES.length - 1;
+        while (SHADES[shade].above() > share) {
+            shade--;
+        }
+        return shade;
+    }
+
+    /** Cuts the front of a long path. */
+    private static String title(String device, String text) {
+        int room = TITLE_LETTERS - text.length();
+        return (device.length() <= room ? device : "…" + device.substring(device.length() - room)) + text;
+    }
+
     private static String never(EraGrid grid, long nrBlocks) {
         return nrBlocks == 0
                 ? "empty"
-                : String.format(Locale.ROOT, "%.3g %% never written", 100.0 * grid.neverWritten() / nrBlocks);
+                : String.format(Locale.ROOT, "%.3g %% never", 100.0 * grid.neverWritten() / nrBlocks);
     }
 
     private XYChart curve(EraHistogram histogram, long currentEra, long blockBytes) {
         int points = Math.min(histogram.bins(), 1000);
-        double[] eras = new double[points];
-        double[] amounts = new double[points];
+        double[] eras = new double[points + 1];
+        double[] amounts = new double[points + 1];
         Scale scale = Scale.of((histogram.blocks() - neverOf(histogram)) * blockBytes);
         long since = 0;
         int point = points - 1;
@@ -131,15 +157,20 @@ final class EraPicture {
                 point--;
             }
         }
+        // The newest era's step ends where the next one would begin. (A little before it: where all points are equally
+        // far
+        // apart the library labels each of them.)
+        eras[points] = currentEra + 0.999;
+        amounts[points] = amounts[points - 1];
         if (points > 1) {
             // "Since era 0" is everything, written or not: nobody asks for it, and it would flatten the curve.
-            eras = java.util.Arrays.copyOfRange(eras, 1, points);
-            amounts = java.util.Arrays.copyOfRange(amounts, 1, points);
+            eras = Arrays.copyOfRange(eras, 1, points + 1);
+            amounts = Arrays.copyOfRange(amounts, 1, points + 1);
         }
         XYChart chart = new XYChartBuilder()
                 .width(width)
                 .height(curveHeight)
-                .title("what an increment since an era would copy")
+                .title("how much an increment since an era would copy")
                 .xAxisTitle("since era (now: " + currentEra + ")")
                 .yAxisTitle(scale.unit())
                 .build();
@@ -147,6 +178,9 @@ final class EraPicture {
         chart.getStyler().setDefaultSeriesRenderStyle(XYSeries.XYSeriesRenderStyle.StepArea);
         chart.getStyler().setLegendVisible(false);
         chart.getStyler().setYAxisMin(0.0);
+        // Labels of whole eras only.
+        double span = Math.max(1, eras[eras.length - 1] - eras[0]);
+        chart.getStyler().setXAxisTickMarkSpacingHint((int) Math.max(TICK_SPACING_PIXELS, width / span));
         chart.getStyler().setXAxisDecimalPattern("0").setYAxisDecimalPattern("#,##0.##");
         chart.addSeries("changed", eras, amounts)
                 .setMarker(SeriesMarkers.NONE)
@@ -159,12 +193,13 @@ final class EraPicture {
         return histogram.lastEra(0) == 0 ? histogram.count(0) : 0;
     }
 
-    private static void style(AxesChartStyler styler) {
+    private void style(AxesChartStyler styler) {
         styler.setChartBackgroundColor(Color.WHITE);
         styler.setPlotBackgroundColor(Color.WHITE);
         styler.setChartFontColor(INK);
-        styler.setChartTitleFont(TITLE);
+        styler.setChartTitleFont(new Font(Font.SANS_SERIF, Font.BOLD, Math.min(17, width / 75)));
         styler.setChartTitleBoxVisible(false);
+        styler.setChartTitlePadding(8);
         styler.setLegendFont(TEXT);
         styler.setLegendBorderColor(Color.WHITE);
         styler.setLegendPosition(Styler.LegendPosition.OutsideE);
@@ -174,29 +209,5 @@ final class EraPicture {
         styler.setPlotGridLinesColor(GRID);
         styler.setPlotBorderColor(GRID);
         styler.setAntiAlias(true);
-    }
-
-    /** A unit in which the largest amount of an axis has one to four digits. */
-    private record Scale(double bytes, String unit) {
-        private static final String[] UNITS = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB"};
-
-        static Scale of(long largest) {
-            int i = 0;
-            double unit = 1;
-            while (largest / unit >= 2048 && i < UNITS.length - 1) {
-                unit *= 1024;
-                i++;
-            }
-            return new Scale(unit, UNITS[i]);
-        }
-
-        double in(long amount) {
-            return amount / bytes;
-        }
-
-        String text(long amount) {
-            double v = in(amount);
-            return String.format(Locale.ROOT, v == Math.rint(v) ? "%.0f" : "%.1f", v);
-        }
     }
 }

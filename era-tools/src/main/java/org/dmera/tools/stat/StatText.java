@@ -32,7 +32,9 @@ final class StatText {
                 ByteCount.text(facts.originBytes()) + ": " + roots.nrBlocks() + " blocks of "
                         + ByteCount.text(facts.blockBytes()));
         line(s, "Current era", Long.toString(roots.currentEra()));
-        line(s, "Snapshot", roots.metadataSnap() == 0 ? "none held" : "held, at block " + roots.metadataSnap());
+        if (!snapshot) {
+            line(s, "Snapshot", roots.metadataSnap() == 0 ? "none held" : "held, at block " + roots.metadataSnap());
+        }
         line(s, "Writesets", writesets(facts));
         long never = facts.histogram().firstEra(0) == 0 && facts.histogram().lastEra(0) == 0
                 ? facts.histogram().count(0)
@@ -65,7 +67,7 @@ final class StatText {
                     .append(facts.roots().currentEra())
                     .append("'s is open with ")
                     .append(list.get(list.size() - 1).marked())
-                    .append(" blocks");
+                    .append(list.get(list.size() - 1).marked() == 1 ? " block" : " blocks");
         } else {
             s.append(", none open");
         }
@@ -82,13 +84,13 @@ final class StatText {
             most = Math.max(most, row.blocks());
         }
         s.append(String.format(
-                Locale.ROOT, "%n%21s  %12s  %-" + BAR_COLUMNS + "s  %s%n", "era", "last written", "", "since then"));
+                Locale.ROOT, "%n%21s  %12s  %-" + BAR_COLUMNS + "s  %10s%n", "era", "last written", "", "since then"));
         for (EraRows.Row row : rows) {
             String eras = row.first() == row.last() ? Long.toString(row.first()) : row.first() + "-" + row.last();
             int columns = (int) Math.ceil((double) row.blocks() * BAR_COLUMNS / most);
             s.append(String.format(
                     Locale.ROOT,
-                    "%21s  %12s  %-" + BAR_COLUMNS + "s  %10s %6s%n",
+                    "%21s  %12s  %-" + BAR_COLUMNS + "s  %10s %8s%n",
                     eras,
                     ByteCount.text(row.blocks() * facts.blockBytes()),
                     "#".repeat(columns),
@@ -102,6 +104,10 @@ final class StatText {
     }
 
     private static String percent(long part, long whole) {
-        return whole == 0 ? "0 %" : String.format(Locale.ROOT, "%.3g %%", 100.0 * part / whole);
+        double share = whole == 0 ? 0 : 100.0 * part / whole;
+        if (share > 0 && share < 0.01) {
+            return "<0.01 %";
+        }
+        return String.format(Locale.ROOT, share < 10 || share > 99 && share < 100 ? "%.2f %%" : "%.1f %%", share);
     }
 }

@@ -23,6 +23,7 @@ import javax.xml.parsers.DocumentBuilderFactory;
 import org.dmera.core.changes.EraHistogram;
 import org.dmera.testkit.Fixtures;
 import org.dmera.tools.Command;
+import org.dmera.tools.Commands;
 import org.dmera.tools.cli.CommandLine;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -101,6 +102,26 @@ class StatAndPlotTest {
     }
 
     @Test
+    void eachSinceIsWhatEraInvalidateLists() throws IOException {
+        for (String name :
+                List.of("e_crash_bs24.crash", "f_undigested.crash", "g_resize.grown_live", "r_fuzz00.live2")) {
+            Path metadata = image(name);
+            JsonNode json = new ObjectMapper().readTree(run(new StatCommand(), "--format=json", metadata));
+            for (JsonNode era : json.get("eras")) {
+                String since = era.get("era").asText();
+                long listed = 0;
+                String ranges =
+                        run(Commands.find("era_invalidate"), "--written-since", since, "--format", "ranges", metadata);
+                assertEquals(0, code, err);
+                for (String range : ranges.lines().toList()) {
+                    listed += Long.parseLong(range.substring(range.indexOf(' ') + 1));
+                }
+                assertEquals(listed, era.get("bytes_since").asLong(), name + ", since " + since);
+            }
+        }
+    }
+
+    @Test
     void theTextNamesWhatMattersAndFitsATerminal() throws IOException {
         String text = run(new StatCommand(), image("c_snap_bs8.live"));
         assertEquals(0, code, err);
@@ -108,6 +129,9 @@ class StatAndPlotTest {
             assertTrue(text.contains(label), text);
         }
         text.lines().skip(1).forEach(line -> assertTrue(line.length() <= 100, line));
+        String snapshot = run(new StatCommand(), "--metadata-snapshot", image("c_snap_bs8.live"));
+        assertEquals(0, code, err);
+        assertTrue(snapshot.contains("(the held metadata snapshot)") && !snapshot.contains("none held"), snapshot);
     }
 
     @Test
@@ -142,6 +166,53 @@ class StatAndPlotTest {
         }
         assertTrue(colours.size() > 50, colours.size() + " colours");
         assertTrue(colours.contains(0xFFB51F4B), "the curve is drawn");
+    }
+
+    @Test
+    void theMapTellsAPlaceWithFewWrittenBlocksFromOneWithMany() throws IOException {
+        Path png = dir.resolve("picture.png");
+        run(new PlotCommand(), image("h_large.live"), "-o", png);
+        assertEquals(0, code, err);
+        Set<Integer> colours = coloursOfTheMap(png);
+        assertTrue(colours.contains(0xFFFBD37F), "places with single blocks");
+        assertTrue(colours.contains(0xFFD9484F), "places of which more than a hundredth was written");
+    }
+
+    @Test
+    void whereNothingWasWrittenNothingIsDrawn() throws IOException {
+        Path png = dir.resolve("picture.png");
+        run(new PlotCommand(), image("a_fresh_bs8.live"), "-o", png);
+        assertEquals(0, code, err);
+        assertFalse(coloursOfTheMap(png).contains(0xFFFBD37F));
+    }
+
+    /** The colours of a picture of the usual width, without the legend and the curve. */
+    private static Set<Integer> coloursOfTheMap(Path png) throws IOException {
+        BufferedImage picture = ImageIO.read(png.toFile());
+        Set<Integer> colours = new HashSet<>();
+        for (int x = 0; x < 1000; x++) {
+            for (int y = 50; y < 480; y++) {
+                colours.add(picture.getRGB(x, y));
+            }
+        }
+        return colours;
+    }
+
+    @Test
+    void theLabelsOfAPictureAreRoundNumbersInTheirPlaces() {
+        List<String> eras = AxisLabels.ofEras(302, 44, era -> (int) (era - 1) / 7);
+        assertEquals("50", eras.get(7));
+        assertEquals("300", eras.get(42));
+        assertEquals(6, eras.stream().filter(label -> !label.isBlank()).count());
+        assertEquals(List.of("1", "2", "3"), AxisLabels.ofEras(3, 3, era -> (int) era - 1));
+
+        long size = 3L << 40;
+        List<String> places = AxisLabels.ofBytes(size, Scale.of(size), 200, at -> (int) (at / (size / 200 + 1)));
+        assertEquals("0", places.get(0));
+        assertEquals("1", places.get(66));
+        assertEquals(6, places.stream().filter(label -> !label.isBlank()).count());
+        List<String> fractions = AxisLabels.ofBytes(4096, Scale.of(4096), 8, at -> (int) (at / 512));
+        assertEquals(List.of("0", "0.5", "1", "1.5", "2", "2.5", "3", "3.5"), fractions);
     }
 
     @Test

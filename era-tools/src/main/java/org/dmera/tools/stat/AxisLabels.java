@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tools.stat;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.function.LongToIntFunction;
+
+/** What stands beside the cells of a map: round numbers, as many as can be read, and nothing in between. */
+final class AxisLabels {
+    /** The chart library can't draw an empty label. */
+    private static final String NOTHING = " ";
+
+    private static final int MOST = 10;
+
+    private AxisLabels() {}
+
+    /** Labels of {@code cells} cells along an axis of {@code sizeBytes}; {@code cellOf} says where a byte lies. */
+    static List<String> ofBytes(long sizeBytes, Scale scale, int cells, LongToIntFunction cellOf) {
+        List<String> labels = blank(cells);
+        long unit = (long) scale.bytes();
+        long step = 1;
+        while (sizeBytes / step / MOST >= 1) {
+            step *= 2;
+        }
+        for (long at = 0; at < sizeBytes; at += step) {
+            String text = at % unit == 0
+                    ? Long.toString(at / unit)
+                    : String.format(Locale.ROOT, "%.3f", at / scale.bytes()).replaceAll("0+$", "");
+            labels.set(cellOf.applyAsInt(at), text);
+        }
+        return labels;
+    }
+
+    /** Labels of {@code cells} cells along an axis of the eras from 1 to {@code lastEra}. */
+    static List<String> ofEras(long lastEra, int cells, LongToIntFunction cellOf) {
+        List<String> labels = blank(cells);
+        long step = 1;
+        for (int i = 0; lastEra / step > MOST; i++) {
+            // 1, 2, 5, 10, 20, 50 …
+            step = step * (i % 3 == 1 ? 5 : 2) / (i % 3 == 1 ? 2 : 1);
+        }
+        for (long era = step; era <= lastEra; era += step) {
+            labels.set(cellOf.applyAsInt(era), Long.toString(era));
+        }
+        return labels;
+    }
+
+    private static List<String> blank(int cells) {
+        List<String> labels = new ArrayList<>(cells);
+        for (int i = 0; i < cells; i++) {
+            labels.add(NOTHING);
+        }
+        return labels;
+    }
+}
