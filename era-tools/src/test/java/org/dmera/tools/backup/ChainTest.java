@@ -227,6 +227,59 @@ class ChainTest {
         assertTrue(Files.notExists(dir.resolve("gap")) && Files.notExists(dir.resolve("gap.partial")));
     }
 
+    /** Any neighbours in a chain may be merged: what comes out is worth what went in, after each part. */
+    @Test
+    void mergingAnyNeighboursChangesNothing() throws IOException {
+        for (long seed = 0; seed < (Boolean.getBoolean("era.nightly") ? 400 : 12); seed++) {
+            Random random = new Random(seed);
+            ScratchOrigin small = new ScratchOrigin(dir.resolve("small" + seed), 300_001, 4096, 200, seed);
+            List<Path> chain = new ArrayList<>();
+            List<byte[]> then = new ArrayList<>();
+            for (int i = 0; i < 3 + random.nextInt(5); i++) {
+                long base = small.era;
+                long baseSize = small.size();
+                if (random.nextInt(3) == 0) {
+                    small.resize(random.nextInt(700_000));
+                }
+                small.scribble(random.nextInt(20));
+                Path stream = dir.resolve("part" + i);
+                if (i == 0 || random.nextInt(6) == 0) {
+                    small.full(stream);
+                } else {
+                    small.increment(stream, base - random.nextInt(2), baseSize);
+                }
+                chain.add(stream);
+                then.add(Files.readAllBytes(small.path));
+            }
+            Path copy = dir.resolve("copy" + seed);
+            for (int from = 0; from < chain.size(); ) {
+                int to = from + 1 + random.nextInt(chain.size() - from);
+                Path merged = dir.resolve("merged");
+                Run.copy(concat(List.copyOf(chain.subList(from, to)), "--merge", "-o", merged))
+                        .ok();
+                Run.apply(merged, "-o", copy).ok();
+                org.junit.jupiter.api.Assertions.assertArrayEquals(
+                        then.get(to - 1), Files.readAllBytes(copy), "seed " + seed + ", streams " + from + " to " + to);
+                from = to;
+            }
+        }
+    }
+
+    @Test
+    void aStateFileThatIsCutAnywhereIsRefusedAndCanBeLeftBehind() throws IOException {
+        Path full = full("f");
+        Run.apply(full, "-o", target).ok();
+        Path state = dir.resolve("target.erastate");
+        byte[] whole = Files.readAllBytes(state);
+        for (int cut = 0; cut < whole.length - 1; cut += 1 + cut / 50) {
+            Files.write(state, java.util.Arrays.copyOf(whole, cut));
+            Run.apply(full, "-o", target).refused("state file");
+        }
+        Files.delete(state);
+        Run.apply(full, "-o", target).ok();
+        assertTargetEqualsOrigin();
+    }
+
     @Test
     void verificationFindsAByteThatDiffers() throws IOException {
         Path f = full("f");

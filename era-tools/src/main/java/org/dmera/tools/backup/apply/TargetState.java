@@ -104,7 +104,8 @@ record TargetState(
             }
         }
         if (!"yes".equals(fields.get("end"))) {
-            throw new IOException(file + ": the target's state file is cut: its last line is not \"end=yes\"");
+            throw new IOException(file + ": the target's state file is cut: its last line is not \"end=yes\" (remove"
+                    + " it, and begin with a full stream)");
         }
         try {
             String pendingId = fields.get("pending-stream");
