@@ -135,9 +135,9 @@ final class Backup implements Closeable {
         CopyPlan plan =
                 CopyPlan.of(metadata, sizeBytes, base, identity, newEra, hook == null ? 0 : StreamHeader.POINT_IN_TIME);
         Files.createDirectories(options.folder);
-        Path stream = options.folder.resolve(String.format(
-                "%s.%06d.%s.erastream",
-                device.name().replace('/', '-'), state.number(), why == null ? "incr" : "full"));
+        String name = device.name().replace('/', '-');
+        long number = Math.max(state.number(), StreamNames.highest(options.folder, name) + 1);
+        Path stream = options.folder.resolve(StreamNames.of(name, number, why != null));
         StreamFooter footer;
         try (StreamOutput out = new StreamOutput(stream)) {
             footer = plan.run(origin, out, options.copy, options.quiet);
@@ -149,7 +149,7 @@ final class Backup implements Closeable {
                 newEra,
                 sizeBytes,
                 metadata.blockSizeBytes(),
-                state.number() + 1,
+                number + 1,
                 why == null ? state.increments() + 1 : 0,
                 witnesses.text(),
                 state.metadataSnapshot(),

@@ -169,6 +169,34 @@ class BackupTest {
     }
 
     @Test
+    void aLostStateFileCostsAFullCopyAndNoEarlierStream() throws IOException {
+        List<Path> streams = new ArrayList<>(List.of(run(), run()));
+        Files.delete(dir.resolve("state"));
+        scribble(5);
+        streams.add(run());
+        assertTrue(said.get(2).contains("full, because there is no backup yet"), said.get(2));
+        scribble(5);
+        streams.add(run());
+        assertEquals(4, new java.util.TreeSet<>(streams).size(), streams.toString());
+        assertEquals(new ArrayList<>(new java.util.TreeSet<>(streams)), streams, "their names say their order");
+        for (Path stream : streams) {
+            assertTrue(Files.exists(stream), stream.toString());
+        }
+        assertTargetEqualsOrigin();
+    }
+
+    @Test
+    void aStateFileThatIsCutAnywhereIsRefused() throws IOException {
+        run();
+        byte[] whole = Files.readAllBytes(dir.resolve("state"));
+        for (int cut = 0; cut < whole.length - 1; cut++) {
+            Files.write(dir.resolve("state"), java.util.Arrays.copyOf(whole, cut));
+            IOException e = assertThrows(IOException.class, this::run, "cut to " + cut + " bytes");
+            assertTrue(e.getMessage().contains("remove it to begin with a full copy"), e.getMessage());
+        }
+    }
+
+    @Test
     void somebodyElsesSnapshotIsLeftAlone() throws IOException {
         device.takeSnapshot();
         long block = device.snapshotBlock();
