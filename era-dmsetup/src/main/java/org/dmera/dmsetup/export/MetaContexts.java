@@ -11,8 +11,9 @@ import org.dmera.dmsetup.device.DeviceIo;
  *
  * <ul>
  *   <li>{@code base:allocation}: data or holes.
- *   <li>{@code qemu:dirty-bitmap:era-since-N}, N from 1: what was written in era N or later, in the form in which qemu and
- *       libvirt consume a dirty bitmap.
+ *   <li>{@code qemu:dirty-bitmap:era-since-N}, N from 1 to the current era: what was written in era N or later, in the form
+ *       in which qemu and libvirt consume a dirty bitmap. An era that is yet to come is not offered: nothing would be dirty
+ *       since then, and a backup that asks for it has another device's number, or one of metadata that were made anew.
  *   <li>{@code era:writes}: the era of the last write itself; 0 for never.
  * </ul>
  */
@@ -20,7 +21,6 @@ final class MetaContexts {
     private static final String ALLOCATION = "base:allocation";
     private static final String SINCE = "qemu:dirty-bitmap:era-since-";
     private static final String WRITES = "era:writes";
-    private static final long MAX_ERA = 0xffffffffL;
     /** How many of the newest eras a listing names; any other can be asked for all the same. */
     private static final int LISTED_ERAS = 64;
 
@@ -35,8 +35,9 @@ final class MetaContexts {
 
     private MetaContexts() {}
 
-    /** The context called {@code name} on this device, or null when there is none. */
-    private static Context find(String name, boolean tracks) {
+    /** The context called {@code name} on a device in {@code currentEra} (−1: it tracks nothing), or null for none. */
+    private static Context find(String name, long currentEra) {
+        boolean tracks = currentEra >= 0;
         if (name.equals(ALLOCATION)) {
             return new Context(name, Kind.ALLOCATION, 0);
         }
@@ -45,7 +46,7 @@ final class MetaContexts {
         }
         if (tracks && name.startsWith(SINCE) && name.substring(SINCE.length()).matches("[1-9][0-9]{0,9}")) {
             long era = Long.parseLong(name.substring(SINCE.length()));
-            if (era <= MAX_ERA) {
+            if (era <= currentEra) {
                 return new Context(name, Kind.DIRTY_SINCE, era);
             }
         }
@@ -54,12 +55,11 @@ final class MetaContexts {
 
     /** What {@code queries} select, without repetition; for a listing an empty list and open queries select many. */
     static List<Context> select(DeviceIo io, List<String> queries, boolean listing) {
-        boolean tracks = io.currentEra() >= 0;
+        long currentEra = io.currentEra();
         List<Context> selected = new ArrayList<>();
         for (String query : listing && queries.isEmpty() ? List.of("base:", "qemu:", "era:") : queries) {
-            Context exact = find(query, tracks);
-            List<Context> found =
-                    exact != null ? List.of(exact) : listing ? listed(query, tracks, io.currentEra()) : List.of();
+            Context exact = find(query, currentEra);
+            List<Context> found = exact != null ? List.of(exact) : listing ? listed(query, currentEra) : List.of();
             for (Context context : found) {
                 if (!selected.contains(context)) {
                     selected.add(context);
@@ -69,15 +69,16 @@ final class MetaContexts {
         return selected;
     }
 
-    private static List<Context> listed(String query, boolean tracks, long currentEra) {
+    private static List<Context> listed(String query, long currentEra) {
+        boolean tracks = currentEra >= 0;
         List<Context> found = new ArrayList<>();
         if (query.equals("base:")) {
-            found.add(find(ALLOCATION, tracks));
+            found.add(find(ALLOCATION, currentEra));
         } else if (tracks && query.equals("era:")) {
-            found.add(find(WRITES, true));
+            found.add(find(WRITES, currentEra));
         } else if (tracks && Set.of("qemu:", "qemu:dirty-bitmap:").contains(query)) {
             for (long era = Math.max(1, currentEra - LISTED_ERAS + 1); era <= currentEra; era++) {
-                found.add(find(SINCE + era, true));
+                found.add(find(SINCE + era, currentEra));
             }
         }
         return found;

@@ -108,13 +108,16 @@ class NbdClientsTest {
         assertEquals("0+40960=0 40960+4096=1 45056+12288=2 57344+67051520=0", map("era:writes"));
         assertEquals("0+45056=0 45056+12288=1 57344+67051520=0", map("qemu:dirty-bitmap:era-since-2"));
         assertEquals("0+40960=0 40960+16384=1 57344+67051520=0", map("qemu:dirty-bitmap:era-since-1"));
-        assertEquals("0+67108864=0", map("qemu:dirty-bitmap:era-since-4000000000"));
+        assertEquals("0+67108864=0", map("qemu:dirty-bitmap:era-since-3"));
         write(4000, 1);
         assertTrue(map("era:writes").contains("16384000+4096=3"), "an unarchived writeset counts");
-        assertNotEquals(
-                0,
-                run("nbdinfo", "--map=qemu:dirty-bitmap:era-since-0", engine.uri("vol"))
-                        .exitCode());
+        for (String never : List.of("0", "4", "4000000000", "4294967296")) {
+            assertNotEquals(
+                    0,
+                    run("nbdinfo", "--map=qemu:dirty-bitmap:era-since-" + never, engine.uri("vol"))
+                            .exitCode(),
+                    "an era that is not, or is yet to come: " + never);
+        }
     }
 
     private String map(String context) throws Exception {
