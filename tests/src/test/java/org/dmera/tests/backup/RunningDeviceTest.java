@@ -216,5 +216,9 @@ class RunningDeviceTest {
             before = pulled;
             base = next;
         }
+        Path failed = folder.resolve("failed.qcow2");
+        Programs.Result future = programs.host(pull, uri, before, failed, 1 + Integer.parseInt(base));
+        assertTrue(future.exitCode() != 0, "an era that is yet to come: " + future.text());
+        assertTrue(Files.notExists(failed), "a pull that fails leaves no backup");
     }
 }
