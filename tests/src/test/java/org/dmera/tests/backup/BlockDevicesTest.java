@@ -39,7 +39,7 @@ class BlockDevicesTest {
         Programs.needRootAnd("losetup", "mkfs.ext4", "mount", "umount", "dd", "fincore");
         programs = new Programs(folder, Map.of());
         image = new TrackedImage(folder, BYTES);
-        scribble(image.working, 100);
+        image.scribble(random, 100);
         image.catchUp();
         image.checkpoint();
     }
@@ -51,17 +51,6 @@ class BlockDevicesTest {
         }
         for (String loop : loops) {
             programs.host("losetup", "-d", loop);
-        }
-    }
-
-    private void scribble(Path file, int writes) throws IOException {
-        try (RandomAccessFile f = new RandomAccessFile(file.toFile(), "rw")) {
-            for (int i = 0; i < writes; i++) {
-                byte[] bytes = new byte[1 + random.nextInt(100_000)];
-                random.nextBytes(bytes);
-                f.seek((long) (random.nextDouble() * (f.length() - bytes.length)));
-                f.write(bytes);
-            }
         }
     }
 
@@ -94,7 +83,7 @@ class BlockDevicesTest {
         InProcess.run("era_apply", full, "-o", target, "--state", state);
         programs.host("cmp", "-n", BYTES, origin, target).good();
         for (int i = 0; i < 3; i++) {
-            scribble(image.working, 10);
+            image.scribble(random, 10);
             image.catchUp();
             image.checkpoint();
             Path next = copy(origin, "increment" + i, "--after", full);
@@ -143,7 +132,7 @@ class BlockDevicesTest {
             byte[] all = new byte[BYTES];
             reader.readFully(all);
             // … and then writes come from below, as they do when they go through the era device.
-            scribble(image.working, 20);
+            image.scribble(random, 20);
             image.catchUp();
             image.checkpoint();
             programs.host("sync", image.origin).good();

@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
-import java.io.RandomAccessFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
@@ -26,17 +25,6 @@ class KilledProgramsTest {
 
     private final long seed = System.nanoTime();
     private final Random random = new Random(seed);
-
-    private void scribble(Path file, int writes) throws IOException {
-        try (RandomAccessFile f = new RandomAccessFile(file.toFile(), "rw")) {
-            for (int i = 0; i < writes; i++) {
-                byte[] bytes = new byte[1 + random.nextInt(100_000)];
-                random.nextBytes(bytes);
-                f.seek((long) (random.nextDouble() * (f.length() - bytes.length)));
-                f.write(bytes);
-            }
-        }
-    }
 
     /** Starts a program, kills it at some moment of the time that it takes, and says whether it was killed. */
     private boolean killed(Programs programs, long usualNanos, String program, Object... args) throws Exception {
@@ -62,7 +50,7 @@ class KilledProgramsTest {
         int copies = 0;
         int applies = 0;
         try (TrackedImage image = new TrackedImage(folder, IMAGE_BYTES)) {
-            scribble(image.working, 300);
+            image.scribble(random, 300);
             image.catchUp();
             image.checkpoint();
             long copyNanos = nanosOf(programs, "era_copy", "--full", "-m", image.metadata, image.origin, "-o", last);
@@ -70,7 +58,7 @@ class KilledProgramsTest {
             assertEquals(-1L, Files.mismatch(image.origin, target));
             for (int i = 1; copies + applies < KILLS; i++) {
                 boolean full = random.nextInt(4) == 0;
-                scribble(image.working, 1 + random.nextInt(300));
+                image.scribble(random, 1 + random.nextInt(300));
                 image.catchUp();
                 image.checkpoint();
                 Path stream = folder.resolve("stream" + i);
@@ -117,7 +105,7 @@ class KilledProgramsTest {
         Path[] chain = new Path[4];
         try (TrackedImage image = new TrackedImage(folder, IMAGE_BYTES)) {
             for (int i = 0; i < chain.length; i++) {
-                scribble(image.working, 200);
+                image.scribble(random, 200);
                 image.catchUp();
                 image.checkpoint();
                 chain[i] = folder.resolve("stream" + i);

@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.util.Random;
 import org.dmera.core.block.FileBlockDevice;
 import org.dmera.core.metadata.EraMetadata;
 
@@ -43,6 +44,18 @@ final class TrackedImage implements Closeable {
             f.setLength(bytes);
         }
         return file;
+    }
+
+    /** Writes {@code writes} stretches of noise to {@link #working}. */
+    void scribble(Random random, int writes) throws IOException {
+        try (RandomAccessFile f = new RandomAccessFile(working.toFile(), "rw")) {
+            for (int i = 0; i < writes; i++) {
+                byte[] bytes = new byte[1 + random.nextInt(100_000)];
+                random.nextBytes(bytes);
+                f.seek((long) (random.nextDouble() * (f.length() - bytes.length)));
+                f.write(bytes);
+            }
+        }
     }
 
     /** Begins a new era: what was written before is in the one before. */
