@@ -59,6 +59,10 @@ public final class ApplyCommand implements Command {
             if (arguments.has("dry-run")) {
                 return dryRun(streams, target, stateFile, arguments.has("force"), console);
             }
+            for (StreamReader stream : streams) {
+                // Before a target is made for it.
+                stream.requireComplete();
+            }
             long expected = streams.stream().allMatch(s -> s.header().isFull()) ? total : -1;
             try (Applier applier = new Applier(target, stateFile);
                     TransferProgress progress = new TransferProgress("era_apply", expected, console.quiet())) {

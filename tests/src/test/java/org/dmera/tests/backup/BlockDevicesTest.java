@@ -204,6 +204,7 @@ class BlockDevicesTest {
             Path full = copy(image.origin, "full", "--full");
             InProcess.Result apply = InProcess.tryRun("era_apply", full, "-o", mountPoint.resolve("target"));
             assertEquals(1, apply.code());
+            assertTrue(apply.text().contains(mountPoint + "/target: writing at byte"), apply.text());
             assertTrue(apply.text().contains("No space left"), apply.text());
         } finally {
             programs.host("umount", mountPoint).good();

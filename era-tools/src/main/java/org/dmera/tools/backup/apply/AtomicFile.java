@@ -25,6 +25,9 @@ public final class AtomicFile {
                 channel.write(b);
             }
             channel.force(true);
+        } catch (IOException e) {
+            Files.deleteIfExists(fresh);
+            throw new IOException(fresh + ": " + e.getMessage(), e);
         }
         Files.move(fresh, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
         try (FileChannel directory = FileChannel.open(folder, StandardOpenOption.READ)) {

@@ -115,8 +115,12 @@ final class Target implements Closeable {
     /** Writes all that remains of {@code src}. */
     void write(long offsetBytes, ByteBuffer src) throws IOException {
         long at = offsetBytes;
-        while (src.hasRemaining()) {
-            at += channel.write(src, at);
+        try {
+            while (src.hasRemaining()) {
+                at += channel.write(src, at);
+            }
+        } catch (IOException e) {
+            throw new IOException(path + ": writing at byte " + at + " failed: " + e.getMessage(), e);
         }
     }
 
@@ -164,7 +168,11 @@ final class Target implements Closeable {
 
     /** Makes everything written durable, and gives the page cache back. */
     void flush() throws IOException {
-        channel.force(true);
+        try {
+            channel.force(true);
+        } catch (IOException e) {
+            throw new IOException(path + ": making it durable failed: " + e.getMessage(), e);
+        }
         PageCache.drop(fd, 0, 0);
     }
 
