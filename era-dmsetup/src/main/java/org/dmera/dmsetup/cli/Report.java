@@ -104,10 +104,17 @@ final class Report {
         }
         // Without headings it is for a program, and columns are told apart by colons unless something else is said.
         boolean bare = session.has(Switch.NOHEADINGS);
-        boolean aligned = !bare && !session.has(Switch.SEPARATOR) && !session.has(Switch.NAMEPREFIXES);
+        boolean aligned = !bare
+                && !session.has(Switch.SEPARATOR)
+                && !session.has(Switch.NAMEPREFIXES)
+                && !session.has(Switch.ROWS);
         String separator =
                 session.has(Switch.SEPARATOR) ? session.switches().value(Switch.SEPARATOR) : bare ? ":" : " ";
         int[] widths = aligned ? widths(rows) : null;
+        if (session.has(Switch.ROWS)) {
+            printColumnsAsRows(rows, separator);
+            return;
+        }
         if (!session.has(Switch.NOHEADINGS)) {
             StringBuilder line = new StringBuilder();
             for (int i = 0; i < fields.size(); i++) {
@@ -121,6 +128,22 @@ final class Report {
             for (int i = 0; i < fields.size(); i++) {
                 line.append(i == 0 ? "" : separator);
                 cell(line, fields.get(i), row.get(i), aligned ? widths[i] : 0);
+            }
+            session.out().println(line);
+        }
+    }
+
+    /** A line for each field, with every device's value. */
+    private void printColumnsAsRows(List<List<String>> rows, String separator) {
+        for (int i = 0; i < fields.size(); i++) {
+            ReportField field = fields.get(i);
+            StringBuilder line = new StringBuilder();
+            if (!session.has(Switch.NOHEADINGS)) {
+                line.append(field.heading).append(separator);
+            }
+            for (int row = 0; row < rows.size(); row++) {
+                line.append(row == 0 ? "" : separator);
+                cell(line, field, rows.get(row).get(i), 0);
             }
             session.out().println(line);
         }

@@ -172,10 +172,8 @@ final class Switches {
         if (has(Switch.INTERVAL) && number(Switch.INTERVAL) <= 0) {
             throw new CommandLineException("Interval must be a positive integer.");
         }
-        for (Switch s : new Switch[] {Switch.SELECT, Switch.ROWS}) {
-            if (has(s)) {
-                throw new CommandLineException("--" + s.longName() + " is not supported.");
-            }
+        if (has(Switch.SELECT)) {
+            throw new CommandLineException("--select is not supported.");
         }
     }
 

@@ -23,7 +23,8 @@ final class Usage {
               message DEVICE SECTOR MESSAGE
               status [--target TYPE] [--noflush] [--json] [DEVICE...]
               table [--target TYPE] [--inactive] [--concise] [--json] [DEVICE...]
-              info [-c [-o FIELDS] [-O FIELDS] [--noheadings] [--separator TEXT]] [--json] [DEVICE...]
+              info [-c [-o FIELDS] [-O FIELDS] [--noheadings] [--separator TEXT] [--rows]
+                       [--nameprefixes [--unquoted]]] [--json] [DEVICE...]
               ls [--target TYPE] [--exec COMMAND] [--tree] [-o OPTIONS] [--json]
               deps [-o devno|devname|blkdevname] [DEVICE...]
               wait DEVICE [EVENT]
@@ -37,7 +38,8 @@ final class Usage {
               monitor DEVICE         show era, metadata and marked blocks as they change
               uri DEVICE             print where NBD clients find an engine's device
               attach | detach DEVICE give an engine's device a node in /dev, or take it away
-              engine [--state DIR] [--nbd [SOCKET,][tcp:HOST:PORT]] [--nbd-tls DIR] [--log-level LEVEL] [--detach]
+              engine [--state DIR] [--nbd [SOCKET,][tcp:HOST:PORT]] [--nbd-tls DIR | --nbd-plain]
+                     [--log-level LEVEL] [--detach]
 
             A DEVICE is a name, -u UUID, or -j MAJOR -m MINOR. A TABLE has a line for each target: start and length
             in sectors of 512 bytes, the target's type, its arguments. Without one it is read from standard input.

@@ -13,8 +13,10 @@ import org.dmera.dmsetup.ioctl.TargetSpec;
  * @param suspended whether a user suspended it
  * @param live the live table, or null
  * @param inactive the inactive table, or null
+ * @param attached whether it is to have a node in /dev
  */
-public record DeviceRecord(int minor, String name, String uuid, boolean suspended, Table live, Table inactive) {
+public record DeviceRecord(
+        int minor, String name, String uuid, boolean suspended, Table live, Table inactive, boolean attached) {
     /** A table in the words in which it was loaded. */
     public record Table(boolean readOnly, List<TargetSpec> lines) {}
 }

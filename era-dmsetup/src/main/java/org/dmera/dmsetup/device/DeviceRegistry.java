@@ -2,24 +2,19 @@
 package org.dmera.dmsetup.device;
 
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
-import java.util.TreeMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
-import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.ioctl.DevNumber;
-import org.dmera.dmsetup.ioctl.DmIoctl;
 import org.dmera.dmsetup.target.TargetFactory;
 
 /**
@@ -41,13 +36,7 @@ public final class DeviceRegistry {
     private final DeviceStore store;
     private final EngineLog log;
     private final List<DeviceListener> listeners = new CopyOnWriteArrayList<>();
-
-    /** Guards the maps, and names, uuids and open counts of devices. Nothing blocks under it. */
-    private final Object lock = new Object();
-
-    private final TreeMap<String, MappedDevice> byName = new TreeMap<>(DeviceRegistry::compareBytes);
-    /** Also holds devices whose removal is under way: their minors are not free yet. */
-    private final TreeMap<Integer, MappedDevice> byMinor = new TreeMap<>();
+    private final DeviceIndex index = new DeviceIndex();
 
     /**
      * @param types the target types, in the order in which {@code targets} lists them
@@ -63,11 +52,6 @@ public final class DeviceRegistry {
         this.background = background;
         this.store = store;
         this.log = log;
-    }
-
-    /** The order of the kernel's list: names as bytes. */
-    private static int compareBytes(String a, String b) {
-        return Arrays.compareUnsigned(a.getBytes(StandardCharsets.UTF_8), b.getBytes(StandardCharsets.UTF_8));
     }
 
     /** The major number of every device. */
@@ -110,49 +94,34 @@ public final class DeviceRegistry {
 
     /** The devices, in the order of their names. */
     public List<MappedDevice> devices() {
-        synchronized (lock) {
-            return new ArrayList<>(byName.values());
-        }
+        return index.devices();
     }
 
     /** Whether a device is being removed: its name is free, its minor and what it sits on are not yet. */
     public boolean isRemoving() {
-        synchronized (lock) {
-            return byMinor.size() > byName.size();
-        }
+        return index.isRemoving();
     }
 
     /** The device of that name, or null. */
     public MappedDevice byName(String name) {
-        synchronized (lock) {
-            return byName.get(name);
-        }
+        return index.byName(name);
     }
 
     /** The device of that uuid, or null. An empty uuid is nobody's. */
     public MappedDevice byUuid(String uuid) {
-        synchronized (lock) {
-            return uuid.isEmpty() ? null : find(byName.values(), uuid);
-        }
-    }
-
-    private static MappedDevice find(Collection<MappedDevice> devices, String uuid) {
-        for (MappedDevice device : devices) {
-            if (device.uuid.equals(uuid)) {
-                return device;
-            }
-        }
-        return null;
+        return index.byUuid(uuid);
     }
 
     /** The device with an encoded device number ({@link DevNumber}), or null. */
     public MappedDevice byDev(long dev) {
-        if (DevNumber.major(dev) != major) {
-            return null;
-        }
-        synchronized (lock) {
-            MappedDevice device = byMinor.get(DevNumber.minor(dev));
-            return device == null || device.removed ? null : device;
+        return DevNumber.major(dev) == major ? index.byMinor(DevNumber.minor(dev)) : null;
+    }
+
+    /** Throws EINVAL for a name or uuid that no device can have; an empty uuid is none. */
+    public static void checkIdentity(String name, String uuid) throws ErrnoException {
+        DeviceIndex.checkName(name);
+        if (!uuid.isEmpty()) {
+            DeviceIndex.checkUuid(uuid);
         }
     }
 
@@ -164,86 +133,27 @@ public final class DeviceRegistry {
      * @throws ErrnoException EINVAL for a bad name, EBUSY when name, uuid or minor is taken
      */
     public MappedDevice create(String name, String uuid, OptionalInt minor) throws IOException {
-        checkName(name);
-        MappedDevice device;
-        synchronized (lock) {
-            if (byName.containsKey(name)) {
-                throw busy("a device named " + name + " exists");
-            }
-            if (!uuid.isEmpty() && find(byName.values(), uuid) != null) {
-                throw busy("a device with uuid " + uuid + " exists");
-            }
-            device = new MappedDevice(this, freeMinor(minor), name, uuid, new DeviceIo(background));
-            byMinor.put(device.minor(), device);
-            byName.put(name, device);
-        }
+        DeviceIndex.checkName(name);
+        MappedDevice device = index.add(name, uuid, minor, free -> make(free, name, uuid));
         try {
-            device.underLife(() -> store.save(device.record()));
+            device.life().underLife(() -> store.save(device.life().record()));
         } catch (IOException | RuntimeException e) {
-            synchronized (lock) {
-                device.removed = true;
-                byName.remove(device.name);
-                byMinor.remove(device.minor());
-            }
+            index.forget(device);
             throw e;
         }
         log.info("created " + device);
         return device;
     }
 
-    private int freeMinor(OptionalInt wanted) throws ErrnoException {
-        if (wanted.isPresent()) {
-            int minor = wanted.getAsInt();
-            if (minor < 0 || minor >= DevNumber.MINOR_LIMIT) {
-                throw new ErrnoException("minor " + minor, Errno.EINVAL.number());
-            }
-            if (byMinor.containsKey(minor)) {
-                throw busy("minor " + minor + " is taken");
-            }
-            return minor;
-        }
-        int free = 0;
-        for (int taken : byMinor.keySet()) {
-            if (taken != free) {
-                break;
-            }
-            free++;
-        }
-        return free;
-    }
-
-    private static void checkName(String name) throws ErrnoException {
-        int bytes = name.getBytes(StandardCharsets.UTF_8).length;
-        if (name.isEmpty() || name.indexOf('/') >= 0 || bytes >= DmIoctl.NAME_BYTES) {
-            throw new ErrnoException("device name \"" + name + "\"", Errno.EINVAL.number());
-        }
-    }
-
-    private static void checkUuid(String uuid) throws ErrnoException {
-        int bytes = uuid.getBytes(StandardCharsets.UTF_8).length;
-        if (uuid.isEmpty() || bytes >= DmIoctl.UUID_BYTES) {
-            throw new ErrnoException("uuid \"" + uuid + "\"", Errno.EINVAL.number());
-        }
-    }
-
-    private static ErrnoException busy(String what) {
-        return new ErrnoException(what, Errno.EBUSY.number());
+    private MappedDevice make(int minor, String name, String uuid) {
+        return new MappedDevice(this, minor, name, uuid, new DeviceIo(background));
     }
 
     /** Gives a device a new name. An event wakes who waits. EBUSY when the name is taken, EINVAL when it is bad. */
     public void rename(MappedDevice device, String newName) throws IOException {
-        checkName(newName);
-        device.underLife(() -> {
-            String oldName;
-            synchronized (lock) {
-                if (byName.containsKey(newName)) {
-                    throw busy("a device named " + newName + " exists");
-                }
-                oldName = device.name;
-                byName.remove(oldName);
-                device.name = newName;
-                byName.put(newName, device);
-            }
+        DeviceIndex.checkName(newName);
+        device.life().underLife(() -> {
+            String oldName = index.rename(device, newName);
             tell(listener -> listener.renamed(device, oldName));
             save(device);
             log.info("renamed " + oldName + " to " + device);
@@ -255,17 +165,9 @@ public final class DeviceRegistry {
 
     /** Gives a uuid to a device that has none; EINVAL when it has one, EBUSY when another has this one. */
     public void setUuid(MappedDevice device, String uuid) throws IOException {
-        checkUuid(uuid);
-        device.underLife(() -> {
-            synchronized (lock) {
-                if (find(byName.values(), uuid) != null) {
-                    throw busy("a device with uuid " + uuid + " exists");
-                }
-                if (!device.uuid.isEmpty()) {
-                    throw new ErrnoException(device + " has a uuid already", Errno.EINVAL.number());
-                }
-                device.uuid = uuid;
-            }
+        DeviceIndex.checkUuid(uuid);
+        device.life().underLife(() -> {
+            index.setUuid(device, uuid);
             save(device);
         });
         if (device.hasLive()) {
@@ -274,27 +176,16 @@ public final class DeviceRegistry {
     }
 
     int openCount(MappedDevice device) {
-        synchronized (lock) {
-            return device.openCount;
-        }
+        return index.openCount(device);
     }
 
     void open(MappedDevice device) throws ErrnoException {
-        synchronized (lock) {
-            if (device.removed) {
-                throw new ErrnoException("open " + device, Errno.ENXIO.number());
-            }
-            device.openCount++;
-        }
+        index.open(device);
     }
 
     void close(MappedDevice device) {
-        synchronized (lock) {
-            device.openCount--;
-            lock.notifyAll();
-            if (device.openCount > 0 || !device.deferredRemove || device.removed) {
-                return;
-            }
+        if (!index.close(device)) {
+            return;
         }
         // Not here: the caller may be a target of another device, in the middle of its own removal.
         background.execute(() -> {
@@ -308,12 +199,7 @@ public final class DeviceRegistry {
 
     /** Takes a deferred removal back. EBUSY when the removal is under way. */
     public void cancelDeferredRemove(MappedDevice device) throws ErrnoException {
-        synchronized (lock) {
-            if (device.removed) {
-                throw busy(device + " is being removed");
-            }
-            device.deferredRemove = false;
-        }
+        index.cancelDeferredRemove(device);
     }
 
     /**
@@ -328,51 +214,24 @@ public final class DeviceRegistry {
         for (DeviceListener listener : listeners) {
             letGo |= listener.removing(device);
         }
-        synchronized (lock) {
-            if (letGo) {
-                awaitClosed(device);
-            }
-            if (device.removed) {
-                throw new ErrnoException("device " + device.name, Errno.ENXIO.number());
-            }
-            if (device.openCount > 0) {
-                if (deferred) {
-                    device.deferredRemove = true;
-                    return false;
-                }
-                throw busy(device + " is open " + device.openCount + " times");
-            }
-            device.removed = true;
-            byName.remove(device.name);
+        if (letGo) {
+            // Who has just been told to let go of it gets a moment to do so.
+            index.awaitClosed(device, LET_GO_NANOS);
+        }
+        if (!index.beginRemoval(device, deferred)) {
+            return false;
         }
         try {
-            device.destroy();
+            device.life().destroy();
         } finally {
             try {
                 store.delete(device.minor());
             } finally {
-                synchronized (lock) {
-                    byMinor.remove(device.minor());
-                }
+                index.forget(device);
             }
             log.info("removed " + device);
         }
         return true;
-    }
-
-    /** Gives who has just been told to let go of the device a moment to do so. */
-    private void awaitClosed(MappedDevice device) {
-        long deadline = System.nanoTime() + LET_GO_NANOS;
-        long left = LET_GO_NANOS;
-        while (device.openCount > 0 && left > 0) {
-            try {
-                TimeUnit.NANOSECONDS.timedWait(lock, left);
-            } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-                return;
-            }
-            left = deadline - System.nanoTime();
-        }
     }
 
     /**
@@ -397,7 +256,7 @@ public final class DeviceRegistry {
     /** Remembers the device as it is now; a failure is logged, and the next change tries again. */
     void save(MappedDevice device) {
         try {
-            store.save(device.record());
+            store.save(device.life().record());
         } catch (IOException e) {
             log.error("the state of " + device + " is not saved: after a restart it is as before", e);
         }
@@ -407,7 +266,7 @@ public final class DeviceRegistry {
     public void suspendAll() {
         for (MappedDevice device : DeviceStack.topDown(this)) {
             try {
-                device.suspendForShutdown();
+                device.life().suspendForShutdown();
                 log.info("suspended " + device);
             } catch (IOException e) {
                 log.error("suspend of " + device, e);
@@ -419,7 +278,7 @@ public final class DeviceRegistry {
     public void closeAll() {
         for (MappedDevice device : DeviceStack.topDown(this)) {
             try {
-                device.closeForShutdown();
+                device.life().closeForShutdown();
             } catch (IOException e) {
                 log.error("closing " + device, e);
             }
@@ -429,18 +288,24 @@ public final class DeviceRegistry {
     /**
      * Brings remembered devices back. One whose table can't be loaded comes back without it, and the log says why.
      * Devices on top of others wait until those are there.
+     *
+     * @param reservedMinors minors that no device gets
      */
-    public void restore(Collection<DeviceRecord> records) {
+    public void restore(Collection<DeviceRecord> records, Collection<Integer> reservedMinors) {
         List<DeviceRecord> sorted = new ArrayList<>(records);
         sorted.sort(Comparator.comparingInt(DeviceRecord::minor));
+        index.reserve(reservedMinors);
         List<DeviceRecord> todo = new ArrayList<>();
-        synchronized (lock) {
-            for (DeviceRecord record : sorted) {
-                MappedDevice device =
-                        new MappedDevice(this, record.minor(), record.name(), record.uuid(), new DeviceIo(background));
-                byMinor.put(record.minor(), device);
-                byName.put(record.name(), device);
+        for (DeviceRecord record : sorted) {
+            try {
+                index.add(
+                        record.name(),
+                        record.uuid(),
+                        OptionalInt.of(record.minor()),
+                        minor -> make(minor, record.name(), record.uuid()));
                 todo.add(record);
+            } catch (ErrnoException e) {
+                log.error(record.name() + " does not come back", e);
             }
         }
         while (!todo.isEmpty()) {
@@ -448,7 +313,7 @@ public final class DeviceRegistry {
             for (DeviceRecord record : todo) {
                 MappedDevice device = byName(record.name());
                 try {
-                    device.restore(record);
+                    device.life().restore(record);
                     log.info("brought back " + device);
                 } catch (IOException e) {
                     failed.put(record, e);

@@ -143,31 +143,26 @@ final class LoadedTable {
         }
     }
 
-    /** The lines as a table prints them ({@code asTable}) or with each target's status. Null when closed. */
-    List<TargetSpec> lines(boolean asTable) throws IOException {
-        return use(open -> {
-            List<TargetSpec> lines = new ArrayList<>(open.lines().size());
-            for (TargetTable.Line line : open.lines()) {
-                Target target = line.target();
-                lines.add(new TargetSpec(
-                        line.startSector(),
-                        line.lengthSectors(),
-                        target.type(),
-                        asTable ? target.table() : target.status()));
-            }
-            return lines;
-        });
+    /** The lines as a table prints them ({@code asTable}) or with each target's status. */
+    static List<TargetSpec> lines(TargetTable targets, boolean asTable) throws IOException {
+        List<TargetSpec> lines = new ArrayList<>(targets.lines().size());
+        for (TargetTable.Line line : targets.lines()) {
+            Target target = line.target();
+            lines.add(new TargetSpec(
+                    line.startSector(),
+                    line.lengthSectors(),
+                    target.type(),
+                    asTable ? target.table() : target.status()));
+        }
+        return lines;
     }
 
-    /** What the targets sit on, each once, in the order of opening. */
-    List<Backing> dependencies() throws IOException {
-        List<Backing> all = use(open -> {
-            List<Backing> backings = new ArrayList<>();
-            for (TargetTable.Line line : open.lines()) {
-                backings.addAll(line.target().dependencies());
-            }
-            return backings;
-        });
-        return all == null ? List.of() : all;
+    /** What the targets sit on, in the order of opening. */
+    static List<Backing> dependencies(TargetTable targets) throws IOException {
+        List<Backing> backings = new ArrayList<>();
+        for (TargetTable.Line line : targets.lines()) {
+            backings.addAll(line.target().dependencies());
+        }
+        return backings;
     }
 }

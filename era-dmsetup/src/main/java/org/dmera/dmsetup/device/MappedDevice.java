@@ -3,7 +3,6 @@ package org.dmera.dmsetup.device;
 
 import java.io.IOException;
 import java.util.List;
-import java.util.concurrent.locks.ReentrantLock;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.ioctl.DevNumber;
@@ -14,18 +13,18 @@ import org.dmera.dmsetup.target.Target;
 /**
  * A mapped device: a name, a uuid, two table slots, suspend and resume, an event counter, an open count.
  *
- * <p>Three locks, taken in this order: {@code life} serializes what changes tables and state, and is held while I/O
- * drains; the registry's lock guards names and open counts, and is held for a moment only; a table's own lock keeps it open
+ * <p>Three locks, taken in this order: that of {@link DeviceLife} serializes what changes tables and state, and
+ * is held while I/O drains; that of {@link DeviceIndex} guards names and open counts, and is held for a moment only; a table's own lock keeps it open
  * for a reader. Status, tables and messages take the last one alone, so they answer while a suspend waits for I/O.
  */
 public final class MappedDevice {
     private final DeviceRegistry registry;
     private final int minor;
     private final DeviceIo io;
-    private final ReentrantLock life = new ReentrantLock();
+    private final DeviceLife life;
     private final DeviceEvents events = new DeviceEvents();
 
-    // Guarded by the registry's lock.
+    // Guarded by the lock of DeviceIndex.
     volatile String name;
     volatile String uuid;
     int openCount;
@@ -33,18 +32,13 @@ public final class MappedDevice {
     /** Being removed: not found any more, and not to be opened. */
     volatile boolean removed;
 
-    // Changed under life.
-    private volatile LoadedTable live;
-    private volatile LoadedTable inactive;
-    private volatile boolean suspended;
-    private volatile boolean appeared;
-
     MappedDevice(DeviceRegistry registry, int minor, String name, String uuid, DeviceIo io) {
         this.registry = registry;
         this.minor = minor;
         this.name = name;
         this.uuid = uuid;
         this.io = io;
+        this.life = new DeviceLife(this, registry, io);
     }
 
     public String name() {
@@ -90,7 +84,17 @@ public final class MappedDevice {
     }
 
     public boolean isSuspended() {
-        return suspended;
+        return life.isSuspended();
+    }
+
+    /** Whether it is to have a node in /dev whenever it can be used, after a restart of the engine too. */
+    public boolean isAttached() {
+        return life.isAttached();
+    }
+
+    /** Remembers whether it is to have a node in /dev. */
+    public void setAttached(boolean wanted) throws IOException {
+        life.setAttached(wanted);
     }
 
     public boolean isDeferredRemove() {
@@ -98,23 +102,23 @@ public final class MappedDevice {
     }
 
     public boolean hasLive() {
-        return live != null;
+        return life.table(false) != null;
     }
 
     public boolean hasInactive() {
-        return inactive != null;
+        return life.table(true) != null;
     }
 
     /** Lines in the live table, or in the inactive one; 0 without. */
     public int targetCount(boolean ofInactive) {
-        LoadedTable table = ofInactive ? inactive : live;
+        LoadedTable table = life.table(ofInactive);
         return table == null ? 0 : table.count();
     }
 
     /** Whether the live table (the inactive one) is read-only. */
     public boolean isReadOnly(boolean ofInactive) {
         if (ofInactive) {
-            LoadedTable table = inactive;
+            LoadedTable table = life.table(true);
             return table != null && table.readOnly();
         }
         return io.isReadOnly();
@@ -126,14 +130,31 @@ public final class MappedDevice {
      * @throws IOException never for a target's own trouble, which its status shows
      */
     public List<TargetSpec> lines(boolean ofInactive, boolean asTable) throws IOException {
-        LoadedTable table = ofInactive ? inactive : live;
-        return table == null ? null : table.lines(asTable);
+        return withTable(ofInactive, targets -> LoadedTable.lines(targets, asTable), null);
     }
 
-    /** What a table's targets sit on; empty without that table. */
+    /** What a table's targets sit on, in the order of opening; empty without that table. */
     public List<Backing> dependencies(boolean ofInactive) throws IOException {
-        LoadedTable table = ofInactive ? inactive : live;
-        return table == null ? List.of() : table.dependencies();
+        return withTable(ofInactive, LoadedTable::dependencies, List.of());
+    }
+
+    /** Does {@code use} with a table, which stays open meanwhile; without one the answer is {@code otherwise}. */
+    private <T> T withTable(boolean ofInactive, LoadedTable.Use<T> use, T otherwise) throws IOException {
+        LoadedTable table = life.table(ofInactive);
+        while (table != null) {
+            boolean[] open = new boolean[1];
+            T answer = table.use(targets -> {
+                open[0] = true;
+                return use.with(targets);
+            });
+            if (open[0]) {
+                return answer;
+            }
+            // It was replaced between the look and the use; or this is the end, and it stays closed.
+            LoadedTable now = life.table(ofInactive);
+            table = now == table ? null : now;
+        }
+        return otherwise;
     }
 
     /**
@@ -142,95 +163,17 @@ public final class MappedDevice {
      * @throws ErrnoException with the errno of the reason; both slots are as before
      */
     public void load(List<TargetSpec> specs, boolean readOnly) throws IOException {
-        life.lock();
-        try {
-            checkPresent();
-            LoadedTable loaded = registry.loader()
-                    .load(
-                            DevNumber.text(dev()),
-                            specs,
-                            readOnly,
-                            registry.backings().openerFor(this, readOnly));
-            LoadedTable old = inactive;
-            inactive = loaded;
-            if (old != null) {
-                old.close();
-            }
-            registry.save(this);
-        } finally {
-            life.unlock();
-        }
+        life.load(specs, readOnly);
     }
 
     /** Drops the inactive table, if there is one. */
     public void clear() throws IOException {
-        life.lock();
-        try {
-            checkPresent();
-            LoadedTable old = inactive;
-            inactive = null;
-            if (old != null) {
-                old.close();
-                registry.save(this);
-            }
-        } finally {
-            life.unlock();
-        }
+        life.clear();
     }
 
     /** Holds new I/O, waits for what is in flight, then suspends the targets. A suspended device stays as it is. */
     public void suspend() throws IOException {
-        life.lock();
-        try {
-            checkPresent();
-            if (!suspended) {
-                drain();
-                registry.save(this);
-            }
-        } finally {
-            life.unlock();
-        }
-    }
-
-    /** Suspends for the end of the engine: what is remembered still says that the device was running. */
-    void suspendForShutdown() throws IOException {
-        life.lock();
-        try {
-            if (!removed && !suspended) {
-                drain();
-            }
-        } finally {
-            life.unlock();
-        }
-    }
-
-    /** Closes both tables; the device is not to be used any more, and what is remembered of it stays. */
-    void closeForShutdown() throws IOException {
-        life.lock();
-        try {
-            io.shut();
-            IOException failed = closing(live, null);
-            failed = closing(inactive, failed);
-            if (failed != null) {
-                throw failed;
-            }
-        } finally {
-            life.unlock();
-        }
-    }
-
-    private void drain() throws IOException {
-        try {
-            io.hold();
-        } catch (InterruptedException e) {
-            io.release();
-            Thread.currentThread().interrupt();
-            throw new ErrnoException("suspend of " + name + " interrupted", Errno.EINTR.number());
-        }
-        suspended = true;
-        if (live != null) {
-            live.suspendTargets();
-        }
+        life.suspend();
     }
 
     /**
@@ -241,174 +184,12 @@ public final class MappedDevice {
      *     stays suspended, with the new table live
      */
     public boolean resume() throws IOException {
-        life.lock();
-        try {
-            checkPresent();
-            LoadedTable old = null;
-            if (inactive != null) {
-                if (!suspended) {
-                    drain();
-                }
-                old = live;
-                live = inactive;
-                inactive = null;
-                io.setTable(live.targets());
-                io.setReadOnly(live.readOnly());
-            }
-            try {
-                return suspended && goOn(old != null || !appeared);
-            } finally {
-                if (old != null) {
-                    old.close();
-                }
-                registry.save(this);
-            }
-        } finally {
-            life.unlock();
-        }
+        return life.resume();
     }
 
-    private boolean goOn(boolean newTable) throws IOException {
-        if (live == null) {
-            throw new ErrnoException("resume of " + name + ", which has no table", Errno.EINVAL.number());
-        }
-        live.resumeTargets(why -> registry.log().warn("table: " + DevNumber.text(dev()) + ": " + why));
-        suspended = false;
-        io.release();
-        if (!appeared) {
-            appeared = true;
-            registry.tell(listener -> listener.appeared(this));
-        } else if (newTable) {
-            registry.tell(listener -> listener.tableChanged(this));
-        }
-        return true;
-    }
-
-    /**
-     * Brings back what was remembered: as {@link #load} and {@link #resume} would, but a suspended device stays so. May be
-     * called again after a failure.
-     *
-     * @throws ErrnoException when a table can't be loaded
-     */
-    void restore(DeviceRecord record) throws IOException {
-        life.lock();
-        try {
-            if (record.live() != null && live == null) {
-                restoreLive(record);
-            }
-            if (record.suspended() && !suspended) {
-                io.hold();
-                suspended = true;
-            }
-            if (record.inactive() != null && inactive == null) {
-                inactive = loadRemembered(record.inactive());
-            }
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            throw new ErrnoException("restore of " + name + " interrupted", Errno.EINTR.number());
-        } finally {
-            life.unlock();
-        }
-    }
-
-    private void restoreLive(DeviceRecord record) throws IOException, InterruptedException {
-        LoadedTable loaded = loadRemembered(record.live());
-        io.hold();
-        suspended = true;
-        live = loaded;
-        io.setTable(loaded.targets());
-        io.setReadOnly(loaded.readOnly());
-        if (!record.suspended()) {
-            try {
-                goOn(true);
-            } catch (IOException e) {
-                // As after a failed resume: the table is there, and the device stays suspended.
-                registry.log().error(this + " stays suspended", e);
-            }
-        }
-    }
-
-    private LoadedTable loadRemembered(DeviceRecord.Table table) throws ErrnoException {
-        return registry.loader()
-                .load(
-                        DevNumber.text(dev()),
-                        table.lines(),
-                        table.readOnly(),
-                        registry.backings().openerFor(this, table.readOnly()));
-    }
-
-    /** The end: everything is suspended and closed. The registry no longer knows the device. */
-    void destroy() throws IOException {
-        events.raiseLast();
-        life.lock();
-        try {
-            registry.tell(listener -> listener.disappeared(this));
-            events.awaitNoWaiters();
-            IOException failed = null;
-            if (live != null && !suspended) {
-                try {
-                    drain();
-                } catch (IOException e) {
-                    failed = e;
-                }
-            }
-            io.shut();
-            failed = closing(live, failed);
-            failed = closing(inactive, failed);
-            live = null;
-            inactive = null;
-            io.setTable(null);
-            if (failed != null) {
-                throw failed;
-            }
-        } finally {
-            life.unlock();
-        }
-    }
-
-    private static IOException closing(LoadedTable table, IOException failed) {
-        try {
-            if (table != null) {
-                table.close();
-            }
-        } catch (IOException e) {
-            if (failed == null) {
-                return e;
-            }
-            failed.addSuppressed(e);
-        }
-        return failed;
-    }
-
-    private void checkPresent() throws ErrnoException {
-        if (removed) {
-            throw new ErrnoException("device " + name, Errno.ENXIO.number());
-        }
-    }
-
-    /** What is remembered of it. Under {@code life}, or before others know the device. */
-    DeviceRecord record() {
-        return new DeviceRecord(minor, name, uuid, suspended, remembered(live), remembered(inactive));
-    }
-
-    private static DeviceRecord.Table remembered(LoadedTable table) {
-        return table == null ? null : new DeviceRecord.Table(table.readOnly(), table.specs());
-    }
-
-    /** Runs {@code change} while nothing else changes the device. */
-    void underLife(LifeChange change) throws IOException {
-        life.lock();
-        try {
-            checkPresent();
-            change.run();
-        } finally {
-            life.unlock();
-        }
-    }
-
-    /** A change that must not run together with a load, suspend, resume or removal. */
-    interface LifeChange {
-        void run() throws IOException;
+    /** Its tables and state, for the registry. */
+    DeviceLife life() {
+        return life;
     }
 
     /**
@@ -428,19 +209,18 @@ public final class MappedDevice {
 
     /** Does {@code use} with the live target at {@code sector}, which stays open meanwhile; failures as a message's. */
     public String onTarget(long sector, TargetUse use) throws IOException {
-        LoadedTable table = live;
-        if (table == null) {
+        String[] answer = new String[1];
+        Boolean done = withTable(
+                false,
+                targets -> {
+                    answer[0] = use.with(targetAt(targets, sector));
+                    return true;
+                },
+                false);
+        if (!done) {
             throw new ErrnoException("message to " + name + ", which has no live table", Errno.ENXIO.number());
         }
-        boolean[] open = new boolean[1];
-        String answer = table.use(targets -> {
-            open[0] = true;
-            return use.with(targetAt(targets, sector));
-        });
-        if (!open[0]) {
-            throw new ErrnoException("message to " + name + ", whose table was replaced", Errno.ENXIO.number());
-        }
-        return answer;
+        return answer[0];
     }
 
     private Target targetAt(TargetTable targets, long sector) throws ErrnoException {

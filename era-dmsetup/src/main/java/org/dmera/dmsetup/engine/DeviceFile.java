@@ -19,14 +19,18 @@ import org.dmera.dmsetup.ioctl.TargetSpec;
  * suspended no
  * live rw 1
  * 0 65536 era /srv/meta /srv/data 128
+ * attached
  * end
  * </pre>
  *
- * <p>After {@code live} and {@code inactive}: {@code rw} or {@code ro}, and how many table lines follow. In names, uuids
+ * <p>After {@code live} and {@code inactive}: {@code rw} or {@code ro}, and how many table lines follow.
+ * {@code attached} only if the device is to have a node in /dev. In names, uuids
  * and table lines a backslash and a line break are written {@code \\} and {@code \n}.
  */
 final class DeviceFile {
     private static final String FIRST_LINE = "era-dmsetup device 1";
+
+    private static final String ATTACHED = "attached";
 
     private DeviceFile() {}
 
@@ -38,6 +42,9 @@ final class DeviceFile {
         text.append("suspended ").append(record.suspended() ? "yes" : "no").append('\n');
         append(text, "live", record.live());
         append(text, "inactive", record.inactive());
+        if (record.attached()) {
+            text.append(ATTACHED).append('\n');
+        }
         return text.append("end\n").toString();
     }
 
@@ -74,8 +81,12 @@ final class DeviceFile {
             inactive = table(field(line, "inactive"), lines);
             line = next(lines);
         }
+        boolean attached = line.equals(ATTACHED);
+        if (attached) {
+            line = next(lines);
+        }
         expect(line.equals("end"), "\"end\" was expected instead of \"" + line + "\"");
-        return new DeviceRecord(minor, name, uuid, suspended, live, inactive);
+        return new DeviceRecord(minor, name, uuid, suspended, live, inactive, attached);
     }
 
     private static DeviceRecord.Table table(String head, Iterator<String> lines) throws IOException {

@@ -25,7 +25,7 @@ import org.dmera.dmsetup.export.TlsIdentity;
 /**
  * A running engine: its devices, the socket by which it is controlled, the socket by which devices are used.
  *
- * <p>It comes up in the order state, devices, sockets: who is answered finds every device. It goes down in the order
+ * <p>It comes up in the order state, devices, nodes, sockets: who is answered finds every device. It goes down in the order
  * sockets, devices, state: what was acknowledged is on disk before the state folder is free for another engine.
  */
 public final class Engine implements Closeable {
@@ -59,16 +59,21 @@ public final class Engine implements Closeable {
             EngineBackings backings = new EngineBackings();
             registry = new DeviceRegistry(EngineTargets.all(log), backings, background, state, log);
             backings.setRegistry(registry);
-            registry.restore(state.load(log));
-
             server = SocketFile.inherited();
             ownsSocket = server == null;
+            // Before any device is touched.
+            if (ownsSocket) {
+                SocketFile.requireFree(options.control());
+            }
+            SocketFile.requireFree(options.nbd());
+            StateDirectory.Remembered remembered = state.load(log);
+            registry.restore(remembered.devices(), remembered.unreadableMinors());
+
             if (ownsSocket) {
                 server = SocketFile.bind(options.control());
             }
-            SocketFile.makeFolder(options.nbd());
             nbdServer = new NbdServer(new RegistryExports(registry), log::info);
-            nbdServer.listenUnix(options.nbd());
+            nbdServer.listenUnix(SocketFile.bind(options.nbd()), options.nbd());
             if (options.tcp() != null) {
                 listenTcp(nbdServer, options.tcp());
             }
@@ -77,7 +82,9 @@ public final class Engine implements Closeable {
                     options.control().resolveSibling(options.control().getFileName() + ".attached"),
                     options.nbd(),
                     log::info);
-            registry.addListener(new AttachedDevices(attacher, log));
+            AttachedDevices attachedDevices = new AttachedDevices(attacher, log);
+            registry.addListener(attachedDevices);
+            attachedDevices.bringBack(registry.devices());
             control = new ControlServer(
                     server, new EngineControl(registry, EngineVerbs.all(options.nbd(), attacher)), allowedUsers(), log);
         } catch (IOException | RuntimeException e) {

@@ -5,7 +5,6 @@ import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -26,8 +25,7 @@ public final class EngineStarter {
      * @throws IOException when it ends instead of answering, with the end of its log
      */
     public static void start(EngineOptions options) throws IOException {
-        Files.createDirectories(
-                options.state(), PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+        StateDirectory.make(options.state());
         File logFile = options.state().resolve("engine.log").toFile();
         long logStart = logFile.length();
         Process process = new ProcessBuilder(command(options))

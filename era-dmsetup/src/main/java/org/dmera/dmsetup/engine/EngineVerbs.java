@@ -19,15 +19,30 @@ final class EngineVerbs {
 
     static Map<String, EngineVerb> all(Path nbdSocket, Attacher attacher) {
         return Map.of(
-                "@attach", (device, sector) -> attacher.attach(device),
+                "@attach", (device, sector) -> attach(attacher, device),
                 "@detach",
                         (device, sector) -> {
                             attacher.detach(device);
+                            device.setAttached(false);
                             return "";
                         },
                 "@uri", (device, sector) -> uri(nbdSocket, device),
                 "@failure", EngineVerbs::failure,
                 "@marked", EngineVerbs::marked);
+    }
+
+    /** Attaches, now and after every restart. */
+    private static String attach(Attacher attacher, MappedDevice device) throws IOException {
+        if (!device.hasLive()) {
+            throw new ErrnoException("attach " + device + ", which has no live table", Errno.ENXIO.number());
+        }
+        if (device.isSuspended()) {
+            // The node is read while it is made, which would hold up every other node.
+            throw new ErrnoException("attach " + device + ", which is suspended", Errno.EBUSY.number());
+        }
+        String node = attacher.attach(device);
+        device.setAttached(true);
+        return node;
     }
 
     /** The device's NBD URI, by the scheme of NBD's own document on URIs. */

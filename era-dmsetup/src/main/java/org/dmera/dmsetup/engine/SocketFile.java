@@ -2,6 +2,7 @@
 package org.dmera.dmsetup.engine;
 
 import java.io.IOException;
+import java.net.SocketException;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.nio.channels.Channel;
@@ -9,8 +10,10 @@ import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.nio.file.attribute.FileAttribute;
 import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -21,6 +24,9 @@ import java.util.Set;
 final class SocketFile {
     private static final FileAttribute<Set<PosixFilePermission>> FOR_OWNER =
             PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------"));
+
+    /** Clients that may wait for being accepted. */
+    private static final int BACKLOG = 128;
 
     private SocketFile() {}
 
@@ -64,22 +70,25 @@ final class SocketFile {
      * Listens at {@code socket}, mode 0600. It is made in a private folder and moved into place, so that it is never there
      * with a looser mode. A dead one is replaced.
      *
-     * @throws IOException when somebody answers there already
+     * @throws IOException when somebody answers there already, when something else than a socket lies there, or when the
+     *     path is too long for a socket
      */
     static ServerSocketChannel bind(Path socket) throws IOException {
         makeFolder(socket);
-        if (answers(socket)) {
-            throw new IOException("an engine answers at " + socket + " already");
-        }
+        requireFree(socket);
         Path nest = Files.createTempDirectory(socket.toAbsolutePath().getParent(), ".era", FOR_OWNER);
         try {
             ServerSocketChannel server = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
             try {
                 Path egg = nest.resolve("s");
-                server.bind(UnixDomainSocketAddress.of(egg));
+                server.bind(UnixDomainSocketAddress.of(egg), BACKLOG);
                 Files.setPosixFilePermissions(egg, PosixFilePermissions.fromString("rw-------"));
                 Files.move(egg, socket, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
                 return server;
+            } catch (SocketException e) {
+                server.close();
+                // The nest's own path would only confuse.
+                throw new IOException("socket " + socket + ": " + e.getMessage(), e);
             } catch (IOException | RuntimeException e) {
                 server.close();
                 throw e;
@@ -88,6 +97,22 @@ final class SocketFile {
             Files.deleteIfExists(nest.resolve("s"));
             Files.delete(nest);
         }
+    }
+
+    /** Throws when somebody answers at {@code socket}, or when something else than a socket lies there. */
+    static void requireFree(Path socket) throws IOException {
+        if (answers(socket)) {
+            throw new IOException("an engine answers at " + socket + " already");
+        }
+        if (Files.exists(socket, LinkOption.NOFOLLOW_LINKS) && !isSocket(socket)) {
+            throw new IOException(socket + " is no socket; it is left alone");
+        }
+    }
+
+    private static boolean isSocket(Path path) throws IOException {
+        // Java knows no sockets: what is neither file, folder nor link is one here.
+        return Files.readAttributes(path, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS)
+                .isOther();
     }
 
     /** Whether an engine answers there. */

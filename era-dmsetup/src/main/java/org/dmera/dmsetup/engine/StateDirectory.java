@@ -6,8 +6,12 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
+import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.DirectoryStream;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -15,8 +19,12 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
+import java.util.TreeMap;
 import org.dmera.dmsetup.device.DeviceRecord;
+import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.DeviceStore;
 import org.dmera.dmsetup.device.EngineLog;
 
@@ -43,13 +51,20 @@ final class StateDirectory implements DeviceStore, Closeable {
     /**
      * Opens and locks the folder; makes it if need be, for this user alone.
      *
-     * @throws IOException when another engine has it
+     * @throws IOException when another engine has it, or it can't be made or written
      */
     static StateDirectory open(Path folder) throws IOException {
-        Files.createDirectories(
-                folder, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
-        FileChannel lockFile = FileChannel.open(
-                folder.resolve("lock"), StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
+        make(folder);
+        FileChannel lockFile;
+        try {
+            lockFile = FileChannel.open(
+                    folder.resolve("lock"),
+                    StandardOpenOption.CREATE,
+                    StandardOpenOption.READ,
+                    StandardOpenOption.WRITE);
+        } catch (FileSystemException e) {
+            throw unusable(folder, e);
+        }
         FileLock lock = lockFile.tryLock();
         if (lock == null) {
             ByteBuffer pid = ByteBuffer.allocate(32);
@@ -64,19 +79,73 @@ final class StateDirectory implements DeviceStore, Closeable {
         return new StateDirectory(folder, lockFile);
     }
 
-    /** What was remembered. A file that makes no sense stays where it is, and the log names it. */
-    List<DeviceRecord> load(EngineLog log) throws IOException {
-        List<DeviceRecord> records = new ArrayList<>();
+    /** Makes the folder if need be, for this user alone. */
+    static void make(Path folder) throws IOException {
+        try {
+            Files.createDirectories(
+                    folder, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+        } catch (FileSystemException e) {
+            throw unusable(folder, e);
+        }
+    }
+
+    private static IOException unusable(Path folder, FileSystemException e) {
+        String why = e.getReason();
+        if (why == null) {
+            // Some of these say what is wrong by their kind alone.
+            why = e instanceof FileAlreadyExistsException
+                    ? e.getFile() + " is not a folder"
+                    : e instanceof AccessDeniedException ? "permission denied" : "can't be made";
+        }
+        return new IOException("state folder " + folder + ": " + why, e);
+    }
+
+    /**
+     * What was remembered.
+     *
+     * @param unreadableMinors those of files that are left alone, which must stay free
+     */
+    record Remembered(List<DeviceRecord> devices, Set<Integer> unreadableMinors) {}
+
+    /** Reads what was remembered. A file that makes no sense stays where it is, and the log names it. */
+    Remembered load(EngineLog log) throws IOException {
+        TreeMap<Integer, Path> byMinor = new TreeMap<>();
         try (DirectoryStream<Path> files = Files.newDirectoryStream(folder, "*" + SUFFIX)) {
             for (Path file : files) {
-                try {
-                    records.add(DeviceFile.parse(Files.readString(file)));
-                } catch (IOException e) {
-                    log.error(file + " is left alone: " + e.getMessage());
+                String number = file.getFileName().toString().replace(SUFFIX, "");
+                if (number.matches("0|[1-9][0-9]{0,6}")) {
+                    byMinor.put(Integer.parseInt(number), file);
+                } else {
+                    log.error(file + " is left alone: its name is not that of a device's minor number");
                 }
             }
         }
-        return records;
+        Remembered remembered = new Remembered(new ArrayList<>(), new HashSet<>());
+        byMinor.forEach((minor, file) -> {
+            try {
+                DeviceRecord record = DeviceFile.parse(Files.readString(file));
+                check(record, minor, remembered.devices);
+                remembered.devices.add(record);
+            } catch (IOException e) {
+                String why = e instanceof CharacterCodingException ? "it is not text" : e.getMessage();
+                log.error(file + " is left alone: " + why);
+                remembered.unreadableMinors.add(minor);
+            }
+        });
+        return remembered;
+    }
+
+    private static void check(DeviceRecord record, int minor, List<DeviceRecord> others) throws IOException {
+        if (record.minor() != minor) {
+            throw new IOException("it says minor " + record.minor());
+        }
+        DeviceRegistry.checkIdentity(record.name(), record.uuid());
+        for (DeviceRecord other : others) {
+            if (other.name().equals(record.name())
+                    || !record.uuid().isEmpty() && other.uuid().equals(record.uuid())) {
+                throw new IOException("minor " + other.minor() + " has the same name or uuid");
+            }
+        }
     }
 
     @Override

@@ -4,7 +4,6 @@ package org.dmera.dmsetup.export;
 import java.io.Closeable;
 import java.io.IOException;
 import java.net.SocketAddress;
-import java.net.StandardProtocolFamily;
 import java.net.StandardSocketOptions;
 import java.net.UnixDomainSocketAddress;
 import java.nio.channels.ClosedChannelException;
@@ -12,7 +11,6 @@ import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -49,17 +47,8 @@ public final class NbdServer implements Closeable {
         this.log = log;
     }
 
-    /** Listens on a Unix socket that only this user can reach; a stale socket there is replaced. */
-    public void listenUnix(Path socket) throws IOException {
-        Files.deleteIfExists(socket);
-        ServerSocketChannel listener = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
-        try {
-            listener.bind(UnixDomainSocketAddress.of(socket), BACKLOG);
-            Files.setPosixFilePermissions(socket, PosixFilePermissions.fromString("rw-------"));
-        } catch (IOException e) {
-            listener.close();
-            throw e;
-        }
+    /** Listens on a bound Unix socket, {@code socket}, which is closed and deleted at the end. */
+    public void listenUnix(ServerSocketChannel listener, Path socket) throws IOException {
         synchronized (connections) {
             sockets.add(socket);
         }

@@ -39,6 +39,9 @@ import org.dmera.core.persistent.NoSpaceException;
  * <p><b>Failure.</b> When the metadata device fails or is full, nothing can be marked any more: writes that need a mark fail
  * with EIO, all others go on, and the status is {@code Error}. The device keeps the last committed state; a resume after a
  * suspend opens it again.
+ *
+ * <p>Longer than a class should be, because writes, new eras and suspends depend on one another's order at every step, and
+ * that is followed best in one place.
  */
 public final class EraTarget implements Target, ChangeTracking {
     /** Blocks asked for at once when eras are looked up; a slice of this size takes the worker a millisecond or so. */

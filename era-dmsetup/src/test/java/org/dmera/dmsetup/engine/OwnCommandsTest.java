@@ -11,6 +11,8 @@ import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.List;
 import org.dmera.dmsetup.control.DmClient;
+import org.dmera.dmsetup.ioctl.DmCommand;
+import org.dmera.dmsetup.ioctl.DmIoctl;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -124,6 +126,19 @@ class OwnCommandsTest {
         String relative = here.relativize(file).toString();
         good("create", "rel", "--table", "0 64 linear " + relative + " 0");
         assertEquals("0 64 linear " + file + " 0", good("table", "rel"));
+    }
+
+    @Test
+    void aListThatDoesNotFitTheFirstBufferIsAskedForAgain() throws IOException {
+        int many = 200;
+        try (DmClient client = engine.client()) {
+            for (int i = 0; i < many; i++) {
+                TestEngine.call(client, "create", DmCommand.DEV_CREATE, "n".repeat(100) + i);
+            }
+        }
+        assertTrue(many * 100 > DmIoctl.INITIAL_BUFFER_BYTES);
+        assertEquals(many + 2, good("ls").lines().count());
+        assertEquals(many + 2, json("info", "--json").get("devices").size());
     }
 
     @Test

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tests.dmsetup;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.net.StandardProtocolFamily;
+import java.net.UnixDomainSocketAddress;
+import java.nio.channels.ServerSocketChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.dmera.testkit.Fixtures;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What an engine says, in one line, when it can't have what it was started with. */
+@Timeout(180)
+class EngineTroubleTest {
+    private static final String LAUNCHER =
+            Fixtures.projectRoot().resolve("dist/bin/era-dmsetup").toString();
+
+    @TempDir
+    Path folder;
+
+    private Program program;
+
+    @BeforeEach
+    void makeProgram() {
+        program = new Program(folder);
+    }
+
+    @AfterEach
+    void endEngine() throws IOException {
+        program.kill();
+    }
+
+    private Program.Result engine(Path control, Path state) throws Exception {
+        return program.run(List.of(LAUNCHER, "engine", "--control", control.toString(), "--state", state.toString()));
+    }
+
+    /** It ends with 1, and says this and nothing else before the last line. */
+    private static void assertRefused(String why, Program.Result result) {
+        assertEquals(1, result.exit(), result.err());
+        List<String> lines = result.err().lines().toList();
+        assertEquals(2, lines.size(), result.err());
+        assertTrue(lines.get(0).contains(why), result.err());
+        assertEquals("Command failed.", lines.get(1));
+    }
+
+    @Test
+    void aSecondEngineAtTheSameSocketIsRefusedAndTheFirstGoesOn() throws Exception {
+        program.start();
+        assertRefused(
+                "an engine answers at " + program.socket + " already", engine(program.socket, folder.resolve("other")));
+        program.run("create", "vol", "--table", "0 8 zero").ok();
+    }
+
+    @Test
+    void aSocketThatNobodyAnswersAtIsReplaced() throws Exception {
+        Files.createDirectories(program.socket.getParent());
+        ServerSocketChannel dead = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
+        dead.bind(UnixDomainSocketAddress.of(program.socket));
+        dead.close();
+        assertTrue(Files.exists(program.socket));
+        program.start();
+        assertEquals("No devices found\n", program.run("ls").ok().out());
+    }
+
+    @Test
+    void aFileInTheSocketsPlaceIsNotReplaced() throws Exception {
+        Files.createDirectories(program.socket.getParent());
+        Files.writeString(program.socket, "precious");
+        assertRefused(program.socket + " is no socket", engine(program.socket, program.state));
+        assertEquals("precious", Files.readString(program.socket));
+    }
+
+    @Test
+    void aSocketPathThatIsTooLongIsRefused() throws Exception {
+        Path deep = folder.resolve("d".repeat(120)).resolve("control");
+        assertRefused(deep.toString(), engine(deep, program.state));
+        Program.Result client = program.run(List.of(LAUNCHER, "--control", deep.toString(), "ls"));
+        assertRefused(deep.toString(), client);
+    }
+
+    @Test
+    void aStateFolderThatCanNotBeMadeOrWrittenIsRefused() throws Exception {
+        Path file = Files.writeString(folder.resolve("file"), "");
+        assertRefused(file.toString(), engine(program.socket, file));
+        assertRefused(file.toString(), engine(program.socket, file.resolve("state")));
+        // Not even root can write there.
+        assertRefused("/proc/era", engine(program.socket, Path.of("/proc/era")));
+        assertFalse(Files.exists(program.socket));
+        Program.Result detached = program.run(List.of(
+                LAUNCHER, "engine", "--control", program.socket.toString(), "--state", "/proc/era", "--detach"));
+        assertRefused("/proc/era", detached);
+    }
+
+    @Test
+    void rememberedDevicesThatMakeNoSenseAreKeptNamedAndNotOverwritten() throws Exception {
+        Files.createDirectories(program.state);
+        String good = "era-dmsetup device 1\nminor %d\nname %s\nuuid %s\nsuspended no\nlive rw 1\n0 8 zero \nend\n";
+        write("0.device", "junk\n");
+        write("1.device", good.formatted(1, "vol", ""));
+        write("2.device", good.formatted(2, "cut", "").replace("end\n", ""));
+        write("3.device", good.formatted(3, "vol", ""));
+        write("4.device", good.formatted(7, "moved", ""));
+        write("5.device", good.formatted(5, "a/b", ""));
+        write("6.device", good.formatted(6, "twin", "same"));
+        write("8.device", good.formatted(8, "twin2", "same"));
+        program.start();
+        program.run("create", "new", "--table", "0 8 zero").ok();
+        assertEquals(
+                "new\t(120:7)\ntwin\t(120:6)\nvol\t(120:1)\n",
+                program.run("ls").ok().out());
+        for (int minor : new int[] {0, 2, 3, 4, 5, 8}) {
+            Path file = program.state.resolve(minor + ".device");
+            assertEquals(
+                    1,
+                    program.log()
+                            .lines()
+                            .filter(line -> line.contains(file + " is left alone: "))
+                            .count(),
+                    minor + ": " + program.log());
+        }
+        assertEquals("junk\n", Files.readString(program.state.resolve("0.device")));
+    }
+
+    private void write(String name, String text) throws IOException {
+        Files.writeString(program.state.resolve(name), text);
+    }
+}

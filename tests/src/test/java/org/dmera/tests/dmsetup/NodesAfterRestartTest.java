@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tests.dmsetup;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Nodes in /dev come back when their engine does, however it ended. */
+@Timeout(180)
+class NodesAfterRestartTest {
+    @TempDir
+    Path folder;
+
+    private final String vol = "era-life-" + ProcessHandle.current().pid();
+    private final String other = vol + "-other";
+    private Program program;
+
+    @BeforeEach
+    void start() throws Exception {
+        Program.need(Program.isRoot(), "attaching a device needs root");
+        Program.need(
+                Files.exists(Path.of("/dev/nbd0"))
+                        || Files.exists(Path.of("/dev/fuse")) && Files.exists(Path.of("/dev/loop-control")),
+                "attaching a device needs /dev/nbd0, or /dev/fuse and /dev/loop-control");
+        program = new Program(folder);
+        program.start();
+    }
+
+    @AfterEach
+    void end() throws IOException {
+        if (program != null) {
+            // Not a kill: the nodes must go.
+            program.terminate();
+        }
+    }
+
+    private void create(String name, String... options) throws Exception {
+        String table =
+                "0 65536 era " + program.file(name + ".meta", 8192) + " " + program.file(name + ".data", 65_536) + " 8";
+        program.run("create", name, "--table", table).ok();
+        for (String option : options) {
+            program.run(option, name).ok();
+        }
+    }
+
+    private static Path link(String name) {
+        Path mapper = Path.of("/dev/mapper", name);
+        return Files.isSymbolicLink(mapper) ? mapper : Path.of("/dev/era", name);
+    }
+
+    private static boolean hasNode(String name) {
+        return Files.exists(link(name), LinkOption.NOFOLLOW_LINKS);
+    }
+
+    /** Writes block 3 through the node; how many blocks are marked then. */
+    private String writeThrough(String name) throws Exception {
+        program.run(List.of(
+                        "dd",
+                        "if=/dev/urandom",
+                        "of=" + link(name).toRealPath(),
+                        "bs=4096",
+                        "seek=3",
+                        "count=1",
+                        "oflag=direct",
+                        "conv=notrunc"))
+                .ok();
+        return program.run("message", name, "0", "@marked").ok().out();
+    }
+
+    @Test
+    void afterAKillAndAfterAnOrderlyEndTheNodeIsBackAndWritesAreMarked() throws Exception {
+        create(vol, "attach");
+        program.run("attach", vol).ok();
+        assertEquals("1\n", writeThrough(vol));
+
+        program.kill();
+        program.start();
+        assertTrue(program.log().contains("attached " + vol + " as "), program.log());
+        assertEquals("1\n", writeThrough(vol));
+        assertEquals("3\n", program.run("checkpoint", vol).ok().out());
+
+        program.terminate();
+        assertFalse(hasNode(vol));
+        program.start();
+        assertEquals("1\n", writeThrough(vol));
+        long mounts = Files.readAllLines(Path.of("/proc/mounts")).stream()
+                .filter(line -> line.contains(folder.toString()))
+                .count();
+        assertTrue(mounts <= 1, "what the killed engine had mounted is gone");
+
+        program.run("detach", vol).ok();
+        assertFalse(hasNode(vol));
+        program.kill();
+        program.start();
+        assertFalse(hasNode(vol));
+    }
+
+    @Test
+    void aSuspendedDeviceGetsItsNodeBackWhenItIsResumed() throws Exception {
+        create(vol, "attach", "suspend");
+        program.kill();
+        program.start();
+        assertFalse(hasNode(vol), "its stale link must not lead to what is another's by now");
+        program.run("resume", vol).ok();
+        assertEquals("1\n", writeThrough(vol));
+        program.run("remove", vol).ok();
+        assertFalse(hasNode(vol));
+    }
+
+    @Test
+    void aNodeThatCanNotComeBackIsALineInTheLogAndHarmsNothingElse() throws Exception {
+        create(vol, "attach");
+        create(other, "attach");
+        program.kill();
+        // Not a link, so not the engine's to replace.
+        Path taken = link(vol);
+        Files.delete(taken);
+        Files.createFile(taken);
+        try {
+            program.start();
+            assertEquals(
+                    1,
+                    program.log()
+                            .lines()
+                            .filter(line -> line.contains(vol + " (120:0) does not get its node back: "))
+                            .count(),
+                    program.log());
+            assertEquals("1\n", writeThrough(other));
+            assertEquals("2\n", program.run("checkpoint", vol).ok().out().replace("3\n", "2\n"));
+        } finally {
+            Files.delete(taken);
+        }
+    }
+
+    @Test
+    void whatCanNotBeReadIsNotAttached() throws Exception {
+        create(vol, "suspend");
+        Program.Result suspended = program.run("attach", vol);
+        assertEquals(1, suspended.exit());
+        assertTrue(suspended.err().contains("Device or resource busy"), suspended.err());
+        program.run("create", other, "--notable").ok();
+        Program.Result empty = program.run("attach", other);
+        assertEquals(1, empty.exit());
+        assertTrue(empty.err().contains("No such device or address"), empty.err());
+    }
+}
