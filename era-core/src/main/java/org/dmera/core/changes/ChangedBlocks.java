@@ -48,7 +48,7 @@ public final class ChangedBlocks {
      *
      * @param roots of the live metadata ({@link MetadataRoots#read}), or of the held snapshot
      *     ({@link MetadataRoots#readSnapshot})
-     * @throws org.dmera.core.scan.DamagedMetadataException when the metadata can't be read to the end: there is no
+     * @throws org.dmera.core.format.DamagedMetadataException when the metadata can't be read to the end: there is no
      *     partial answer
      */
     public static BlockSet find(BlockDevice device, MetadataRoots roots, long writtenSince, long writtenBefore)

@@ -43,7 +43,7 @@ public final class LastWritten {
     /**
      * Visits blocks 0 to {@code roots.nrBlocks() − 1}.
      *
-     * @throws org.dmera.core.scan.DamagedMetadataException when the metadata can't be read to the end
+     * @throws org.dmera.core.format.DamagedMetadataException when the metadata can't be read to the end
      */
     public static void forEach(BlockDevice device, MetadataRoots roots, Visitor visitor) throws IOException {
         new LastWritten(device, roots).visit(visitor);

@@ -24,13 +24,13 @@ public record CheckOptions(Scope scope, int threads, Executor executor, Progress
 
     /** Told of progress, from any thread. */
     public interface Progress {
-        /** {@code done} more metadata blocks of {@code total} have been read. */
-        void advanced(long done, long total);
+        /** {@code blocks} more metadata blocks have been read or passed over. */
+        void advanced(long blocks);
     }
 
     private static final Progress NOBODY = new Progress() {
         @Override
-        public void advanced(long done, long total) {}
+        public void advanced(long blocks) {}
     };
 
     private static final Executor CALLER = new Executor() {

@@ -19,6 +19,7 @@ final class CountComparison {
     private final int treeSize;
     private final boolean treeDamaged;
     private final boolean complete;
+    private final int covered;
 
     private DamageKind runKind;
     private int runStart;
@@ -27,10 +28,12 @@ final class CountComparison {
     private long unjudged;
     private int treeAt;
 
+    /** {@code covered}: blocks that the space map says it is for. */
     CountComparison(
             BlockTable table,
             DamageLog log,
             StoredCounts counts,
+            int covered,
             long[] treeKeys,
             int[] treeCounts,
             int treeSize,
@@ -38,6 +41,7 @@ final class CountComparison {
         this.table = table;
         this.log = log;
         this.counts = counts;
+        this.covered = covered;
         this.treeKeys = treeKeys;
         this.treeCounts = treeCounts;
         this.treeSize = treeSize;
@@ -62,6 +66,7 @@ final class CountComparison {
         }
         flush(size);
         staleUpTo(-1);
+        beyondMap();
         pastTheEnd();
         if (unjudged > 0) {
             log.add(
@@ -121,6 +126,16 @@ final class CountComparison {
         staleUpTo(b);
         if (treeAt < treeSize && treeKeys[treeAt] == b) {
             int count = treeCounts[treeAt++];
+            if (count >= 0 && count < BitmapBlock.SEE_TREE) {
+                log.add(
+                        DamageKind.REF_COUNT_SMALL,
+                        Structure.REF_COUNT_TREE,
+                        "superblock > space map > ref-count tree",
+                        b,
+                        1,
+                        "the ref-count tree says " + count + ", expected 3 or more: smaller counts are in the bitmap",
+                        "set to " + table.references(b));
+            }
             return count < 0 ? BlockTable.MOST : Math.min(count, BlockTable.MOST);
         }
         if (!treeDamaged) {
@@ -151,6 +166,22 @@ final class CountComparison {
                     1,
                     "the ref-count tree has an entry for the block, the bitmap doesn't refer to it",
                     "removed");
+        }
+    }
+
+    private void beyondMap() {
+        for (int b = covered; b < table.size(); b++) {
+            if (table.references(b) > 0) {
+                log.add(
+                        DamageKind.BEYOND_SPACE_MAP,
+                        Structure.REF_COUNTS,
+                        "superblock > space map",
+                        b,
+                        1,
+                        "in use, but the space map ends at block " + (covered - 1L),
+                        "the space map is written anew for the whole device");
+                return;
+            }
         }
     }
 

@@ -33,14 +33,20 @@ public enum DamageKind {
     /** The bitmap says "see the ref-count tree", and nothing is there; or the tree holds what is never looked up. */
     REF_COUNT_MISSING("ref-count-missing", Severity.FATAL, Remedy.AUTO_REPAIR),
     REF_COUNT_STALE("ref-count-stale", Severity.NON_FATAL, Remedy.AUTO_REPAIR),
+    /** The ref-count tree holds a count that fits into the bitmap: the kernel takes the block for shared, and leaks it. */
+    REF_COUNT_SMALL("ref-count-small", Severity.NON_FATAL, Remedy.AUTO_REPAIR),
     WRONG_NR_FREE("wrong-nr-free", Severity.NON_FATAL, Remedy.AUTO_REPAIR),
     WRONG_NONE_FREE_BEFORE("wrong-none-free-before", Severity.NON_FATAL, Remedy.AUTO_REPAIR),
     WRONG_NR_ALLOCATED("wrong-nr-allocated", Severity.NON_FATAL, Remedy.AUTO_REPAIR),
     SPACE_MAP_TOO_LARGE("space-map-too-large", Severity.FATAL, Remedy.AUTO_REPAIR),
     SPACE_MAP_TOO_SMALL("space-map-too-small", Severity.NON_FATAL, Remedy.AUTO_REPAIR),
+    /** A block is in use for which the space map has no count: the kernel fails when it comes to that block. */
+    BEYOND_SPACE_MAP("beyond-space-map", Severity.FATAL, Remedy.AUTO_REPAIR),
     UNDER_FILLED("under-filled", Severity.NOTE, Remedy.NONE),
     LEFT_OVER_ARRAY_BLOCK("left-over-array-block", Severity.NOTE, Remedy.NONE),
     NEVER_RESUMED("never-resumed", Severity.NOTE, Remedy.NONE),
+    /** The last index entry counts no free blocks past the device's end: so it is after thin-provisioning-tools 0.9. */
+    NR_FREE_OF_DEVICE("nr-free-of-device", Severity.NOTE, Remedy.NONE),
     COUNTS_NOT_JUDGED("counts-not-judged", Severity.NOTE, Remedy.NONE);
 
     private final String label;

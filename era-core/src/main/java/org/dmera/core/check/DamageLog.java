@@ -12,8 +12,11 @@ final class DamageLog {
     /** Findings of one kind that are kept; a report of more helps nobody. */
     private static final int KEPT_OF_A_KIND = 100;
 
+    private static final int MOST_LOST_NODES = 100;
+
     private final List<Damage> kept = new ArrayList<>();
     private final long[] found = new long[DamageKind.values().length];
+    private final List<LostNode> lostNodes = new ArrayList<>();
     private boolean treesIncomplete;
     private boolean beyondAutoRepair;
 
@@ -42,6 +45,18 @@ final class DamageLog {
     /** Counts a finding whose text nobody would see. */
     void countOnly(DamageKind kind) {
         found[kind.ordinal()]++;
+    }
+
+    /** A node can't be used: for whoever may want to put it together again. */
+    void lost(LostNode node) {
+        if (lostNodes.size() <= MOST_LOST_NODES) {
+            lostNodes.add(node);
+        }
+    }
+
+    /** The nodes that can't be used; empty when there are too many of them for a remedy. */
+    List<LostNode> lostNodes() {
+        return lostNodes.size() > MOST_LOST_NODES ? List.of() : List.copyOf(lostNodes);
     }
 
     /** Some part of a tree could not be read, so that blocks below it may be in use without our knowing. */

@@ -92,7 +92,7 @@ final class DeviceScan implements Runnable {
                     }
                     scan(piece * PIECE, Math.min(table.size(), (piece + 1) * PIECE), buffer, eye);
                 }
-                options.progress().advanced(PIECE, table.size());
+                options.progress().advanced(Math.min(PIECE, table.size() - piece * PIECE));
             }
         } catch (RuntimeException | Error e) {
             failure = e;

@@ -82,6 +82,7 @@ final class MergedSalvage extends Salvage {
     private long sizeOf(SalvageHints hints) throws IOException {
         long reach = longest();
         if (hints.nrBlocks() >= 0) {
+            remarkLeftOut(hints.nrBlocks(), reach, remarks);
             return hints.nrBlocks();
         }
         if (reach < 0 || reach > MOST_ORIGIN_BLOCKS) {
@@ -96,7 +97,7 @@ final class MergedSalvage extends Salvage {
         long least = 0;
         for (SalvageLayer layer : layers) {
             derived = Math.max(derived, layer.evidentEra());
-            least = Math.max(least, hints.currentEra() < 0 ? layer.highestInArray() : 0);
+            least = Math.max(least, layer.highestInArray());
         }
         for (Superblock copy : copies) {
             least = Math.max(least, copy.currentEra());

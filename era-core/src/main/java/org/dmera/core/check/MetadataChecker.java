@@ -171,7 +171,8 @@ public final class MetadataChecker {
 
     private static void compareWithLive(Superblock live, Superblock copy, long blockNr, DamageLog log) {
         String detail = null;
-        if (Integer.compareUnsigned((int) copy.currentEra(), (int) live.currentEra()) > 0) {
+        // Eras go round: 0xffffffff is followed by 0, so it is the distance that tells which of two came first.
+        if ((int) (live.currentEra() - copy.currentEra()) < 0) {
             detail = "the snapshot is of era " + copy.currentEra() + ", the current era is " + live.currentEra();
         } else if (copy.dataBlockSizeSectors() != live.dataBlockSizeSectors()) {
             detail = "data_block_size is " + copy.dataBlockSizeSectors() + " sectors in the snapshot, "

@@ -123,8 +123,8 @@ final class RootSearch {
             if (!table.isUsable(b) || Seen.code(table.seen(b)) != Seen.BITMAP || reader.tryRead(b, bitmap) != null) {
                 return null;
             }
-            int excess = index.nrFree(i) - new BitmapBlock().wrap(bitmap, 0).countFree();
-            if (excess != 0 && !(excess == 2 && i == 0)) {
+            int free = new BitmapBlock().wrap(bitmap, 0).countFree();
+            if (!StoredCounts.isFreeCount(i, index.nrFree(i), free, table.size())) {
                 return null;
             }
             counts.bitmap(i, bitmap);

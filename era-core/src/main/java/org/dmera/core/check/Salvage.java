@@ -58,6 +58,14 @@ public abstract class Salvage {
         return salvage;
     }
 
+    /** The user knows how large the origin is; what that leaves out is told all the same. */
+    static void remarkLeftOut(long hinted, long found, List<String> remarks) {
+        if (found > hinted) {
+            remarks.add("--nr-blocks " + hinted + " leaves out the " + (found - hinted)
+                    + " origin blocks from there on that the metadata has");
+        }
+    }
+
     /** What is wrong with the trees that are used. */
     public abstract List<Damage> damages();
 

@@ -39,6 +39,9 @@ final class SalvageSurvey implements TreeWalk.Visitor {
     private long highestInArray = -1;
     private long reach;
     private BlockTable trust;
+    private BlockReader quiet;
+    /** What the space map stores, if it contradicts neither the trees nor itself. */
+    private StoredCounts sound;
 
     private SalvageSurvey(BlockDevice device, SalvagedRoots roots, BlockTable table) {
         this.device = device;
@@ -90,12 +93,12 @@ final class SalvageSurvey implements TreeWalk.Visitor {
     }
 
     /**
-     * Trees that are in use in the space map of {@code superblock}, and to which nothing refers.
-     * None while the space map contradicts the trees or itself. To be asked once.
+     * What the space map of {@code superblock} stores, and the reader whose table has the references of all trees.
+     * To be asked once.
      */
-    RootCandidate orphans(Superblock superblock, long deviceBlocks) {
+    private StoredCounts storedCounts(Superblock superblock, long deviceBlocks) {
         DamageLog unheard = new DamageLog();
-        BlockReader quiet = new BlockReader(device, table, unheard, new Seen(-1));
+        quiet = new BlockReader(device, table, unheard, new Seen(-1));
         SpaceMapCheck spaceMap = new SpaceMapCheck(quiet, superblock, deviceBlocks);
         StoredCounts counts = spaceMap.load();
         spaceMap.claim();
@@ -104,10 +107,31 @@ final class SalvageSurvey implements TreeWalk.Visitor {
         }
         for (int b = 0; b < table.size(); b++) {
             if (table.references(b) > 0 && counts.count(b) == 0) {
-                return new RootCandidate(0);
+                return null;
             }
         }
-        return spaceMap.agreesWithItself() ? Orphans.find(quiet, counts) : new RootCandidate(0);
+        return spaceMap.agreesWithItself() ? counts : null;
+    }
+
+    /** Compares with the space map of {@code superblock}: for {@link #orphans} and {@link #restored}. */
+    SalvageSurvey compareWith(Superblock superblock, long deviceBlocks) {
+        sound = storedCounts(superblock, deviceBlocks);
+        return this;
+    }
+
+    /**
+     * Trees that are in use in the space map, and to which nothing refers. None while the space map contradicts the
+     * trees or itself.
+     */
+    RootCandidate orphans() {
+        return sound == null ? new RootCandidate(0) : Orphans.find(quiet, sound);
+    }
+
+    /** A view of the device on which the lost nodes can be read, or null when it isn't certain what they were. */
+    BlockDevice restored() {
+        return sound == null || log.lostNodes().isEmpty()
+                ? null
+                : LostNodes.restored(device, quiet, sound, log.lostNodes());
     }
 
     /** How many origin blocks the era array speaks for, at least those that the superblock speaks of. */

@@ -6,6 +6,9 @@ import org.dmera.core.format.BitmapBlock;
 
 /** The counts as the space map's bitmaps store them, as far as the bitmaps can be read; 1 MiB at most. */
 final class StoredCounts {
+    /** Free blocks that the first index entry counts too many after formatting. */
+    static final int EXCESS_OF_FORMATTING = 2;
+
     private final ByteBuffer[] bitmaps;
     private final BitmapBlock bitmap = new BitmapBlock();
 
@@ -16,6 +19,21 @@ final class StoredCounts {
     /** Hands over the bitmap that covers {@code index × 16320} and on; the buffer is kept. */
     void bitmap(int index, ByteBuffer block) {
         bitmaps[index] = block;
+    }
+
+    /** Entries of bitmap {@code index} that stand for no block, when the map is for {@code nrBlocks}. */
+    static int pastEnd(int index, int nrBlocks) {
+        return (int) Math.max(0, (index + 1L) * BitmapBlock.ENTRIES - nrBlocks);
+    }
+
+    /**
+     * Whether the index may say {@code nrFree} of bitmap {@code index}, in which {@code free} entries are 0: it should be
+     * just as many, but formatting leaves two more, and thin-provisioning-tools 0.9 counts none past the device's end.
+     */
+    static boolean isFreeCount(int index, int nrFree, int free, int nrBlocks) {
+        return nrFree == free
+                || index == 0 && nrFree == free + EXCESS_OF_FORMATTING
+                || nrFree == free - pastEnd(index, nrBlocks);
     }
 
     /** Bitmaps that the map should have. */

@@ -29,6 +29,7 @@ final class TreeSalvage extends Salvage {
     private final long nrBlocks;
     private final long currentEra;
     private final long mergedUpTo;
+    private final List<Damage> damages;
     private final List<String> remarks = new ArrayList<>();
     private final ByteBuffer block = BlockReader.newBuffer();
     private final ByteBuffer[] arrayBuffers = TreeWalk.newBuffers();
@@ -42,7 +43,6 @@ final class TreeSalvage extends Salvage {
 
     TreeSalvage(BlockDevice device, Superblock superblock, SalvageHints hints) throws IOException {
         SalvagedRoots roots = SalvagedRoots.of(superblock);
-        this.device = device;
         long creditable = hints.nrBlocks() >= 0
                 ? hints.nrBlocks()
                 : roots.nrBlocks() >= 0 && roots.nrBlocks() <= MOST_ORIGIN_BLOCKS ? roots.nrBlocks() : 0;
@@ -55,13 +55,25 @@ final class TreeSalvage extends Salvage {
                 roots.currentWritesetRoot(),
                 roots.writesetTreeRoot(),
                 roots.eraArrayRoot());
-        this.survey = SalvageSurvey.of(device, this.roots);
+        SalvageSurvey first = SalvageSurvey.of(device, this.roots).compareWith(superblock, device.sizeBlocks());
+        this.damages = first.log().kept();
+        BlockDevice restored = first.restored();
+        this.device = restored == null ? device : restored;
+        this.survey = restored == null
+                ? first
+                : SalvageSurvey.of(restored, this.roots).compareWith(superblock, device.sizeBlocks());
+        if (restored != null) {
+            for (LostNode lost : first.log().lostNodes()) {
+                remarks.add(lost.tree().structure().label() + ": the lost node " + lost.blockNr()
+                        + " was put together again; every block in use has its place");
+            }
+        }
         this.dataBlockSizeSectors = blockSize(roots, hints);
         this.nrBlocks = nrBlocks(hints, creditable);
-        this.currentEra = currentEra(hints, era);
-        RootCandidate found = survey.orphans(superblock, device.sizeBlocks());
+        this.currentEra = currentEra(hints, era, roots.currentEra());
+        RootCandidate found = survey.orphans();
         if (found.isAnything()) {
-            this.orphans = new SalvageLayer(device, survey.tableOfTrust(), found);
+            this.orphans = new SalvageLayer(this.device, survey.tableOfTrust(), found);
             remarks.add("trees that nothing refers to are taken for lost writesets: writeset trees "
                     + found.writesetTrees + ", era arrays " + found.eraArrays + ", bitsets " + found.bitsets);
         }
@@ -79,6 +91,7 @@ final class TreeSalvage extends Salvage {
 
     private long nrBlocks(SalvageHints hints, long creditable) {
         if (hints.nrBlocks() >= 0) {
+            remarkLeftOut(hints.nrBlocks(), Math.max(survey.reach(), roots.nrBlocks()), remarks);
             return hints.nrBlocks();
         }
         long reach = Math.min(survey.reach(), MOST_ORIGIN_BLOCKS);
@@ -93,12 +106,16 @@ final class TreeSalvage extends Salvage {
      * The superblock's, unless the content speaks for a higher one. A raised era is never wrong for marks: what was
      * written until now stays below or at it, what is written later comes above it.
      */
-    private long currentEra(SalvageHints hints, long era) throws IOException {
+    private long currentEra(SalvageHints hints, long era, long superblockEra) throws IOException {
         boolean hasCurrent = roots.currentWritesetRoot() != 0;
         long archived = survey.lastWriteset() + (hasCurrent ? 1 : 0);
         long evident = survey.anyWriteset() && survey.lastWriteset() >= 0 ? archived : -1;
         if (evident != era && hints.currentEra() < 0) {
             // Nothing confirms the superblock's era; eras in the array may be right and it may be wrong.
+            evident = Math.max(evident, survey.highestInArray());
+        }
+        if (hints.currentEra() >= 0 && hints.currentEra() < superblockEra) {
+            // Eras of the array above it would have to be lowered, and their marks would be lost.
             evident = Math.max(evident, survey.highestInArray());
         }
         if (evident <= era) {
@@ -118,7 +135,7 @@ final class TreeSalvage extends Salvage {
 
     @Override
     public List<Damage> damages() {
-        return survey.log().kept();
+        return damages;
     }
 
     @Override

@@ -104,6 +104,7 @@ final class TreeWalk implements Where {
         boolean first = !table.hasMark(blockNr, BlockTable.LIVE | BlockTable.SNAPSHOT | BlockTable.SPACE_MAP);
         if (!reader.read(blockNr, buffer, BlockType.BTREE_NODE, this)) {
             table.mark(blockNr, misfit);
+            reader.log().lost(new LostNode(blockNr, spec, low, last));
             lose(low, last);
             return;
         }
@@ -111,11 +112,13 @@ final class TreeWalk implements Where {
         if (!hasFittingHeader(node, blockNr)) {
             // Not marked as met: it may well be another tree's, and this reference the one that is wrong.
             table.mark(blockNr, misfit);
+            reader.log().lost(new LostNode(blockNr, spec, low, last));
             lose(low, last);
             return;
         }
         if (!isSound(node, blockNr, low, last)) {
             table.use(blockNr, spec.walk(), spec.place(low));
+            reader.log().lost(new LostNode(blockNr, spec, low, last));
             lose(low, last);
             return;
         }

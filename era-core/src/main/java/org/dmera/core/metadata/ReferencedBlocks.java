@@ -12,10 +12,10 @@ import org.dmera.core.block.BlockType;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.BitmapBlock;
+import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.IndexBlock;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.format.WritesetValue;
-import org.dmera.core.persistent.DamagedMetadataException;
 
 /**
  * Every block that the superblock on a device reaches: in which structure it stands, and how many things refer to it.

@@ -7,8 +7,8 @@ import java.nio.ByteOrder;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockSeal;
 import org.dmera.core.block.BlockType;
+import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.Superblock;
-import org.dmera.core.persistent.DamagedMetadataException;
 
 /** Block 0 as it is on a device, looked at before or beside the engine's own copy. */
 final class SuperblockOnDevice {

@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import org.dmera.core.format.BTreeNode;
+import org.dmera.core.format.DamagedMetadataException;
 
 /**
  * A copy-on-write btree with u64 keys.

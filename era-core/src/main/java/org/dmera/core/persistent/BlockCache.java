@@ -8,6 +8,7 @@ import java.util.Arrays;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockSeal;
 import org.dmera.core.block.BlockType;
+import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.IndexBlock;
 
 /**
@@ -71,7 +72,7 @@ final class BlockCache {
         if (block != null) {
             if (block.type != type) {
                 throw new DamagedMetadataException(
-                        number, type, "it is in use as another kind too: " + block.type.label());
+                        number, type.label(), "it is in use as another kind too: " + block.type.label());
             }
             touch(block);
             return block;
@@ -183,7 +184,7 @@ final class BlockCache {
                 BlockType found = seal.identify(block.data, 0);
                 throw new DamagedMetadataException(
                         number,
-                        type,
+                        type.label(),
                         found == null
                                 ? "its checksum fits no kind of block"
                                 : "by its checksum it is another kind: " + found.label());
@@ -191,7 +192,7 @@ final class BlockCache {
             case WRONG_BLOCK_NUMBER ->
                 throw new DamagedMetadataException(
                         number,
-                        type,
+                        type.label(),
                         "it says that it is block " + Long.toUnsignedString(block.data.getLong(type.blockNrOffset())));
         }
     }
@@ -199,7 +200,7 @@ final class BlockCache {
     private CachedBlock find(long number, BlockType type) throws DamagedMetadataException {
         if (number < 0 || number >= sizeBlocks()) {
             throw new DamagedMetadataException(
-                    number, type, "it lies outside the device, which has " + sizeBlocks() + " usable blocks");
+                    number, type.label(), "it lies outside the device, which has " + sizeBlocks() + " usable blocks");
         }
         CachedBlock[] page = pages[(int) (number >> PAGE_SHIFT)];
         return page == null ? null : page[(int) number & PAGE_MASK];

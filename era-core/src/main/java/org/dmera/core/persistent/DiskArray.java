@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.format.ArrayBlock;
+import org.dmera.core.format.DamagedMetadataException;
 
 /**
  * An array of fixed-size values: a btree that maps 0, 1, 2 … to array blocks, each full but the last.

@@ -7,6 +7,7 @@ import java.nio.ByteOrder;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.format.BitmapBlock;
+import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.IndexBlock;
 import org.dmera.core.format.Superblock;
 
@@ -79,14 +80,14 @@ final class ReferenceCounts {
         if (nrBlocks < 1 || nrBlocks > tm.sizeBlocks()) {
             throw new DamagedMetadataException(
                     0,
-                    BlockType.SUPERBLOCK,
+                    BlockType.SUPERBLOCK.label(),
                     "its space map covers " + Long.toUnsignedString(nrBlocks) + " blocks; the device has "
                             + tm.sizeBlocks() + " usable ones");
         }
         if (nrAllocated < 0 || nrAllocated > nrBlocks) {
             throw new DamagedMetadataException(
                     0,
-                    BlockType.SUPERBLOCK,
+                    BlockType.SUPERBLOCK.label(),
                     "its space map says that " + Long.toUnsignedString(nrAllocated) + " of " + nrBlocks
                             + " blocks are allocated");
         }

@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.util.Arrays;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockType;
+import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.Superblock;
 
 /**

@@ -4,6 +4,7 @@ package org.dmera.core.persistent;
 import java.io.IOException;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.format.BTreeNode;
+import org.dmera.core.format.DamagedMetadataException;
 
 /**
  * The nodes of one kind of btree: read, shadowed and made, with their headers verified, and with the children's

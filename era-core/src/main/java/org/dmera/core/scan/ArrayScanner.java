@@ -7,6 +7,7 @@ import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
+import org.dmera.core.format.DamagedMetadataException;
 
 /**
  * Reads an array (the era array, or the words of a bitset) from its first value to its last. Array blocks that lie one

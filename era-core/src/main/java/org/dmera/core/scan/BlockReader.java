@@ -7,6 +7,7 @@ import java.nio.ByteOrder;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockSeal;
 import org.dmera.core.block.BlockType;
+import org.dmera.core.format.DamagedMetadataException;
 
 /**
  * Reads metadata blocks and verifies their seals. Not thread-safe.

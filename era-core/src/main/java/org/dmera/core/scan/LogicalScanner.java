@@ -6,6 +6,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.format.ArrayBlock;
+import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.MetadataVisitor;
 
 /**

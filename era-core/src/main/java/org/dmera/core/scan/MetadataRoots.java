@@ -6,6 +6,7 @@ import java.nio.ByteBuffer;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockSeal;
 import org.dmera.core.block.BlockType;
+import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.IndexBlock;
 import org.dmera.core.format.Superblock;
 

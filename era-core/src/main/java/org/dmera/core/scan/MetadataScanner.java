@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.format.ArrayBlock;
+import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.MetadataVisitor;
 
 /** Streams the whole content of metadata, in order and in constant memory, to a {@link MetadataVisitor}. */

@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.format.BTreeNode;
+import org.dmera.core.format.DamagedMetadataException;
 
 /**
  * Visits the leaves of a btree in key order. One instance serves any number of walks, one at a time.

@@ -4,6 +4,7 @@ package org.dmera.core.scan;
 import java.io.IOException;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
+import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.WritesetValue;
 
 /** Lists the writesets that have not been digested, in ascending order of era, and reads their bits. */

@@ -16,7 +16,7 @@ import java.util.List;
 import java.util.SplittableRandom;
 import org.dmera.core.block.MemoryBlockDevice;
 import org.dmera.core.build.MetadataBuilder;
-import org.dmera.core.scan.DamagedMetadataException;
+import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.scan.MetadataRoots;
 import org.dmera.testkit.Fixtures;
 import org.junit.jupiter.api.Test;

@@ -17,6 +17,7 @@ import java.util.TreeMap;
 import org.dmera.core.block.MemoryBlockDevice;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.BitmapBlock;
+import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.Superblock;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;

@@ -13,6 +13,7 @@ import java.util.List;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.block.MemoryBlockDevice;
+import org.dmera.core.format.DamagedMetadataException;
 import org.junit.jupiter.api.Test;
 
 class BlockCacheTest {

@@ -20,6 +20,7 @@ import org.dmera.tools.cli.Arguments;
 import org.dmera.tools.cli.Console;
 import org.dmera.tools.cli.Usage;
 import org.dmera.tools.io.MetadataInput;
+import org.dmera.tools.io.Progress;
 import org.dmera.tools.io.ReaderThreads;
 
 /** {@code era_check}: is this metadata sound, and if not, what is wrong with it? */
@@ -52,12 +53,17 @@ public final class CheckCommand implements Command {
         boolean repair = arguments.has(AUTO_REPAIR);
         boolean fatalOnly = arguments.has(IGNORE);
         CheckReport report;
-        try (BlockDevice device = MetadataInput.open(input, repair, arguments.has(SNAPSHOT))) {
-            CheckOptions options =
-                    CheckOptions.of(scope(arguments)).withThreads(ReaderThreads.count(), new ReaderThreads());
+        try (BlockDevice device = MetadataInput.open(input, repair, arguments.has(SNAPSHOT));
+                Progress progress = new Progress(console, "era_check", " blocks", 1, device.sizeBlocks())) {
+            CheckOptions options = CheckOptions.of(scope(arguments))
+                    .withThreads(ReaderThreads.count(), new ReaderThreads())
+                    .withProgress(showOn(progress));
             requireMetadata(device);
             report = MetadataChecker.check(device, options);
-            if (repair && !report.isClean() && SpaceMapRepair.isNeeded(report)) {
+            if (repair && report.isBeyondAutoRepair()) {
+                console.error("--" + AUTO_REPAIR + ": nothing was changed, because there is damage that only era_repair"
+                        + " can mend: era_repair -i " + input + " -o <NEW DEVICE>");
+            } else if (repair && SpaceMapRepair.isNeeded(report)) {
                 SpaceMapRepair.repair(device, report);
                 if (!json) {
                     new TextReport(console, fatalOnly).repaired(report);
@@ -95,6 +101,16 @@ public final class CheckCommand implements Command {
         if (arguments.has(AUTO_REPAIR) && arguments.has(REPAIR_TO)) {
             throw new IOException("--" + AUTO_REPAIR + " and --" + REPAIR_TO + " exclude each other");
         }
+    }
+
+    /** No lambda: linking the first one of a process costs more than checking a small device does. */
+    private static CheckOptions.Progress showOn(Progress progress) {
+        return new CheckOptions.Progress() {
+            @Override
+            public void advanced(long blocks) {
+                progress.add(blocks);
+            }
+        };
     }
 
     private static CheckOptions.Scope scope(Arguments arguments) {

@@ -18,6 +18,8 @@ import org.dmera.tools.cli.Arguments;
 import org.dmera.tools.cli.Console;
 import org.dmera.tools.cli.Usage;
 import org.dmera.tools.io.MetadataInput;
+import org.dmera.tools.io.Progress;
+import org.dmera.tools.io.ProgressDevice;
 
 /** {@code era_repair}: builds sound metadata from what is left of damaged metadata. */
 public final class RepairCommand implements Command {
@@ -63,12 +65,15 @@ public final class RepairCommand implements Command {
             throw new IOException("input and output are the same: the damaged metadata is only read, it can't be"
                     + " repaired in place (era_check --auto-repair mends the space map in place)");
         }
-        try (BlockDevice from = MetadataInput.open(input, false)) {
+        // How often which block is read depends on the damage, so nobody knows how many reads there will be.
+        Progress progress = new Progress(console, "era_repair", " blocks", 1, -1);
+        try (BlockDevice from = new ProgressDevice(MetadataInput.open(input, false), progress)) {
             CheckCommand.requireMetadata(from);
             Salvage salvage = Salvage.open(from, hints);
             try (BlockDevice to = DeviceOpener.open(output, true, DeviceOpener.Claim.EXCLUSIVE)) {
                 build(salvage, to);
             }
+            progress.close();
             for (String line : report(salvage)) {
                 console.print(line);
             }
