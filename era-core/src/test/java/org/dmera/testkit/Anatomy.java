@@ -126,7 +126,7 @@ public final class Anatomy {
 
     private void array(long root, Role nodes, Role blocks, long originPerBlock) {
         BTreeNode node = new BTreeNode().wrap(bytes, at(root));
-        if (!add(nodes, root, BlockType.BTREE_NODE, node.isLeaf() ? node.nrEntries() * originPerBlock : nrBlocks)) {
+        if (!add(nodes, root, BlockType.BTREE_NODE, arrayBlocks(root) * originPerBlock)) {
             return;
         }
         for (int i = 0; i < node.nrEntries(); i++) {
@@ -136,5 +136,24 @@ public final class Anatomy {
                 add(blocks, node.valueLong(i), BlockType.ARRAY_BLOCK, originPerBlock);
             }
         }
+    }
+
+    /** Array blocks below a node. */
+    private long arrayBlocks(long root) {
+        BTreeNode node = new BTreeNode().wrap(bytes, at(root));
+        if (node.isLeaf()) {
+            return node.nrEntries();
+        }
+        long n = 0;
+        for (int i = 0; i < node.nrEntries(); i++) {
+            n += arrayBlocks(node.valueLong(i));
+        }
+        return n;
+    }
+
+    /** Whether a part is a node above other nodes. */
+    public boolean isInterior(Part part) {
+        return part.type() == BlockType.BTREE_NODE
+                && new BTreeNode().wrap(bytes, at(part.blockNr())).isInternal();
     }
 }

@@ -26,9 +26,11 @@ public final class DamageGenerator {
         private final String kind;
         private final long originBlocks;
         private final Supplier<byte[]> maker;
+        private final boolean interior;
 
-        private Case(Role role, String kind, long originBlocks, Supplier<byte[]> maker) {
+        private Case(Role role, boolean interior, String kind, long originBlocks, Supplier<byte[]> maker) {
             this.role = role;
+            this.interior = interior;
             this.kind = kind;
             this.originBlocks = originBlocks;
             this.maker = maker;
@@ -37,6 +39,11 @@ public final class DamageGenerator {
         /** The part that is damaged. */
         public Role role() {
             return role;
+        }
+
+        /** Whether it is a node above other nodes. */
+        public boolean isInterior() {
+            return interior;
         }
 
         /** What was done to it. */
@@ -56,7 +63,7 @@ public final class DamageGenerator {
 
         @Override
         public String toString() {
-            return role + ": " + kind;
+            return role + (interior ? " (interior): " : ": ") + kind;
         }
     }
 
@@ -72,7 +79,8 @@ public final class DamageGenerator {
     }
 
     /**
-     * All cases for {@code sound}. Of each role one block is taken, at random.
+     * All cases for {@code sound}. Of each role one block is taken, at random; where there are interior nodes, one of
+     * those too.
      *
      * @param older an earlier state of the same device, for stale blocks, or null
      */
@@ -81,9 +89,7 @@ public final class DamageGenerator {
         for (Role role : Role.values()) {
             List<Part> parts = generator.anatomy.parts(role);
             if (!parts.isEmpty()) {
-                Part part = parts.get(generator.random.nextInt(parts.size()));
-                generator.anyBlock(part);
-                generator.byRole(part);
+                generator.oneOf(parts);
                 if (older != null) {
                     generator.stale(parts, older);
                 }
@@ -91,6 +97,20 @@ public final class DamageGenerator {
         }
         generator.counts();
         return generator.cases;
+    }
+
+    private void oneOf(List<Part> parts) {
+        Part part = parts.get(random.nextInt(parts.size()));
+        anyBlock(part);
+        byRole(part);
+        List<Part> others = parts.stream()
+                .filter(p -> anatomy.isInterior(p) != anatomy.isInterior(part))
+                .toList();
+        if (part.type() == BlockType.BTREE_NODE && !others.isEmpty()) {
+            Part other = others.get(random.nextInt(others.size()));
+            anyBlock(other);
+            byRole(other);
+        }
     }
 
     private void anyBlock(Part part) {
@@ -295,7 +315,7 @@ public final class DamageGenerator {
     }
 
     private void root(Part part, String kind, int offset, long value) {
-        add(part.role(), kind, part.role() == Role.SUPERBLOCK ? Integer.MAX_VALUE : 0, b -> {
+        add(part, kind, part.role() == Role.SUPERBLOCK ? Integer.MAX_VALUE : 0, b -> {
             b.putLong(at(part) + offset, value);
             b.seal(part.type(), part.blockNr());
         });
@@ -303,7 +323,7 @@ public final class DamageGenerator {
 
     /** Damage that no mark hangs on. */
     private void flat(Part part, String kind, Consumer<Bytes> change) {
-        add(part.role(), kind, 0, b -> {
+        add(part, kind, 0, b -> {
             change.accept(b);
             b.seal(part.type(), part.blockNr());
         });
@@ -318,12 +338,12 @@ public final class DamageGenerator {
 
     private void bytes(Part part, String kind, Consumer<Bytes> change) {
         long widened = part.role() == Role.SUPERBLOCK ? Integer.MAX_VALUE : part.originBlocks();
-        add(part.role(), kind, kind.startsWith("swapped") ? Integer.MAX_VALUE : widened, change);
+        add(part, kind, kind.startsWith("swapped") ? Integer.MAX_VALUE : widened, change);
     }
 
-    private void add(Role role, String kind, long originBlocks, Consumer<Bytes> change) {
+    private void add(Part part, String kind, long originBlocks, Consumer<Bytes> change) {
         long seed = random.nextLong();
-        cases.add(new Case(role, kind, originBlocks, () -> {
+        cases.add(new Case(part.role(), anatomy.isInterior(part), kind, originBlocks, () -> {
             random.setSeed(seed);
             byte[] image = sound.clone();
             change.accept(new Bytes(image));

@@ -21,6 +21,8 @@ import org.dmera.core.format.Superblock;
  */
 final class MergedSalvage extends Salvage {
     private static final int WINDOW = SalvageLayer.WINDOW;
+    /** States that the report names. */
+    private static final int MOST_SHOWN = 8;
 
     private final List<String> remarks = new ArrayList<>();
     private final List<SalvageLayer> layers = new ArrayList<>();
@@ -35,19 +37,24 @@ final class MergedSalvage extends Salvage {
     MergedSalvage(BlockDevice device, BlockTable seen, List<RootCandidate> candidates, SalvageHints hints)
             throws IOException {
         List<Superblock> copies = new ArrayList<>();
+        SharedArrays shared = new SharedArrays();
         for (RootCandidate candidate : candidates) {
             copies.addAll(candidate.copies);
-            SalvageLayer layer = new SalvageLayer(device, seen, candidate);
+            SalvageLayer layer = new SalvageLayer(device, seen, candidate, shared);
             layers.add(layer);
             damages.addAll(layer.log.kept());
             allLost |= candidate.indexBlock != 0 && !candidate.isWhole() || layer.writesetsLost;
+            if (layers.size() > MOST_SHOWN) {
+                continue;
+            }
             remarks.add("found a state of the metadata"
                     + (candidate.indexBlock == 0 ? " (no space map)" : " under space map index " + candidate.indexBlock)
                     + ": writeset tree " + candidate.writesetTrees + ", era array " + candidate.eraArrays
                     + ", current writeset " + candidate.bitsets);
         }
-        for (SalvageLayer layer : layers) {
-            layer.others(layers);
+        int left = candidates.size() - MOST_SHOWN;
+        if (left > 0) {
+            remarks.add("and " + left + " more states of the metadata");
         }
         this.dataBlockSizeSectors = blockSize(hints, copies);
         this.nrBlocks = sizeOf(hints);

@@ -11,7 +11,13 @@ final class Orphans {
     /** What there is of them, given the references that the walks of all trees have found. */
     static RootCandidate find(BlockReader reader, StoredCounts counts) {
         BlockTable table = reader.table();
-        return new RootFinder(reader).find(0, b -> counts.count(b) > 0 && table.references(b) == 0);
+        return new RootFinder(reader).find(0, (from, end) -> {
+            int b = counts.firstUsed(from, end);
+            while (b < end && table.references(b) != 0) {
+                b = counts.firstUsed(b + 1, end);
+            }
+            return b;
+        });
     }
 
     /** Adds them to the report. */

@@ -5,7 +5,6 @@ import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
-import java.util.function.IntPredicate;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.Superblock;
@@ -19,7 +18,18 @@ final class RootFinder {
     private final BlockReader reader;
     private final ByteBuffer block = BlockReader.newBuffer();
     private final BTreeNode node = new BTreeNode();
-    private IntPredicate used;
+    private Used used;
+
+    /** The blocks that are looked at. */
+    interface Used {
+        /** The first of them from {@code from} on and below {@code end}, or {@code end}. */
+        int next(int from, int end);
+
+        /** Whether {@code blockNr} is one of them. */
+        default boolean test(int blockNr) {
+            return next(blockNr, blockNr + 1) == blockNr;
+        }
+    }
 
     RootFinder(BlockReader reader) {
         this.reader = reader;
@@ -31,15 +41,13 @@ final class RootFinder {
      *
      * @param indexBlock of the space map that says so, or 0
      */
-    RootCandidate find(long indexBlock, IntPredicate used) {
+    RootCandidate find(long indexBlock, Used used) {
         RootCandidate candidate = new RootCandidate(indexBlock);
         this.used = used;
         BitSet referred = new BitSet(table.size());
         List<Superblock> held = new ArrayList<>();
-        for (int b = 1; b < table.size(); b++) {
-            if (!used.test(b)) {
-                continue;
-            }
+        int size = table.size();
+        for (int b = used.next(1, size); b < size; b = used.next(b + 1, size)) {
             int code = Seen.code(reader.seen(b));
             if (code == Seen.NODE && reader.tryRead(b, block) == null) {
                 refer(referred);
@@ -49,8 +57,8 @@ final class RootFinder {
                 held.add(new Superblock().wrap(copy, 0));
             }
         }
-        for (int b = 1; b < table.size(); b++) {
-            if (!used.test(b) || referred.get(b)) {
+        for (int b = used.next(1, size); b < size; b = used.next(b + 1, size)) {
+            if (referred.get(b)) {
                 continue;
             }
             int code = Seen.code(reader.seen(b));

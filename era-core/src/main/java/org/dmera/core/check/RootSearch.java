@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.List;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.format.BitmapBlock;
@@ -38,20 +39,24 @@ final class RootSearch {
     Salvage run() throws IOException {
         look();
         List<RootCandidate> candidates = new ArrayList<>();
-        List<StoredCounts> maps = new ArrayList<>();
+        BitSet usedInAny = new BitSet(table.size());
         RootFinder finder = new RootFinder(reader);
         for (int b = 1; b < table.size(); b++) {
             if (Seen.code(table.seen(b)) == Seen.INDEX) {
                 StoredCounts counts = consistentCounts(b);
                 if (counts != null) {
-                    maps.add(counts);
-                    candidates.add(finder.find(b, nr -> counts.count(nr) != 0));
+                    for (int at = counts.firstUsed(0, table.size());
+                            at < table.size();
+                            at = counts.firstUsed(at + 1, table.size())) {
+                        usedInAny.set(at);
+                    }
+                    candidates.add(finder.find(b, counts::firstUsed));
                 }
             }
         }
         candidates.removeIf(c -> c.writesetTrees.isEmpty() && c.eraArrays.isEmpty());
-        if (candidates.isEmpty() || isAnythingElseDamaged(maps)) {
-            candidates.add(finder.find(0, nr -> true));
+        if (candidates.isEmpty() || isAnyStateMissing(usedInAny)) {
+            candidates.add(finder.find(0, (from, end) -> from));
         }
         RootCandidate last = candidates.get(candidates.size() - 1);
         if (candidates.size() == 1 && last.writesetTrees.isEmpty() && last.eraArrays.isEmpty()) {
@@ -61,26 +66,21 @@ final class RootSearch {
     }
 
     /**
-     * Whether a block is broken that no state counts as used. Blocks are handed out in sequence, so all up to the
-     * highest sealed one have been written by the kernel and were sealed then: a broken one may be the space map of a
-     * state newer than those that were found.
+     * Whether a state newer than those that were found may have been there. Blocks are handed out in sequence, so all up
+     * to the highest sealed one have been written by the kernel and were sealed then: a broken one that no state uses may
+     * be the newest space map. And that one may lie just above the highest sealed block, for the index is the last block
+     * that a commit takes: then the sealed blocks above all that is used are what that commit took before.
      */
-    private boolean isAnythingElseDamaged(List<StoredCounts> maps) {
+    private boolean isAnyStateMissing(BitSet usedInAny) {
         int highest = table.size() - 1;
         while (highest > 0 && Seen.code(table.seen(highest)) <= Seen.MISPLACED) {
             highest--;
         }
-        for (int b = 1; b < highest; b++) {
-            if (Seen.code(table.seen(b)) <= Seen.MISPLACED && !isUsedInAny(maps, b)) {
-                return true;
-            }
+        if (highest >= usedInAny.length()) {
+            return true;
         }
-        return false;
-    }
-
-    private static boolean isUsedInAny(List<StoredCounts> maps, int blockNr) {
-        for (StoredCounts counts : maps) {
-            if (counts.count(blockNr) != 0) {
+        for (int b = usedInAny.nextClearBit(1); b < highest; b = usedInAny.nextClearBit(b + 1)) {
+            if (Seen.code(table.seen(b)) <= Seen.MISPLACED) {
                 return true;
             }
         }

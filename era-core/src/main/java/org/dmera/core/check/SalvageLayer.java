@@ -31,7 +31,6 @@ final class SalvageLayer implements TreeWalk.Visitor {
 
     private int[] latest;
     private long currentEra;
-    private List<SalvageLayer> others = List.of();
 
     final DamageLog log = new DamageLog();
     final boolean sure;
@@ -40,12 +39,15 @@ final class SalvageLayer implements TreeWalk.Visitor {
 
     private final BlockDevice device;
     private final BlockTable seen;
+    private final SharedArrays shared;
     private final List<Writeset> writesets = new ArrayList<>();
     private final List<EraMap> eraArrays = new ArrayList<>();
     private long lastEra = -1;
     private boolean hasCurrent;
 
-    SalvageLayer(BlockDevice device, BlockTable seen, RootCandidate candidate) {
+    /** {@code shared}: what other states have walked already; added to. */
+    SalvageLayer(BlockDevice device, BlockTable seen, RootCandidate candidate, SharedArrays shared) {
+        this.shared = shared;
         this.reader = new BlockReader(device, seen, new DamageLog(), new Seen(-1));
         this.device = device;
         this.seen = seen;
@@ -71,23 +73,31 @@ final class SalvageLayer implements TreeWalk.Visitor {
     }
 
     private long lengthOf(Structure structure, long root, int valueBytes) {
-        TreeSpec spec = new TreeSpec(structure, -1, BTreeNode.BLOCK_VALUE_BYTES, BlockTable.LIVE);
-        ArrayWalk walk = new ArrayWalk(fresh(new DamageLog()), spec, valueBytes, TreeWalk.newBuffers(), new ArrayMap());
-        walk.walk(root, 0, true);
-        return walk.reach();
+        return shared.length(root, valueBytes, () -> {
+            TreeSpec spec = new TreeSpec(structure, -1, BTreeNode.BLOCK_VALUE_BYTES, BlockTable.LIVE);
+            ArrayWalk walk =
+                    new ArrayWalk(fresh(new DamageLog()), spec, valueBytes, TreeWalk.newBuffers(), new ArrayMap());
+            walk.walk(root, 0, true);
+            return walk.reach();
+        });
     }
 
     private ArrayMap map(Structure structure, long era, long root, long entries, int valueBytes) {
-        ArrayMap map = new ArrayMap();
-        TreeSpec spec = new TreeSpec(structure, era, BTreeNode.BLOCK_VALUE_BYTES, BlockTable.LIVE);
-        new ArrayWalk(fresh(log), spec, valueBytes, TreeWalk.newBuffers(), map).walk(root, entries, true);
-        return map;
+        return shared.map(root, valueBytes, entries, () -> {
+            ArrayMap map = new ArrayMap();
+            TreeSpec spec = new TreeSpec(structure, era, BTreeNode.BLOCK_VALUE_BYTES, BlockTable.LIVE);
+            new ArrayWalk(fresh(log), spec, valueBytes, TreeWalk.newBuffers(), map).walk(root, entries, true);
+            return map;
+        });
     }
 
     private void addWriteset(long era, long nrBits, long root) {
         long words = (nrBits + Long.SIZE - 1) / Long.SIZE;
         writesets.add(
                 new Writeset(era, nrBits, root, map(Structure.WRITESET, era, root, words, ArrayBlock.WORD_BYTES)));
+        if (era >= 0) {
+            shared.archived(root, era);
+        }
     }
 
     @Override
@@ -180,7 +190,8 @@ final class SalvageLayer implements TreeWalk.Visitor {
         if (bitsHere <= 0) {
             return 0;
         }
-        long era = writeset.era() >= 0 ? writeset.era() : eraOf(writeset.root());
+        // A current writeset of one state may be an archived one of another: then its era is known.
+        long era = writeset.era() >= 0 ? writeset.era() : shared.eraOf(writeset.root(), currentEra);
         long usable = Math.min(bitsHere, (long) writeset.map().usable(w) * Long.SIZE);
         if (usable == bitsHere && !laid.add(new Laid(writeset.map().block(w), era, bitsHere))) {
             return 0;
@@ -207,22 +218,5 @@ final class SalvageLayer implements TreeWalk.Visitor {
         if (Integer.compareUnsigned(latest[i], (int) era) < 0) {
             latest[i] = (int) era;
         }
-    }
-
-    /** Tells where else the era of a current writeset may be found. */
-    void others(List<SalvageLayer> layers) {
-        others = layers;
-    }
-
-    /** A current writeset of one state may be an archived one of another: then its era is known. */
-    private long eraOf(long root) {
-        for (SalvageLayer other : others) {
-            for (Writeset archived : other.writesets) {
-                if (archived.root() == root && archived.era() >= 0) {
-                    return archived.era();
-                }
-            }
-        }
-        return currentEra;
     }
 }

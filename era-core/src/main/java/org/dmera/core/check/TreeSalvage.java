@@ -73,7 +73,7 @@ final class TreeSalvage extends Salvage {
         this.currentEra = currentEra(hints, era, roots.currentEra());
         RootCandidate found = survey.orphans();
         if (found.isAnything()) {
-            this.orphans = new SalvageLayer(this.device, survey.tableOfTrust(), found);
+            this.orphans = new SalvageLayer(this.device, survey.tableOfTrust(), found, new SharedArrays());
             remarks.add("trees that nothing refers to are taken for lost writesets: writeset trees "
                     + found.writesetTrees + ", era arrays " + found.eraArrays + ", bitsets " + found.bitsets);
         }

@@ -15,10 +15,11 @@ import org.dmera.core.build.MetadataBuilder;
 import org.dmera.testkit.DamageGenerator;
 import org.dmera.testkit.EraTruth;
 import org.dmera.testkit.Fixtures;
+import org.dmera.testkit.GeneratedMetadata;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.TestFactory;
 
-/** Each structure × each kind of damage, on metadata that the kernel made. */
+/** Each structure × each kind of damage, on metadata that the kernel made, and on metadata that was generated. */
 class DamageIsFoundAndRepairedTest {
     /** Image, and an earlier state of the same device for stale blocks. */
     private static final String[][] SUBJECTS = {
@@ -49,6 +50,30 @@ class DamageIsFoundAndRepairedTest {
                 tests.add(
                         DynamicTest.dynamicTest(subject[0] + ": " + damaged, () -> isFoundAndRepaired(damaged, truth)));
             }
+        }
+        return tests.stream();
+    }
+
+    @TestFactory
+    Stream<DynamicTest> theSameGoesForDeepTrees() throws IOException {
+        return generated(GeneratedMetadata.deep(), 1);
+    }
+
+    @TestFactory
+    Stream<DynamicTest> theSameGoesForMetadataOfSeveralBitmaps() throws IOException {
+        // Each case copies a large device several times.
+        return generated(GeneratedMetadata.acrossBitmaps(), Boolean.getBoolean("era.nightly") ? 1 : 4);
+    }
+
+    private static Stream<DynamicTest> generated(byte[] sound, int step) throws IOException {
+        CheckReport healthy = check(sound);
+        assertTrue(healthy.isClean(), healthy::toString);
+        EraTruth truth = salvaged(sound, SalvageHints.NONE);
+        List<DynamicTest> tests = new ArrayList<>();
+        List<DamageGenerator.Case> cases = DamageGenerator.cases(sound, null, 7);
+        for (int i = 0; i < cases.size(); i += step) {
+            DamageGenerator.Case damaged = cases.get(i);
+            tests.add(DynamicTest.dynamicTest(damaged.toString(), () -> isFoundAndRepaired(damaged, truth)));
         }
         return tests.stream();
     }

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.check;
+
+import java.util.HashMap;
+import java.util.Map;
+import java.util.function.Supplier;
+
+/**
+ * Arrays that states of the metadata share: each is walked once. A device on which the kernel has not yet come round holds
+ * thousands of states, one a commit, and each differs from the one before in a few blocks.
+ */
+final class SharedArrays {
+    private record Key(long root, int valueBytes, long entries) {}
+
+    private final Map<Key, ArrayMap> maps = new HashMap<>();
+    private final Map<Key, Long> lengths = new HashMap<>();
+    private final Map<Long, Long> eras = new HashMap<>();
+
+    /** The blocks of the array at {@code root}. */
+    ArrayMap map(long root, int valueBytes, long entries, Supplier<ArrayMap> walk) {
+        Key key = new Key(root, valueBytes, entries);
+        ArrayMap map = maps.get(key);
+        if (map == null) {
+            map = walk.get();
+            maps.put(key, map);
+        }
+        return map;
+    }
+
+    /** How many entries the array at {@code root} has. */
+    long length(long root, int valueBytes, Supplier<Long> walk) {
+        Key key = new Key(root, valueBytes, -1);
+        Long length = lengths.get(key);
+        if (length == null) {
+            length = walk.get();
+            lengths.put(key, length);
+        }
+        return length;
+    }
+
+    /** The bitset at {@code root} is the archived writeset of {@code era}. */
+    void archived(long root, long era) {
+        eras.merge(root, era, Math::max);
+    }
+
+    /** The era of the bitset at {@code root} if some state has archived it, else {@code otherwise}. */
+    long eraOf(long root, long otherwise) {
+        return eras.getOrDefault(root, otherwise);
+    }
+}
