@@ -24,6 +24,7 @@ import org.dmera.core.metadata.EraMetadata;
 public final class GeneratedMetadata {
     private static final int FAN_OUT = 3;
     private static final int ORIGIN_BLOCKS = 170_000;
+    private static final int WIDE_ORIGIN_BLOCKS = 260_000;
 
     private GeneratedMetadata() {}
 
@@ -31,13 +32,8 @@ public final class GeneratedMetadata {
     public static byte[] deep() throws IOException {
         MemoryBlockDevice device = new MemoryBlockDevice(1024);
         Random random = new Random(5);
-        build(new MetadataBuilder(device), random);
-        EraMetadata metadata = EraMetadata.open(device, 8, 64);
-        metadata.rollover();
-        for (int i = 0; i < 200; i++) {
-            metadata.mark(random.nextInt(ORIGIN_BLOCKS));
-        }
-        metadata.commit();
+        build(new MetadataBuilder(device), random, ORIGIN_BLOCKS, 11);
+        goOn(device, random, ORIGIN_BLOCKS);
         byte[] image = device.bytes().clone();
         new Deepener(image).run();
         MemoryBlockDevice deep = new MemoryBlockDevice(image);
@@ -46,28 +42,47 @@ public final class GeneratedMetadata {
         return image;
     }
 
-    /** Eras 1 to 20 digested, sparse writesets of 21 to 31. */
-    private static void build(MetadataBuilder builder, Random random) throws IOException {
-        ByteBuffer words = ByteBuffer.allocate((ORIGIN_BLOCKS + 63) / 64 * 8).order(ByteOrder.LITTLE_ENDIAN);
-        builder.superblock(8, ORIGIN_BLOCKS, 31);
-        for (int era = 21; era <= 31; era++) {
+    /** An origin so large that the era array's root is an internal node, all nodes as full as others make them. */
+    public static byte[] wide() throws IOException {
+        MemoryBlockDevice device = new MemoryBlockDevice(1024);
+        Random random = new Random(7);
+        build(new MetadataBuilder(device), random, WIDE_ORIGIN_BLOCKS, 3);
+        goOn(device, random, WIDE_ORIGIN_BLOCKS);
+        return device.bytes().clone();
+    }
+
+    private static void goOn(MemoryBlockDevice device, Random random, int originBlocks) throws IOException {
+        EraMetadata metadata = EraMetadata.open(device, 8, 64);
+        metadata.rollover();
+        for (int i = 0; i < 200; i++) {
+            metadata.mark(random.nextInt(originBlocks));
+        }
+        metadata.commit();
+    }
+
+    /** Eras 1 to 20 digested, sparse writesets from 21 on. */
+    private static void build(MetadataBuilder builder, Random random, int originBlocks, int writesets)
+            throws IOException {
+        ByteBuffer words = ByteBuffer.allocate((originBlocks + 63) / 64 * 8).order(ByteOrder.LITTLE_ENDIAN);
+        builder.superblock(8, originBlocks, 20 + writesets);
+        for (int era = 21; era <= 20 + writesets; era++) {
             for (int i = 0; i < words.capacity(); i++) {
                 words.put(i, (byte) 0);
             }
             for (int i = 0; i < 300; i++) {
-                int block = random.nextInt(ORIGIN_BLOCKS);
+                int block = random.nextInt(originBlocks);
                 words.put(block / 8, (byte) (words.get(block / 8) | 1 << block % 8));
             }
-            builder.beginWriteset(era, ORIGIN_BLOCKS);
+            builder.beginWriteset(era, originBlocks);
             builder.words(0, words, 0, words.capacity() / 8);
             builder.endWriteset();
         }
-        ByteBuffer eras = ByteBuffer.allocate(ORIGIN_BLOCKS * 4).order(ByteOrder.LITTLE_ENDIAN);
+        ByteBuffer eras = ByteBuffer.allocate(originBlocks * 4).order(ByteOrder.LITTLE_ENDIAN);
         while (eras.hasRemaining()) {
             eras.putInt(random.nextInt(21));
         }
         builder.beginEraArray();
-        builder.eras(0, eras, 0, ORIGIN_BLOCKS);
+        builder.eras(0, eras, 0, originBlocks);
         builder.endEraArray();
         builder.end();
     }

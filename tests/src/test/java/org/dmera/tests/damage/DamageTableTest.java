@@ -24,8 +24,11 @@ import org.dmera.testkit.Anatomy.Role;
 import org.dmera.testkit.DamageGenerator;
 import org.dmera.testkit.EraTruth;
 import org.dmera.testkit.Fixtures;
+import org.dmera.testkit.GeneratedMetadata;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /**
  * Gives every kind of damage to the peers and to us, and writes down who finds it, who repairs it and what is lost: the
@@ -35,6 +38,7 @@ class DamageTableTest {
     private static final boolean WRITE = Boolean.getBoolean("era.damage.table");
     private static final String SUBJECT = "e_crash_bs24.crash";
     private static final String SNAPSHOT_SUBJECT = "c_snap_bs24.live";
+    private static final String GENERATED = "generated";
     private static final long LIMIT_SECONDS = 10;
     private static final List<String> CPP = List.of("/usr/sbin/era_");
     private static final List<String> RUST = List.of(
@@ -60,13 +64,12 @@ class DamageTableTest {
         needs(CPP.get(0) + "check");
         needs(RUST.get(0));
         Map<String, String> rows = new LinkedHashMap<>();
-        for (String subject : List.of(SUBJECT, SNAPSHOT_SUBJECT)) {
-            byte[] sound = Fixtures.imageBytes(Fixtures.image(subject));
+        for (String subject : List.of(SUBJECT, SNAPSHOT_SUBJECT, GENERATED)) {
+            byte[] sound = image(subject);
             EraTruth truth = truthOf(sound);
             int n = 0;
             for (DamageGenerator.Case damaged : DamageGenerator.cases(sound, null, 7)) {
-                boolean snapshotRole = damaged.role() == Role.SNAPSHOT || damaged.role() == Role.SNAPSHOT_TREES;
-                if (snapshotRole != subject.equals(SNAPSHOT_SUBJECT) || !WRITE && n++ % 12 != 0) {
+                if (!subject.equals(subjectFor(damaged)) || !WRITE && n++ % 12 != 0) {
                     continue;
                 }
                 byte[] image = damaged.image();
@@ -86,6 +89,62 @@ class DamageTableTest {
         }
     }
 
+    private static byte[] image(String subject) throws IOException {
+        return subject.equals(GENERATED) ? GeneratedMetadata.wide() : Fixtures.imageBytes(Fixtures.image(subject));
+    }
+
+    /** The metadata on which a damage is shown: what the other subjects don't have, each shows for itself. */
+    private static String subjectFor(DamageGenerator.Case damaged) {
+        if (damaged.isInterior()) {
+            return GENERATED;
+        }
+        return damaged.role() == Role.SNAPSHOT || damaged.role() == Role.SNAPSHOT_TREES ? SNAPSHOT_SUBJECT : SUBJECT;
+    }
+
+    /** After each repair, in place and elsewhere, of kernel-made and of generated metadata. */
+    @ParameterizedTest
+    @CsvSource({SUBJECT + ", 1", SNAPSHOT_SUBJECT + ", 1", GENERATED + ", 4"})
+    void thePeersAcceptWhatComesOutOfEveryRepair(String subject, int step) throws Exception {
+        needs(CPP.get(0) + "check");
+        needs(RUST.get(0));
+        byte[] sound = image(subject);
+        EraTruth truth = truthOf(sound);
+        List<DamageGenerator.Case> cases = DamageGenerator.cases(sound, null, 9);
+        for (int i = 0; i < cases.size(); i += step) {
+            DamageGenerator.Case damaged = cases.get(i);
+            byte[] image = damaged.image();
+            CheckReport report = MetadataChecker.check(new MemoryBlockDevice(image));
+            if (!report.isBeyondAutoRepair() && SpaceMapRepair.isNeeded(report)) {
+                byte[] mended = inPlace(image, report);
+                assertEquals(
+                        "", MetadataChecker.check(new MemoryBlockDevice(mended)).toString(), damaged::toString);
+                assertAccepted(mended, damaged + ", mended in place");
+            }
+            assertAccepted(rebuilt(image, truth), damaged + ", rebuilt");
+        }
+    }
+
+    private void assertAccepted(byte[] image, String what) throws Exception {
+        Path file = Files.write(folder.resolve("repaired"), image);
+        for (List<String> peer : List.of(CPP, RUST)) {
+            assertEquals(
+                    0,
+                    run(peer, "check", file.toString()),
+                    () -> what + ": " + peer + " says " + Text.of(folder.resolve("output")));
+        }
+    }
+
+    /** What a file says, for messages. */
+    private static final class Text {
+        static String of(Path file) {
+            try {
+                return Files.readString(file);
+            } catch (IOException e) {
+                return e.toString();
+            }
+        }
+    }
+
     private static void needs(String program) {
         boolean there = Files.isExecutable(Path.of(program));
         if (!there && "true".equals(System.getenv("CI"))) {
@@ -95,7 +154,8 @@ class DamageTableTest {
     }
 
     private static String label(DamageGenerator.Case damaged) {
-        return damaged.role().name().toLowerCase(java.util.Locale.ROOT).replace('_', ' ') + " | " + damaged.kind();
+        return damaged.role().name().toLowerCase(java.util.Locale.ROOT).replace('_', ' ')
+                + (damaged.isInterior() ? " (interior)" : "") + " | " + damaged.kind();
     }
 
     private static EraTruth truthOf(byte[] image) throws IOException {
@@ -106,12 +166,19 @@ class DamageTableTest {
 
     private static Outcome ours(byte[] image, EraTruth truth) throws IOException {
         CheckReport report = MetadataChecker.check(new MemoryBlockDevice(image));
-        if (!report.isBeyondAutoRepair() && SpaceMapRepair.isNeeded(report)) {
-            MemoryBlockDevice device = new MemoryBlockDevice(image.clone());
-            SpaceMapRepair.repair(device, report);
-            EraTruth now = truthOf(device.bytes());
-            return new Outcome(!report.isClean(), "in place", truth.lostIn(now), truth.widenedIn(now));
-        }
+        boolean mendable = !report.isBeyondAutoRepair() && SpaceMapRepair.isNeeded(report);
+        EraTruth now = truthOf(mendable ? inPlace(image, report) : rebuilt(image, truth));
+        return new Outcome(
+                !report.isClean(), mendable ? "in place" : "rebuilt", truth.lostIn(now), truth.widenedIn(now));
+    }
+
+    private static byte[] inPlace(byte[] image, CheckReport report) throws IOException {
+        MemoryBlockDevice device = new MemoryBlockDevice(image.clone());
+        SpaceMapRepair.repair(device, report);
+        return device.bytes();
+    }
+
+    private static byte[] rebuilt(byte[] image, EraTruth truth) throws IOException {
         MemoryBlockDevice rebuilt = new MemoryBlockDevice(image.length / 4096);
         SalvageHints hints = new SalvageHints(truth.dataBlockSizeSectors(), -1, -1);
         Salvage salvage;
@@ -125,8 +192,7 @@ class DamageTableTest {
         }
         salvage.stream(new MetadataBuilder(rebuilt));
         assertEquals("", MetadataChecker.check(rebuilt).toString());
-        EraTruth now = truthOf(rebuilt.bytes());
-        return new Outcome(!report.isClean(), "rebuilt", truth.lostIn(now), truth.widenedIn(now));
+        return rebuilt.bytes();
     }
 
     /** era_check; then, as these peers have no era_repair, era_dump --repair and era_restore. */
