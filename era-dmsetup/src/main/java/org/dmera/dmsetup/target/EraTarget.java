@@ -10,6 +10,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.linux.Errno;
@@ -71,6 +72,11 @@ public final class EraTarget implements Target, ChangeTracking {
     private volatile boolean active;
     private volatile Throwable failure;
     private volatile Runnable answerBarrier = () -> {};
+    /**
+     * Held by a message and by a suspend: a checkpoint marks writes again after its era has begun, and can't when the
+     * target is suspended in between.
+     */
+    private final ReentrantLock verbs = new ReentrantLock();
 
     /** Opens the metadata, formatting it when it is blank; closes nothing when this throws. */
     EraTarget(
@@ -317,6 +323,15 @@ public final class EraTarget implements Target, ChangeTracking {
 
     @Override
     public void suspend() throws IOException {
+        verbs.lock();
+        try {
+            suspendAlone();
+        } finally {
+            verbs.unlock();
+        }
+    }
+
+    private void suspendAlone() {
         if (!active) {
             return;
         }
@@ -474,7 +489,20 @@ public final class EraTarget implements Target, ChangeTracking {
             default -> throw invalid("unsupported message '" + words.get(0) + "'");
         };
         if (!active) {
-            throw new ErrnoException("message to a suspended era target", Errno.EBUSY.number());
+            throw suspended();
+        }
+        verbs.lock();
+        try {
+            messageAlone(verb);
+        } finally {
+            verbs.unlock();
+        }
+        return null;
+    }
+
+    private void messageAlone(Verb verb) throws IOException {
+        if (!active) {
+            throw suspended();
         }
         int before = currentEra;
         try {
@@ -482,13 +510,16 @@ public final class EraTarget implements Target, ChangeTracking {
         } catch (RefusedException e) {
             throw invalid(e.getMessage());
         } catch (EraMetadataThread.NotRunning e) {
-            throw new ErrnoException("message to a suspended era target", Errno.EBUSY.number());
+            throw suspended();
         }
         if (currentEra != before) {
             markAgain();
             answerBarrier.run();
         }
-        return null;
+    }
+
+    private static ErrnoException suspended() {
+        return new ErrnoException("message to a suspended era target", Errno.EBUSY.number());
     }
 
     private static ErrnoException invalid(String reason) {

@@ -187,6 +187,49 @@ class EraTargetTest {
         assertEquals(0, eraOf(target, 8));
     }
 
+    /** Threads that spin make the checkpoint's thread late, so that a suspend could come between its two halves. */
+    @Test
+    void aSuspendWaitsForACheckpointThatStillHasToMarkAWriteAgain() throws Exception {
+        EraTarget target = running();
+        write(target, 7);
+        CountDownLatch landing = new CountDownLatch(1);
+        CountDownLatch goOn = new CountDownLatch(1);
+        origin.hook = (operation, offset, length) -> {
+            landing.countDown();
+            await(goOn);
+        };
+        CompletableFuture<Void> slow = inBackground(() -> write(target, 7));
+        await(landing);
+        AtomicBoolean stop = new AtomicBoolean();
+        List<CompletableFuture<Void>> spinning = new ArrayList<>();
+        for (int i = 0; i < 2 * Runtime.getRuntime().availableProcessors(); i++) {
+            spinning.add(inBackground(() -> {
+                while (!stop.get()) {
+                    Thread.onSpinWait();
+                }
+            }));
+        }
+        try {
+            for (int i = 0; i < 40; i++) {
+                CountDownLatch committing = new CountDownLatch(1);
+                metadata.hook = (operation, offset, length) -> committing.countDown();
+                CompletableFuture<Void> checkpoint = inBackground(() -> target.message(List.of("checkpoint")));
+                await(committing);
+                target.suspend();
+                checkpoint.get(30, TimeUnit.SECONDS);
+                assertNull(target.failure());
+                target.resume();
+            }
+        } finally {
+            stop.set(true);
+            goOn.countDown();
+        }
+        slow.get(30, TimeUnit.SECONDS);
+        for (CompletableFuture<Void> spinner : spinning) {
+            spinner.get(30, TimeUnit.SECONDS);
+        }
+    }
+
     @Test
     void aCheckpointUnderLoadLosesNoWrite() throws Exception {
         EraTarget target = running();
