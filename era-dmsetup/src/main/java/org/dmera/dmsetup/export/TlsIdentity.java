@@ -29,10 +29,12 @@ public final class TlsIdentity {
 
     private final SSLContext context;
     private final boolean clientsNeedCertificates;
+    private final boolean authorityIsRsa;
 
-    private TlsIdentity(SSLContext context, boolean clientsNeedCertificates) {
+    private TlsIdentity(SSLContext context, boolean clientsNeedCertificates, boolean authorityIsRsa) {
         this.context = context;
         this.clientsNeedCertificates = clientsNeedCertificates;
+        this.authorityIsRsa = authorityIsRsa;
     }
 
     /**
@@ -53,27 +55,37 @@ public final class TlsIdentity {
             KeyManagerFactory keyManagers = KeyManagerFactory.getInstance(KeyManagerFactory.getDefaultAlgorithm());
             keyManagers.init(keys, NO_PASSWORD);
             TrustManagerFactory trust = null;
+            boolean rsa = false;
             if (Files.exists(authority)) {
                 KeyStore authorities = emptyStore();
                 int i = 0;
                 for (Certificate c : certificates(authority)) {
                     authorities.setCertificateEntry("ca-" + i++, c);
+                    rsa |= c.getPublicKey().getAlgorithm().equals("RSA");
                 }
                 trust = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
                 trust.init(authorities);
             }
             SSLContext context = SSLContext.getInstance("TLS");
             context.init(keyManagers.getKeyManagers(), trust == null ? null : trust.getTrustManagers(), null);
-            return new TlsIdentity(context, trust != null);
+            return new TlsIdentity(context, trust != null, rsa);
         } catch (GeneralSecurityException e) {
             throw new IOException("TLS certificates in " + directory + ": " + e.getMessage(), e);
         }
     }
 
+    /**
+     * A new connection's server side: TLS 1.3, or 1.2 when clients need certificates and an RSA authority signs those. In
+     * TLS 1.3 newer Java names the signatures of handshakes and of certificates apart (RFC 8446, 4.2.3); GnuTLS 3.7, which
+     * libnbd and qemu use, looks for its certificate's among the former, doesn't find RSA's there, and presents none.
+     */
     SSLEngine serverEngine() {
         SSLEngine engine = context.createSSLEngine();
         engine.setUseClientMode(false);
         engine.setNeedClientAuth(clientsNeedCertificates);
+        if (authorityIsRsa) {
+            engine.setEnabledProtocols(new String[] {"TLSv1.2"});
+        }
         return engine;
     }
 
