@@ -84,6 +84,18 @@ class EraTargetTest {
         target.write(block * BLOCK, ByteBuffer.allocate(BLOCK).putInt(42).rewind(), 0);
     }
 
+    /** Returns when a write to a marked block has reached the origin, where it stays until {@code goOn}. */
+    private CompletableFuture<Void> beginWrite(EraTarget target, long block, CountDownLatch goOn) throws IOException {
+        CountDownLatch landing = new CountDownLatch(1);
+        origin.hook = (operation, offset, length) -> {
+            landing.countDown();
+            await(goOn);
+        };
+        CompletableFuture<Void> slow = inBackground(() -> write(target, block));
+        await(landing);
+        return slow;
+    }
+
     private static int eraOf(EraTarget target, long block) throws IOException {
         int[] found = new int[1];
         target.lastWritten(block * BLOCK, BLOCK, (length, era) -> {
@@ -171,14 +183,8 @@ class EraTargetTest {
     void aWriteUnderWayAtACheckpointIsMarkedInTheNewEraBeforeTheCheckpointReturns() throws Exception {
         EraTarget target = running();
         write(target, 7);
-        CountDownLatch landing = new CountDownLatch(1);
         CountDownLatch goOn = new CountDownLatch(1);
-        origin.hook = (operation, offset, length) -> {
-            landing.countDown();
-            await(goOn);
-        };
-        CompletableFuture<Void> slow = inBackground(() -> write(target, 7));
-        await(landing);
+        CompletableFuture<Void> slow = beginWrite(target, 7, goOn);
         target.message(List.of("checkpoint"));
         assertFalse(slow.isDone(), "the checkpoint waits for no origin");
         assertEquals(2, eraOf(target, 7));
@@ -192,14 +198,8 @@ class EraTargetTest {
     void aSuspendWaitsForACheckpointThatStillHasToMarkAWriteAgain() throws Exception {
         EraTarget target = running();
         write(target, 7);
-        CountDownLatch landing = new CountDownLatch(1);
         CountDownLatch goOn = new CountDownLatch(1);
-        origin.hook = (operation, offset, length) -> {
-            landing.countDown();
-            await(goOn);
-        };
-        CompletableFuture<Void> slow = inBackground(() -> write(target, 7));
-        await(landing);
+        CompletableFuture<Void> slow = beginWrite(target, 7, goOn);
         AtomicBoolean stop = new AtomicBoolean();
         List<CompletableFuture<Void>> spinning = new ArrayList<>();
         for (int i = 0; i < 2 * Runtime.getRuntime().availableProcessors(); i++) {
