@@ -21,7 +21,7 @@ final class Usage {
               rename DEVICE [--setuuid] NAME_OR_UUID
               wipe_table DEVICE...
               message DEVICE SECTOR MESSAGE
-              status [--target TYPE] [--noflush] [--json] [DEVICE...]
+              status [--target TYPE] [--noflush] [--inactive] [--json] [DEVICE...]
               table [--target TYPE] [--inactive] [--concise] [--json] [DEVICE...]
               info [-c [-o FIELDS] [-O FIELDS] [--noheadings] [--separator TEXT] [--rows]
                        [--nameprefixes [--unquoted]]] [--json] [DEVICE...]
@@ -35,7 +35,8 @@ final class Usage {
             and besides:
 
               checkpoint DEVICE      begin a new era, and print its number
-              monitor DEVICE         show era, metadata and marked blocks as they change
+              monitor [--interval SECONDS] [--count TIMES] [--json] DEVICE
+                                     show era, metadata and marked blocks as they change
               uri DEVICE             print where NBD clients find an engine's device
               attach | detach DEVICE give an engine's device a node in /dev, or take it away
               engine [--state DIR] [--nbd [SOCKET,][tcp:HOST:PORT]] [--nbd-tls DIR | --nbd-plain]
