@@ -3,6 +3,7 @@ package org.dmera.dmsetup.device;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.channels.SocketChannel;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executor;
@@ -125,6 +126,19 @@ public final class DeviceIo {
                 dst.limit(limit);
                 at += n;
             }
+        } finally {
+            gate.exit(pass);
+        }
+    }
+
+    /** As {@link Target#sendTo}; up to a target border at most. */
+    public long sendTo(SocketChannel socket, long offsetBytes, long lengthBytes) throws IOException {
+        int pass = gate.enter();
+        try {
+            TargetTable t = check(offsetBytes, lengthBytes);
+            int i = t.indexAt(offsetBytes);
+            long n = Math.min(lengthBytes, t.endBytes(i) - offsetBytes);
+            return t.target(i).sendTo(socket, offsetBytes - t.startBytes(i), n);
         } finally {
             gate.exit(pass);
         }

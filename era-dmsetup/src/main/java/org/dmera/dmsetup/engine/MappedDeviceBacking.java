@@ -3,6 +3,7 @@ package org.dmera.dmsetup.engine;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.channels.SocketChannel;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.device.DeviceIo;
@@ -51,6 +52,16 @@ final class MappedDeviceBacking implements Backing {
     @Override
     public void read(long offsetBytes, ByteBuffer dst) throws IOException {
         io.read(offsetBytes, dst);
+    }
+
+    @Override
+    public long sendTo(SocketChannel socket, long offsetBytes, long lengthBytes) {
+        try {
+            return io.sendTo(socket, offsetBytes, lengthBytes);
+        } catch (IOException e) {
+            // The read that the caller tries next says the same.
+            return 0;
+        }
     }
 
     @Override

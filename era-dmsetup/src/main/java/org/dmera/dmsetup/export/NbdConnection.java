@@ -37,6 +37,8 @@ final class NbdConnection {
     private static final int PIECE_BYTES = 64 << 10;
 
     private static final int PAGE_BYTES = 4096;
+    /** Reads of this size or more go from the file to the socket directly, where that can be. */
+    private static final int SEND_BYTES = 64 << 10;
     /** Reads of this size or more are answered each for itself. */
     private static final int LARGE_BYTES = 32 << 10;
 
@@ -151,21 +153,28 @@ final class NbdConnection {
     // ---- reads
 
     private void read(int flags, long cookie, long offset, long length) throws IOException {
-        String refusal = null;
-        int error = Errno.EINVAL.number();
+        boolean reachable = length >= 0 && offset >= 0 && offset <= io.sizeBytes() - length;
         if (length < 0 || length > Nbd.MAX_PAYLOAD_BYTES) {
-            refusal = "a read of " + length + " bytes, at most " + Nbd.MAX_PAYLOAD_BYTES + " were agreed on";
+            String refusal = "a read of " + length + " bytes, at most " + Nbd.MAX_PAYLOAD_BYTES + " were agreed on";
+            answers.fail(cookie, new ErrnoException(refusal, Errno.EINVAL.number()));
+        } else if (length >= SEND_BYTES
+                && reachable
+                && form != ReplyForm.SIMPLE
+                && polling != null
+                && background.isIdle()) {
+            send(cookie, offset, (int) length);
         } else if ((flags & Nbd.CMD_FLAG_DF) != 0 && length > READ_PIECE_BYTES) {
-            refusal = "too long to be sent in one piece";
-            error = Errno.EOVERFLOW.number();
+            answers.fail(cookie, new ErrnoException("too long to be sent in one piece", Errno.EOVERFLOW.number()));
+        } else {
+            copy(cookie, offset, (int) length);
         }
-        if (refusal != null) {
-            answers.fail(cookie, new ErrnoException(refusal, error));
-            return;
-        }
+    }
+
+    /** Answers a read by way of a buffer. */
+    private void copy(long cookie, long offset, int length) throws IOException {
         int done = 0;
         do {
-            int piece = (int) Math.min(length - done, READ_PIECE_BYTES);
+            int piece = Math.min(length - done, READ_PIECE_BYTES);
             boolean bare = form == ReplyForm.SIMPLE && done > 0;
             ByteBuffer out = piece >= LARGE_BYTES ? answers.alone(bare) : answers.room(piece);
             boolean last = done + piece == length;
@@ -173,11 +182,10 @@ final class NbdConnection {
             if (!bare) {
                 form.putDataHeader(out, last, cookie, offset + done, piece);
             }
-            int end = out.position() + piece;
             try {
-                io.read(offset + done, out.limit(end));
+                fetch(out, offset + done, piece);
             } catch (IOException e) {
-                out.limit(out.capacity()).position(start);
+                out.position(start);
                 if (bare) {
                     // The header promised data; only by leaving can a simple reply take that back.
                     throw e;
@@ -185,9 +193,55 @@ final class NbdConnection {
                 answers.fail(cookie, e);
                 return;
             }
-            out.limit(out.capacity());
             done += piece;
         } while (done < length);
+    }
+
+    private void fetch(ByteBuffer out, long offset, int bytes) throws IOException {
+        out.limit(out.position() + bytes);
+        try {
+            io.read(offset, out);
+        } finally {
+            out.limit(out.capacity());
+        }
+    }
+
+    /**
+     * Answers a long read without copying it through memory of ours: announced by one header, the data go from the device
+     * to the socket for as long as it takes them. Where it does not, or the device can't, a piece goes by way of a buffer,
+     * and waits. An error then comes too late to take the announcement back: the rest is padded, and the error follows it.
+     */
+    private void send(long cookie, long offset, int length) throws IOException {
+        form.putDataHeader(answers.room(0), false, cookie, offset, length);
+        answers.flush();
+        IOException failed = null;
+        long done = 0;
+        while (done < length) {
+            long sent = failed == null ? polling.send(io, offset + done, length - done) : 0;
+            if (sent == 0) {
+                int piece = (int) Math.min(length - done, READ_PIECE_BYTES);
+                ByteBuffer out = answers.alone(true);
+                int start = out.position();
+                try {
+                    if (failed == null) {
+                        fetch(out, offset + done, piece);
+                    }
+                } catch (IOException e) {
+                    failed = e;
+                }
+                if (failed != null) {
+                    out.position(start).put(new byte[piece]);
+                }
+                answers.flush();
+                sent = piece;
+            }
+            done += sent;
+        }
+        if (failed == null) {
+            form.putChunkHeader(answers.room(0), true, Nbd.CHUNK_NONE, cookie, offset, 0);
+        } else {
+            answers.fail(cookie, failed);
+        }
     }
 
     private void cache(long offset, long length) throws IOException {

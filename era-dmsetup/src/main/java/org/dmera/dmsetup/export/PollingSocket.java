@@ -7,6 +7,7 @@ import java.nio.channels.ByteChannel;
 import java.nio.channels.SocketChannel;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BooleanSupplier;
+import org.dmera.dmsetup.device.DeviceIo;
 
 /**
  * A connected socket whose reader looks again for a moment before it sleeps.
@@ -123,6 +124,12 @@ final class PollingSocket implements ByteChannel {
         }
         POLLING.getAndDecrement();
         return false;
+    }
+
+    /** As {@link DeviceIo#sendTo}, to this socket. Never waits for the client. */
+    long send(DeviceIo io, long offsetBytes, long lengthBytes) throws IOException {
+        setBlocking(false);
+        return io.sendTo(socket, offsetBytes, lengthBytes);
     }
 
     @Override

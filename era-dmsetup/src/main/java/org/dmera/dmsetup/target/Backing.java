@@ -4,6 +4,7 @@ package org.dmera.dmsetup.target;
 import java.io.Closeable;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.channels.SocketChannel;
 
 /**
  * What a target sits on: a regular file, a block device, or another mapped device of the same engine.
@@ -27,6 +28,11 @@ public interface Backing extends Closeable {
 
     /** Fills {@code dst} from {@code offsetBytes} on. */
     void read(long offsetBytes, ByteBuffer dst) throws IOException;
+
+    /** As {@link Target#sendTo}. */
+    default long sendTo(SocketChannel socket, long offsetBytes, long lengthBytes) {
+        return 0;
+    }
 
     /** Writes {@code src}; {@code flags} is 0 or {@link Target#FUA}. */
     void write(long offsetBytes, ByteBuffer src, int flags) throws IOException;

@@ -3,6 +3,7 @@ package org.dmera.dmsetup.target;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.channels.SocketChannel;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -135,6 +136,11 @@ public final class EraTarget implements Target, ChangeTracking {
     @Override
     public void read(long offsetBytes, ByteBuffer dst) throws IOException {
         origin.read(offsetBytes, dst);
+    }
+
+    @Override
+    public long sendTo(SocketChannel socket, long offsetBytes, long length) {
+        return origin.sendTo(socket, offsetBytes, length);
     }
 
     @Override

@@ -5,6 +5,7 @@ import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.channels.SocketChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Set;
@@ -90,6 +91,17 @@ final class FileBacking implements Backing {
                         + " bytes when it was opened");
             }
             at += n;
+        }
+    }
+
+    /** By sendfile: the socket gets the pages of the page cache themselves. */
+    @Override
+    public long sendTo(SocketChannel socket, long offsetBytes, long lengthBytes) {
+        try {
+            return channel().transferTo(offsetBytes, lengthBytes, socket);
+        } catch (IOException e) {
+            // Whether the file can't be read or the socket is gone, the caller learns from the one it tries next.
+            return 0;
         }
     }
 

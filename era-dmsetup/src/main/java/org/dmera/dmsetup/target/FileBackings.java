@@ -3,6 +3,7 @@ package org.dmera.dmsetup.target;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
@@ -141,6 +142,11 @@ public final class FileBackings {
         @Override
         public void read(long offsetBytes, ByteBuffer dst) throws IOException {
             file.read(offsetBytes, dst);
+        }
+
+        @Override
+        public long sendTo(SocketChannel socket, long offsetBytes, long lengthBytes) {
+            return file.sendTo(socket, offsetBytes, lengthBytes);
         }
 
         @Override

@@ -3,6 +3,7 @@ package org.dmera.dmsetup.target;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.channels.SocketChannel;
 import java.util.List;
 
 /** {@code linear DEVICE START}: the device's sectors from START on. */
@@ -56,6 +57,11 @@ public final class LinearTarget implements Target {
     @Override
     public void read(long offsetBytes, ByteBuffer dst) throws IOException {
         backing.read(startBytes + offsetBytes, dst);
+    }
+
+    @Override
+    public long sendTo(SocketChannel socket, long offsetBytes, long lengthBytes) {
+        return backing.sendTo(socket, startBytes + offsetBytes, lengthBytes);
     }
 
     @Override

@@ -4,6 +4,7 @@ package org.dmera.dmsetup.target;
 import java.io.Closeable;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.channels.SocketChannel;
 import java.util.List;
 
 /**
@@ -30,6 +31,17 @@ public interface Target extends Closeable {
 
     /** Fills {@code dst} from {@code offsetBytes} on. */
     void read(long offsetBytes, ByteBuffer dst) throws IOException;
+
+    /**
+     * Sends bytes from {@code offsetBytes} on to a socket in non-blocking mode without copying them through memory of
+     * ours.
+     *
+     * @return how many went, up to {@code lengthBytes}; 0 when it can't be done, or not now, or the range can't be read:
+     *     then {@link #read} goes on, or tells the error
+     */
+    default long sendTo(SocketChannel socket, long offsetBytes, long lengthBytes) {
+        return 0;
+    }
 
     /** Writes {@code src}; {@code flags} is 0 or {@link #FUA}. */
     void write(long offsetBytes, ByteBuffer src, int flags) throws IOException;
