@@ -78,10 +78,19 @@ final class LoadedTable {
     }
 
     static void closeAll(List<TargetTable.Line> lines) throws IOException {
+        forEach(lines, Target::close);
+    }
+
+    private interface Step {
+        void of(Target target) throws IOException;
+    }
+
+    /** Does {@code step} with every target, each even when another fails; the first failure is thrown. */
+    private static void forEach(List<TargetTable.Line> lines, Step step) throws IOException {
         IOException failed = null;
         for (TargetTable.Line line : lines) {
             try {
-                line.target().close();
+                step.of(line.target());
             } catch (IOException e) {
                 if (failed == null) {
                     failed = e;
@@ -126,21 +135,7 @@ final class LoadedTable {
 
     /** Tells every target that the device is suspended, each even when another fails; the first failure is thrown. */
     void suspendTargets() throws IOException {
-        IOException failed = null;
-        for (TargetTable.Line line : targets.lines()) {
-            try {
-                line.target().suspend();
-            } catch (IOException e) {
-                if (failed == null) {
-                    failed = e;
-                } else {
-                    failed.addSuppressed(e);
-                }
-            }
-        }
-        if (failed != null) {
-            throw failed;
-        }
+        forEach(targets.lines(), Target::suspend);
     }
 
     /** The lines as a table prints them ({@code asTable}) or with each target's status. */
