@@ -144,7 +144,12 @@ public final class DamageGenerator {
     private void byRole(Part part) {
         switch (part.type()) {
             case SUPERBLOCK -> superblock(part);
-            case BTREE_NODE -> node(part);
+            case BTREE_NODE -> {
+                node(part);
+                if (anatomy.isInterior(part)) {
+                    interior(part);
+                }
+            }
             case ARRAY_BLOCK -> array(part);
             case INDEX -> index(part);
             case BITMAP -> {
@@ -225,12 +230,62 @@ public final class DamageGenerator {
             int last = node.valueOffset(n - 1) + node.valueSize() - 8;
             int first = node.valueOffset(0) + node.valueSize() - 8;
             resealed(part, "two entries lead to one block, resealed", b -> b.putLong(last, b.getLong(first)));
+            resealed(part, "first entry gone, resealed", b -> {
+                b.move(at + BTreeNode.KEYS + 8, at + BTreeNode.KEYS, 8 * (n - 1));
+                b.move(node.valueOffset(1), node.valueOffset(0), node.valueSize() * (n - 1));
+                b.putInt(at + BTreeNode.NR_ENTRIES, n - 1);
+            });
             resealed(part, "keys in the wrong order, resealed", b -> {
                 long key = b.getLong(at + BTreeNode.KEYS);
                 b.putLong(at + BTreeNode.KEYS, b.getLong(at + BTreeNode.KEYS + 8));
                 b.putLong(at + BTreeNode.KEYS + 8, key);
             });
         }
+    }
+
+    /** Damage that only a node above other nodes can have. */
+    private void interior(Part part) {
+        int at = at(part);
+        ByteBuffer bytes = ByteBuffer.wrap(sound).order(ByteOrder.LITTLE_ENDIAN);
+        BTreeNode node = new BTreeNode().wrap(bytes, at);
+        int i = random.nextInt(node.nrEntries());
+        int child = (int) node.valueLong(i);
+        int sibling = (int) node.valueLong(i == 0 ? node.nrEntries() - 1 : i - 1);
+        bytes(part, "swapped with a child", b -> b.swap(part.blockNr(), child));
+        bytes(part, "two children swapped", b -> b.swap(child, sibling));
+        int value = node.valueOffset(i);
+        Part foreign = anatomy.parts().stream()
+                .filter(p -> p.type() == BlockType.BTREE_NODE && p.role() != part.role())
+                .reduce((a, b) -> b)
+                .orElseThrow();
+        resealed(part, "entry leads to another tree, resealed", b -> b.putLong(value, foreign.blockNr()));
+        resealed(
+                part,
+                "entry leads to the index, resealed",
+                b -> b.putLong(value, anatomy.parts(Role.INDEX).get(0).blockNr()));
+        // What copying on write leaves behind: the same keys, with other blocks below them.
+        int older = anatomy.freeBlock();
+        resealed(part, "entry leads to an older version of the child, resealed", b -> {
+            b.put(older * 4096, java.util.Arrays.copyOfRange(sound, child * 4096, child * 4096 + 4096));
+            BTreeNode stale = new BTreeNode().wrap(b.bytes, older * 4096);
+            int last = stale.valueOffset(stale.nrEntries() - 1) + stale.valueSize() - 8;
+            b.putLong(last, staleCopy(b, (int) b.getLong(last), older + 1));
+            b.seal(BlockType.BTREE_NODE, older);
+            b.putLong(value, older);
+        });
+    }
+
+    /** A copy in a free block of what is below an entry, with no mark in it; returns its block. */
+    private static int staleCopy(Bytes b, int blockNr, int free) {
+        byte[] copy = new byte[4096];
+        b.bytes.get(blockNr * 4096, copy);
+        b.put(free * 4096, copy);
+        BlockType type = new BlockSeal().identify(b.bytes, blockNr * 4096);
+        if (type == BlockType.ARRAY_BLOCK) {
+            b.zero(free * 4096 + ArrayBlock.VALUES, 4096 - ArrayBlock.VALUES);
+        }
+        b.seal(type, free);
+        return free;
     }
 
     private void array(Part part) {
@@ -315,7 +370,7 @@ public final class DamageGenerator {
     }
 
     private void root(Part part, String kind, int offset, long value) {
-        add(part, kind, part.role() == Role.SUPERBLOCK ? Integer.MAX_VALUE : 0, b -> {
+        add(part, kind, 0, b -> {
             b.putLong(at(part) + offset, value);
             b.seal(part.type(), part.blockNr());
         });
@@ -338,7 +393,10 @@ public final class DamageGenerator {
 
     private void bytes(Part part, String kind, Consumer<Bytes> change) {
         long widened = part.role() == Role.SUPERBLOCK ? Integer.MAX_VALUE : part.originBlocks();
-        add(part, kind, kind.startsWith("swapped") ? Integer.MAX_VALUE : widened, change);
+        // What stands elsewhere can be put back, and a node above others follows from those below it.
+        boolean costsNothing =
+                part.type() != BlockType.SUPERBLOCK && kind.contains("swapped") || anatomy.isInterior(part);
+        add(part, kind, costsNothing ? 0 : widened, change);
     }
 
     private void add(Part part, String kind, long originBlocks, Consumer<Bytes> change) {
@@ -407,6 +465,12 @@ public final class DamageGenerator {
             for (int i = 0; i < n; i++) {
                 bytes.put(at + i, with);
             }
+        }
+
+        void move(int from, int to, int n) {
+            byte[] moved = new byte[n];
+            bytes.get(from, moved);
+            bytes.put(to, moved);
         }
 
         void swap(int a, int b) {

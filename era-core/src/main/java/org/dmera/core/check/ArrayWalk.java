@@ -34,6 +34,7 @@ final class ArrayWalk implements TreeWalk.Visitor, Where {
     private final int perBlock;
     private final int sound;
 
+    private long root;
     private long entries;
     private long needed;
     private long next;
@@ -59,6 +60,7 @@ final class ArrayWalk implements TreeWalk.Visitor, Where {
 
     /** Walks the array at {@code root}, which should have {@code entries} entries. */
     void walk(long root, long entries, boolean counted) {
+        this.root = root;
         this.entries = entries;
         this.needed = (entries + perBlock - 1) / perBlock;
         this.next = 0;
@@ -107,7 +109,7 @@ final class ArrayWalk implements TreeWalk.Visitor, Where {
         }
         if (!isInRange(blockNr, counted)) {
             if (!extra) {
-                visitor.lost(key, key + 1);
+                loseEntry(true);
             }
             return;
         }
@@ -116,11 +118,11 @@ final class ArrayWalk implements TreeWalk.Visitor, Where {
         if (code != sound && (code != Seen.ERAS_ABOVE_CURRENT || sound != Seen.ERAS)) {
             reportContent(blockNr, code);
             if (!extra) {
-                visitor.lost(key, key + 1);
+                loseEntry(code > Seen.MISPLACED && code != Seen.BAD_ARRAY);
             }
         } else if (!isOursAlone(blockNr)) {
             if (!extra) {
-                visitor.lost(key, key + 1);
+                loseEntry(true);
             }
         } else if (extra) {
             judgeExtra(blockNr, Seen.nrEntries(seen));
@@ -158,8 +160,18 @@ final class ArrayWalk implements TreeWalk.Visitor, Where {
                         "array blocks " + next + " to " + (to - 1) + " are missing, expected 0 to " + (needed - 1)
                                 + " for " + entries + " entries",
                         spec.consequence());
+        for (long index = next; index < Math.min(to, next + 2); index++) {
+            reader.log().lost(new LostEntry(spec, root, index));
+        }
         visitor.lost(next, to);
         next = to;
+    }
+
+    private void loseEntry(boolean isReferenceWrong) {
+        if (isReferenceWrong) {
+            reader.log().lost(new LostEntry(spec, root, key));
+        }
+        visitor.lost(key, key + 1);
     }
 
     private boolean isInRange(long blockNr, boolean counted) {
@@ -178,7 +190,7 @@ final class ArrayWalk implements TreeWalk.Visitor, Where {
         if (table.use(blockNr, spec.walk(), spec.place(~key)) && !table.hasMark(blockNr, BlockTable.DOUBLY_USED)) {
             return true;
         }
-        return reader.report(DamageKind.DOUBLY_USED, this, blockNr, "the block is in use in another place too");
+        return reader.report(DamageKind.DOUBLY_USED, this, blockNr, table.whyDoubted(blockNr));
     }
 
     private void judge(long blockNr, int nrEntries, boolean aboveCurrent) {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.core.check;
 
+import java.util.BitSet;
 import org.dmera.core.format.IndexBlock;
 
 /**
  * What is known of each metadata block: what the pass over the device saw, how many references the walks found, and
- * which walks came by. Four bytes a block, and four more while a snapshot is checked; a device has at most 4,161,600
- * blocks that count, so this stays below 32 MiB.
+ * which walks came by. Four bytes a block, and two more while a snapshot is checked; a device has at most 4,161,600
+ * blocks that count, so this stays below 24 MiB.
  */
 final class BlockTable {
     /** The live trees came by. */
@@ -33,8 +34,13 @@ final class BlockTable {
     private final short[] seen;
     private final byte[] references;
     private final byte[] marks;
-    /** Hash of the place where the live trees use a block, for comparison with the snapshot's. */
-    private int[] places;
+    /**
+     * Hash of the place where the live trees use a block, for comparison with the snapshot's. Sixteen bits will do: what
+     * is shared in a wrong place is missed in the right one, and the counts tell that too.
+     */
+    private short[] places;
+    /** Blocks to which a reference must have gone astray, or null; they count as doubly used. */
+    private BitSet astray;
 
     /** A table for a device of {@code sizeBlocks} blocks; those that no space map can reach are left out. */
     BlockTable(long sizeBlocks) {
@@ -51,6 +57,7 @@ final class BlockTable {
             table.marks[b] = (byte) (marks[b] & DOUBLY_USED);
             table.seen[b] = seen[b];
         }
+        table.astray = astray;
         return table;
     }
 
@@ -90,9 +97,26 @@ final class BlockTable {
         marks[(int) blockNr] |= (byte) mark;
     }
 
+    /** From now on whoever leads to {@code blockNr} isn't believed. */
+    void disbelieve(int blockNr) {
+        if (astray == null) {
+            astray = new BitSet(size);
+        }
+        astray.set(blockNr);
+        mark(blockNr, DOUBLY_USED);
+    }
+
+    /** Why a block is marked as {@link #DOUBLY_USED}. */
+    String whyDoubted(long blockNr) {
+        return astray != null && astray.get((int) blockNr)
+                ? "the space map counts the block as free, and others as used that nothing leads to: it may be an older"
+                        + " version of what belongs here"
+                : "the block is in use in another place too";
+    }
+
     /** From now on remember where blocks are used. */
     void rememberPlaces() {
-        places = new int[size];
+        places = new short[size];
     }
 
     /**
@@ -104,9 +128,9 @@ final class BlockTable {
         int before = marks[b] & (LIVE | SNAPSHOT | SPACE_MAP);
         marks[b] |= (byte) walk;
         if (places != null && before == 0) {
-            places[b] = place;
+            places[b] = (short) place;
         }
-        if (before == 0 || before == LIVE && walk == SNAPSHOT && places != null && places[b] == place) {
+        if (before == 0 || before == LIVE && walk == SNAPSHOT && places != null && places[b] == (short) place) {
             return true;
         }
         marks[b] |= DOUBLY_USED;

@@ -17,6 +17,7 @@ final class DamageLog {
     private final List<Damage> kept = new ArrayList<>();
     private final long[] found = new long[DamageKind.values().length];
     private final List<LostNode> lostNodes = new ArrayList<>();
+    private final List<LostEntry> lostEntries = new ArrayList<>();
     private boolean treesIncomplete;
     private boolean beyondAutoRepair;
 
@@ -52,6 +53,18 @@ final class DamageLog {
         if (lostNodes.size() <= MOST_LOST_NODES) {
             lostNodes.add(node);
         }
+    }
+
+    /** An array block is missed: likewise. */
+    void lost(LostEntry entry) {
+        if (lostEntries.size() <= MOST_LOST_NODES) {
+            lostEntries.add(entry);
+        }
+    }
+
+    /** The array blocks to which no usable reference leads: the first of them. */
+    List<LostEntry> lostEntries() {
+        return List.copyOf(lostEntries);
     }
 
     /** The nodes that can't be used; empty when there are too many of them for a remedy. */

@@ -2,14 +2,19 @@
 package org.dmera.core.check;
 
 /**
- * A btree node that can't be used, as a walk came to it.
+ * A btree node that can't be used, as a walk came to it: it is broken, or the reference to it is.
  *
- * @param blockNr where it is
+ * @param blockNr where it is, or where the reference leads (u64)
  * @param tree whose node it is
  * @param low the lowest key that may be below it (u64)
  * @param last the highest (u64)
+ * @param holder the node that holds the reference, or {@link #NONE} for the root of its tree
+ * @param isReference whether it is for certain the reference that is wrong
  */
-record LostNode(long blockNr, TreeSpec tree, long low, long last) {
+record LostNode(long blockNr, TreeSpec tree, long low, long last, long holder, boolean isReference) {
+    /** In place of a node that holds a reference to a root. */
+    static final long NONE = -1;
+
     /** Whether it is all of its tree, as far as keys go. */
     boolean isWholeTree() {
         return low == 0 && last == -1;

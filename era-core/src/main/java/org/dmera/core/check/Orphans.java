@@ -33,6 +33,16 @@ final class Orphans {
         }
     }
 
+    /** Adds single array blocks to the report. */
+    static void report(MissedParts missed, DamageLog log) {
+        for (int blockNr : missed.loose(MissedParts.Content.WORDS)) {
+            report(log, Structure.WRITESET, blockNr);
+        }
+        for (int blockNr : missed.loose(MissedParts.Content.ERAS)) {
+            report(log, Structure.ERA_ARRAY, blockNr);
+        }
+    }
+
     private static void report(DamageLog log, Structure structure, long root) {
         log.add(
                 DamageKind.ORPHAN_TREE,
@@ -40,7 +50,7 @@ final class Orphans {
                 "",
                 root,
                 1,
-                "a whole tree is in use that nothing refers to; its marks may be lost",
+                "a part with marks is in use, and nothing refers to it; its marks may be lost",
                 "its marks count as of the current era");
     }
 }

@@ -4,6 +4,7 @@ package org.dmera.core.check;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.List;
+import java.util.Map;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.format.MetadataVisitor;
@@ -39,6 +40,12 @@ public abstract class Salvage {
         if (new SuperblockCheck(reader, Structure.SUPERBLOCK, 0).read(block)) {
             return withDropped(new TreeSalvage(device, new Superblock().wrap(block, 0), hints), block);
         }
+        BlockDevice putBack = withSuperblockPutBack(device, reader);
+        if (putBack != null) {
+            Salvage salvage = open(putBack, hints);
+            salvage.remarks().add(0, "the superblock had changed places with another block");
+            return salvage;
+        }
         String failure = reader.tryRead(0, block);
         if (failure == null
                 && !BlockReader.isZero(block)
@@ -49,6 +56,20 @@ public abstract class Salvage {
             return withDropped(salvage, block);
         }
         return new RootSearch(device, hints).run();
+    }
+
+    /** The device as it was if block 0 and another are each where the other says that it belongs, else null. */
+    private static BlockDevice withSuperblockPutBack(BlockDevice device, BlockReader reader) {
+        ByteBuffer other = BlockReader.newBuffer();
+        ByteBuffer superblock = BlockReader.newBuffer();
+        BlockType type = reader.tryRead(0, other) == null ? reader.identify(other) : null;
+        long there = type == null ? 0 : other.getLong(type.blockNrOffset());
+        boolean swapped = reader.table().isUsable(there)
+                && reader.tryRead(there, superblock) == null
+                && reader.identify(superblock) == BlockType.SUPERBLOCK
+                && new Superblock().wrap(superblock, 0).blockNr() == 0
+                && new Superblock().wrap(superblock, 0).magic() == Superblock.MAGIC;
+        return swapped ? new PatchedDevice(device, Map.of(0L, superblock, there, other)) : null;
     }
 
     private static Salvage withDropped(Salvage salvage, ByteBuffer superblock) {

@@ -32,6 +32,7 @@ final class SalvageSurvey implements TreeWalk.Visitor {
     private final ByteBuffer[] treeBuffers = TreeWalk.newBuffers();
     private final ByteBuffer[] arrayBuffers = TreeWalk.newBuffers();
 
+    private long firstEra = Long.MAX_VALUE;
     private long previousEra = -1;
     private boolean anyWriteset;
     private long lostUpTo = -1;
@@ -40,8 +41,12 @@ final class SalvageSurvey implements TreeWalk.Visitor {
     private long reach;
     private BlockTable trust;
     private BlockReader quiet;
-    /** What the space map stores, if it contradicts neither the trees nor itself. */
+    /** What the space map stores, if it doesn't contradict itself. */
+    private StoredCounts stored;
+    /** The same, if it doesn't contradict the trees either, or belongs to them all the same. */
     private StoredCounts sound;
+
+    private boolean isOfThisState;
 
     private SalvageSurvey(BlockDevice device, SalvagedRoots roots, BlockTable table) {
         this.device = device;
@@ -51,18 +56,24 @@ final class SalvageSurvey implements TreeWalk.Visitor {
     }
 
     /**
-     * Surveys what {@code roots} lead to; when blocks turn out to be in use twice, once more, with neither user trusted:
-     * what the first of them led to has to be counted among the lost.
+     * Surveys what {@code roots} lead to, and compares it with the space map of {@code superblock}. When blocks turn out to
+     * be in use twice, once more, with neither user trusted: what the first of them led to has to be counted among the
+     * lost. When trees lead to older versions of their parts, likewise.
      */
-    static SalvageSurvey of(BlockDevice device, SalvagedRoots roots) {
+    static SalvageSurvey of(BlockDevice device, SalvagedRoots roots, Superblock superblock) {
         SalvageSurvey survey = new SalvageSurvey(device, roots, new BlockTable(device.sizeBlocks()));
         survey.run();
-        if (survey.log.found(DamageKind.DOUBLY_USED) == 0) {
-            return survey;
+        if (survey.log.found(DamageKind.DOUBLY_USED) > 0) {
+            survey = new SalvageSurvey(device, roots, survey.trust);
+            survey.run();
         }
-        SalvageSurvey again = new SalvageSurvey(device, roots, survey.trust);
-        again.run();
-        return again;
+        survey.compareWith(superblock, device.sizeBlocks());
+        if (survey.isLedAstray()) {
+            survey = new SalvageSurvey(device, roots, survey.withoutBelief());
+            survey.run();
+            survey.compareWith(superblock, device.sizeBlocks());
+        }
+        return survey;
     }
 
     private void run() {
@@ -93,10 +104,25 @@ final class SalvageSurvey implements TreeWalk.Visitor {
     }
 
     /**
-     * What the space map of {@code superblock} stores, and the reader whose table has the references of all trees.
-     * To be asked once.
+     * Whether trees lead to blocks that the space map of the same commit counts as free, while nothing leads to parts that
+     * it counts as used: then those references lead to older versions, and must not be believed.
      */
-    private StoredCounts storedCounts(Superblock superblock, long deviceBlocks) {
+    private boolean isLedAstray() {
+        return stored != null && isOfThisState && contradictsTrees() && !new MissedParts(quiet, stored).isEmpty();
+    }
+
+    private BlockTable withoutBelief() {
+        BlockTable doubting = table.withDoublyUsed();
+        for (int b = 0; b < table.size(); b++) {
+            if (table.references(b) > 0 && stored.count(b) == 0) {
+                doubting.disbelieve(b);
+            }
+        }
+        return doubting;
+    }
+
+    /** Compares with the space map of {@code superblock}: for {@link #orphans}, {@link #stored} and {@link #reader}. */
+    private SalvageSurvey compareWith(Superblock superblock, long deviceBlocks) {
         DamageLog unheard = new DamageLog();
         quiet = new BlockReader(device, table, unheard, new Seen(-1));
         SpaceMapCheck spaceMap = new SpaceMapCheck(quiet, superblock, deviceBlocks);
@@ -105,18 +131,31 @@ final class SalvageSurvey implements TreeWalk.Visitor {
         if (superblock.metadataSnap() != 0) {
             MetadataChecker.claimSnapshot(superblock, quiet, unheard);
         }
-        for (int b = 0; b < table.size(); b++) {
-            if (table.references(b) > 0 && counts.count(b) == 0) {
-                return null;
-            }
+        if (spaceMap.agreesWithItself()) {
+            stored = counts;
+            isOfThisState = spaceMap.isOfThisState();
+            sound = isOfThisState || !contradictsTrees() ? counts : null;
         }
-        return spaceMap.agreesWithItself() ? counts : null;
+        return this;
     }
 
-    /** Compares with the space map of {@code superblock}: for {@link #orphans} and {@link #restored}. */
-    SalvageSurvey compareWith(Superblock superblock, long deviceBlocks) {
-        sound = storedCounts(superblock, deviceBlocks);
-        return this;
+    private boolean contradictsTrees() {
+        for (int b = 0; b < table.size(); b++) {
+            if (table.references(b) > 0 && stored.count(b) == 0) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /** What the space map stores, or null if it contradicts itself. */
+    StoredCounts stored() {
+        return stored;
+    }
+
+    /** Its table has the references of all trees. */
+    BlockReader reader() {
+        return quiet;
     }
 
     /**
@@ -127,16 +166,29 @@ final class SalvageSurvey implements TreeWalk.Visitor {
         return sound == null ? new RootCandidate(0) : Orphans.find(quiet, sound);
     }
 
-    /** A view of the device on which the lost nodes can be read, or null when it isn't certain what they were. */
-    BlockDevice restored() {
-        return sound == null || log.lostNodes().isEmpty()
-                ? null
-                : LostNodes.restored(device, quiet, sound, log.lostNodes());
-    }
-
     /** How many origin blocks the era array speaks for, at least those that the superblock speaks of. */
     long reach() {
         return reach;
+    }
+
+    /**
+     * Whether {@code orphans} are all that is in use and that nothing refers to, and all of them bitsets: then they are
+     * the writesets that have been lost.
+     */
+    boolean areOrphansAllLostWritesets(RootCandidate orphans) {
+        return sound != null
+                && !orphans.bitsets.isEmpty()
+                && orphans.writesetTrees.isEmpty()
+                && orphans.eraArrays.isEmpty()
+                && orphans.unreadable == 0
+                && new MissedParts(quiet, sound)
+                        .loose(MissedParts.Content.WORDS)
+                        .isEmpty();
+    }
+
+    /** The lowest era of a writeset that could be read, or the highest number when there is none. */
+    long firstWriteset() {
+        return firstEra;
     }
 
     /** The highest era of an archived writeset that is credible, or −1. */
@@ -178,6 +230,7 @@ final class SalvageSurvey implements TreeWalk.Visitor {
             lostUpTo = era - 1;
         }
         previousEra = era;
+        firstEra = Math.min(firstEra, era);
         int offset = leaf.valueOffset(index);
         bitset(
                 Structure.WRITESET,

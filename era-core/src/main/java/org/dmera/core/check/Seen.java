@@ -2,7 +2,7 @@
 package org.dmera.core.check;
 
 import java.nio.ByteBuffer;
-import org.dmera.core.block.BlockDevice;
+import java.nio.IntBuffer;
 import org.dmera.core.block.BlockSeal;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.format.ArrayBlock;
@@ -41,6 +41,10 @@ final class Seen {
     private final ArrayBlock array = new ArrayBlock();
     private final int[] eras = new int[ArrayBlock.ERAS_PER_BLOCK];
     private final int flippedCurrentEra;
+    /** The buffer that was looked at last, and a view of it as numbers: a new view a block would be garbage by the MiB. */
+    private ByteBuffer viewed;
+
+    private IntBuffer view;
 
     /** {@code currentEra}: u32, what eras of an era array are compared with. */
     Seen(int currentEra) {
@@ -87,12 +91,13 @@ final class Seen {
     }
 
     /** A maximum over a plain array: the compiler makes vector code of it, which matters at millions of blocks. */
+    @SuppressWarnings("ReferenceEquality")
     private boolean isAnyAboveCurrent(ByteBuffer buffer, int offset, int n) {
-        int limit = buffer.limit();
-        int position = buffer.position();
-        buffer.limit(offset + BlockDevice.BLOCK_BYTES).position(offset + ArrayBlock.VALUES);
-        buffer.asIntBuffer().get(eras, 0, n);
-        buffer.limit(limit).position(position);
+        if (viewed != buffer) {
+            viewed = buffer;
+            view = buffer.duplicate().clear().order(buffer.order()).asIntBuffer();
+        }
+        view.get((offset + ArrayBlock.VALUES) / Integer.BYTES, eras, 0, n);
         return highest(eras, n) > flippedCurrentEra;
     }
 

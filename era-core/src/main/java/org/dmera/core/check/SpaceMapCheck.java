@@ -101,10 +101,13 @@ final class SpaceMapCheck implements TreeWalk.Visitor {
             compareIndex();
         }
         compareNrAllocated();
-        if (log.found(DamageKind.LEAKED) > leaks
-                && log.found(DamageKind.COUNT_TOO_LOW) == before
-                && agreesWithItself()) {
+        boolean missed = log.found(DamageKind.COUNT_TOO_LOW) > before;
+        if (log.found(DamageKind.LEAKED) > leaks && agreesWithItself() && (!missed || isOfThisState())) {
             Orphans.report(Orphans.find(reader, counts), log);
+            if (missed) {
+                // What a tree leads to instead is free: an older version, most likely, which must not be adopted.
+                Orphans.report(new MissedParts(reader, counts), log);
+            }
         }
     }
 
@@ -129,6 +132,26 @@ final class SpaceMapCheck implements TreeWalk.Visitor {
             allocated += BitmapBlock.ENTRIES - free;
         }
         return allocated == superblock.spaceMapNrAllocated();
+    }
+
+    /**
+     * Whether every root that the superblock has is counted. Then the map, if it agrees with itself, is of the same commit
+     * as the superblock: where it says that a block is free to which a tree leads, it may be the tree that is wrong.
+     */
+    boolean isOfThisState() {
+        long[] all = {
+            superblock.spaceMapBitmapRoot(),
+            superblock.spaceMapRefCountRoot(),
+            superblock.writesetTreeRoot(),
+            superblock.eraArrayRoot(),
+            superblock.currentWritesetRoot()
+        };
+        for (long root : all) {
+            if (root != 0 && table.isUsable(root) && counts.count((int) root) == 0) {
+                return false;
+            }
+        }
+        return true;
     }
 
     private void checkSize() {

@@ -29,6 +29,9 @@ final class TreeSalvage extends Salvage {
     private final long nrBlocks;
     private final long currentEra;
     private final long mergedUpTo;
+    /** In which era the blocks of {@link #orphans} count as written. */
+    private final long orphanEra;
+
     private final List<Damage> damages;
     private final List<String> remarks = new ArrayList<>();
     private final ByteBuffer block = BlockReader.newBuffer();
@@ -41,13 +44,55 @@ final class TreeSalvage extends Salvage {
 
     private BlockReader reader;
 
-    TreeSalvage(BlockDevice device, Superblock superblock, SalvageHints hints) throws IOException {
+    TreeSalvage(BlockDevice damaged, Superblock damagedSuperblock, SalvageHints hints) throws IOException {
+        SalvageSurvey first = survey(damaged, damagedSuperblock, hints);
+        this.damages = first.log().kept();
+        TreeMender.Mended mended = damages.isEmpty() ? null : TreeMender.mend(damaged);
+        Superblock superblock = damagedSuperblock;
+        if (mended != null) {
+            BlockReader opener = new BlockReader(mended.device(), new BlockTable(1), new DamageLog(), new Seen(-1));
+            ByteBuffer bytes = BlockReader.newBuffer();
+            opener.tryRead(0, bytes);
+            superblock = new Superblock().wrap(bytes, 0);
+            remarks.addAll(mended.remarks());
+            remarks.add("the trees were mended: every block in use has its place now, and each place its block");
+        }
+        this.device = mended == null ? damaged : mended.device();
+        this.survey = mended == null ? first : survey(device, superblock, hints);
+        this.roots = credible(superblock, hints);
+        this.dataBlockSizeSectors = blockSize(roots, hints);
+        this.nrBlocks = nrBlocks(hints, roots.nrBlocks());
+        this.currentEra = currentEra(hints, roots.currentEra(), superblock.currentEra());
+        RootCandidate found = survey.orphans();
+        if (found.isAnything()) {
+            this.orphans = new SalvageLayer(this.device, survey.tableOfTrust(), found, new SharedArrays());
+            remarks.add("trees that nothing refers to are taken for lost writesets: writeset trees "
+                    + found.writesetTrees + ", era arrays " + found.eraArrays + ", bitsets " + found.bitsets);
+        }
+        long lostUpTo = survey.lostUpTo(lastArchived());
+        if (lostUpTo >= 0 && survey.firstWriteset() > lostUpTo && survey.areOrphansAllLostWritesets(found)) {
+            // Whatever was written in the lost eras is in the bitsets that are left of them.
+            this.orphanEra = lostUpTo;
+            this.mergedUpTo = -1;
+            remarks.add("the blocks in them count as written in era " + lostUpTo + ", the last that is lost");
+        } else {
+            this.orphanEra = currentEra;
+            this.mergedUpTo = lostUpTo;
+        }
+    }
+
+    private static SalvageSurvey survey(BlockDevice device, Superblock superblock, SalvageHints hints) {
+        return SalvageSurvey.of(device, credible(superblock, hints), superblock);
+    }
+
+    /** What to go by: the superblock, and what the user knows better. */
+    private static SalvagedRoots credible(Superblock superblock, SalvageHints hints) {
         SalvagedRoots roots = SalvagedRoots.of(superblock);
         long creditable = hints.nrBlocks() >= 0
                 ? hints.nrBlocks()
                 : roots.nrBlocks() >= 0 && roots.nrBlocks() <= MOST_ORIGIN_BLOCKS ? roots.nrBlocks() : 0;
         long era = hints.currentEra() >= 0 ? hints.currentEra() : roots.currentEra();
-        this.roots = new SalvagedRoots(
+        return new SalvagedRoots(
                 roots.dataBlockSizeSectors(),
                 creditable,
                 era,
@@ -55,29 +100,6 @@ final class TreeSalvage extends Salvage {
                 roots.currentWritesetRoot(),
                 roots.writesetTreeRoot(),
                 roots.eraArrayRoot());
-        SalvageSurvey first = SalvageSurvey.of(device, this.roots).compareWith(superblock, device.sizeBlocks());
-        this.damages = first.log().kept();
-        BlockDevice restored = first.restored();
-        this.device = restored == null ? device : restored;
-        this.survey = restored == null
-                ? first
-                : SalvageSurvey.of(restored, this.roots).compareWith(superblock, device.sizeBlocks());
-        if (restored != null) {
-            for (LostNode lost : first.log().lostNodes()) {
-                remarks.add(lost.tree().structure().label() + ": the lost node " + lost.blockNr()
-                        + " was put together again; every block in use has its place");
-            }
-        }
-        this.dataBlockSizeSectors = blockSize(roots, hints);
-        this.nrBlocks = nrBlocks(hints, creditable);
-        this.currentEra = currentEra(hints, era, roots.currentEra());
-        RootCandidate found = survey.orphans();
-        if (found.isAnything()) {
-            this.orphans = new SalvageLayer(this.device, survey.tableOfTrust(), found, new SharedArrays());
-            remarks.add("trees that nothing refers to are taken for lost writesets: writeset trees "
-                    + found.writesetTrees + ", era arrays " + found.eraArrays + ", bitsets " + found.bitsets);
-        }
-        this.mergedUpTo = survey.lostUpTo(lastArchived());
     }
 
     private static long blockSize(SalvagedRoots roots, SalvageHints hints) throws IOException {
@@ -262,7 +284,7 @@ final class TreeSalvage extends Salvage {
                         orphaned,
                         first / SalvageLayer.WINDOW,
                         (int) Math.min(SalvageLayer.WINDOW, nrBlocks - first),
-                        currentEra,
+                        orphanEra,
                         new java.util.HashSet<>());
             }
             widened += adjust(usable, count, inWindow);

@@ -94,6 +94,7 @@ final class TreeWalk implements Where {
 
     private void visit(long blockNr, long low, long last, boolean counted) {
         if (!canEnter(blockNr, counted)) {
+            reader.log().lost(new LostNode(blockNr, spec, low, last, holder(), true));
             lose(low, last);
             return;
         }
@@ -104,7 +105,7 @@ final class TreeWalk implements Where {
         boolean first = !table.hasMark(blockNr, BlockTable.LIVE | BlockTable.SNAPSHOT | BlockTable.SPACE_MAP);
         if (!reader.read(blockNr, buffer, BlockType.BTREE_NODE, this)) {
             table.mark(blockNr, misfit);
-            reader.log().lost(new LostNode(blockNr, spec, low, last));
+            reader.log().lost(new LostNode(blockNr, spec, low, last, holder(), false));
             lose(low, last);
             return;
         }
@@ -112,19 +113,20 @@ final class TreeWalk implements Where {
         if (!hasFittingHeader(node, blockNr)) {
             // Not marked as met: it may well be another tree's, and this reference the one that is wrong.
             table.mark(blockNr, misfit);
-            reader.log().lost(new LostNode(blockNr, spec, low, last));
+            reader.log().lost(new LostNode(blockNr, spec, low, last, holder(), false));
             lose(low, last);
             return;
         }
         if (!isSound(node, blockNr, low, last)) {
             table.use(blockNr, spec.walk(), spec.place(low));
-            reader.log().lost(new LostNode(blockNr, spec, low, last));
+            reader.log().lost(new LostNode(blockNr, spec, low, last, holder(), false));
             lose(low, last);
             return;
         }
         long place = node.nrEntries() == 0 ? low : node.key(0);
         if (!table.use(blockNr, spec.walk(), spec.place(place))) {
             doublyUsed(blockNr);
+            reader.log().lost(new LostNode(blockNr, spec, low, last, holder(), true));
             lose(low, last);
             return;
         }
@@ -194,7 +196,7 @@ final class TreeWalk implements Where {
     }
 
     private boolean doublyUsed(long blockNr) {
-        return reader.report(DamageKind.DOUBLY_USED, this, blockNr, "the block is in use in another place too");
+        return reader.report(DamageKind.DOUBLY_USED, this, blockNr, table.whyDoubted(blockNr));
     }
 
     private boolean hasFittingHeader(BTreeNode node, long blockNr) {
@@ -260,6 +262,10 @@ final class TreeWalk implements Where {
                     blockNr,
                     node.nrEntries() + " entries, a third of " + node.maxEntries() + " is usual");
         }
+    }
+
+    private long holder() {
+        return depth == 0 ? LostNode.NONE : blocks[depth - 1];
     }
 
     private void lose(long low, long last) {

@@ -94,7 +94,7 @@ class DamageIsFoundAndRepairedTest {
             assertFalse(SpaceMapRepair.isNeeded(after), after::toString);
             if (after.isClean()) {
                 assertArrayEquals(
-                        truth.latest(), salvaged(image, SalvageHints.NONE).latest());
+                        truth.latest(), salvaged(image, SalvageHints.NONE).latest(), damaged::toString);
             }
         }
         rebuildLosesNothing(damaged, bytes, truth);
@@ -111,11 +111,11 @@ class DamageIsFoundAndRepairedTest {
         assertTrue(after.isClean(), after::toString);
         EraTruth now = salvaged(rebuilt.bytes(), SalvageHints.NONE);
         assertTrue(truth.latest().length <= now.latest().length, () -> salvage.remarks() + "");
-        assertEquals(0, truth.lostIn(now), () -> "marks lost; " + salvage.damages() + salvage.remarks());
+        assertEquals(0, truth.lostIn(now), () -> damaged + ": marks lost; " + salvage.damages() + salvage.remarks());
         long widened = truth.widenedIn(now);
         assertTrue(
                 widened <= damaged.originBlocks(),
-                () -> widened + " widened, at most " + damaged.originBlocks() + " hang on the damage; "
+                () -> damaged + ": " + widened + " widened, at most " + damaged.originBlocks() + " hang on the damage; "
                         + salvage.damages() + salvage.remarks());
     }
 

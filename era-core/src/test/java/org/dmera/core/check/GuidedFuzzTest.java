@@ -1,128 +1,124 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.core.check;
 
-import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.sun.management.ThreadMXBean;
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Random;
 import java.util.Set;
-import org.dmera.core.block.MemoryBlockDevice;
-import org.dmera.core.build.MetadataBuilder;
-import org.dmera.testkit.Corruption;
+import java.util.function.BiFunction;
+import org.dmera.testkit.CoverageLoader;
 import org.dmera.testkit.Fixtures;
+import org.dmera.testkit.MetadataMutator;
+import org.dmera.testkit.Probes;
 import org.junit.jupiter.api.Test;
 
 /**
- * Mutates metadata, and goes on from those mutants that made the checker or the repair do something new.
+ * Mutates metadata, and goes on from those mutants that took a branch which none had taken before, or whose findings
+ * went further than any before (by powers of two, so that loops count too).
  *
- * <p>What counts as new is which rules were found broken in which structures, how far each count went (by powers of two)
- * and how repair ended: every rule has its own branch in the checker, so this covers it as branch counters would, and it
- * needs no instrumentation. Two minutes in the ordinary run, half an hour nightly with a seed of its own.
+ * <p>JaCoCo's probes tell of branches: era-core is loaded once more with a probe in each. What must hold for every mutant
+ * is in {@link FuzzSubject}. Two minutes in the ordinary run; half an hour nightly, with a seed of its own.
  */
 class GuidedFuzzTest {
     private static final boolean NIGHTLY = Boolean.getBoolean("era.nightly");
     private static final long BUDGET_NANOS = (NIGHTLY ? 1800L : 120L) * 1_000_000_000L;
     private static final int MUTATED_BLOCKS = 48;
     private static final int HEAD_BYTES = MUTATED_BLOCKS * 4096;
+    private static final int MOST_MUTANTS = 3000;
+    private static final long MOST_NANOS = 30_000_000_000L;
+    private static final long MOST_ALLOCATED_BYTES = 1L << 30;
     private static final String[] SEEDS = {
-        "a_fresh_bs8.formatted", "b_eras_bs8.live", "c_snap_bs24.live", "e_crash_bs24.crash", "g_resize.shrunk_live"
+        "a_fresh_bs8.formatted",
+        "b_eras_bs8.live",
+        "c_snap_bs24.live",
+        "e_crash_bs24.crash",
+        "f_undigested.crash",
+        "g_resize.shrunk_live"
     };
 
-    /** A mutant: which fixture it comes from, and what its first blocks have become. */
+    /** A mutant: which fixture it comes from, over how many others, and what its first blocks have become. */
     @SuppressWarnings("ArrayRecordComponent")
-    private record Mutant(int seed, byte[] head) {}
+    private record Mutant(int seed, int generation, byte[] head) {}
 
     private final List<Mutant> corpus = new ArrayList<>();
-    private final Set<String> behaviours = new HashSet<>();
+    private final Set<String> outcomes = new HashSet<>();
+    private final byte[][] images = new byte[SEEDS.length][];
+    private final ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+    private BiFunction<byte[], byte[], String> subject;
 
     @Test
-    void noMutantHangsCrashesOrGetsRebuiltUnsound() throws IOException {
-        byte[][] images = new byte[SEEDS.length][];
+    @SuppressWarnings("unchecked")
+    void noMutantHangsCrashesLosesMarksOrGetsRebuiltUnsound() throws Exception {
+        subject = (BiFunction<byte[], byte[], String>) new CoverageLoader()
+                .loadClass(FuzzSubject.class.getName())
+                .getConstructor()
+                .newInstance();
         for (int i = 0; i < SEEDS.length; i++) {
             images[i] = Fixtures.imageBytes(Fixtures.image(SEEDS[i]));
-            corpus.add(new Mutant(i, java.util.Arrays.copyOf(images[i], HEAD_BYTES)));
+            corpus.add(new Mutant(i, 0, Arrays.copyOf(images[i], HEAD_BYTES)));
+            outcomes.add(outcome(corpus.get(i), images[i], "unchanged"));
         }
+        Probes.harvest();
+        int atFirst = Probes.passed();
         long seed = NIGHTLY ? System.nanoTime() : 11;
         Random random = new Random(seed);
-        Corruption corruption = new Corruption(random);
+        MetadataMutator mutator = new MetadataMutator(random);
         long begun = System.nanoTime();
         int tries = 0;
-        while (System.nanoTime() - begun < BUDGET_NANOS) {
-            // The young half of the corpus gets most of the attention.
-            int pick = random.nextInt(3) > 0
-                    ? corpus.size() - 1 - random.nextInt((corpus.size() + 1) / 2)
-                    : random.nextInt(corpus.size());
-            Mutant parent = corpus.get(pick);
+        int byDescendants = 0;
+        for (; System.nanoTime() - begun < BUDGET_NANOS; tries++) {
+            Mutant parent = corpus.get(pick(random));
             byte[] image = images[parent.seed].clone();
             System.arraycopy(parent.head, 0, image, 0, HEAD_BYTES);
-            corruption.corrupt(image, MUTATED_BLOCKS);
-            byte[] head = java.util.Arrays.copyOf(image, HEAD_BYTES);
-            String context = "seed " + seed + ", try " + tries;
-            if (behaviours.add(behaviour(image, context)) && corpus.size() < 2000) {
-                corpus.add(new Mutant(parent.seed, head));
+            mutator.mutate(image, corpus.get(random.nextInt(corpus.size())).head, MUTATED_BLOCKS);
+            Mutant mutant = new Mutant(parent.seed, parent.generation + 1, Arrays.copyOf(image, HEAD_BYTES));
+            boolean isNewOutcome = outcomes.add(outcome(mutant, image, "seed " + seed + ", try " + tries));
+            int fresh = Probes.harvest();
+            byDescendants += parent.generation > 0 ? fresh : 0;
+            if (fresh > 0 || isNewOutcome && corpus.size() < MOST_MUTANTS) {
+                corpus.add(mutant);
             }
-            tries++;
         }
-        assertTrue(behaviours.size() > 50, "only " + behaviours.size() + " behaviours in " + tries + " tries");
+        System.out.println("Fuzzing: " + tries + " mutants; branch probes passed " + atFirst + " by the seeds, "
+                + Probes.passed() + " in the end, of " + Probes.known() + "; " + byDescendants
+                + " of them first by mutants of mutants; corpus " + corpus.size() + ", " + outcomes.size()
+                + " outcomes; seed " + seed);
+        assertTrue(Probes.passed() > atFirst + 100, "mutants pass hardly more probes than the seeds do");
+        assertTrue(byDescendants > 0, "no kept mutant has led any further");
     }
 
-    private static String behaviour(byte[] image, String context) throws IOException {
+    /** The young half of the corpus gets most of the attention. */
+    private int pick(Random random) {
+        return random.nextInt(3) > 0
+                ? corpus.size() - 1 - random.nextInt((corpus.size() + 1) / 2)
+                : random.nextInt(corpus.size());
+    }
+
+    private String outcome(Mutant mutant, byte[] image, String context) throws IOException {
         long begun = System.nanoTime();
-        MemoryBlockDevice device = new MemoryBlockDevice(image);
-        CheckReport report = MetadataChecker.check(device);
-        StringBuilder what = new StringBuilder();
-        for (DamageKind kind : DamageKind.values()) {
-            long found = report.count(kind);
-            if (found > 0) {
-                what.append(kind.label())
-                        .append(64 - Long.numberOfLeadingZeros(found))
-                        .append(' ');
-            }
-        }
-        for (Structure structure : Structure.values()) {
-            for (Damage damage : report.damages()) {
-                if (damage.structure() == structure) {
-                    what.append(structure.ordinal()).append(',');
-                    break;
-                }
-            }
-        }
-        what.append(rebuild(device, context));
-        if (!report.isBeyondAutoRepair() && !report.areTreesIncomplete() && SpaceMapRepair.isNeeded(report)) {
-            what.append(autoRepair(device, report, context));
+        long allocated = threads.getCurrentThreadAllocatedBytes();
+        String outcome;
+        try {
+            outcome = subject.apply(images[mutant.seed], image);
+        } catch (RuntimeException | Error e) {
+            Path kept = Files.createDirectories(Path.of("target")).resolve("fuzz-failure.bin");
+            Files.write(kept, image);
+            throw new AssertionError(
+                    context + ", from " + SEEDS[mutant.seed] + ", kept in " + kept.toAbsolutePath() + ": " + e, e);
         }
         long took = System.nanoTime() - begun;
-        assertTrue(took < 30_000_000_000L, () -> context + " took " + took / 1_000_000 + " ms");
-        return what.toString();
-    }
-
-    private static String rebuild(MemoryBlockDevice device, String context) throws IOException {
-        MemoryBlockDevice rebuilt = new MemoryBlockDevice(256);
-        Salvage salvage;
-        try {
-            salvage = Salvage.open(device, new SalvageHints(8, -1, -1));
-            salvage.stream(new MetadataBuilder(rebuilt));
-        } catch (IOException e) {
-            // Refused: by what the message begins with.
-            return " refused "
-                    + e.getMessage().substring(0, Math.min(24, e.getMessage().length()));
-        }
-        assertEquals("", MetadataChecker.check(rebuilt).toString(), () -> context + ": the rebuilt metadata");
-        return " rebuilt " + salvage.remarks().size();
-    }
-
-    private static String autoRepair(MemoryBlockDevice device, CheckReport report, String context) throws IOException {
-        try {
-            SpaceMapRepair.repair(device, report);
-        } catch (IOException e) {
-            return " not mended";
-        }
-        CheckReport after = MetadataChecker.check(device);
-        assertEquals(0, after.count(Severity.FATAL), () -> context + ": after repair in place " + after);
-        return " mended";
+        long used = threads.getCurrentThreadAllocatedBytes() - allocated;
+        assertTrue(took < MOST_NANOS, () -> context + " took " + took / 1_000_000 + " ms");
+        assertTrue(used < MOST_ALLOCATED_BYTES, () -> context + " allocated " + used + " bytes");
+        return outcome;
     }
 }

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.check;
+
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.Comparator;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import org.dmera.core.format.BTreeNode;
+import org.dmera.core.format.WritesetValue;
+
+/**
+ * Subtrees and array blocks that lost their reference: the space map counts one for each, and no walk has found it. An
+ * older version of such a part can't be among them, for the map of the last commit counts it as free.
+ */
+final class MissedParts {
+    private static final int DEEPEST = 64;
+
+    /** What is in the array blocks, or leaves, at the bottom of a subtree. */
+    enum Content {
+        ERAS,
+        WORDS,
+        WRITESETS;
+
+        static Content of(TreeSpec tree) {
+            return switch (tree.structure()) {
+                case ERA_ARRAY -> ERAS;
+                case WRITESET_TREE -> WRITESETS;
+                default -> WORDS;
+            };
+        }
+    }
+
+    /**
+     * A subtree that somebody refers to who can't be read, or no longer does.
+     *
+     * @param low its first key (u64)
+     * @param high its last key (u64)
+     * @param height levels below its root
+     */
+    record Subtree(int blockNr, Content content, long low, long high, int height) {}
+
+    private final BlockReader reader;
+    private final BlockTable table;
+    private final StoredCounts counts;
+    private final ByteBuffer block = BlockReader.newBuffer();
+    private final BTreeNode node = new BTreeNode();
+    private final List<Subtree> subtrees = new ArrayList<>();
+    private final Map<Content, List<Integer>> loose = new EnumMap<>(Content.class);
+
+    /**
+     * Looks for them.
+     *
+     * @param reader whose table has the references that walks of all trees have found
+     * @param counts the stored counts
+     */
+    MissedParts(BlockReader reader, StoredCounts counts) {
+        this.reader = reader;
+        this.table = reader.table();
+        this.counts = counts;
+        find();
+    }
+
+    /** The subtrees with {@code content}, in the order of their keys. */
+    List<Subtree> subtrees(Content content) {
+        return subtrees.stream()
+                .filter(subtree -> subtree.content() == content)
+                .sorted(Comparator.comparingLong(subtree -> subtree.low() + Long.MIN_VALUE))
+                .toList();
+    }
+
+    /** The array blocks with {@code content} to which nothing leads, not even from a subtree: the first two. */
+    List<Integer> loose(Content content) {
+        return loose.getOrDefault(content, List.of());
+    }
+
+    /** Whether there are none. */
+    boolean isEmpty() {
+        return subtrees.isEmpty() && loose.isEmpty();
+    }
+
+    /** Whether more references to a block are stored than were found. */
+    private boolean isMissed(int b) {
+        return counts.count(b) > table.references(b);
+    }
+
+    private void find() {
+        BitSet referred = new BitSet(table.size());
+        for (int b = 1; b < table.size(); b++) {
+            if (isMissed(b) && table.references(b) == 0 && load(b)) {
+                refer(referred);
+            }
+        }
+        for (int b = 1; b < table.size(); b++) {
+            if (!isMissed(b) || referred.get(b)) {
+                continue;
+            }
+            Content content = contentOfBlock(b);
+            if (content != null) {
+                List<Integer> some = loose.computeIfAbsent(content, any -> new ArrayList<>());
+                if (some.size() < 2) {
+                    some.add(b);
+                }
+            } else if (load(b)) {
+                Subtree subtree = subtree(b);
+                if (subtree != null) {
+                    subtrees.add(subtree);
+                }
+            }
+        }
+    }
+
+    /** Loads a node of any tree with marks; returns whether it is one. */
+    private boolean load(long blockNr) {
+        if (!table.isUsable(blockNr)
+                || Seen.code(reader.seen(blockNr)) != Seen.NODE
+                || reader.tryRead(blockNr, block) != null) {
+            return false;
+        }
+        node.wrap(block, 0);
+        return node.hasSaneShape(BTreeNode.BLOCK_VALUE_BYTES) || node.hasSaneShape(WritesetValue.BYTES);
+    }
+
+    private void refer(BitSet referred) {
+        for (int i = 0; i < node.nrEntries(); i++) {
+            // A writeset's value ends in its root.
+            long b = block.getLong(node.valueOffset(i) + node.valueSize() - Long.BYTES);
+            if (table.isUsable(b)) {
+                referred.set((int) b);
+            }
+        }
+    }
+
+    private Content contentOfBlock(long blockNr) {
+        if (!table.isUsable(blockNr)) {
+            return null;
+        }
+        return switch (Seen.code(reader.seen(blockNr))) {
+            case Seen.ERAS, Seen.ERAS_ABOVE_CURRENT -> Content.ERAS;
+            case Seen.WORDS -> Content.WORDS;
+            default -> null;
+        };
+    }
+
+    /** What is below {@code root}, or null when that can't be told. */
+    private Subtree subtree(int root) {
+        if (!load(root)) {
+            return null;
+        }
+        if (node.nrEntries() == 0) {
+            // An empty tree of writesets; an empty array looks the same as an empty bitset.
+            boolean isTree = node.isLeaf() && node.valueSize() == WritesetValue.BYTES;
+            return isTree ? new Subtree(root, Content.WRITESETS, 0, 0, 0) : null;
+        }
+        long low = node.key(0);
+        int height = 0;
+        while (node.isInternal()) {
+            if (++height == DEEPEST || !load(node.valueLong(0)) || node.nrEntries() == 0) {
+                return null;
+            }
+        }
+        Content content = node.valueSize() == WritesetValue.BYTES ? Content.WRITESETS : null;
+        for (int i = 0; content == null && i < node.nrEntries(); i++) {
+            content = contentOfBlock(node.valueLong(i));
+        }
+        if (content == null || !load(root)) {
+            return null;
+        }
+        for (int depth = 0; node.isInternal(); depth++) {
+            if (depth == DEEPEST || !load(node.valueLong(node.nrEntries() - 1)) || node.nrEntries() == 0) {
+                return null;
+            }
+        }
+        return new Subtree(root, content, low, node.key(node.nrEntries() - 1), height);
+    }
+}
