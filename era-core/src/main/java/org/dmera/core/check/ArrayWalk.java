@@ -26,6 +26,10 @@ final class ArrayWalk implements TreeWalk.Visitor, Where {
         void lost(long from, long to);
     }
 
+    private static final long LAST_KEY = -1;
+    /** Past the last array block that an origin of the largest size needs. */
+    private static final long MOST_ARRAY_BLOCKS = 1L << 32;
+
     private final BlockReader reader;
     private final BlockTable table;
     private final TreeSpec spec;
@@ -42,6 +46,10 @@ final class ArrayWalk implements TreeWalk.Visitor, Where {
     private boolean longer;
     /** Entries that the array has for certain, from its beginning without a gap behind {@link #entries}. */
     private long reach;
+    /** Where the lost array blocks end that follow without a gap on what is known, or 0. */
+    private long lostTo;
+
+    private boolean openEnded;
 
     /**
      * A walk of an array of {@code valueBytes}: 4 for an era array, 8 for a bitset.
@@ -66,7 +74,13 @@ final class ArrayWalk implements TreeWalk.Visitor, Where {
         this.next = 0;
         this.longer = false;
         this.reach = entries;
+        this.lostTo = 0;
+        this.openEnded = false;
         tree.walk(root, counted);
+        if (entries == 0) {
+            // Lost blocks at the end: nobody knows how full the last of them was.
+            reach = Math.max(reach, lostTo * perBlock);
+        }
         missing(needed);
     }
 
@@ -81,6 +95,11 @@ final class ArrayWalk implements TreeWalk.Visitor, Where {
      */
     long reach() {
         return reach;
+    }
+
+    /** Whether the end of the array is lost, so that it may have been any longer than {@link #reach}. */
+    boolean isOpenEnded() {
+        return openEnded;
     }
 
     @Override
@@ -108,22 +127,16 @@ final class ArrayWalk implements TreeWalk.Visitor, Where {
             next = key + 1;
         }
         if (!isInRange(blockNr, counted)) {
-            if (!extra) {
-                loseEntry(true);
-            }
+            loseEntry(extra, true);
             return;
         }
         short seen = reader.seen(blockNr);
         int code = Seen.code(seen);
         if (code != sound && (code != Seen.ERAS_ABOVE_CURRENT || sound != Seen.ERAS)) {
             reportContent(blockNr, code);
-            if (!extra) {
-                loseEntry(code > Seen.MISPLACED && code != Seen.BAD_ARRAY);
-            }
+            loseEntry(extra, code > Seen.MISPLACED && code != Seen.BAD_ARRAY);
         } else if (!isOursAlone(blockNr)) {
-            if (!extra) {
-                loseEntry(true);
-            }
+            loseEntry(extra, true);
         } else if (extra) {
             judgeExtra(blockNr, Seen.nrEntries(seen));
         } else {
@@ -133,6 +146,10 @@ final class ArrayWalk implements TreeWalk.Visitor, Where {
 
     @Override
     public void lost(long from, long last) {
+        openEnded |= last == LAST_KEY;
+        if (last != LAST_KEY && Long.compareUnsigned(last, MOST_ARRAY_BLOCKS) < 0) {
+            loseExtra(from, last + 1);
+        }
         // Unsigned, and "last" may be the very last key there is: clip to the array first.
         if (Long.compareUnsigned(from, needed) >= 0) {
             return;
@@ -167,7 +184,18 @@ final class ArrayWalk implements TreeWalk.Visitor, Where {
         next = to;
     }
 
-    private void loseEntry(boolean isReferenceWrong) {
+    /** Array blocks past the end that was asked for: only how far they go is of interest. */
+    private void loseExtra(long from, long to) {
+        if (entries == 0 && (from * perBlock == reach || from == lostTo)) {
+            lostTo = to;
+        }
+    }
+
+    private void loseEntry(boolean extra, boolean isReferenceWrong) {
+        if (extra) {
+            loseExtra(key, key + 1);
+            return;
+        }
         if (isReferenceWrong) {
             reader.log().lost(new LostEntry(spec, root, key));
         }
@@ -210,6 +238,10 @@ final class ArrayWalk implements TreeWalk.Visitor, Where {
 
     /** The kernel's shrink may leave the partial block at the end behind; a full one it always removes. */
     private void judgeExtra(long blockNr, int nrEntries) {
+        if (entries == 0 && key == lostTo) {
+            // A gap that damage has made: the blocks in it were full, for others follow.
+            reach = Math.max(reach, lostTo * perBlock);
+        }
         boolean continues = reach == key * perBlock;
         if (continues && (nrEntries == perBlock || longer || entries == 0)) {
             reach += nrEntries;

@@ -96,7 +96,21 @@ final class MergedSalvage extends Salvage {
             throw new IOException("bad checksum in superblock, and no era array was found: say how many blocks the"
                     + " origin has with --nr-blocks");
         }
-        return reach;
+        boolean isOpenEnded = false;
+        long evident = -1;
+        for (SalvageLayer layer : layers) {
+            isOpenEnded |= layer.isOpenEnded;
+            evident = Math.max(evident, Math.max(layer.closedReach, layer.mostBits));
+        }
+        if (!isOpenEnded) {
+            return reach;
+        }
+        if (evident < reach || evident > MOST_ORIGIN_BLOCKS) {
+            throw new IOException(
+                    "bad checksum in superblock, and the end of the era array is lost: say how many blocks"
+                            + " the origin has with --nr-blocks; it has at least " + reach);
+        }
+        return evident;
     }
 
     private long era(SalvageHints hints, List<Superblock> copies) throws IOException {

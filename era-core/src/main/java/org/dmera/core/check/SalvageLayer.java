@@ -36,6 +36,12 @@ final class SalvageLayer implements TreeWalk.Visitor {
     final boolean sure;
     boolean writesetsLost;
     long reach = -1;
+    /** How long an era array is whose end is there, or −1. */
+    long closedReach = -1;
+    /** Whether there is an era array whose end is lost. */
+    boolean isOpenEnded;
+    /** The longest bitset, in bits. */
+    long mostBits = -1;
 
     private final BlockDevice device;
     private final BlockTable seen;
@@ -58,11 +64,16 @@ final class SalvageLayer implements TreeWalk.Visitor {
         }
         for (long root : candidate.bitsets) {
             hasCurrent = true;
-            addWriteset(-1, lengthOf(Structure.CURRENT_WRITESET, root, ArrayBlock.WORD_BYTES) * Long.SIZE, root);
+            long words = lengthOf(Structure.CURRENT_WRITESET, root, ArrayBlock.WORD_BYTES)
+                    .entries();
+            addWriteset(-1, words * Long.SIZE, root);
         }
         for (long root : candidate.eraArrays) {
-            long length = lengthOf(Structure.ERA_ARRAY, root, ArrayBlock.ERA_BYTES);
+            SharedArrays.Length known = lengthOf(Structure.ERA_ARRAY, root, ArrayBlock.ERA_BYTES);
+            long length = known.entries();
             reach = Math.max(reach, length);
+            isOpenEnded |= known.isOpenEnded();
+            closedReach = known.isOpenEnded() ? closedReach : Math.max(closedReach, length);
             eraArrays.add(new EraMap(length, map(Structure.ERA_ARRAY, -1, root, length, ArrayBlock.ERA_BYTES)));
         }
         writesetsLost &= sure;
@@ -72,13 +83,13 @@ final class SalvageLayer implements TreeWalk.Visitor {
         return new BlockReader(device, seen.withDoublyUsed(), log, new Seen(-1));
     }
 
-    private long lengthOf(Structure structure, long root, int valueBytes) {
+    private SharedArrays.Length lengthOf(Structure structure, long root, int valueBytes) {
         return shared.length(root, valueBytes, () -> {
             TreeSpec spec = new TreeSpec(structure, -1, BTreeNode.BLOCK_VALUE_BYTES, BlockTable.LIVE);
             ArrayWalk walk =
                     new ArrayWalk(fresh(new DamageLog()), spec, valueBytes, TreeWalk.newBuffers(), new ArrayMap());
             walk.walk(root, 0, true);
-            return walk.reach();
+            return new SharedArrays.Length(walk.reach(), walk.isOpenEnded());
         });
     }
 
@@ -92,6 +103,7 @@ final class SalvageLayer implements TreeWalk.Visitor {
     }
 
     private void addWriteset(long era, long nrBits, long root) {
+        mostBits = Math.max(mostBits, nrBits);
         long words = (nrBits + Long.SIZE - 1) / Long.SIZE;
         writesets.add(
                 new Writeset(era, nrBits, root, map(Structure.WRITESET, era, root, words, ArrayBlock.WORD_BYTES)));

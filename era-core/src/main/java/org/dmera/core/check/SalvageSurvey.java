@@ -39,6 +39,7 @@ final class SalvageSurvey implements TreeWalk.Visitor {
     private boolean lostOpenEnd;
     private long highestInArray = -1;
     private long reach;
+    private boolean openEnded;
     private BlockTable trust;
     private BlockReader quiet;
     /** What the space map stores, if it doesn't contradict itself. */
@@ -90,6 +91,7 @@ final class SalvageSurvey implements TreeWalk.Visitor {
         ArrayWalk walk = new ArrayWalk(reader, eras, ArrayBlock.ERA_BYTES, arrayBuffers, new HighestEra());
         walk.walk(roots.eraArrayRoot(), Math.max(0, roots.nrBlocks()), true);
         reach = walk.reach();
+        openEnded = walk.isOpenEnded();
         trust = table.withDoublyUsed();
     }
 
@@ -189,6 +191,11 @@ final class SalvageSurvey implements TreeWalk.Visitor {
     /** The lowest era of a writeset that could be read, or the highest number when there is none. */
     long firstWriteset() {
         return firstEra;
+    }
+
+    /** Whether the end of the era array is lost. */
+    boolean isOpenEnded() {
+        return openEnded;
     }
 
     /** The highest era of an archived writeset that is credible, or −1. */

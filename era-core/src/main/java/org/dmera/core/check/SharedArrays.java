@@ -13,7 +13,10 @@ final class SharedArrays {
     private record Key(long root, int valueBytes, long entries) {}
 
     private final Map<Key, ArrayMap> maps = new HashMap<>();
-    private final Map<Key, Long> lengths = new HashMap<>();
+    /** How long an array is, as far as is known, and whether its end is lost. */
+    record Length(long entries, boolean isOpenEnded) {}
+
+    private final Map<Key, Length> lengths = new HashMap<>();
     private final Map<Long, Long> eras = new HashMap<>();
 
     /** The blocks of the array at {@code root}. */
@@ -28,9 +31,9 @@ final class SharedArrays {
     }
 
     /** How many entries the array at {@code root} has. */
-    long length(long root, int valueBytes, Supplier<Long> walk) {
+    Length length(long root, int valueBytes, Supplier<Length> walk) {
         Key key = new Key(root, valueBytes, -1);
-        Long length = lengths.get(key);
+        Length length = lengths.get(key);
         if (length == null) {
             length = walk.get();
             lengths.put(key, length);

@@ -61,7 +61,7 @@ final class TreeSalvage extends Salvage {
         this.survey = mended == null ? first : survey(device, superblock, hints);
         this.roots = credible(superblock, hints);
         this.dataBlockSizeSectors = blockSize(roots, hints);
-        this.nrBlocks = nrBlocks(hints, roots.nrBlocks());
+        this.nrBlocks = nrBlocks(hints, superblock.nrBlocks());
         this.currentEra = currentEra(hints, roots.currentEra(), superblock.currentEra());
         RootCandidate found = survey.orphans();
         if (found.isAnything()) {
@@ -111,13 +111,18 @@ final class TreeSalvage extends Salvage {
         return sectors;
     }
 
-    private long nrBlocks(SalvageHints hints, long creditable) {
+    private long nrBlocks(SalvageHints hints, long stored) throws IOException {
         if (hints.nrBlocks() >= 0) {
             remarkLeftOut(hints.nrBlocks(), Math.max(survey.reach(), roots.nrBlocks()), remarks);
             return hints.nrBlocks();
         }
+        if (stored > MOST_ORIGIN_BLOCKS && survey.isOpenEnded()) {
+            throw new IOException(
+                    "the superblock's nr_blocks can't be right, and the end of the era array is lost: say how"
+                            + " many blocks the origin has with --nr-blocks");
+        }
         long reach = Math.min(survey.reach(), MOST_ORIGIN_BLOCKS);
-        if (reach > creditable) {
+        if (reach > roots.nrBlocks()) {
             remarks.add("nr_blocks is taken to be " + reach + ", as the era array has so many entries; the superblock"
                     + " says " + Long.toUnsignedString(roots.nrBlocks()));
         }

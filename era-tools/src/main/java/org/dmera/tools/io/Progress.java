@@ -5,8 +5,10 @@ import java.io.Closeable;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
+import me.tongfei.progressbar.ProgressBarStyle;
 import org.dmera.tools.cli.Console;
 
 /**
@@ -14,7 +16,8 @@ import org.dmera.tools.cli.Console;
  * under {@code --quiet}. Until a second has passed it costs a glance at the clock, and the library isn't loaded.
  */
 public final class Progress implements Closeable {
-    private static final long DELAY_NANOS = 1_000_000_000L;
+    /** A second, unless a test is in a hurry. */
+    private static final long DELAY_NANOS = Long.getLong("era.progress.millis", 1000) * 1_000_000;
 
     private final String what;
     private final String unit;
@@ -57,6 +60,9 @@ public final class Progress implements Closeable {
                 .setInitialMax(total)
                 .setUnit(unit, unitSize)
                 .showSpeed()
+                // As most of a terminal's fonts have it, whatever the locale.
+                .setStyle(ProgressBarStyle.ASCII)
+                .startsFrom(0, Duration.ofNanos(System.nanoTime() - begunNanos))
                 .clearDisplayOnFinish()
                 .build();
         bar.stepTo(done);
