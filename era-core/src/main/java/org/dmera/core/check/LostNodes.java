@@ -49,7 +49,7 @@ final class LostNodes {
                         && Long.compareUnsigned(subtree.high(), lost.last()) <= 0)
                 .toList();
         if (found.isEmpty() && lost.isWholeTree()) {
-            return content == Content.WRITESETS ? leafOfOneWriteset(lost) : leafOfOneBlock(content, lost);
+            return content == Content.WRITESETS ? leafOfWritesets(lost) : leafOfOneBlock(content, lost);
         }
         return isOneNode(found) ? internal(found, lost) : null;
     }
@@ -69,9 +69,15 @@ final class LostNodes {
 
     /**
      * A single bitset that nobody refers to is the writeset of the era that was archived last, for the others have been
-     * digested in order. Its size has to be that of the origin, or the check that follows will not agree.
+     * digested in order. Its size has to be that of the origin, or the check that follows will not agree. When there is no
+     * such bitset, the tree was empty.
      */
-    private ByteBuffer leafOfOneWriteset(LostNode lost) {
+    private ByteBuffer leafOfWritesets(LostNode lost) {
+        if (missed.isEmpty()) {
+            ByteBuffer empty = BlockReader.newBuffer();
+            new BTreeNode().format(empty, 0, false, WritesetValue.BYTES);
+            return sealed(empty, lost);
+        }
         List<Subtree> bitsets = missed.subtrees(Content.WORDS);
         long era = superblock.currentEra() - (superblock.currentWritesetRoot() == 0 ? 0 : 1);
         if (bitsets.size() != 1 || era < 0 || !adopted.add(bitsets.get(0).blockNr())) {
