@@ -57,6 +57,11 @@ abstract class KernelLabTests {
     }
 
     @TestFactory
+    Stream<DynamicNode> theDocumentedBackupOfALogicalVolumeWorksAsWritten() {
+        return run.checks(LvmRecipeCase.class);
+    }
+
+    @TestFactory
     Stream<DynamicNode> ourCommandAnswersAsDmsetupDoes() {
         return run.checks(ControlChannelCase.class);
     }
@@ -92,6 +97,7 @@ abstract class KernelLabTests {
         if (kernel == Kernel.USER_MODE_LINUX || Lab.NIGHTLY) {
             // Five starts of Java take minutes where the processor is emulated.
             cases.add(new BackupCommandCase());
+            cases.add(new LvmRecipeCase());
             cases.add(new KernelNbdCase());
         }
         cases.addAll(KernelBehaviours.on(kernel));

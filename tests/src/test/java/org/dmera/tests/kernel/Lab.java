@@ -40,7 +40,7 @@ final class Lab {
     }
 
     private static String whyUnusable(Kernel kernel) throws IOException, InterruptedException {
-        List<String> needed = new ArrayList<>(List.of("busybox", "cpio", "gcc", "dmsetup", "losetup"));
+        List<String> needed = new ArrayList<>(List.of("busybox", "cpio", "gcc", "dmsetup", "losetup", "lvm"));
         needed.add(kernel == Kernel.USER_MODE_LINUX ? "linux.uml" : "qemu-system-x86_64");
         List<String> missing =
                 needed.stream().filter(program -> !isInstalled(program)).toList();
