@@ -3,8 +3,6 @@ package org.dmera.dmsetup.backup;
 
 import java.io.IOException;
 import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
-import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -14,6 +12,7 @@ import org.dmera.dmsetup.control.DmClient;
 import org.dmera.tools.Command;
 import org.dmera.tools.backup.BackupUsage;
 import org.dmera.tools.backup.CopyOptions;
+import org.dmera.tools.backup.apply.ExclusiveLock;
 import org.dmera.tools.cli.Arguments;
 import org.dmera.tools.cli.Console;
 import org.dmera.tools.cli.Usage;
@@ -91,13 +90,7 @@ public final class BackupCommand implements Command {
     private static FileChannel lock(Path stateFile) throws IOException {
         Path file = stateFile.resolveSibling(stateFile.getFileName() + ".lock");
         FileChannel channel = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
-        FileLock lock;
-        try {
-            lock = channel.tryLock();
-        } catch (OverlappingFileLockException e) {
-            lock = null;
-        }
-        if (lock == null) {
+        if (!ExclusiveLock.take(channel)) {
             channel.close();
             throw new Backup.BusyException("another era_backup is at work: " + file + " is locked");
         }

@@ -101,6 +101,31 @@ class BlockDevicesTest {
     }
 
     @Test
+    void anIncrementIsRefusedByADeviceThatWasMountedSince() throws Exception {
+        programs.host("mkfs.ext4", "-q", "-F", image.working).good();
+        image.catchUp();
+        image.checkpoint();
+        Path full = copy(image.origin, "full", "--full");
+        Path target = loop(noise("target", BYTES));
+        Path state = folder.resolve("state");
+        InProcess.run("era_apply", full, "-o", target, "--state", state);
+        image.scribble(random, 10);
+        image.catchUp();
+        image.checkpoint();
+        Path next = copy(image.origin, "increment", "--after", full);
+
+        Path mountPoint = Files.createDirectory(folder.resolve("mnt"));
+        programs.host("mount", target, mountPoint).good();
+        programs.host("umount", mountPoint).good();
+        InProcess.Result looked = InProcess.tryRun("era_apply", "--dry-run", next, "-o", target, "--state", state);
+        assertEquals(1, looked.code(), looked.text());
+        InProcess.Result refused = InProcess.tryRun("era_apply", next, "-o", target, "--state", state);
+        assertTrue(refused.text().contains("has been written to since a stream was last applied"), refused.text());
+        InProcess.run("era_apply", full, next, "-o", target, "--state", state);
+        programs.host("cmp", image.origin, target).good();
+    }
+
+    @Test
     void aDeviceThatIsTooSmallOrMountedIsRefusedUntouched() throws Exception {
         Path full = copy(image.origin, "full", "--full");
         Path file = noise("small", BYTES - 4096);

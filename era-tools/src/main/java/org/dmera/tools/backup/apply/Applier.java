@@ -77,7 +77,7 @@ public final class Applier implements Closeable {
     }
 
     private int firstToApply(List<StreamReader> streams) throws IOException {
-        return firstToApply(streams, targetPath, state, target.modifiedNanos());
+        return firstToApply(streams, targetPath, state, target.mark());
     }
 
     /** The index of the first stream that {@link #apply} would apply; writes nothing. */
@@ -87,12 +87,12 @@ public final class Applier implements Closeable {
         }
         boolean device = DeviceOpener.isBlockDevice(targetPath);
         TargetState state = TargetState.read(stateFile != null ? stateFile : defaultStateFile(targetPath, device));
-        return firstToApply(streams, targetPath, state, device ? -1 : Target.modifiedNanos(targetPath));
+        return firstToApply(streams, targetPath, state, Target.mark(targetPath, device));
     }
 
-    private static int firstToApply(List<StreamReader> streams, Path targetPath, TargetState state, long modifiedNanos)
+    private static int firstToApply(List<StreamReader> streams, Path targetPath, TargetState state, long mark)
             throws IOException {
-        boolean touched = state.isWhole() && state.modifiedNanos() != modifiedNanos;
+        boolean touched = state.isWhole() && state.mark() != mark;
         if (touched && streams.get(0).header().isFull()) {
             return 0;
         }
@@ -139,7 +139,7 @@ public final class Applier implements Closeable {
             footer = chunks.finish();
         }
         target.flush();
-        state = state.finished(header, target.modifiedNanos());
+        state = state.finished(header, target.mark());
         state.write(stateFile);
         return new Outcome(stream, footer, skip);
     }

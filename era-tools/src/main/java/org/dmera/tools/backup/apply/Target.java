@@ -5,11 +5,11 @@ import java.io.Closeable;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
-import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.util.concurrent.TimeUnit;
 import org.dmera.core.block.DeviceOpener;
 import org.dmera.core.linux.Errno;
@@ -24,6 +24,7 @@ import org.dmera.core.linux.PageCache;
  */
 final class Target implements Closeable {
     private static final int ZEROES_BYTES = 1 << 20;
+    private static final int MARKED_BYTES = 1 << 20;
 
     private final Path path;
     private final boolean device;
@@ -60,7 +61,9 @@ final class Target implements Closeable {
             throw new IOException("Couldn't create " + path + ": no such folder", e);
         }
         try {
-            lock(path, channel);
+            if (!ExclusiveLock.take(channel)) {
+                throw new IOException(path + ": another era_apply is at work on it");
+            }
             int fd = FileDescriptors.open(
                     path.toString(), FileDescriptors.O_RDWR | (device ? FileDescriptors.O_EXCL : 0));
             return new Target(path, device, channel, fd);
@@ -72,18 +75,6 @@ final class Target implements Closeable {
         } catch (IOException e) {
             channel.close();
             throw e;
-        }
-    }
-
-    private static void lock(Path path, FileChannel channel) throws IOException {
-        FileLock lock;
-        try {
-            lock = channel.tryLock();
-        } catch (OverlappingFileLockException e) {
-            lock = null;
-        }
-        if (lock == null) {
-            throw new IOException(path + ": another era_apply is at work on it");
         }
     }
 
@@ -176,13 +167,31 @@ final class Target implements Closeable {
         PageCache.drop(fd, 0, 0);
     }
 
-    /** A file's modification time, −1 for a device. */
-    long modifiedNanos() throws IOException {
-        return device ? -1 : modifiedNanos(path);
+    /**
+     * What tells whether somebody else wrote to the target: a file's modification time; of a device, which has none, a
+     * digest of its first MiB, where file systems note that they were mounted.
+     */
+    long mark() throws IOException {
+        return mark(path, device);
     }
 
-    static long modifiedNanos(Path file) throws IOException {
-        return Files.getLastModifiedTime(file).to(TimeUnit.NANOSECONDS);
+    static long mark(Path path, boolean device) throws IOException {
+        if (!device) {
+            return Files.getLastModifiedTime(path).to(TimeUnit.NANOSECONDS);
+        }
+        ByteBuffer beginning = ByteBuffer.allocate(MARKED_BYTES);
+        try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
+            while (beginning.hasRemaining() && channel.read(beginning) > 0) {}
+        }
+        // Not a CRC: file systems end their structures with the CRC32C of these, and so the CRC32C of it all never
+        // changes.
+        try {
+            MessageDigest sha256 = MessageDigest.getInstance("SHA-256");
+            sha256.update(beginning.flip());
+            return ByteBuffer.wrap(sha256.digest()).getLong() & Long.MAX_VALUE;
+        } catch (NoSuchAlgorithmException e) {
+            throw new AssertionError("every Java platform has SHA-256", e);
+        }
     }
 
     @Override

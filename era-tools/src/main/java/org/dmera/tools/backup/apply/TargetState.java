@@ -24,7 +24,7 @@ import org.dmera.tools.backup.stream.StreamReader;
  * @param sizeBytes of the origin then
  * @param blockSizeBytes of the era device
  * @param applied ids of the streams that made it, the last one last
- * @param modifiedNanos the target's modification time when it was left, or −1 for a device
+ * @param mark what {@link Target#mark} said when the target was left; −1 when the target was not whole then
  * @param pending the stream that is being applied, or null
  */
 record TargetState(
@@ -33,7 +33,7 @@ record TargetState(
         long sizeBytes,
         long blockSizeBytes,
         List<String> applied,
-        long modifiedNanos,
+        long mark,
         Pending pending) {
     private static final String FIRST_LINE = "era-target-state=1";
     private static final int REMEMBERED_STREAMS = 400;
@@ -66,23 +66,23 @@ record TargetState(
     TargetState begin(StreamReader stream, long holeFromBytes) {
         StreamHeader h = stream.header();
         Pending p = new Pending(h.idText(), stream.name(), h.newEra(), h.originSizeBytes(), 0, holeFromBytes);
-        return new TargetState(identity, era, sizeBytes, blockSizeBytes, applied, modifiedNanos, p);
+        return new TargetState(identity, era, sizeBytes, blockSizeBytes, applied, mark, p);
     }
 
     TargetState progressed(long chunksDone) {
         Pending p = new Pending(
                 pending.streamId, pending.name, pending.newEra, pending.sizeBytes, chunksDone, pending.holeFromBytes);
-        return new TargetState(identity, era, sizeBytes, blockSizeBytes, applied, modifiedNanos, p);
+        return new TargetState(identity, era, sizeBytes, blockSizeBytes, applied, mark, p);
     }
 
-    TargetState finished(StreamHeader h, long modified) {
+    TargetState finished(StreamHeader h, long mark) {
         List<String> ids = new ArrayList<>(h.isFull() ? List.of() : applied);
         ids.add(h.idText());
         if (ids.size() > REMEMBERED_STREAMS) {
             ids.remove(0);
         }
         return new TargetState(
-                h.identity(), h.newEra(), h.originSizeBytes(), h.blockSizeBytes(), List.copyOf(ids), modified, null);
+                h.identity(), h.newEra(), h.originSizeBytes(), h.blockSizeBytes(), List.copyOf(ids), mark, null);
     }
 
     /** Reads the state, or {@link #none} when there is no such file. */
@@ -125,7 +125,7 @@ record TargetState(
                     number(fields, "origin-size"),
                     number(fields, "block-size"),
                     ids.isEmpty() ? List.of() : List.of(ids.split(",", -1)),
-                    number(fields, "modified-nanos"),
+                    number(fields, "mark"),
                     p);
         } catch (NumberFormatException | NullPointerException e) {
             throw new IOException(file + ": the target's state file lacks a field or has a bad number", e);
@@ -144,7 +144,7 @@ record TargetState(
         s.append("origin-size=").append(sizeBytes).append('\n');
         s.append("block-size=").append(blockSizeBytes).append('\n');
         s.append("applied-streams=").append(String.join(",", applied)).append('\n');
-        s.append("modified-nanos=").append(modifiedNanos).append('\n');
+        s.append("mark=").append(mark).append('\n');
         if (pending != null) {
             s.append("pending-stream=").append(pending.streamId).append('\n');
             s.append("pending-name=").append(pending.name.replace('\n', ' ')).append('\n');
