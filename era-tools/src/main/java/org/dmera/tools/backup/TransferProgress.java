@@ -57,7 +57,8 @@ public final class TransferProgress implements LongConsumer, Closeable {
                     .setUnit("MiB", MIB)
                     .showSpeed()
                     .setStyle(ProgressBarStyle.ASCII)
-                    .startsFrom(0, Duration.ofNanos(System.nanoTime() - beganNanos))
+                    // Not from 0: the rate is reckoned from what is done while the bar is there.
+                    .startsFrom(doneBytes, Duration.ofNanos(System.nanoTime() - beganNanos))
                     .build();
         }
         if (bar != null) {
