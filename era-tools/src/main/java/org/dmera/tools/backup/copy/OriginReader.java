@@ -26,6 +26,12 @@ public final class OriginReader implements Closeable {
     /** Reads begin at multiples of this. */
     public static final int ALIGNMENT_BYTES = Chunk.ALIGNMENT_BYTES;
 
+    /**
+     * The most that is read or written at once. Nearly the 1 MiB that a chunk may hold, but of fewer pages than the 254
+     * that virtio's disks take in one request: a full MiB would be split in a large and a tiny one.
+     */
+    static final int REQUEST_BYTES = 960 << 10;
+
     private final Path path;
     private final FileChannel channel;
     private final long sizeBytes;

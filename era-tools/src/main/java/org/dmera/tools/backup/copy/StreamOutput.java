@@ -19,6 +19,7 @@ import java.util.Set;
 import java.util.concurrent.Future;
 import org.dmera.core.block.DirectIo;
 import org.dmera.tools.backup.stream.Chunk;
+import org.dmera.tools.backup.stream.LargeBuffers;
 
 /**
  * A file that is there whole or not at all: it is written under another name, made durable, and renamed. Where it can, it
@@ -26,15 +27,16 @@ import org.dmera.tools.backup.stream.Chunk;
  * its own, so that the disk is busy while the next chunks are made.
  */
 public final class StreamOutput implements WritableByteChannel, Closeable {
-    private static final int BUFFER_BYTES = 4 << 20;
-    private static final int BUFFERS = 3;
+    private static final int BUFFER_BYTES = OriginReader.REQUEST_BYTES;
+    /** One that is written and one that is filled: more are only less in the processors' caches. */
+    private static final int BUFFERS = 2;
 
     private final Path path;
     private final Path partial;
     private final FileChannel channel;
     private final Workers writer = new Workers("era-stream-output", 1);
     private final Deque<Full> writing = new ArrayDeque<>();
-    private ByteBuffer buffer = Chunk.aligned(BUFFER_BYTES).limit(BUFFER_BYTES);
+    private ByteBuffer buffer = LargeBuffers.take(BUFFER_BYTES).limit(BUFFER_BYTES);
     private long positionBytes;
     private boolean complete;
 
@@ -92,7 +94,7 @@ public final class StreamOutput implements WritableByteChannel, Closeable {
             src.limit(end);
             if (!buffer.hasRemaining()) {
                 send(buffer.flip());
-                buffer = writing.size() < BUFFERS ? Chunk.aligned(BUFFER_BYTES) : oldest();
+                buffer = writing.size() < BUFFERS ? LargeBuffers.take(BUFFER_BYTES) : oldest();
                 buffer.clear().limit(BUFFER_BYTES);
             }
         }

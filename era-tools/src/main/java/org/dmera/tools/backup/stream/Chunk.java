@@ -36,7 +36,9 @@ public final class Chunk {
 
     final ByteBuffer head = ByteBuffer.allocateDirect(HEADER_BYTES + ExtentTable.MAX_EXTENTS * ExtentTable.ENTRY_BYTES)
             .order(ByteOrder.LITTLE_ENDIAN);
-    final ByteBuffer stored;
+    /** Made when it is first wanted: a copy that isn't compressed never does. */
+    private ByteBuffer stored;
+
     final byte[] digest = new byte[32];
     private final ExtentTable extents = new ExtentTable();
     private final ByteBuffer data;
@@ -46,8 +48,15 @@ public final class Chunk {
     boolean storedIsData;
 
     public Chunk() {
-        data = aligned(MAX_DATA_BYTES + ALIGNMENT_BYTES);
-        stored = ByteBuffer.allocateDirect(MAX_DATA_BYTES + ALIGNMENT_BYTES).order(ByteOrder.LITTLE_ENDIAN);
+        data = LargeBuffers.take(MAX_DATA_BYTES + ALIGNMENT_BYTES);
+    }
+
+    /** The data as they are stored; empty, when they are stored as they are. */
+    ByteBuffer stored() {
+        if (stored == null) {
+            stored = LargeBuffers.take(MAX_DATA_BYTES + ALIGNMENT_BYTES).order(ByteOrder.LITTLE_ENDIAN);
+        }
+        return stored;
     }
 
     /** A zeroed buffer whose memory begins at a multiple of {@link #ALIGNMENT_BYTES}. */

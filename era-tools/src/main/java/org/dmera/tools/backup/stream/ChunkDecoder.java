@@ -23,7 +23,7 @@ public final class ChunkDecoder implements Closeable {
      * @throws StreamException naming the chunk, when the bytes are not those that were written
      */
     public void decode(Chunk chunk) throws StreamException {
-        ByteBuffer stored = chunk.stored;
+        ByteBuffer stored = chunk.stored();
         if (sums.plain(stored, chunk.storedBytes) != chunk.head.getInt(Chunk.STORED_CRC)) {
             throw new StreamException(stream.where(chunk), "the checksum of its data does not fit: damaged");
         }
@@ -52,7 +52,7 @@ public final class ChunkDecoder implements Closeable {
         long bytes;
         try {
             bytes = zstd.decompressDirectByteBuffer(
-                    chunk.data().clear(), 0, chunk.dataBytes, chunk.stored.clear(), 0, chunk.storedBytes);
+                    chunk.data().clear(), 0, chunk.dataBytes, chunk.stored().clear(), 0, chunk.storedBytes);
         } catch (ZstdException e) {
             throw new StreamException(stream.where(chunk), "its zstd data can't be unpacked: " + e.getMessage(), e);
         }

@@ -21,7 +21,7 @@ public final class ChunkEncoder implements Closeable {
         chunk.sequence = sequence;
         chunk.dataBytes = dataBytes;
         chunk.storedIsData = !compress(chunk);
-        ByteBuffer stored = chunk.storedIsData ? chunk.data() : chunk.stored;
+        ByteBuffer stored = chunk.storedIsData ? chunk.data() : chunk.stored();
         ByteBuffer head = chunk.head;
         int headBytes = Chunk.HEADER_BYTES + chunk.extents().size() * ExtentTable.ENTRY_BYTES;
         head.clear();
@@ -49,7 +49,7 @@ public final class ChunkEncoder implements Closeable {
         long bytes;
         try {
             bytes = zstd.compressDirectByteBuffer(
-                    chunk.stored.clear(), 0, room, chunk.data().clear(), 0, chunk.dataBytes);
+                    chunk.stored().clear(), 0, room, chunk.data().clear(), 0, chunk.dataBytes);
         } catch (com.github.luben.zstd.ZstdException e) {
             if (e.getErrorCode() == com.github.luben.zstd.Zstd.errDstSizeTooSmall()) {
                 return false;

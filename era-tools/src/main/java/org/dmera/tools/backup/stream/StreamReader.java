@@ -175,8 +175,8 @@ public final class StreamReader implements Closeable {
         if (wrong != null) {
             throw new StreamException(where, wrong);
         }
-        chunk.stored.clear().limit(chunk.storedBytes);
-        if (!fill(chunk.stored)) {
+        chunk.stored().clear().limit(chunk.storedBytes);
+        if (!fill(chunk.stored())) {
             throw new StreamException(where, "truncated: the stream ends in its data");
         }
         endBytes = chunk.extents().endBytes();

@@ -39,7 +39,7 @@ public final class StreamWriter {
         }
         ByteBuffer head = chunk.head;
         head.position(0).limit(Chunk.HEADER_BYTES + chunk.extents().size() * ExtentTable.ENTRY_BYTES);
-        ByteBuffer stored = chunk.storedIsData ? chunk.data() : chunk.stored;
+        ByteBuffer stored = chunk.storedIsData ? chunk.data() : chunk.stored();
         stored.limit(chunk.storedBytes).position(0);
         if (out instanceof GatheringByteChannel gathering) {
             ByteBuffer[] both = {head, stored};
