@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -220,5 +221,44 @@ class RunningDeviceTest {
         Programs.Result future = programs.host(pull, uri, before, failed, 1 + Integer.parseInt(base));
         assertTrue(future.exitCode() != 0, "an era that is yet to come: " + future.text());
         assertTrue(Files.notExists(failed), "a pull that fails leaves no backup");
+    }
+
+    /** Only the device's name on the network stands otherwise here than there. */
+    @Test
+    void theDocumentedCommandsOfAPullOverNbdDoWhatTheySay() throws Exception {
+        Path bin = Files.createDirectory(folder.resolve("bin"));
+        Path command = bin.resolve("era-dmsetup");
+        Files.writeString(
+                command,
+                "#!/bin/sh\nexec " + Path.of(System.getProperty("java.home"), "bin/java") + " -cp '"
+                        + System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"))
+                        + "' org.dmera.dmsetup.Main era-dmsetup \"$@\"\n");
+        Files.setPosixFilePermissions(command, PosixFilePermissions.fromString("rwxr-xr-x"));
+        Files.createSymbolicLink(bin.resolve("nbd-pull"), Fixtures.projectRoot().resolve("docs/examples/nbd-pull"));
+        programs.run("era-dmsetup", "rename", NAME, "vol").good();
+        uri = programs.run("era-dmsetup", "uri", "vol").good().trim();
+        for (int era = 0; era < 16; ) {
+            era = Integer.parseInt(
+                    programs.run("era-dmsetup", "checkpoint", "vol").good().trim());
+        }
+        write(40);
+        for (String line :
+                DocumentedCommands.block("era-dmsetup checkpoint vol").lines().toList()) {
+            String said = typed(bin, line.replace("nbd://host/vol", "'" + uri + "'"));
+            if (line.contains("# prints ")) {
+                assertEquals(line.replaceFirst(".*# prints ([0-9]+).*", "$1"), said.trim());
+            } else if (line.contains(" - ")) {
+                write(5);
+            }
+        }
+        programs.host("qemu-img", "compare", "-f", "qcow2", "-F", "raw", folder.resolve("monday.qcow2"), origin)
+                .good();
+        String map = typed(bin, DocumentedCommands.block("nbdcopy "));
+        assertEquals(-1L, Files.mismatch(origin, folder.resolve("full.raw")));
+        assertTrue(map.lines().anyMatch(line -> line.matches(" *[0-9]+ +[0-9]+ +1 +dirty")), map);
+    }
+
+    private String typed(Path bin, String commands) throws Exception {
+        return programs.host("sh", "-ec", "PATH=" + bin + ":$PATH; " + commands).good();
     }
 }

@@ -4,10 +4,12 @@ package org.dmera.tests.dmsetup;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.LocalDate;
 import java.util.List;
 import java.util.stream.Stream;
 import org.dmera.testkit.Fixtures;
@@ -15,13 +17,22 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The units fit the distribution, wherever that lies. */
 class SystemdUnitsTest {
     private static final Path DIST = Fixtures.projectRoot().resolve("dist");
 
+    private static final String ANALYZE = "/usr/bin/systemd-analyze";
+
     @TempDir
     Path folder;
+
+    private static void needAnalyze() {
+        boolean there = Files.isExecutable(Path.of(ANALYZE));
+        assertTrue(there || !"true".equals(System.getenv("CI")), "this machine lacks systemd-analyze");
+        assumeTrue(there, "this machine lacks systemd-analyze (setup/packages.txt)");
+    }
 
     static List<Path> services() throws IOException {
         try (Stream<Path> units = Files.list(DIST.resolve("systemd"))) {
@@ -43,6 +54,63 @@ class SystemdUnitsTest {
         String program = command(unit).replaceFirst(" .*", "");
         assertFalse(program.contains("/"), program);
         assertTrue(Files.isExecutable(DIST.resolve("bin").resolve(program)), program);
+    }
+
+    /** As systemd itself reads them, with the launcher where this distribution has it. */
+    @ParameterizedTest
+    @ValueSource(
+            strings = {"era-backup@data.timer", "era-backup@data.service", "era-engine.socket", "era-engine.service"})
+    void systemdFindsNothingWrongWithAUnit(String unit) throws Exception {
+        needAnalyze();
+        try (Stream<Path> units = Files.list(DIST.resolve("systemd"))) {
+            for (Path each : units.toList()) {
+                Files.writeString(
+                        folder.resolve(each.getFileName()),
+                        Files.readString(each).replace("ExecStart=", "ExecStart=" + DIST.resolve("bin") + "/"));
+            }
+        }
+        assertEquals("", said(ANALYZE, "verify", "--man=no", folder.resolve(unit)));
+    }
+
+    @Test
+    void theTimerElapsesEachNight() throws Exception {
+        needAnalyze();
+        String when = Files.readAllLines(DIST.resolve("systemd/era-backup@.timer")).stream()
+                .filter(line -> line.startsWith("OnCalendar="))
+                .findFirst()
+                .orElseThrow()
+                .substring("OnCalendar=".length());
+        List<String> days = said(ANALYZE, "calendar", "--iterations=3", when)
+                .lines()
+                .filter(line -> line.contains("Next elapse:") || line.contains("Iter"))
+                .map(line -> line.replaceFirst(".*: [A-Z][a-z]+ ", ""))
+                .toList();
+        assertEquals(3, days.size(), days.toString());
+        for (int i = 0; i < 3; i++) {
+            assertEquals(
+                    LocalDate.parse(days.get(0).substring(0, 10)).plusDays(i).toString(),
+                    days.get(i).substring(0, 10),
+                    days.toString());
+        }
+    }
+
+    private String said(Object... command) throws Exception {
+        Path out = folder.resolve("said");
+        Process process = new ProcessBuilder(
+                        Stream.of(command).map(Object::toString).toList())
+                .redirectErrorStream(true)
+                .redirectOutput(out.toFile())
+                .start();
+        assertEquals(0, process.waitFor(), () -> read(out));
+        return read(out);
+    }
+
+    private static String read(Path file) {
+        try {
+            return Files.readString(file);
+        } catch (IOException e) {
+            throw new java.io.UncheckedIOException(e);
+        }
     }
 
     @Test
