@@ -54,14 +54,21 @@ public final class MetadataView implements Closeable {
     }
 
     /**
-     * The first era whose writes may be missing here: the next increment's base. A snapshot, and metadata that were put
-     * to rest (the current writeset archived), hold all of what came before; whatever comes after gets a higher era.
-     * Metadata with an open writeset may still get writes of the current era. Eras wrap after 2^32 − 1: 0 means that
-     * the next increment is everything.
+     * The first era whose writes may be missing from a copy that is made by these metadata: the next increment's base.
+     * Metadata that were put to rest (the current writeset archived) hold all of what came before; whatever comes after
+     * gets a higher era. Metadata with an open writeset may still get writes of the current era.
+     *
+     * <p>Taking a snapshot begins an era, and the snapshot's superblock names that one: it lists all the writes of the
+     * era before. But the origin may have been read from a snapshot of its own, which was taken in that era before, or
+     * a write of that era may have been on its way then. So that era is copied once more.
+     *
+     * <p>Eras wrap after 2^32 − 1: 0 means that the next increment is everything.
      */
     public long newEra() {
-        boolean settled = !snapshot && !roots.hasCurrentWriteset();
-        return (roots.currentEra() + (settled ? 1 : 0)) % ERAS;
+        if (snapshot) {
+            return Math.max(0, roots.currentEra() - 1);
+        }
+        return (roots.currentEra() + (roots.hasCurrentWriteset() ? 0 : 1)) % ERAS;
     }
 
     /**
