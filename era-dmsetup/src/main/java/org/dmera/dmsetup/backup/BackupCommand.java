@@ -12,7 +12,7 @@ import org.dmera.dmsetup.control.DmClient;
 import org.dmera.tools.Command;
 import org.dmera.tools.backup.BackupUsage;
 import org.dmera.tools.backup.CopyOptions;
-import org.dmera.tools.backup.apply.ExclusiveLock;
+import org.dmera.tools.backup.copy.ExclusiveLock;
 import org.dmera.tools.cli.Arguments;
 import org.dmera.tools.cli.Console;
 import org.dmera.tools.cli.Usage;

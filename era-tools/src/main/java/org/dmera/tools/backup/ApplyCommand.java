@@ -45,6 +45,9 @@ public final class ApplyCommand implements Command {
         if (arguments.operands().size() > 1 && arguments.operands().contains("-")) {
             throw new IOException("standard input can be the only stream, not one of several");
         }
+        if (!arguments.has("verify") && !arguments.has("dry-run")) {
+            Overwriting.refuse(arguments.value("output"), arguments.operands());
+        }
         List<StreamReader> streams = new ArrayList<>();
         try {
             long total = 0;

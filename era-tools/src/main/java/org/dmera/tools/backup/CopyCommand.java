@@ -10,6 +10,7 @@ import org.dmera.tools.backup.apply.StreamMerge;
 import org.dmera.tools.backup.copy.CopyEngine;
 import org.dmera.tools.backup.copy.MetadataView;
 import org.dmera.tools.backup.copy.OriginReader;
+import org.dmera.tools.backup.copy.StreamOutput;
 import org.dmera.tools.backup.stream.StreamFooter;
 import org.dmera.tools.backup.stream.StreamHeader;
 import org.dmera.tools.backup.stream.StreamReader;
@@ -67,6 +68,12 @@ public final class CopyCommand implements Command {
     private static int copy(Arguments arguments, Console console, CopyEngine.Options options) throws IOException {
         Path metadataPath = Path.of(arguments.value("metadata"));
         Path originPath = Path.of(arguments.operand(0));
+        String output = arguments.value("output", "-");
+        List<String> inputs = List.of(arguments.operand(0), arguments.value("metadata"), arguments.value("after", "-"));
+        Overwriting.refuse(output, inputs);
+        if (!output.equals("-")) {
+            Overwriting.refuse(output + StreamOutput.PARTIAL, inputs);
+        }
         try (MetadataView metadata = new MetadataView(metadataPath, arguments.has("metadata-snapshot"));
                 OriginReader origin = OriginReader.open(originPath)) {
             long sizeBytes = metadata.trackedBytes(originPath, origin.sizeBytes());
@@ -74,7 +81,7 @@ public final class CopyCommand implements Command {
             Base base = base(arguments, console, sizeBytes);
             CopyPlan plan = CopyPlan.of(
                     metadata, sizeBytes, base, identity != null ? identity : MetadataView.identityOf(metadataPath));
-            try (StreamDestination out = StreamDestination.open(arguments.value("output", "-"), console)) {
+            try (StreamDestination out = StreamDestination.open(output, console)) {
                 StreamFooter footer = plan.run(origin, out.channel(), options, console.quiet());
                 out.commit();
                 report(arguments, console, plan.header(), footer);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.tools.backup;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -14,6 +15,7 @@ import java.nio.file.Path;
 import java.util.BitSet;
 import java.util.Random;
 import org.dmera.testkit.Fixtures;
+import org.dmera.tools.backup.copy.StreamOutput;
 import org.dmera.tools.backup.stream.Chunk;
 import org.dmera.tools.backup.stream.StreamHeader;
 import org.dmera.tools.backup.stream.StreamReader;
@@ -166,6 +168,44 @@ class CopyCommandTest {
                 "",
                 Run.copy("-q", "--since", 9999, "-m", metadata, origin, "-o", out)
                         .err());
+    }
+
+    @Test
+    void anOutputThatIsAnInputIsRefusedUntouched() throws IOException {
+        JsonNode image = Fixtures.image("b_eras_bs8.clean");
+        Path metadata = metadata("b_eras_bs8.clean");
+        Path origin = origin(image);
+        Path full = dir.resolve("full");
+        Run.copy("--full", "-m", metadata, origin, "-o", full).ok();
+        for (Path input : new Path[] {origin, metadata, full}) {
+            byte[] before = Files.readAllBytes(input);
+            Path link = Files.createSymbolicLink(dir.resolve("link-" + input.getFileName()), input);
+            for (Path output : new Path[] {input, link}) {
+                Run.copy("--after", full, "-m", metadata, origin, "-o", output).refused("is the input " + input);
+            }
+            assertArrayEquals(before, Files.readAllBytes(input));
+        }
+        Path partial = Files.move(origin, dir.resolve("out.partial"));
+        Run.copy("--full", "-m", metadata, partial, "-o", dir.resolve("out")).refused("out.partial is the input");
+        assertTrue(Files.exists(partial));
+    }
+
+    @Test
+    void onlyOneStreamIsWrittenToAFileAtATime() throws IOException {
+        JsonNode image = Fixtures.image("b_eras_bs8.clean");
+        Path metadata = metadata("b_eras_bs8.clean");
+        Path origin = origin(image);
+        Path out = dir.resolve("out");
+        Path partial = Files.write(dir.resolve("out.partial"), new byte[3_000_000]);
+        try (StreamOutput first = new StreamOutput(out)) {
+            first.write(java.nio.ByteBuffer.wrap(new byte[] {1, 2, 3}));
+            Run.copy("--full", "-m", metadata, origin, "-o", out).refused("another era_copy or era_backup is writing");
+            assertTrue(Files.exists(partial) && Files.notExists(out));
+            first.commit();
+        }
+        assertArrayEquals(new byte[] {1, 2, 3}, Files.readAllBytes(out));
+        Run.copy("--full", "-m", metadata, origin, "-o", out).ok();
+        assertTrue(Files.notExists(partial));
     }
 
     @Test

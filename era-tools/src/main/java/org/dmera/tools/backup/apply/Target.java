@@ -17,6 +17,7 @@ import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.FileDescriptors;
 import org.dmera.core.linux.FileSpace;
 import org.dmera.core.linux.PageCache;
+import org.dmera.tools.backup.copy.ExclusiveLock;
 
 /**
  * The file or block device that streams are applied to. A block device is claimed (it must not be mounted); either kind

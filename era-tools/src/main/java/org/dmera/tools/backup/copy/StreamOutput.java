@@ -7,15 +7,12 @@ import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.channels.WritableByteChannel;
 import java.nio.file.Files;
-import java.nio.file.OpenOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayDeque;
 import java.util.Deque;
-import java.util.HashSet;
-import java.util.List;
-import java.util.Set;
 import java.util.concurrent.Future;
 import org.dmera.core.block.DirectIo;
 import org.dmera.tools.backup.stream.Chunk;
@@ -27,12 +24,20 @@ import org.dmera.tools.backup.stream.LargeBuffers;
  * its own, so that the disk is busy while the next chunks are made.
  */
 public final class StreamOutput implements WritableByteChannel, Closeable {
+    /** What is appended to the name of a stream that is not whole. */
+    public static final String PARTIAL = ".partial";
+
     private static final int BUFFER_BYTES = OriginReader.REQUEST_BYTES;
     /** One that is written and one that is filled: more are only less in the processors' caches. */
     private static final int BUFFERS = 2;
 
     private final Path path;
     private final Path partial;
+    /** Has the file locked; not closed before the end, nor is any other channel of it: that would give up the lock. */
+    private final FileChannel plain;
+    /** Null where there is no O_DIRECT. */
+    private FileChannel direct;
+
     private final FileChannel channel;
     private final Workers writer = new Workers("era-stream-output", 1);
     private final Deque<Full> writing = new ArrayDeque<>();
@@ -43,41 +48,71 @@ public final class StreamOutput implements WritableByteChannel, Closeable {
     /** A buffer on its way to the disk. */
     private record Full(ByteBuffer buffer, Future<Void> done) {}
 
-    /** Creates {@code FILE.partial}, in place of one that an interrupted run left. */
+    /**
+     * Creates {@code FILE.partial}, or takes one that an interrupted run left.
+     *
+     * @throws IOException when somebody else is writing it
+     */
     public StreamOutput(Path path) throws IOException {
         this.path = path;
-        this.partial = path.resolveSibling(path.getFileName() + ".partial");
+        this.partial = path.resolveSibling(path.getFileName() + PARTIAL);
         if (Files.isDirectory(path)) {
             throw new IOException("Not a block device or regular file: " + path);
         }
         try {
-            Files.deleteIfExists(partial);
-            channel = open();
+            plain = openLocked();
         } catch (java.nio.file.NoSuchFileException e) {
             throw new IOException("Couldn't create " + partial + ": no such folder", e);
         } catch (java.nio.file.AccessDeniedException e) {
             throw new IOException("Permission denied: " + partial, e);
         }
+        try {
+            channel = choose();
+        } catch (IOException e) {
+            plain.close();
+            throw e;
+        }
     }
 
-    private FileChannel open() throws IOException {
-        Set<OpenOption> options = new HashSet<>(List.of(StandardOpenOption.CREATE, StandardOpenOption.WRITE));
-        FileChannel plain = FileChannel.open(partial, options);
+    private FileChannel openLocked() throws IOException {
+        while (true) {
+            Object before = inode();
+            FileChannel opened = FileChannel.open(partial, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+            try {
+                if (!ExclusiveLock.take(opened)) {
+                    throw new IOException(partial + ": another era_copy or era_backup is writing it");
+                }
+                // Whoever had it locked may have given it its final name in the meantime: that one is left alone.
+                if (before != null && before.equals(inode())) {
+                    opened.truncate(0);
+                    return opened;
+                }
+            } catch (IOException e) {
+                opened.close();
+                throw e;
+            }
+            opened.close();
+        }
+    }
+
+    private Object inode() throws IOException {
+        try {
+            return Files.readAttributes(partial, BasicFileAttributes.class).fileKey();
+        } catch (java.nio.file.NoSuchFileException e) {
+            return null;
+        }
+    }
+
+    /** The channel to write by. */
+    private FileChannel choose() throws IOException {
         long block = Files.getFileStore(partial).getBlockSize();
         if (block <= 0 || Chunk.ALIGNMENT_BYTES % block != 0) {
             return plain;
         }
-        options.add(DirectIo.DIRECT);
         try {
-            FileChannel direct = FileChannel.open(partial, options);
-            try {
-                direct.write(Chunk.aligned(Chunk.ALIGNMENT_BYTES).limit(Chunk.ALIGNMENT_BYTES), 0);
-                plain.close();
-                return direct;
-            } catch (IOException e) {
-                direct.close();
-                return plain;
-            }
+            direct = FileChannel.open(partial, StandardOpenOption.WRITE, DirectIo.DIRECT);
+            direct.write(Chunk.aligned(Chunk.ALIGNMENT_BYTES).limit(Chunk.ALIGNMENT_BYTES), 0);
+            return direct;
         } catch (IOException | UnsupportedOperationException e) {
             // A file system without O_DIRECT; some say so only when something is written.
             return plain;
@@ -153,9 +188,13 @@ public final class StreamOutput implements WritableByteChannel, Closeable {
     @Override
     public void close() throws IOException {
         writer.close();
-        try (channel) {
+        try (plain) {
             if (!complete) {
                 Files.deleteIfExists(partial);
+            }
+        } finally {
+            if (direct != null) {
+                direct.close();
             }
         }
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package org.dmera.tools.backup.apply;
+package org.dmera.tools.backup.copy;
 
 import java.io.IOException;
 import java.nio.channels.FileChannel;
