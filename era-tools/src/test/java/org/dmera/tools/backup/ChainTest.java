@@ -4,6 +4,7 @@ package org.dmera.tools.backup;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.file.Files;
@@ -129,6 +130,130 @@ class ChainTest {
         Run.apply(older, "-o", target).ok();
         Run.apply(newer, "-o", target).ok();
         assertTargetEqualsOrigin();
+    }
+
+    /** As by a pipe that ends: the stream reaches the target as far as {@code share} of it. */
+    private void interrupt(Path stream, double share, Object... options) throws IOException {
+        byte[] bytes = Files.readAllBytes(stream);
+        byte[] begin = java.util.Arrays.copyOf(bytes, (int) (bytes.length * share));
+        Run.of(new ApplyCommand(), new ByteArrayInputStream(begin), concat(List.of("-", "-o", target), options))
+                .refused("truncated");
+    }
+
+    @Test
+    void anIncrementDoesNotGoOverAnOlderFullStreamThatWasInterrupted() throws IOException {
+        Path old = full("old");
+        origin.scribble(50);
+        Path f = full("f");
+        long base = origin.era;
+        Run.apply(f, "-o", target).ok();
+        interrupt(old, 0.9, "--force");
+        origin.scribble(3);
+        Path a = increment("a", base, origin.size());
+        Run.apply(a, "-o", target).refused("was interrupted: apply that one again first, or a full stream");
+        Run.apply(f, a, "-o", target).ok();
+        assertTargetEqualsOrigin();
+    }
+
+    @Test
+    void anIncrementDoesNotGoOverAnotherOriginsStreamThatWasInterrupted() throws IOException {
+        Path f = full("f");
+        long base = origin.era;
+        Run.apply(f, "-o", target).ok();
+        Path other = dir.resolve("other");
+        new ScratchOrigin(dir.resolve("origin2"), 3_000_001, 4096, 4000, 55).full(other);
+        interrupt(other, 0.5, "--force");
+        origin.scribble(3);
+        Path a = increment("a", base, origin.size());
+        Run.apply(a, "-o", target).refused("was interrupted");
+        Run.apply(f, a, "-o", target).ok();
+        assertTargetEqualsOrigin();
+    }
+
+    @Test
+    void anIncrementGoesOverAnotherThatWasInterruptedUnlessThatWasForced() throws IOException {
+        Path f = full("f");
+        long base = origin.era;
+        origin.scribble(20);
+        Path a = increment("a", base, origin.size());
+        long later = origin.era;
+        origin.scribble(20);
+        Path both = increment("both", base, origin.size());
+        Path onlyLater = increment("later", later, origin.size());
+        Run.apply(f, "-o", target).ok();
+        interrupt(a, 0.8);
+        Run.apply(onlyLater, "-o", target).refused("in between is missing");
+        Run.apply(both, "-o", target).ok();
+        assertTargetEqualsOrigin();
+
+        Run.apply(f, "-o", target, "--force").ok();
+        interrupt(onlyLater, 0.8, "--force");
+        Run.apply(both, "-o", target).refused("was interrupted");
+        Run.apply(f, both, "-o", target).ok();
+        assertTargetEqualsOrigin();
+    }
+
+    @Test
+    void aTargetThatWasEmptiedOrReplacedAfterAnInterruptionIsNotResumed() throws IOException {
+        Path f = full("f");
+        interrupt(f, 0.8);
+        pretendChunksDone(1);
+        Files.write(target, new byte[0]);
+        Run.apply(f, "-o", target).ok();
+        assertTargetEqualsOrigin();
+
+        interrupt(full("g"), 0.8, "--force");
+        pretendChunksDone(1);
+        Path noise = dir.resolve("noise");
+        Files.write(noise, new byte[(int) origin.size()]);
+        Files.move(noise, target, java.nio.file.StandardCopyOption.REPLACE_EXISTING);
+        long base = origin.era;
+        origin.scribble(3);
+        Path a = increment("a", base, origin.size());
+        Run.apply(a, "-o", target).refused("has been cut or replaced since");
+        Run.apply(dir.resolve("g"), a, "-o", target).ok();
+        assertTargetEqualsOrigin();
+    }
+
+    @Test
+    void forceBeginsAnInterruptedStreamAgain() throws IOException {
+        Path f = full("f");
+        interrupt(f, 0.8);
+        pretendChunksDone(1);
+        Files.write(target, new byte[(int) origin.size()]);
+        String out = Run.apply("--force", f, "-o", target).ok().out();
+        assertTrue(!out.contains("resumed"), out);
+        assertTargetEqualsOrigin();
+    }
+
+    /** The state notes how far it got each 256 MiB only. */
+    private void pretendChunksDone(long chunks) throws IOException {
+        Path state = dir.resolve("target.erastate");
+        String text = Files.readString(state);
+        assertTrue(text.contains("pending-chunks-done=0\n"), text);
+        Files.writeString(state, text.replace("pending-chunks-done=0\n", "pending-chunks-done=" + chunks + "\n"));
+    }
+
+    @Test
+    void anIncrementAcrossTheEndOfTheErasAsksForAFullCopy() throws IOException {
+        Path f = full("f");
+        Run.apply(f, "-o", target).ok();
+        long base = origin.era;
+        origin.era = (1L << 32) - 1;
+        Run.apply(increment("a", base, origin.size()), "-o", target).refused("take a full copy");
+    }
+
+    @Test
+    void aTargetThatIsOneOfItsStreamsIsRefusedUntouched() throws IOException {
+        Path f = full("f");
+        byte[] before = Files.readAllBytes(f);
+        Run.apply(f, "-o", f).refused("is the input");
+        Path link = Files.createSymbolicLink(dir.resolve("link"), f);
+        Run.apply(f, "-o", link).refused("is the input");
+        Path hardLink = Files.createLink(dir.resolve("hardlink"), f);
+        Run.apply(f, "-o", hardLink).refused("is the input");
+        org.junit.jupiter.api.Assertions.assertArrayEquals(before, Files.readAllBytes(f));
+        Run.apply("--dry-run", f, "-o", target).ok();
     }
 
     @Test

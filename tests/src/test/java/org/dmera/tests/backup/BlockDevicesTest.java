@@ -125,6 +125,58 @@ class BlockDevicesTest {
         programs.host("cmp", image.origin, target).good();
     }
 
+    /** The disks of a rotation come up under one name, and what is known of the name is not known of each disk. */
+    @Test
+    void anIncrementIsRefusedByAnotherDiskUnderTheSameName() throws Exception {
+        Path state = folder.resolve("state");
+        Path full = copy(image.origin, "full", "--full");
+        Path first = noise("first", BYTES);
+        Path second = noise("second", BYTES);
+        Path node = loop(first);
+        InProcess.run("era_apply", full, "-o", node, "--state", state);
+        programs.host("losetup", "-d", node).good();
+        image.scribble(random, 10);
+        image.catchUp();
+        image.checkpoint();
+        Path next = copy(image.origin, "increment", "--after", full);
+
+        programs.host("losetup", node, second).good();
+        InProcess.Result refused = InProcess.tryRun("era_apply", next, "-o", node, "--state", state);
+        assertTrue(refused.text().contains("has been written to since a stream was last applied"), refused.text());
+        programs.host("losetup", "-d", node).good();
+        programs.host("truncate", "-s", BYTES + 4096, second).good();
+        programs.host("losetup", node, second).good();
+        InProcess.Result larger = InProcess.tryRun("era_apply", next, "-o", node, "--state", state);
+        assertTrue(larger.text().contains("is not the device that its state is about"), larger.text());
+
+        programs.host("losetup", "-d", node).good();
+        programs.host("losetup", node, first).good();
+        InProcess.run("era_apply", next, "-o", node, "--state", state);
+        programs.host("cmp", image.origin, node).good();
+    }
+
+    @Test
+    void aStreamGoesOntoADeviceThatNobodyUses() throws Exception {
+        Path device = loop(noise("tape", 2 * BYTES));
+        InProcess.run("era_copy", "--full", "-m", image.metadata, image.origin, "-o", device);
+        // Durable when the command is done: below the loop device's own cache.
+        byte[] written = Files.readAllBytes(folder.resolve("tape"));
+        assertEquals((byte) 0x89, written[0]);
+        assertEquals("ERA", new String(written, 1, 3, java.nio.charset.StandardCharsets.US_ASCII));
+
+        Path mountPoint = Files.createDirectory(folder.resolve("mnt"));
+        programs.host("mkfs.ext4", "-q", "-F", device).good();
+        programs.host("mount", device, mountPoint).good();
+        try {
+            InProcess.Result busy =
+                    InProcess.tryRun("era_copy", "--full", "-m", image.metadata, image.origin, "-o", device);
+            assertTrue(busy.text().contains("is in use"), busy.text());
+        } finally {
+            programs.host("umount", mountPoint).good();
+        }
+        programs.host("e2fsck", "-fn", device).good();
+    }
+
     @Test
     void aDeviceThatIsTooSmallOrMountedIsRefusedUntouched() throws Exception {
         Path full = copy(image.origin, "full", "--full");

@@ -68,16 +68,17 @@ public final class Applier implements Closeable {
         for (StreamReader stream : streams) {
             stream.requireComplete();
         }
-        int first = force ? 0 : firstToApply(streams);
+        String unfit = TargetCheck.whyUnfit(targetPath, target.isDevice(), state);
+        int first = force ? 0 : firstToApply(streams, targetPath, state, unfit);
+        boolean resumable = !force && unfit == null;
         List<Outcome> outcomes = new ArrayList<>();
         for (int i = 0; i < streams.size(); i++) {
-            outcomes.add(i < first ? new Outcome(streams.get(i), null, 0) : applyOne(streams.get(i), progress));
+            outcomes.add(
+                    i < first
+                            ? new Outcome(streams.get(i), null, 0)
+                            : applyOne(streams.get(i), force, resumable, progress));
         }
         return outcomes;
-    }
-
-    private int firstToApply(List<StreamReader> streams) throws IOException {
-        return firstToApply(streams, targetPath, state, target.mark());
     }
 
     /** The index of the first stream that {@link #apply} would apply; writes nothing. */
@@ -87,31 +88,34 @@ public final class Applier implements Closeable {
         }
         boolean device = DeviceOpener.isBlockDevice(targetPath);
         TargetState state = TargetState.read(stateFile != null ? stateFile : defaultStateFile(targetPath, device));
-        return firstToApply(streams, targetPath, state, Target.mark(targetPath, device));
+        return firstToApply(streams, targetPath, state, TargetCheck.whyUnfit(targetPath, device, state));
     }
 
-    private static int firstToApply(List<StreamReader> streams, Path targetPath, TargetState state, long mark)
+    /** {@code unfit}: why the target is not what the state says, or null. */
+    private static int firstToApply(List<StreamReader> streams, Path targetPath, TargetState state, String unfit)
             throws IOException {
-        boolean touched = state.isWhole() && state.mark() != mark;
-        if (touched && streams.get(0).header().isFull()) {
+        if (unfit != null && streams.get(0).header().isFull()) {
             return 0;
         }
-        if (touched) {
-            throw new IOException(targetPath + " has been written to since a stream was last applied to it, so an"
-                    + " increment may not fit any more: apply a full stream, or --force if you know what was written");
+        if (unfit != null) {
+            throw new IOException(targetPath + " " + unfit + ", so an increment may not fit any more: apply a full"
+                    + " stream, or --force if you know what it holds");
         }
         return Chain.firstToApply(state, streams);
     }
 
-    private Outcome applyOne(StreamReader stream, LongConsumer progress) throws IOException {
+    private Outcome applyOne(StreamReader stream, boolean force, boolean resumable, LongConsumer progress)
+            throws IOException {
         StreamHeader header = stream.header();
-        boolean resume = state.pending() != null && state.pending().streamId().equals(header.idText());
+        boolean resume = resumable
+                && state.pending() != null
+                && state.pending().streamId().equals(header.idText());
         if (!resume) {
             long holeFrom = target.isDevice() ? Long.MAX_VALUE : target.sizeBytes();
             if (target.isDevice() && target.sizeBytes() < header.originSizeBytes()) {
                 target.resize(header.originSizeBytes());
             }
-            state = state.begin(stream, holeFrom);
+            state = state.begin(stream, TargetCheck.idOf(targetPath, target.isDevice()), force, holeFrom);
             state.write(stateFile);
         }
         target.resize(header.originSizeBytes());
@@ -139,7 +143,7 @@ public final class Applier implements Closeable {
             footer = chunks.finish();
         }
         target.flush();
-        state = state.finished(header, target.mark());
+        state = state.finished(header, target.mark(header.originSizeBytes()));
         state.write(stateFile);
         return new Outcome(stream, footer, skip);
     }

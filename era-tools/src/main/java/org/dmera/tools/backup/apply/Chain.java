@@ -72,12 +72,14 @@ public final class Chain {
 
     /**
      * Another stream than the interrupted one may go over it when it rewrites all that the other wrote: a full stream,
-     * or an increment that fits the state before and leads at least as far.
+     * or an increment that fits the state before and leads at least as far as the other, if that was an increment which
+     * fit the state before as well. What else was interrupted (a full stream, maybe an older one or another origin's, or
+     * what was forced) wrote blocks that no increment of this chain need hold.
      */
     private static TargetState requireSupersedes(TargetState state, StreamReader stream) throws IOException {
         TargetState.Pending half = state.pending();
         StreamHeader h = stream.header();
-        if (!h.isFull() && (state.era() < 0 || h.newEra() < half.newEra())) {
+        if (!h.isFull() && (!half.continues() || state.era() < 0 || h.newEra() < half.newEra())) {
             throw new IOException("the target holds a part of " + half.name() + " (stream " + half.streamId()
                     + "), which was interrupted: apply that one again first, or a full stream");
         }
@@ -87,6 +89,7 @@ public final class Chain {
                 Math.min(state.sizeBytes(), half.sizeBytes()),
                 state.blockSizeBytes(),
                 state.applied(),
+                state.targetId(),
                 -1,
                 null);
     }
@@ -122,6 +125,11 @@ public final class Chain {
         if (h.baseEra() > at.era()) {
             throw new IOException(name + "it holds changes since era " + h.baseEra() + ", the target is at era "
                     + at.era() + ": a stream in between is missing");
+        }
+        if (h.newEra() == 0) {
+            throw new IOException(
+                    name + "its new era is 0: the era counter has come to its end after 2^32 - 1 and began"
+                            + " again, and eras can't be compared across that; take a full copy");
         }
         if (h.newEra() < at.era()) {
             throw new IOException(

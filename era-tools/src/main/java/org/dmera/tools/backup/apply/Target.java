@@ -98,9 +98,8 @@ final class Target implements Closeable {
         } else if (size > bytes) {
             channel.truncate(bytes);
         } else if (size < bytes) {
-            try (java.io.RandomAccessFile file = new java.io.RandomAccessFile(path.toFile(), "rw")) {
-                file.setLength(bytes);
-            }
+            // Not through a file of its own: to close that would give up the lock.
+            channel.write(ByteBuffer.allocate(1), bytes - 1);
         }
     }
 
@@ -168,28 +167,35 @@ final class Target implements Closeable {
         PageCache.drop(fd, 0, 0);
     }
 
-    /**
-     * What tells whether somebody else wrote to the target: a file's modification time; of a device, which has none, a
-     * digest of its first MiB, where file systems note that they were mounted.
-     */
-    long mark() throws IOException {
-        return mark(path, device);
+    /** As {@link #mark(Path, boolean, long)}, of this target. */
+    long mark(long bytes) throws IOException {
+        return mark(path, device, bytes);
     }
 
-    static long mark(Path path, boolean device) throws IOException {
+    /**
+     * What tells whether somebody else wrote to the target: a file's modification time; of a device, which has none, a
+     * digest of the first MiB, where file systems note that they were mounted, and of the last of its {@code bytes}.
+     */
+    static long mark(Path path, boolean device, long bytes) throws IOException {
         if (!device) {
             return Files.getLastModifiedTime(path).to(TimeUnit.NANOSECONDS);
         }
-        ByteBuffer beginning = ByteBuffer.allocate(MARKED_BYTES);
-        try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
-            while (beginning.hasRemaining() && channel.read(beginning) > 0) {}
-        }
         // Not a CRC: file systems end their structures with the CRC32C of these, and so the CRC32C of it all never
         // changes.
+        MessageDigest digest = sha256();
+        try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
+            for (long at : new long[] {0, Math.max(0, bytes - MARKED_BYTES)}) {
+                ByteBuffer part = ByteBuffer.allocate((int) Math.min(bytes, MARKED_BYTES));
+                while (part.hasRemaining() && channel.read(part, at + part.position()) > 0) {}
+                digest.update(part.flip());
+            }
+        }
+        return ByteBuffer.wrap(digest.digest()).getLong() & Long.MAX_VALUE;
+    }
+
+    private static MessageDigest sha256() {
         try {
-            MessageDigest sha256 = MessageDigest.getInstance("SHA-256");
-            sha256.update(beginning.flip());
-            return ByteBuffer.wrap(sha256.digest()).getLong() & Long.MAX_VALUE;
+            return MessageDigest.getInstance("SHA-256");
         } catch (NoSuchAlgorithmException e) {
             throw new AssertionError("every Java platform has SHA-256", e);
         }

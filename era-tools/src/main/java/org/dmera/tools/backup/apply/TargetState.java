@@ -24,6 +24,7 @@ import org.dmera.tools.backup.stream.StreamReader;
  * @param sizeBytes of the origin then
  * @param blockSizeBytes of the era device
  * @param applied ids of the streams that made it, the last one last
+ * @param targetId {@link TargetCheck#idOf} of the target that this is about; empty before the first stream
  * @param mark what {@link Target#mark} said when the target was left; −1 when the target was not whole then
  * @param pending the stream that is being applied, or null
  */
@@ -33,6 +34,7 @@ record TargetState(
         long sizeBytes,
         long blockSizeBytes,
         List<String> applied,
+        String targetId,
         long mark,
         Pending pending) {
     private static final String FIRST_LINE = "era-target-state=1";
@@ -44,15 +46,23 @@ record TargetState(
      * @param streamId which one
      * @param name what its file was called, for messages
      * @param chunksDone chunks that are durably on the target
+     * @param continues whether it is an increment that fits the target as it was before; not what was forced
      * @param newEra the era that it leads to
      * @param sizeBytes the size that it gives the target
      * @param holeFromBytes from here on the target was a hole when the stream was begun, so zeroes need no writing
      */
-    record Pending(String streamId, String name, long newEra, long sizeBytes, long chunksDone, long holeFromBytes) {}
+    record Pending(
+            String streamId,
+            String name,
+            boolean continues,
+            long newEra,
+            long sizeBytes,
+            long chunksDone,
+            long holeFromBytes) {}
 
     /** No stream has ever been applied. */
     static TargetState none() {
-        return new TargetState("", -1, 0, 0, List.of(), -1, null);
+        return new TargetState("", -1, 0, 0, List.of(), "", -1, null);
     }
 
     boolean isWhole() {
@@ -63,16 +73,32 @@ record TargetState(
         return applied.isEmpty() ? "" : applied.get(applied.size() - 1);
     }
 
-    TargetState begin(StreamReader stream, long holeFromBytes) {
+    /** {@code forced}: nobody looked whether the stream fits. */
+    TargetState begin(StreamReader stream, String target, boolean forced, long holeFromBytes) {
         StreamHeader h = stream.header();
-        Pending p = new Pending(h.idText(), stream.name(), h.newEra(), h.originSizeBytes(), 0, holeFromBytes);
-        return new TargetState(identity, era, sizeBytes, blockSizeBytes, applied, mark, p);
+        boolean continues = !forced
+                && !h.isFull()
+                && h.identity().equals(identity)
+                && h.blockSizeBytes() == blockSizeBytes
+                && h.baseEra() <= era
+                && h.newEra() >= era;
+        Pending p =
+                new Pending(h.idText(), stream.name(), continues, h.newEra(), h.originSizeBytes(), 0, holeFromBytes);
+        // What another interrupted stream may have cut off is gone.
+        long left = pending == null ? sizeBytes : Math.min(sizeBytes, pending.sizeBytes);
+        return new TargetState(identity, era, left, blockSizeBytes, applied, target, mark, p);
     }
 
     TargetState progressed(long chunksDone) {
         Pending p = new Pending(
-                pending.streamId, pending.name, pending.newEra, pending.sizeBytes, chunksDone, pending.holeFromBytes);
-        return new TargetState(identity, era, sizeBytes, blockSizeBytes, applied, mark, p);
+                pending.streamId,
+                pending.name,
+                pending.continues,
+                pending.newEra,
+                pending.sizeBytes,
+                chunksDone,
+                pending.holeFromBytes);
+        return new TargetState(identity, era, sizeBytes, blockSizeBytes, applied, targetId, mark, p);
     }
 
     TargetState finished(StreamHeader h, long mark) {
@@ -82,7 +108,14 @@ record TargetState(
             ids.remove(0);
         }
         return new TargetState(
-                h.identity(), h.newEra(), h.originSizeBytes(), h.blockSizeBytes(), List.copyOf(ids), mark, null);
+                h.identity(),
+                h.newEra(),
+                h.originSizeBytes(),
+                h.blockSizeBytes(),
+                List.copyOf(ids),
+                targetId,
+                mark,
+                null);
     }
 
     /** Reads the state, or {@link #none} when there is no such file. */
@@ -114,6 +147,7 @@ record TargetState(
                     : new Pending(
                             pendingId,
                             fields.get("pending-name"),
+                            "yes".equals(fields.get("pending-continues")),
                             number(fields, "pending-new-era"),
                             number(fields, "pending-size"),
                             number(fields, "pending-chunks-done"),
@@ -125,6 +159,7 @@ record TargetState(
                     number(fields, "origin-size"),
                     number(fields, "block-size"),
                     ids.isEmpty() ? List.of() : List.of(ids.split(",", -1)),
+                    fields.getOrDefault("target", ""),
                     number(fields, "mark"),
                     p);
         } catch (NumberFormatException | NullPointerException e) {
@@ -144,10 +179,14 @@ record TargetState(
         s.append("origin-size=").append(sizeBytes).append('\n');
         s.append("block-size=").append(blockSizeBytes).append('\n');
         s.append("applied-streams=").append(String.join(",", applied)).append('\n');
+        s.append("target=").append(targetId.replace('\n', ' ')).append('\n');
         s.append("mark=").append(mark).append('\n');
         if (pending != null) {
             s.append("pending-stream=").append(pending.streamId).append('\n');
             s.append("pending-name=").append(pending.name.replace('\n', ' ')).append('\n');
+            s.append("pending-continues=")
+                    .append(pending.continues ? "yes" : "no")
+                    .append('\n');
             s.append("pending-new-era=").append(pending.newEra).append('\n');
             s.append("pending-size=").append(pending.sizeBytes).append('\n');
             s.append("pending-chunks-done=").append(pending.chunksDone).append('\n');

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tools.backup.apply;
+
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import org.dmera.tools.backup.copy.MetadataView;
+
+/**
+ * Whether a target is still what its state says. A state may outlive its target: a file is cut or replaced, a device's
+ * name goes to another disk.
+ */
+final class TargetCheck {
+    private TargetCheck() {}
+
+    /**
+     * Tells targets apart: a file by file system and inode; a device by its own identification, or by its size if it has
+     * none, for its name may be another disk's tomorrow.
+     */
+    static String idOf(Path path, boolean device) throws IOException {
+        if (!device) {
+            return "file " + Files.getAttribute(path, "unix:dev") + ":" + Files.getAttribute(path, "unix:ino");
+        }
+        String id = MetadataView.identityOf(path);
+        return id.startsWith("/") ? "device of " + size(path) + " bytes" : "device " + id;
+    }
+
+    /** Why the state tells nothing of the target any more, or null when it does. */
+    static String whyUnfit(Path path, boolean device, TargetState state) throws IOException {
+        if (state.pending() == null && !state.isWhole()) {
+            return null;
+        }
+        if (device && !state.targetId().equals(idOf(path, true))) {
+            return "is not the device that its state is about (it is \"" + idOf(path, true) + "\", the state is of \""
+                    + state.targetId() + "\")";
+        }
+        if (state.isWhole()) {
+            return state.mark() == Target.mark(path, device, state.sizeBytes())
+                    ? null
+                    : "has been written to since a stream was last applied to it";
+        }
+        TargetState.Pending half = state.pending();
+        if (device) {
+            return null;
+        }
+        // The size is set after the state is written; what a power cut leaves of that is known when chunks are durable.
+        long size = Files.size(path);
+        boolean sized = size == half.sizeBytes()
+                || half.chunksDone() == 0 && size >= Math.min(half.holeFromBytes(), half.sizeBytes());
+        return sized && state.targetId().equals(idOf(path, false))
+                ? null
+                : "has been cut or replaced since " + half.name() + " was interrupted on it";
+    }
+
+    private static long size(Path device) throws IOException {
+        try (FileChannel channel = FileChannel.open(device, StandardOpenOption.READ)) {
+            return channel.size();
+        }
+    }
+}
