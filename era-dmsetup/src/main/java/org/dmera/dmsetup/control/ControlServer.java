@@ -9,6 +9,8 @@ import java.nio.channels.SocketChannel;
 import java.nio.file.attribute.UserPrincipal;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import jdk.net.ExtendedSocketOptions;
 import jdk.net.UnixDomainPrincipal;
 import org.dmera.dmsetup.device.EngineLog;
@@ -20,6 +22,9 @@ import org.dmera.dmsetup.device.EngineLog;
 public final class ControlServer implements Closeable {
     /** More connections than this are refused: a leaking client must not take the engine down with it. */
     private static final int MAX_CONNECTIONS = 1024;
+
+    /** After a failure to accept. */
+    private static final long PAUSE_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
 
     private final ServerSocketChannel server;
     private final EngineControl control;
@@ -49,9 +54,12 @@ public final class ControlServer implements Closeable {
                 accept(server.accept());
             } catch (ClosedChannelException e) {
                 return;
-            } catch (IOException e) {
-                // Out of descriptors, most likely: what is open goes on, and closing some helps.
+            } catch (IOException | RuntimeException | Error e) {
+                // Out of descriptors or threads, most likely: what is open goes on, and closing some helps. The one
+                // that
+                // was not accepted is still in the queue: give that a moment.
                 log.error("control socket: accept", e);
+                LockSupport.parkNanos(PAUSE_NANOS);
             }
         }
     }

@@ -8,6 +8,7 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
@@ -32,14 +33,17 @@ public final class DeviceIo {
     private static final long POLL_NANOS = TimeUnit.MICROSECONDS.toNanos(50);
 
     private final IoGate gate = new IoGate();
-    private final Executor background;
+    private final BackgroundTasks background;
     private final Set<AnswerScope> scopes = ConcurrentHashMap.newKeySet();
     private volatile TargetTable table;
     private volatile boolean readOnly;
 
-    /** A device without a table yet; {@code background} runs the writes that had to wait for metadata. */
+    /**
+     * A device without a table yet; the writes that had to wait for metadata run on threads of {@code background}, which
+     * gives each that it is asked for a thread at once, or throws.
+     */
     public DeviceIo(Executor background) {
-        this.background = background;
+        this.background = new BackgroundTasks(background);
     }
 
     /** Holds new requests back, and returns when those in flight are done: the first half of a suspend. */
@@ -297,21 +301,64 @@ public final class DeviceIo {
             fail(write, e);
             return;
         }
+        Submitted submitted = null;
+        IOException failed = null;
         try {
-            prepareAll(checkWritable(offsetBytes, lengthBytes), offsetBytes, lengthBytes, failure -> {
-                write.ready();
-                background.execute(() -> {
-                    try {
-                        write.run(inside, failure);
-                    } finally {
-                        gate.exit(pass);
-                    }
-                    write.answer();
-                });
-            });
+            TargetTable t = checkWritable(offsetBytes, lengthBytes);
+            background.reserve();
+            submitted = new Submitted(write, pass);
+            prepareAll(t, offsetBytes, lengthBytes, submitted);
         } catch (IOException e) {
+            failed = e;
+        } catch (RuntimeException | Error e) {
+            failed = internal(e);
+        }
+        if (failed != null && (submitted == null || submitted.begin())) {
+            if (submitted != null) {
+                background.cancel();
+            }
             gate.exit(pass);
-            fail(write, e);
+            fail(write, failed);
+        }
+    }
+
+    /** A write on its way through the background; it is begun once, and leaves the gate whatever happens. */
+    private final class Submitted extends BackgroundTasks.Task implements Target.Prepared {
+        private final BackgroundWrite write;
+        private final int pass;
+        private final AtomicBoolean begun = new AtomicBoolean();
+        private IOException failure;
+
+        Submitted(BackgroundWrite write, int pass) {
+            this.write = write;
+            this.pass = pass;
+        }
+
+        boolean begin() {
+            return begun.compareAndSet(false, true);
+        }
+
+        @Override
+        public void prepared(IOException why) {
+            if (begin()) {
+                failure = why;
+                write.ready();
+                background.execute(this);
+            }
+        }
+
+        @Override
+        void run() {
+            try {
+                write.run(inside, failure);
+            } finally {
+                gate.exit(pass);
+            }
+        }
+
+        @Override
+        void answer() {
+            write.answer();
         }
     }
 
@@ -345,20 +392,37 @@ public final class DeviceIo {
         void writeZeroes(long offsetBytes, long lengthBytes, int flags) throws IOException;
     }
 
+    /** An error in this program, or memory that is not to be had, is the failure of one write, too. */
+    private static IOException internal(Throwable why) {
+        return new IOException("internal error: " + why, why);
+    }
+
     private final Inside inside = new Inside() {
         @Override
         public void write(long offsetBytes, ByteBuffer src, int flags) throws IOException {
-            writeInside(offsetBytes, src, flags);
+            try {
+                writeInside(offsetBytes, src, flags);
+            } catch (RuntimeException | Error e) {
+                throw internal(e);
+            }
         }
 
         @Override
         public void discard(long offsetBytes, long lengthBytes, int flags) throws IOException {
-            zap(offsetBytes, lengthBytes, flags, true);
+            try {
+                zap(offsetBytes, lengthBytes, flags, true);
+            } catch (RuntimeException | Error e) {
+                throw internal(e);
+            }
         }
 
         @Override
         public void writeZeroes(long offsetBytes, long lengthBytes, int flags) throws IOException {
-            zap(offsetBytes, lengthBytes, flags, false);
+            try {
+                zap(offsetBytes, lengthBytes, flags, false);
+            } catch (RuntimeException | Error e) {
+                throw internal(e);
+            }
         }
     };
 

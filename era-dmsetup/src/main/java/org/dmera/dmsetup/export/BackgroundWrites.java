@@ -101,7 +101,7 @@ final class BackgroundWrites implements Closeable {
                         action.run(inside, payload);
                     } catch (IOException e) {
                         failed = e;
-                    } catch (RuntimeException e) {
+                    } catch (RuntimeException | Error e) {
                         failed = new IOException("internal error: " + e, e);
                     }
                 }

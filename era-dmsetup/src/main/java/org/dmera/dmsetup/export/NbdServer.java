@@ -15,7 +15,9 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
 
 /**
@@ -29,6 +31,9 @@ public final class NbdServer implements Closeable {
     private static final int MAX_CONNECTIONS = 512;
 
     private static final int BACKLOG = 128;
+    /** After a failure to accept. */
+    private static final long PAUSE_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
+
     /** So that a piece of a long read can be handed over while the client takes the one before. */
     private static final int UNIX_SEND_BUFFER_BYTES = 1 << 20;
 
@@ -105,16 +110,26 @@ public final class NbdServer implements Closeable {
                 channel = listener.accept();
             } catch (ClosedChannelException e) {
                 return;
-            } catch (IOException e) {
-                // Out of descriptors, or a client that left before it was accepted: the next one may fare better.
+            } catch (IOException | RuntimeException | Error e) {
+                // Out of descriptors, or a client that left before it was accepted: the next one may fare better, after
+                // a moment, for the one that was not accepted is still in the queue.
                 log.accept("nbd: accept: " + e.getMessage());
+                LockSupport.parkNanos(PAUSE_NANOS);
                 continue;
             }
             served.incrementAndGet();
-            if (register(channel)) {
-                thread("nbd-" + served.get(), () -> serve(channel, tls)).start();
-            } else {
-                close(channel);
+            boolean started = false;
+            try {
+                if (register(channel)) {
+                    thread("nbd-" + served.get(), () -> serve(channel, tls)).start();
+                    started = true;
+                }
+            } catch (RuntimeException | Error e) {
+                log.accept("nbd: no thread for a connection: " + e);
+            } finally {
+                if (!started) {
+                    drop(channel);
+                }
             }
         }
     }
@@ -145,14 +160,18 @@ public final class NbdServer implements Closeable {
         } catch (ClosedChannelException e) {
             // The server is closing.
             return;
-        } catch (IOException | RuntimeException e) {
+        } catch (IOException | RuntimeException | OutOfMemoryError e) {
             log.accept("nbd: " + e);
         } finally {
-            close(channel);
-            synchronized (connections) {
-                connections.remove(channel);
-                connections.notifyAll();
-            }
+            drop(channel);
+        }
+    }
+
+    private void drop(SocketChannel channel) {
+        close(channel);
+        synchronized (connections) {
+            connections.remove(channel);
+            connections.notifyAll();
         }
     }
 

@@ -4,6 +4,7 @@ package org.dmera.dmsetup.device;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -15,6 +16,7 @@ import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.target.EraTargetFactory;
@@ -28,7 +30,7 @@ import org.junit.jupiter.api.Timeout;
 class DeviceIoTest {
     private static final int SECTOR = 512;
 
-    private final DeviceIo io = new DeviceIo(Runnable::run);
+    private final DeviceIo io = new DeviceIo(task -> new Thread(task).start());
     private final TargetRegistry types = new TargetRegistry(TargetRegistry.simple());
 
     private Target target(String type, long sectors, MemoryBacking backing, String... words) throws Exception {
@@ -172,6 +174,122 @@ class DeviceIoTest {
             assertEquals(3, io.currentEra(), "a client that takes no answers holds nothing up for long");
         }
         era.close();
+    }
+
+    /** A write that does nothing until it may, and one whose client takes its answer then. */
+    private static final class Waiting implements DeviceIo.BackgroundWrite {
+        private final CountDownLatch mayRun;
+        private final CountDownLatch mayAnswer;
+        private final CompletableFuture<IOException> done = new CompletableFuture<>();
+        private final CompletableFuture<IOException> answered = new CompletableFuture<>();
+
+        Waiting(CountDownLatch mayRun, CountDownLatch mayAnswer) {
+            this.mayRun = mayRun;
+            this.mayAnswer = mayAnswer;
+        }
+
+        @Override
+        public void ready() {}
+
+        @Override
+        public void run(DeviceIo.Inside inside, IOException failure) {
+            await(mayRun);
+            done.complete(failure);
+        }
+
+        @Override
+        public void answer() {
+            await(mayAnswer);
+            answered.complete(null);
+        }
+
+        private static void await(CountDownLatch latch) {
+            try {
+                assertTrue(latch.await(30, TimeUnit.SECONDS));
+            } catch (InterruptedException e) {
+                throw new AssertionError(e);
+            }
+        }
+    }
+
+    private static void submit(DeviceIo io, List<Waiting> writes) {
+        for (Waiting write : writes) {
+            io.submit(0, SECTOR, write);
+        }
+    }
+
+    @Test
+    void writesThatStallTakeABoundedNumberOfThreadsAndAreAllDoneInTheEnd() throws Exception {
+        AtomicInteger started = new AtomicInteger();
+        DeviceIo bounded = new DeviceIo(task -> {
+            started.incrementAndGet();
+            new Thread(task).start();
+        });
+        bounded.setTable(table(8, target("zero", 8, null)));
+        CountDownLatch go = new CountDownLatch(1);
+        List<Waiting> writes = new ArrayList<>();
+        for (int i = 0; i < 2000; i++) {
+            writes.add(new Waiting(go, new CountDownLatch(0)));
+        }
+        submit(bounded, writes);
+        assertTrue(started.get() <= 32, started + " threads");
+        go.countDown();
+        for (Waiting write : writes) {
+            assertNull(write.done.get(30, TimeUnit.SECONDS));
+            write.answered.get(30, TimeUnit.SECONDS);
+        }
+        bounded.hold();
+    }
+
+    @Test
+    void clientsThatTakeNoAnswersHoldUpNoWrites() throws Exception {
+        io.setTable(table(8, target("zero", 8, null)));
+        CountDownLatch go = new CountDownLatch(0);
+        CountDownLatch take = new CountDownLatch(1);
+        List<Waiting> writes = new ArrayList<>();
+        for (int i = 0; i < 200; i++) {
+            writes.add(new Waiting(go, take));
+        }
+        submit(io, writes);
+        for (Waiting write : writes) {
+            assertNull(write.done.get(30, TimeUnit.SECONDS));
+        }
+        io.hold();
+        take.countDown();
+        for (Waiting write : writes) {
+            write.answered.get(30, TimeUnit.SECONDS);
+        }
+    }
+
+    @Test
+    void aWriteForWhichThereIsNoThreadFailsAndLeavesNothingBehind() throws Exception {
+        AtomicInteger left = new AtomicInteger();
+        DeviceIo scarce = new DeviceIo(task -> {
+            if (left.getAndDecrement() <= 0) {
+                throw new OutOfMemoryError("unable to create native thread");
+            }
+            new Thread(task).start();
+        });
+        scarce.setTable(table(8, target("zero", 8, null)));
+        CountDownLatch open = new CountDownLatch(0);
+        Waiting refused = new Waiting(open, open);
+        scarce.submit(0, SECTOR, refused);
+        assertTrue(refused.done.get(30, TimeUnit.SECONDS).getMessage().contains("native thread"));
+        scarce.hold();
+        scarce.release();
+        // One thread is enough for all.
+        left.set(1);
+        CountDownLatch go = new CountDownLatch(1);
+        List<Waiting> writes = new ArrayList<>();
+        for (int i = 0; i < 100; i++) {
+            writes.add(new Waiting(go, open));
+        }
+        submit(scarce, writes);
+        go.countDown();
+        for (Waiting write : writes) {
+            assertNull(write.done.get(30, TimeUnit.SECONDS));
+        }
+        scarce.hold();
     }
 
     private interface Action {

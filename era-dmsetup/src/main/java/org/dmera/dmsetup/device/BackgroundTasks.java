@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.device;
+
+import java.util.concurrent.Executor;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.ReentrantLock;
+
+/**
+ * Runs the tasks of one device on a bounded number of threads: a commit lets thousands of writes go at once, and when what
+ * is beneath the device stalls, a thread for each of them would take all threads that the process may have.
+ *
+ * <p>Each device has its own, so that one that stalls holds up no other, not even one that is stacked on it. A thread is
+ * there before a task is promised: {@link #reserve} fails on the thread of the one who asks, where that is harmless, and
+ * {@link #execute}, which the thread that owns the metadata calls, neither fails nor allocates.
+ *
+ * <p>A task's second half waits for a client, for as long as that likes. Threads that are in it count only up to a number,
+ * so that clients that take no answers don't use up the threads that write.
+ */
+final class BackgroundTasks {
+    /** More of them than this make no storage faster. */
+    static final int MAX_RUNNING = 32;
+    /** So many of those may be answering; each further one has another take its place. */
+    private static final int MAX_ANSWERING = 16;
+
+    private static final long LINGER_NANOS = TimeUnit.SECONDS.toNanos(1);
+
+    /** What is to be done; a link of the queue itself, so that queueing can't fail. */
+    abstract static class Task {
+        private Task next;
+
+        /** Does it. One that throws is not answered. */
+        abstract void run();
+
+        /** Tells the client. May take as long as it likes. */
+        abstract void answer();
+    }
+
+    private final Executor threads;
+    private final ReentrantLock lock = new ReentrantLock();
+    private final Condition work = lock.newCondition();
+    private Task head;
+    private Task tail;
+    private int queued;
+    /** Tasks that were promised and have not come yet. */
+    private int reserved;
+    /** Threads: all, those that wait for work, and those that are answering. */
+    private int running;
+
+    private int idle;
+    private int answering;
+
+    /** {@code threads} runs what it is given at once, each on a thread of its own, or throws. */
+    BackgroundTasks(Executor threads) {
+        this.threads = threads;
+    }
+
+    /**
+     * Makes sure that a task can be executed later; one {@link #execute} or {@link #cancel} follows.
+     *
+     * @throws RuntimeException or Error when there is no thread to be had
+     */
+    void reserve() {
+        lock.lock();
+        try {
+            if (running == answering) {
+                start();
+            }
+            reserved++;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** The promised task won't come. */
+    void cancel() {
+        lock.lock();
+        try {
+            reserved--;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Runs {@code task} soon, for which there is a reservation. */
+    void execute(Task task) {
+        lock.lock();
+        try {
+            if (tail == null) {
+                head = task;
+            } else {
+                tail.next = task;
+            }
+            tail = task;
+            queued++;
+            reserved--;
+            work.signal();
+            startIfOfUse();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** With the lock. Without a further thread those that are there do the work. */
+    private void startIfOfUse() {
+        if (idle < queued && running - Math.max(0, answering - MAX_ANSWERING) < MAX_RUNNING) {
+            try {
+                start();
+            } catch (RuntimeException | Error e) {
+                // The process may have no more threads just now; the next task tries again.
+                return;
+            }
+        }
+    }
+
+    private void start() {
+        threads.execute(this::work);
+        running++;
+    }
+
+    private void work() {
+        Task task;
+        while ((task = next()) != null) {
+            boolean answers = false;
+            try {
+                task.run();
+                answers = true;
+                count(1);
+                task.answer();
+            } catch (RuntimeException | Error e) {
+                // The others in the queue need this thread.
+                Thread self = Thread.currentThread();
+                self.getUncaughtExceptionHandler().uncaughtException(self, e);
+            } finally {
+                if (answers) {
+                    count(-1);
+                }
+            }
+        }
+    }
+
+    private void count(int answers) {
+        lock.lock();
+        try {
+            answering += answers;
+            if (answers > 0) {
+                startIfOfUse();
+            }
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** The next task, or null when this thread is no longer needed. */
+    private Task next() {
+        lock.lock();
+        try {
+            long left = LINGER_NANOS;
+            while (head == null && (left > 0 || reserved > 0)) {
+                idle++;
+                try {
+                    if (left > 0) {
+                        left = work.awaitNanos(left);
+                    } else {
+                        work.await();
+                    }
+                } catch (InterruptedException e) {
+                    // Nobody interrupts these threads on purpose; whoever is promised a thread keeps it.
+                    left = 0;
+                } finally {
+                    idle--;
+                }
+            }
+            Task task = head;
+            if (task == null) {
+                running--;
+                return null;
+            }
+            head = task.next;
+            task.next = null;
+            if (head == null) {
+                tail = null;
+            }
+            queued--;
+            return task;
+        } finally {
+            lock.unlock();
+        }
+    }
+}
