@@ -54,6 +54,11 @@ final class InvalidateCommand implements Command {
         long before = arguments.number("written-before", ChangedBlocks.NO_BOUND, 0, MAX_ERA);
         try (BlockDevice device = MetadataInput.open(input, snapshot)) {
             MetadataRoots roots = snapshot ? MetadataRoots.readSnapshot(device) : MetadataRoots.read(device);
+            if (since > roots.currentEra() + 1) {
+                // A script that remembers an era from before the metadata was made anew would copy nothing, in silence.
+                console.error("warning: era " + since + " is after the current era " + roots.currentEra()
+                        + ": nothing is listed; if the metadata was made anew, everything has to be copied");
+            }
             BlockSet blocks;
             try (Progress progress = new Progress(console, "era_invalidate", " blocks", 1, roots.allocatedBlocks())) {
                 BlockDevice counted = new ProgressDevice(device, progress);

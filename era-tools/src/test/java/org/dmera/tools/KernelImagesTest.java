@@ -23,6 +23,7 @@ import org.dmera.core.block.FileBlockDevice;
 import org.dmera.core.scan.MetadataRoots;
 import org.dmera.testkit.Fixtures;
 import org.dmera.testkit.Health;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -182,13 +183,14 @@ class KernelImagesTest {
     void invalidateOfTheSnapshotListsWhatHadBeenWritten(String name) throws IOException {
         JsonNode image = Fixtures.image(name);
         Path device = write(image);
-        int nrBlocks;
+        MetadataRoots roots;
         try (FileBlockDevice file = FileBlockDevice.open(device, false)) {
             // The origin may have been resized since the snapshot was taken.
-            nrBlocks = (int) MetadataRoots.readSnapshot(file).nrBlocks();
+            roots = MetadataRoots.readSnapshot(file);
         }
+        int nrBlocks = (int) roots.nrBlocks();
         long[] eras = lastEras(image.get("snapshot").get("written_by_era"), nrBlocks);
-        listsEachEra(device, eras, image.get("current_era").asLong(), "--metadata-snapshot");
+        listsEachEra(device, eras, roots.currentEra(), "--metadata-snapshot");
     }
 
     private static void listsEachEra(Path device, long[] eras, long currentEra, Object... more) {
@@ -231,6 +233,17 @@ class KernelImagesTest {
         }
         assertEquals(xml.length() - 10, matcher.regionStart());
         return set;
+    }
+
+    @Test
+    void anEraAfterTheCurrentOneIsWarnedOf() throws IOException {
+        JsonNode image = Fixtures.image("b_eras_bs8.clean");
+        Path device = write(image);
+        long next = image.get("current_era").asLong() + 1;
+        assertEquals(
+                ToolRun.of("era_invalidate", "--written-since", next, device).text(),
+                ToolRun.of("era_invalidate", "--written-since", next + 1, device)
+                        .warned("warning: era " + (next + 1) + " is after the current era " + (next - 1)));
     }
 
     @ParameterizedTest

@@ -51,6 +51,14 @@ final class ToolRun {
         return new String(product(), StandardCharsets.UTF_8);
     }
 
+    /** The product of a run that must have succeeded with one line on standard error, which contains {@code text}. */
+    String warned(String text) {
+        if (code != 0 || err.indexOf('\n') != err.length() - 1 || !err.contains(text)) {
+            throw new AssertionError("exit " + code + ", no \"" + text + "\" in: " + err);
+        }
+        return new String(out, StandardCharsets.UTF_8);
+    }
+
     /** Requires that it failed with one line, which contains every one of {@code texts}, and printed nothing. */
     void refused(String... texts) {
         if (code != 1 || out.length != 0 || err.indexOf('\n') != err.length() - 1) {

@@ -57,7 +57,7 @@ final class MergedSalvage extends Salvage {
             remarks.add("and " + left + " more states of the metadata");
         }
         this.dataBlockSizeSectors = blockSize(hints, copies);
-        this.nrBlocks = sizeOf(hints);
+        this.nrBlocks = sizeOf(hints, copies);
         this.currentEra = era(hints, copies);
         if (allLost) {
             remarks.add("part of the writesets is lost: every origin block counts as written in era " + currentEra);
@@ -86,7 +86,7 @@ final class MergedSalvage extends Salvage {
         return reach;
     }
 
-    private long sizeOf(SalvageHints hints) throws IOException {
+    private long sizeOf(SalvageHints hints, List<Superblock> copies) throws IOException {
         long reach = longest();
         if (hints.nrBlocks() >= 0) {
             remarkLeftOut(hints.nrBlocks(), reach, remarks);
@@ -105,6 +105,9 @@ final class MergedSalvage extends Salvage {
         if (!isOpenEnded) {
             return reach;
         }
+        for (Superblock copy : copies) {
+            evident = Math.max(evident, copy.nrBlocks() <= MOST_ORIGIN_BLOCKS ? copy.nrBlocks() : -1);
+        }
         if (evident < reach || evident > MOST_ORIGIN_BLOCKS) {
             throw new IOException(
                     "bad checksum in superblock, and the end of the era array is lost: say how many blocks"
@@ -116,14 +119,15 @@ final class MergedSalvage extends Salvage {
     private long era(SalvageHints hints, List<Superblock> copies) throws IOException {
         long derived = -1;
         long least = 0;
+        long highestMarked = -1;
         for (SalvageLayer layer : layers) {
             derived = Math.max(derived, layer.evidentEra());
-            least = Math.max(least, layer.highestInArray());
+            least = Math.max(least, layer.leastEra());
+            highestMarked = Math.max(highestMarked, layer.highestMarked());
         }
         for (Superblock copy : copies) {
             least = Math.max(least, copy.currentEra());
         }
-        least = Math.max(least, derived);
         if (hints.currentEra() >= 0) {
             if (hints.currentEra() < least) {
                 throw new IOException(
@@ -131,9 +135,15 @@ final class MergedSalvage extends Salvage {
             }
             return hints.currentEra();
         }
-        if (derived < 0) {
-            throw new IOException("bad checksum in superblock: no writeset is left from which the current era could be"
-                    + " derived: say what it is with --current-era; it is at least " + least);
+        least = Math.max(least, derived);
+        boolean isUnknown = derived < 0;
+        for (SalvageLayer layer : layers) {
+            isUnknown |= layer.isEraUnknown(highestMarked);
+        }
+        if (isUnknown) {
+            throw new IOException("bad checksum in superblock: the current era can't be derived from the writesets that"
+                    + " are left: say what it is with --current-era; it is at least " + least
+                    + "; when in doubt, a higher one loses nothing");
         }
         remarks.add("the current era is taken to be " + least + ", after the last archived writeset");
         return least;

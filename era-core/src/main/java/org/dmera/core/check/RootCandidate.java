@@ -24,6 +24,9 @@ final class RootCandidate {
         this.indexBlock = indexBlock;
     }
 
+    /** Blocks that are in use, and broken, wherever they belong. */
+    int broken;
+
     /** Whether any tree was found. */
     boolean isAnything() {
         return !writesetTrees.isEmpty() || !eraArrays.isEmpty() || !bitsets.isEmpty();

@@ -55,6 +55,8 @@ final class RootFinder {
                 ByteBuffer copy = BlockReader.newBuffer();
                 copy.put(0, block, 0, BlockDevice.BLOCK_BYTES);
                 held.add(new Superblock().wrap(copy, 0));
+            } else if (code <= Seen.MISPLACED) {
+                candidate.broken++;
             }
         }
         for (int b = used.next(1, size); b < size; b = used.next(b + 1, size)) {

@@ -34,6 +34,10 @@ final class SalvageLayer implements TreeWalk.Visitor {
 
     final DamageLog log = new DamageLog();
     final boolean sure;
+    /** Whether this may be the newest state, with its roots or writesets damaged: those after it damage nothing. */
+    private final boolean broken;
+
+    private final boolean whole;
     boolean writesetsLost;
     long reach = -1;
     /** How long an era array is whose end is there, or −1. */
@@ -49,7 +53,12 @@ final class SalvageLayer implements TreeWalk.Visitor {
     private final List<Writeset> writesets = new ArrayList<>();
     private final List<EraMap> eraArrays = new ArrayList<>();
     private long lastEra = -1;
+    /** The one before in the same tree, or −1. */
+    private long previousEra = -1;
+
     private boolean hasCurrent;
+    /** −1 until it is asked for. */
+    private long highestInArray = -1;
 
     /** {@code shared}: what other states have walked already; added to. */
     SalvageLayer(BlockDevice device, BlockTable seen, RootCandidate candidate, SharedArrays shared) {
@@ -58,8 +67,11 @@ final class SalvageLayer implements TreeWalk.Visitor {
         this.device = device;
         this.seen = seen;
         this.sure = candidate.indexBlock != 0;
+        this.whole = sure && candidate.isWhole();
+        this.broken = candidate.broken > 0;
         for (long root : candidate.writesetTrees) {
             TreeSpec spec = new TreeSpec(Structure.WRITESET_TREE, -1, WritesetValue.BYTES, BlockTable.LIVE);
+            previousEra = -1;
             new TreeWalk(fresh(log), spec, TreeWalk.newBuffers(), this).walk(root, true);
         }
         for (long root : candidate.bitsets) {
@@ -76,6 +88,7 @@ final class SalvageLayer implements TreeWalk.Visitor {
             closedReach = known.isOpenEnded() ? closedReach : Math.max(closedReach, length);
             eraArrays.add(new EraMap(length, map(Structure.ERA_ARRAY, -1, root, length, ArrayBlock.ERA_BYTES)));
         }
+        isOpenEnded |= eraArrays.isEmpty() && broken;
         writesetsLost &= sure;
     }
 
@@ -115,10 +128,11 @@ final class SalvageLayer implements TreeWalk.Visitor {
     @Override
     public void entry(BTreeNode leaf, int index, boolean counted) {
         long era = leaf.key(index);
-        if (era < 0 || era >= SalvageSurvey.INCREDIBLE_ERA || lastEra >= 0 && era != lastEra + 1) {
+        if (era < 0 || era >= SalvageSurvey.INCREDIBLE_ERA || previousEra >= 0 && era != previousEra + 1) {
             writesetsLost = true;
             return;
         }
+        previousEra = era;
         lastEra = Math.max(lastEra, era);
         int offset = leaf.valueOffset(index);
         addWriteset(era, WritesetValue.nrBits(leaf.buffer(), offset), WritesetValue.root(leaf.buffer(), offset));
@@ -134,7 +148,55 @@ final class SalvageLayer implements TreeWalk.Visitor {
         return lastEra < 0 ? -1 : lastEra + (hasCurrent ? 1 : 0);
     }
 
-    long highestInArray() {
+    /**
+     * Whether this may be the newest state, and its current era can't be told.
+     *
+     * @param highestMarked the highest era of which any state has a writeset with a mark
+     */
+    boolean isEraUnknown(long highestMarked) {
+        if (!sure || broken && (!whole || writesetsLost)) {
+            return true;
+        }
+        // All has been digested. Whoever has digested more than this state is newer.
+        return lastEra < 0 && highestInArray() >= highestMarked;
+    }
+
+    /** The current era is certainly no lower. */
+    long leastEra() {
+        long archived = Math.max(lastEra, highestInArray());
+        return whole && hasCurrent && archived >= 0 ? archived + 1 : archived;
+    }
+
+    /** The highest era whose archived writeset has a mark, or −1. */
+    long highestMarked() {
+        long highest = -1;
+        for (int i = writesets.size() - 1; i >= 0; i--) {
+            Writeset writeset = writesets.get(i);
+            if (writeset.era() > highest && hasMark(writeset)) {
+                highest = writeset.era();
+            }
+        }
+        return highest;
+    }
+
+    private boolean hasMark(Writeset writeset) {
+        ArrayMap map = writeset.map();
+        for (long w = 0; w * WINDOW < writeset.nrBits(); w++) {
+            if (map.usable(w) > 0 && reader.tryRead(map.block(w), block) == null) {
+                for (int i = 0; i < map.usable(w); i++) {
+                    if (block.getLong(ArrayBlock.VALUES + i * Long.BYTES) != 0) {
+                        return true;
+                    }
+                }
+            }
+        }
+        return false;
+    }
+
+    private long highestInArray() {
+        if (highestInArray >= 0) {
+            return highestInArray;
+        }
         long highest = 0;
         ArrayBlock array = new ArrayBlock();
         for (EraMap eras : eraArrays) {
@@ -150,6 +212,7 @@ final class SalvageLayer implements TreeWalk.Visitor {
                 }
             }
         }
+        highestInArray = highest;
         return highest;
     }
 

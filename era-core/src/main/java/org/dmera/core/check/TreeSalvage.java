@@ -61,6 +61,7 @@ final class TreeSalvage extends Salvage {
         this.survey = mended == null ? first : survey(device, superblock, hints);
         this.roots = credible(superblock, hints);
         this.dataBlockSizeSectors = blockSize(roots, hints);
+        refuseToLeaveOut(hints, superblock);
         this.nrBlocks = nrBlocks(hints, superblock.nrBlocks());
         this.currentEra = currentEra(hints, roots.currentEra(), superblock.currentEra());
         RootCandidate found = survey.orphans();
@@ -109,6 +110,30 @@ final class TreeSalvage extends Salvage {
                     + " sectors, which can't be: say what it is with --block-size");
         }
         return sectors;
+    }
+
+    /** The checksum of {@code superblock} is right: unless its figures can't be, a lower one would lose marks. */
+    private void refuseToLeaveOut(SalvageHints hints, Superblock superblock) throws IOException {
+        long era = superblock.currentEra();
+        if (hints.currentEra() >= 0 && hints.currentEra() < era && era < SalvageSurvey.INCREDIBLE_ERA) {
+            throw new IOException("the superblock is sound and is of era " + era + ", above --current-era "
+                    + hints.currentEra() + ": what was written since would count as written before");
+        }
+        long size = superblock.nrBlocks();
+        if (hints.nrBlocks() < 0 || hints.nrBlocks() >= size || size > MOST_ORIGIN_BLOCKS) {
+            return;
+        }
+        ArrayWalk eras = new ArrayWalk(
+                new BlockReader(device, survey.tableOfTrust(), new DamageLog(), new Seen(-1)),
+                new TreeSpec(Structure.ERA_ARRAY, -1, BTreeNode.BLOCK_VALUE_BYTES, BlockTable.LIVE),
+                ArrayBlock.ERA_BYTES,
+                arrayBuffers,
+                new ArrayMap());
+        eras.walk(roots.eraArrayRoot(), 0, true);
+        if (eras.isOpenEnded() || eras.reach() > hints.nrBlocks()) {
+            throw new IOException("the superblock is sound and has an origin of " + size + " blocks, above --nr-blocks "
+                    + hints.nrBlocks() + ": what was written past that would be lost");
+        }
     }
 
     private long nrBlocks(SalvageHints hints, long stored) throws IOException {
