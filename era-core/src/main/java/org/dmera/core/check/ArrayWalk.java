@@ -247,11 +247,15 @@ final class ArrayWalk implements TreeWalk.Visitor, Where {
             reach += nrEntries;
         }
         if (sound == Seen.ERAS && nrEntries < perBlock && !(continues && longer)) {
-            reader.report(
-                    DamageKind.LEFT_OVER_ARRAY_BLOCK,
-                    this,
-                    blockNr,
-                    "a partial array block past the end, which a shrink has left; it is never read");
+            reader.log()
+                    .add(
+                            DamageKind.LEFT_OVER_ARRAY_BLOCK,
+                            structure(),
+                            path(),
+                            blockNr,
+                            1,
+                            "a partial array block past the end, which a shrink has left; it is never read",
+                            "the block is left out");
         } else {
             longer = true;
             reader.report(

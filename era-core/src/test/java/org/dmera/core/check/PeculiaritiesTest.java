@@ -49,6 +49,20 @@ class PeculiaritiesTest {
     }
 
     @Test
+    void aPartialArrayBlockThatAShrinkHasLeftIsANote() throws IOException, RefusedException {
+        MemoryBlockDevice device = new MemoryBlockDevice(256);
+        EraMetadata metadata = EraMetadata.openOrFormat(device, 8, 64);
+        metadata.resize(5000);
+        metadata.commit();
+        metadata.resize(4 * 1018);
+        metadata.commit();
+        CheckReport report = MetadataChecker.check(device);
+        assertTrue(report.isClean(), report::toString);
+        assertEquals(1, report.count(DamageKind.LEFT_OVER_ARRAY_BLOCK), report::toString);
+        assertTrue(report.toString().contains("repair: the block is left out"), report::toString);
+    }
+
+    @Test
     void aSnapshotThatIsNewerThanTheLiveTreesIsDamage() throws IOException {
         byte[] image = Fixtures.imageBytes(Fixtures.image(HELD));
         ByteBuffer bytes = little(image);
