@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.core.linux;
 
-/** open(2), close(2): the flags that Java's own file API can't pass. */
+/** open(2), fsync(2), close(2): the flags that Java's own file API can't pass. */
 public final class FileDescriptors {
     public static final int O_RDONLY = 0;
     public static final int O_RDWR = 2;
@@ -22,6 +22,16 @@ public final class FileDescriptors {
             int errno = Libc.errno();
             if (errno != Errno.EINTR.number()) {
                 throw new ErrnoException("open " + path, errno);
+            }
+        }
+    }
+
+    /** fsync(2): returns when all that was written, whoever wrote it, is where it survives a power cut. */
+    public static void sync(int fd) throws ErrnoException {
+        while (Libc.CALLS.fsync(fd) < 0) {
+            int errno = Libc.errno();
+            if (errno != Errno.EINTR.number()) {
+                throw new ErrnoException("fsync of descriptor " + fd, errno);
             }
         }
     }

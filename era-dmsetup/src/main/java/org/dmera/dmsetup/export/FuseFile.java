@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
@@ -129,6 +130,8 @@ final class FuseFile implements Closeable {
 
         private final long address;
         private final AnswerScope answers = io.openScope();
+        /** This thread and the requests in the background: the last of them closes the descriptor, whose number is another's then. */
+        private final AtomicInteger users = new AtomicInteger(1);
 
         Reader(int fd) {
             this.fd = fd;
@@ -149,11 +152,18 @@ final class FuseFile implements Closeable {
                 answers.close();
                 buffer.order(ByteOrder.BIG_ENDIAN);
                 pool.give(buffer);
-                try {
-                    FileDescriptors.close(fd);
-                } catch (IOException e) {
-                    log.accept("fuse: " + file + ": " + e);
-                }
+                leave();
+            }
+        }
+
+        private void leave() {
+            if (users.decrementAndGet() > 0) {
+                return;
+            }
+            try {
+                FileDescriptors.close(fd);
+            } catch (IOException e) {
+                log.accept("fuse: " + file + ": " + e);
             }
         }
 
@@ -257,8 +267,10 @@ final class FuseFile implements Closeable {
                 return;
             }
             buffer.position(PAGE_BYTES).limit(PAGE_BYTES + bytes);
-            if (io.mustWait(offset, bytes)) {
-                ByteBuffer payload = pool.take(bytes).put(buffer).flip();
+            // Without memory for it, this thread waits itself.
+            ByteBuffer taken = io.mustWait(offset, bytes) ? takeIfThereIs(bytes) : null;
+            if (taken != null) {
+                ByteBuffer payload = taken.put(buffer).flip();
                 inBackground(unique, offset, bytes, payload, inside -> inside.write(offset, payload, 0));
                 return;
             }
@@ -271,6 +283,15 @@ final class FuseFile implements Closeable {
             }
             ByteBuffer out = begin();
             answer(unique, out.putInt(bytes).putInt(0));
+        }
+
+        /** A buffer, or null when clients of the engine have taken all the memory that there is for buffers. */
+        private ByteBuffer takeIfThereIs(int bytes) {
+            try {
+                return pool.take(bytes);
+            } catch (OutOfMemoryError e) {
+                return null;
+            }
         }
 
         /** What it punches must read as zeroes: the same request comes for zeroing. */
@@ -295,6 +316,7 @@ final class FuseFile implements Closeable {
         private void inBackground(
                 long unique, long offset, int written, ByteBuffer payload, Inner action, long length) {
             AnswerScope scope = io.openScope();
+            users.incrementAndGet();
             io.submit(offset, length, new DeviceIo.BackgroundWrite() {
                 private int error;
 
@@ -315,6 +337,7 @@ final class FuseFile implements Closeable {
                 public void answer() {
                     answerFromBackground(unique, error, written);
                     scope.close();
+                    leave();
                 }
             });
         }

@@ -5,9 +5,9 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.dmera.core.linux.Errno;
@@ -46,7 +46,9 @@ public final class HostAttacher implements Attacher {
     private final Path nbdSocket;
     private final Consumer<String> log;
     private final BufferPool pool = new BufferPool();
-    private final Map<MappedDevice, Attached> attached = new HashMap<>();
+    private final Map<MappedDevice, Attached> attached = new ConcurrentHashMap<>();
+    /** One for each device: the node of one may be waiting for a device beneath that is suspended. */
+    private final Map<MappedDevice, Object> locks = new ConcurrentHashMap<>();
 
     /**
      * @param folder where FUSE files are mounted; what a killed engine left there is cleaned up
@@ -91,13 +93,20 @@ public final class HostAttacher implements Attacher {
     private static void unlink(Path note) throws IOException {
         List<String> lines = Files.readAllLines(note);
         if (lines.size() == 2) {
-            Path link = Path.of(lines.get(0));
-            if (Files.isSymbolicLink(link)
-                    && Files.readSymbolicLink(link).toString().equals(lines.get(1))) {
-                Files.delete(link);
-            }
+            unlink(Path.of(lines.get(0)), lines.get(1));
         }
         Files.delete(note);
+    }
+
+    private static void unlink(Path link, String node) throws IOException {
+        if (Files.isSymbolicLink(link)
+                && Files.readSymbolicLink(link).toString().equals(node)) {
+            Files.delete(link);
+        }
+    }
+
+    private Object lock(MappedDevice device) {
+        return locks.computeIfAbsent(device, any -> new Object());
     }
 
     private Path note(MappedDevice device) {
@@ -114,7 +123,7 @@ public final class HostAttacher implements Attacher {
 
     @Override
     public String attach(MappedDevice device) throws IOException {
-        synchronized (attached) {
+        synchronized (lock(device)) {
             Attached known = attached.get(device);
             if (known != null) {
                 return known.attachment.node();
@@ -205,26 +214,49 @@ public final class HostAttacher implements Attacher {
         Path linkFolder = kernelHasIt ? OWN : MAPPER;
         Files.createDirectories(linkFolder);
         Path link = linkFolder.resolve(name);
-        // A link of a killed engine points at a node that is somebody else's by now.
-        if (Files.isSymbolicLink(link)) {
+        if (Files.isSymbolicLink(link) && !isAlive(link)) {
+            // A killed engine left it.
             Files.delete(link);
         }
         if (Files.exists(link, LinkOption.NOFOLLOW_LINKS)) {
-            throw new ErrnoException("link " + link, Errno.EEXIST.number());
+            throw new ErrnoException(
+                    "link " + link + (Files.isSymbolicLink(link) ? ", which names " + link.toRealPath() : ""),
+                    Errno.EEXIST.number());
         }
         return link;
     }
 
+    /** Whether a link leads to something, and if to a loop or NBD device, to one that is set up. */
+    private static boolean isAlive(Path link) throws IOException {
+        if (!Files.exists(link)) {
+            return false;
+        }
+        String name = link.toRealPath().getFileName().toString();
+        Path sys = Path.of("/sys/block", name);
+        return name.startsWith("loop") && Files.exists(sys)
+                ? Files.exists(sys.resolve("loop/backing_file"))
+                : !name.startsWith("nbd") || !Files.exists(sys) || Files.exists(sys.resolve("pid"));
+    }
+
     @Override
     public boolean detach(MappedDevice device) throws IOException {
-        synchronized (attached) {
+        if (!locks.containsKey(device)) {
+            return false;
+        }
+        synchronized (lock(device)) {
             Attached known = attached.get(device);
             if (known == null) {
+                locks.remove(device);
                 return false;
+            }
+            if (device.isSuspended()) {
+                // What is in the node's page cache can't be written out, and must not be lost.
+                throw new ErrnoException("detach " + device + ", which is suspended", Errno.EBUSY.number());
             }
             known.attachment.detach();
             attached.remove(device);
-            Files.deleteIfExists(known.link);
+            locks.remove(device);
+            unlink(known.link, known.attachment.node());
             Files.deleteIfExists(note(device));
             log.accept("detached " + device.name() + " from " + known.attachment.node());
             return true;
@@ -233,43 +265,48 @@ public final class HostAttacher implements Attacher {
 
     @Override
     public void resized(MappedDevice device) throws IOException {
-        synchronized (attached) {
-            Attached known = attached.get(device);
-            if (known != null) {
-                known.attachment.resized();
+        if (attached.containsKey(device)) {
+            synchronized (lock(device)) {
+                Attached known = attached.get(device);
+                if (known != null) {
+                    known.attachment.resized();
+                }
             }
         }
     }
 
     @Override
     public void renamed(MappedDevice device) throws IOException {
-        synchronized (attached) {
-            Attached known = attached.get(device);
-            if (known != null) {
-                Path link = noted(device, known.attachment.node());
-                Files.deleteIfExists(known.link);
-                attached.put(device, new Attached(known.attachment, link));
+        if (attached.containsKey(device)) {
+            synchronized (lock(device)) {
+                Attached known = attached.get(device);
+                if (known != null) {
+                    Path link = noted(device, known.attachment.node());
+                    unlink(known.link, known.attachment.node());
+                    attached.put(device, new Attached(known.attachment, link));
+                }
             }
         }
     }
 
     @Override
     public void close() throws IOException {
-        synchronized (attached) {
-            IOException failed = null;
-            for (Map.Entry<MappedDevice, Attached> each : attached.entrySet()) {
+        IOException failed = null;
+        for (Map.Entry<MappedDevice, Attached> each : attached.entrySet()) {
+            Attached known = each.getValue();
+            synchronized (lock(each.getKey())) {
                 try {
-                    Files.deleteIfExists(each.getValue().link);
+                    unlink(known.link, known.attachment.node());
                     Files.deleteIfExists(note(each.getKey()));
-                    each.getValue().attachment.abandon();
+                    known.attachment.abandon();
                 } catch (IOException e) {
                     failed = e;
                 }
             }
-            attached.clear();
-            if (failed != null) {
-                throw failed;
-            }
+        }
+        attached.clear();
+        if (failed != null) {
+            throw failed;
         }
     }
 }

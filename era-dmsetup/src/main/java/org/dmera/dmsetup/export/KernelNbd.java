@@ -105,12 +105,15 @@ final class KernelNbd {
     }
 
     /**
-     * Disconnects it.
+     * Disconnects it, once what was written to it has reached the export.
      *
-     * @throws ErrnoException EBUSY while somebody has claimed it, as a mount does
+     * @throws ErrnoException EBUSY while somebody has claimed it, as a mount does, or the errno of a write that failed
      */
     void detach() throws IOException {
         FileDescriptors.close(FileDescriptors.open(node, FileDescriptors.O_RDWR | FileDescriptors.O_EXCL));
+        // This object has the node open, so a writer that closed it wasn't the last opener, and nothing was written
+        // out.
+        FileDescriptors.sync(fd);
         abandon();
     }
 

@@ -114,11 +114,14 @@ final class LoopDevice {
     }
 
     /**
-     * Takes it away.
+     * Takes it away, once what was written to it is in its file.
      *
-     * @throws ErrnoException EBUSY when it is mounted or open: then nothing has changed
+     * @throws ErrnoException EBUSY when it is mounted or open, or the errno of a write that failed: then it stays
      */
     void detach() throws IOException {
+        // The page cache of the node is written out by itself only when the last opener closes it. This object is an
+        // opener, so whoever wrote and closed wasn't the last; and clearing fails what is written out from then on.
+        FileDescriptors.sync(fd);
         int result = Ioctl.call(fd, CLR_FD, 0L);
         if (result < 0) {
             throw new ErrnoException("LOOP_CLR_FD of " + node, -result);

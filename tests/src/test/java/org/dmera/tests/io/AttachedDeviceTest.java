@@ -12,9 +12,12 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.PrintStream;
 import java.io.RandomAccessFile;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
@@ -154,10 +157,7 @@ class AttachedDeviceTest {
     void aMountedDeviceCannotBeDetachedAndAFreeOneLeavesNothing() throws Exception {
         String node = attacher.attach(device);
         assertEquals(node, attacher.attach(device), "attaching twice is attaching once");
-        Path link = Path.of("/dev/mapper", device.name());
-        if (!Files.isSymbolicLink(link)) {
-            link = Path.of("/dev/era", device.name());
-        }
+        Path link = link();
         assertEquals(node, Files.readSymbolicLink(link).toString());
         run("mkfs.ext4", "-q", "-F", node).good();
         run("mount", node, mountPoint.toString()).good();
@@ -175,10 +175,7 @@ class AttachedDeviceTest {
     @Test
     void whatAKilledEngineLeftIsTakenAwayByTheNext() throws Exception {
         attacher.attach(device);
-        Path link = Path.of("/dev/mapper", device.name());
-        if (!Files.isSymbolicLink(link)) {
-            link = Path.of("/dev/era", device.name());
-        }
+        Path link = link();
         assertTrue(Files.isSymbolicLink(link));
         // One that knows nothing of the first, as after a kill.
         HostAttacher next = new HostAttacher(folder.resolve("attached"), folder.resolve("nbd"), line -> {});
@@ -188,12 +185,69 @@ class AttachedDeviceTest {
     }
 
     @Test
+    void whatWasWrittenToTheNodeAndNotFlushedIsOnTheOriginOnceItIsDetached() throws Exception {
+        byte[] noise = noise(8 << 20);
+        String node = attacher.attach(device);
+        write(node, noise);
+        attacher.detach(device);
+        assertArrayEquals(noise, Arrays.copyOf(Files.readAllBytes(data()), noise.length));
+    }
+
+    @Test
+    void aSuspendedDeviceKeepsItsNodeBecauseOfWhatWasWrittenToIt() throws Exception {
+        byte[] noise = noise(1 << 20);
+        String node = attacher.attach(device);
+        write(node, noise);
+        device.suspend();
+        ErrnoException e = assertThrows(ErrnoException.class, () -> attacher.detach(device));
+        assertTrue(e.is(Errno.EBUSY), e.toString());
+        device.resume();
+        attacher.detach(device);
+        assertArrayEquals(noise, Arrays.copyOf(Files.readAllBytes(data()), noise.length));
+    }
+
+    @Test
+    void theLinkOfAnotherEnginesDeviceOfTheSameNameStays() throws Exception {
+        String node = attacher.attach(device);
+        TestEngine other = new TestEngine(Files.createDirectory(folder.resolve("other")));
+        HostAttacher others = new HostAttacher(folder.resolve("other/attached"), folder.resolve("other/nbd"), s -> {});
+        MappedDevice sameName = other.createEra(device.name(), MIB);
+        ErrnoException e = assertThrows(ErrnoException.class, () -> others.attach(sameName));
+        assertTrue(e.is(Errno.EEXIST), e.toString());
+        assertEquals(node, Files.readSymbolicLink(link()).toString());
+        assertFalse(others.detach(sameName));
+        assertEquals(node, Files.readSymbolicLink(link()).toString());
+        others.close();
+        other.close();
+    }
+
+    private Path link() {
+        Path link = Path.of("/dev/mapper", device.name());
+        return Files.isSymbolicLink(link) ? link : Path.of("/dev/era", device.name());
+    }
+
+    private static byte[] noise(int bytes) {
+        byte[] noise = new byte[bytes];
+        new java.util.Random(7).nextBytes(noise);
+        return noise;
+    }
+
+    /** Through the page cache, without a flush. */
+    private static void write(String node, byte[] content) throws IOException {
+        try (FileChannel channel = FileChannel.open(Path.of(node), StandardOpenOption.WRITE)) {
+            ByteBuffer left = ByteBuffer.wrap(content);
+            while (left.hasRemaining()) {
+                channel.write(left);
+            }
+        }
+    }
+
+    @Test
     void discardsReachTheOrigin() throws Exception {
         String node = attacher.attach(device);
         run("mkfs.ext4", "-q", "-F", "-E", "nodiscard", node).good();
         run("mount", node, mountPoint.toString()).good();
-        byte[] noise = new byte[32 << 20];
-        new java.util.Random(1).nextBytes(noise);
+        byte[] noise = noise(32 << 20);
         Files.write(mountPoint.resolve("noise"), noise);
         run("sync", "-f", mountPoint.toString()).good();
         long full = allocatedBytes();
