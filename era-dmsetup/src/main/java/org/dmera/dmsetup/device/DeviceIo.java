@@ -135,14 +135,26 @@ public final class DeviceIo {
         }
     }
 
-    /** As {@link Target#sendTo}; up to a target border at most. */
+    /**
+     * As {@link Target#sendTo}; up to a target border at most. 0 also for a range that can't be read: whoever reads it instead
+     * learns why.
+     */
     public long sendTo(SocketChannel socket, long offsetBytes, long lengthBytes) throws IOException {
-        int pass = gate.enter();
+        int pass;
+        try {
+            pass = gate.enter();
+        } catch (ErrnoException e) {
+            // The device is gone, as the read will tell.
+            return 0;
+        }
         try {
             TargetTable t = check(offsetBytes, lengthBytes);
             int i = t.indexAt(offsetBytes);
             long n = Math.min(lengthBytes, t.endBytes(i) - offsetBytes);
             return t.target(i).sendTo(socket, offsetBytes - t.startBytes(i), n);
+        } catch (ErrnoException e) {
+            // The table may be another one since the request came, as the read will tell.
+            return 0;
         } finally {
             gate.exit(pass);
         }

@@ -24,6 +24,7 @@ import org.junit.jupiter.api.io.TempDir;
 class LongReadsTest {
     private static final int MIB = 1 << 20;
     private static final int EIO = 5;
+    private static final int EINVAL = 22;
     private static final int DATA = 1;
     private static final int NONE = 0;
     private static final int ERROR = 32769;
@@ -163,6 +164,28 @@ class LongReadsTest {
             assertEquals(EIO, client.receive(expectChunk(client, ERROR, true)).getInt());
             client.request(WireClient.READ, 7, 0, MIB, null);
             client.receive(expectChunk(client, DATA, false));
+            assertEquals(0, expectChunk(client, NONE, true));
+        }
+    }
+
+    @Test
+    void aReadThatADeviceHasBecomeTooSmallForIsToldAndTheConnectionGoesOn() throws Exception {
+        Path data = noise("data", 4);
+        MappedDevice device = engine.create("vol", "8192 linear " + data + " 0");
+        byte[] file = Files.readAllBytes(data);
+        try (WireClient client = structured("vol")) {
+            device.suspend();
+            client.request(WireClient.READ, 7, 3 * MIB, MIB, null);
+            assertEquals(8 + MIB, expectChunk(client, DATA, false));
+            device.load(TestEngine.specs("4096 linear " + data + " 0"), false);
+            device.resume();
+            client.receive(8 + MIB);
+            assertEquals(
+                    EINVAL, client.receive(expectChunk(client, ERROR, true)).getInt());
+            client.request(WireClient.READ, 7, 0, MIB, null);
+            expectChunk(client, DATA, false);
+            client.receive(8);
+            assertArrayEquals(Arrays.copyOf(file, MIB), client.receive(MIB).array());
             assertEquals(0, expectChunk(client, NONE, true));
         }
     }
