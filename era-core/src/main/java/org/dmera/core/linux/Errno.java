@@ -28,7 +28,8 @@ public enum Errno {
     EILSEQ(84, "Invalid or incomplete multibyte or wide character"),
     EOPNOTSUPP(95, "Operation not supported"),
     ESHUTDOWN(108, "Cannot send after transport endpoint shutdown"),
-    ETIMEDOUT(110, "Connection timed out");
+    ETIMEDOUT(110, "Connection timed out"),
+    EDQUOT(122, "Disk quota exceeded");
 
     private final int number;
     private final String text;

@@ -34,6 +34,8 @@ final class Libc {
 
         long write(int fd, long address, long count);
 
+        long pwrite(int fd, long address, long count, long offset);
+
         int socket(int domain, int type, int protocol);
 
         int connect(int fd, long address, int addressBytes);

@@ -4,7 +4,7 @@ package org.dmera.core.linux;
 import java.nio.ByteBuffer;
 
 /**
- * read(2) and write(2) on a descriptor that Java has no channel for, such as one of {@code /dev/fuse}, with memory given
+ * read(2), write(2) and pwrite(2) on a descriptor that Java has no channel for, such as one of {@code /dev/fuse}, with memory given
  * by its address: nothing is copied or allocated on the way. The caller keeps the buffer reachable meanwhile.
  */
 public final class RawIo {
@@ -25,6 +25,12 @@ public final class RawIo {
     /** Writes once; the number of bytes, or −errno. */
     public static long write(int fd, long address, long bytes) {
         long n = Libc.CALLS.write(fd, address, bytes);
+        return n < 0 ? -Libc.errno() : n;
+    }
+
+    /** Writes once at an offset; the number of bytes, or −errno. */
+    public static long pwrite(int fd, long address, long bytes, long offsetBytes) {
+        long n = Libc.CALLS.pwrite(fd, address, bytes, offsetBytes);
         return n < 0 ? -Libc.errno() : n;
     }
 }

@@ -99,7 +99,7 @@ final class Nbd {
 
     private Nbd() {}
 
-    /** The protocol's error number for a failure: those of Linux where it has them, EIO for the rest. */
+    /** The protocol's error number for a failure: those of Linux where it has them or the like, EIO for the rest. */
     static int error(IOException failure) {
         if (failure instanceof ErrnoException e) {
             int errno = e.errno();
@@ -118,6 +118,9 @@ final class Nbd {
             }
             if (e.is(Errno.EROFS)) {
                 return Errno.EPERM.number();
+            }
+            if (e.is(Errno.EDQUOT) || e.is(Errno.EFBIG)) {
+                return Errno.ENOSPC.number();
             }
         }
         return Errno.EIO.number();

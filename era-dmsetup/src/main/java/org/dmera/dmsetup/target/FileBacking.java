@@ -3,7 +3,9 @@ package org.dmera.dmsetup.target;
 
 import java.io.EOFException;
 import java.io.IOException;
+import java.lang.ref.Reference;
 import java.nio.ByteBuffer;
+import java.nio.channels.ClosedChannelException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.file.Path;
@@ -13,6 +15,7 @@ import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.FileDescriptors;
 import org.dmera.core.linux.FileSpace;
+import org.dmera.core.linux.RawIo;
 
 /**
  * A regular file or a block device beneath a target, through the page cache.
@@ -110,11 +113,45 @@ final class FileBacking implements Backing {
         FileChannel channel = channel();
         long at = offsetBytes;
         while (src.hasRemaining()) {
-            at += channel.write(src, at);
+            try {
+                at += channel.write(src, at);
+            } catch (ClosedChannelException e) {
+                throw e;
+            } catch (IOException e) {
+                at += writeAgain(at, src, e);
+            }
         }
         if ((flags & Target.FUA) != 0) {
             channel.force(false);
         }
+    }
+
+    /**
+     * Repeats a write that failed, for the number of its error, which the channel does not tell: a client does something
+     * about a full file system, and nothing about an I/O error.
+     */
+    private int writeAgain(long offsetBytes, ByteBuffer src, IOException failure) throws IOException {
+        int bytes = src.remaining();
+        ByteBuffer direct = src.isDirect()
+                ? src
+                : ByteBuffer.allocateDirect(bytes).put(src.duplicate()).flip();
+        long n;
+        try {
+            do {
+                n = RawIo.pwrite(fd, RawIo.address(direct) + direct.position(), bytes, offsetBytes);
+            } while (n == -Errno.EINTR.number());
+        } finally {
+            Reference.reachabilityFence(direct);
+        }
+        if (n <= 0) {
+            ErrnoException known = new ErrnoException(
+                    "write of " + bytes + " bytes at " + offsetBytes + " of " + path,
+                    n == 0 ? Errno.EIO.number() : (int) -n);
+            known.addSuppressed(failure);
+            throw known;
+        }
+        src.position(src.position() + (int) n);
+        return (int) n;
     }
 
     @Override
