@@ -11,10 +11,13 @@ import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.Future;
+import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
@@ -23,11 +26,12 @@ import java.util.function.Consumer;
 /**
  * Serves the devices of an engine to NBD clients: any number of listeners, a thread for each connection.
  *
- * <p>Connections are independent. Their number is limited, so that a client that opens thousands costs no more than that;
- * those over the limit are closed at once.
+ * <p>Connections are independent. Their number is limited for each listener, so that a client that opens thousands costs no
+ * more than that, and locks out nobody who comes by another listener; those over the limit are closed at once. A client
+ * that has not chosen its export in time is dropped: that costs nothing but a place, which others need.
  */
 public final class NbdServer implements Closeable {
-    /** More than any client opens; each costs a thread and half a MiB when it is in transmission. */
+    /** Of one listener. More than any client opens; each costs a thread and half a MiB when it is in transmission. */
     private static final int MAX_CONNECTIONS = 512;
 
     private static final int BACKLOG = 128;
@@ -37,19 +41,49 @@ public final class NbdServer implements Closeable {
     /** So that a piece of a long read can be handed over while the client takes the one before. */
     private static final int UNIX_SEND_BUFFER_BYTES = 1 << 20;
 
+    /** From the connection to the choice of an export, for the slowest of TLS clients. */
+    private static final Duration HANDSHAKE = Duration.ofSeconds(10);
+    /** Between two lines in the log about connections that were refused. */
+    private static final long REFUSALS_NANOS = TimeUnit.SECONDS.toNanos(10);
+
+    /** Guarded by {@link #connections}. */
+    private static final class Listener {
+        final ServerSocketChannel channel;
+        final TlsIdentity tls;
+        int open;
+        /** When the last refusal was logged. */
+        long logged = System.nanoTime() - REFUSALS_NANOS;
+
+        Listener(ServerSocketChannel channel, TlsIdentity tls) {
+            this.channel = channel;
+            this.tls = tls;
+        }
+    }
+
     private final ExportSource exports;
     private final Consumer<String> log;
     private final BufferPool pool = new BufferPool();
     private final Set<SocketChannel> connections = new HashSet<>();
-    private final List<ServerSocketChannel> listeners = new ArrayList<>();
+    private final List<Listener> listeners = new ArrayList<>();
     private final List<Path> sockets = new ArrayList<>();
     private final AtomicLong served = new AtomicLong();
+    private final Duration handshake;
+    private final ScheduledThreadPoolExecutor deadlines;
     private boolean closed;
 
     /** A server without listeners; {@code log} gets a line for each connection that ends badly. */
     public NbdServer(ExportSource exports, Consumer<String> log) {
+        this(exports, log, HANDSHAKE);
+    }
+
+    /** The same with another limit of the time that a client takes to choose its export. */
+    public NbdServer(ExportSource exports, Consumer<String> log, Duration handshake) {
         this.exports = exports;
         this.log = log;
+        this.handshake = handshake;
+        this.deadlines = new ScheduledThreadPoolExecutor(1, task -> thread("deadlines of nbd", task));
+        deadlines.setRemoveOnCancelPolicy(true);
+        deadlines.prestartCoreThread();
     }
 
     /** Listens on a bound Unix socket, {@code socket}, which is closed and deleted at the end. */
@@ -87,14 +121,15 @@ public final class NbdServer implements Closeable {
     }
 
     private void start(ServerSocketChannel listener, TlsIdentity tls) throws IOException {
+        Listener started = new Listener(listener, tls);
         synchronized (connections) {
             if (closed) {
                 listener.close();
                 return;
             }
-            listeners.add(listener);
+            listeners.add(started);
         }
-        thread("nbd-listener", () -> accept(listener, tls)).start();
+        thread("nbd-listener", () -> accept(started)).start();
     }
 
     private static Thread thread(String name, Runnable body) {
@@ -103,11 +138,11 @@ public final class NbdServer implements Closeable {
         return thread;
     }
 
-    private void accept(ServerSocketChannel listener, TlsIdentity tls) {
+    private void accept(Listener listener) {
         while (true) {
             SocketChannel channel;
             try {
-                channel = listener.accept();
+                channel = listener.channel.accept();
             } catch (ClosedChannelException e) {
                 return;
             } catch (IOException | RuntimeException | Error e) {
@@ -120,28 +155,51 @@ public final class NbdServer implements Closeable {
             served.incrementAndGet();
             boolean started = false;
             try {
-                if (register(channel)) {
-                    thread("nbd-" + served.get(), () -> serve(channel, tls)).start();
+                if (register(listener, channel)) {
+                    thread("nbd-" + served.get(), () -> serve(listener, channel))
+                            .start();
                     started = true;
                 }
-            } catch (RuntimeException | Error e) {
+            } catch (IOException | RuntimeException | Error e) {
                 log.accept("nbd: no thread for a connection: " + e);
             } finally {
                 if (!started) {
-                    drop(channel);
+                    drop(listener, channel);
                 }
             }
         }
     }
 
-    private boolean register(SocketChannel channel) {
+    private boolean register(Listener listener, SocketChannel channel) throws IOException {
         synchronized (connections) {
-            return !closed && connections.size() < MAX_CONNECTIONS && connections.add(channel);
+            if (closed) {
+                return false;
+            }
+            if (listener.open < MAX_CONNECTIONS) {
+                connections.add(channel);
+                listener.open++;
+                return true;
+            }
+            long now = System.nanoTime();
+            if (now - listener.logged < REFUSALS_NANOS) {
+                return false;
+            }
+            listener.logged = now;
         }
+        log.accept("nbd: refused a connection to " + listener.channel.getLocalAddress() + ": " + MAX_CONNECTIONS
+                + " are open");
+        return false;
     }
 
-    private void serve(SocketChannel channel, TlsIdentity tls) {
+    private void late(SocketChannel channel) {
+        log.accept("nbd: a client has chosen no export within " + handshake.toSeconds() + " s: dropped");
+        close(channel);
+    }
+
+    private void serve(Listener listener, SocketChannel channel) {
+        TlsIdentity tls = listener.tls;
         try {
+            Future<?> deadline = deadlines.schedule(() -> late(channel), handshake.toMillis(), TimeUnit.MILLISECONDS);
             if (channel.getRemoteAddress() instanceof UnixDomainSocketAddress) {
                 // The kernel gives what it allows to everybody; TCP sizes its buffers itself.
                 channel.setOption(StandardSocketOptions.SO_SNDBUF, UNIX_SEND_BUFFER_BYTES);
@@ -149,7 +207,12 @@ public final class NbdServer implements Closeable {
                 channel.setOption(StandardSocketOptions.TCP_NODELAY, true);
             }
             NbdHandshake.TlsUpgrade upgrade = tls == null ? null : plain -> new TlsChannel(plain, tls.serverEngine());
-            NbdHandshake.Agreed agreed = new NbdHandshake(channel, exports, upgrade, tls != null).run();
+            NbdHandshake.Agreed agreed;
+            try {
+                agreed = new NbdHandshake(channel, exports, upgrade, tls != null).run();
+            } finally {
+                deadline.cancel(false);
+            }
             if (agreed != null) {
                 try {
                     new NbdConnection(agreed, pool).serve();
@@ -158,19 +221,21 @@ public final class NbdServer implements Closeable {
                 }
             }
         } catch (ClosedChannelException e) {
-            // The server is closing.
+            // The server is closing, or the client was late.
             return;
         } catch (IOException | RuntimeException | OutOfMemoryError e) {
             log.accept("nbd: " + e);
         } finally {
-            drop(channel);
+            drop(listener, channel);
         }
     }
 
-    private void drop(SocketChannel channel) {
+    private void drop(Listener listener, SocketChannel channel) {
         close(channel);
         synchronized (connections) {
-            connections.remove(channel);
+            if (connections.remove(channel)) {
+                listener.open--;
+            }
             connections.notifyAll();
         }
     }
@@ -187,10 +252,11 @@ public final class NbdServer implements Closeable {
     @Override
     public void close() throws IOException {
         List<SocketChannel> open;
+        deadlines.shutdownNow();
         synchronized (connections) {
             closed = true;
-            for (ServerSocketChannel listener : listeners) {
-                listener.close();
+            for (Listener listener : listeners) {
+                listener.channel.close();
             }
             for (Path socket : sockets) {
                 Files.deleteIfExists(socket);

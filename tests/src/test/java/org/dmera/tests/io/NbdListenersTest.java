@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tests.io;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.SocketAddress;
+import java.net.StandardProtocolFamily;
+import java.net.UnixDomainSocketAddress;
+import java.nio.ByteBuffer;
+import java.nio.channels.ServerSocketChannel;
+import java.nio.channels.SocketChannel;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
+import org.dmera.dmsetup.device.DeviceIo;
+import org.dmera.dmsetup.export.ExportSource;
+import org.dmera.dmsetup.export.NbdServer;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Clients that connect and say nothing take no places from others for long. */
+@Timeout(120)
+class NbdListenersTest {
+    /** Connections that one listener takes. */
+    private static final int LIMIT = 512;
+
+    @TempDir
+    private Path folder;
+
+    private final List<String> log = new CopyOnWriteArrayList<>();
+
+    private interface Use {
+        void with(Path socket, SocketAddress tcp) throws Exception;
+    }
+
+    private void serve(Duration handshake, Use use) throws Exception {
+        try (TestEngine engine = new TestEngine(folder)) {
+            DeviceIo io = engine.createEra("vol", 16).io();
+            ExportSource exports = new ExportSource() {
+                @Override
+                public List<String> names() {
+                    return List.of("vol");
+                }
+
+                @Override
+                public OpenDevice open(String name) {
+                    return new OpenDevice() {
+                        @Override
+                        public DeviceIo io() {
+                            return io;
+                        }
+
+                        @Override
+                        public void close() {}
+                    };
+                }
+            };
+            Path socket = folder.resolve("own");
+            ServerSocketChannel unix = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
+            unix.bind(UnixDomainSocketAddress.of(socket));
+            try (NbdServer server = new NbdServer(exports, log::add, handshake)) {
+                server.listenUnix(unix, socket);
+                SocketAddress tcp = server.listenTcp(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), null);
+                use.with(socket, tcp);
+            }
+        }
+    }
+
+    @Test
+    void aClientThatChoosesNoExportInTimeIsDroppedAndOthersStay() throws Exception {
+        serve(Duration.ofSeconds(2), (socket, tcp) -> {
+            try (WireClient good = WireClient.open(socket, "vol");
+                    WireClient silent = new WireClient(socket)) {
+                silent.receive(18);
+                assertThrows(IOException.class, () -> silent.receive(1));
+                assertTrue(log.stream().anyMatch(line -> line.contains("no export")), log.toString());
+                assertNotNull(good.read(0, 512));
+            }
+        });
+    }
+
+    private static boolean isGreeted(SocketChannel client) {
+        try {
+            return client.read(ByteBuffer.allocate(18)) > 0;
+        } catch (IOException e) {
+            // Reset: refused all the same.
+            return false;
+        }
+    }
+
+    @Test
+    void aCrowdAtOneListenerLocksNobodyOutOfAnother() throws Exception {
+        serve(Duration.ofMinutes(2), (socket, tcp) -> {
+            List<SocketChannel> crowd = new ArrayList<>();
+            try {
+                int greeted = 0;
+                for (int i = 0; i < LIMIT + 3; i++) {
+                    SocketChannel silent = SocketChannel.open(tcp);
+                    crowd.add(silent);
+                    greeted += isGreeted(silent) ? 1 : 0;
+                }
+                assertEquals(LIMIT, greeted);
+                assertEquals(
+                        1, log.stream().filter(line -> line.contains("refused")).count(), log.toString());
+                try (WireClient good = WireClient.open(socket, "vol")) {
+                    assertNotNull(good.read(0, 512));
+                }
+            } finally {
+                for (SocketChannel silent : crowd) {
+                    silent.close();
+                }
+            }
+        });
+    }
+}
