@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.dmera.core.linux.FileDescriptors;
+import org.dmera.core.linux.FileLocks;
 
 /**
  * Opens metadata devices by path, and says what is wrong with a path in the words that users of thin-provisioning-tools
@@ -16,11 +17,17 @@ public final class DeviceOpener {
 
     private static final int S_IFBLK = 0060000;
 
+    private static final String SNAPSHOT_HINT =
+            ". To read the metadata snapshot of a live device, use --metadata-snapshot";
+
     private DeviceOpener() {}
 
     /** How a block device is claimed. */
     public enum Claim {
-        /** O_EXCL: fails when the device is mounted or in use by device-mapper. */
+        /**
+         * O_EXCL: fails when the device is mounted or in use by device-mapper. A regular file must not be locked by an
+         * engine.
+         */
         EXCLUSIVE,
         /** None: for reading the held snapshot of a device that is in use. It is read past the page cache. */
         SHARED
@@ -44,6 +51,9 @@ public final class DeviceOpener {
             throw new IOException("Permission denied: " + path);
         }
         if (!blockDevice) {
+            if (claim == Claim.EXCLUSIVE) {
+                requireUnlocked(path, writable);
+            }
             return FileBlockDevice.open(path, writable);
         }
         if (claim == Claim.SHARED) {
@@ -61,6 +71,18 @@ public final class DeviceOpener {
         return ((int) Files.getAttribute(path, "unix:mode") & S_IFMT) == S_IFBLK;
     }
 
+    /**
+     * Refuses a regular file that an engine has in use: the engine holds the flock(2) lock of what it writes to.
+     *
+     * @param writable whether it is to be written, which no option allows
+     */
+    public static void requireUnlocked(Path path, boolean writable) throws IOException {
+        if (FileLocks.heldElsewhere(path)) {
+            throw new IOException(
+                    "File " + path + " is in use (locked by an engine)" + (writable ? "" : SNAPSHOT_HINT));
+        }
+    }
+
     private static int claim(Path path, boolean writable) throws IOException {
         try {
             return FileDescriptors.open(
@@ -70,9 +92,7 @@ public final class DeviceOpener {
             if (e.is(org.dmera.core.linux.Errno.EBUSY)) {
                 throw new IOException(
                         "Device " + path + " is in use (mounted, or held by device-mapper)"
-                                + (writable
-                                        ? ""
-                                        : ". To read the metadata snapshot of a live device, use --metadata-snapshot"),
+                                + (writable ? "" : SNAPSHOT_HINT),
                         e);
             }
             throw e;

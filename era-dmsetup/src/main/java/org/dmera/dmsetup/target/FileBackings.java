@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
+import org.dmera.core.linux.DeviceNumber;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.FileDescriptors;
@@ -89,11 +90,9 @@ public final class FileBackings {
         return fd;
     }
 
-    /** Linux's encoding of a device number in st_rdev, as {@code major << 32 | minor}. */
+    /** A device number in st_rdev, as {@code major << 32 | minor}. */
     private static long device(long rdev) {
-        long major = rdev >>> 8 & 0xfff | rdev >>> 32 & ~0xfffL;
-        long minor = rdev & 0xff | rdev >>> 12 & ~0xffL;
-        return major << 32 | minor & 0xffffffffL;
+        return DeviceNumber.major(rdev) << 32 | DeviceNumber.minor(rdev);
     }
 
     /** One claimed file and how many targets use it. */

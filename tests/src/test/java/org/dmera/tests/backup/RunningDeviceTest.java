@@ -196,6 +196,48 @@ class RunningDeviceTest {
     }
 
     @Test
+    void toolsKeepOffTheFilesOfARunningEngine() throws Exception {
+        write(40);
+        Path xml = folder.resolve("one.xml");
+        Path full = folder.resolve("full.erastream");
+        Path target = sized("target", DEVICE_BYTES);
+        Path spare = sized("spare", 4 << 20);
+        programs.run("era-dmsetup", "message", NAME, "0", "take_metadata_snap").good();
+        programs.run("era_dump", "--metadata-snapshot", "-o", xml, metadata).good();
+        programs.run("era_copy", "--full", "--metadata-snapshot", "-m", metadata, origin, "-o", full)
+                .good();
+        programs.run("era-dmsetup", "message", NAME, "0", "drop_metadata_snap").good();
+        Path before = Files.copy(metadata, folder.resolve("before"));
+        Path originBefore = Files.copy(origin, folder.resolve("originBefore"));
+
+        String inUse = "File " + metadata + " is in use (locked by an engine)";
+        refused(inUse + "\n", "era_restore", "-i", xml, "-o", metadata);
+        refused(inUse + "\n", "era_repair", "-i", before, "-o", metadata);
+        refused(inUse + "\n", "era_check", "--auto-repair", metadata);
+        refused("File " + origin + " is in use (locked by an engine)\n", "era_apply", full, "-o", origin);
+        String readers = inUse + ". To read the metadata snapshot of a live device, use --metadata-snapshot\n";
+        refused(readers, "era_check", metadata);
+        refused(readers, "era_dump", metadata);
+        refused(readers, "era_repair", "-i", metadata, "-o", spare);
+        refused(readers, "era_invalidate", "--written-since", 1, metadata);
+        refused(readers, "era_stat", metadata);
+        refused(readers, "era_copy", "--full", "-m", metadata, origin, "-o", target);
+        assertEquals(-1L, Files.mismatch(before, metadata));
+        assertEquals(-1L, Files.mismatch(originBefore, origin));
+
+        programs.run("era-dmsetup", "remove", NAME).good();
+        programs.run("era_check", metadata).good();
+        programs.run("era_apply", full, "-o", origin).good();
+    }
+
+    private void refused(String error, String tool, Object... args) throws Exception {
+        Programs.Result result = programs.run(tool, args);
+        assertEquals(1, result.exitCode(), result.command() + "\n" + result.text());
+        assertTrue(result.text().endsWith(error), result.command() + "\n" + result.text());
+        assertEquals(1, result.text().lines().count(), result.text());
+    }
+
+    @Test
     void aPullOverNbdGivesQcow2ImagesThatEqualTheDevice() throws Exception {
         String pull = Fixtures.projectRoot().resolve("docs/examples/nbd-pull").toString();
         write(40);

@@ -54,6 +54,9 @@ final class Target implements Closeable {
         if (!exists && path.startsWith("/dev")) {
             throw new IOException("Couldn't find output file " + path);
         }
+        if (exists && !device) {
+            DeviceOpener.requireUnlocked(path, true);
+        }
         FileChannel channel;
         try {
             channel = FileChannel.open(

@@ -10,6 +10,7 @@ import org.dmera.core.block.DeviceOpener;
 import org.dmera.core.block.FileBlockDevice;
 import org.dmera.core.changes.BlockSet;
 import org.dmera.core.changes.ChangedBlocks;
+import org.dmera.core.linux.DeviceNumber;
 import org.dmera.core.scan.MetadataRoots;
 import org.dmera.tools.backup.stream.StreamHeader;
 
@@ -107,9 +108,7 @@ public final class MetadataView implements Closeable {
         Path real = path.toRealPath();
         if (DeviceOpener.isBlockDevice(real)) {
             long number = (long) Files.getAttribute(real, "unix:rdev");
-            long major = number >>> 8 & 0xfff | number >>> 32 & ~0xfffL;
-            long minor = number & 0xff | number >>> 12 & ~0xffL;
-            Path sys = Path.of("/sys/dev/block/" + major + ":" + minor);
+            Path sys = Path.of("/sys/dev/block/" + DeviceNumber.major(number) + ":" + DeviceNumber.minor(number));
             for (String file : new String[] {"dm/uuid", "wwid", "device/wwid", "device/serial"}) {
                 String id = firstLine(sys.resolve(file));
                 if (!id.isEmpty()) {
