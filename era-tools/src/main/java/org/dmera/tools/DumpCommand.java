@@ -61,6 +61,7 @@ final class DumpCommand implements Command {
                     MetadataScanner.scan(counted, roots, writer);
                 }
                 pipe.finish();
+                file.commit();
             }
         }
         return 0;
@@ -81,6 +82,7 @@ final class DumpCommand implements Command {
                     OutputPipe pipe = new OutputPipe(file.channel())) {
                 salvage.stream(writer(arguments, pipe));
                 pipe.finish();
+                file.commit();
             }
             for (String line : RepairCommand.report(salvage)) {
                 console.error(line);

@@ -74,6 +74,7 @@ final class InvalidateCommand implements Command {
                     default -> BlocksXmlWriter.write(blocks, pipe);
                 }
                 pipe.finish();
+                file.commit();
             }
         }
         return 0;

@@ -168,6 +168,50 @@ class ContractTest {
     }
 
     @Test
+    void aListThatDoesNotFitTheDiskIsNotThere() throws IOException, InterruptedException {
+        Path large = folder.resolve("large");
+        Ran.tool("era-tools", "generate", "--nr-blocks", 200_000, "--writesets", 4, "-q", "-o", large)
+                .good();
+        Path list = folder.resolve("list");
+        String command = "ulimit -f 16; era_invalidate --written-since 1 -o " + list + " " + large;
+        Ran.shell(command).refused("File too large");
+        assertTrue(Files.notExists(list));
+        Files.writeString(list, "the last good list");
+        Ran.shell(command).refused("File too large");
+        assertEquals("the last good list", Files.readString(list));
+        assertEquals(
+                "",
+                Ran.shell("ls -A " + folder + " | grep partial || true").good().out());
+    }
+
+    @Test
+    void standardOutputByItsPathAndAFileInAFolderThatTakesNoOtherAreWritten() throws IOException, InterruptedException {
+        assumeTrue("root".equals(System.getProperty("user.name")), "needs root, to run a tool as somebody else");
+        assumeTrue(
+                Ran.shell("setpriv --reuid 65534 --clear-groups test -r " + Ran.BIN.resolve("../lib/era.jar"))
+                                .code()
+                        == 0,
+                "nobody can't read " + Ran.BIN);
+        String expected = Files.readString(xml);
+        for (String path : new String[] {"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"}) {
+            Path product = folder.resolve("product");
+            Ran.shell("(era_dump -o " + path + " " + metadata + "; echo more >&2) >" + product + " 2>&1");
+            assertTrue(Files.readString(product).startsWith(expected.substring(10, 100), 10), path);
+        }
+        Path closed = Files.createDirectory(folder.resolve("closed"));
+        Path file = Files.writeString(closed.resolve("file"), "old");
+        Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rw-rw-rw-"));
+        Path input = Files.copy(metadata, closed.resolve("input"));
+        Files.setPosixFilePermissions(input, PosixFilePermissions.fromString("rw-r--r--"));
+        Files.setPosixFilePermissions(closed, PosixFilePermissions.fromString("r-xr-xr-x"));
+        Files.setPosixFilePermissions(folder, PosixFilePermissions.fromString("rwxr-xr-x"));
+        Ran.shell("setpriv --reuid 65534 --clear-groups era_dump -o " + file + " " + input)
+                .good();
+        assertEquals(expected, Files.readString(file));
+        Files.setPosixFilePermissions(closed, PosixFilePermissions.fromString("rwxr-xr-x"));
+    }
+
+    @Test
     void aFailureShowsNoTraceUnlessAskedTo() throws IOException, InterruptedException {
         List<String> command = List.of(
                 Ran.BIN.resolve("era_dump").toString(),
