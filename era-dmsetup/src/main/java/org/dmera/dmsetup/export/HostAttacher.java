@@ -33,6 +33,9 @@ public final class HostAttacher implements Attacher {
 
         void resized() throws IOException;
 
+        /** Writes out what the node's page cache holds. */
+        void sync() throws IOException;
+
         /** Throws EBUSY, with nothing changed, while the node is in use. */
         void detach() throws IOException;
 
@@ -40,7 +43,8 @@ public final class HostAttacher implements Attacher {
         void abandon() throws IOException;
     }
 
-    private record Attached(Attachment attachment, Path link) {}
+    /** {@code lossTold}: what the node's page cache held could not be written out, and whoever detached was told so. */
+    private record Attached(Attachment attachment, Path link, boolean lossTold) {}
 
     private final Path folder;
     private final Path nbdSocket;
@@ -131,7 +135,7 @@ public final class HostAttacher implements Attacher {
             Attachment attachment = KernelNbd.isAvailable() ? overNbd(device) : overFuse(device);
             try {
                 Path link = noted(device, attachment.node());
-                attached.put(device, new Attached(attachment, link));
+                attached.put(device, new Attached(attachment, link, false));
                 log.accept("attached " + device.name() + " as " + attachment.node() + ", " + link);
             } catch (IOException e) {
                 attachment.abandon();
@@ -152,6 +156,11 @@ public final class HostAttacher implements Attacher {
             @Override
             public void resized() throws IOException {
                 nbd.resized(device.io().sizeBytes());
+            }
+
+            @Override
+            public void sync() throws IOException {
+                nbd.sync();
             }
 
             @Override
@@ -191,6 +200,11 @@ public final class HostAttacher implements Attacher {
                 // Asking for the size is what makes the kernel look at it.
                 Files.size(file);
                 loop.resized();
+            }
+
+            @Override
+            public void sync() throws IOException {
+                loop.sync();
             }
 
             @Override
@@ -253,6 +267,9 @@ public final class HostAttacher implements Attacher {
                 // What is in the node's page cache can't be written out, and must not be lost.
                 throw new ErrnoException("detach " + device + ", which is suspended", Errno.EBUSY.number());
             }
+            if (!known.lossTold) {
+                sync(device, known);
+            }
             known.attachment.detach();
             attached.remove(device);
             locks.remove(device);
@@ -260,6 +277,18 @@ public final class HostAttacher implements Attacher {
             Files.deleteIfExists(note(device));
             log.accept("detached " + device.name() + " from " + known.attachment.node());
             return true;
+        }
+    }
+
+    /** Fails once: then what could not be written out is lost, and the node may go. */
+    private void sync(MappedDevice device, Attached known) throws IOException {
+        try {
+            known.attachment.sync();
+        } catch (IOException e) {
+            attached.put(device, new Attached(known.attachment, known.link, true));
+            log.accept("detach " + device.name() + ": what " + known.attachment.node()
+                    + " had not written yet is lost: " + e.getMessage());
+            throw e;
         }
     }
 
@@ -283,7 +312,7 @@ public final class HostAttacher implements Attacher {
                 if (known != null) {
                     Path link = noted(device, known.attachment.node());
                     unlink(known.link, known.attachment.node());
-                    attached.put(device, new Attached(known.attachment, link));
+                    attached.put(device, new Attached(known.attachment, link, known.lossTold));
                 }
             }
         }

@@ -100,20 +100,22 @@ final class KernelNbd {
         return node;
     }
 
+    /** Writes out what the node's page cache holds: as this object has it open, no writer's close does that. */
+    void sync() throws IOException {
+        FileDescriptors.sync(fd);
+    }
+
     void resized(long size) throws IOException {
         check(SET_SIZE_BLOCKS, size / BLOCK_BYTES);
     }
 
     /**
-     * Disconnects it, once what was written to it has reached the export.
+     * Disconnects it; what was not written out is lost.
      *
-     * @throws ErrnoException EBUSY while somebody has claimed it, as a mount does, or the errno of a write that failed
+     * @throws ErrnoException EBUSY while somebody has claimed it, as a mount does
      */
     void detach() throws IOException {
         FileDescriptors.close(FileDescriptors.open(node, FileDescriptors.O_RDWR | FileDescriptors.O_EXCL));
-        // This object has the node open, so a writer that closed it wasn't the last opener, and nothing was written
-        // out.
-        FileDescriptors.sync(fd);
         abandon();
     }
 

@@ -114,14 +114,19 @@ final class LoopDevice {
     }
 
     /**
-     * Takes it away, once what was written to it is in its file.
+     * Writes out what the node's page cache holds. That happens by itself only when the last opener closes it, and this
+     * object is an opener.
+     */
+    void sync() throws IOException {
+        FileDescriptors.sync(fd);
+    }
+
+    /**
+     * Takes it away; what was not written out is lost.
      *
-     * @throws ErrnoException EBUSY when it is mounted or open, or the errno of a write that failed: then it stays
+     * @throws ErrnoException EBUSY when it is mounted or open: then nothing has changed
      */
     void detach() throws IOException {
-        // The page cache of the node is written out by itself only when the last opener closes it. This object is an
-        // opener, so whoever wrote and closed wasn't the last; and clearing fails what is written out from then on.
-        FileDescriptors.sync(fd);
         int result = Ioctl.call(fd, CLR_FD, 0L);
         if (result < 0) {
             throw new ErrnoException("LOOP_CLR_FD of " + node, -result);

@@ -16,6 +16,7 @@ import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
@@ -219,6 +220,68 @@ class AttachedDeviceTest {
         assertEquals(node, Files.readSymbolicLink(link()).toString());
         others.close();
         other.close();
+    }
+
+    @Test
+    void anAnswerToAConnectionThatWasCutGoesToNoFileThatWasOpenedSince() throws Exception {
+        Path control = Path.of("/sys/fs/fuse/connections");
+        if (!control.toFile().exists() || control.toFile().list().length == 0) {
+            run("mount", "-t", "fusectl", "none", control.toString());
+        }
+        Path lowFile = engine.file("low", 8 << 20);
+        MappedDevice low = engine.create("era-low", (8 << 20) / 512 + " linear " + lowFile + " 0");
+        MappedDevice top = engine.create("era-top", "32768 era engine:era-low " + engine.file("top", 16 << 20) + " 8");
+        String node = attacher.attach(top);
+        low.suspend();
+        Process writer = new ProcessBuilder("dd", "if=/dev/zero", "of=" + node, "bs=4k", "count=1", "oflag=direct")
+                .redirectErrorStream(true)
+                .start();
+        Path fuse = folder.resolve("attached").resolve("device-" + top.minor());
+        Path connection =
+                control.resolve(run("stat", "-c", "%d", fuse.toString()).good().strip());
+        awaitThat(() -> !Files.readString(connection.resolve("waiting")).equals("0\n"));
+        Files.writeString(connection.resolve("abort"), "1");
+        assertTrue(writer.waitFor(30, java.util.concurrent.TimeUnit.SECONDS));
+        awaitThat(() -> Thread.getAllStackTraces().keySet().stream()
+                .noneMatch(thread -> thread.getName().startsWith("fuse-" + fuse.getFileName())));
+        // Whoever opens files gets the lowest numbers that are free.
+        try (RandomAccessFile a = new RandomAccessFile(folder.resolve("a").toFile(), "rw");
+                RandomAccessFile b = new RandomAccessFile(folder.resolve("b").toFile(), "rw")) {
+            low.resume();
+            awaitThat(() -> fuseDescriptors() == 0);
+            top.suspend();
+            top.resume();
+            assertEquals(0, a.length());
+            assertEquals(0, b.length());
+        }
+        ErrnoException e = assertThrows(ErrnoException.class, () -> attacher.detach(top));
+        assertTrue(e.is(Errno.EIO), "the node's page cache can't be written out any more: " + e);
+        attacher.detach(top);
+    }
+
+    private interface Condition {
+        boolean holds() throws IOException;
+    }
+
+    private static void awaitThat(Condition condition) throws IOException {
+        while (!condition.holds()) {
+            Thread.onSpinWait();
+        }
+    }
+
+    /** How many descriptors of {@code /dev/fuse} this process has. */
+    private static int fuseDescriptors() throws IOException {
+        int count = 0;
+        try (var open = Files.list(Path.of("/proc/self/fd"))) {
+            for (Path fd : (Iterable<Path>) open::iterator) {
+                try {
+                    count += Files.readSymbolicLink(fd).toString().equals("/dev/fuse") ? 1 : 0;
+                } catch (NoSuchFileException e) {
+                    // Closed since it was listed.
+                }
+            }
+        }
+        return count;
     }
 
     private Path link() {
