@@ -144,11 +144,14 @@ final class FileBacking implements Backing {
             Reference.reachabilityFence(direct);
         }
         if (n <= 0) {
-            ErrnoException known = new ErrnoException(
-                    "write of " + bytes + " bytes at " + offsetBytes + " of " + path,
-                    n == 0 ? Errno.EIO.number() : (int) -n);
-            known.addSuppressed(failure);
-            throw known;
+            ErrnoException known =
+                    new ErrnoException("write of " + bytes + " bytes at " + offsetBytes + " of " + path, (int) -n);
+            if (known.is(Errno.ENOSPC) || known.is(Errno.EDQUOT) || known.is(Errno.EFBIG)) {
+                known.addSuppressed(failure);
+                throw known;
+            }
+            // All else is EIO, as with the kernel's block layer.
+            throw failure;
         }
         src.position(src.position() + (int) n);
         return (int) n;
