@@ -31,16 +31,11 @@ import org.dmera.dmsetup.target.Target;
  */
 final class NbdConnection {
     private static final int IN_BYTES = 256 << 10;
-    /** Longer reads are answered in pieces, so that the client takes one while this thread fetches the next. */
-    private static final int READ_PIECE_BYTES = 128 << 10;
-    /** Payloads that are still arriving are passed on in pieces of this size or more, for the same reason. */
+    /** Payloads that are still arriving are passed on in pieces of this size or more, so that the
+     * client sends one while this thread writes another. */
     private static final int PIECE_BYTES = 64 << 10;
 
     private static final int PAGE_BYTES = 4096;
-    /** Reads of this size or more go from the file to the socket directly, where that can be. */
-    private static final int SEND_BYTES = 64 << 10;
-    /** Reads of this size or more are answered each for itself. */
-    private static final int LARGE_BYTES = 32 << 10;
 
     /** Used by this thread alone; as is {@code polling}, the same where it is a plain socket, else null. */
     private final ByteChannel channel;
@@ -50,6 +45,7 @@ final class NbdConnection {
     private final BufferPool pool;
     private final ReplyForm form;
     private final AnswerBuffer answers;
+    private final NbdReads reads;
     private final List<MetaContexts.Context> contexts;
     private final BackgroundWrites background;
     private final int headerBytes;
@@ -70,6 +66,7 @@ final class NbdConnection {
                 agreed.channel() instanceof SocketChannel socket ? new PollingSocket(socket, background::isIdle) : null;
         this.channel = polling != null ? polling : agreed.channel();
         this.answers = new AnswerBuffer(form, background, channel, io.openScope(), pool);
+        this.reads = new NbdReads(io, form, answers, polling, background);
         this.headerBytes = agreed.extended() ? 32 : 28;
         this.in = pool.take(IN_BYTES).limit(0);
     }
@@ -119,7 +116,7 @@ final class NbdConnection {
 
     private void serve(int command, int flags, long cookie, long offset, long length) throws IOException {
         switch (command) {
-            case Nbd.CMD_READ -> read(flags, cookie, offset, length);
+            case Nbd.CMD_READ -> reads.read(flags, cookie, offset, length);
             case Nbd.CMD_WRITE -> write(flags, cookie, offset, length);
             default -> {
                 try {
@@ -148,100 +145,6 @@ final class NbdConnection {
         return ((flags & Nbd.CMD_FLAG_FUA) != 0 ? Target.FUA : 0)
                 | ((flags & Nbd.CMD_FLAG_NO_HOLE) != 0 ? Target.NO_HOLE : 0)
                 | ((flags & Nbd.CMD_FLAG_FAST_ZERO) != 0 ? Target.FAST_ZERO : 0);
-    }
-
-    // ---- reads
-
-    private void read(int flags, long cookie, long offset, long length) throws IOException {
-        boolean reachable = length >= 0 && offset >= 0 && offset <= io.sizeBytes() - length;
-        if (length < 0 || length > Nbd.MAX_PAYLOAD_BYTES) {
-            String refusal = "a read of " + length + " bytes, at most " + Nbd.MAX_PAYLOAD_BYTES + " were agreed on";
-            answers.fail(cookie, new ErrnoException(refusal, Errno.EINVAL.number()));
-        } else if (length >= SEND_BYTES
-                && reachable
-                && form != ReplyForm.SIMPLE
-                && polling != null
-                && background.isIdle()) {
-            send(cookie, offset, (int) length);
-        } else if ((flags & Nbd.CMD_FLAG_DF) != 0 && length > READ_PIECE_BYTES) {
-            answers.fail(cookie, new ErrnoException("too long to be sent in one piece", Errno.EOVERFLOW.number()));
-        } else {
-            copy(cookie, offset, (int) length);
-        }
-    }
-
-    /** Answers a read by way of a buffer. */
-    private void copy(long cookie, long offset, int length) throws IOException {
-        int done = 0;
-        do {
-            int piece = Math.min(length - done, READ_PIECE_BYTES);
-            boolean bare = form == ReplyForm.SIMPLE && done > 0;
-            ByteBuffer out = piece >= LARGE_BYTES ? answers.alone(bare) : answers.room(piece);
-            boolean last = done + piece == length;
-            int start = out.position();
-            if (!bare) {
-                form.putDataHeader(out, last, cookie, offset + done, piece);
-            }
-            try {
-                fetch(out, offset + done, piece);
-            } catch (IOException e) {
-                out.position(start);
-                if (bare) {
-                    // The header promised data; only by leaving can a simple reply take that back.
-                    throw e;
-                }
-                answers.fail(cookie, e);
-                return;
-            }
-            done += piece;
-        } while (done < length);
-    }
-
-    private void fetch(ByteBuffer out, long offset, int bytes) throws IOException {
-        out.limit(out.position() + bytes);
-        try {
-            io.read(offset, out);
-        } finally {
-            out.limit(out.capacity());
-        }
-    }
-
-    /**
-     * Answers a long read without copying it through memory of ours: announced by one header, the data go from the device
-     * to the socket for as long as it takes them. Where it does not, or the device can't, a piece goes by way of a buffer,
-     * and waits. An error then comes too late to take the announcement back: the rest is padded, and the error follows it.
-     */
-    private void send(long cookie, long offset, int length) throws IOException {
-        form.putDataHeader(answers.room(0), false, cookie, offset, length);
-        answers.flush();
-        IOException failed = null;
-        long done = 0;
-        while (done < length) {
-            long sent = failed == null ? polling.send(io, offset + done, length - done) : 0;
-            if (sent == 0) {
-                int piece = (int) Math.min(length - done, READ_PIECE_BYTES);
-                ByteBuffer out = answers.alone(true);
-                int start = out.position();
-                try {
-                    if (failed == null) {
-                        fetch(out, offset + done, piece);
-                    }
-                } catch (IOException e) {
-                    failed = e;
-                }
-                if (failed != null) {
-                    out.position(start).put(new byte[piece]);
-                }
-                answers.flush();
-                sent = piece;
-            }
-            done += sent;
-        }
-        if (failed == null) {
-            form.putChunkHeader(answers.room(0), true, Nbd.CHUNK_NONE, cookie, offset, 0);
-        } else {
-            answers.fail(cookie, failed);
-        }
     }
 
     private void cache(long offset, long length) throws IOException {

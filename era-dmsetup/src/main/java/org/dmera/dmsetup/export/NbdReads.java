@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.export;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import org.dmera.core.linux.Errno;
+import org.dmera.core.linux.ErrnoException;
+import org.dmera.dmsetup.device.DeviceIo;
+
+/**
+ * Answers one client's reads: short ones together with other answers, longer ones in pieces, and long ones from the file to
+ * the socket without a copy where that can be. Used by the connection's thread alone.
+ */
+final class NbdReads {
+    /** Longer reads are answered in pieces, so that the client takes one while this thread fetches the next. */
+    private static final int READ_PIECE_BYTES = 128 << 10;
+    /** Reads of this size or more go from the file to the socket directly, where that can be. */
+    private static final int SEND_BYTES = 64 << 10;
+    /** Reads of this size or more are answered each for itself. */
+    private static final int LARGE_BYTES = 32 << 10;
+
+    private final DeviceIo io;
+    private final ReplyForm form;
+    private final AnswerBuffer answers;
+    private final PollingSocket polling;
+    private final BackgroundWrites background;
+
+    /** {@code polling} is the client's socket if it is a plain one, else null. */
+    NbdReads(DeviceIo io, ReplyForm form, AnswerBuffer answers, PollingSocket polling, BackgroundWrites background) {
+        this.io = io;
+        this.form = form;
+        this.answers = answers;
+        this.polling = polling;
+        this.background = background;
+    }
+
+    /** Answers one, with data or an error. */
+    void read(int flags, long cookie, long offset, long length) throws IOException {
+        boolean reachable = length >= 0 && offset >= 0 && offset <= io.sizeBytes() - length;
+        if (length < 0 || length > Nbd.MAX_PAYLOAD_BYTES) {
+            String refusal = "a read of " + length + " bytes, at most " + Nbd.MAX_PAYLOAD_BYTES + " were agreed on";
+            answers.fail(cookie, new ErrnoException(refusal, Errno.EINVAL.number()));
+        } else if (length >= SEND_BYTES
+                && reachable
+                && form != ReplyForm.SIMPLE
+                && polling != null
+                && background.isIdle()) {
+            send(cookie, offset, (int) length);
+        } else if ((flags & Nbd.CMD_FLAG_DF) != 0 && length > READ_PIECE_BYTES) {
+            answers.fail(cookie, new ErrnoException("too long to be sent in one piece", Errno.EOVERFLOW.number()));
+        } else {
+            copy(cookie, offset, (int) length);
+        }
+    }
+
+    /** Answers a read by way of a buffer. */
+    private void copy(long cookie, long offset, int length) throws IOException {
+        int done = 0;
+        do {
+            int piece = Math.min(length - done, READ_PIECE_BYTES);
+            boolean bare = form == ReplyForm.SIMPLE && done > 0;
+            ByteBuffer out = piece >= LARGE_BYTES ? answers.alone(bare) : answers.room(piece);
+            boolean last = done + piece == length;
+            int start = out.position();
+            if (!bare) {
+                form.putDataHeader(out, last, cookie, offset + done, piece);
+            }
+            try {
+                fetch(out, offset + done, piece);
+            } catch (IOException e) {
+                out.position(start);
+                if (bare) {
+                    // The header promised data; only by leaving can a simple reply take that back.
+                    throw e;
+                }
+                answers.fail(cookie, e);
+                return;
+            }
+            done += piece;
+        } while (done < length);
+    }
+
+    private void fetch(ByteBuffer out, long offset, int bytes) throws IOException {
+        out.limit(out.position() + bytes);
+        try {
+            io.read(offset, out);
+        } finally {
+            out.limit(out.capacity());
+        }
+    }
+
+    /**
+     * Answers a long read without copying it through memory of ours: announced by one header, the data go from the device
+     * to the socket for as long as it takes them. Where it does not, or the device can't, a piece goes by way of a buffer,
+     * and waits. An error then comes too late to take the announcement back: the rest is padded, and the error follows it.
+     */
+    private void send(long cookie, long offset, int length) throws IOException {
+        form.putDataHeader(answers.room(0), false, cookie, offset, length);
+        answers.flush();
+        IOException failed = null;
+        long done = 0;
+        while (done < length) {
+            long sent = failed == null ? polling.send(io, offset + done, length - done) : 0;
+            if (sent == 0) {
+                int piece = (int) Math.min(length - done, READ_PIECE_BYTES);
+                ByteBuffer out = answers.alone(true);
+                int start = out.position();
+                try {
+                    if (failed == null) {
+                        fetch(out, offset + done, piece);
+                    }
+                } catch (IOException e) {
+                    failed = e;
+                }
+                if (failed != null) {
+                    out.position(start).put(new byte[piece]);
+                }
+                answers.flush();
+                sent = piece;
+            }
+            done += sent;
+        }
+        if (failed == null) {
+            form.putChunkHeader(answers.room(0), true, Nbd.CHUNK_NONE, cookie, offset, 0);
+        } else {
+            answers.fail(cookie, failed);
+        }
+    }
+}
