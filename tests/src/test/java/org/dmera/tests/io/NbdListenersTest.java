@@ -20,7 +20,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
-import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.export.ExportSource;
 import org.dmera.dmsetup.export.NbdServer;
 import org.junit.jupiter.api.Test;
@@ -44,26 +43,7 @@ class NbdListenersTest {
 
     private void serve(Duration handshake, Use use) throws Exception {
         try (TestEngine engine = new TestEngine(folder)) {
-            DeviceIo io = engine.createEra("vol", 16).io();
-            ExportSource exports = new ExportSource() {
-                @Override
-                public List<String> names() {
-                    return List.of("vol");
-                }
-
-                @Override
-                public OpenDevice open(String name) {
-                    return new OpenDevice() {
-                        @Override
-                        public DeviceIo io() {
-                            return io;
-                        }
-
-                        @Override
-                        public void close() {}
-                    };
-                }
-            };
+            ExportSource exports = engine.exporting("vol", 16);
             Path socket = folder.resolve("own");
             ServerSocketChannel unix = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
             unix.bind(UnixDomainSocketAddress.of(socket));

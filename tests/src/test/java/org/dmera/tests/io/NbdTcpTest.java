@@ -12,7 +12,6 @@ import java.net.InetSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.engine.NbdTcp;
 import org.dmera.dmsetup.export.ExportSource;
 import org.dmera.dmsetup.export.NbdServer;
@@ -106,26 +105,7 @@ class NbdTcpTest {
 
     private void serve(TlsIdentity tls, Use use) throws Exception {
         try (TestEngine engine = new TestEngine(folder)) {
-            DeviceIo io = engine.createEra("vol", 16).io();
-            ExportSource exports = new ExportSource() {
-                @Override
-                public List<String> names() {
-                    return List.of("vol");
-                }
-
-                @Override
-                public OpenDevice open(String name) {
-                    return new OpenDevice() {
-                        @Override
-                        public DeviceIo io() {
-                            return io;
-                        }
-
-                        @Override
-                        public void close() {}
-                    };
-                }
-            };
+            ExportSource exports = engine.exporting("vol", 16);
             try (NbdServer server = new NbdServer(exports, line -> {})) {
                 InetSocketAddress address = (InetSocketAddress)
                         server.listenTcp(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), tls);

@@ -8,10 +8,12 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
+import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.device.EngineLog;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.engine.Engine;
 import org.dmera.dmsetup.engine.EngineOptions;
+import org.dmera.dmsetup.export.ExportSource;
 import org.dmera.dmsetup.ioctl.TargetSpec;
 import org.dmera.dmsetup.target.EraTarget;
 import org.dmera.dmsetup.target.Target;
@@ -69,6 +71,30 @@ final class TestEngine implements Closeable {
         Path meta = file(name + ".meta", 8 << 20);
         Path data = file(name + ".data", bytes);
         return create(name, bytes / SECTOR_BYTES + " era " + meta + " " + data + " " + BLOCK_BYTES / SECTOR_BYTES);
+    }
+
+    /** The exports of a server of a test's own: one fresh era device. */
+    ExportSource exporting(String name, int mib) throws IOException {
+        DeviceIo io = createEra(name, mib).io();
+        return new ExportSource() {
+            @Override
+            public List<String> names() {
+                return List.of(name);
+            }
+
+            @Override
+            public OpenDevice open(String export) {
+                return new OpenDevice() {
+                    @Override
+                    public DeviceIo io() {
+                        return io;
+                    }
+
+                    @Override
+                    public void close() {}
+                };
+            }
+        };
     }
 
     /** The device's NBD URI. */
