@@ -219,6 +219,8 @@ public final class NbdServer implements Closeable {
                 } finally {
                     agreed.device().close();
                 }
+                // With TLS, the client is told.
+                agreed.channel().close();
             }
         } catch (ClosedChannelException e) {
             // The server is closing, or the client was late.

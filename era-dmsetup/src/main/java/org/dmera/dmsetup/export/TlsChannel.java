@@ -140,8 +140,19 @@ final class TlsChannel implements ByteChannel {
         return channel.isOpen();
     }
 
+    /** Says so to the client, as the protocol wants it, and closes. */
     @Override
     public void close() throws IOException {
-        channel.close();
+        try {
+            engine.closeOutbound();
+            while (!engine.isOutboundDone()) {
+                seal(NOTHING.duplicate());
+            }
+        } catch (IOException e) {
+            // It has left already.
+            engine.closeOutbound();
+        } finally {
+            channel.close();
+        }
     }
 }
