@@ -62,14 +62,14 @@ final class AnswerBuffer implements Closeable {
         return out.position(start);
     }
 
-    /** Answers a request that returns no data and went well. */
-    void done(long cookie) throws IOException {
-        form.putDone(room(0), cookie);
+    /** Answers a request, of {@code offset}, that returns no data and went well. */
+    void done(long cookie, long offset) throws IOException {
+        form.putDone(room(0), cookie, offset);
     }
 
     /** Answers one that failed. */
-    void fail(long cookie, IOException failure) throws IOException {
-        form.putError(room(0), cookie, Nbd.error(failure), failure.getMessage());
+    void fail(long cookie, long offset, IOException failure) throws IOException {
+        form.putError(room(0), cookie, offset, Nbd.error(failure), failure.getMessage());
     }
 
     /** Sends what is there. */

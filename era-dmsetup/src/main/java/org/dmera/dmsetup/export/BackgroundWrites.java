@@ -108,7 +108,7 @@ final class BackgroundWrites implements Closeable {
                 if (payload != null) {
                     pool.give(payload);
                 }
-                finish(cookie, bytes, failed);
+                finish(cookie, offset, bytes, failed);
             }
 
             @Override
@@ -118,16 +118,16 @@ final class BackgroundWrites implements Closeable {
         });
     }
 
-    private void finish(long cookie, int bytes, IOException failed) {
+    private void finish(long cookie, long offset, int bytes, IOException failed) {
         lock.lock();
         try {
             if (answers.remaining() < ReplyForm.MAX_BYTES) {
                 answers = ByteBuffer.allocate(2 * answers.capacity()).put(answers.flip());
             }
             if (failed == null) {
-                form.putDone(answers, cookie);
+                form.putDone(answers, cookie, offset);
             } else {
-                form.putError(answers, cookie, Nbd.error(failed), failed.getMessage());
+                form.putError(answers, cookie, offset, Nbd.error(failed), failed.getMessage());
             }
             answered++;
             answeredBytes += bytes;

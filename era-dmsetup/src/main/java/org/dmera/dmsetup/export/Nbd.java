@@ -43,6 +43,7 @@ final class Nbd {
     static final int REP_ERR_TLS_REQD = 0x80000005;
     static final int REP_ERR_UNKNOWN = 0x80000006;
     static final int REP_ERR_TOO_BIG = 0x80000009;
+    static final int REP_ERR_EXT_HEADER_REQD = 0x8000000a;
 
     static final int INFO_EXPORT = 0;
     static final int INFO_NAME = 1;
@@ -98,6 +99,18 @@ final class Nbd {
     static final int MAX_STRING_BYTES = 4096;
 
     private Nbd() {}
+
+    /** The flags that a command may have when answers take that form; of one that does not exist, FUA, as of all. */
+    static int commandFlags(int command, ReplyForm form) {
+        return CMD_FLAG_FUA
+                | switch (command) {
+                    case CMD_READ -> form == ReplyForm.SIMPLE ? 0 : CMD_FLAG_DF;
+                    case CMD_WRITE -> form == ReplyForm.EXTENDED ? CMD_FLAG_PAYLOAD_LEN : 0;
+                    case CMD_WRITE_ZEROES -> CMD_FLAG_NO_HOLE | CMD_FLAG_FAST_ZERO;
+                    case CMD_BLOCK_STATUS -> CMD_FLAG_REQ_ONE;
+                    default -> 0;
+                };
+    }
 
     /** The protocol's error number for a failure: those of Linux where it has them or the like, EIO for the rest. */
     static int error(IOException failure) {

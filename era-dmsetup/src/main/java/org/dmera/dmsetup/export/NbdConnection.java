@@ -6,7 +6,6 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.ByteChannel;
 import java.nio.channels.SocketChannel;
-import java.util.List;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.device.DeviceIo;
@@ -46,7 +45,7 @@ final class NbdConnection {
     private final ReplyForm form;
     private final AnswerBuffer answers;
     private final NbdReads reads;
-    private final List<MetaContexts.Context> contexts;
+    private final NbdBlockStatus status;
     private final BackgroundWrites background;
     private final int headerBytes;
     /** Between position and limit: what was received and not yet looked at. */
@@ -60,13 +59,13 @@ final class NbdConnection {
         this.io = agreed.device().io();
         this.pool = pool;
         this.form = ReplyForm.of(agreed.structured(), agreed.extended());
-        this.contexts = agreed.contexts();
         this.background = new BackgroundWrites(io, agreed.channel(), pool, form);
         this.polling =
                 agreed.channel() instanceof SocketChannel socket ? new PollingSocket(socket, background::isIdle) : null;
         this.channel = polling != null ? polling : agreed.channel();
         this.answers = new AnswerBuffer(form, background, channel, io.openScope(), pool);
-        this.reads = new NbdReads(io, form, answers, polling, background);
+        this.status = new NbdBlockStatus(io, form, answers, agreed.contexts(), pool);
+        this.reads = new NbdReads(io, form, answers, polling, background, pool);
         this.headerBytes = agreed.extended() ? 32 : 28;
         this.in = pool.take(IN_BYTES).limit(0);
     }
@@ -115,29 +114,40 @@ final class NbdConnection {
     }
 
     private void serve(int command, int flags, long cookie, long offset, long length) throws IOException {
+        if ((flags & ~Nbd.commandFlags(command, form)) != 0) {
+            refuse(command, flags, cookie, offset, length);
+            return;
+        }
         switch (command) {
             case Nbd.CMD_READ -> reads.read(flags, cookie, offset, length);
             case Nbd.CMD_WRITE -> write(flags, cookie, offset, length);
-            default -> {
-                try {
-                    other(command, flags, cookie, offset, length);
-                } catch (ErrnoException e) {
-                    answers.fail(cookie, e);
-                }
-            }
+            case Nbd.CMD_FLUSH -> flush(cookie, offset, length);
+            case Nbd.CMD_TRIM -> zap(cookie, offset, length, deviceFlags(flags), true);
+            case Nbd.CMD_WRITE_ZEROES -> zap(cookie, offset, length, deviceFlags(flags), false);
+            case Nbd.CMD_CACHE -> reads.cache(cookie, offset, length);
+            case Nbd.CMD_BLOCK_STATUS -> status.answer(flags, cookie, offset, length);
+            default -> answers.fail(cookie, offset, invalid("NBD command " + command));
         }
     }
 
-    private void other(int command, int flags, long cookie, long offset, long length) throws IOException {
-        switch (command) {
-            case Nbd.CMD_FLUSH -> {
-                guarded(cookie, io::flush);
-            }
-            case Nbd.CMD_TRIM -> zap(cookie, offset, length, deviceFlags(flags), true);
-            case Nbd.CMD_WRITE_ZEROES -> zap(cookie, offset, length, deviceFlags(flags), false);
-            case Nbd.CMD_CACHE -> guarded(cookie, () -> cache(offset, length));
-            case Nbd.CMD_BLOCK_STATUS -> blockStatus(flags, cookie, offset, length);
-            default -> answers.fail(cookie, new ErrnoException("NBD command " + command, Errno.EINVAL.number()));
+    /** Answers a request whose flags its command does not have, and takes its payload off the line. */
+    private void refuse(int command, int flags, long cookie, long offset, long length) throws IOException {
+        if (command == Nbd.CMD_WRITE || form == ReplyForm.EXTENDED && (flags & Nbd.CMD_FLAG_PAYLOAD_LEN) != 0) {
+            skip(payloadBytes(command, flags, cookie, offset, length));
+        }
+        String refusal = "flags 0x" + Integer.toHexString(flags) + " with NBD command " + command;
+        answers.fail(cookie, offset, invalid(refusal));
+    }
+
+    private static ErrnoException invalid(String refusal) {
+        return new ErrnoException(refusal, Errno.EINVAL.number());
+    }
+
+    private void flush(long cookie, long offset, long length) throws IOException {
+        if (offset != 0 || length != 0) {
+            answers.fail(cookie, offset, invalid("a flush of a range"));
+        } else {
+            guarded(cookie, offset, io::flush);
         }
     }
 
@@ -147,29 +157,31 @@ final class NbdConnection {
                 | ((flags & Nbd.CMD_FLAG_FAST_ZERO) != 0 ? Target.FAST_ZERO : 0);
     }
 
-    private void cache(long offset, long length) throws IOException {
-        ByteBuffer scratch = pool.take(PIECE_BYTES);
-        try {
-            for (long at = 0; at < length; at += scratch.limit()) {
-                scratch.clear().limit((int) Math.min(length - at, PIECE_BYTES));
-                io.read(offset + at, scratch);
-            }
-        } finally {
-            pool.give(scratch);
-        }
-    }
-
     // ---- writes
 
-    private void write(int flags, long cookie, long offset, long length) throws IOException {
-        if (length < 0 || length > Nbd.MAX_PAYLOAD_BYTES) {
-            throw new IOException("NBD client sent a payload of " + Long.toUnsignedString(length) + " bytes, at most "
-                    + Nbd.MAX_PAYLOAD_BYTES + " were agreed on");
+    /**
+     * The length of a payload that is about to come.
+     *
+     * @throws IOException when it is longer than agreed on, or it is not certain that one comes: what would follow might be
+     *     data that look like requests
+     */
+    private int payloadBytes(int command, int flags, long cookie, long offset, long length) throws IOException {
+        if (form == ReplyForm.EXTENDED && (flags & Nbd.CMD_FLAG_PAYLOAD_LEN) == 0) {
+            answers.fail(cookie, offset, invalid("a write whose payload is not announced"));
+            throw new IOException("NBD client sent a write without the flag that announces its payload");
         }
-        int bytes = (int) length;
+        if (length < 0 || length > Nbd.MAX_PAYLOAD_BYTES) {
+            throw new IOException("NBD client sent a payload of " + Long.toUnsignedString(length)
+                    + " bytes with command " + command + ", at most " + Nbd.MAX_PAYLOAD_BYTES + " were agreed on");
+        }
+        return (int) length;
+    }
+
+    private void write(int flags, long cookie, long offset, long length) throws IOException {
+        int bytes = payloadBytes(Nbd.CMD_WRITE, flags, cookie, offset, length);
         if (offset < 0 || offset > io.sizeBytes() - bytes) {
             skip(bytes);
-            answers.fail(cookie, new ErrnoException("write past the end of the device", Errno.ENOSPC.number()));
+            answers.fail(cookie, offset, new ErrnoException("write past the end of the device", Errno.ENOSPC.number()));
         } else if (io.mustWait(offset, bytes)) {
             writeInBackground(deviceFlags(flags), cookie, offset, bytes);
         } else if (bytes <= Math.max(in.remaining(), PIECE_BYTES)) {
@@ -179,9 +191,9 @@ final class NbdConnection {
             answers.owe();
             try {
                 io.write(offset, in.limit(next), deviceFlags(flags));
-                answers.done(cookie);
+                answers.done(cookie, offset);
             } catch (IOException e) {
-                answers.fail(cookie, e);
+                answers.fail(cookie, offset, e);
             } finally {
                 in.limit(limit).position(next);
             }
@@ -254,9 +266,9 @@ final class NbdConnection {
             }
         }
         if (failed == null) {
-            answers.done(cookie);
+            answers.done(cookie, offset);
         } else {
-            answers.fail(cookie, failed);
+            answers.fail(cookie, offset, failed);
         }
         expectBulk = true;
     }
@@ -291,7 +303,8 @@ final class NbdConnection {
 
     private void zap(long cookie, long offset, long length, int flags, boolean discard) throws IOException {
         if (length < 0 || offset < 0 || offset > io.sizeBytes() - length) {
-            answers.fail(cookie, new ErrnoException("request past the end of the device", Errno.EINVAL.number()));
+            Errno error = discard ? Errno.EINVAL : Errno.ENOSPC;
+            answers.fail(cookie, offset, new ErrnoException("request past the end of the device", error.number()));
         } else if (io.mustWait(offset, length)) {
             shareChannel();
             background.submit(cookie, offset, length, null, (inside, none) -> {
@@ -303,54 +316,13 @@ final class NbdConnection {
             });
         } else {
             answers.owe();
-            guarded(cookie, () -> {
+            guarded(cookie, offset, () -> {
                 if (discard) {
                     io.discard(offset, length, flags);
                 } else {
                     io.writeZeroes(offset, length, flags);
                 }
             });
-        }
-    }
-
-    // ---- block status
-
-    private void blockStatus(int flags, long cookie, long offset, long length) throws IOException {
-        if (contexts.isEmpty() || length <= 0 || offset < 0 || offset > io.sizeBytes() - length) {
-            answers.fail(
-                    cookie,
-                    new ErrnoException(
-                            contexts.isEmpty() ? "no metadata context was agreed on" : "range outside the device",
-                            Errno.EINVAL.number()));
-            return;
-        }
-        boolean wide = form == ReplyForm.EXTENDED;
-        boolean onlyOne = (flags & Nbd.CMD_FLAG_REQ_ONE) != 0;
-        ByteBuffer runs = pool.take(BlockStatus.MAX_BYTES);
-        try {
-            for (int id = 0; id < contexts.size(); id++) {
-                runs.clear();
-                int count;
-                try {
-                    count = BlockStatus.put(io, contexts.get(id), offset, length, wide, onlyOne, runs);
-                } catch (IOException e) {
-                    answers.fail(cookie, e);
-                    return;
-                }
-                runs.flip();
-                ByteBuffer out = answers.room(runs.remaining());
-                boolean last = id == contexts.size() - 1;
-                if (wide) {
-                    form.putChunkHeader(out, last, Nbd.CHUNK_BLOCK_STATUS_EXT, cookie, offset, 8 + runs.remaining());
-                    out.putInt(id).putInt(count);
-                } else {
-                    form.putChunkHeader(out, last, Nbd.CHUNK_BLOCK_STATUS, cookie, offset, 4 + runs.remaining());
-                    out.putInt(id);
-                }
-                out.put(runs);
-            }
-        } finally {
-            pool.give(runs);
         }
     }
 
@@ -361,14 +333,14 @@ final class NbdConnection {
     }
 
     /** Does what returns no data, and answers. */
-    private void guarded(long cookie, Action action) throws IOException {
+    private void guarded(long cookie, long offset, Action action) throws IOException {
         try {
             action.run();
         } catch (IOException e) {
-            answers.fail(cookie, e);
+            answers.fail(cookie, offset, e);
             return;
         }
-        answers.done(cookie);
+        answers.done(cookie, offset);
     }
 
     /** Answers will be sent by other threads, too. */

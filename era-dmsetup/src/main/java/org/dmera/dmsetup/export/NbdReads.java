@@ -19,19 +19,29 @@ final class NbdReads {
     /** Reads of this size or more are answered each for itself. */
     private static final int LARGE_BYTES = 32 << 10;
 
+    private static final int CACHE_PIECE_BYTES = 64 << 10;
+
     private final DeviceIo io;
     private final ReplyForm form;
     private final AnswerBuffer answers;
     private final PollingSocket polling;
     private final BackgroundWrites background;
+    private final BufferPool pool;
 
     /** {@code polling} is the client's socket if it is a plain one, else null. */
-    NbdReads(DeviceIo io, ReplyForm form, AnswerBuffer answers, PollingSocket polling, BackgroundWrites background) {
+    NbdReads(
+            DeviceIo io,
+            ReplyForm form,
+            AnswerBuffer answers,
+            PollingSocket polling,
+            BackgroundWrites background,
+            BufferPool pool) {
         this.io = io;
         this.form = form;
         this.answers = answers;
         this.polling = polling;
         this.background = background;
+        this.pool = pool;
     }
 
     /** Answers one, with data or an error. */
@@ -39,7 +49,10 @@ final class NbdReads {
         boolean reachable = length >= 0 && offset >= 0 && offset <= io.sizeBytes() - length;
         if (length < 0 || length > Nbd.MAX_PAYLOAD_BYTES) {
             String refusal = "a read of " + length + " bytes, at most " + Nbd.MAX_PAYLOAD_BYTES + " were agreed on";
-            answers.fail(cookie, new ErrnoException(refusal, Errno.EINVAL.number()));
+            answers.fail(cookie, offset, new ErrnoException(refusal, Errno.EINVAL.number()));
+        } else if (length == 0 && reachable && form != ReplyForm.SIMPLE) {
+            // A chunk of data has one byte at least.
+            form.putChunkHeader(answers.room(0), true, Nbd.CHUNK_NONE, cookie, offset, 0);
         } else if (length >= SEND_BYTES
                 && reachable
                 && form != ReplyForm.SIMPLE
@@ -47,10 +60,35 @@ final class NbdReads {
                 && background.isIdle()) {
             send(cookie, offset, (int) length);
         } else if ((flags & Nbd.CMD_FLAG_DF) != 0 && length > READ_PIECE_BYTES) {
-            answers.fail(cookie, new ErrnoException("too long to be sent in one piece", Errno.EOVERFLOW.number()));
+            answers.fail(
+                    cookie, offset, new ErrnoException("too long to be sent in one piece", Errno.EOVERFLOW.number()));
         } else {
             copy(cookie, offset, (int) length);
         }
+    }
+
+    /**
+     * Has a range read, so that the file's pages are in memory when the client comes for them. As much of it as one request
+     * may read: it is advice, and a connection that were busy with a whole device would be deaf to all else.
+     */
+    void cache(long cookie, long offset, long length) throws IOException {
+        ByteBuffer scratch = pool.take(CACHE_PIECE_BYTES);
+        try {
+            if (length < 0 || offset < 0 || offset > io.sizeBytes() - length) {
+                throw new ErrnoException("request past the end of the device", Errno.EINVAL.number());
+            }
+            long end = offset + Math.min(length, Nbd.MAX_PAYLOAD_BYTES);
+            for (long at = offset; at < end; at += scratch.limit()) {
+                scratch.clear().limit((int) Math.min(end - at, CACHE_PIECE_BYTES));
+                io.read(at, scratch);
+            }
+        } catch (IOException e) {
+            answers.fail(cookie, offset, e);
+            return;
+        } finally {
+            pool.give(scratch);
+        }
+        answers.done(cookie, offset);
     }
 
     /** Answers a read by way of a buffer. */
@@ -63,7 +101,7 @@ final class NbdReads {
             boolean last = done + piece == length;
             int start = out.position();
             if (!bare) {
-                form.putDataHeader(out, last, cookie, offset + done, piece);
+                form.putDataHeader(out, last, cookie, offset, offset + done, piece);
             }
             try {
                 fetch(out, offset + done, piece);
@@ -73,7 +111,7 @@ final class NbdReads {
                     // The header promised data; only by leaving can a simple reply take that back.
                     throw e;
                 }
-                answers.fail(cookie, e);
+                answers.fail(cookie, offset, e);
                 return;
             }
             done += piece;
@@ -95,7 +133,7 @@ final class NbdReads {
      * and waits. An error then comes too late to take the announcement back: the rest is padded, and the error follows it.
      */
     private void send(long cookie, long offset, int length) throws IOException {
-        form.putDataHeader(answers.room(0), false, cookie, offset, length);
+        form.putDataHeader(answers.room(0), false, cookie, offset, offset, length);
         answers.flush();
         IOException failed = null;
         long done = 0;
@@ -123,7 +161,7 @@ final class NbdReads {
         if (failed == null) {
             form.putChunkHeader(answers.room(0), true, Nbd.CHUNK_NONE, cookie, offset, 0);
         } else {
-            answers.fail(cookie, failed);
+            answers.fail(cookie, offset, failed);
         }
     }
 }

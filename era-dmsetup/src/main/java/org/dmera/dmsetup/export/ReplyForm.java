@@ -28,17 +28,17 @@ enum ReplyForm {
         };
     }
 
-    /** Puts what comes before {@code length} bytes of data read at {@code offset}. */
-    void putDataHeader(ByteBuffer out, boolean done, long cookie, long offset, int length) {
+    /** Puts what comes before {@code length} bytes of data read at {@code at}, for the request of {@code offset}. */
+    void putDataHeader(ByteBuffer out, boolean done, long cookie, long offset, long at, int length) {
         if (this == SIMPLE) {
             putSimple(out, cookie, 0);
         } else {
             putChunkHeader(out, done, Nbd.CHUNK_OFFSET_DATA, cookie, offset, 8 + length);
-            out.putLong(offset);
+            out.putLong(at);
         }
     }
 
-    /** Puts the header of a chunk; only for structured and extended replies. */
+    /** Puts the header of a chunk of the answer to the request of {@code offset}; only for structured and extended replies. */
     void putChunkHeader(ByteBuffer out, boolean done, int type, long cookie, long offset, int length) {
         out.putInt(this == EXTENDED ? Nbd.EXTENDED_REPLY_MAGIC : Nbd.STRUCTURED_REPLY_MAGIC)
                 .putShort((short) (done ? Nbd.CHUNK_DONE : 0))
@@ -52,23 +52,23 @@ enum ReplyForm {
     }
 
     /** Puts the answer to a request that returns no data and went well. */
-    void putDone(ByteBuffer out, long cookie) {
+    void putDone(ByteBuffer out, long cookie, long offset) {
         if (this == EXTENDED) {
-            putChunkHeader(out, true, Nbd.CHUNK_NONE, cookie, 0, 0);
+            putChunkHeader(out, true, Nbd.CHUNK_NONE, cookie, offset, 0);
         } else {
             putSimple(out, cookie, 0);
         }
     }
 
     /** Puts the answer to a request that failed; {@code text} is for people. */
-    void putError(ByteBuffer out, long cookie, int error, String text) {
+    void putError(ByteBuffer out, long cookie, long offset, int error, String text) {
         if (this == SIMPLE) {
             putSimple(out, cookie, error);
             return;
         }
         byte[] bytes = (text == null ? "" : text).getBytes(StandardCharsets.UTF_8);
         int length = Math.min(bytes.length, MAX_TEXT_BYTES);
-        putChunkHeader(out, true, Nbd.CHUNK_ERROR, cookie, 0, 6 + length);
+        putChunkHeader(out, true, Nbd.CHUNK_ERROR, cookie, offset, 6 + length);
         out.putInt(error).putShort((short) length).put(bytes, 0, length);
     }
 
