@@ -23,6 +23,8 @@ final class NbdHandshake {
 
     private static final int PREFERRED_BLOCK_BYTES = 4096;
     private static final int RESERVED_BYTES = 124;
+    /** Each is looked up for each BLOCK_STATUS; nobody needs so many at once. */
+    private static final int MAX_CONTEXTS = 128;
 
     /** Puts TLS on the channel after the client asked for it; null where the server offers none. */
     interface TlsUpgrade {
@@ -65,6 +67,9 @@ final class NbdHandshake {
         if ((clientFlags & ~(Nbd.FIXED_NEWSTYLE | Nbd.NO_ZEROES)) != 0) {
             throw new IOException("NBD client sent unknown flags " + Integer.toHexString(clientFlags));
         }
+        if (tlsRequired && (clientFlags & Nbd.FIXED_NEWSTYLE) == 0) {
+            throw new IOException("NBD client without the fixed newstyle handshake, which TLS needs");
+        }
         noZeroes = (clientFlags & Nbd.NO_ZEROES) != 0;
         while (true) {
             ByteBuffer header = receive(16);
@@ -79,13 +84,23 @@ final class NbdHandshake {
             }
             ByteBuffer data = receive(length);
             if (option == Nbd.OPT_ABORT) {
-                reply(option, Nbd.REP_ACK);
+                abort();
                 return null;
             }
             Agreed agreed = answer(option, data);
             if (agreed != null) {
                 return agreed;
             }
+        }
+    }
+
+    private void abort() {
+        try {
+            reply(Nbd.OPT_ABORT, Nbd.REP_ACK);
+            channel.close();
+        } catch (IOException e) {
+            // It need not wait for an answer.
+            return;
         }
     }
 
@@ -106,13 +121,7 @@ final class NbdHandshake {
             }
             case Nbd.OPT_LIST -> list(data);
             case Nbd.OPT_STARTTLS -> startTls(data);
-            case Nbd.OPT_STRUCTURED_REPLY, Nbd.OPT_EXTENDED_HEADERS -> {
-                if (expectEmpty(option, data)) {
-                    structured = true;
-                    extended |= option == Nbd.OPT_EXTENDED_HEADERS;
-                    reply(option, Nbd.REP_ACK);
-                }
-            }
+            case Nbd.OPT_STRUCTURED_REPLY, Nbd.OPT_EXTENDED_HEADERS -> replyForm(option, data);
             case Nbd.OPT_LIST_META_CONTEXT, Nbd.OPT_SET_META_CONTEXT -> metaContext(option, data);
             default ->
                 error(option, Nbd.REP_ERR_UNSUP, "option " + Integer.toUnsignedString(option) + " is not supported");
@@ -122,17 +131,34 @@ final class NbdHandshake {
 
     /** The old way to choose: no error can be told, only the connection closed. */
     private Agreed exportName(ByteBuffer data) throws IOException {
-        ExportSource.OpenDevice device = exports.open(text(data, data.remaining()));
+        if (extended) {
+            throw new IOException("NBD client agreed on extended headers and then chose its export in the old way");
+        }
+        String name = text(data, data.remaining());
+        ExportSource.OpenDevice device = exports.open(name);
         try {
             ByteBuffer answer = ByteBuffer.allocate(10 + RESERVED_BYTES)
                     .putLong(device.io().sizeBytes())
                     .putShort((short) transmissionFlags(device.io()));
             send(answer.position(answer.position() + (noZeroes ? 0 : RESERVED_BYTES)));
-            return new Agreed(channel, device, structured, extended, List.of());
+            return agreed(name, device);
         } catch (IOException | RuntimeException e) {
             device.close();
             throw e;
         }
+    }
+
+    private void replyForm(int option, ByteBuffer data) throws IOException {
+        if (!expectEmpty(option, data)) {
+            return;
+        }
+        if (extended && option == Nbd.OPT_STRUCTURED_REPLY) {
+            error(option, Nbd.REP_ERR_EXT_HEADER_REQD, "extended headers were agreed on already");
+            return;
+        }
+        structured = true;
+        extended |= option == Nbd.OPT_EXTENDED_HEADERS;
+        reply(option, Nbd.REP_ACK);
     }
 
     private void list(ByteBuffer data) throws IOException {
@@ -190,13 +216,18 @@ final class NbdHandshake {
             describe(option, name, device.io());
             reply(option, Nbd.REP_ACK);
             keep = option == Nbd.OPT_GO;
-            boolean hasContexts = structured && name.equals(contextsExport);
-            return keep ? new Agreed(channel, device, structured, extended, hasContexts ? contexts : List.of()) : null;
+            return keep ? agreed(name, device) : null;
         } finally {
             if (!keep) {
                 device.close();
             }
         }
+    }
+
+    /** Contexts count for the export for which they were set. */
+    private Agreed agreed(String name, ExportSource.OpenDevice device) {
+        boolean hasContexts = structured && name.equals(contextsExport);
+        return new Agreed(channel, device, structured, extended, hasContexts ? contexts : List.of());
     }
 
     private void describe(int option, String name, DeviceIo io) throws IOException {
@@ -260,6 +291,10 @@ final class NbdHandshake {
             selected = MetaContexts.select(device.io(), queries, !set);
         } catch (IOException e) {
             error(option, Nbd.REP_ERR_UNKNOWN, "no device '" + name + "'");
+            return;
+        }
+        if (set && selected.size() > MAX_CONTEXTS) {
+            error(option, Nbd.REP_ERR_TOO_BIG, "at most " + MAX_CONTEXTS + " contexts can be selected");
             return;
         }
         for (int id = 0; id < selected.size(); id++) {
