@@ -197,9 +197,7 @@ public final class HostAttacher implements Attacher {
 
             @Override
             public void resized() throws IOException {
-                // Asking for the size is what makes the kernel look at it.
-                Files.size(file);
-                loop.resized();
+                loop.resized(file);
             }
 
             @Override

@@ -55,6 +55,7 @@ final class LoopDevice {
         int access = readOnly ? FileDescriptors.O_RDONLY : FileDescriptors.O_RDWR;
         int backing = FileDescriptors.open(file.toString(), access);
         try {
+            learnSize(file);
             for (int i = 0; i < TRIES; i++) {
                 LoopDevice device = tryFree(backing, file, readOnly);
                 if (device != null) {
@@ -65,6 +66,14 @@ final class LoopDevice {
         } finally {
             FileDescriptors.close(backing);
         }
+    }
+
+    /**
+     * Older kernels (6.1) give the loop device the size that the file's inode has in memory, and that of a FUSE file is 0
+     * until somebody has asked for it.
+     */
+    private static void learnSize(Path file) throws IOException {
+        Files.size(file);
     }
 
     private static LoopDevice tryFree(int backing, Path file, boolean readOnly) throws IOException {
@@ -105,8 +114,9 @@ final class LoopDevice {
         return node;
     }
 
-    /** Takes the file's new size over. */
-    void resized() throws IOException {
+    /** Takes over the new size of {@code file}, which is the one that it was set up over. */
+    void resized(Path file) throws IOException {
+        learnSize(file);
         int result = Ioctl.call(fd, SET_CAPACITY, 0L);
         if (result < 0) {
             throw new ErrnoException("LOOP_SET_CAPACITY of " + node, -result);

@@ -67,8 +67,8 @@ abstract class KernelLabTests {
     }
 
     @TestFactory
-    Stream<DynamicNode> ourEngineIsAttachedByTheKernelsNbdClient() {
-        return run.checks(KernelNbdCase.class);
+    Stream<DynamicNode> ourEnginesDeviceIsAttachedAsANode() {
+        return run.checks(AttachedDeviceCase.class);
     }
 
     @TestFactory
@@ -98,7 +98,8 @@ abstract class KernelLabTests {
             // Five starts of Java take minutes where the processor is emulated.
             cases.add(new BackupCommandCase());
             cases.add(new LvmRecipeCase());
-            cases.add(new KernelNbdCase());
+            cases.add(new AttachedDeviceCase(false));
+            cases.add(new AttachedDeviceCase(true));
         }
         cases.addAll(KernelBehaviours.on(kernel));
         cases.removeIf(each -> !each.name().matches(ONLY));

@@ -11,16 +11,23 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
 
 /**
- * Our engine inside the guest, attached by the kernel's own NBD client: a file system on the node, changes between two
- * checkpoints, a resize, and a removal that leaves nothing behind.
+ * Our engine inside the guest, its device attached by the kernel's own NBD client, or by a loop device over FUSE where the
+ * kernel has no such client: a file system on the node, changes between two checkpoints, a resize, and a removal that leaves
+ * nothing behind.
  */
-final class KernelNbdCase implements LabCase {
+final class AttachedDeviceCase implements LabCase {
     private static final int ORIGIN_MIB = 48;
     private static final int BLOCK_BYTES = 4096;
 
+    private final boolean overFuse;
+
+    AttachedDeviceCase(boolean overFuse) {
+        this.overFuse = overFuse;
+    }
+
     @Override
     public String name() {
-        return "engineAttachedByKernelNbd";
+        return overFuse ? "engineAttachedByFuseAndLoop" : "engineAttachedByKernelNbd";
     }
 
     @Override
@@ -29,6 +36,7 @@ final class KernelNbdCase implements LabCase {
                 . "$lab/lib.sh"
                 work=/run/%1$s
                 mkdir -p $work/mount
+                %4$s
                 truncate -s 4M $work/meta
                 truncate -s %2$dM $work/origin
                 era() {
@@ -74,15 +82,23 @@ final class KernelNbdCase implements LabCase {
                 "$lab/era-tools" era_invalidate --written-since 2 --format ranges $work/meta > ranges
                 # Blocks of 4096 bytes that differ, counted from 0.
                 { cmp -l $work/before $work/after || true; } | awk '{ print int(($1 - 1) / 4096) }' | uniq > changed
+                %5$s
                 rm -rf $work
-                """.formatted(name(), ORIGIN_MIB, 2 * ORIGIN_MIB);
+                """.formatted(
+                        name(),
+                        ORIGIN_MIB,
+                        2 * ORIGIN_MIB,
+                        // The engine looks for this node to learn whether there is such a client.
+                        overFuse ? "mv /dev/nbd0 /dev/nbd0.away" : "",
+                        overFuse ? "mv /dev/nbd0.away /dev/nbd0" : "");
     }
 
     @Override
     public Stream<DynamicTest> checks(Path folder, CaseLog log) {
         return Stream.of(
-                DynamicTest.dynamicTest("itIsTheKernelsNbdClient", () -> {
-                    assertTrue(log.answer("node", "is").matches("/dev/nbd[0-9]+"), log.answer("node", "is"));
+                DynamicTest.dynamicTest("theNodeIsOfThatKindAndHasTheDevicesSize", () -> {
+                    String node = log.answer("node", "is");
+                    assertTrue(node.matches(overFuse ? "/dev/loop[0-9]+" : "/dev/nbd[0-9]+"), node);
                     assertEquals((long) ORIGIN_MIB << 20, Long.parseLong(log.answer("size", "first")));
                 }),
                 DynamicTest.dynamicTest("aMountedDeviceIsNotRemoved", () -> {
