@@ -15,6 +15,7 @@ import java.util.concurrent.locks.LockSupport;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.target.ChangeTracking;
+import org.dmera.dmsetup.target.OwedAnswers;
 import org.dmera.dmsetup.target.Target;
 
 /**
@@ -71,26 +72,37 @@ public final class DeviceIo {
      */
     public void setTable(TargetTable newTable) {
         for (int i = 0; newTable != null && i < newTable.count(); i++) {
-            newTable.target(i).answersSentBy(this::awaitAnswers);
+            long start = newTable.startBytes(i);
+            long end = newTable.endBytes(i);
+            newTable.target(i).answersOwed(stillOwed -> settleAnswers(start, end, stillOwed));
         }
         table = newTable;
     }
 
-    /** For one that answers writes later than when they are done; until it is closed. */
-    public AnswerScope openScope() {
-        return new AnswerScope(scopes);
+    /** For one that answers writes later than when they are done, up to {@code capacity} at once; until it is closed. */
+    public AnswerScope openScope(int capacity) {
+        return new AnswerScope(scopes, capacity);
     }
 
-    /**
-     * Waits until the answers have been sent that are owed now. A client that does not take its answers holds this up for
-     * a moment only: it can't have seen them, either.
-     */
-    void awaitAnswers() {
+    /** As {@link org.dmera.dmsetup.target.OwedAnswers#settle}, for the target between two bytes of the device. */
+    private void settleAnswers(long start, long end, OwedAnswers.Writes stillOwed) {
         long deadline = System.nanoTime() + ANSWERS_NANOS;
         for (AnswerScope scope : scopes) {
             long batch = scope.batch();
-            while ((batch & 1) == 1 && scope.batch() == batch && System.nanoTime() < deadline) {
+            if ((batch & 1) == 0) {
+                continue;
+            }
+            while (scope.batch() == batch && System.nanoTime() < deadline) {
                 LockSupport.parkNanos(POLL_NANOS);
+            }
+            if (scope.batch() == batch) {
+                scope.forEachOwed((first, after) -> {
+                    long from = Math.max(first, start);
+                    long to = Math.min(after, end);
+                    if (from < to) {
+                        stillOwed.write(from - start, to - from);
+                    }
+                });
             }
         }
     }
@@ -162,11 +174,24 @@ public final class DeviceIo {
 
     /** Writes {@code src} at {@code offsetBytes}; {@code flags} is 0 or {@link Target#FUA}. */
     public void write(long offsetBytes, ByteBuffer src, int flags) throws IOException {
+        write(offsetBytes, src, flags, null);
+    }
+
+    /** The same for one who answers later; {@code answers} owes it then. */
+    public void write(long offsetBytes, ByteBuffer src, int flags, AnswerScope answers) throws IOException {
         int pass = gate.enter();
         try {
+            owe(answers, offsetBytes, src.remaining());
             writeInside(offsetBytes, src, flags);
         } finally {
             gate.exit(pass);
+        }
+    }
+
+    /** Past the gate: a write that waits for a resume has done nothing yet. */
+    private static void owe(AnswerScope answers, long offsetBytes, long lengthBytes) {
+        if (answers != null) {
+            answers.owe(offsetBytes, lengthBytes);
         }
     }
 
@@ -198,8 +223,14 @@ public final class DeviceIo {
 
     /** Gives up the range's data. */
     public void discard(long offsetBytes, long lengthBytes, int flags) throws IOException {
+        discard(offsetBytes, lengthBytes, flags, null);
+    }
+
+    /** The same for one who answers later; {@code answers} owes it then. */
+    public void discard(long offsetBytes, long lengthBytes, int flags, AnswerScope answers) throws IOException {
         int pass = gate.enter();
         try {
+            owe(answers, offsetBytes, lengthBytes);
             zap(offsetBytes, lengthBytes, flags, true);
         } finally {
             gate.exit(pass);
@@ -208,8 +239,14 @@ public final class DeviceIo {
 
     /** Makes the range read as zeroes; {@code flags} as in {@link Target#writeZeroes}. */
     public void writeZeroes(long offsetBytes, long lengthBytes, int flags) throws IOException {
+        writeZeroes(offsetBytes, lengthBytes, flags, null);
+    }
+
+    /** The same for one who answers later; {@code answers} owes it then. */
+    public void writeZeroes(long offsetBytes, long lengthBytes, int flags, AnswerScope answers) throws IOException {
         int pass = gate.enter();
         try {
+            owe(answers, offsetBytes, lengthBytes);
             zap(offsetBytes, lengthBytes, flags, false);
         } finally {
             gate.exit(pass);

@@ -12,6 +12,8 @@ final class AnswerBuffer implements Closeable {
     private static final int PAGE_BYTES = 4096;
     /** Room for a busy client's whole queue of small reads, and for the longest block status. */
     private static final int BYTES = (256 << 10) + PAGE_BYTES;
+    /** Writes that are answered at once, at most. */
+    static final int MAX_WRITES = 1024;
 
     private final ReplyForm form;
     private final BackgroundWrites background;
@@ -38,9 +40,16 @@ final class AnswerBuffer implements Closeable {
         this.out = pool.take(BYTES);
     }
 
-    /** A write begins whose answer will be put here. */
-    void owe() {
-        scope.owe();
+    /**
+     * For a write whose answer will be put here: the scope that is to owe it. There is room for the answer, so nothing else
+     * is sent, and thought to be all that is owed, between the write and its answer.
+     */
+    AnswerScope scopeForWrite() throws IOException {
+        if (scope.isFull()) {
+            flush();
+        }
+        room(0);
+        return scope;
     }
 
     /** Where an answer with {@code bytes} of data is to be put, after those that are there already. */

@@ -36,7 +36,6 @@ final class BackgroundWrites implements Closeable {
     /** Fewer requests are outstanding, or nobody sends any more. */
     private final Condition changed = lock.newCondition();
 
-    private final AnswerScope scope;
     /** Requests that are being finished. */
     private int finishing;
 
@@ -46,6 +45,8 @@ final class BackgroundWrites implements Closeable {
 
     private int answered;
     private long answeredBytes;
+    /** The last of the requests whose answers these are. */
+    private Request answeredLast;
     /** Not in use while nobody sends. */
     private ByteBuffer spare = ByteBuffer.allocate(ANSWERS_BYTES);
 
@@ -60,7 +61,6 @@ final class BackgroundWrites implements Closeable {
         this.channel = channel;
         this.pool = pool;
         this.form = form;
-        this.scope = io.openScope();
     }
 
     /** What a request does; {@code payload} is null for those without. */
@@ -70,67 +70,92 @@ final class BackgroundWrites implements Closeable {
 
     /** Takes a request over; waits when too many are outstanding. {@code payload} goes back to the pool afterwards. */
     void submit(long cookie, long offset, long length, ByteBuffer payload, Action action) {
-        int bytes = payload == null ? 0 : payload.remaining();
+        Request request = new Request(cookie, offset, length, payload, action);
         lock.lock();
         try {
-            while (outstanding.get() >= MAX_REQUESTS || outstanding.get() > 0 && outstandingBytes + bytes > MAX_BYTES) {
+            while (outstanding.get() >= MAX_REQUESTS
+                    || outstanding.get() > 0 && outstandingBytes + request.bytes > MAX_BYTES) {
                 changed.awaitUninterruptibly();
             }
             outstanding.getAndIncrement();
-            outstandingBytes += bytes;
+            outstandingBytes += request.bytes;
         } finally {
             lock.unlock();
         }
-        io.submit(offset, length, new DeviceIo.BackgroundWrite() {
-            @Override
-            public void ready() {
-                lock.lock();
-                try {
-                    finishing++;
-                    scope.owe();
-                } finally {
-                    lock.unlock();
-                }
-            }
-
-            @Override
-            public void run(DeviceIo.Inside inside, IOException failure) {
-                IOException failed = failure;
-                if (failed == null) {
-                    try {
-                        action.run(inside, payload);
-                    } catch (IOException e) {
-                        failed = e;
-                    } catch (RuntimeException | Error e) {
-                        failed = new IOException("internal error: " + e, e);
-                    }
-                }
-                if (payload != null) {
-                    pool.give(payload);
-                }
-                finish(cookie, offset, bytes, failed);
-            }
-
-            @Override
-            public void answer() {
-                sendAnswers();
-            }
-        });
+        io.submit(offset, length, request);
     }
 
-    private void finish(long cookie, long offset, int bytes, IOException failed) {
+    /** One of them, from when it is submitted until its answer has been sent. */
+    private final class Request implements DeviceIo.BackgroundWrite {
+        private final long cookie;
+        private final long offset;
+        private final long length;
+        private final ByteBuffer payload;
+        private final int bytes;
+        private final Action action;
+        private final AnswerScope scope = io.openScope(1);
+        /** The one before it whose answer is to be sent together with its own. */
+        private Request before;
+
+        Request(long cookie, long offset, long length, ByteBuffer payload, Action action) {
+            this.cookie = cookie;
+            this.offset = offset;
+            this.length = length;
+            this.payload = payload;
+            this.bytes = payload == null ? 0 : payload.remaining();
+            this.action = action;
+        }
+
+        @Override
+        public void ready() {
+            scope.owe(offset, length);
+            lock.lock();
+            try {
+                finishing++;
+            } finally {
+                lock.unlock();
+            }
+        }
+
+        @Override
+        public void run(DeviceIo.Inside inside, IOException failure) {
+            IOException failed = failure;
+            if (failed == null) {
+                try {
+                    action.run(inside, payload);
+                } catch (IOException e) {
+                    failed = e;
+                } catch (RuntimeException | Error e) {
+                    failed = new IOException("internal error: " + e, e);
+                }
+            }
+            if (payload != null) {
+                pool.give(payload);
+            }
+            finish(this, failed);
+        }
+
+        @Override
+        public void answer() {
+            sendAnswers();
+        }
+    }
+
+    private void finish(Request request, IOException failed) {
         lock.lock();
         try {
             if (answers.remaining() < ReplyForm.MAX_BYTES) {
                 answers = ByteBuffer.allocate(2 * answers.capacity()).put(answers.flip());
             }
             if (failed == null) {
-                form.putDone(answers, cookie, offset);
+                form.putDone(answers, request.cookie, request.offset);
             } else {
-                form.putError(answers, cookie, offset, Nbd.error(failed), failed.getMessage());
+                form.putError(answers, request.cookie, request.offset, Nbd.error(failed), failed.getMessage());
             }
             answered++;
-            answeredBytes += bytes;
+            answeredBytes += request.bytes;
+            request.before = answeredLast;
+            answeredLast = request;
             finishing--;
         } finally {
             lock.unlock();
@@ -143,6 +168,7 @@ final class BackgroundWrites implements Closeable {
             ByteBuffer batch;
             int count;
             long bytes;
+            Request last;
             lock.lock();
             try {
                 if (sending || answered == 0 || finishing > 0 && answers.position() < ANSWERS_BYTES / 2) {
@@ -155,6 +181,8 @@ final class BackgroundWrites implements Closeable {
                 answered = 0;
                 bytes = answeredBytes;
                 answeredBytes = 0;
+                last = answeredLast;
+                answeredLast = null;
             } finally {
                 lock.unlock();
             }
@@ -167,15 +195,15 @@ final class BackgroundWrites implements Closeable {
                     broken = true;
                 }
             }
+            for (Request sent = last; sent != null; sent = sent.before) {
+                sent.scope.close();
+            }
             lock.lock();
             try {
                 sending = false;
                 spare = batch.clear();
                 outstanding.getAndAdd(-count);
                 outstandingBytes -= bytes;
-                if (finishing == 0 && answered == 0) {
-                    scope.sent();
-                }
                 changed.signalAll();
             } finally {
                 lock.unlock();
@@ -233,6 +261,5 @@ final class BackgroundWrites implements Closeable {
         } finally {
             lock.unlock();
         }
-        scope.close();
     }
 }

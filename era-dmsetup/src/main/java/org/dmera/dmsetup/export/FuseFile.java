@@ -129,7 +129,7 @@ final class FuseFile implements Closeable {
         private final ByteBuffer buffer;
 
         private final long address;
-        private final AnswerScope answers = io.openScope();
+        private final AnswerScope answers = io.openScope(1);
         /** This thread and the requests in the background: the last of them closes the descriptor, whose number is another's then. */
         private final AtomicInteger users = new AtomicInteger(1);
 
@@ -274,9 +274,8 @@ final class FuseFile implements Closeable {
                 inBackground(unique, offset, bytes, payload, inside -> inside.write(offset, payload, 0));
                 return;
             }
-            answers.owe();
             try {
-                io.write(offset, buffer, 0);
+                io.write(offset, buffer, 0, answers);
             } catch (IOException e) {
                 answer(unique, errno(e));
                 return;
@@ -304,8 +303,7 @@ final class FuseFile implements Closeable {
             if (io.mustWait(offset, length)) {
                 inBackground(unique, offset, 0, null, inside -> inside.writeZeroes(offset, length, flags), length);
             } else {
-                answers.owe();
-                answer(unique, attempt(() -> io.writeZeroes(offset, length, flags)));
+                answer(unique, attempt(() -> io.writeZeroes(offset, length, flags, answers)));
             }
         }
 
@@ -315,14 +313,14 @@ final class FuseFile implements Closeable {
 
         private void inBackground(
                 long unique, long offset, int written, ByteBuffer payload, Inner action, long length) {
-            AnswerScope scope = io.openScope();
+            AnswerScope scope = io.openScope(1);
             users.incrementAndGet();
             io.submit(offset, length, new DeviceIo.BackgroundWrite() {
                 private int error;
 
                 @Override
                 public void ready() {
-                    scope.owe();
+                    scope.owe(offset, length);
                 }
 
                 @Override

@@ -8,6 +8,7 @@ import java.nio.channels.ByteChannel;
 import java.nio.channels.SocketChannel;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
+import org.dmera.dmsetup.device.AnswerScope;
 import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.target.Target;
 
@@ -63,7 +64,7 @@ final class NbdConnection {
         this.polling =
                 agreed.channel() instanceof SocketChannel socket ? new PollingSocket(socket, background::isIdle) : null;
         this.channel = polling != null ? polling : agreed.channel();
-        this.answers = new AnswerBuffer(form, background, channel, io.openScope(), pool);
+        this.answers = new AnswerBuffer(form, background, channel, io.openScope(AnswerBuffer.MAX_WRITES), pool);
         this.status = new NbdBlockStatus(io, form, answers, agreed.contexts(), pool);
         this.reads = new NbdReads(io, form, answers, polling, background, pool);
         this.headerBytes = agreed.extended() ? 32 : 28;
@@ -188,9 +189,9 @@ final class NbdConnection {
             receivePayload(bytes);
             int next = in.position() + bytes;
             int limit = in.limit();
-            answers.owe();
+            AnswerScope owing = answers.scopeForWrite();
             try {
-                io.write(offset, in.limit(next), deviceFlags(flags));
+                io.write(offset, in.limit(next), deviceFlags(flags), owing);
                 answers.done(cookie, offset);
             } catch (IOException e) {
                 answers.fail(cookie, offset, e);
@@ -231,6 +232,7 @@ final class NbdConnection {
             bulk = pool.take(IN_BYTES);
         }
         answers.flush();
+        AnswerScope owing = answers.scopeForWrite();
         IOException failed = null;
         long at = offset;
         long end = offset + bytes;
@@ -248,9 +250,8 @@ final class NbdConnection {
             int whole = at + got == end ? got : got - (int) ((at + got) % PAGE_BYTES);
             bulk.flip().limit(whole);
             if (failed == null) {
-                answers.owe();
                 try {
-                    io.write(at, bulk, 0);
+                    io.write(at, bulk, 0, owing);
                 } catch (IOException e) {
                     failed = e;
                 }
@@ -315,12 +316,12 @@ final class NbdConnection {
                 }
             });
         } else {
-            answers.owe();
+            AnswerScope owing = answers.scopeForWrite();
             guarded(cookie, offset, () -> {
                 if (discard) {
-                    io.discard(offset, length, flags);
+                    io.discard(offset, length, flags, owing);
                 } else {
-                    io.writeZeroes(offset, length, flags);
+                    io.writeZeroes(offset, length, flags, owing);
                 }
             });
         }

@@ -36,7 +36,8 @@ import org.dmera.core.persistent.NoSpaceException;
  * still be on its way then; it would land after the era began, known to the old era alone, and a backup of what was written
  * "since the new era" would miss it. So whoever begins an era looks for such writes afterwards and has their blocks
  * marked again, in the new era, before the message is answered. And those that have landed but are not answered yet are
- * answered first, so that each write counts in the era in which it was acknowledged, or a later one.
+ * answered first, or marked again as well when their clients don't take the answers, so that each write counts in the era
+ * in which it was acknowledged, or a later one.
  *
  * <p><b>Failure.</b> When the metadata device fails or is full, nothing can be marked any more: writes that need a mark fail
  * with EIO, all others go on, and the status is {@code Error}. The device keeps the last committed state; a resume after a
@@ -72,7 +73,7 @@ public final class EraTarget implements Target, ChangeTracking {
     private volatile String lastStatus = "Error";
     private volatile boolean active;
     private volatile Throwable failure;
-    private volatile Runnable answerBarrier = () -> {};
+    private volatile OwedAnswers answers = stillOwed -> {};
     /**
      * Held by a message and by a suspend: a checkpoint marks writes again after its era has begun, and can't when the
      * target is suspended in between.
@@ -202,15 +203,7 @@ public final class EraTarget implements Target, ChangeTracking {
                 return slot;
             }
             inFlight.exit(slot);
-            CompletableFuture<Void> marked = new CompletableFuture<>();
-            thread.mark((int) first, (int) last, failed -> {
-                if (failed == null) {
-                    marked.complete(null);
-                } else {
-                    marked.completeExceptionally(failed);
-                }
-            });
-            await(marked);
+            await(mark(first, last));
         }
     }
 
@@ -280,8 +273,8 @@ public final class EraTarget implements Target, ChangeTracking {
     }
 
     @Override
-    public void answersSentBy(Runnable barrier) {
-        answerBarrier = barrier;
+    public void answersOwed(OwedAnswers owed) {
+        answers = owed;
     }
 
     @Override
@@ -309,6 +302,7 @@ public final class EraTarget implements Target, ChangeTracking {
         active = true;
         try {
             call(EraMetadata::rollover);
+            markAgain();
         } catch (IOException | RefusedException e) {
             active = false;
             thread.run(() -> {
@@ -342,8 +336,9 @@ public final class EraTarget implements Target, ChangeTracking {
             return;
         }
         active = false;
-        // Nothing is on its way any more; what was done under these marks is answered under them, too.
-        answerBarrier.run();
+        // Nothing is on its way any more. What was done under these marks is answered under them, if the clients let
+        // us.
+        answers.settle((offsetBytes, length) -> {});
         IOException failed = null;
         try {
             call(metadata -> {
@@ -520,7 +515,6 @@ public final class EraTarget implements Target, ChangeTracking {
         }
         if (currentEra != before) {
             markAgain();
-            answerBarrier.run();
         }
     }
 
@@ -532,25 +526,40 @@ public final class EraTarget implements Target, ChangeTracking {
         return new ErrnoException("era: " + reason, Errno.EINVAL.number());
     }
 
-    /** Marks, in the era that has just begun, the blocks of the writes that may still land by the marks of the last one. */
+    /**
+     * Marks, in the era that has just begun, the blocks of the writes that may still land by the marks of the last one, and
+     * of those that have landed and will be answered in this era.
+     */
     private void markAgain() throws IOException {
         List<CompletableFuture<Void>> pending = new ArrayList<>();
         inFlight.forEach((first, last) -> {
             if (!isMarked(first, last)) {
-                CompletableFuture<Void> marked = new CompletableFuture<>();
-                pending.add(marked);
-                thread.mark((int) first, (int) last, failed -> {
-                    if (failed == null) {
-                        marked.complete(null);
-                    } else {
-                        marked.completeExceptionally(failed);
-                    }
-                });
+                pending.add(mark(first, last));
+            }
+        });
+        answers.settle((offsetBytes, length) -> {
+            long first = offsetBytes / blockSizeBytes;
+            long last = (offsetBytes + length - 1) / blockSizeBytes;
+            if (!isMarked(first, last)) {
+                pending.add(mark(first, last));
             }
         });
         for (CompletableFuture<Void> marked : pending) {
             await(marked);
         }
+    }
+
+    /** Has blocks marked, together with all others that wait. */
+    private CompletableFuture<Void> mark(long first, long last) {
+        CompletableFuture<Void> marked = new CompletableFuture<>();
+        thread.mark((int) first, (int) last, failed -> {
+            if (failed == null) {
+                marked.complete(null);
+            } else {
+                marked.completeExceptionally(failed);
+            }
+        });
+        return marked;
     }
 
     @Override

@@ -87,11 +87,8 @@ public interface Target extends Closeable {
         void prepared(IOException failure);
     }
 
-    /**
-     * Gives the target, before its table goes live, the means to wait until the answers to writes that are done have been
-     * sent, for a while at most.
-     */
-    default void answersSentBy(Runnable barrier) {}
+    /** Gives the target, before its table goes live, a view of the answers that its device's clients are to be sent. */
+    default void answersOwed(OwedAnswers answers) {}
 
     /** The table has gone live, or the device goes on after a suspend. */
     default void resume() throws IOException {}

@@ -147,17 +147,34 @@ class DeviceIoTest {
         assertTrue(e.getMessage().contains("removed"), e.toString());
     }
 
-    @Test
-    void aCheckpointWaitsForTheAnswersOfWritesThatAreDone() throws Exception {
+    /** An era target of 64 blocks of 4 KiB, running behind 8 sectors of something else. */
+    private Target runningEra() throws Exception {
         MemoryBacking metadata = new MemoryBacking("meta", 256 << 12);
         MemoryBacking origin = new MemoryBacking("origin", 64 << 12);
         Target era = new EraTargetFactory(line -> {})
                 .load(0, 512, List.of("meta", "origin", "8"), name -> name.equals("meta") ? metadata : origin);
-        io.setTable(table(512, era));
+        io.setTable(table(8, target("zero", 8, null), 512, era));
         era.resume();
-        try (AnswerScope answers = io.openScope()) {
-            answers.owe();
-            io.write(0, ByteBuffer.allocate(4096), 0);
+        return era;
+    }
+
+    /** The eras of the first blocks of the era target. */
+    private List<Integer> eras(int blocks) throws IOException {
+        List<Integer> eras = new ArrayList<>();
+        io.lastWritten(4096, blocks * 4096L, (length, era) -> {
+            for (long i = 0; i < length; i += 4096) {
+                eras.add(era);
+            }
+            return true;
+        });
+        return eras;
+    }
+
+    @Test
+    void aCheckpointWaitsForTheAnswersOfWritesThatAreDone() throws Exception {
+        Target era = runningEra();
+        try (AnswerScope answers = io.openScope(8)) {
+            io.write(4096, ByteBuffer.allocate(4096), 0, answers);
             long start = System.nanoTime();
             CompletableFuture<Void> checkpoint = inBackground(() -> era.message(List.of("checkpoint")));
             while (io.currentEra() < 2) {
@@ -169,9 +186,43 @@ class DeviceIoTest {
             answers.sent();
             checkpoint.get(30, TimeUnit.SECONDS);
             assertFalse(early && inTime);
-            answers.owe();
+        }
+        era.close();
+    }
+
+    @Test
+    void writesThatAreNotAnsweredEvenThenAreMarkedInTheNewEra() throws Exception {
+        Target era = runningEra();
+        try (AnswerScope prompt = io.openScope(1);
+                AnswerScope late = io.openScope(8)) {
+            io.write(4096, ByteBuffer.allocate(4096), 0, prompt);
+            prompt.sent();
+            // One that begins on the target before, two neighbours, and one elsewhere.
+            io.write(0, ByteBuffer.allocate(4096), 0, late);
+            io.write(4096 * 2, ByteBuffer.allocate(4096), 0, late);
+            io.write(4096 * 3, ByteBuffer.allocate(4096), 0, late);
+            io.writeZeroes(4096 * 6, 4096, 0, late);
+            io.discard(4096 * 8, 4096, 0, late);
             era.message(List.of("checkpoint"));
-            assertEquals(3, io.currentEra(), "a client that takes no answers holds nothing up for long");
+            assertEquals(
+                    List.of(1, 2, 2, 0, 0, 2, 0, 2, 0), eras(9), "a client that takes no answers holds up nothing");
+            late.sent();
+            era.message(List.of("checkpoint"));
+            assertEquals(List.of(1, 2, 2, 0, 0, 2, 0, 2, 0), eras(9), "answered by now");
+        }
+        era.close();
+    }
+
+    @Test
+    void aWriteFromBeforeASuspendThatIsAnsweredAfterTheResumeIsMarkedInTheEraOfTheResume() throws Exception {
+        Target era = runningEra();
+        try (AnswerScope late = io.openScope(1)) {
+            io.write(4096 * 2, ByteBuffer.allocate(4096), 0, late);
+            io.hold();
+            era.suspend();
+            era.resume();
+            io.release();
+            assertEquals(List.of(0, 2, 0), eras(3));
         }
         era.close();
     }

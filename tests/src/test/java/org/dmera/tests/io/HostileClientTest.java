@@ -141,6 +141,38 @@ class HostileClientTest {
     }
 
     @Test
+    void aWriteWhosePayloadComesBeforeAndAfterACheckpointCountsInTheNewEraWhole() throws Exception {
+        int length = 1 << 20;
+        try (WireClient slow = open()) {
+            assertEquals(0, slow.write(0, new byte[length]));
+            byte[] data = new byte[length];
+            new Random(7).nextBytes(data);
+            slow.request(WireClient.WRITE, 1, 0, length, java.util.Arrays.copyOf(data, 600_000));
+            // What has come is on the origin, but for less than the server collects before it passes something on.
+            byte[] arrived = new byte[4096];
+            ByteBuffer end = ByteBuffer.wrap(arrived);
+            await(
+                    () -> {
+                        try {
+                            device.io().read(480 << 10, end.clear());
+                        } catch (IOException e) {
+                            throw new java.io.UncheckedIOException(e);
+                        }
+                        return java.util.Arrays.equals(arrived, 0, 4096, data, 480 << 10, (480 << 10) + 4096);
+                    },
+                    () -> "the first part did not arrive");
+            TestEngine.checkpoint(device);
+            slow.send(ByteBuffer.allocate(length).put(data, 600_000, length - 600_000));
+            assertEquals(0, slow.answer().error());
+        }
+        long[] eras = TestEngine.eras(device);
+        for (int block = 0; block < length / TestEngine.BLOCK_BYTES; block++) {
+            assertEquals(2, eras[block], "block " + block + " of a write that was acknowledged in era 2");
+        }
+        assertEquals(0, eras[length / TestEngine.BLOCK_BYTES]);
+    }
+
+    @Test
     void aClientThatTakesNoAnswersHoldsUpNobody() throws Exception {
         try (WireClient deaf = open()) {
             byte[] data = new byte[512];
