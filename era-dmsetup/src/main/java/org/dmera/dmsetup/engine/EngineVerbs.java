@@ -2,8 +2,7 @@
 package org.dmera.dmsetup.engine;
 
 import java.io.IOException;
-import java.net.URI;
-import java.net.URISyntaxException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Map;
 import org.dmera.core.linux.Errno;
@@ -46,14 +45,23 @@ final class EngineVerbs {
     }
 
     /** The device's NBD URI, by the scheme of NBD's own document on URIs. */
-    private static String uri(Path nbdSocket, MappedDevice device) throws IOException {
-        try {
-            String path = new URI("nbd+unix", "", "/" + device.name(), null, null).getRawPath();
-            String socket = new URI(null, null, nbdSocket.toAbsolutePath().toString(), null).getRawPath();
-            return "nbd+unix://" + path + "?socket=" + socket;
-        } catch (URISyntaxException e) {
-            throw new IOException("URI of " + device, e);
+    private static String uri(Path nbdSocket, MappedDevice device) {
+        return "nbd+unix:///" + escaped(device.name()) + "?socket="
+                + escaped(nbdSocket.toAbsolutePath().toString());
+    }
+
+    /** All but slashes and what RFC 3986 calls unreserved: clients differ in what else they take as it is. */
+    private static String escaped(String text) {
+        StringBuilder uri = new StringBuilder();
+        for (byte b : text.getBytes(StandardCharsets.UTF_8)) {
+            char c = (char) (b & 0xff);
+            if (c < 128 && (Character.isLetterOrDigit(c) || "-._~/".indexOf(c) >= 0)) {
+                uri.append(c);
+            } else {
+                uri.append(String.format("%%%02X", (int) c));
+            }
         }
+        return uri.toString();
     }
 
     /** Why an era target's status is {@code Error}; empty when it is not. */

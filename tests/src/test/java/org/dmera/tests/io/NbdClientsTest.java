@@ -14,6 +14,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import org.dmera.dmsetup.control.DeviceId;
+import org.dmera.dmsetup.control.DmClient;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -79,6 +81,21 @@ class NbdClientsTest {
         list.get("exports").forEach(e -> names.add(e.get("export-name").asText()));
         assertEquals(List.of("plain", "vol"), names);
         assertNotEquals(0, run("nbdinfo", engine.uri("nobody")).exitCode());
+    }
+
+    @Test
+    void clientsTakeTheUriOfADeviceWhateverItsNameAndItsSocketAre() throws Exception {
+        Path odd = Files.createDirectory(folder.resolve("a&b=c+d;%20"));
+        try (TestEngine other = new TestEngine(odd)) {
+            for (String name : List.of("plain", "\u00fc+&=?#%41:;@", "a\\x20b")) {
+                other.create(name, "2048 zero");
+                try (DmClient control = DmClient.open(odd.resolve("control").toString())) {
+                    String uri = control.message(DeviceId.ofName(name), 0, "@uri");
+                    assertEquals("1048576\n", run("nbdinfo", "--size", uri).good());
+                    assertTrue(run("qemu-img", "info", uri).good().contains("virtual size: 1 MiB"));
+                }
+            }
+        }
     }
 
     @Test
