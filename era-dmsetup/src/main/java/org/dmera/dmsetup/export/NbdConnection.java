@@ -16,9 +16,9 @@ import org.dmera.dmsetup.target.Target;
  * The transmission phase of one client, on one thread that blocks.
  *
  * <p>The one idea: read as much as is there, serve every request in it in turn straight to the device, collect the
- * answers, and send them at once when the input has run dry. A busy client so costs two system calls on the socket for
- * a whole queue of requests, and an idle one costs no hand-off to another thread; measured, that beats a pool of workers
- * in each of the cases. Buffers are a few hundred KiB, not megabytes: larger ones fall out of the cache.
+ * answers, and send them together when the input has run dry, or when there are enough of them to keep the client at
+ * work. A busy client so costs few system calls on the socket for a whole queue of requests, and an idle one costs no
+ * hand-off to another thread; measured, that beats a pool of workers in each of the cases. Buffers are a few hundred KiB, not megabytes: larger ones fall out of the cache.
  *
  * <p>The exception is a write that would have to wait for metadata: it is handed to {@link BackgroundWrites}, so that all
  * that are waiting share one commit, and reads and other writes go on in the meantime. NBD lets answers come in any order.
