@@ -4,18 +4,13 @@ package org.dmera.dmsetup.device;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
-import java.util.Set;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executor;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.atomic.AtomicReference;
-import java.util.concurrent.locks.LockSupport;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.target.ChangeTracking;
 import org.dmera.dmsetup.target.OwedAnswers;
+import org.dmera.dmsetup.target.PreparedTogether;
 import org.dmera.dmsetup.target.Target;
 
 /**
@@ -30,12 +25,9 @@ import org.dmera.dmsetup.target.Target;
  * table EIO, and a write to a read-only device EPERM.
  */
 public final class DeviceIo {
-    private static final long ANSWERS_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
-    private static final long POLL_NANOS = TimeUnit.MICROSECONDS.toNanos(50);
-
     private final IoGate gate = new IoGate();
     private final BackgroundTasks background;
-    private final Set<AnswerScope> scopes = ConcurrentHashMap.newKeySet();
+    private final AnswerScopes scopes = new AnswerScopes();
     private volatile TargetTable table;
     private volatile boolean readOnly;
 
@@ -74,37 +66,24 @@ public final class DeviceIo {
         for (int i = 0; newTable != null && i < newTable.count(); i++) {
             long start = newTable.startBytes(i);
             long end = newTable.endBytes(i);
-            newTable.target(i).answersOwed(stillOwed -> settleAnswers(start, end, stillOwed));
+            newTable.target(i).answersOwed(stillOwed -> scopes.settle(start, end, stillOwed));
         }
         table = newTable;
     }
 
     /** For one that answers writes later than when they are done, up to {@code capacity} at once; until it is closed. */
     public AnswerScope openScope(int capacity) {
-        return new AnswerScope(scopes, capacity);
+        return scopes.open(capacity);
     }
 
-    /** As {@link org.dmera.dmsetup.target.OwedAnswers#settle}, for the target between two bytes of the device. */
-    private void settleAnswers(long start, long end, OwedAnswers.Writes stillOwed) {
-        long deadline = System.nanoTime() + ANSWERS_NANOS;
-        for (AnswerScope scope : scopes) {
-            long batch = scope.batch();
-            if ((batch & 1) == 0) {
-                continue;
-            }
-            while (scope.batch() == batch && System.nanoTime() < deadline) {
-                LockSupport.parkNanos(POLL_NANOS);
-            }
-            if (scope.batch() == batch) {
-                scope.forEachOwed((first, after) -> {
-                    long from = Math.max(first, start);
-                    long to = Math.min(after, end);
-                    if (from < to) {
-                        stillOwed.write(from - start, to - from);
-                    }
-                });
-            }
-        }
+    /** Has a new era also look at what is owed by the clients of {@code user}, which sits on top of this device. */
+    public void includeAnswers(Object user, OwedAnswers owed) {
+        scopes.include(user, owed);
+    }
+
+    /** {@code user} is gone. */
+    public void excludeAnswers(Object user) {
+        scopes.exclude(user);
     }
 
     /** The live table, or null. */
@@ -371,6 +350,35 @@ public final class DeviceIo {
         }
     }
 
+    /**
+     * As {@link Target#prepare}, for a device on top of this one. The device counts it as in flight until {@code then} is
+     * called, so that no target is asked that is suspended or gone. The write itself comes later and passes the gate by
+     * itself: should the device have got another table meanwhile, it has what it needs made ready again.
+     */
+    public void prepare(long offsetBytes, long lengthBytes, Target.Prepared then) {
+        int pass;
+        try {
+            pass = gate.enter();
+        } catch (ErrnoException e) {
+            then.prepared(e);
+            return;
+        }
+        AtomicBoolean over = new AtomicBoolean();
+        Target.Prepared leaving = failure -> {
+            if (over.compareAndSet(false, true)) {
+                gate.exit(pass);
+                then.prepared(failure);
+            }
+        };
+        try {
+            prepareAll(checkWritable(offsetBytes, lengthBytes), offsetBytes, lengthBytes, leaving);
+        } catch (IOException e) {
+            leaving.prepared(e);
+        } catch (RuntimeException | Error e) {
+            leaving.prepared(internal(e));
+        }
+    }
+
     /** A write on its way through the background; it is begun once, and leaves the gate whatever happens. */
     private final class Submitted extends BackgroundTasks.Task implements Target.Prepared {
         private final BackgroundWrite write;
@@ -484,19 +492,11 @@ public final class DeviceIo {
             return;
         }
         int last = t.indexAt(end - 1);
-        AtomicInteger waiting = new AtomicInteger(last - first + 1);
-        AtomicReference<IOException> failed = new AtomicReference<>();
+        Target.Prepared each = new PreparedTogether(last - first + 1, then);
         for (int i = first; i <= last; i++) {
             long from = Math.max(offsetBytes, t.startBytes(i));
             long to = Math.min(end, t.endBytes(i));
-            t.target(i).prepare(from - t.startBytes(i), to - from, failure -> {
-                if (failure != null) {
-                    failed.compareAndSet(null, failure);
-                }
-                if (waiting.decrementAndGet() == 0) {
-                    then.prepared(failed.get());
-                }
-            });
+            t.target(i).prepare(from - t.startBytes(i), to - from, each);
         }
     }
 

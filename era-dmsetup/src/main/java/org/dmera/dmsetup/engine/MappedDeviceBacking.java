@@ -10,6 +10,8 @@ import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.ioctl.DevNumber;
 import org.dmera.dmsetup.target.Backing;
+import org.dmera.dmsetup.target.OwedAnswers;
+import org.dmera.dmsetup.target.Target;
 
 /** A mapped device beneath another one. It counts as an open, so the lower device can't be removed before the upper. */
 final class MappedDeviceBacking implements Backing {
@@ -90,8 +92,24 @@ final class MappedDeviceBacking implements Backing {
     }
 
     @Override
+    public boolean mustWait(long offsetBytes, long lengthBytes) {
+        return io.mustWait(offsetBytes, lengthBytes);
+    }
+
+    @Override
+    public void prepare(long offsetBytes, long lengthBytes, Target.Prepared then) {
+        io.prepare(offsetBytes, lengthBytes, then);
+    }
+
+    @Override
+    public void answersOwed(OwedAnswers answers) {
+        io.includeAnswers(this, answers);
+    }
+
+    @Override
     public void close() {
         if (closed.compareAndSet(false, true)) {
+            io.excludeAnswers(this);
             device.close();
         }
     }

@@ -61,4 +61,7 @@ public interface Backing extends Closeable {
     default void prepare(long offsetBytes, long lengthBytes, Target.Prepared then) {
         then.prepared(null);
     }
+
+    /** As {@link Target#answersOwed}, for a mapped device that tracks changes itself; until this is closed. */
+    default void answersOwed(OwedAnswers answers) {}
 }

@@ -275,6 +275,7 @@ public final class EraTarget implements Target, ChangeTracking {
     @Override
     public void answersOwed(OwedAnswers owed) {
         answers = owed;
+        origin.answersOwed(owed);
     }
 
     @Override

@@ -100,6 +100,12 @@ public final class LinearTarget implements Target {
     }
 
     @Override
+    public void answersOwed(OwedAnswers answers) {
+        backing.answersOwed(
+                stillOwed -> answers.settle((offset, length) -> stillOwed.write(startBytes + offset, length)));
+    }
+
+    @Override
     public String table() {
         return backing.display() + " " + startSector;
     }

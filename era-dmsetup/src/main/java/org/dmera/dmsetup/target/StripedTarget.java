@@ -152,6 +152,52 @@ public final class StripedTarget implements Target {
     }
 
     @Override
+    public boolean mustWait(long offsetBytes, long lengthBytes) {
+        long n;
+        for (long at = 0; at < lengthBytes; at += n) {
+            n = inChunk(offsetBytes + at, lengthBytes - at);
+            if (stripes[stripe(offsetBytes + at)].mustWait(within(offsetBytes + at), n)) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    @Override
+    public void prepare(long offsetBytes, long lengthBytes, Prepared then) {
+        if (lengthBytes == 0) {
+            then.prepared(null);
+            return;
+        }
+        long chunks = (offsetBytes + lengthBytes - 1) / chunkBytes - offsetBytes / chunkBytes + 1;
+        Prepared each = new PreparedTogether((int) chunks, then);
+        long n;
+        for (long at = 0; at < lengthBytes; at += n) {
+            n = inChunk(offsetBytes + at, lengthBytes - at);
+            stripes[stripe(offsetBytes + at)].prepare(within(offsetBytes + at), n, each);
+        }
+    }
+
+    @Override
+    public void answersOwed(OwedAnswers answers) {
+        for (int i = 0; i < stripes.length; i++) {
+            int stripe = i;
+            stripes[i].answersOwed(
+                    stillOwed -> answers.settle((offset, length) -> tellOf(stripe, offset, length, stillOwed)));
+        }
+    }
+
+    private void tellOf(int stripe, long offsetBytes, long lengthBytes, OwedAnswers.Writes stillOwed) {
+        long n;
+        for (long at = offsetBytes; at < offsetBytes + lengthBytes; at += n) {
+            n = inChunk(at, offsetBytes + lengthBytes - at);
+            if (stripe(at) == stripe) {
+                stillOwed.write(within(at), n);
+            }
+        }
+    }
+
+    @Override
     public String table() {
         StringBuilder text = new StringBuilder().append(stripes.length).append(' ');
         text.append(chunkBytes / TableWords.SECTOR_BYTES);

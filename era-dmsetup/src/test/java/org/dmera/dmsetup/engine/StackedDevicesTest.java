@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.engine;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalInt;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import org.dmera.dmsetup.device.AnswerScope;
+import org.dmera.dmsetup.device.DeviceIo;
+import org.dmera.dmsetup.device.DeviceRegistry;
+import org.dmera.dmsetup.device.DeviceStore;
+import org.dmera.dmsetup.device.EngineLog;
+import org.dmera.dmsetup.device.MappedDevice;
+import org.dmera.dmsetup.ioctl.TargetSpec;
+import org.dmera.dmsetup.target.Backing;
+import org.dmera.dmsetup.target.MemoryBacking;
+import org.dmera.dmsetup.target.TargetFactory;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+/** Devices of the engine on top of an era device of the same engine. */
+@Timeout(60)
+class StackedDevicesTest {
+    private static final int BLOCK = 4096;
+    private static final int BLOCKS = 8192;
+
+    private final Map<String, Backing> backings = new HashMap<>();
+    private final ExecutorService background = Executors.newCachedThreadPool();
+    private MemoryBacking metadata;
+    private MemoryBacking origin;
+    private DeviceRegistry registry;
+    private MappedDevice lower;
+
+    @BeforeEach
+    void createLower() throws IOException {
+        metadata = memory("meta", 1024);
+        origin = memory("origin", BLOCKS);
+        registry = new DeviceRegistry(
+                EngineTargets.all(EngineLog.silent()),
+                (forDevice, readOnly) -> new TargetFactory.BackingOpener() {
+                    @Override
+                    public Backing open(String name) throws IOException {
+                        return backings.containsKey(name)
+                                ? backings.get(name)
+                                : new MappedDeviceBacking(registry.byName(name));
+                    }
+
+                    @Override
+                    public Object owner() {
+                        return forDevice;
+                    }
+                },
+                background,
+                DeviceStore.NONE,
+                EngineLog.silent());
+        lower = create("lower", "era", "meta origin 8");
+    }
+
+    @AfterEach
+    void removeAll() {
+        metadata.hook = (operation, offset, length) -> {};
+        registry.removeAll(false);
+        assertTrue(registry.devices().isEmpty(), () -> "left: " + registry.devices());
+        background.shutdown();
+    }
+
+    private MemoryBacking memory(String name, int blocks) {
+        MemoryBacking backing = new MemoryBacking(name, blocks * BLOCK);
+        backings.put(name, backing);
+        return backing;
+    }
+
+    private MappedDevice create(String name, String type, String params) throws IOException {
+        MappedDevice device = registry.create(name, "", OptionalInt.empty());
+        device.load(List.of(line(type, params)), false);
+        device.resume();
+        return device;
+    }
+
+    private static TargetSpec line(String type, String params) {
+        return new TargetSpec(0, BLOCKS * 8L, type, params);
+    }
+
+    /** Writes a block as a client's connection would. */
+    private static final class Write implements DeviceIo.BackgroundWrite {
+        private final long offset;
+        private final int bytes;
+        private final Callable<?> before;
+        private final CompletableFuture<IOException> done = new CompletableFuture<>();
+
+        Write(long offset, int bytes, Callable<?> before) {
+            this.offset = offset;
+            this.bytes = bytes;
+            this.before = before;
+        }
+
+        @Override
+        public void ready() {}
+
+        @Override
+        public void run(DeviceIo.Inside inside, IOException failure) {
+            IOException failed = failure;
+            try {
+                before.call();
+                if (failed == null) {
+                    ByteBuffer ones = ByteBuffer.allocate(bytes);
+                    java.util.Arrays.fill(ones.array(), (byte) 1);
+                    inside.write(offset, ones, 0);
+                }
+            } catch (IOException e) {
+                failed = e;
+            } catch (Exception e) {
+                failed = new IOException(e);
+            }
+            done.complete(failed);
+        }
+
+        @Override
+        public void answer() {}
+    }
+
+    private static Write submit(MappedDevice device, long offset, int bytes) {
+        return submit(device, offset, bytes, () -> null);
+    }
+
+    private static Write submit(MappedDevice device, long offset, int bytes, Callable<?> before) {
+        Write write = new Write(offset, bytes, before);
+        device.io().submit(offset, bytes, write);
+        return write;
+    }
+
+    /** The lower device's metadata take no flush from here on until {@code release} is counted down. */
+    private CountDownLatch holdCommits(CountDownLatch release) {
+        CountDownLatch held = new CountDownLatch(1);
+        metadata.hook = (operation, offset, length) -> {
+            if (operation.equals("flush")) {
+                held.countDown();
+                try {
+                    assertTrue(release.await(50, TimeUnit.SECONDS));
+                } catch (InterruptedException e) {
+                    throw new IOException(e);
+                }
+            }
+        };
+        return held;
+    }
+
+    private void assertOneCommitForAll(MappedDevice upper, int bytes) throws Exception {
+        CountDownLatch release = new CountDownLatch(1);
+        CountDownLatch held = holdCommits(release);
+        List<Write> writes = new ArrayList<>();
+        for (int i = 0; i < 64; i++) {
+            assertTrue(upper.io().mustWait((long) i * bytes, bytes));
+            // The first is being committed when the others come; none of them holds up this thread.
+            writes.add(submit(upper, (long) i * bytes, bytes));
+            assertTrue(held.await(30, TimeUnit.SECONDS));
+        }
+        int before = metadata.flushes.get();
+        release.countDown();
+        for (Write write : writes) {
+            assertNull(write.done.get(30, TimeUnit.SECONDS));
+        }
+        int commits = metadata.flushes.get() - before;
+        assertTrue(commits <= 6, commits + " flushes for 64 writes");
+        assertFalse(upper.io().mustWait(0, 64L * bytes));
+    }
+
+    @Test
+    void unmarkedWritesThroughALinearDeviceShareCommits() throws Exception {
+        assertOneCommitForAll(create("upper", "linear", "lower 0"), BLOCK);
+    }
+
+    @Test
+    void unmarkedWritesThroughTwoLayersShareCommits() throws Exception {
+        create("middle", "linear", "lower 0");
+        assertOneCommitForAll(create("upper", "linear", "middle 0"), BLOCK);
+    }
+
+    @Test
+    void unmarkedWritesAcrossTheChunksOfAStripedDeviceShareCommits() throws Exception {
+        memory("meta2", 1024);
+        memory("origin2", BLOCKS);
+        create("lower2", "era", "meta2 origin2 8");
+        // Every write lies on both.
+        assertOneCommitForAll(create("upper", "striped", "2 8 lower 0 lower2 0"), 4 * BLOCK);
+    }
+
+    @Test
+    void aWriteWhoseLowerDeviceGotAnotherTableInBetweenIsMarkedThere() throws Exception {
+        MemoryBacking origin2 = memory("origin2", BLOCKS);
+        memory("meta2", 1024);
+        MappedDevice upper = create("upper", "linear", "lower 0");
+        Write write = submit(upper, 5 * BLOCK, BLOCK, () -> {
+            lower.suspend();
+            lower.load(List.of(line("era", "meta2 origin2 8")), false);
+            return lower.resume();
+        });
+        assertNull(write.done.get(30, TimeUnit.SECONDS));
+        assertEquals(0, origin.bytes()[5 * BLOCK]);
+        assertEquals(1, origin2.bytes()[5 * BLOCK]);
+        assertFalse(lower.io().mustWait(5 * BLOCK, BLOCK));
+        assertTrue(lower.io().mustWait(6 * BLOCK, BLOCK));
+    }
+
+    @Test
+    void aWriteThatIsBeingMarkedIsDoneBeforeTheLowerDeviceChangesItsTable() throws Exception {
+        memory("meta2", 1024);
+        memory("origin2", BLOCKS);
+        MappedDevice upper = create("upper", "linear", "lower 0");
+        CountDownLatch release = new CountDownLatch(1);
+        CountDownLatch held = holdCommits(release);
+        List<Write> writes = new ArrayList<>();
+        writes.add(submit(upper, 0, BLOCK));
+        assertTrue(held.await(30, TimeUnit.SECONDS));
+        for (int i = 1; i < 32; i++) {
+            writes.add(submit(upper, i * BLOCK, BLOCK));
+        }
+        lower.load(List.of(line("era", "meta2 origin2 8")), false);
+        Future<Boolean> swapped = background.submit(lower::resume);
+        release.countDown();
+        swapped.get(30, TimeUnit.SECONDS);
+        for (int i = 0; i < 32; i++) {
+            assertNull(writes.get(i).done.get(30, TimeUnit.SECONDS));
+        }
+    }
+
+    @Test
+    void aWriteWaitsForALowerDeviceThatIsSuspended() throws Exception {
+        MappedDevice upper = create("upper", "linear", "lower 0");
+        lower.suspend();
+        Future<Write> submitted = background.submit(() -> submit(upper, 0, BLOCK));
+        lower.resume();
+        assertNull(submitted.get(30, TimeUnit.SECONDS).done.get(30, TimeUnit.SECONDS));
+        assertEquals(1, origin.bytes()[0]);
+    }
+
+    @Test
+    void aWriteThatCanNotBeRecordedBelowFailsWithTheReason() throws Exception {
+        MappedDevice upper = create("upper", "linear", "lower 0");
+        metadata.hook = (operation, offset, length) -> {
+            if (operation.equals("flush")) {
+                throw new IOException("the metadata device is gone");
+            }
+        };
+        IOException failure = submit(upper, 0, BLOCK).done.get(30, TimeUnit.SECONDS);
+        assertTrue(failure.getMessage().contains("the metadata device is gone"), failure.toString());
+        assertEquals(0, origin.bytes()[0]);
+    }
+
+    /** Which of the first blocks of an era device were written in {@code era} or later. */
+    private static List<Long> writtenSince(int era, MappedDevice device) throws IOException {
+        List<Long> blocks = new ArrayList<>();
+        long[] at = new long[1];
+        device.io().lastWritten(0, 16 * BLOCK, (length, last) -> {
+            for (long end = at[0] + length; at[0] < end; at[0] += BLOCK) {
+                if (last >= era) {
+                    blocks.add(at[0] / BLOCK);
+                }
+            }
+            return true;
+        });
+        return blocks;
+    }
+
+    @Test
+    void aWriteAboveThatIsAnsweredAfterACheckpointBelowIsMarkedInTheNewEra() throws Exception {
+        create("middle", "linear", "lower 0");
+        MappedDevice upper = registry.create("upper", "", OptionalInt.empty());
+        upper.load(List.of(new TargetSpec(0, 64, "linear", "middle 24")), false);
+        upper.resume();
+        try (AnswerScope late = upper.io().openScope(4)) {
+            upper.io().write(2 * BLOCK, ByteBuffer.allocate(BLOCK), 0, late);
+            lower.io().write(0, ByteBuffer.allocate(BLOCK), 0);
+            lower.message(0, List.of("checkpoint"));
+            assertEquals(List.of(5L), writtenSince(2, lower));
+        }
+        lower.message(0, List.of("checkpoint"));
+        assertEquals(List.of(), writtenSince(3, lower));
+    }
+
+    @Test
+    void ofAWriteAcrossStripesEachDeviceMarksItsOwnPart() throws Exception {
+        memory("meta2", 1024);
+        memory("origin2", BLOCKS);
+        MappedDevice lower2 = create("lower2", "era", "meta2 origin2 8");
+        MappedDevice upper = create("upper", "striped", "2 8 lower 0 lower2 0");
+        try (AnswerScope late = upper.io().openScope(4)) {
+            upper.io().write(3 * BLOCK, ByteBuffer.allocate(4 * BLOCK), 0, late);
+            lower.message(0, List.of("checkpoint"));
+            lower2.message(0, List.of("checkpoint"));
+        }
+        assertEquals(List.of(2L, 3L), writtenSince(2, lower));
+        assertEquals(List.of(1L, 2L), writtenSince(2, lower2));
+    }
+}
