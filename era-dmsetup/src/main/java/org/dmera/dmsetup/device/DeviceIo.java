@@ -23,6 +23,8 @@ import org.dmera.dmsetup.target.Target;
  *
  * <p>Offsets are bytes from the device's start. A request outside the device is EINVAL, on a device without a live
  * table EIO, and a write to a read-only device EPERM.
+ *
+ * <p>Longer than a class should be, because each way in goes through the same gate, checks and cuts, and is short itself.
  */
 public final class DeviceIo {
     private final IoGate gate = new IoGate();
