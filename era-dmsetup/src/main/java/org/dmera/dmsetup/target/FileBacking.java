@@ -56,7 +56,7 @@ final class FileBacking implements Backing {
                                 ? Set.of(StandardOpenOption.READ, StandardOpenOption.WRITE)
                                 : Set.of(StandardOpenOption.READ));
             }
-            sizeBytes = channels[0].size() / SECTOR_BYTES * SECTOR_BYTES;
+            sizeBytes = currentSizeBytes();
         } catch (IOException e) {
             close();
             throw e;
@@ -76,6 +76,11 @@ final class FileBacking implements Backing {
     @Override
     public long sizeBytes() {
         return sizeBytes;
+    }
+
+    /** Its size now, in whole sectors. */
+    long currentSizeBytes() throws IOException {
+        return channels[0].size() / SECTOR_BYTES * SECTOR_BYTES;
     }
 
     @SuppressWarnings("deprecation") // Thread.threadId() came with Java 19

@@ -57,7 +57,14 @@ public final class FileBackings {
                 open.put(key, shared);
             }
             shared.users++;
-            return new Handle(shared);
+            Handle handle = new Handle(shared);
+            try {
+                handle.measure();
+            } catch (IOException e) {
+                handle.close();
+                throw e;
+            }
+            return handle;
         }
     }
 
@@ -111,11 +118,19 @@ public final class FileBackings {
     private final class Handle implements Backing {
         private final Shared shared;
         private final FileBacking file;
+        /** Of its own: the file may have grown since others that use it were opened. */
+        private long sizeBytes;
+
         private boolean closed;
 
         Handle(Shared shared) {
             this.shared = shared;
             this.file = shared.file;
+        }
+
+        /** Before anybody else has it. */
+        void measure() throws IOException {
+            sizeBytes = file.currentSizeBytes();
         }
 
         @Override
@@ -135,7 +150,7 @@ public final class FileBackings {
 
         @Override
         public long sizeBytes() {
-            return file.sizeBytes();
+            return sizeBytes;
         }
 
         @Override

@@ -269,6 +269,20 @@ class HostileClientTest {
         assertServes();
     }
 
+    @Test
+    void aDeviceGrowsWithTheFileThatItRunsOn() throws Exception {
+        long size = device.io().sizeBytes();
+        Path origin = engine.file("vol.data", 2 * size);
+        resize(origin, 2 * size);
+        try (WireClient client = open()) {
+            assertEquals(0, client.write(2 * size - 4096, new byte[4096]));
+        }
+        engine.file("vol.data", size);
+        assertThrows(IOException.class, () -> resize(origin, 2 * size), "it is shorter by now");
+        device.resume();
+        assertServes();
+    }
+
     private void resize(Path origin, long bytes) throws IOException {
         Path meta = folder.resolve("vol.meta");
         device.suspend();
