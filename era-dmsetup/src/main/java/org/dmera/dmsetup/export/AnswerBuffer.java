@@ -11,7 +11,7 @@ import org.dmera.dmsetup.device.AnswerScope;
 final class AnswerBuffer implements Closeable {
     private static final int PAGE_BYTES = 4096;
     /** Room for a busy client's whole queue of small reads, and for the longest block status. */
-    private static final int BYTES = (256 << 10) + PAGE_BYTES;
+    static final int BYTES = 256 << 10;
     /** Writes that are answered at once, at most. */
     static final int MAX_WRITES = 1024;
 
@@ -31,19 +31,20 @@ final class AnswerBuffer implements Closeable {
     /** Answers in it, or parts of one. */
     private int held;
 
-    /** Sends by {@code channel}, between the answers of {@code background}. */
+    /** Sends by {@code channel}, between the answers of {@code background}; takes over {@code out}, of the pool. */
     AnswerBuffer(
             ReplyForm form,
             BackgroundWrites background,
             WritableByteChannel channel,
             AnswerScope scope,
-            BufferPool pool) {
+            BufferPool pool,
+            ByteBuffer out) {
         this.form = form;
         this.background = background;
         this.channel = channel;
         this.scope = scope;
         this.pool = pool;
-        this.out = pool.take(BYTES);
+        this.out = out;
     }
 
     /**

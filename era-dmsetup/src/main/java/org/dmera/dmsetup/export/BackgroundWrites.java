@@ -30,7 +30,7 @@ final class BackgroundWrites implements Closeable {
 
     private final DeviceIo io;
     private final WritableByteChannel channel;
-    private final BufferPool pool;
+    private final NbdMemory memory;
     private final ReplyForm form;
     private final ReentrantLock lock = new ReentrantLock();
     /** Fewer requests are outstanding, or nobody sends any more. */
@@ -56,10 +56,10 @@ final class BackgroundWrites implements Closeable {
     /** Written under the lock; read without it by the connection's thread, the only one that raises it. */
     private final AtomicInteger outstanding = new AtomicInteger();
 
-    BackgroundWrites(DeviceIo io, WritableByteChannel channel, BufferPool pool, ReplyForm form) {
+    BackgroundWrites(DeviceIo io, WritableByteChannel channel, NbdMemory memory, ReplyForm form) {
         this.io = io;
         this.channel = channel;
-        this.pool = pool;
+        this.memory = memory;
         this.form = form;
     }
 
@@ -68,15 +68,26 @@ final class BackgroundWrites implements Closeable {
         void run(DeviceIo.Inside inside, ByteBuffer payload) throws IOException;
     }
 
-    /** Takes a request over; waits when too many are outstanding. {@code payload} goes back to the pool afterwards. */
+    /**
+     * Waits until not too many requests are outstanding for one more, with a payload of {@code bytes}. That may depend on
+     * the client, so nothing that others need is to be held meanwhile.
+     */
+    void awaitRoom(int bytes) {
+        lock.lock();
+        try {
+            while (outstanding.get() >= MAX_REQUESTS || outstanding.get() > 0 && outstandingBytes + bytes > MAX_BYTES) {
+                changed.awaitUninterruptibly();
+            }
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Takes a request over, for which there is room. {@code payload} goes back to the memory afterwards. */
     void submit(long cookie, long offset, long length, ByteBuffer payload, Action action) {
         Request request = new Request(cookie, offset, length, payload, action);
         lock.lock();
         try {
-            while (outstanding.get() >= MAX_REQUESTS
-                    || outstanding.get() > 0 && outstandingBytes + request.bytes > MAX_BYTES) {
-                changed.awaitUninterruptibly();
-            }
             outstanding.getAndIncrement();
             outstandingBytes += request.bytes;
         } finally {
@@ -130,7 +141,7 @@ final class BackgroundWrites implements Closeable {
                 }
             }
             if (payload != null) {
-                pool.give(payload);
+                memory.give(payload);
             }
             finish(this, failed);
         }

@@ -3,6 +3,7 @@ package org.dmera.dmsetup.export;
 
 import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
+import java.util.concurrent.atomic.AtomicLong;
 
 /**
  * Direct buffers for reuse, in sizes of powers of two. Direct memory is given back only when the collector happens to run,
@@ -11,25 +12,39 @@ import java.util.ArrayDeque;
  */
 final class BufferPool {
     private static final int SMALLEST_LOG2 = 12;
-    private static final int LARGEST_LOG2 = 25;
-    /** Bytes of idle buffers kept of each size, and at least one. */
+    private static final int LARGEST_LOG2 = 22;
+    /** The largest buffer that there is. */
+    static final int LARGEST_BYTES = 1 << LARGEST_LOG2;
+    /** Bytes of idle buffers kept of each size. */
     private static final long IDLE_BYTES = 16L << 20;
 
     private static final int PAGE_BYTES = 4096;
 
     private final ArrayDeque<ByteBuffer>[] idle;
+    private final long maxIdleBytes;
+    private final AtomicLong idleBytes = new AtomicLong();
 
+    /** One that keeps so many bytes of idle buffers at most. */
     @SuppressWarnings({"unchecked", "rawtypes"})
-    BufferPool() {
+    BufferPool(long maxIdleBytes) {
+        this.maxIdleBytes = maxIdleBytes;
         idle = new ArrayDeque[LARGEST_LOG2 + 1];
         for (int i = SMALLEST_LOG2; i <= LARGEST_LOG2; i++) {
             idle[i] = new ArrayDeque<>();
         }
     }
 
-    /** A buffer at position 0 whose limit is {@code bytes}, at most 32 MiB. */
+    /** The capacity of the buffer that {@link #take} gives. */
+    static int capacity(int bytes) {
+        return 1 << log2(bytes);
+    }
+
+    /** A buffer at position 0 whose limit is {@code bytes}, at most {@link #LARGEST_BYTES}. */
     ByteBuffer take(int bytes) {
         int log2 = log2(bytes);
+        if (log2 > LARGEST_LOG2) {
+            throw new IllegalArgumentException("a buffer of " + bytes + " bytes");
+        }
         ByteBuffer buffer;
         synchronized (idle[log2]) {
             buffer = idle[log2].pollLast();
@@ -38,6 +53,8 @@ final class BufferPool {
             buffer = ByteBuffer.allocateDirect((1 << log2) + PAGE_BYTES)
                     .alignedSlice(PAGE_BYTES)
                     .slice(0, 1 << log2);
+        } else {
+            idleBytes.getAndAdd(-buffer.capacity());
         }
         return buffer.clear().limit(bytes);
     }
@@ -45,18 +62,19 @@ final class BufferPool {
     /** Gives back what {@link #take} gave. */
     void give(ByteBuffer buffer) {
         int log2 = log2(buffer.capacity());
-        synchronized (idle[log2]) {
-            if (idle[log2].isEmpty() || (long) idle[log2].size() << log2 < IDLE_BYTES) {
-                idle[log2].addLast(buffer);
+        if (idleBytes.addAndGet(buffer.capacity()) <= maxIdleBytes) {
+            synchronized (idle[log2]) {
+                if ((long) idle[log2].size() << log2 < IDLE_BYTES) {
+                    idle[log2].addLast(buffer);
+                    return;
+                }
             }
         }
+        // The collector's.
+        idleBytes.getAndAdd(-buffer.capacity());
     }
 
     private static int log2(int bytes) {
-        int log2 = 32 - Integer.numberOfLeadingZeros(Math.max(bytes, 1) - 1);
-        if (log2 > LARGEST_LOG2) {
-            throw new IllegalArgumentException("a buffer of " + bytes + " bytes");
-        }
-        return Math.max(log2, SMALLEST_LOG2);
+        return Math.max(32 - Integer.numberOfLeadingZeros(Math.max(bytes, 1) - 1), SMALLEST_LOG2);
     }
 }

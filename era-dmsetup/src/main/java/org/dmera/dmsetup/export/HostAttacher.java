@@ -46,10 +46,13 @@ public final class HostAttacher implements Attacher {
     /** {@code lossTold}: what the node's page cache held could not be written out, and whoever detached was told so. */
     private record Attached(Attachment attachment, Path link, boolean lossTold) {}
 
+    /** Idle buffers kept for all that are attached. */
+    private static final long IDLE_BYTES = 32 << 20;
+
     private final Path folder;
     private final Path nbdSocket;
     private final Consumer<String> log;
-    private final BufferPool pool = new BufferPool();
+    private final BufferPool pool = new BufferPool(IDLE_BYTES);
     private final Map<MappedDevice, Attached> attached = new ConcurrentHashMap<>();
     /** One for each device: the node of one may be waiting for a device beneath that is suspended. */
     private final Map<MappedDevice, Object> locks = new ConcurrentHashMap<>();

@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.ByteChannel;
 import java.nio.channels.SocketChannel;
+import java.util.concurrent.CompletableFuture;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.device.AnswerScope;
@@ -42,7 +43,7 @@ final class NbdConnection {
 
     private final PollingSocket polling;
     private final DeviceIo io;
-    private final BufferPool pool;
+    private final NbdMemory memory;
     private final ReplyForm form;
     private final AnswerBuffer answers;
     private final NbdReads reads;
@@ -56,19 +57,46 @@ final class NbdConnection {
     /** The last request had such a payload, and so may the next: receive its header alone. */
     private boolean expectBulk;
 
-    NbdConnection(NbdHandshake.Agreed agreed, BufferPool pool) {
+    /**
+     * Begins the transmission that was agreed on.
+     *
+     * @throws IOException when there is no memory for it
+     */
+    static NbdConnection open(NbdHandshake.Agreed agreed, NbdMemory memory) throws IOException {
+        memory.enter();
+        ByteBuffer in = null;
+        ByteBuffer out = null;
+        try {
+            // Before anything that would have to be undone.
+            in = memory.pool().take(IN_BYTES).limit(0);
+            out = memory.pool().take(AnswerBuffer.BYTES);
+            return new NbdConnection(agreed, memory, in, out);
+        } catch (RuntimeException | Error e) {
+            if (in != null) {
+                memory.pool().give(in);
+            }
+            if (out != null) {
+                memory.pool().give(out);
+            }
+            memory.leave();
+            throw e;
+        }
+    }
+
+    private NbdConnection(NbdHandshake.Agreed agreed, NbdMemory memory, ByteBuffer in, ByteBuffer out) {
+        BufferPool pool = memory.pool();
         this.io = agreed.device().io();
-        this.pool = pool;
+        this.memory = memory;
+        this.in = in;
         this.form = ReplyForm.of(agreed.structured(), agreed.extended());
-        this.background = new BackgroundWrites(io, agreed.channel(), pool, form);
+        this.background = new BackgroundWrites(io, agreed.channel(), memory, form);
         this.polling =
                 agreed.channel() instanceof SocketChannel socket ? new PollingSocket(socket, background::isIdle) : null;
         this.channel = polling != null ? polling : agreed.channel();
-        this.answers = new AnswerBuffer(form, background, channel, io.openScope(AnswerBuffer.MAX_WRITES), pool);
+        this.answers = new AnswerBuffer(form, background, channel, io.openScope(AnswerBuffer.MAX_WRITES), pool, out);
         this.status = new NbdBlockStatus(io, form, answers, agreed.contexts(), pool);
         this.reads = new NbdReads(io, form, answers, polling, background, pool);
         this.headerBytes = agreed.extended() ? 32 : 28;
-        this.in = pool.take(IN_BYTES).limit(0);
     }
 
     /**
@@ -106,10 +134,11 @@ final class NbdConnection {
                 answers.flush();
             } finally {
                 answers.close();
-                pool.give(in);
+                memory.pool().give(in);
                 if (bulk != null) {
-                    pool.give(bulk);
+                    memory.pool().give(bulk);
                 }
+                memory.leave();
             }
         }
     }
@@ -183,9 +212,12 @@ final class NbdConnection {
         if (offset < 0 || offset > io.sizeBytes() - bytes) {
             skip(bytes);
             answers.fail(cookie, offset, new ErrnoException("write past the end of the device", Errno.ENOSPC.number()));
-        } else if (io.mustWait(offset, bytes)) {
-            writeInBackground(deviceFlags(flags), cookie, offset, bytes);
-        } else if (bytes <= Math.max(in.remaining(), PIECE_BYTES)) {
+            return;
+        }
+        if (io.mustWait(offset, bytes) && writeInBackground(deviceFlags(flags), cookie, offset, bytes)) {
+            return;
+        }
+        if (bytes <= Math.max(in.remaining(), PIECE_BYTES)) {
             receivePayload(bytes);
             int next = in.position() + bytes;
             int limit = in.limit();
@@ -229,10 +261,11 @@ final class NbdConnection {
      */
     private void writeInPieces(int flags, long cookie, long offset, int bytes) throws IOException {
         if (bulk == null) {
-            bulk = pool.take(IN_BYTES);
+            bulk = memory.pool().take(IN_BYTES);
         }
         answers.flush();
         AnswerScope owing = answers.scopeForWrite();
+        CompletableFuture<Void> marked = io.mustWait(offset, bytes) ? markAhead(offset, bytes) : null;
         IOException failed = null;
         long at = offset;
         long end = offset + bytes;
@@ -249,6 +282,10 @@ final class NbdConnection {
             int got = bulk.position();
             int whole = at + got == end ? got : got - (int) ((at + got) % PAGE_BYTES);
             bulk.flip().limit(whole);
+            if (marked != null) {
+                marked.join();
+                marked = null;
+            }
             if (failed == null) {
                 try {
                     io.write(at, bulk, 0, owing);
@@ -287,19 +324,58 @@ final class NbdConnection {
         }
     }
 
-    private void writeInBackground(int flags, long cookie, long offset, int bytes) throws IOException {
-        shareChannel();
-        ByteBuffer payload = pool.take(bytes);
-        try {
-            if (bytes > in.remaining()) {
-                answers.flush();
+    /**
+     * Hands a write that must wait over, with a copy of its payload; false when there is no memory for that, or the device
+     * is suspended and would make it wait with the memory in its hands.
+     */
+    private boolean writeInBackground(int flags, long cookie, long offset, int bytes) throws IOException {
+        if (io.isHeld()) {
+            return false;
+        }
+        background.awaitRoom(bytes);
+        ByteBuffer payload = bytes > in.remaining() ? memory.takeAhead(bytes) : null;
+        if (payload != null) {
+            answers.flush();
+            try {
+                collect(payload);
+            } finally {
+                memory.arrived(payload);
+                if (payload.hasRemaining()) {
+                    memory.give(payload);
+                }
+            }
+        } else {
+            if (bytes <= PIECE_BYTES) {
+                receivePayload(bytes);
+            }
+            payload = bytes <= in.remaining() ? memory.takeArrived(bytes) : null;
+            if (payload == null) {
+                return false;
             }
             collect(payload);
-        } catch (IOException e) {
-            pool.give(payload);
-            throw e;
         }
+        shareChannel();
         background.submit(cookie, offset, bytes, payload.flip(), (inside, data) -> inside.write(offset, data, flags));
+        return true;
+    }
+
+    /** Has the blocks of a long write marked in one commit, while its payload is on the way. */
+    private CompletableFuture<Void> markAhead(long offset, int bytes) {
+        CompletableFuture<Void> marked = new CompletableFuture<>();
+        io.submit(offset, bytes, new DeviceIo.BackgroundWrite() {
+            @Override
+            public void ready() {}
+
+            @Override
+            public void run(DeviceIo.Inside inside, IOException failure) {
+                // Without its marks the write itself fails, and tells why.
+                marked.complete(null);
+            }
+
+            @Override
+            public void answer() {}
+        });
+        return marked;
     }
 
     private void zap(long cookie, long offset, long length, int flags, boolean discard) throws IOException {
@@ -307,6 +383,7 @@ final class NbdConnection {
             Errno error = discard ? Errno.EINVAL : Errno.ENOSPC;
             answers.fail(cookie, offset, new ErrnoException("request past the end of the device", error.number()));
         } else if (io.mustWait(offset, length)) {
+            background.awaitRoom(0);
             shareChannel();
             background.submit(cookie, offset, length, null, (inside, none) -> {
                 if (discard) {

@@ -62,10 +62,13 @@ public final class NbdServer implements Closeable {
 
     private final ExportSource exports;
     private final Consumer<String> log;
-    private final BufferPool pool = new BufferPool();
     private final Set<SocketChannel> connections = new HashSet<>();
     private final List<Listener> listeners = new ArrayList<>();
     private final List<Path> sockets = new ArrayList<>();
+    private final long directBytes;
+    /** Made when the first client has chosen its export. Guarded by {@link #connections}. */
+    private NbdMemory memory;
+
     private final AtomicLong served = new AtomicLong();
     private final Duration handshake;
     private final ScheduledThreadPoolExecutor deadlines;
@@ -73,11 +76,15 @@ public final class NbdServer implements Closeable {
 
     /** A server without listeners; {@code log} gets a line for each connection that ends badly. */
     public NbdServer(ExportSource exports, Consumer<String> log) {
-        this(exports, log, HANDSHAKE);
+        this(exports, log, HANDSHAKE, 0);
     }
 
-    /** The same with another limit of the time that a client takes to choose its export. */
-    public NbdServer(ExportSource exports, Consumer<String> log, Duration handshake) {
+    /**
+     * The same with other limits: of the time that a client takes to choose its export, and of the memory outside the heap
+     * that is there for all; 0 for what the process may have.
+     */
+    public NbdServer(ExportSource exports, Consumer<String> log, Duration handshake, long directBytes) {
+        this.directBytes = directBytes;
         this.exports = exports;
         this.log = log;
         this.handshake = handshake;
@@ -117,6 +124,20 @@ public final class NbdServer implements Closeable {
     public int openConnections() {
         synchronized (connections) {
             return connections.size();
+        }
+    }
+
+    /** Bytes of payloads held now that wait for metadata. */
+    public long payloadBytes() {
+        return memory().payloadBytes();
+    }
+
+    private NbdMemory memory() {
+        synchronized (connections) {
+            if (memory == null) {
+                memory = new NbdMemory(directBytes > 0 ? directBytes : NbdMemory.directBytes());
+            }
+            return memory;
         }
     }
 
@@ -215,7 +236,7 @@ public final class NbdServer implements Closeable {
             }
             if (agreed != null) {
                 try {
-                    new NbdConnection(agreed, pool).serve();
+                    NbdConnection.open(agreed, memory()).serve();
                 } finally {
                     agreed.device().close();
                 }

@@ -26,7 +26,8 @@ import org.dmera.core.linux.RawIo;
 final class FileBacking implements Backing {
     private static final int SECTOR_BYTES = 512;
     private static final int CHANNELS = 4;
-    private static final int ZEROES_BYTES = 1 << 18;
+    /** Never written to; each user has a view of its own. */
+    private static final ByteBuffer ZEROES = ByteBuffer.allocateDirect(1 << 18);
 
     private final Path path;
     private final String display;
@@ -193,7 +194,7 @@ final class FileBacking implements Backing {
             if ((flags & Target.FAST_ZERO) != 0) {
                 throw new ErrnoException("fast zeroing of " + path, Errno.EOPNOTSUPP.number());
             }
-            ByteBuffer zeroes = ByteBuffer.allocateDirect((int) Math.min(lengthBytes, ZEROES_BYTES));
+            ByteBuffer zeroes = ZEROES.duplicate();
             for (long at = 0; at < lengthBytes; at += zeroes.limit()) {
                 zeroes.clear().limit((int) Math.min(lengthBytes - at, zeroes.capacity()));
                 write(offsetBytes + at, zeroes, 0);

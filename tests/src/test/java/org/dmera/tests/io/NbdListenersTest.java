@@ -47,7 +47,7 @@ class NbdListenersTest {
             Path socket = folder.resolve("own");
             ServerSocketChannel unix = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
             unix.bind(UnixDomainSocketAddress.of(socket));
-            try (NbdServer server = new NbdServer(exports, log::add, handshake)) {
+            try (NbdServer server = new NbdServer(exports, log::add, handshake, 0)) {
                 server.listenUnix(unix, socket);
                 SocketAddress tcp = server.listenTcp(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), null);
                 use.with(socket, tcp);
