@@ -45,6 +45,8 @@ public final class NbdServer implements Closeable {
     private static final Duration HANDSHAKE = Duration.ofSeconds(10);
     /** Between two lines in the log about connections that were refused. */
     private static final long REFUSALS_NANOS = TimeUnit.SECONDS.toNanos(10);
+    /** In which connections that end badly get a few lines in the log. */
+    private static final Duration COMPLAINTS = Duration.ofSeconds(10);
 
     /** Guarded by {@link #connections}. */
     private static final class Listener {
@@ -74,7 +76,7 @@ public final class NbdServer implements Closeable {
     private final ScheduledThreadPoolExecutor deadlines;
     private boolean closed;
 
-    /** A server without listeners; {@code log} gets a line for each connection that ends badly. */
+    /** A server without listeners; {@code log} gets a line for each connection that ends badly, but no flood of them. */
     public NbdServer(ExportSource exports, Consumer<String> log) {
         this(exports, log, HANDSHAKE, 0);
     }
@@ -86,7 +88,7 @@ public final class NbdServer implements Closeable {
     public NbdServer(ExportSource exports, Consumer<String> log, Duration handshake, long directBytes) {
         this.directBytes = directBytes;
         this.exports = exports;
-        this.log = log;
+        this.log = new LimitedLog(log, COMPLAINTS);
         this.handshake = handshake;
         this.deadlines = new ScheduledThreadPoolExecutor(1, task -> thread("deadlines of nbd", task));
         deadlines.setRemoveOnCancelPolicy(true);
@@ -246,8 +248,10 @@ public final class NbdServer implements Closeable {
         } catch (ClosedChannelException e) {
             // The server is closing, or the client was late.
             return;
-        } catch (IOException | RuntimeException | OutOfMemoryError e) {
-            log.accept("nbd: " + e);
+        } catch (IOException e) {
+            log.accept("nbd: a connection ended: " + (e.getMessage() == null ? e : e.getMessage()));
+        } catch (RuntimeException | OutOfMemoryError e) {
+            log.accept("nbd: a connection failed: " + e);
         } finally {
             drop(listener, channel);
         }

@@ -56,6 +56,22 @@ class NbdListenersTest {
     }
 
     @Test
+    void thousandsOfClientsThatBreakTheProtocolDontFillTheLog() throws Exception {
+        serve(Duration.ofSeconds(30), (socket, tcp) -> {
+            for (int i = 0; i < 2000; i++) {
+                try (WireClient bad = WireClient.open(socket, "vol")) {
+                    bad.send(ByteBuffer.allocate(28).putInt(0xbad).position(28));
+                    assertThrows(IOException.class, () -> bad.receive(1));
+                }
+            }
+        });
+        assertTrue(log.get(0).contains("magic number bad"), log.toString());
+        assertTrue(log.stream().anyMatch(line -> line.contains("left out")), log.toString());
+        // Some twenty in ten seconds.
+        assertTrue(log.size() <= 21 * 12, log.size() + " lines");
+    }
+
+    @Test
     void aClientThatChoosesNoExportInTimeIsDroppedAndOthersStay() throws Exception {
         serve(Duration.ofSeconds(2), (socket, tcp) -> {
             try (WireClient good = WireClient.open(socket, "vol");
