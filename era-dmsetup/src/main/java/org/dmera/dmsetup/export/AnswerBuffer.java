@@ -52,16 +52,19 @@ final class AnswerBuffer implements Closeable {
      * is sent, and thought to be all that is owed, between the write and its answer.
      */
     AnswerScope scopeForWrite() throws IOException {
-        if (scope.isFull()) {
+        if (scope.isFull() || !hasRoom(0)) {
             flush();
         }
-        room(0);
         return scope;
+    }
+
+    private boolean hasRoom(int bytes) {
+        return held < MAX_HELD && out.remaining() >= bytes + ReplyForm.MAX_BYTES;
     }
 
     /** Where an answer with {@code bytes} of data is to be put, after those that are there already. */
     ByteBuffer room(int bytes) throws IOException {
-        if (held == MAX_HELD || out.remaining() < bytes + ReplyForm.MAX_BYTES) {
+        if (!hasRoom(bytes)) {
             flush();
         }
         held++;
