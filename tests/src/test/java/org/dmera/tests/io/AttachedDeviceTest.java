@@ -22,10 +22,14 @@ import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
+import org.dmera.core.linux.FileDescriptors;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.export.HostAttacher;
 import org.dmera.testkit.Fixtures;
@@ -208,6 +212,53 @@ class AttachedDeviceTest {
     }
 
     @Test
+    void aNodeThatWaitsForASuspendedDeviceBeneathHoldsUpNoOther() throws Exception {
+        MappedDevice upper =
+                engine.create(device.name() + "-upper", (long) MIB * 2048 + " linear engine:" + device.name() + " 0");
+        byte[] noise = noise(1 << 20);
+        String node = attacher.attach(upper);
+        device.suspend();
+        write(node, noise);
+        CompletableFuture<Boolean> detached = new CompletableFuture<>();
+        Thread detaching = inThread(detached, () -> attacher.detach(upper));
+        awaitThat(() -> isSyncing(detaching));
+
+        CompletableFuture<Boolean> others = new CompletableFuture<>();
+        inThread(others, () -> {
+            MappedDevice other = engine.createEra(device.name() + "-other", 8);
+            attacher.attach(other);
+            attacher.resized(other);
+            return attacher.detach(other) && engine.engine.registry().remove(other, false);
+        });
+        assertTrue(others.get(60, TimeUnit.SECONDS));
+        assertFalse(detached.isDone());
+
+        device.resume();
+        assertTrue(detached.get(60, TimeUnit.SECONDS));
+        assertArrayEquals(noise, Arrays.copyOf(Files.readAllBytes(data()), noise.length));
+    }
+
+    private static <T> Thread inThread(CompletableFuture<T> result, Callable<T> action) {
+        Thread thread = new Thread(() -> {
+            try {
+                result.complete(action.call());
+            } catch (Throwable t) {
+                result.completeExceptionally(t);
+            }
+        });
+        thread.setDaemon(true);
+        thread.start();
+        return thread;
+    }
+
+    /** Whether a thread writes a node's page cache out. */
+    private static boolean isSyncing(Thread thread) {
+        return Arrays.stream(thread.getStackTrace())
+                .anyMatch(frame -> frame.getClassName().equals(FileDescriptors.class.getName())
+                        && frame.getMethodName().equals("sync"));
+    }
+
+    @Test
     void theLinkOfAnotherEnginesDeviceOfTheSameNameStays() throws Exception {
         String node = attacher.attach(device);
         TestEngine other = new TestEngine(Files.createDirectory(folder.resolve("other")));
@@ -241,7 +292,7 @@ class AttachedDeviceTest {
                 control.resolve(run("stat", "-c", "%d", fuse.toString()).good().strip());
         awaitThat(() -> !Files.readString(connection.resolve("waiting")).equals("0\n"));
         Files.writeString(connection.resolve("abort"), "1");
-        assertTrue(writer.waitFor(30, java.util.concurrent.TimeUnit.SECONDS));
+        assertTrue(writer.waitFor(30, TimeUnit.SECONDS));
         awaitThat(() -> Thread.getAllStackTraces().keySet().stream()
                 .noneMatch(thread -> thread.getName().startsWith("fuse-" + fuse.getFileName())));
         // Whoever opens files gets the lowest numbers that are free.
@@ -367,9 +418,9 @@ class AttachedDeviceTest {
         Process writer = new ProcessBuilder("dd", "if=/dev/zero", "of=" + node, "bs=4k", "count=1", "oflag=direct")
                 .redirectErrorStream(true)
                 .start();
-        assertFalse(writer.waitFor(300, java.util.concurrent.TimeUnit.MILLISECONDS));
+        assertFalse(writer.waitFor(300, TimeUnit.MILLISECONDS));
         device.resume();
-        assertTrue(writer.waitFor(30, java.util.concurrent.TimeUnit.SECONDS));
+        assertTrue(writer.waitFor(30, TimeUnit.SECONDS));
         assertEquals(0, writer.exitValue());
         assertEquals(2, TestEngine.eras(device)[0]);
     }
