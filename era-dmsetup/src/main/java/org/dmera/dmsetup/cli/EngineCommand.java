@@ -40,6 +40,9 @@ final class EngineCommand implements Command {
         if (tcpAt >= 0) {
             tcp = tcp(switches, nbd.substring(tcpAt));
             nbd = tcpAt == 0 ? null : nbd.substring(0, tcpAt - 1);
+        } else if (switches.value(Switch.NBD_TLS) != null || switches.has(Switch.NBD_PLAIN)) {
+            throw new CommandLineException(
+                    "engine: --nbd-tls and --nbd-plain are for TCP: they need an address in --nbd tcp:HOST:PORT.");
         }
         return new EngineOptions(
                 control,

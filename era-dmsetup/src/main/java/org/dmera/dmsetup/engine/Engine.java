@@ -3,6 +3,7 @@ package org.dmera.dmsetup.engine;
 
 import java.io.Closeable;
 import java.io.IOException;
+import java.net.SocketAddress;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -100,8 +101,13 @@ public final class Engine implements Closeable {
 
     private void listenTcp(NbdServer server, NbdTcp tcp) throws IOException {
         TlsIdentity identity = tcp.tls() == null ? null : TlsIdentity.load(tcp.tls());
-        log.info("NBD " + (identity == null ? "without" : "with") + " TLS at "
-                + server.listenTcp(tcp.address(), identity));
+        SocketAddress address;
+        try {
+            address = server.listenTcp(tcp.address(), identity);
+        } catch (IOException e) {
+            throw new IOException("NBD at " + tcp + ": " + e.getMessage(), e);
+        }
+        log.info("NBD " + (identity == null ? "without" : "with") + " TLS at " + address);
     }
 
     private static void close(Closeable half, Exception cause) {

@@ -4,6 +4,7 @@ package org.dmera.dmsetup.export;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.security.GeneralSecurityException;
 import java.security.KeyFactory;
@@ -69,6 +70,8 @@ public final class TlsIdentity {
             SSLContext context = SSLContext.getInstance("TLS");
             context.init(keyManagers.getKeyManagers(), trust == null ? null : trust.getTrustManagers(), null);
             return new TlsIdentity(context, trust != null, rsa);
+        } catch (NoSuchFileException e) {
+            throw new IOException("TLS needs the file " + e.getFile() + ", which does not exist", e);
         } catch (GeneralSecurityException e) {
             throw new IOException("TLS certificates in " + directory + ": " + e.getMessage(), e);
         }

@@ -6,11 +6,14 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import org.dmera.testkit.Fixtures;
 import org.junit.jupiter.api.AfterEach;
@@ -86,6 +89,28 @@ class EngineTroubleTest {
         assertRefused(deep.toString(), engine(deep, program.state));
         Program.Result client = program.run(List.of(LAUNCHER, "--control", deep.toString(), "ls"));
         assertRefused(deep.toString(), client);
+    }
+
+    @Test
+    void anNbdAddressThatCanNotBeServedIsRefusedByName() throws Exception {
+        try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            String address = "tcp:127.0.0.1:" + taken.getLocalPort();
+            assertRefused("NBD at " + address + ": Address already in use", withNbd("--nbd", address));
+            String noFolder = folder.resolve("pki").toString();
+            assertRefused(
+                    "TLS needs the file " + noFolder + "/server-key.pem, which does not exist",
+                    withNbd("--nbd", address, "--nbd-tls", noFolder));
+            // Somebody who wants TLS must not believe to have it.
+            assertRefused("need an address in --nbd tcp:", withNbd("--nbd-tls", noFolder));
+            assertRefused("--nbd-plain", withNbd("--nbd", "tcp:0.0.0.0:" + taken.getLocalPort()));
+        }
+    }
+
+    private Program.Result withNbd(String... options) throws Exception {
+        List<String> words = new ArrayList<>(List.of(
+                LAUNCHER, "engine", "--control", program.socket.toString(), "--state", program.state.toString()));
+        words.addAll(List.of(options));
+        return program.run(words);
     }
 
     @Test
