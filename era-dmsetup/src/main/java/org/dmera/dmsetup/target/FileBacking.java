@@ -5,6 +5,7 @@ import java.io.EOFException;
 import java.io.IOException;
 import java.lang.ref.Reference;
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.channels.ClosedChannelException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.SocketChannel;
@@ -15,6 +16,7 @@ import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.FileDescriptors;
 import org.dmera.core.linux.FileSpace;
+import org.dmera.core.linux.Ioctl;
 import org.dmera.core.linux.RawIo;
 
 /**
@@ -29,6 +31,8 @@ final class FileBacking implements Backing {
     /** Never written to; each user has a view of its own. */
     private static final ByteBuffer ZEROES = ByteBuffer.allocateDirect(1 << 18);
 
+    private static final long BLKSSZGET = 0x1268;
+
     private final Path path;
     private final String display;
     private final long device;
@@ -36,6 +40,8 @@ final class FileBacking implements Backing {
     private final FileChannel[] channels = new FileChannel[CHANNELS];
     /** Holds the claim, and is what fallocate and lseek work on. */
     private final int fd;
+    /** fallocate takes whole ones of these only: the logical blocks of a device; a file's bytes. */
+    private final int unitBytes;
     /** Cleared when the file system or the device turns out not to know the operation. */
     private volatile boolean canPunch = true;
 
@@ -58,10 +64,20 @@ final class FileBacking implements Backing {
                                 : Set.of(StandardOpenOption.READ));
             }
             sizeBytes = currentSizeBytes();
+            unitBytes = device < 0 ? 1 : logicalBlockBytes(fd);
         } catch (IOException e) {
             close();
             throw e;
         }
+    }
+
+    private static int logicalBlockBytes(int fd) throws ErrnoException {
+        ByteBuffer size = ByteBuffer.allocate(Integer.BYTES).order(ByteOrder.nativeOrder());
+        int result = Ioctl.call(fd, BLKSSZGET, size);
+        if (result < 0) {
+            throw new ErrnoException("BLKSSZGET", -result);
+        }
+        return size.getInt(0);
     }
 
     @Override
@@ -163,6 +179,10 @@ final class FileBacking implements Backing {
         return (int) n;
     }
 
+    /**
+     * A failure is EIO, also one for want of space: the data are lost, and another flush would succeed all the same. Clients
+     * know an ENOSPC as one after which the same request may be tried again. A loop device says EIO here, too.
+     */
     @Override
     public void flush() throws IOException {
         channel().force(false);
@@ -170,9 +190,11 @@ final class FileBacking implements Backing {
 
     @Override
     public void discard(long offsetBytes, long lengthBytes, int flags) throws IOException {
-        // A discard is advice: where it can't be done the data just stays.
-        if (canPunch && !tryFallocate(FileSpace.PUNCH_HOLE | FileSpace.KEEP_SIZE, offsetBytes, lengthBytes)) {
-            canPunch = false;
+        // A discard is advice: where it can't be done the data just stay.
+        long from = wholeFrom(offsetBytes);
+        long to = wholeTo(offsetBytes + lengthBytes);
+        if (from < to) {
+            punch(from, to - from);
         }
         if ((flags & Target.FUA) != 0) {
             flush();
@@ -181,42 +203,72 @@ final class FileBacking implements Backing {
 
     @Override
     public void writeZeroes(long offsetBytes, long lengthBytes, int flags) throws IOException {
-        boolean done = false;
-        if ((flags & Target.NO_HOLE) == 0 && canPunch) {
-            done = tryFallocate(FileSpace.PUNCH_HOLE | FileSpace.KEEP_SIZE, offsetBytes, lengthBytes);
-            canPunch = done;
-        }
-        if (!done && canZero) {
-            done = tryFallocate(FileSpace.ZERO_RANGE | FileSpace.KEEP_SIZE, offsetBytes, lengthBytes);
-            canZero = done;
-        }
-        if (!done) {
-            if ((flags & Target.FAST_ZERO) != 0) {
-                throw new ErrnoException("fast zeroing of " + path, Errno.EOPNOTSUPP.number());
+        long end = offsetBytes + lengthBytes;
+        long from = wholeFrom(offsetBytes);
+        long to = wholeTo(end);
+        if (from >= to) {
+            writeZeroes(offsetBytes, lengthBytes);
+        } else {
+            if (!((flags & Target.NO_HOLE) == 0 && punch(from, to - from)) && !zero(from, to - from)) {
+                if ((flags & Target.FAST_ZERO) != 0) {
+                    throw new ErrnoException("fast zeroing of " + path, Errno.EOPNOTSUPP.number());
+                }
+                writeZeroes(from, to - from);
             }
-            ByteBuffer zeroes = ZEROES.duplicate();
-            for (long at = 0; at < lengthBytes; at += zeroes.limit()) {
-                zeroes.clear().limit((int) Math.min(lengthBytes - at, zeroes.capacity()));
-                write(offsetBytes + at, zeroes, 0);
-            }
+            writeZeroes(offsetBytes, from - offsetBytes);
+            writeZeroes(to, end - to);
         }
         if ((flags & Target.FUA) != 0) {
             flush();
         }
     }
 
-    /** False when the file system or the device doesn't know the operation. */
-    private boolean tryFallocate(int mode, long offsetBytes, long lengthBytes) throws IOException {
-        if (lengthBytes == 0) {
-            return true;
+    /** The first whole unit at or after an offset. */
+    private long wholeFrom(long offsetBytes) {
+        return Math.addExact(offsetBytes, unitBytes - 1) / unitBytes * unitBytes;
+    }
+
+    /** The end of the last whole unit before an offset. */
+    private long wholeTo(long offsetBytes) {
+        return offsetBytes / unitBytes * unitBytes;
+    }
+
+    private void writeZeroes(long offsetBytes, long lengthBytes) throws IOException {
+        ByteBuffer zeroes = ZEROES.duplicate();
+        for (long at = 0; at < lengthBytes; at += zeroes.limit()) {
+            zeroes.clear().limit((int) Math.min(lengthBytes - at, zeroes.capacity()));
+            write(offsetBytes + at, zeroes, 0);
         }
+    }
+
+    /** False when it could not be done. */
+    private boolean punch(long offsetBytes, long lengthBytes) throws IOException {
+        Errno refusal = canPunch ? refusal(FileSpace.PUNCH_HOLE, offsetBytes, lengthBytes) : Errno.EOPNOTSUPP;
+        canPunch &= refusal == null || refusal == Errno.EINVAL;
+        return refusal == null;
+    }
+
+    /** False when it could not be done. */
+    private boolean zero(long offsetBytes, long lengthBytes) throws IOException {
+        Errno refusal = canZero ? refusal(FileSpace.ZERO_RANGE, offsetBytes, lengthBytes) : Errno.EOPNOTSUPP;
+        canZero &= refusal == null || refusal == Errno.EINVAL;
+        return refusal == null;
+    }
+
+    /**
+     * Null when it was done; EINVAL when this range can't be done so, and EOPNOTSUPP when the file system or the device
+     * doesn't know the operation at all.
+     */
+    private Errno refusal(int mode, long offsetBytes, long lengthBytes) throws IOException {
         try {
-            FileSpace.fallocate(fd, mode, offsetBytes, lengthBytes);
-            return true;
+            FileSpace.fallocate(fd, mode | FileSpace.KEEP_SIZE, offsetBytes, lengthBytes);
+            return null;
         } catch (ErrnoException e) {
-            // A block device answers EINVAL to a range that isn't whole sectors.
-            if (e.is(Errno.EOPNOTSUPP) || e.is(Errno.ENOSYS) || e.is(Errno.ENODEV) || e.is(Errno.EINVAL)) {
-                return false;
+            if (e.is(Errno.EINVAL)) {
+                return Errno.EINVAL;
+            }
+            if (e.is(Errno.EOPNOTSUPP) || e.is(Errno.ENOSYS) || e.is(Errno.ENODEV)) {
+                return Errno.EOPNOTSUPP;
             }
             throw e;
         }

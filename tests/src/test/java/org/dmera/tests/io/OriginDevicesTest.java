@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tests.io;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayDeque;
+import java.util.Arrays;
+import java.util.Deque;
+import org.dmera.core.linux.ErrnoException;
+import org.dmera.dmsetup.target.Backing;
+import org.dmera.dmsetup.target.FileBackings;
+import org.dmera.dmsetup.target.Target;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What block devices and file systems beneath a target refuse, and what becomes of that. */
+@Timeout(60)
+class OriginDevicesTest {
+    private static final int BLOCK = 4096;
+    private static final int MIB = 1 << 20;
+
+    @TempDir
+    private Path folder;
+
+    private final Deque<String[]> undo = new ArrayDeque<>();
+
+    @BeforeEach
+    void needRoot() {
+        Host.needAttach();
+        Host.need("losetup", "mount", "umount", "mkfs.ext4", "truncate");
+    }
+
+    @AfterEach
+    void takeDown() throws IOException, InterruptedException {
+        while (!undo.isEmpty()) {
+            run(undo.pop());
+        }
+    }
+
+    private String run(String... command) throws IOException, InterruptedException {
+        return Host.run(folder, command).good().strip();
+    }
+
+    /** A loop device of that many bytes over {@code file}, which is made where it is missing. */
+    private String loop(Path file, int bytes, int blockBytes) throws IOException, InterruptedException {
+        run("truncate", "-s", Integer.toString(bytes), file.toString());
+        String node =
+                run("losetup", "--find", "--show", "--sector-size", Integer.toString(blockBytes), file.toString());
+        undo.push(new String[] {"losetup", "-d", node});
+        return node;
+    }
+
+    private static void fill(Backing backing, int bytes) throws IOException {
+        ByteBuffer ones = ByteBuffer.allocate(bytes);
+        Arrays.fill(ones.array(), (byte) 1);
+        backing.write(0, ones, 0);
+        backing.flush();
+    }
+
+    private static long allocatedBytes(Path file) throws IOException, InterruptedException {
+        return Long.parseLong(Host.run(file.getParent(), "stat", "-c", "%b", file.toString())
+                        .good()
+                        .strip())
+                * 512;
+    }
+
+    private static void assertOnesBut(Backing backing, int bytes, int zeroFrom, int zeroTo) throws IOException {
+        byte[] expected = new byte[bytes];
+        Arrays.fill(expected, (byte) 1);
+        Arrays.fill(expected, zeroFrom, zeroTo, (byte) 0);
+        ByteBuffer found = ByteBuffer.allocate(bytes);
+        backing.read(0, found);
+        assertArrayEquals(expected, found.array());
+    }
+
+    @Test
+    void zeroesThatAreNotWholeBlocksOfTheDeviceArePunchedInTheMiddleAndWrittenAtTheEdges() throws Exception {
+        Path file = folder.resolve("disk");
+        try (Backing device = new FileBackings().open(loop(file, MIB, BLOCK), true)) {
+            fill(device, MIB);
+            long full = allocatedBytes(file);
+            device.writeZeroes(BLOCK + 512, 32L * BLOCK, Target.FAST_ZERO);
+            device.flush();
+            assertOnesBut(device, MIB, BLOCK + 512, 33 * BLOCK + 512);
+            long left = allocatedBytes(file);
+            assertTrue(left <= full - 31 * BLOCK, left + " of " + full + " bytes are still allocated");
+            device.writeZeroes(512, 1024, Target.NO_HOLE);
+            device.writeZeroes(64 * BLOCK + 512, 32L * BLOCK, Target.NO_HOLE | Target.FUA);
+            assertEquals(left, allocatedBytes(file));
+        }
+    }
+
+    @Test
+    void aDiscardThatIsNotWholeBlocksLeavesTheEdgesAndSpoilsNoLaterOne() throws Exception {
+        Path file = folder.resolve("disk");
+        try (Backing device = new FileBackings().open(loop(file, MIB, BLOCK), true)) {
+            fill(device, MIB);
+            long full = allocatedBytes(file);
+            device.discard(512, 1024, 0);
+            device.discard(BLOCK - 512, 2L * BLOCK, 0);
+            device.flush();
+            assertOnesBut(device, MIB, BLOCK, 2 * BLOCK);
+            device.discard(32 * BLOCK, 64L * BLOCK, Target.FUA);
+            long left = allocatedBytes(file);
+            assertTrue(left <= full - 65 * BLOCK, left + " of " + full + " bytes are still allocated");
+        }
+    }
+
+    @Test
+    void aFlushThatFindsNoSpaceIsAnInputOutputErrorAsWithALoopDevice() throws Exception {
+        Path small = mount("small", "-t", "tmpfs", "-o", "size=6m", "none");
+        Path image = small.resolve("image");
+        run("truncate", "-s", "64M", image.toString());
+        run("mkfs.ext4", "-q", "-O", "^has_journal", image.toString());
+        Path thin = mount("thin", "-t", "ext4", loop(image, 64 * MIB, 512));
+        Path file = thin.resolve("file");
+        run("truncate", "-s", "32M", file.toString());
+        try (Backing backing = new FileBackings().open(file.toString(), true)) {
+            // ext4 has the space, and what is beneath it has not; that comes to light when the page cache is written
+            // out.
+            backing.write(0, ByteBuffer.allocateDirect(12 * MIB), 0);
+            IOException e = assertThrows(IOException.class, backing::flush);
+            assertFalse(e instanceof ErrnoException, "clients would flush again, and believe it: " + e);
+        }
+    }
+
+    private Path mount(String name, String... words) throws IOException, InterruptedException {
+        Path point = Files.createDirectory(folder.resolve(name));
+        String[] command = new String[words.length + 2];
+        command[0] = "mount";
+        System.arraycopy(words, 0, command, 1, words.length);
+        command[words.length + 1] = point.toString();
+        run(command);
+        undo.push(new String[] {"umount", point.toString()});
+        return point;
+    }
+}
