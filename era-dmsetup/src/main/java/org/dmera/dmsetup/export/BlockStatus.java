@@ -3,13 +3,15 @@ package org.dmera.dmsetup.export;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.util.concurrent.TimeUnit;
 import org.dmera.dmsetup.device.DeviceIo;
 
 /**
  * Answers one context of a BLOCK_STATUS request: runs of bytes with their status, neighbours with the same one joined.
  *
  * <p>An answer may cover less than what was asked for, and the client asks on: so runs are limited in number, and one
- * answer never needs more memory than its buffer.
+ * answer never needs more memory than its buffer. And it ends with what has been found in a moment, however much more was
+ * asked for: the look at a large device takes minutes, during which it could not be suspended.
  */
 final class BlockStatus {
     /** Runs in one answer, at most. */
@@ -19,6 +21,10 @@ final class BlockStatus {
     /** A run's length without extended headers: 32 bits, kept to a multiple of all block sizes in use. */
     private static final long MAX_RUN_BYTES = 1L << 31;
 
+    /** After so long, the run that is found next is the last. */
+    private static final long MAX_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
+
+    private final long started = System.nanoTime();
     private final ByteBuffer out;
     private final boolean wide;
     private final int limit;
@@ -79,7 +85,7 @@ final class BlockStatus {
             runBytes = bytes;
             runStatus = status;
         }
-        return runs < limit && (wide || runBytes < MAX_RUN_BYTES);
+        return runs < limit && (wide || runBytes < MAX_RUN_BYTES) && System.nanoTime() - started < MAX_NANOS;
     }
 
     private void end() {
