@@ -21,11 +21,16 @@ final class Attachments {
         return send(session, Operands.device(session, operands), "@detach");
     }
 
-    private static boolean send(Session session, DeviceId device, String verb)
-            throws IOException, CommandLineException {
+    /** Attaching is for those who have no nodes yet. */
+    static void requireEngine(Session session) throws IOException, CommandLineException {
         if (session.control().isKernel()) {
             throw new CommandLineException("The kernel's devices have nodes of their own.");
         }
+    }
+
+    private static boolean send(Session session, DeviceId device, String verb)
+            throws IOException, CommandLineException {
+        requireEngine(session);
         String node = session.client().message(device, 0, verb);
         if (node != null && !node.isEmpty()) {
             session.out().println(node);

@@ -30,6 +30,9 @@ final class CreateCommand implements Command {
                 ? null
                 : TableText.read(session, operands.size() > 1 ? operands.get(1) : null);
         session.openForCreation();
+        if (session.has(Switch.ATTACH)) {
+            Attachments.requireEngine(session);
+        }
         Session.checkName(name);
         int major = session.has(Switch.MAJOR) ? session.switches().number(Switch.MAJOR) : -1;
         int minor = session.has(Switch.MINOR) ? session.switches().number(Switch.MINOR) : -1;
@@ -42,7 +45,16 @@ final class CreateCommand implements Command {
                         new DeviceId(session.mangle(name), uuid, major, minor),
                         session.has(Switch.READONLY),
                         specs));
-        return !session.has(Switch.ATTACH) || Attachments.attach(session, session.mangle(name));
+        return !session.has(Switch.ATTACH) || attach(session, session.mangle(name));
+    }
+
+    private static boolean attach(Session session, String name) throws IOException, CommandLineException {
+        try {
+            return Attachments.attach(session, name);
+        } catch (IOException e) {
+            revert(session, name, e);
+            throw e;
+        }
     }
 
     private static void create(Session session, Wanted wanted) throws IOException {

@@ -87,7 +87,10 @@ public final class Engine implements Closeable {
             registry.addListener(attachedDevices);
             attachedDevices.bringBack(registry.devices());
             control = new ControlServer(
-                    server, new EngineControl(registry, EngineVerbs.all(options.nbd(), attacher)), allowedUsers(), log);
+                    server,
+                    new EngineControl(registry, EngineVerbs.all(options.nbd(), attacher, log)),
+                    allowedUsers(),
+                    log);
         } catch (IOException | RuntimeException e) {
             close(nbdServer, e);
             close(server, e);

@@ -8,6 +8,7 @@ import java.util.Map;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.control.EngineVerb;
+import org.dmera.dmsetup.device.EngineLog;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.export.Attacher;
 import org.dmera.dmsetup.target.EraTarget;
@@ -16,9 +17,9 @@ import org.dmera.dmsetup.target.EraTarget;
 final class EngineVerbs {
     private EngineVerbs() {}
 
-    static Map<String, EngineVerb> all(Path nbdSocket, Attacher attacher) {
+    static Map<String, EngineVerb> all(Path nbdSocket, Attacher attacher, EngineLog log) {
         return Map.of(
-                "@attach", (device, sector) -> attach(attacher, device),
+                "@attach", (device, sector) -> attach(attacher, device, log),
                 "@detach",
                         (device, sector) -> {
                             attacher.detach(device);
@@ -31,7 +32,7 @@ final class EngineVerbs {
     }
 
     /** Attaches, now and after every restart. */
-    private static String attach(Attacher attacher, MappedDevice device) throws IOException {
+    private static String attach(Attacher attacher, MappedDevice device, EngineLog log) throws IOException {
         if (!device.hasLive()) {
             throw new ErrnoException("attach " + device + ", which has no live table", Errno.ENXIO.number());
         }
@@ -39,7 +40,14 @@ final class EngineVerbs {
             // The node is read while it is made, which would hold up every other node.
             throw new ErrnoException("attach " + device + ", which is suspended", Errno.EBUSY.number());
         }
-        String node = attacher.attach(device);
+        String node;
+        try {
+            node = attacher.attach(device);
+        } catch (IOException e) {
+            // The client is told the errno alone, and there are many steps that can fail.
+            log.error("attach " + device + ": " + e.getMessage());
+            throw e;
+        }
         device.setAttached(true);
         return node;
     }

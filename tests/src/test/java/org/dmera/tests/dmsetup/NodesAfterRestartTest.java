@@ -144,6 +144,23 @@ class NodesAfterRestartTest {
     }
 
     @Test
+    void aDeviceThatWasToHaveANodeAndCanNotGetOneIsNotCreated() throws Exception {
+        create(other, "attach");
+        Path taken = link(other).resolveSibling(vol);
+        Files.createFile(taken);
+        try {
+            Program.Result refused = program.run("create", vol, "--attach", "--table", "0 8 zero");
+            assertEquals(1, refused.exit());
+            assertTrue(refused.err().contains("File exists"), refused.err());
+            assertTrue(program.log().contains("attach " + vol + " (120:1): link " + taken), program.log());
+            assertEquals(other + "\t(120:0)\n", program.run("ls").ok().out());
+        } finally {
+            Files.delete(taken);
+        }
+        program.run("create", vol, "--attach", "--table", "0 8 zero").ok();
+    }
+
+    @Test
     void whatCanNotBeReadIsNotAttached() throws Exception {
         create(vol, "suspend");
         Program.Result suspended = program.run("attach", vol);
