@@ -31,7 +31,7 @@ import java.util.function.Consumer;
  * that has not chosen its export in time is dropped: that costs nothing but a place, which others need.
  */
 public final class NbdServer implements Closeable {
-    /** Of one listener. More than any client opens; each costs a thread and half a MiB when it is in transmission. */
+    /** Of one listener. More than any client opens; each costs a thread, and memory as {@link NbdMemory} has it. */
     private static final int MAX_CONNECTIONS = 512;
 
     private static final int BACKLOG = 128;
@@ -43,6 +43,8 @@ public final class NbdServer implements Closeable {
 
     /** From the connection to the choice of an export, for the slowest of TLS clients. */
     private static final Duration HANDSHAKE = Duration.ofSeconds(10);
+    /** For clients to take the answers to what is under way when the server closes. */
+    private static final long LAST_ANSWERS_NANOS = TimeUnit.SECONDS.toNanos(1);
     /** Between two lines in the log about connections that were refused. */
     private static final long REFUSALS_NANOS = TimeUnit.SECONDS.toNanos(10);
     /** In which connections that end badly get a few lines in the log. */
@@ -249,7 +251,9 @@ public final class NbdServer implements Closeable {
             // The server is closing, or the client was late.
             return;
         } catch (IOException e) {
-            log.accept("nbd: a connection ended: " + (e.getMessage() == null ? e : e.getMessage()));
+            if (!isClosed()) {
+                log.accept("nbd: a connection ended: " + (e.getMessage() == null ? e : e.getMessage()));
+            }
         } catch (RuntimeException | OutOfMemoryError e) {
             log.accept("nbd: a connection failed: " + e);
         } finally {
@@ -275,7 +279,16 @@ public final class NbdServer implements Closeable {
         }
     }
 
-    /** Stops listening, drops the connections, and waits for their threads to be done with the devices. */
+    private boolean isClosed() {
+        synchronized (connections) {
+            return closed;
+        }
+    }
+
+    /**
+     * Stops listening and takes no more requests; those that are under way are answered if their clients take the answers
+     * soon. Then drops the connections, and waits for their threads to be done with the devices.
+     */
     @Override
     public void close() throws IOException {
         List<SocketChannel> open;
@@ -291,19 +304,36 @@ public final class NbdServer implements Closeable {
             open = new ArrayList<>(connections);
         }
         for (SocketChannel channel : open) {
+            endInput(channel);
+        }
+        awaitNoConnections(LAST_ANSWERS_NANOS);
+        for (SocketChannel channel : open) {
             close(channel);
         }
+        awaitNoConnections(Long.MAX_VALUE);
+    }
+
+    private void endInput(SocketChannel channel) {
+        try {
+            channel.shutdownInput();
+        } catch (IOException e) {
+            // The client has gone already.
+            close(channel);
+        }
+    }
+
+    private void awaitNoConnections(long nanos) {
+        long started = System.nanoTime();
         synchronized (connections) {
-            boolean interrupted = false;
-            while (!connections.isEmpty() && !interrupted) {
+            long left = nanos;
+            while (!connections.isEmpty() && left > 0) {
                 try {
-                    connections.wait();
+                    TimeUnit.NANOSECONDS.timedWait(connections, left);
                 } catch (InterruptedException e) {
-                    interrupted = true;
+                    Thread.currentThread().interrupt();
+                    return;
                 }
-            }
-            if (interrupted) {
-                Thread.currentThread().interrupt();
+                left = nanos - (System.nanoTime() - started);
             }
         }
     }

@@ -28,6 +28,7 @@ import org.junit.jupiter.api.io.TempDir;
 class HostileClientTest {
     private static final int EINVAL = 22;
     private static final int ENOSPC = 28;
+    private static final int ESHUTDOWN = 108;
 
     @TempDir
     private Path folder;
@@ -211,6 +212,32 @@ class HostileClientTest {
         engine = new TestEngine(folder);
         device = engine.engine.registry().byName("vol");
         assertServes();
+    }
+
+    @Test
+    void whatIsUnderWayWhenTheEngineStopsIsAnswered() throws Exception {
+        device.suspend();
+        try (WireClient client = open()) {
+            // The first needs no device: its answer tells that the others have been received, too.
+            int trims = 1000;
+            ByteBuffer all = ByteBuffer.allocate((1 + trims) * 28);
+            for (int i = 0; i <= trims; i++) {
+                all.putInt(0x25609513).putShort((short) 0);
+                all.putShort((short) (i == 0 ? WireClient.CACHE : WireClient.TRIM));
+                all.putLong(i).putLong(0).putInt(i == 0 ? 0 : 512);
+            }
+            client.send(all);
+            assertEquals(new WireClient.Answer(0, 0), client.answer());
+            engine.close();
+            for (int i = 1; i <= trims; i++) {
+                assertEquals(new WireClient.Answer(ESHUTDOWN, i), client.answer());
+            }
+            assertClosed(client);
+        }
+        engine = new TestEngine(folder);
+        device = engine.engine.registry().byName("vol");
+        device.resume();
+        assertEquals(0, TestEngine.eras(device)[0], "nothing was done");
     }
 
     @Test
