@@ -2,6 +2,8 @@
 package org.dmera.dmsetup.export;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 
@@ -99,6 +101,19 @@ final class Nbd {
     static final int MAX_STRING_BYTES = 4096;
 
     private Nbd() {}
+
+    /** A text for people as UTF-8, whole characters of it, in so many bytes at most. */
+    static byte[] text(String text, int maxBytes) {
+        byte[] bytes = text == null ? new byte[0] : text.getBytes(StandardCharsets.UTF_8);
+        if (bytes.length <= maxBytes) {
+            return bytes;
+        }
+        int length = maxBytes;
+        while ((bytes[length] & 0xc0) == 0x80) {
+            length--;
+        }
+        return Arrays.copyOf(bytes, length);
+    }
 
     /** The flags that a command may have when answers take that form; of one that does not exist, FUA, as of all. */
     static int commandFlags(int command, ReplyForm form) {

@@ -19,7 +19,8 @@ import org.dmera.dmsetup.target.Target;
  * <p>The one idea: read as much as is there, serve every request in it in turn straight to the device, collect the
  * answers, and send them together when the input has run dry, or when there are enough of them to keep the client at
  * work. A busy client so costs few system calls on the socket for a whole queue of requests, and an idle one costs no
- * hand-off to another thread; measured, that beats a pool of workers in each of the cases. Buffers are a few hundred KiB, not megabytes: larger ones fall out of the cache.
+ * hand-off to another thread; measured, that beats a pool of workers in each of the cases. Buffers are a few hundred
+ * KiB, not megabytes: larger ones fall out of the cache.
  *
  * <p>The exception is a write that would have to wait for metadata: it is handed to {@link BackgroundWrites}, so that all
  * that are waiting share one commit, and reads and other writes go on in the meantime. NBD lets answers come in any order.
@@ -28,7 +29,10 @@ import org.dmera.dmsetup.target.Target;
  * tells.
  *
  * <p>Large payloads are passed through in pieces, each a request of its own to the device: a client that stalls in the
- * middle of one holds up neither a suspend nor anybody else.
+ * middle of one holds up neither a suspend nor anybody else. How much memory payloads may take, {@link NbdMemory} tells.
+ *
+ * <p>Longer than a class should be, because every way that a payload takes from the socket to the device begins and ends in
+ * the one buffer of received bytes, and what is left in it must be right for the next request.
  */
 final class NbdConnection {
     private static final int IN_BYTES = 256 << 10;

@@ -335,7 +335,7 @@ final class NbdHandshake {
     }
 
     private void error(int option, int type, String message) throws IOException {
-        byte[] bytes = message.getBytes(StandardCharsets.UTF_8);
+        byte[] bytes = Nbd.text(message, Nbd.MAX_STRING_BYTES);
         reply(option, type, ByteBuffer.allocate(bytes.length).put(bytes));
     }
 

@@ -2,7 +2,6 @@
 package org.dmera.dmsetup.export;
 
 import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
 
 /** The three forms of replies that a client may have agreed to, as bytes put into a buffer. */
 enum ReplyForm {
@@ -66,10 +65,9 @@ enum ReplyForm {
             putSimple(out, cookie, error);
             return;
         }
-        byte[] bytes = (text == null ? "" : text).getBytes(StandardCharsets.UTF_8);
-        int length = Math.min(bytes.length, MAX_TEXT_BYTES);
-        putChunkHeader(out, true, Nbd.CHUNK_ERROR, cookie, offset, 6 + length);
-        out.putInt(error).putShort((short) length).put(bytes, 0, length);
+        byte[] bytes = Nbd.text(text, MAX_TEXT_BYTES);
+        putChunkHeader(out, true, Nbd.CHUNK_ERROR, cookie, offset, 6 + bytes.length);
+        out.putInt(error).putShort((short) bytes.length).put(bytes);
     }
 
     private static void putSimple(ByteBuffer out, long cookie, int error) {

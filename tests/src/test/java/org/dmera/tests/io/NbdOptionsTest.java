@@ -180,6 +180,16 @@ class NbdOptionsTest {
     }
 
     @Test
+    void errorsAreTextsOfAPermittedLengthInWholeCharacters() throws Exception {
+        String name = "\u00e4".repeat(2048);
+        List<ChunkClient.Reply> replies = client.option(ChunkClient.GO, ChunkClient.named(name));
+        assertEquals(ChunkClient.ERR_UNKNOWN, replies.get(0).type());
+        ByteBuffer text = replies.get(0).body();
+        assertTrue(text.remaining() > 4000 && text.remaining() <= 4096, text.remaining() + " bytes");
+        assertTrue(StandardCharsets.UTF_8.newDecoder().decode(text).toString().contains("no device"));
+    }
+
+    @Test
     void zeroesFollowTheOldAnswerUnlessTheyAreDeclined() throws Exception {
         for (int flags : new int[] {1, 3}) {
             try (WireClient old = new WireClient(folder.resolve("nbd"))) {
