@@ -8,14 +8,25 @@ public final class FileDescriptors {
     /** On a block device: fail with EBUSY when it is mounted or otherwise claimed. */
     public static final int O_EXCL = 0200;
 
+    private static final int O_CREAT = 0100;
+    private static final int O_TRUNC = 01000;
     public static final int O_CLOEXEC = 02000000;
 
     private FileDescriptors() {}
 
     /** Opens {@code path}, with O_CLOEXEC added to {@code flags}; returns the descriptor. */
     public static int open(String path, int flags) throws ErrnoException {
+        return open(path, flags, 0);
+    }
+
+    /** Opens {@code path} for reading and writing, empty, and makes it with {@code mode} where it is missing. */
+    public static int create(String path, int mode) throws ErrnoException {
+        return open(path, O_RDWR | O_CREAT | O_TRUNC, mode);
+    }
+
+    private static int open(String path, int flags, int mode) throws ErrnoException {
         while (true) {
-            int fd = Libc.CALLS.open(path, flags | O_CLOEXEC, 0);
+            int fd = Libc.CALLS.open(path, flags | O_CLOEXEC, mode);
             if (fd >= 0) {
                 return fd;
             }

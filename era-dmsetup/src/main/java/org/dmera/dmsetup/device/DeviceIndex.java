@@ -208,6 +208,13 @@ final class DeviceIndex {
         }
     }
 
+    /** Whether a removal that was deferred to the last close has to come now: it may have been opened again since. */
+    boolean isDueForRemoval(MappedDevice device) {
+        synchronized (lock) {
+            return device.openCount == 0 && device.deferredRemove && !device.removed;
+        }
+    }
+
     /** Takes a deferred removal back. EBUSY when the removal is under way. */
     void cancelDeferredRemove(MappedDevice device) throws ErrnoException {
         synchronized (lock) {

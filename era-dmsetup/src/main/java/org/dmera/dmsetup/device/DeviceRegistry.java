@@ -5,9 +5,7 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.OptionalInt;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.Executor;
@@ -37,6 +35,8 @@ public final class DeviceRegistry {
     private final EngineLog log;
     private final List<DeviceListener> listeners = new CopyOnWriteArrayList<>();
     private final DeviceIndex index = new DeviceIndex();
+    private final DeferredRemovals deferredRemovals;
+    private final Restoration restoration;
 
     /**
      * @param types the target types, in the order in which {@code targets} lists them
@@ -52,6 +52,8 @@ public final class DeviceRegistry {
         this.background = background;
         this.store = store;
         this.log = log;
+        this.deferredRemovals = new DeferredRemovals(background, this::removeIfDue, log);
+        this.restoration = new Restoration(this, background, log);
     }
 
     /** The major number of every device. */
@@ -142,6 +144,7 @@ public final class DeviceRegistry {
             throw e;
         }
         log.info("created " + device);
+        deferredRemovals.start();
         return device;
     }
 
@@ -184,17 +187,15 @@ public final class DeviceRegistry {
     }
 
     void close(MappedDevice device) {
-        if (!index.close(device)) {
-            return;
+        if (index.close(device)) {
+            deferredRemovals.add(device);
         }
-        // Not here: the caller may be a target of another device, in the middle of its own removal.
-        background.execute(() -> {
-            try {
-                remove(device, true);
-            } catch (IOException e) {
-                log.error("deferred removal of " + device, e);
-            }
-        });
+    }
+
+    private void removeIfDue(MappedDevice device) throws IOException {
+        if (index.isDueForRemoval(device)) {
+            remove(device, true);
+        }
     }
 
     /** Takes a deferred removal back. EBUSY when the removal is under way. */
@@ -231,6 +232,7 @@ public final class DeviceRegistry {
             }
             log.info("removed " + device);
         }
+        deferredRemovals.start();
         return true;
     }
 
@@ -262,9 +264,25 @@ public final class DeviceRegistry {
         }
     }
 
+    /**
+     * The engine is about to stop: removals that are deferred are not done because of that, and no further device is brought
+     * back.
+     */
+    public void beginStop() {
+        restoration.end();
+        deferredRemovals.end();
+    }
+
+    /** The devices, each after those on top of it, but for those that are still being brought back. */
+    private List<MappedDevice> usableTopDown() {
+        List<MappedDevice> devices = DeviceStack.topDown(this);
+        devices.removeIf(restoration::isUnderWay);
+        return devices;
+    }
+
     /** Suspends every device, those on top of others first. */
     public void suspendAll() {
-        for (MappedDevice device : DeviceStack.topDown(this)) {
+        for (MappedDevice device : usableTopDown()) {
             try {
                 device.life().suspendForShutdown();
                 log.info("suspended " + device);
@@ -276,7 +294,7 @@ public final class DeviceRegistry {
 
     /** Closes the tables of every device, those on top of others first; the devices stay remembered. The end of an engine. */
     public void closeAll() {
-        for (MappedDevice device : DeviceStack.topDown(this)) {
+        for (MappedDevice device : usableTopDown()) {
             try {
                 device.life().closeForShutdown();
             } catch (IOException e) {
@@ -287,7 +305,8 @@ public final class DeviceRegistry {
 
     /**
      * Brings remembered devices back. One whose table can't be loaded comes back without it, and the log says why.
-     * Devices on top of others wait until those are there.
+     * Devices on top of others wait until those are there. One whose files or devices don't answer is brought back when they
+     * do, and this does not wait for it.
      *
      * @param reservedMinors minors that no device gets
      */
@@ -308,22 +327,6 @@ public final class DeviceRegistry {
                 log.error(record.name() + " does not come back", e);
             }
         }
-        while (!todo.isEmpty()) {
-            Map<DeviceRecord, IOException> failed = new LinkedHashMap<>();
-            for (DeviceRecord record : todo) {
-                MappedDevice device = byName(record.name());
-                try {
-                    device.life().restore(record);
-                    log.info("brought back " + device);
-                } catch (IOException e) {
-                    failed.put(record, e);
-                }
-            }
-            if (failed.size() == todo.size()) {
-                failed.forEach((record, reason) -> log.error(record.name() + " came back without its table", reason));
-                return;
-            }
-            todo = new ArrayList<>(failed.keySet());
-        }
+        restoration.run(todo);
     }
 }

@@ -84,6 +84,7 @@ public final class Engine implements Closeable {
                     options.nbd(),
                     log::info);
             AttachedDevices attachedDevices = new AttachedDevices(attacher, log);
+            // First this: one that comes back only now tells the listener.
             registry.addListener(attachedDevices);
             attachedDevices.bringBack(registry.devices());
             control = new ControlServer(
@@ -144,6 +145,7 @@ public final class Engine implements Closeable {
         if (ownsSocket) {
             Files.deleteIfExists(controlSocket);
         }
+        registry.beginStop();
         // What sits on a device that a user suspended would wait for it for ever; nothing was acknowledged that fails
         // here.
         for (MappedDevice device : registry.devices()) {

@@ -3,6 +3,7 @@ package org.dmera.dmsetup.engine;
 
 import java.io.Closeable;
 import java.io.IOException;
+import java.lang.ref.Reference;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
@@ -23,6 +24,10 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeMap;
+import org.dmera.core.linux.Errno;
+import org.dmera.core.linux.ErrnoException;
+import org.dmera.core.linux.FileDescriptors;
+import org.dmera.core.linux.RawIo;
 import org.dmera.dmsetup.device.DeviceRecord;
 import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.DeviceStore;
@@ -152,20 +157,47 @@ final class StateDirectory implements DeviceStore, Closeable {
     public synchronized void save(DeviceRecord record) throws IOException {
         Path file = file(record.minor());
         Path fresh = folder.resolve(record.minor() + ".new");
-        try (FileChannel channel = FileChannel.open(
-                fresh, StandardOpenOption.CREATE, StandardOpenOption.TRUNCATE_EXISTING, StandardOpenOption.WRITE)) {
-            ByteBuffer text = ByteBuffer.wrap(DeviceFile.format(record).getBytes(StandardCharsets.UTF_8));
-            while (text.hasRemaining()) {
-                channel.write(text);
-            }
-            channel.force(true);
+        requireOpen();
+        try {
+            writeNew(fresh, DeviceFile.format(record).getBytes(StandardCharsets.UTF_8));
+        } catch (IOException e) {
+            Files.deleteIfExists(fresh);
+            throw e;
         }
         Files.move(fresh, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
         syncFolder();
     }
 
+    /** Not by a channel, which does not tell that it is space that is missing. */
+    private static void writeNew(Path file, byte[] text) throws IOException {
+        ByteBuffer direct = ByteBuffer.allocateDirect(text.length).put(text).flip();
+        int fd = FileDescriptors.create(file.toString(), 0600);
+        try {
+            while (direct.hasRemaining()) {
+                int at = direct.position();
+                long n = RawIo.pwrite(fd, RawIo.address(direct) + at, direct.remaining(), at);
+                if (n <= 0 && n != -Errno.EINTR.number()) {
+                    throw new ErrnoException("write of " + file, (int) -n);
+                }
+                direct.position(at + (int) Math.max(0, n));
+            }
+            FileDescriptors.sync(fd);
+        } finally {
+            FileDescriptors.close(fd);
+            Reference.reachabilityFence(direct);
+        }
+    }
+
+    /** Without the lock the files may be another engine's. */
+    private void requireOpen() throws IOException {
+        if (!lockFile.isOpen()) {
+            throw new IOException("the engine has stopped");
+        }
+    }
+
     @Override
     public synchronized void delete(int minor) throws IOException {
+        requireOpen();
         try {
             Files.delete(file(minor));
             syncFolder();
@@ -186,7 +218,7 @@ final class StateDirectory implements DeviceStore, Closeable {
     }
 
     @Override
-    public void close() throws IOException {
+    public synchronized void close() throws IOException {
         lockFile.close();
     }
 }

@@ -14,6 +14,8 @@ import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.Arrays;
 import java.util.Deque;
+import java.util.List;
+import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.target.Backing;
 import org.dmera.dmsetup.target.FileBackings;
@@ -132,6 +134,23 @@ class OriginDevicesTest {
             backing.write(0, ByteBuffer.allocateDirect(12 * MIB), 0);
             IOException e = assertThrows(IOException.class, backing::flush);
             assertFalse(e instanceof ErrnoException, "clients would flush again, and believe it: " + e);
+        }
+    }
+
+    @Test
+    void aFullStateFolderIsToldAsSuchAndANewDeviceLeavesNothingThere() throws Exception {
+        Path state = mount("state", "-t", "tmpfs", "-o", "size=16k", "none");
+        try (TestEngine engine = new TestEngine(folder)) {
+            Host.run(folder, "dd", "if=/dev/zero", "of=" + state.resolve("fill"), "bs=4k");
+            ErrnoException e = assertThrows(ErrnoException.class, () -> engine.create("vol", "8 zero"));
+            assertTrue(e.is(Errno.ENOSPC), e.toString());
+            Files.delete(state.resolve("fill"));
+            engine.create("vol", "8 zero");
+        }
+        try (var files = Files.list(state)) {
+            assertEquals(
+                    List.of("0.device", "lock"),
+                    files.map(file -> file.getFileName().toString()).sorted().toList());
         }
     }
 

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.device;
+
+import java.io.IOException;
+import java.util.ArrayDeque;
+import java.util.concurrent.Executor;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * Removals that were deferred to a device's last close, and are due. Each runs on a thread of its own, because whoever closed
+ * may be a target of another device in the middle of its own removal, and because one may wait for what is beneath it. When
+ * there is no thread to be had, it stays due, and is tried again with the next one or when devices come and go.
+ */
+final class DeferredRemovals {
+    private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(5);
+
+    /** What is done with a device that is due. */
+    interface Removal {
+        void remove(MappedDevice device) throws IOException;
+    }
+
+    private final Executor threads;
+    private final Removal removal;
+    private final EngineLog log;
+    private final ArrayDeque<MappedDevice> due = new ArrayDeque<>();
+    private int running;
+    private boolean ended;
+
+    DeferredRemovals(Executor threads, Removal removal, EngineLog log) {
+        this.threads = threads;
+        this.removal = removal;
+        this.log = log;
+    }
+
+    /** {@code device} is to be removed now. */
+    void add(MappedDevice device) {
+        synchronized (this) {
+            due.add(device);
+        }
+        start();
+    }
+
+    /** Begins those that are due. */
+    void start() {
+        while (true) {
+            MappedDevice device;
+            synchronized (this) {
+                device = ended ? null : due.poll();
+                if (device == null) {
+                    return;
+                }
+                running++;
+            }
+            try {
+                threads.execute(() -> run(device));
+            } catch (RuntimeException | Error e) {
+                log.error("the deferred removal of " + device + " has to wait", e);
+                over(device);
+                return;
+            }
+        }
+    }
+
+    private void run(MappedDevice device) {
+        try {
+            removal.remove(device);
+        } catch (IOException | RuntimeException e) {
+            log.error("deferred removal of " + device, e);
+        } finally {
+            over(null);
+        }
+    }
+
+    private synchronized void over(MappedDevice again) {
+        if (again != null) {
+            due.addFirst(again);
+        }
+        running--;
+        notifyAll();
+    }
+
+    /** Begins no more, and waits a while for those that are under way. */
+    synchronized void end() {
+        ended = true;
+        long deadline = System.nanoTime() + PATIENCE_NANOS;
+        long left = PATIENCE_NANOS;
+        while (running > 0 && left > 0) {
+            try {
+                TimeUnit.NANOSECONDS.timedWait(this, left);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                return;
+            }
+            left = deadline - System.nanoTime();
+        }
+    }
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.device;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Executor;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * Brings remembered devices back, one after another; those on top of others when those are there.
+ *
+ * <p>One whose files or devices don't answer holds up the others for a moment only. It goes on by itself, and comes back
+ * when they answer, and then those on top of it.
+ */
+final class Restoration {
+    private static final long EACH_NANOS = TimeUnit.SECONDS.toNanos(2);
+    private static final long ALL_NANOS = TimeUnit.SECONDS.toNanos(10);
+
+    private final DeviceRegistry registry;
+    private final Executor threads;
+    private final EngineLog log;
+    /** Devices whose restoration is under way, after others have been begun. */
+    private final Set<MappedDevice> late = ConcurrentHashMap.newKeySet();
+    /** Those that could not be brought back so far. */
+    private List<DeviceRecord> without = new ArrayList<>();
+
+    private long leftNanos = ALL_NANOS;
+    private volatile boolean ended;
+
+    Restoration(DeviceRegistry registry, Executor threads, EngineLog log) {
+        this.registry = registry;
+        this.threads = threads;
+        this.log = log;
+    }
+
+    /** Brings back the devices of {@code records}, which the registry knows by name. */
+    synchronized void run(List<DeviceRecord> records) {
+        List<DeviceRecord> todo = records;
+        while (!todo.isEmpty() && !ended) {
+            Map<DeviceRecord, IOException> failed = new LinkedHashMap<>();
+            for (DeviceRecord record : todo) {
+                IOException why = bringBack(record);
+                if (why != null) {
+                    failed.put(record, why);
+                }
+            }
+            if (failed.size() == todo.size()) {
+                failed.forEach((record, reason) -> log.error(record.name() + " came back without its table", reason));
+                without.addAll(failed.keySet());
+                return;
+            }
+            todo = new ArrayList<>(failed.keySet());
+        }
+    }
+
+    /** Whether it is still under way: nothing can be done with the device then, not even at the end of the engine. */
+    boolean isUnderWay(MappedDevice device) {
+        return late.contains(device);
+    }
+
+    /** Begins no more. */
+    void end() {
+        ended = true;
+    }
+
+    /** Null when the device is back, or will be by itself. */
+    private IOException bringBack(DeviceRecord record) {
+        MappedDevice device = registry.byName(record.name());
+        if (device == null) {
+            // It was removed since.
+            return null;
+        }
+        Attempt attempt = new Attempt(device, record);
+        try {
+            threads.execute(attempt);
+        } catch (RuntimeException | Error e) {
+            log.error("no thread for bringing back " + device + ", so others wait for it", e);
+            return restore(device, record);
+        }
+        long begin = System.nanoTime();
+        boolean inTime = attempt.await(Math.min(EACH_NANOS, leftNanos));
+        leftNanos -= System.nanoTime() - begin;
+        if (inTime) {
+            return attempt.failure();
+        }
+        log.error(device + " is not back yet: what it sits on does not answer; it comes back when that does");
+        return null;
+    }
+
+    /** One device's way back, on a thread of its own. */
+    private final class Attempt implements Runnable {
+        private final MappedDevice device;
+        private final DeviceRecord record;
+        private boolean over;
+        private IOException failure;
+
+        Attempt(MappedDevice device, DeviceRecord record) {
+            this.device = device;
+            this.record = record;
+        }
+
+        @Override
+        public void run() {
+            IOException why = restore(device, record);
+            synchronized (this) {
+                over = true;
+                failure = why;
+                notifyAll();
+            }
+            if (late.remove(device)) {
+                arrived(record, why);
+            }
+        }
+
+        /** Waits for its end; false when it is late, and will tell by itself. */
+        synchronized boolean await(long nanos) {
+            long deadline = System.nanoTime() + nanos;
+            try {
+                for (long left = nanos; !over && left > 0; left = deadline - System.nanoTime()) {
+                    TimeUnit.NANOSECONDS.timedWait(this, left);
+                }
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
+            if (!over) {
+                late.add(device);
+            }
+            return over;
+        }
+
+        synchronized IOException failure() {
+            return failure;
+        }
+    }
+
+    private IOException restore(MappedDevice device, DeviceRecord record) {
+        try {
+            device.life().restore(record);
+            log.info("brought back " + device);
+            return null;
+        } catch (IOException e) {
+            return e;
+        } catch (RuntimeException e) {
+            return new IOException("internal error: " + e, e);
+        }
+    }
+
+    /** One that took its time; those that failed may be on top of it. */
+    private void arrived(DeviceRecord record, IOException why) {
+        synchronized (this) {
+            if (why != null) {
+                log.error(record.name() + " came back without its table", why);
+                without.add(record);
+                return;
+            }
+            List<DeviceRecord> again = without;
+            without = new ArrayList<>();
+            run(again);
+        }
+    }
+}

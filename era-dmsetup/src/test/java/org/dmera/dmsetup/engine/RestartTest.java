@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.engine;
+
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import org.dmera.dmsetup.control.DmClient;
+import org.dmera.dmsetup.device.EngineLog;
+import org.dmera.dmsetup.device.MappedDevice;
+import org.dmera.dmsetup.ioctl.TargetSpec;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What comes back after a restart of the engine, and what may not hold it up. */
+@Timeout(120)
+class RestartTest {
+    private static final int SECTORS = 65_536;
+
+    @TempDir
+    Path folder;
+
+    private final ByteArrayOutputStream logged = new ByteArrayOutputStream();
+
+    private TestEngine start() throws IOException {
+        return new TestEngine(
+                folder,
+                new EngineLog(new PrintStream(logged, true, StandardCharsets.UTF_8), EngineLog.Level.INFO, false));
+    }
+
+    private String log() {
+        return logged.toString(StandardCharsets.UTF_8);
+    }
+
+    private static TargetSpec linear(String below) {
+        return new TargetSpec(0, SECTORS, "linear", "engine:" + below + " 0");
+    }
+
+    @Test
+    void aDeviceWhoseMetadataAnswerNotHoldsUpNoOtherAndComesBackWhenTheyDo() throws Exception {
+        try (TestEngine engine = start();
+                DmClient client = engine.client()) {
+            TestEngine.create(client, "beneath", new TargetSpec(0, 8192, "linear", engine.file("meta", 8192) + " 0"));
+            TestEngine.create(
+                    client,
+                    "hung",
+                    new TargetSpec(0, SECTORS, "era", "engine:beneath " + engine.file("data", SECTORS) + " 8"));
+            TestEngine.create(client, "top", linear("hung"));
+            engine.createEra(client, "well", SECTORS, 8);
+            // It is remembered as suspended; whoever reads from it after the restart waits for its resume.
+            TestEngine.suspend(client, "beneath");
+        }
+        try (TestEngine engine = start();
+                DmClient client = engine.client()) {
+            MappedDevice hung = engine.registry().byName("hung");
+            assertFalse(hung.hasLive());
+            assertTrue(log().contains("hung (120:1) is not back yet"), this::log);
+            assertTrue(engine.registry().byName("well").hasLive());
+            engine.registry().byName("well").io().write(0, ByteBuffer.allocate(4096), 0);
+
+            TestEngine.resume(client, "beneath");
+            MappedDevice top = engine.registry().byName("top");
+            while (!top.hasLive() || top.isSuspended()) {
+                Thread.onSpinWait();
+            }
+            assertTrue(hung.hasLive());
+            top.io().write(0, ByteBuffer.allocate(4096), 0);
+        }
+    }
+
+    @Test
+    void anEngineStopsThoughADeviceIsNotBackYet() throws Exception {
+        try (TestEngine engine = start();
+                DmClient client = engine.client()) {
+            TestEngine.create(client, "beneath", new TargetSpec(0, 8192, "linear", engine.file("meta", 8192) + " 0"));
+            TestEngine.create(
+                    client,
+                    "hung",
+                    new TargetSpec(0, SECTORS, "era", "engine:beneath " + engine.file("data", SECTORS) + " 8"));
+            TestEngine.suspend(client, "beneath");
+        }
+        start().close();
+        try (TestEngine engine = start();
+                DmClient client = engine.client()) {
+            TestEngine.resume(client, "beneath");
+            MappedDevice hung = engine.registry().byName("hung");
+            while (!hung.hasLive() || hung.isSuspended()) {
+                Thread.onSpinWait();
+            }
+        }
+    }
+
+    @Test
+    void aRemovalDeferredToTheLastCloseIsNotDoneBecauseTheEngineStops() throws Exception {
+        try (TestEngine engine = start();
+                DmClient client = engine.client()) {
+            engine.createEra(client, "lower", SECTORS, 8);
+            TestEngine.create(client, "upper", linear("lower"));
+            assertFalse(engine.registry().remove(engine.registry().byName("lower"), true));
+        }
+        try (TestEngine engine = start()) {
+            assertTrue(engine.registry().byName("lower").hasLive());
+            assertTrue(engine.registry().byName("upper").hasLive());
+        }
+    }
+}
