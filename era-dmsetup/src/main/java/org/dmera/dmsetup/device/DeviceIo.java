@@ -262,7 +262,10 @@ public final class DeviceIo {
         }
     }
 
-    /** As {@link ChangeTracking#lastWritten}, across targets; those that track nothing count as era 0. */
+    /**
+     * As {@link ChangeTracking#lastWritten}, across targets. What is beneath those that track nothing may have been written at
+     * any time, and counts as written in the current era, so that no backup leaves it out.
+     */
     public void lastWritten(long offsetBytes, long lengthBytes, ChangeTracking.EraRuns visitor) throws IOException {
         int pass = gate.enter();
         try {
@@ -279,7 +282,7 @@ public final class DeviceIo {
                         return more;
                     });
                 } else {
-                    stopped[0] = !visitor.run(n, 0);
+                    stopped[0] = !visitor.run(n, t.target(i).dependencies().isEmpty() ? 0 : (int) currentEra());
                 }
                 at += n;
             }

@@ -171,6 +171,28 @@ class DeviceIoTest {
     }
 
     @Test
+    void whatIsWrittenWithoutARecordCountsAsWrittenNow() throws Exception {
+        Target era = runningEra();
+        MemoryBacking plain = new MemoryBacking("plain", 8 * SECTOR);
+        io.setTable(table(
+                8,
+                target("zero", 8, null),
+                512,
+                era,
+                8,
+                target("linear", 8, plain, "plain", "0"),
+                8,
+                target("error", 8, null)));
+        io.write(4096, ByteBuffer.allocate(4096), 0);
+        era.message(List.of("checkpoint"));
+        era.message(List.of("checkpoint"));
+        List<String> runs = new ArrayList<>();
+        io.lastWritten(0, io.sizeBytes(), (length, last) -> runs.add(length / 4096 + ":" + last));
+        assertEquals(List.of("1:0", "1:1", "63:0", "1:3", "1:0"), runs);
+        era.close();
+    }
+
+    @Test
     void aCheckpointWaitsForTheAnswersOfWritesThatAreDone() throws Exception {
         Target era = runningEra();
         try (AnswerScope answers = io.openScope(8)) {
