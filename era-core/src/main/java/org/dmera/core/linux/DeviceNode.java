@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.core.linux;
 
-/** mknod(2). */
+/** Nodes of block devices: mknod(2), and what linux/fs.h has for them. */
 public final class DeviceNode {
     private static final int S_IFBLK = 0060000;
+    private static final long BLKFLSBUF = 0x1261;
 
     private DeviceNode() {}
 
@@ -13,6 +14,22 @@ public final class DeviceNode {
         long dev = minor & 0xffL | (major & 0xfffL) << 8 | (minor & 0xfff00L) << 12 | (major & 0xfffff000L) << 32;
         if (Libc.CALLS.mknod(path, S_IFBLK | permissions, dev) < 0) {
             throw new ErrnoException("mknod " + path, Libc.errno());
+        }
+    }
+
+    /**
+     * Returns when all that was written to the block device {@code path}, open as {@code fd}, is on it: what its page cache
+     * holds, and also what the file system holds that is mounted on it. fsync(2) alone does not reach the latter.
+     */
+    public static void sync(int fd, String path) throws ErrnoException {
+        int result = Ioctl.call(fd, BLKFLSBUF, 0L);
+        if (result < 0) {
+            throw new ErrnoException("BLKFLSBUF of " + path, -result);
+        }
+        try {
+            FileDescriptors.sync(fd);
+        } catch (ErrnoException e) {
+            throw new ErrnoException("fsync of " + path, e.errno());
         }
     }
 }

@@ -33,7 +33,7 @@ public final class HostAttacher implements Attacher {
 
         void resized() throws IOException;
 
-        /** Writes out what the node's page cache holds. */
+        /** Writes out what the node's page cache holds, and a file system that is mounted on it. */
         void sync() throws IOException;
 
         /** Throws EBUSY, with nothing changed, while the node is in use. */
@@ -326,9 +326,7 @@ public final class HostAttacher implements Attacher {
             Attached known = each.getValue();
             synchronized (lock(each.getKey())) {
                 try {
-                    unlink(known.link, known.attachment.node());
-                    Files.deleteIfExists(note(each.getKey()));
-                    known.attachment.abandon();
+                    letGo(each.getKey(), known);
                 } catch (IOException e) {
                     failed = e;
                 }
@@ -337,6 +335,25 @@ public final class HostAttacher implements Attacher {
         attached.clear();
         if (failed != null) {
             throw failed;
+        }
+    }
+
+    /** The device goes, in use or not: what was written by now is saved, and then it is taken from its users. */
+    private void letGo(MappedDevice device, Attached known) throws IOException {
+        String node = known.attachment.node();
+        try {
+            known.attachment.sync();
+        } catch (IOException e) {
+            log.accept(device.name() + ": what " + node + " had not written yet is lost: " + e.getMessage());
+        }
+        unlink(known.link, node);
+        Files.deleteIfExists(note(device));
+        try {
+            known.attachment.detach();
+        } catch (ErrnoException e) {
+            log.accept(
+                    device.name() + ": those who still use " + node + " get I/O errors from now on: " + e.getMessage());
+            known.attachment.abandon();
         }
     }
 }

@@ -8,6 +8,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.function.Consumer;
+import org.dmera.core.linux.DeviceNode;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.FileDescriptors;
@@ -100,9 +101,12 @@ final class KernelNbd {
         return node;
     }
 
-    /** Writes out what the node's page cache holds: as this object has it open, no writer's close does that. */
+    /**
+     * Writes out what the node's page cache holds, and the file system on it: as this object has it open, no writer's close
+     * does that.
+     */
     void sync() throws IOException {
-        FileDescriptors.sync(fd);
+        DeviceNode.sync(fd, node);
     }
 
     void resized(long size) throws IOException {

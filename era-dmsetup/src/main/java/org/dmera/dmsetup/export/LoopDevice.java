@@ -124,11 +124,11 @@ final class LoopDevice {
     }
 
     /**
-     * Writes out what the node's page cache holds. That happens by itself only when the last opener closes it, and this
-     * object is an opener.
+     * Writes out what the node's page cache holds, and the file system on it. That happens by itself only when the last
+     * opener closes it, and this object is an opener.
      */
     void sync() throws IOException {
-        FileDescriptors.sync(fd);
+        DeviceNode.sync(fd, node);
     }
 
     /**

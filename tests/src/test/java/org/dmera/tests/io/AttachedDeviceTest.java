@@ -27,9 +27,9 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.dmera.core.linux.DeviceNode;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
-import org.dmera.core.linux.FileDescriptors;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.export.HostAttacher;
 import org.dmera.testkit.Fixtures;
@@ -199,6 +199,26 @@ class AttachedDeviceTest {
     }
 
     @Test
+    void whatAMountedFileSystemHadNotWrittenYetIsOnTheOriginWhenTheEngineStops() throws Exception {
+        String node = attacher.attach(device);
+        run("mkfs.ext4", "-q", "-F", "-b", "4096", node).good();
+        run("mount", node, mountPoint.toString()).good();
+        byte[] noise = noise(1 << 20);
+        Files.write(mountPoint.resolve("noise"), noise);
+        attacher.close();
+        run("umount", mountPoint.toString()).good();
+        // Where the file system put them is its own business.
+        byte[] found = Files.readAllBytes(data());
+        for (int block = 0; block < noise.length; block += 4096) {
+            int at = 0;
+            while (at < found.length && !Arrays.equals(found, at, at + 4096, noise, block, block + 4096)) {
+                at += 4096;
+            }
+            assertTrue(at < found.length, "block " + block / 4096 + " of the file is not on the origin");
+        }
+    }
+
+    @Test
     void aSuspendedDeviceKeepsItsNodeBecauseOfWhatWasWrittenToIt() throws Exception {
         byte[] noise = noise(1 << 20);
         String node = attacher.attach(device);
@@ -254,7 +274,7 @@ class AttachedDeviceTest {
     /** Whether a thread writes a node's page cache out. */
     private static boolean isSyncing(Thread thread) {
         return Arrays.stream(thread.getStackTrace())
-                .anyMatch(frame -> frame.getClassName().equals(FileDescriptors.class.getName())
+                .anyMatch(frame -> frame.getClassName().equals(DeviceNode.class.getName())
                         && frame.getMethodName().equals("sync"));
     }
 
