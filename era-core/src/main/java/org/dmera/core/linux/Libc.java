@@ -50,6 +50,8 @@ final class Libc {
 
         int posix_fadvise(int fd, long offset, long length, int advice);
 
+        int unshare(int flags);
+
         int sync_file_range(int fd, long offset, long length, int flags);
     }
 

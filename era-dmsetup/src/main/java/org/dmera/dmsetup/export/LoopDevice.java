@@ -43,11 +43,11 @@ final class LoopDevice {
     private static final int TRIES = 64;
 
     private final String node;
-    private final int fd;
+    private final NodeKeeper keeper;
 
-    private LoopDevice(String node, int fd) {
+    private LoopDevice(String node, NodeKeeper keeper) {
         this.node = node;
-        this.fd = fd;
+        this.keeper = keeper;
     }
 
     /** Sets a free loop device up over {@code file}. */
@@ -100,7 +100,7 @@ final class LoopDevice {
         config.put(CONFIG_FILE_NAME, name, 0, Math.min(name.length, FILE_NAME_BYTES - 1));
         int result = Ioctl.call(fd, CONFIGURE, config);
         if (result == 0) {
-            return new LoopDevice(node, fd);
+            return new LoopDevice(node, NodeKeeper.of(node, fd));
         }
         FileDescriptors.close(fd);
         if (result == -Errno.EBUSY.number()) {
@@ -117,7 +117,7 @@ final class LoopDevice {
     /** Takes over the new size of {@code file}, which is the one that it was set up over. */
     void resized(Path file) throws IOException {
         learnSize(file);
-        int result = Ioctl.call(fd, SET_CAPACITY, 0L);
+        int result = keeper.call(fd -> Ioctl.call(fd, SET_CAPACITY, 0L));
         if (result < 0) {
             throw new ErrnoException("LOOP_SET_CAPACITY of " + node, -result);
         }
@@ -128,7 +128,10 @@ final class LoopDevice {
      * opener closes it, and this object is an opener.
      */
     void sync() throws IOException {
-        DeviceNode.sync(fd, node);
+        keeper.call(fd -> {
+            DeviceNode.sync(fd, node);
+            return 0;
+        });
     }
 
     /**
@@ -137,20 +140,20 @@ final class LoopDevice {
      * @throws ErrnoException EBUSY when it is mounted or open: then nothing has changed
      */
     void detach() throws IOException {
-        int result = Ioctl.call(fd, CLR_FD, 0L);
+        int result = keeper.call(fd -> Ioctl.call(fd, CLR_FD, 0L));
         if (result < 0) {
             throw new ErrnoException("LOOP_CLR_FD of " + node, -result);
         }
         // With other openers the call succeeds, and does no more than what was asked for from the start: to go with the
         // last of them. A device that still tells its status is in use.
-        if (Ioctl.call(fd, GET_STATUS64, ByteBuffer.allocate(INFO_BYTES)) == 0) {
+        if (keeper.call(fd -> Ioctl.call(fd, GET_STATUS64, ByteBuffer.allocate(INFO_BYTES))) == 0) {
             throw new ErrnoException(node + " is in use", Errno.EBUSY.number());
         }
-        FileDescriptors.close(fd);
+        keeper.close();
     }
 
     /** Lets go of it, in use or not: it goes with its last opener. */
     void abandon() throws IOException {
-        FileDescriptors.close(fd);
+        keeper.close();
     }
 }

@@ -6,9 +6,12 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -104,6 +107,54 @@ class NodesAfterRestartTest {
         program.kill();
         program.start();
         assertFalse(hasNode(vol));
+    }
+
+    /** Through the node's page cache, where it stays for now: the engine has the node open, too. */
+    private void leaveUnwritten(String name) throws IOException {
+        Files.write(link(name).toRealPath(), new byte[16 << 20], StandardOpenOption.WRITE);
+    }
+
+    @Test
+    void aKilledEngineEndsThoughItsNodeHasNotWrittenAll() throws Exception {
+        create(vol, "attach");
+        leaveUnwritten(vol);
+        program.kill();
+        program.start();
+        assertFalse(writeThrough(vol).isBlank());
+    }
+
+    @Test
+    void anEngineKilledWhileANodeIsWrittenOutEnds() throws Exception {
+        create(other);
+        program.run("create", vol, "--attach", "--table", "0 65536 linear engine:" + other + " 0")
+                .ok();
+        program.run("suspend", other).ok();
+        leaveUnwritten(vol);
+        Process detach = program.begin("detach", vol);
+        ProcessHandle engine = program.engine();
+        while (!isWaiting(engine, "keeper of")) {
+            assertTrue(detach.isAlive(), "the device beneath is suspended");
+        }
+        program.kill();
+        assertEquals(1, detach.waitFor());
+        program.start();
+        program.run("resume", other).ok();
+        program.run("checkpoint", other).ok();
+    }
+
+    /** Whether a thread whose name begins so waits in the kernel for a disk. */
+    private static boolean isWaiting(ProcessHandle process, String thread) throws IOException {
+        try (DirectoryStream<Path> tasks = Files.newDirectoryStream(Path.of("/proc/" + process.pid() + "/task"))) {
+            for (Path task : tasks) {
+                String stat = Files.readString(task.resolve("stat"));
+                if (stat.contains("(" + thread) && stat.contains(") D ")) {
+                    return true;
+                }
+            }
+        } catch (NoSuchFileException e) {
+            // The thread ended.
+        }
+        return false;
     }
 
     @Test

@@ -56,6 +56,16 @@ final class Program implements AutoCloseable {
         return run(command);
     }
 
+    /** Starts era-dmsetup on this engine, and does not wait for it. */
+    Process begin(String... words) throws IOException {
+        List<String> command = new ArrayList<>(List.of(LAUNCHER.toString(), "--control", socket.toString()));
+        command.addAll(List.of(words));
+        return new ProcessBuilder(command)
+                .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+                .redirectError(ProcessBuilder.Redirect.DISCARD)
+                .start();
+    }
+
     /** Runs any command, with this engine's state folder in the environment. */
     Result run(List<String> command) throws IOException, InterruptedException {
         Path out = Files.createTempFile(folder, "out", "");

@@ -27,7 +27,6 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import org.dmera.core.linux.DeviceNode;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.device.MappedDevice;
@@ -240,8 +239,8 @@ class AttachedDeviceTest {
         device.suspend();
         write(node, noise);
         CompletableFuture<Boolean> detached = new CompletableFuture<>();
-        Thread detaching = inThread(detached, () -> attacher.detach(upper));
-        awaitThat(() -> isSyncing(detaching));
+        inThread(detached, () -> attacher.detach(upper));
+        awaitThat(() -> isSyncing(node));
 
         CompletableFuture<Boolean> others = new CompletableFuture<>();
         inThread(others, () -> {
@@ -258,7 +257,7 @@ class AttachedDeviceTest {
         assertArrayEquals(noise, Arrays.copyOf(Files.readAllBytes(data()), noise.length));
     }
 
-    private static <T> Thread inThread(CompletableFuture<T> result, Callable<T> action) {
+    private static <T> void inThread(CompletableFuture<T> result, Callable<T> action) {
         Thread thread = new Thread(() -> {
             try {
                 result.complete(action.call());
@@ -268,14 +267,14 @@ class AttachedDeviceTest {
         });
         thread.setDaemon(true);
         thread.start();
-        return thread;
     }
 
-    /** Whether a thread writes a node's page cache out. */
-    private static boolean isSyncing(Thread thread) {
-        return Arrays.stream(thread.getStackTrace())
-                .anyMatch(frame -> frame.getClassName().equals(DeviceNode.class.getName())
-                        && frame.getMethodName().equals("sync"));
+    /** Whether a node's page cache is being written out. */
+    private static boolean isSyncing(String node) {
+        return Thread.getAllStackTraces().entrySet().stream()
+                .filter(thread -> thread.getKey().getName().equals("keeper of " + node))
+                .flatMap(thread -> Arrays.stream(thread.getValue()))
+                .anyMatch(frame -> frame.getMethodName().equals("sync"));
     }
 
     @Test
