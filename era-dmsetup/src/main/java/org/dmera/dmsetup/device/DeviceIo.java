@@ -291,13 +291,19 @@ public final class DeviceIo {
         }
     }
 
-    /** The era that writes are counted in, the highest of the targets that track changes, or −1 when none does. */
+    /**
+     * The era that writes are counted in, or −1 when no target tracks changes, or several do: each has eras of its own, and
+     * what was written since an era can't be told for all of them by one number.
+     */
     public long currentEra() {
         TargetTable t = table;
         long era = -1;
         for (int i = 0; t != null && i < t.count(); i++) {
             if (t.target(i) instanceof ChangeTracking tracking) {
-                era = Math.max(era, Integer.toUnsignedLong(tracking.currentEra()));
+                if (era >= 0) {
+                    return -1;
+                }
+                era = Integer.toUnsignedLong(tracking.currentEra());
             }
         }
         return era;

@@ -171,6 +171,19 @@ class DeviceIoTest {
     }
 
     @Test
+    void severalTargetsWithErasOfTheirOwnMakeNoEraOfTheDevice() throws Exception {
+        Target one = runningEra();
+        assertEquals(1, io.currentEra());
+        one.suspend();
+        Target other = runningEra();
+        one.resume();
+        io.setTable(table(512, one, 512, other));
+        assertEquals(-1, io.currentEra());
+        one.close();
+        other.close();
+    }
+
+    @Test
     void whatIsWrittenWithoutARecordCountsAsWrittenNow() throws Exception {
         Target era = runningEra();
         MemoryBacking plain = new MemoryBacking("plain", 8 * SECTOR);
