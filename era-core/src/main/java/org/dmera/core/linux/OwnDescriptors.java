@@ -22,21 +22,19 @@ public final class OwnDescriptors {
     private OwnDescriptors() {}
 
     /**
-     * Gives the calling thread a table of its own with {@code keep} and the standard streams in it, and the jars from which
-     * classes may still have to be loaded. Such a thread must not use anything that other threads have opened since, nor
-     * leave anything open for them.
+     * Gives the calling thread a table of its own with the standard streams in it, and the jars from which classes may
+     * still have to be loaded. Such a thread must not use anything that other threads have opened since, nor leave anything
+     * open for them.
      */
-    public static void unshare(int keep) throws IOException {
+    public static void unshare() throws IOException {
         // The first time is for the classes that this needs: they are to be loaded before.
         listed();
         if (Libc.CALLS.unshare(CLONE_FILES) < 0) {
             throw new ErrnoException("unshare the table of open files", Libc.errno());
         }
         for (int fd : listed()) {
-            if (fd != keep) {
-                // One of them is the list's own, which is closed by now.
-                Libc.CALLS.close(fd);
-            }
+            // One of them is the list's own, which is closed by now.
+            Libc.CALLS.close(fd);
         }
     }
 

@@ -2,7 +2,10 @@
 package org.dmera.dmsetup.engine;
 
 import java.io.IOException;
+import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 import org.dmera.dmsetup.device.DeviceListener;
 import org.dmera.dmsetup.device.EngineLog;
 import org.dmera.dmsetup.device.MappedDevice;
@@ -10,6 +13,9 @@ import org.dmera.dmsetup.export.Attacher;
 
 /** Keeps attached nodes in step with their devices: size, name, and the end; and brings them back after a restart. */
 final class AttachedDevices implements DeviceListener {
+    /** How long an engine's start waits for nodes. */
+    private static final Duration WAIT = Duration.ofSeconds(2);
+
     private final Attacher attacher;
     private final EngineLog log;
 
@@ -18,13 +24,39 @@ final class AttachedDevices implements DeviceListener {
         this.log = log;
     }
 
-    /** Attaches those of {@code devices} that were attached before; who is suspended has to wait until it is resumed. */
+    /**
+     * Attaches those of {@code devices} that were attached before; who is suspended has to wait until it is resumed. The node
+     * of one whose origin does not answer, or that lies on a suspended one, is not waited for: it comes when that goes on.
+     */
     void bringBack(List<MappedDevice> devices) {
+        List<Thread> under = new ArrayList<>();
         for (MappedDevice device : devices) {
             // The node is read while it is made, which a suspended device would not answer.
-            if (device.hasLive() && !device.isSuspended()) {
-                appeared(device);
+            if (device.isAttached() && device.hasLive() && !device.isSuspended()) {
+                Thread thread = new Thread(() -> appeared(device), "attach of " + device.name());
+                thread.setDaemon(true);
+                thread.start();
+                under.add(thread);
             }
+        }
+        long deadline = System.nanoTime() + WAIT.toNanos();
+        for (Thread thread : under) {
+            await(thread, deadline);
+        }
+    }
+
+    private void await(Thread thread, long deadlineNanos) {
+        try {
+            while (thread.isAlive()) {
+                long left = TimeUnit.NANOSECONDS.toMillis(deadlineNanos - System.nanoTime());
+                if (left <= 0) {
+                    log.error(thread.getName() + " takes long, and goes on in the background");
+                    return;
+                }
+                thread.join(left);
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
         }
     }
 

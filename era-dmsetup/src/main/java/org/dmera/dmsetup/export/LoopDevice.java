@@ -44,20 +44,33 @@ final class LoopDevice {
 
     private final String node;
     private final NodeKeeper keeper;
+    /** The keeper's. */
+    private final int fd;
 
-    private LoopDevice(String node, NodeKeeper keeper) {
+    private LoopDevice(String node, NodeKeeper keeper, int fd) {
         this.node = node;
         this.keeper = keeper;
+        this.fd = fd;
     }
 
     /** Sets a free loop device up over {@code file}. */
     static LoopDevice over(Path file, boolean readOnly) throws IOException {
+        NodeKeeper keeper = NodeKeeper.start("keeper of " + file.getFileName());
+        try {
+            return keeper.call(() -> setUp(keeper, file, readOnly));
+        } catch (IOException | RuntimeException | Error e) {
+            keeper.end();
+            throw e;
+        }
+    }
+
+    private static LoopDevice setUp(NodeKeeper keeper, Path file, boolean readOnly) throws IOException {
         int access = readOnly ? FileDescriptors.O_RDONLY : FileDescriptors.O_RDWR;
         int backing = FileDescriptors.open(file.toString(), access);
         try {
             learnSize(file);
             for (int i = 0; i < TRIES; i++) {
-                LoopDevice device = tryFree(backing, file, readOnly);
+                LoopDevice device = tryFree(keeper, backing, file, readOnly);
                 if (device != null) {
                     return device;
                 }
@@ -76,7 +89,7 @@ final class LoopDevice {
         Files.size(file);
     }
 
-    private static LoopDevice tryFree(int backing, Path file, boolean readOnly) throws IOException {
+    private static LoopDevice tryFree(NodeKeeper keeper, int backing, Path file, boolean readOnly) throws IOException {
         int control = FileDescriptors.open("/dev/loop-control", FileDescriptors.O_RDWR);
         int minor;
         try {
@@ -100,7 +113,7 @@ final class LoopDevice {
         config.put(CONFIG_FILE_NAME, name, 0, Math.min(name.length, FILE_NAME_BYTES - 1));
         int result = Ioctl.call(fd, CONFIGURE, config);
         if (result == 0) {
-            return new LoopDevice(node, NodeKeeper.of(node, fd));
+            return new LoopDevice(node, keeper, fd);
         }
         FileDescriptors.close(fd);
         if (result == -Errno.EBUSY.number()) {
@@ -117,7 +130,7 @@ final class LoopDevice {
     /** Takes over the new size of {@code file}, which is the one that it was set up over. */
     void resized(Path file) throws IOException {
         learnSize(file);
-        int result = keeper.call(fd -> Ioctl.call(fd, SET_CAPACITY, 0L));
+        int result = keeper.call(() -> Ioctl.call(fd, SET_CAPACITY, 0L));
         if (result < 0) {
             throw new ErrnoException("LOOP_SET_CAPACITY of " + node, -result);
         }
@@ -128,9 +141,9 @@ final class LoopDevice {
      * opener closes it, and this object is an opener.
      */
     void sync() throws IOException {
-        keeper.call(fd -> {
+        keeper.call(() -> {
             DeviceNode.sync(fd, node);
-            return 0;
+            return null;
         });
     }
 
@@ -140,20 +153,27 @@ final class LoopDevice {
      * @throws ErrnoException EBUSY when it is mounted or open: then nothing has changed
      */
     void detach() throws IOException {
-        int result = keeper.call(fd -> Ioctl.call(fd, CLR_FD, 0L));
+        int result = keeper.call(() -> Ioctl.call(fd, CLR_FD, 0L));
         if (result < 0) {
             throw new ErrnoException("LOOP_CLR_FD of " + node, -result);
         }
         // With other openers the call succeeds, and does no more than what was asked for from the start: to go with the
         // last of them. A device that still tells its status is in use.
-        if (keeper.call(fd -> Ioctl.call(fd, GET_STATUS64, ByteBuffer.allocate(INFO_BYTES))) == 0) {
+        if (keeper.call(() -> Ioctl.call(fd, GET_STATUS64, ByteBuffer.allocate(INFO_BYTES))) == 0) {
             throw new ErrnoException(node + " is in use", Errno.EBUSY.number());
         }
-        keeper.close();
+        abandon();
     }
 
     /** Lets go of it, in use or not: it goes with its last opener. */
     void abandon() throws IOException {
-        keeper.close();
+        try {
+            keeper.call(() -> {
+                FileDescriptors.close(fd);
+                return null;
+            });
+        } finally {
+            keeper.end();
+        }
     }
 }

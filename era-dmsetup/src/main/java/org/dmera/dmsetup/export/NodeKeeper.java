@@ -2,87 +2,75 @@
 package org.dmera.dmsetup.export;
 
 import java.io.IOException;
+import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.LinkedBlockingQueue;
-import org.dmera.core.linux.FileDescriptors;
 import org.dmera.core.linux.OwnDescriptors;
 
 /**
- * Has a block device's node open that this process serves itself, and does what is to be done with it, on a thread that
- * shares no open files with the rest.
+ * Has open what this process serves itself, a file of ours and the block device over it, and does what is to be done with
+ * them, on a thread that shares no open files with the rest.
  *
- * <p>Writing out a node's page cache, and closing a node with something in it, waits for this process to serve the writes
- * and can't be interrupted. When the process is killed meanwhile, the kernel first ends its threads, then closes its files,
- * {@code /dev/fuse} among them, and only then fails what nobody serves any more. With the node among those files, or a
- * thread that waits like this and shares them, that would never come to an end.
+ * <p>Setting such a device up, writing its page cache out, and closing it with something in it waits for this process to
+ * serve requests, and can't be interrupted. When the process is killed meanwhile, the kernel first ends its threads, then
+ * closes its files, {@code /dev/fuse} among them, and only then fails what nobody serves any more. With the device among
+ * those files, or a thread that waits like this and shares them, that would never come to an end.
  */
 final class NodeKeeper {
-    private static final int NONE = -1;
-
-    /** What is to be done with the node, open as {@code fd}. */
-    interface Action {
-        int on(int fd) throws IOException;
-    }
-
-    private record Request(Action action, CompletableFuture<Integer> result) {}
-
-    private final LinkedBlockingQueue<Request> requests = new LinkedBlockingQueue<>();
+    private final LinkedBlockingQueue<Runnable> requests = new LinkedBlockingQueue<>();
     /** Used by the thread only. */
-    private int fd;
+    private boolean ended;
 
-    private NodeKeeper(int fd) {
-        this.fd = fd;
-    }
+    private NodeKeeper() {}
 
-    /** Takes over {@code fd}, the open {@code node}; on failure it is closed. */
-    static NodeKeeper of(String node, int fd) throws IOException {
-        NodeKeeper keeper = new NodeKeeper(fd);
-        CompletableFuture<Integer> ready = new CompletableFuture<>();
-        Thread thread = new Thread(() -> keeper.run(ready), "keeper of " + node);
+    /** Starts one. */
+    static NodeKeeper start(String name) throws IOException {
+        NodeKeeper keeper = new NodeKeeper();
+        CompletableFuture<Void> ready = new CompletableFuture<>();
+        Thread thread = new Thread(() -> keeper.run(ready), name);
         thread.setDaemon(true);
         thread.start();
-        try {
-            await(ready);
-        } finally {
-            // This is the one in the shared table.
-            FileDescriptors.close(fd);
-        }
+        await(ready);
         return keeper;
     }
 
-    private void run(CompletableFuture<Integer> ready) {
+    private void run(CompletableFuture<Void> ready) {
         try {
-            OwnDescriptors.unshare(fd);
+            OwnDescriptors.unshare();
         } catch (IOException | RuntimeException | Error e) {
             ready.completeExceptionally(e);
             return;
         }
-        ready.complete(fd);
-        while (fd != NONE) {
-            Request request;
+        ready.complete(null);
+        while (!ended) {
+            Runnable request;
             try {
                 request = requests.take();
             } catch (InterruptedException e) {
-                // Nobody has this thread but its keeper, which ends it by closing the node.
-                continue;
+                throw new IllegalStateException("nobody has this thread but its keeper, which ends it otherwise", e);
             }
-            try {
-                request.result.complete(request.action.on(fd));
-            } catch (IOException | RuntimeException | Error e) {
-                request.result.completeExceptionally(e);
-            }
+            request.run();
         }
     }
 
-    /** Does it, after what has been asked for before; returns what it returned. */
-    int call(Action action) throws IOException {
-        CompletableFuture<Integer> result = new CompletableFuture<>();
-        requests.add(new Request(action, result));
+    /**
+     * Does it, after what has been asked for before; returns what it returned. Descriptors that it opens are good in later
+     * calls only.
+     */
+    <T> T call(Callable<T> action) throws IOException {
+        CompletableFuture<T> result = new CompletableFuture<>();
+        requests.add(() -> {
+            try {
+                result.complete(action.call());
+            } catch (Exception | Error e) {
+                result.completeExceptionally(e);
+            }
+        });
         return await(result);
     }
 
-    private static int await(CompletableFuture<Integer> result) throws IOException {
+    private static <T> T await(CompletableFuture<T> result) throws IOException {
         try {
             return result.join();
         } catch (CompletionException e) {
@@ -93,12 +81,8 @@ final class NodeKeeper {
         }
     }
 
-    /** Closes the node, after what has been asked for before, and ends the thread. Nothing may be asked for afterwards. */
-    void close() throws IOException {
-        call(open -> {
-            fd = NONE;
-            FileDescriptors.close(open);
-            return 0;
-        });
+    /** Ends the thread, after what has been asked for before; what it has open is closed then. */
+    void end() {
+        requests.add(() -> ended = true);
     }
 }

@@ -240,7 +240,7 @@ class AttachedDeviceTest {
         write(node, noise);
         CompletableFuture<Boolean> detached = new CompletableFuture<>();
         inThread(detached, () -> attacher.detach(upper));
-        awaitThat(() -> isSyncing(node));
+        awaitThat(() -> isSyncing(upper));
 
         CompletableFuture<Boolean> others = new CompletableFuture<>();
         inThread(others, () -> {
@@ -269,10 +269,10 @@ class AttachedDeviceTest {
         thread.start();
     }
 
-    /** Whether a node's page cache is being written out. */
-    private static boolean isSyncing(String node) {
+    /** Whether the page cache of a device's node is being written out. */
+    private static boolean isSyncing(MappedDevice device) {
         return Thread.getAllStackTraces().entrySet().stream()
-                .filter(thread -> thread.getKey().getName().equals("keeper of " + node))
+                .filter(thread -> thread.getKey().getName().equals("keeper of device-" + device.minor()))
                 .flatMap(thread -> Arrays.stream(thread.getValue()))
                 .anyMatch(frame -> frame.getMethodName().equals("sync"));
     }
