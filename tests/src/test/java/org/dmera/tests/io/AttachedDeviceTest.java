@@ -237,22 +237,26 @@ class AttachedDeviceTest {
         byte[] noise = noise(1 << 20);
         String node = attacher.attach(upper);
         device.suspend();
-        write(node, noise);
         CompletableFuture<Boolean> detached = new CompletableFuture<>();
-        inThread(detached, () -> attacher.detach(upper));
-        awaitThat(() -> isSyncing(upper));
+        try {
+            write(node, noise);
+            inThread(detached, () -> attacher.detach(upper));
+            awaitThat(() -> isSyncing(upper));
 
-        CompletableFuture<Boolean> others = new CompletableFuture<>();
-        inThread(others, () -> {
-            MappedDevice other = engine.createEra(device.name() + "-other", 8);
-            attacher.attach(other);
-            attacher.resized(other);
-            return attacher.detach(other) && engine.engine.registry().remove(other, false);
-        });
-        assertTrue(others.get(60, TimeUnit.SECONDS));
-        assertFalse(detached.isDone());
+            CompletableFuture<Boolean> others = new CompletableFuture<>();
+            inThread(others, () -> {
+                MappedDevice other = engine.createEra(device.name() + "-other", 8);
+                attacher.attach(other);
+                attacher.resized(other);
+                return attacher.detach(other) && engine.engine.registry().remove(other, false);
+            });
+            assertTrue(others.get(60, TimeUnit.SECONDS));
+            assertFalse(detached.isDone());
 
-        device.resume();
+        } finally {
+            // Else what waits for it could not end either.
+            device.resume();
+        }
         assertTrue(detached.get(60, TimeUnit.SECONDS));
         assertArrayEquals(noise, Arrays.copyOf(Files.readAllBytes(data()), noise.length));
     }
