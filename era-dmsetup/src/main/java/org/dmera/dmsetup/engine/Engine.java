@@ -67,6 +67,7 @@ public final class Engine implements Closeable {
                 SocketFile.requireFree(options.control());
             }
             SocketFile.requireFree(options.nbd());
+            TlsIdentity identity = identity(options.tcp());
             StateDirectory.Remembered remembered = state.load(log);
             registry.restore(remembered.devices(), remembered.unreadableMinors());
 
@@ -76,7 +77,7 @@ public final class Engine implements Closeable {
             nbdServer = new NbdServer(new RegistryExports(registry), log::info);
             nbdServer.listenUnix(SocketFile.bind(options.nbd()), options.nbd());
             if (options.tcp() != null) {
-                listenTcp(nbdServer, options.tcp());
+                listenTcp(nbdServer, options.tcp(), identity);
             }
             nbd = nbdServer;
             attacher = new HostAttacher(
@@ -103,8 +104,11 @@ public final class Engine implements Closeable {
                 + options.nbd() + ", state in " + options.state());
     }
 
-    private void listenTcp(NbdServer server, NbdTcp tcp) throws IOException {
-        TlsIdentity identity = tcp.tls() == null ? null : TlsIdentity.load(tcp.tls());
+    private static TlsIdentity identity(NbdTcp tcp) throws IOException {
+        return tcp == null || tcp.tls() == null ? null : TlsIdentity.load(tcp.tls());
+    }
+
+    private void listenTcp(NbdServer server, NbdTcp tcp, TlsIdentity identity) throws IOException {
         SocketAddress address;
         try {
             address = server.listenTcp(tcp.address(), identity);

@@ -10,6 +10,9 @@ import java.security.GeneralSecurityException;
 import java.security.KeyFactory;
 import java.security.KeyStore;
 import java.security.PrivateKey;
+import java.security.PublicKey;
+import java.security.Signature;
+import java.security.SignatureException;
 import java.security.cert.Certificate;
 import java.security.cert.CertificateFactory;
 import java.security.spec.InvalidKeySpecException;
@@ -41,18 +44,22 @@ public final class TlsIdentity {
     /**
      * Reads the certificates.
      *
-     * @throws IOException naming the file that is missing or can't be understood
+     * @throws IOException naming the file that is missing or can't be understood, or the certificate and the key that don't
+     *     belong together: nobody else would notice before the first client comes
      */
     public static TlsIdentity load(Path directory) throws IOException {
         Path keyFile = directory.resolve("server-key.pem");
+        Path certificateFile = directory.resolve("server-cert.pem");
         Path authority = directory.resolve("ca-cert.pem");
         try {
+            PrivateKey key = privateKey(keyFile);
+            Certificate[] chain = certificates(certificateFile).toArray(new Certificate[0]);
+            if (!belongTogether(key, chain[0].getPublicKey())) {
+                throw new IOException("the private key in " + keyFile + " is not the one of the certificate in "
+                        + certificateFile + ", which TLS needs");
+            }
             KeyStore keys = emptyStore();
-            keys.setKeyEntry(
-                    "server",
-                    privateKey(keyFile),
-                    NO_PASSWORD,
-                    certificates(directory.resolve("server-cert.pem")).toArray(new Certificate[0]));
+            keys.setKeyEntry("server", key, NO_PASSWORD, chain);
             KeyManagerFactory keyManagers = KeyManagerFactory.getInstance(KeyManagerFactory.getDefaultAlgorithm());
             keyManagers.init(keys, NO_PASSWORD);
             TrustManagerFactory trust = null;
@@ -90,6 +97,31 @@ public final class TlsIdentity {
             engine.setEnabledProtocols(new String[] {"TLSv1.2"});
         }
         return engine;
+    }
+
+    /** Whether what the one signs is good in the eyes of the other; all kinds of keys can be asked that. */
+    private static boolean belongTogether(PrivateKey ours, PublicKey shown) throws GeneralSecurityException {
+        if (!ours.getAlgorithm().equals(shown.getAlgorithm())) {
+            return false;
+        }
+        byte[] text = {1, 2, 3};
+        Signature signature = Signature.getInstance(
+                switch (ours.getAlgorithm()) {
+                    case "RSA" -> "SHA256withRSA";
+                    case "EC" -> "SHA256withECDSA";
+                    default -> ours.getAlgorithm();
+                });
+        signature.initSign(ours);
+        signature.update(text);
+        byte[] signed = signature.sign();
+        signature.initVerify(shown);
+        signature.update(text);
+        try {
+            return signature.verify(signed);
+        } catch (SignatureException e) {
+            // Of another length, as with another curve.
+            return false;
+        }
     }
 
     private static KeyStore emptyStore() throws GeneralSecurityException, IOException {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.tests.io;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -11,7 +13,11 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
+import org.dmera.dmsetup.device.EngineLog;
+import org.dmera.dmsetup.engine.Engine;
+import org.dmera.dmsetup.engine.EngineOptions;
 import org.dmera.dmsetup.engine.NbdTcp;
 import org.dmera.dmsetup.export.ExportSource;
 import org.dmera.dmsetup.export.NbdServer;
@@ -162,6 +168,74 @@ class NbdTcpTest {
                             .exitCode(),
                     "without a certificate");
         });
+    }
+
+    private Path selfSigned(String name, String... key) throws Exception {
+        Path made = Files.createDirectory(folder.resolve(name));
+        List<String> command = new ArrayList<>(List.of("openssl", "req", "-x509", "-nodes", "-subj", "/CN=localhost"));
+        command.addAll(List.of("-keyout", made + "/server-key.pem", "-out", made + "/server-cert.pem", "-newkey"));
+        command.addAll(List.of(key));
+        run(command.toArray(new String[0])).good();
+        return made;
+    }
+
+    private Path mixed(Path certificateOf, Path keyOf) throws IOException {
+        Path mixed = Files.createTempDirectory(folder, "mixed");
+        Files.copy(certificateOf.resolve("server-cert.pem"), mixed.resolve("server-cert.pem"));
+        Files.copy(keyOf.resolve("server-key.pem"), mixed.resolve("server-key.pem"));
+        return mixed;
+    }
+
+    @Test
+    void aCertificateIsTakenWithItsOwnKeyAndRefusedWithAnother() throws Exception {
+        List<Path> identities = List.of(
+                selfSigned("rsa", "rsa:2048"),
+                selfSigned("rsa-other", "rsa:2048"),
+                selfSigned("rsa-long", "rsa:3072"),
+                selfSigned("ec", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
+                selfSigned("ec-other", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
+                selfSigned("ec-long", "ec", "-pkeyopt", "ec_paramgen_curve:secp384r1"),
+                selfSigned("ed25519", "ed25519"),
+                selfSigned("ed25519-other", "ed25519"),
+                selfSigned("ed448", "ed448"));
+        for (Path certificate : identities) {
+            for (Path key : identities) {
+                Path both = mixed(certificate, key);
+                if (certificate.equals(key)) {
+                    TlsIdentity.load(both);
+                    continue;
+                }
+                IOException e = assertThrows(IOException.class, () -> TlsIdentity.load(both), certificate + ", " + key);
+                assertEquals(
+                        "the private key in " + both + "/server-key.pem is not the one of the certificate in " + both
+                                + "/server-cert.pem, which TLS needs",
+                        e.getMessage());
+            }
+        }
+    }
+
+    @Test
+    void anEngineWhoseCertificatesAreNoGoodTouchesNoDeviceAndLeavesNoSocket() throws Exception {
+        Path mixed = mixed(selfSigned("one", "ed25519"), selfSigned("two", "ed25519"));
+        long era;
+        try (TestEngine engine = new TestEngine(folder)) {
+            era = TestEngine.era(engine.createEra("vol", 16)).currentEra();
+        }
+        Path metadata = folder.resolve("vol.meta");
+        byte[] before = Files.readAllBytes(metadata);
+        EngineOptions plain = TestEngine.options(folder);
+        EngineOptions withTls = new EngineOptions(
+                plain.control(), plain.state(), plain.nbd(), plain.level(), new NbdTcp("127.0.0.1", 0, mixed));
+        IOException e = assertThrows(IOException.class, () -> new Engine(withTls, EngineLog.silent()));
+        assertTrue(e.getMessage().contains("is not the one of the certificate"), e.getMessage());
+        assertArrayEquals(before, Files.readAllBytes(metadata));
+        assertFalse(Files.exists(plain.control()));
+        // The state folder is free, and the device is as it was.
+        try (TestEngine engine = new TestEngine(folder)) {
+            assertEquals(
+                    era + 1,
+                    TestEngine.era(engine.engine.registry().byName("vol")).currentEra());
+        }
     }
 
     @Test
