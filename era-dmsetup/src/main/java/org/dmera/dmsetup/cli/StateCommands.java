@@ -50,6 +50,7 @@ final class StateCommands {
         DeviceId device = Operands.device(session, operands);
         boolean force = session.has(Switch.FORCE);
         if (force) {
+            makeWay(session, device);
             try {
                 TableCommands.wipe(session, device, true, true);
             } catch (DmException e) {
@@ -66,6 +67,34 @@ final class StateCommands {
             session.nodes().removed(io.name());
         }
         return true;
+    }
+
+    /**
+     * Has an engine write out and take away the device's node in /dev before its table is replaced.
+     *
+     * @throws DmException EBUSY while the node is in use, by a mount for one: unlike dmsetup, which leaves a mounted file
+     *     system on a table of errors, and then does not remove the device either
+     */
+    private static void makeWay(Session session, DeviceId device) throws IOException {
+        if (session.control().isKernel()) {
+            return;
+        }
+        DmCall call = DmCall.of("remove", DmCommand.TARGET_MSG, device).message(0, "@makeway");
+        try {
+            if (session.has(Switch.RETRY)) {
+                runRetrying(session, call);
+            } else {
+                call.run(session.control());
+            }
+        } catch (DmException e) {
+            if (e.is(Errno.EBUSY)) {
+                throw e;
+            }
+            if (!e.is(Errno.ENXIO)) {
+                // Forced: the removal goes on. That there is no such device it says by itself.
+                session.err().println(e.getMessage());
+            }
+        }
     }
 
     private static DmIoctl runRetrying(Session session, DmCall call) throws IOException {
@@ -101,8 +130,10 @@ final class StateCommands {
 
     private static void removeAllByForce(Session session) throws IOException {
         for (DeviceEntry entry : session.client().list()) {
+            DeviceId device = DeviceId.ofName(entry.name());
             try {
-                TableCommands.wipe(session, DeviceId.ofName(entry.name()), true, true);
+                makeWay(session, device);
+                TableCommands.wipe(session, device, true, true);
             } catch (DmException e) {
                 session.err().println(e.getMessage());
             }

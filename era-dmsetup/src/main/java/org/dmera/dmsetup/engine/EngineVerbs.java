@@ -26,6 +26,11 @@ final class EngineVerbs {
                             device.setAttached(false);
                             return "";
                         },
+                "@makeway",
+                        (device, sector) -> {
+                            attacher.makeWay(device);
+                            return "";
+                        },
                 "@uri", (device, sector) -> uri(nbdSocket, device),
                 "@failure", EngineVerbs::failure,
                 "@marked", EngineVerbs::marked);

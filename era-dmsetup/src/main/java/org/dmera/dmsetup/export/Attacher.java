@@ -23,6 +23,14 @@ public interface Attacher extends Closeable {
      */
     boolean detach(MappedDevice device) throws IOException;
 
+    /**
+     * Makes way for a removal by force before anything else is done to the device: on a table of errors what the node's page
+     * cache holds would be lost. The node of a suspended device stays, as it can't be written out.
+     *
+     * @throws org.dmera.core.linux.ErrnoException EBUSY while the node is in use: then nothing has changed
+     */
+    void makeWay(MappedDevice device) throws IOException;
+
     /** The device's size may have changed. */
     void resized(MappedDevice device) throws IOException;
 

@@ -12,6 +12,7 @@ import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
+import org.dmera.core.linux.FileDescriptors;
 import org.dmera.core.linux.Mounts;
 import org.dmera.dmsetup.device.MappedDevice;
 
@@ -279,6 +280,28 @@ public final class HostAttacher implements Attacher {
             log.accept("detached " + device.name() + " from " + known.attachment.node());
             return true;
         }
+    }
+
+    @Override
+    public void makeWay(MappedDevice device) throws IOException {
+        if (!attached.containsKey(device)) {
+            return;
+        }
+        synchronized (lock(device)) {
+            Attached known = attached.get(device);
+            if (known == null) {
+                return;
+            }
+            requireUnclaimed(known.attachment.node());
+            if (!device.isSuspended()) {
+                detach(device);
+            }
+        }
+    }
+
+    /** EBUSY when somebody has claimed it, as a mount does. Nothing is read or written for that. */
+    private static void requireUnclaimed(String node) throws IOException {
+        FileDescriptors.close(FileDescriptors.open(node, FileDescriptors.O_RDONLY | FileDescriptors.O_EXCL));
     }
 
     /** Fails once: then what could not be written out is lost, and the node may go. */
