@@ -14,6 +14,7 @@ import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import org.dmera.tests.io.TestLinks;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -26,7 +27,7 @@ class ForcedRemovalTest {
     @TempDir
     Path folder;
 
-    private final String vol = "era-force-" + ProcessHandle.current().pid();
+    private final String vol = TestLinks.name("force");
     private Program program;
     private Path node;
 
@@ -37,6 +38,7 @@ class ForcedRemovalTest {
                 Files.exists(Path.of("/dev/nbd0"))
                         || Files.exists(Path.of("/dev/fuse")) && Files.exists(Path.of("/dev/loop-control")),
                 "attaching a device needs /dev/nbd0, or /dev/fuse and /dev/loop-control");
+        TestLinks.clean();
         program = new Program(folder);
         program.start();
         program.run(
@@ -51,7 +53,11 @@ class ForcedRemovalTest {
     @AfterEach
     void end() throws IOException {
         if (program != null) {
-            program.terminate();
+            try {
+                program.terminate();
+            } finally {
+                TestLinks.clean();
+            }
         }
     }
 

@@ -13,6 +13,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.List;
+import org.dmera.tests.io.TestLinks;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -25,7 +26,7 @@ class NodesAfterRestartTest {
     @TempDir
     Path folder;
 
-    private final String vol = "era-life-" + ProcessHandle.current().pid();
+    private final String vol = TestLinks.name("life");
     private final String other = vol + "-other";
     private Program program;
 
@@ -36,6 +37,7 @@ class NodesAfterRestartTest {
                 Files.exists(Path.of("/dev/nbd0"))
                         || Files.exists(Path.of("/dev/fuse")) && Files.exists(Path.of("/dev/loop-control")),
                 "attaching a device needs /dev/nbd0, or /dev/fuse and /dev/loop-control");
+        TestLinks.clean();
         program = new Program(folder);
         program.start();
     }
@@ -43,8 +45,13 @@ class NodesAfterRestartTest {
     @AfterEach
     void end() throws IOException {
         if (program != null) {
-            // Not a kill: the nodes must go.
-            program.terminate();
+            try {
+                // Not a kill: the nodes must go.
+                program.terminate();
+            } finally {
+                // Of one that was killed, and whose successor did not start.
+                TestLinks.clean();
+            }
         }
     }
 

@@ -58,18 +58,30 @@ class AttachedDeviceTest {
     void start() throws IOException {
         Host.needAttach();
         Host.need("mkfs.ext4", "e2fsck", "mount", "umount", "fstrim", "fio", "cp");
+        TestLinks.clean();
         engine = new TestEngine(folder);
         attacher = new HostAttacher(folder.resolve("attached"), folder.resolve("nbd"), line -> {});
-        device = engine.createEra("era-io-test-" + ProcessHandle.current().pid(), MIB);
+        device = engine.createEra(TestLinks.name("io-test"), MIB);
         mountPoint = Files.createDirectory(folder.resolve("mnt"));
     }
 
     @AfterEach
     void stop() throws IOException, InterruptedException {
-        if (engine != null) {
+        if (engine == null) {
+            return;
+        }
+        try {
+            for (MappedDevice each : engine.engine.registry().devices()) {
+                // A test that failed half-way left it so, and its node can't go while it is.
+                if (each.isSuspended()) {
+                    each.resume();
+                }
+            }
             Host.run(folder, "umount", mountPoint.toString());
             attacher.close();
             engine.close();
+        } finally {
+            TestLinks.clean();
         }
     }
 
@@ -303,8 +315,9 @@ class AttachedDeviceTest {
             run("mount", "-t", "fusectl", "none", control.toString());
         }
         Path lowFile = engine.file("low", 8 << 20);
-        MappedDevice low = engine.create("era-low", (8 << 20) / 512 + " linear " + lowFile + " 0");
-        MappedDevice top = engine.create("era-top", "32768 era engine:era-low " + engine.file("top", 16 << 20) + " 8");
+        MappedDevice low = engine.create(device.name() + "-low", (8 << 20) / 512 + " linear " + lowFile + " 0");
+        MappedDevice top = engine.create(
+                device.name() + "-top", "32768 era engine:" + low.name() + " " + engine.file("top", 16 << 20) + " 8");
         String node = attacher.attach(top);
         low.suspend();
         Process writer = new ProcessBuilder("dd", "if=/dev/zero", "of=" + node, "bs=4k", "count=1", "oflag=direct")

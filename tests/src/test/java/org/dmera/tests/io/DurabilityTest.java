@@ -62,7 +62,7 @@ class DurabilityTest {
                 task -> new Thread(task).start(),
                 DeviceStore.NONE,
                 EngineLog.silent());
-        device = registry.create("era-durable-" + ProcessHandle.current().pid(), "", OptionalInt.empty());
+        device = registry.create(TestLinks.name("durable"), "", OptionalInt.empty());
         device.load(
                 TestEngine.specs((MIB << 11) + " era " + file("meta", 8) + " " + file("origin", MIB) + " 8"), false);
         device.resume();
@@ -181,8 +181,12 @@ class DurabilityTest {
             assertTrue(journal.contains("discard 0") || journal.contains("writeZeroes 0"), journal.toString());
             assertFalse(journal.contains("write 0"), journal.toString());
         } finally {
-            attacher.detach(device);
-            attacher.close();
+            try {
+                attacher.detach(device);
+                attacher.close();
+            } finally {
+                TestLinks.clean();
+            }
         }
     }
 }
