@@ -7,13 +7,21 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Random;
 import org.dmera.dmsetup.device.MappedDevice;
+import org.dmera.tools.Commands;
+import org.dmera.tools.cli.CommandLine;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -142,6 +150,85 @@ class FaultTest {
         assertEquals("Error", status(device));
         awaitClosed(device);
         engine.engine.registry().remove(device, false);
+    }
+
+    @Test
+    void metadataThatAreFullOfAHeldSnapshotGoOnFromTheirDumpAndKeepEveryMark() throws Exception {
+        Path data = engine.file("data", (long) DATA_SECTORS * 512);
+        Path meta = engine.file("meta", (DATA_SECTORS / 8 / 510 + 18L) * BLOCK);
+        MappedDevice device = engine.create("vol", DATA_SECTORS + " era " + meta + " " + data + " 8");
+        long[] acknowledged = new long[DATA_SECTORS / 8];
+        device.message(0, List.of("take_metadata_snap"));
+        writeUntilItIsFull(device, acknowledged);
+        awaitClosed(device);
+        assertEquals("Error", status(device));
+        IOException stillFull = assertThrows(IOException.class, () -> {
+            device.suspend();
+            device.resume();
+            device.message(0, List.of("drop_metadata_snap"));
+        });
+        assertFalse(stillFull.getMessage().isBlank());
+        engine.engine.registry().remove(device, false);
+
+        // What the manual says.
+        Path xml = folder.resolve("era.xml");
+        Path larger = engine.file("larger", 8 << 20);
+        run("era_dump", "-o", xml.toString(), meta.toString());
+        run("era_restore", "-i", xml.toString(), "-o", larger.toString());
+        run("era_check", larger.toString());
+        MappedDevice again = engine.create("vol", DATA_SECTORS + " era " + larger + " " + data + " 8");
+        assertTrue(status(again).endsWith(" -"), "no snapshot is held: " + status(again));
+        long[] eras = TestEngine.eras(again);
+        long marked = 0;
+        for (int block = 0; block < acknowledged.length; block++) {
+            assertTrue(
+                    eras[block] >= acknowledged[block],
+                    "block " + block + " was written in " + acknowledged[block] + ", and is known as of "
+                            + eras[block]);
+            marked += acknowledged[block] > 0 ? 1 : 0;
+        }
+        assertTrue(marked > 10, marked + " writes were acknowledged");
+        try (WireClient client = open("vol")) {
+            assertEquals(0, client.write((long) (DATA_SECTORS / 8 - 1) * BLOCK, noise(3)));
+        }
+        TestEngine.checkpoint(again);
+        again.message(0, List.of("take_metadata_snap"));
+        again.message(0, List.of("drop_metadata_snap"));
+        // The snapshot is where it was, for a backup that still wants it.
+        run("era_dump", "--metadata-snapshot", "-o", xml.toString(), meta.toString());
+    }
+
+    /** Writes and begins new eras until one of both fails; notes the era of each write that was acknowledged. */
+    private void writeUntilItIsFull(MappedDevice device, long[] acknowledged) throws IOException {
+        try (WireClient client = open("vol")) {
+            for (int round = 0; ; round++) {
+                for (int i = 0; i < 20; i++) {
+                    int block = (round * 331 + i * 97) % acknowledged.length;
+                    long era = TestEngine.era(device).currentEra();
+                    if (client.write((long) block * BLOCK, noise(round)) != 0) {
+                        return;
+                    }
+                    acknowledged[block] = era;
+                }
+                try {
+                    TestEngine.checkpoint(device);
+                } catch (IOException full) {
+                    assertTrue(TestEngine.era(device).failure().contains("no space"), full.toString());
+                    return;
+                }
+            }
+        }
+    }
+
+    private static void run(String tool, String... words) {
+        ByteArrayOutputStream err = new ByteArrayOutputStream();
+        int code = CommandLine.run(
+                Commands.find(tool),
+                words,
+                InputStream.nullInputStream(),
+                OutputStream.nullOutputStream(),
+                new PrintStream(err, true, StandardCharsets.UTF_8));
+        assertEquals(0, code, tool + ": " + err.toString(StandardCharsets.UTF_8));
     }
 
     private static void awaitClosed(MappedDevice device) {
