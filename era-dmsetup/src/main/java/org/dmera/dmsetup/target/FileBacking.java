@@ -28,6 +28,13 @@ import org.dmera.core.linux.RawIo;
 final class FileBacking implements Backing {
     private static final int SECTOR_BYTES = 512;
     private static final int CHANNELS = 4;
+    /**
+     * Long writes go in pieces. The page cache gets folios as large as the writes that fill it, and a short write into a large
+     * one costs the more: into those of 1 MiB, three times as much as into single pages. Half as much for these, and long
+     * writes take no longer.
+     */
+    private static final int MAX_WRITE_BYTES = 256 << 10;
+
     /** Never written to; each user has a view of its own. */
     private static final ByteBuffer ZEROES = ByteBuffer.allocateDirect(1 << 18);
 
@@ -134,17 +141,27 @@ final class FileBacking implements Backing {
     public void write(long offsetBytes, ByteBuffer src, int flags) throws IOException {
         FileChannel channel = channel();
         long at = offsetBytes;
-        while (src.hasRemaining()) {
-            try {
-                at += channel.write(src, at);
-            } catch (ClosedChannelException e) {
-                throw e;
-            } catch (IOException e) {
-                at += writeAgain(at, src, e);
+        int end = src.limit();
+        try {
+            while (src.position() < end) {
+                src.limit(Math.min(end, src.position() + MAX_WRITE_BYTES));
+                at += write(channel, at, src);
             }
+        } finally {
+            src.limit(end);
         }
         if ((flags & Target.FUA) != 0) {
             channel.force(false);
+        }
+    }
+
+    private int write(FileChannel channel, long offsetBytes, ByteBuffer src) throws IOException {
+        try {
+            return channel.write(src, offsetBytes);
+        } catch (ClosedChannelException e) {
+            throw e;
+        } catch (IOException e) {
+            return writeAgain(offsetBytes, src, e);
         }
     }
 
