@@ -11,6 +11,8 @@ public final class FileDescriptors {
     private static final int O_CREAT = 0100;
     private static final int O_TRUNC = 01000;
     public static final int O_CLOEXEC = 02000000;
+    /** A read that would wait fails with EAGAIN. */
+    public static final int O_NONBLOCK = 04000;
 
     private FileDescriptors() {}
 

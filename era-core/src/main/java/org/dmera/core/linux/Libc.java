@@ -36,6 +36,8 @@ final class Libc {
 
         long pwrite(int fd, long address, long count, long offset);
 
+        int poll(long pollfds, long count, int timeoutMillis);
+
         int socket(int domain, int type, int protocol);
 
         int connect(int fd, long address, int addressBytes);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.dmsetup.export;
 
+import java.nio.ByteBuffer;
+
 /**
  * The numbers of the FUSE kernel protocol, 7.31, as far as a file system of a single file needs them. All integers are in
  * the machine's byte order.
@@ -45,4 +47,11 @@ final class Fuse {
     static final long DEV_IOC_CLONE = 0x8004e500L;
 
     private Fuse() {}
+
+    /** Puts the header of an answer right before {@code at}, where its body of {@code bodyBytes} begins; the bytes in all. */
+    static int putOutHeader(ByteBuffer buffer, int at, int bodyBytes, int errno, long unique) {
+        int bytes = OUT_HEADER_BYTES + bodyBytes;
+        buffer.putInt(at - 16, bytes).putInt(at - 12, -errno).putLong(at - 8, unique);
+        return bytes;
+    }
 }

@@ -5,40 +5,22 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.ByteChannel;
 import java.nio.channels.SocketChannel;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BooleanSupplier;
 import org.dmera.dmsetup.device.DeviceIo;
 
 /**
- * A connected socket whose reader looks again for a moment before it sleeps.
- *
- * <p>A client that waits for each answer sends its next request some ten microseconds after it got one. To put this
- * thread to sleep meanwhile and wake it on a processor that has gone idle takes longer than that, and longer than the
- * request itself. So what is not there yet is asked for again and again for {@value #POLL_NANOS} ns, and only then waited
- * for. Where that finds nothing, as with a client that thinks, or on a machine whose processors are busy, it is tried more
- * and more seldom.
+ * A connected socket whose reader looks again for a moment before it sleeps, as {@link BusyPoll} says.
  *
  * <p>It is for one thread, the connection's. Looking again needs the socket in non-blocking mode, and other senders need it
  * blocking: {@link #share} puts it so, and it stays so for as long as {@code alone} says false.
  */
 final class PollingSocket implements ByteChannel {
-    static final long POLL_NANOS = 50_000;
     private static final int PAUSES = 32;
-    /** Waits in a row that go without polling, at most. */
-    private static final int MAX_SKIPS = 256;
-
-    /** Half of the processors look again, at most: the rest is for clients, and for connections that have work. */
-    private static final int MAX_POLLING = Runtime.getRuntime().availableProcessors() / 2;
-
-    private static final AtomicInteger POLLING = new AtomicInteger();
 
     private final SocketChannel socket;
     private final BooleanSupplier alone;
+    private final BusyPoll poll = new BusyPoll();
     private boolean blocking;
-    /** How many waits go without polling after the next miss, and from now on. */
-    private int penalty = 1;
-
-    private int skips;
 
     /** {@code alone} tells whether no other thread can be writing. */
     PollingSocket(SocketChannel socket, BooleanSupplier alone) {
@@ -57,17 +39,6 @@ final class PollingSocket implements ByteChannel {
             socket.configureBlocking(on);
             blocking = on;
         }
-    }
-
-    private boolean mayPoll() {
-        if (MAX_POLLING == 0 || !alone.getAsBoolean()) {
-            return false;
-        }
-        if (skips > 0) {
-            skips--;
-            return false;
-        }
-        return true;
     }
 
     /** A microsecond or so between two looks: the client may share this processor's core, or its caches. */
@@ -89,7 +60,7 @@ final class PollingSocket implements ByteChannel {
 
     /** As {@link #read}, but 0 when nothing has come after a moment. */
     int readSoon(ByteBuffer dst) throws IOException {
-        if (!mayPoll()) {
+        if (!alone.getAsBoolean() || !poll.isDue()) {
             return 0;
         }
         setBlocking(false);
@@ -97,33 +68,23 @@ final class PollingSocket implements ByteChannel {
         if (n != 0) {
             return n;
         }
-        if (!startPolling()) {
+        if (!poll.begin()) {
             return 0;
         }
         try {
-            long end = System.nanoTime() + POLL_NANOS;
             do {
                 pause();
                 n = socket.read(dst);
                 if (n != 0) {
-                    penalty = 1;
+                    poll.found();
                     return n;
                 }
-            } while (System.nanoTime() - end < 0);
+            } while (poll.goesOn());
         } finally {
-            POLLING.getAndDecrement();
+            poll.end();
         }
-        skips = penalty;
-        penalty = Math.min(2 * penalty, MAX_SKIPS);
+        poll.missed();
         return 0;
-    }
-
-    private static boolean startPolling() {
-        if (POLLING.getAndIncrement() < MAX_POLLING) {
-            return true;
-        }
-        POLLING.getAndDecrement();
-        return false;
     }
 
     /** As {@link DeviceIo#sendTo}, to this socket. Never waits for the client. */
@@ -138,18 +99,17 @@ final class PollingSocket implements ByteChannel {
         if (blocking || n != 0) {
             return n;
         }
-        if (startPolling()) {
+        if (poll.begin()) {
             try {
-                long end = System.nanoTime() + POLL_NANOS;
                 do {
                     pause();
                     n = socket.write(src);
                     if (n != 0) {
                         return n;
                     }
-                } while (System.nanoTime() - end < 0);
+                } while (poll.goesOn());
             } finally {
-                POLLING.getAndDecrement();
+                poll.end();
             }
         }
         setBlocking(true);

@@ -1,0 +1,481 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.export;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Path;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Consumer;
+import org.dmera.core.linux.Errno;
+import org.dmera.core.linux.ErrnoException;
+import org.dmera.core.linux.FileDescriptors;
+import org.dmera.core.linux.FileSpace;
+import org.dmera.core.linux.InputPoll;
+import org.dmera.core.linux.RawIo;
+import org.dmera.dmsetup.device.AnswerScope;
+import org.dmera.dmsetup.device.DeviceIo;
+import org.dmera.dmsetup.target.Target;
+
+/**
+ * A thread that reads requests for a file from the kernel, serves them and answers them.
+ *
+ * <p><em>No buffer is used for a second request before the first is answered.</em> A write that would wait for metadata gets a
+ * buffer of its own and is finished in the background, so that all that wait share one commit. Data lies at page boundaries
+ * in memory: requests are received, and answers built, just that far before one that their headers end there.
+ *
+ * <p>The first of a file's readers keeps the answers of short requests until there are {@value #MAX_HELD}, or no more
+ * requests; before it sleeps it looks again for a moment, and lets others have the processor.
+ */
+final class FuseReader implements Runnable {
+    /** The largest request that the kernel sends. */
+    static final int MAX_WRITE_BYTES = 1 << 20;
+
+    private static final int PAGE_BYTES = 4096;
+    private static final int MAX_BACKGROUND = 256;
+    private static final int MAX_HELD = 8;
+    /** Requests of so many bytes are long ones. */
+    private static final int LONG_BYTES = 64 << 10;
+
+    private static final int SLOW_WEIGHT = 16;
+    private static final int SLOW_BOUND = 2 * SLOW_WEIGHT;
+    private static final int MAX_SLOWNESS = 4 * SLOW_WEIGHT;
+    /** FUSE_FALLOCATE modes that loop devices send: for discards, and for zeroing that keeps the space. */
+    private static final int PUNCH = FileSpace.KEEP_SIZE | FileSpace.PUNCH_HOLE;
+
+    private static final int ZERO = FileSpace.KEEP_SIZE | FileSpace.ZERO_RANGE;
+
+    private final int fd;
+    private final Path file;
+    private final DeviceIo io;
+    private final BufferPool pool;
+    private final FuseReaders readers;
+    private final boolean first;
+    private final Runnable onInit;
+    private final Consumer<String> log;
+    private final InputPoll input;
+    private final BusyPoll poll = new BusyPoll();
+    /** Data of requests and of answers begin at the second page; headers come right before. */
+    private final ByteBuffer buffer;
+
+    private final long address;
+    private final FuseAnswers held;
+    private final AnswerScope scope;
+    /** A slow request adds {@value #SLOW_WEIGHT}, another one takes 1 away: one that merely was preempted is not much. */
+    private int slowness;
+    /** Whether the file was unmounted. */
+    private boolean ended;
+    /** When it was last done with a request, or had waited for one; as {@link System#nanoTime}. */
+    private long freeSince;
+    /** This thread and the requests in the background: the last of them closes the descriptor, whose number is another's then. */
+    private final AtomicInteger users = new AtomicInteger(1);
+
+    /** Takes over {@code fd}, of {@code /dev/fuse} and not blocking. Runs {@code onInit} once requests can come, or never will. */
+    FuseReader(
+            int fd,
+            Path file,
+            DeviceIo io,
+            BufferPool pool,
+            FuseReaders readers,
+            boolean first,
+            Runnable onInit,
+            Consumer<String> log) {
+        this.fd = fd;
+        this.file = file;
+        this.io = io;
+        this.pool = pool;
+        this.readers = readers;
+        this.first = first;
+        this.onInit = onInit;
+        this.log = log;
+        this.input = new InputPoll(fd);
+        this.buffer = pool.take(MAX_WRITE_BYTES + 2 * PAGE_BYTES).order(ByteOrder.nativeOrder());
+        this.address = RawIo.address(buffer);
+        int capacity = first ? MAX_HELD : 1;
+        this.held = new FuseAnswers(fd, capacity, pool);
+        this.scope = io.openScope(capacity);
+    }
+
+    @Override
+    public void run() {
+        try {
+            if (first) {
+                serveAll();
+            } else {
+                serveShared();
+            }
+        } catch (IOException | RuntimeException e) {
+            log.accept("fuse: " + file + ": " + e);
+        } finally {
+            if (first) {
+                readers.end();
+            }
+            onInit.run();
+            scope.close();
+            held.close();
+            buffer.order(ByteOrder.BIG_ENDIAN);
+            pool.give(buffer);
+            leave();
+        }
+    }
+
+    private void serveAll() throws IOException {
+        readers.begin(held);
+        while (receiveSoon() || receiveLater()) {
+            readers.turn();
+            serve();
+            readers.turn();
+            countTime();
+        }
+    }
+
+    private void serveShared() throws IOException {
+        while (!ended) {
+            if (!readers.mayRead()) {
+                readers.rest(input);
+            } else if (receive()) {
+                serve();
+                countTime();
+            } else if (!ended) {
+                input.await();
+                freeSince = System.nanoTime();
+            }
+        }
+    }
+
+    private void countTime() {
+        long now = System.nanoTime();
+        if (now - freeSince > FuseReaders.SLOW_NANOS) {
+            slowness = Math.min(slowness + SLOW_WEIGHT, MAX_SLOWNESS);
+            if (slowness > SLOW_BOUND) {
+                readers.shareSlow();
+            }
+        } else {
+            slowness = Math.max(slowness - 1, 0);
+            readers.countShort();
+        }
+        freeSince = now;
+    }
+
+    /** A request that is there, or comes within a moment; whatever is answered is sent first. */
+    @SuppressWarnings("ThreadPriorityCheck") // a processor is given away for speed only
+    private boolean receiveSoon() throws IOException {
+        if (receive()) {
+            return true;
+        }
+        sendHeld();
+        if (ended || !poll.isDue() || !poll.begin()) {
+            return false;
+        }
+        try {
+            do {
+                // The next request may be with a thread that waits for this processor.
+                Thread.yield();
+                if (receive()) {
+                    poll.found();
+                    freeSince = System.nanoTime();
+                    return true;
+                }
+            } while (!ended && poll.goesOn());
+        } finally {
+            poll.end();
+        }
+        poll.missed();
+        return false;
+    }
+
+    /** Sleeps until there is a request; false when it was unmounted. */
+    private boolean receiveLater() throws IOException {
+        while (!ended) {
+            readers.sleep(input);
+            freeSince = System.nanoTime();
+            if (receive()) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private void leave() {
+        if (users.decrementAndGet() > 0) {
+            return;
+        }
+        try {
+            FileDescriptors.close(fd);
+        } catch (IOException e) {
+            log.accept("fuse: " + file + ": " + e);
+        }
+    }
+
+    /** Reads a request, if there is one; its data, if it is a write, come to lie at the second page. */
+    private boolean receive() throws IOException {
+        int from = PAGE_BYTES - Fuse.WRITE_HEADER_BYTES;
+        while (true) {
+            long n = RawIo.read(fd, address + from, buffer.capacity() - from);
+            if (n > 0) {
+                buffer.clear().position(from).limit(from + (int) n);
+                return true;
+            }
+            int errno = (int) -n;
+            if (errno == Errno.EAGAIN.number()) {
+                return false;
+            }
+            if (errno == Errno.ENODEV.number() || n == 0) {
+                ended = true;
+                return false;
+            }
+            // ENOENT: a request was interrupted before it was read.
+            if (errno != Errno.EINTR.number() && errno != Errno.ENOENT.number()) {
+                throw new ErrnoException("read of /dev/fuse", errno);
+            }
+        }
+    }
+
+    private void serve() throws IOException {
+        int at = buffer.position();
+        int opcode = buffer.getInt(at + 4);
+        long unique = buffer.getLong(at + 8);
+        int body = at + Fuse.IN_HEADER_BYTES;
+        switch (opcode) {
+            case Fuse.READ -> read(unique, buffer.getLong(body + 8), buffer.getInt(body + 16));
+            case Fuse.WRITE -> write(unique, buffer.getLong(body + 8), buffer.getInt(body + 16));
+            case Fuse.FSYNC -> {
+                expectLong();
+                answer(unique, attempt(io::flush));
+            }
+            case Fuse.FALLOCATE ->
+                fallocate(unique, buffer.getLong(body + 8), buffer.getLong(body + 16), buffer.getInt(body + 24));
+            case Fuse.FORGET, Fuse.BATCH_FORGET, Fuse.INTERRUPT -> {
+                // None of these is answered.
+            }
+            case Fuse.INIT -> init(unique, buffer.getInt(body), buffer.getInt(body + 8));
+            case Fuse.GETATTR -> attributes(unique);
+            case Fuse.OPEN -> {
+                ByteBuffer out = begin();
+                answer(unique, out.putLong(0).putInt(0).putInt(0));
+            }
+            case Fuse.STATFS -> {
+                ByteBuffer out = begin();
+                answer(unique, out.put(new byte[80]));
+            }
+            case Fuse.RELEASE, Fuse.DESTROY -> answer(unique, 0);
+            case Fuse.LOOKUP -> answer(unique, Errno.ENOENT.number());
+            default -> answer(unique, Errno.ENOSYS.number());
+        }
+    }
+
+    private void init(long unique, int major, int readahead) throws IOException {
+        if (major < Fuse.MAJOR) {
+            answer(unique, Errno.EOPNOTSUPP.number());
+            throw new IOException("the kernel speaks FUSE " + major + ", " + Fuse.MAJOR + " is needed");
+        }
+        ByteBuffer out = begin();
+        out.putInt(Fuse.MAJOR).putInt(Fuse.MINOR).putInt(readahead);
+        out.putInt(Fuse.ASYNC_READ | Fuse.BIG_WRITES | Fuse.ASYNC_DIO | Fuse.MAX_PAGES);
+        out.putShort((short) MAX_BACKGROUND).putShort((short) MAX_BACKGROUND);
+        out.putInt(MAX_WRITE_BYTES).putInt(1);
+        out.putShort((short) (MAX_WRITE_BYTES / PAGE_BYTES)).putShort((short) 0);
+        answer(unique, out.put(new byte[32]));
+        onInit.run();
+    }
+
+    private void attributes(long unique) throws IOException {
+        long size = io.sizeBytes();
+        ByteBuffer out = begin();
+        // Valid for no time: the size changes with the table.
+        out.putLong(0).putInt(0).putInt(0);
+        out.putLong(Fuse.ROOT_ID).putLong(size).putLong(size / 512);
+        out.putLong(0).putLong(0).putLong(0).putInt(0).putInt(0).putInt(0);
+        out.putInt(Fuse.S_IFREG_600).putInt(1).putInt(0).putInt(0).putInt(0);
+        answer(unique, out.putInt(PAGE_BYTES).putInt(0));
+    }
+
+    private void read(long unique, long offset, int bytes) throws IOException {
+        if (bytes < 0 || bytes > MAX_WRITE_BYTES) {
+            answer(unique, Errno.EINVAL.number());
+            return;
+        }
+        // A file is read up to its end; the loop device never asks for more, the page cache does.
+        int n = (int) Math.max(0, Math.min(bytes, io.sizeBytes() - offset));
+        boolean hold = n <= FuseAnswers.MAX_DATA_BYTES;
+        if (n >= LONG_BYTES) {
+            expectLong();
+        }
+        ByteBuffer out = hold ? held.body() : begin();
+        out.limit(out.position() + n);
+        try {
+            io.read(offset, out);
+        } catch (IOException e) {
+            answer(unique, errno(e));
+            return;
+        }
+        if (hold) {
+            hold(unique);
+        } else {
+            answer(unique, out);
+        }
+    }
+
+    private void write(long unique, long offset, int bytes) throws IOException {
+        if (bytes < 0 || bytes > buffer.limit() - PAGE_BYTES) {
+            answer(unique, Errno.EINVAL.number());
+            return;
+        }
+        buffer.position(PAGE_BYTES).limit(PAGE_BYTES + bytes);
+        // Without memory for it, this thread waits itself.
+        ByteBuffer taken = io.mustWait(offset, bytes) ? takeIfThereIs(bytes) : null;
+        if (taken != null) {
+            ByteBuffer payload = taken.put(buffer).flip();
+            inBackground(unique, offset, bytes, payload, inside -> inside.write(offset, payload, 0));
+            return;
+        }
+        if (bytes >= LONG_BYTES) {
+            expectLong();
+        }
+        try {
+            io.write(offset, buffer, 0, scope);
+        } catch (IOException e) {
+            answer(unique, errno(e));
+            return;
+        }
+        held.body().putInt(bytes).putInt(0);
+        hold(unique);
+    }
+
+    /** A buffer, or null when clients of the engine have taken all the memory that there is for buffers. */
+    private ByteBuffer takeIfThereIs(int bytes) {
+        try {
+            return pool.take(bytes);
+        } catch (OutOfMemoryError e) {
+            return null;
+        }
+    }
+
+    /** What it punches must read as zeroes: the same request comes for zeroing. */
+    private void fallocate(long unique, long offset, long length, int mode) throws IOException {
+        if (mode != PUNCH && mode != ZERO) {
+            answer(unique, Errno.EOPNOTSUPP.number());
+            return;
+        }
+        int flags = mode == ZERO ? Target.NO_HOLE : 0;
+        if (io.mustWait(offset, length)) {
+            inBackground(unique, offset, 0, null, inside -> inside.writeZeroes(offset, length, flags), length);
+        } else {
+            expectLong();
+            answer(unique, attempt(() -> io.writeZeroes(offset, length, flags, scope)));
+        }
+    }
+
+    private void inBackground(long unique, long offset, int bytes, ByteBuffer payload, Inner action) {
+        inBackground(unique, offset, bytes, payload, action, bytes);
+    }
+
+    private void inBackground(long unique, long offset, int written, ByteBuffer payload, Inner action, long length) {
+        AnswerScope scope = io.openScope(1);
+        users.incrementAndGet();
+        io.submit(offset, length, new DeviceIo.BackgroundWrite() {
+            private int error;
+
+            @Override
+            public void ready() {
+                scope.owe(offset, length);
+            }
+
+            @Override
+            public void run(DeviceIo.Inside inside, IOException failure) {
+                error = failure != null ? errno(failure) : attempt(() -> action.run(inside));
+                if (payload != null) {
+                    pool.give(payload);
+                }
+            }
+
+            @Override
+            public void answer() {
+                answerFromBackground(unique, error, written);
+                scope.close();
+                leave();
+            }
+        });
+    }
+
+    private void answerFromBackground(long unique, int error, int written) {
+        int bodyBytes = error == 0 && written > 0 ? 8 : 0;
+        ByteBuffer out = pool.take(Fuse.OUT_HEADER_BYTES + bodyBytes).order(ByteOrder.nativeOrder());
+        int bytes = Fuse.putOutHeader(out, Fuse.OUT_HEADER_BYTES, bodyBytes, error, unique);
+        if (bodyBytes > 0) {
+            out.putInt(Fuse.OUT_HEADER_BYTES, written).putInt(Fuse.OUT_HEADER_BYTES + 4, 0);
+        }
+        try {
+            FuseAnswers.write(fd, RawIo.address(out), bytes);
+        } catch (ErrnoException e) {
+            log.accept("fuse: " + file + ": " + e.getMessage());
+        }
+        pool.give(out.order(ByteOrder.BIG_ENDIAN));
+    }
+
+    // ---- answers
+
+    /** The buffer, set for the body of an answer. */
+    private ByteBuffer begin() {
+        return buffer.clear().position(PAGE_BYTES);
+    }
+
+    /** Sends what was put since {@link #begin}. */
+    private void answer(long unique, ByteBuffer out) throws IOException {
+        send(unique, 0, out.position() - PAGE_BYTES);
+    }
+
+    private void answer(long unique, int error) throws IOException {
+        send(unique, error, 0);
+    }
+
+    /** Sends an answer at once, after those that are held. */
+    private void send(long unique, int error, int bodyBytes) throws IOException {
+        held.sendAll();
+        buffer.clear();
+        int bytes = Fuse.putOutHeader(buffer, PAGE_BYTES, bodyBytes, error, unique);
+        FuseAnswers.write(fd, address + PAGE_BYTES - Fuse.OUT_HEADER_BYTES, bytes);
+        scope.sent();
+    }
+
+    /** Answers with what was put since {@link FuseAnswers#body}, soon. */
+    private void hold(long unique) throws IOException {
+        if (held.add(unique)) {
+            sendHeld();
+        }
+    }
+
+    /** What is answered is sent; for when nothing else is owed. */
+    private void sendHeld() throws IOException {
+        held.sendAll();
+        scope.sent();
+    }
+
+    /** Before work that takes a while: nobody has to wait for it who needn't. */
+    private void expectLong() throws IOException {
+        sendHeld();
+        readers.shareLong();
+    }
+
+    private interface Inner {
+        void run(DeviceIo.Inside inside) throws IOException;
+    }
+
+    private interface Action {
+        void run() throws IOException;
+    }
+
+    /** 0, or the errno of the failure. */
+    private static int attempt(Action action) {
+        try {
+            action.run();
+            return 0;
+        } catch (IOException e) {
+            return errno(e);
+        }
+    }
+
+    private static int errno(IOException e) {
+        return e instanceof ErrnoException known ? known.errno() : Errno.EIO.number();
+    }
+}
