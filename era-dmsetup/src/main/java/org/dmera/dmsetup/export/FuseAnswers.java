@@ -58,11 +58,15 @@ final class FuseAnswers implements Closeable {
         return filled == capacity;
     }
 
-    /** Sends what is there. */
+    /**
+     * Sends what is there. When another thread does it, the reader's scope goes on owing the answers: a new era marks the blocks
+     * again, for safety's sake.
+     */
     synchronized void send() throws ErrnoException {
-        for (; sent < filled; sent++) {
-            int at = sent * ROOM_BYTES + PAGE_BYTES - Fuse.OUT_HEADER_BYTES;
-            write(fd, address + at, lengths[sent]);
+        while (sent < filled) {
+            int answer = sent++;
+            int at = answer * ROOM_BYTES + PAGE_BYTES - Fuse.OUT_HEADER_BYTES;
+            write(fd, address + at, lengths[answer]);
         }
     }
 

@@ -24,7 +24,7 @@ import org.dmera.dmsetup.device.DeviceIo;
  * <p>A few threads read requests, each with a descriptor and buffers of its own: {@link FuseReader}.
  */
 final class FuseFile implements Closeable {
-    private static final int READERS = 3;
+    private static final int READERS = Integer.parseInt(System.getProperty("f.readers", "3"));
     private static final long JOIN_MILLIS = 2000;
 
     private final DeviceIo io;
@@ -33,7 +33,7 @@ final class FuseFile implements Closeable {
     private final Consumer<String> log;
     private final int fd;
     private final List<Thread> readers = new ArrayList<>();
-    private final FuseReaders turns = new FuseReaders();
+    private final FuseReaders turns = new FuseReaders(READERS);
     private final CountDownLatch initialized = new CountDownLatch(1);
 
     /** Mounts it over {@code file}, an existing regular file, and serves. */
@@ -42,7 +42,7 @@ final class FuseFile implements Closeable {
         this.file = file;
         this.pool = pool;
         this.log = log;
-        fd = openDevice();
+        fd = openDevice(FileDescriptors.O_NONBLOCK);
         try {
             Mounts.mount(
                     "era",
@@ -60,18 +60,23 @@ final class FuseFile implements Closeable {
             for (int i = 1; i < READERS; i++) {
                 startReader(cloneDescriptor());
             }
-        } catch (IOException | InterruptedException e) {
+        } catch (InterruptedException e) {
             close();
-            throw e instanceof IOException failed ? failed : new IOException(e);
+            throw new IOException(e);
+        } catch (IOException | RuntimeException | Error e) {
+            // An error, too, such as want of memory: nobody would serve what stayed mounted.
+            close();
+            throw e;
         }
     }
 
-    private static int openDevice() throws IOException {
-        return FileDescriptors.open("/dev/fuse", FileDescriptors.O_RDWR | FileDescriptors.O_NONBLOCK);
+    private static int openDevice(int flags) throws IOException {
+        return FileDescriptors.open("/dev/fuse", FileDescriptors.O_RDWR | flags);
     }
 
+    /** For another reader, whose reads wait: of those that wait so the kernel wakes one for each request. */
     private int cloneDescriptor() throws IOException {
-        int clone = openDevice();
+        int clone = openDevice(0);
         int result = Ioctl.call(
                 clone,
                 Fuse.DEV_IOC_CLONE,
@@ -83,13 +88,19 @@ final class FuseFile implements Closeable {
         return clone;
     }
 
-    private void startReader(int descriptor) {
-        FuseReader serving =
-                new FuseReader(descriptor, file, io, pool, turns, readers.isEmpty(), initialized::countDown, log);
-        Thread reader = new Thread(serving, "fuse-" + file.getFileName() + "-" + readers.size());
-        reader.setDaemon(true);
-        readers.add(reader);
-        reader.start();
+    /** Takes over {@code descriptor}. */
+    private void startReader(int descriptor) throws IOException {
+        try {
+            FuseReader serving =
+                    new FuseReader(descriptor, file, io, pool, turns, readers.isEmpty(), initialized::countDown, log);
+            Thread reader = new Thread(serving, "fuse-" + file.getFileName() + "-" + readers.size());
+            reader.setDaemon(true);
+            reader.start();
+            readers.add(reader);
+        } catch (RuntimeException | Error e) {
+            FileDescriptors.close(descriptor);
+            throw e;
+        }
     }
 
     /** Unmounts; the threads end when the kernel lets go of the file. */

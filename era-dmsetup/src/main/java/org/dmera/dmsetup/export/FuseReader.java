@@ -70,7 +70,7 @@ final class FuseReader implements Runnable {
     /** This thread and the requests in the background: the last of them closes the descriptor, whose number is another's then. */
     private final AtomicInteger users = new AtomicInteger(1);
 
-    /** Takes over {@code fd}, of {@code /dev/fuse} and not blocking. Runs {@code onInit} once requests can come, or never will. */
+    /** Takes over {@code fd}, of {@code /dev/fuse}; that of the first reader does not block. Runs {@code onInit} once requests can come, or never will. */
     FuseReader(
             int fd,
             Path file,
@@ -107,8 +107,11 @@ final class FuseReader implements Runnable {
         } catch (IOException | RuntimeException e) {
             log.accept("fuse: " + file + ": " + e);
         } finally {
+            sendLast();
             if (first) {
                 readers.end();
+            } else {
+                readers.endOther();
             }
             onInit.run();
             scope.close();
@@ -119,7 +122,17 @@ final class FuseReader implements Runnable {
         }
     }
 
+    /** What it has done is answered, even if it can't go on. */
+    private void sendLast() {
+        try {
+            held.send();
+        } catch (ErrnoException e) {
+            log.accept("fuse: " + file + ": " + e.getMessage());
+        }
+    }
+
     private void serveAll() throws IOException {
+        freeSince = System.nanoTime();
         readers.begin(held);
         while (receiveSoon() || receiveLater()) {
             readers.turn();
@@ -134,11 +147,14 @@ final class FuseReader implements Runnable {
             if (!readers.mayRead()) {
                 readers.rest(input);
             } else if (receive()) {
-                serve();
-                countTime();
-            } else if (!ended) {
-                input.await();
                 freeSince = System.nanoTime();
+                readers.beginWork();
+                try {
+                    serve();
+                } finally {
+                    readers.endWork();
+                }
+                countTime();
             }
         }
     }
@@ -152,7 +168,9 @@ final class FuseReader implements Runnable {
             }
         } else {
             slowness = Math.max(slowness - 1, 0);
-            readers.countShort();
+            if (first) {
+                readers.countShort();
+            }
         }
         freeSince = now;
     }
@@ -207,7 +225,7 @@ final class FuseReader implements Runnable {
         }
     }
 
-    /** Reads a request, if there is one; its data, if it is a write, come to lie at the second page. */
+    /** Reads a request, if there is one or the descriptor waits for one; its data, if it is a write, come to lie at the second page. */
     private boolean receive() throws IOException {
         int from = PAGE_BYTES - Fuse.WRITE_HEADER_BYTES;
         while (true) {
@@ -256,7 +274,9 @@ final class FuseReader implements Runnable {
             }
             case Fuse.STATFS -> {
                 ByteBuffer out = begin();
-                answer(unique, out.put(new byte[80]));
+                out.putLong(0).putLong(0).putLong(0).putLong(0).putLong(0);
+                out.putInt(PAGE_BYTES).putInt(0).putInt(PAGE_BYTES).putInt(0);
+                answer(unique, out.put(new byte[24]));
             }
             case Fuse.RELEASE, Fuse.DESTROY -> answer(unique, 0);
             case Fuse.LOOKUP -> answer(unique, Errno.ENOENT.number());
@@ -326,7 +346,7 @@ final class FuseReader implements Runnable {
         ByteBuffer taken = io.mustWait(offset, bytes) ? takeIfThereIs(bytes) : null;
         if (taken != null) {
             ByteBuffer payload = taken.put(buffer).flip();
-            inBackground(unique, offset, bytes, payload, inside -> inside.write(offset, payload, 0));
+            inBackground(unique, offset, bytes, bytes, payload, inside -> inside.write(offset, payload, 0));
             return;
         }
         if (bytes >= LONG_BYTES) {
@@ -352,65 +372,61 @@ final class FuseReader implements Runnable {
     }
 
     /** What it punches must read as zeroes: the same request comes for zeroing. */
+    /** What it punches must read as zeroes: the same request comes for zeroing. */
     private void fallocate(long unique, long offset, long length, int mode) throws IOException {
         if (mode != PUNCH && mode != ZERO) {
             answer(unique, Errno.EOPNOTSUPP.number());
             return;
         }
         int flags = mode == ZERO ? Target.NO_HOLE : 0;
-        if (io.mustWait(offset, length)) {
-            inBackground(unique, offset, 0, null, inside -> inside.writeZeroes(offset, length, flags), length);
+        ByteBuffer taken = io.mustWait(offset, length) ? takeIfThereIs(Fuse.OUT_HEADER_BYTES) : null;
+        if (taken != null) {
+            inBackground(unique, offset, length, 0, taken, inside -> inside.writeZeroes(offset, length, flags));
         } else {
             expectLong();
             answer(unique, attempt(() -> io.writeZeroes(offset, length, flags, scope)));
         }
     }
 
-    private void inBackground(long unique, long offset, int bytes, ByteBuffer payload, Inner action) {
-        inBackground(unique, offset, bytes, payload, action, bytes);
-    }
-
-    private void inBackground(long unique, long offset, int written, ByteBuffer payload, Inner action, long length) {
-        AnswerScope scope = io.openScope(1);
+    /** Has {@code action} done, and answered with {@code written} bytes, built in {@code memory} of the pool, which it takes over. */
+    private void inBackground(long unique, long offset, long length, int written, ByteBuffer memory, Inner action) {
+        AnswerScope owing = io.openScope(1);
         users.incrementAndGet();
         io.submit(offset, length, new DeviceIo.BackgroundWrite() {
             private int error;
 
             @Override
             public void ready() {
-                scope.owe(offset, length);
+                owing.owe(offset, length);
             }
 
             @Override
             public void run(DeviceIo.Inside inside, IOException failure) {
                 error = failure != null ? errno(failure) : attempt(() -> action.run(inside));
-                if (payload != null) {
-                    pool.give(payload);
-                }
             }
 
             @Override
             public void answer() {
-                answerFromBackground(unique, error, written);
-                scope.close();
+                answerFromBackground(unique, error, written, memory);
+                owing.close();
                 leave();
             }
         });
     }
 
-    private void answerFromBackground(long unique, int error, int written) {
+    private void answerFromBackground(long unique, int error, int written, ByteBuffer memory) {
         int bodyBytes = error == 0 && written > 0 ? 8 : 0;
-        ByteBuffer out = pool.take(Fuse.OUT_HEADER_BYTES + bodyBytes).order(ByteOrder.nativeOrder());
-        int bytes = Fuse.putOutHeader(out, Fuse.OUT_HEADER_BYTES, bodyBytes, error, unique);
+        memory.clear().order(ByteOrder.nativeOrder());
+        int bytes = Fuse.putOutHeader(memory, Fuse.OUT_HEADER_BYTES, bodyBytes, error, unique);
         if (bodyBytes > 0) {
-            out.putInt(Fuse.OUT_HEADER_BYTES, written).putInt(Fuse.OUT_HEADER_BYTES + 4, 0);
+            memory.putInt(Fuse.OUT_HEADER_BYTES, written).putInt(Fuse.OUT_HEADER_BYTES + 4, 0);
         }
         try {
-            FuseAnswers.write(fd, RawIo.address(out), bytes);
+            FuseAnswers.write(fd, RawIo.address(memory), bytes);
         } catch (ErrnoException e) {
             log.accept("fuse: " + file + ": " + e.getMessage());
         }
-        pool.give(out.order(ByteOrder.BIG_ENDIAN));
+        pool.give(memory.order(ByteOrder.BIG_ENDIAN));
     }
 
     // ---- answers
@@ -440,7 +456,7 @@ final class FuseReader implements Runnable {
 
     /** Answers with what was put since {@link FuseAnswers#body}, soon. */
     private void hold(long unique) throws IOException {
-        if (held.add(unique)) {
+        if (held.add(unique) || !readers.mayHold()) {
             sendHeld();
         }
     }

@@ -15,9 +15,9 @@ import org.dmera.core.linux.InputPoll;
  *
  * <p>Of short requests one thread serves more than several do: those would be woken for each. Long ones, and those that wait
  * for a disk, are better served side by side. So the first thread always reads; it lets the others read for the next
- * {@value #LONG_SHARE} requests whenever one is long, and for the next {@value #SLOW_SHARE} when some took long. The others look
- * after it meanwhile, a hundred times a second while it is at work: where it has been in a single request since they last
- * looked they send what it has answered, and read themselves. (A thousand times a second cost a fifth of the rate.)
+ * {@value #LONG_SHARE} requests whenever one is long, and for the next {@value #SLOW_SHARE} when some took long. Those
+ * that don't read look after it, a hundred times a second while it is at work: where it has been in a single request since they
+ * last looked they send what it has answered, and read themselves. (A thousand times a second cost a fifth of the rate.)
  */
 final class FuseReaders {
     private static final int LONG_SHARE = 64;
@@ -27,8 +27,11 @@ final class FuseReaders {
 
     private static final long LOOK_NANOS = TimeUnit.MILLISECONDS.toNanos(10);
 
+    private final int others;
     /** How many requests more the others may read. */
     private final AtomicInteger shared = new AtomicInteger();
+    /** How many of the others serve a request now, which may take any time. */
+    private final AtomicInteger atWork = new AtomicInteger();
     /** Goes up when the first thread begins a request, and when it has done with it: odd while it serves one. */
     private final AtomicLong turn = new AtomicLong();
 
@@ -39,6 +42,11 @@ final class FuseReaders {
     private volatile boolean over;
     /** Those of the first thread. */
     private volatile FuseAnswers answers;
+
+    /** For the first of {@code count} threads. */
+    FuseReaders(int count) {
+        others = count - 1;
+    }
 
     // ---- for the first thread
 
@@ -57,6 +65,18 @@ final class FuseReaders {
             input.await();
         } finally {
             idle = false;
+        }
+    }
+
+    /** Whether it may keep answers: while one of the others is free to look after it. */
+    boolean mayHold() {
+        return atWork.get() < others;
+    }
+
+    /** After a request that did not take long. */
+    void countShort() {
+        if (shared.get() > 0) {
+            shared.getAndDecrement();
         }
     }
 
@@ -90,14 +110,23 @@ final class FuseReaders {
         }
     }
 
-    /** After a request that did not take long. */
-    void countShort() {
-        if (shared.get() > 0) {
-            shared.getAndDecrement();
-        }
+    // ---- for the others
+
+    /** Before a request, after which {@link #endWork} follows; sends what the first has answered. */
+    void beginWork() throws ErrnoException {
+        atWork.getAndIncrement();
+        // Either this thread sees an answer that was kept before, or the first that it must not keep another.
+        answers.send();
     }
 
-    // ---- for the others
+    void endWork() {
+        atWork.getAndDecrement();
+    }
+
+    /** One of the others has ended, and looks after nobody any more. */
+    void endOther() {
+        atWork.getAndIncrement();
+    }
 
     boolean mayRead() {
         return shared.get() > 0 || over;

@@ -29,9 +29,9 @@ final class FileBacking implements Backing {
     private static final int SECTOR_BYTES = 512;
     private static final int CHANNELS = 4;
     /**
-     * Long writes go in pieces. The page cache gets folios as large as the writes that fill it, and a short write into a large
-     * one costs the more: into those of 1 MiB, three times as much as into single pages. Half as much for these, and long
-     * writes take no longer.
+     * Long writes go in pieces. The page cache gets folios as large as the writes that fill it, and the larger one is, the longer
+     * a short write into it takes: into one of 1 MiB more than three times as long as into a single page, into one of this
+     * size one and a half times. Long writes take no longer in pieces of it.
      */
     private static final int MAX_WRITE_BYTES = 256 << 10;
 

@@ -28,7 +28,7 @@ class FuseReadersTest {
     Path dir;
 
     private final BufferPool pool = new BufferPool(1 << 20);
-    private final FuseReaders readers = new FuseReaders();
+    private final FuseReaders readers = new FuseReaders(3);
     private int fd;
     private FuseAnswers held;
     private InputPoll input;
@@ -131,6 +131,31 @@ class FuseReadersTest {
         assertTrue(shared > 1, "the others could read for " + shared + " requests");
         readers.countShort();
         assertFalse(readers.mayRead());
+    }
+
+    @Test
+    void theFirstKeepsNothingWhileNobodyIsFreeToLookAfterIt() throws IOException {
+        answer(1, 10);
+        readers.beginWork();
+        assertArrayEquals(new long[] {1}, sent(10));
+        assertTrue(readers.mayHold());
+        answer(2, 20);
+        readers.beginWork();
+        assertArrayEquals(new long[] {1, 2}, sent(10, 20));
+        assertFalse(readers.mayHold());
+        readers.endWork();
+        assertTrue(readers.mayHold());
+    }
+
+    @Test
+    void theOthersReadOnForAsLongAsTheFirstIsStuck() throws IOException {
+        readers.turn();
+        readers.rest(input);
+        for (int i = 0; i < 1000; i++) {
+            readers.beginWork();
+            readers.endWork();
+        }
+        assertTrue(readers.mayRead());
     }
 
     @Test
