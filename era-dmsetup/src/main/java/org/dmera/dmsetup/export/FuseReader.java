@@ -26,6 +26,8 @@ import org.dmera.dmsetup.target.Target;
  *
  * <p>The first of a file's readers keeps the answers of short requests until there are {@value #MAX_HELD}, or no more
  * requests; before it sleeps it looks again for a moment, and lets others have the processor.
+ *
+ * <p>Long because it is one thing: what the protocol's requests are, and how each is answered from the one buffer.
  */
 final class FuseReader implements Runnable {
     /** The largest request that the kernel sends. */
