@@ -374,7 +374,6 @@ final class FuseReader implements Runnable {
     }
 
     /** What it punches must read as zeroes: the same request comes for zeroing. */
-    /** What it punches must read as zeroes: the same request comes for zeroing. */
     private void fallocate(long unique, long offset, long length, int mode) throws IOException {
         if (mode != PUNCH && mode != ZERO) {
             answer(unique, Errno.EOPNOTSUPP.number());

@@ -13,6 +13,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.List;
+import org.dmera.tests.io.Host;
 import org.dmera.tests.io.TestLinks;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -32,11 +33,7 @@ class NodesAfterRestartTest {
 
     @BeforeEach
     void start() throws Exception {
-        Program.need(Program.isRoot(), "attaching a device needs root");
-        Program.need(
-                Files.exists(Path.of("/dev/nbd0"))
-                        || Files.exists(Path.of("/dev/fuse")) && Files.exists(Path.of("/dev/loop-control")),
-                "attaching a device needs /dev/nbd0, or /dev/fuse and /dev/loop-control");
+        Host.needAttach();
         TestLinks.clean();
         program = new Program(folder);
         program.start();

@@ -15,7 +15,7 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 
 /** The programs of this machine, and what it lets us do. */
-final class Host {
+public final class Host {
     static final boolean NIGHTLY = Boolean.getBoolean("era.nightly");
     private static final boolean CI = "true".equals(System.getenv("CI"));
     private static final long LIMIT_SECONDS = 120;
@@ -48,7 +48,7 @@ final class Host {
     }
 
     /** Skips when this is not root on a host with FUSE and loop devices. */
-    static void needAttach() {
+    public static void needAttach() {
         demand("root".equals(System.getProperty("user.name")), "attaching a device needs root");
         demand(
                 Files.exists(Path.of("/dev/nbd0"))
