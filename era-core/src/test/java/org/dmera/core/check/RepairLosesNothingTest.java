@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.check;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.ArrayList;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Set;
+import java.util.stream.Stream;
+import org.dmera.testkit.RepairDamage.Kind;
+import org.dmera.testkit.RepairTrials;
+import org.dmera.testkit.RepairTrials.Maker;
+import org.dmera.testkit.RepairTrials.Tally;
+import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.TestFactory;
+
+/** A short run of {@link RepairTrials}, and a long one at night; its {@code main} makes as many as anyone likes. */
+class RepairLosesNothingTest {
+    private static final int TRIALS = Boolean.getBoolean("era.nightly") ? 3000 : 24;
+
+    private static final Set<Kind> HELD = EnumSet.range(Kind.ONE_BROKEN_BLOCK, Kind.THREE_BLOCKS_IN_A_CIRCLE);
+
+    @TestFactory
+    Stream<DynamicTest> noMarkIsLostInAnyKindOfDamage() {
+        List<DynamicTest> tests = new ArrayList<>();
+        for (Kind kind : HELD) {
+            for (Maker maker : Maker.values()) {
+                for (boolean snapshotHeld : new boolean[] {false, true}) {
+                    tests.add(DynamicTest.dynamicTest(
+                            kind + " " + maker + (snapshotHeld ? " with" : " without") + " a held snapshot",
+                            () -> losesNothing(kind, maker, snapshotHeld)));
+                }
+            }
+        }
+        return tests.stream();
+    }
+
+    private static void losesNothing(Kind kind, Maker maker, boolean snapshotHeld) {
+        List<String> complaints = new ArrayList<>();
+        Tally tally = new RepairTrials(kind, maker, snapshotHeld, complaints::add).run(1, TRIALS);
+        assertEquals(0, tally.lost(), complaints::toString);
+        assertTrue(!kind.leavesSuperblock() || tally.refused() == 0, complaints::toString);
+        assertEquals(TRIALS, tally.trials());
+    }
+}
