@@ -29,6 +29,30 @@ public final class BlockSet {
         return (words[(int) (block >>> 6)] >>> block & 1) != 0;
     }
 
+    /** Whether any block from {@code begin} to below {@code end} is a member; blocks past the last are none. */
+    public boolean containsAny(long begin, long end) {
+        long last = Math.min(end, nrBlocks) - 1;
+        if (begin > last) {
+            return false;
+        }
+        int firstWord = (int) (begin >>> 6);
+        int lastWord = (int) (last >>> 6);
+        long fromBegin = -1L << begin;
+        long toLast = -1L >>> ~last;
+        if (firstWord == lastWord) {
+            return (words[firstWord] & fromBegin & toLast) != 0;
+        }
+        if ((words[firstWord] & fromBegin) != 0 || (words[lastWord] & toLast) != 0) {
+            return true;
+        }
+        for (int i = firstWord + 1; i < lastWord; i++) {
+            if (words[i] != 0) {
+                return true;
+            }
+        }
+        return false;
+    }
+
     public void add(long block) {
         words[(int) (block >>> 6)] |= 1L << block;
     }
