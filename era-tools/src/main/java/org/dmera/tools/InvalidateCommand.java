@@ -8,6 +8,7 @@ import org.dmera.core.block.BlockDevice;
 import org.dmera.core.changes.BlockSet;
 import org.dmera.core.changes.ChangedBlocks;
 import org.dmera.core.scan.MetadataRoots;
+import org.dmera.tools.cache.CacheInvalidation;
 import org.dmera.tools.cli.Arguments;
 import org.dmera.tools.cli.Console;
 import org.dmera.tools.cli.Usage;
@@ -28,17 +29,19 @@ final class InvalidateCommand implements Command {
 
     @Override
     public Usage usage() {
-        return new Usage("era_invalidate", "List blocks that may have changed since a given era")
+        Usage usage = new Usage("era_invalidate", "List blocks that may have changed since a given era");
+        return CacheInvalidation.declare(usage)
                 .choice(
                         "format",
                         0,
                         "FORMAT",
-                        "The form of the list: xml, json, ranges (offset and length in bytes, one range a line), or bitmap"
-                                + " (one bit a block, lowest first)",
+                        "The form of the list: xml, json, ranges (offset and length in bytes, one range a line), bitmap"
+                                + " (one bit a block, lowest first), or cblocks (what invalidate_cblocks takes)",
                         "xml",
                         "json",
                         "ranges",
-                        "bitmap")
+                        "bitmap",
+                        "cblocks")
                 .flag("metadata-snapshot", 0, "Use the metadata snapshot rather than the current superblock")
                 .option("output", 'o', "FILE", "Specify the output file rather than stdout")
                 .option("written-before", 0, "ERA", "Leave out blocks written in the given era or later")
@@ -52,9 +55,10 @@ final class InvalidateCommand implements Command {
         boolean snapshot = arguments.has("metadata-snapshot");
         long since = arguments.number("written-since", 0, 0, MAX_ERA);
         long before = arguments.number("written-before", ChangedBlocks.NO_BOUND, 0, MAX_ERA);
+        CacheInvalidation cache = CacheInvalidation.of(arguments);
         try (BlockDevice device = MetadataInput.open(input, snapshot)) {
             MetadataRoots roots = snapshot ? MetadataRoots.readSnapshot(device) : MetadataRoots.read(device);
-            if (since > roots.currentEra() + 1) {
+            if (cache == null && since > roots.currentEra() + 1) {
                 // A script that remembers an era from before the metadata was made anew would copy nothing, in silence.
                 console.error("warning: era " + since + " is after the current era " + roots.currentEra()
                         + ": nothing is listed; if the metadata was made anew, everything has to be copied");
@@ -63,6 +67,9 @@ final class InvalidateCommand implements Command {
             try (Progress progress = new Progress(console, "era_invalidate", " blocks", 1, roots.allocatedBlocks())) {
                 BlockDevice counted = new ProgressDevice(device, progress);
                 blocks = ChangedBlocks.find(counted, roots, since, before, ReaderThreads.count(), new ReaderThreads());
+            }
+            if (cache != null) {
+                return cache.run(blocks, roots, since, arguments.value("output"), input, console);
             }
             // Nothing is written before the answer is complete: half a list would lose changes.
             try (OutputFile file = OutputFile.open(arguments.value("output"), input, console);

@@ -59,6 +59,13 @@ final class ToolRun {
         return new String(out, StandardCharsets.UTF_8);
     }
 
+    /** Requires that it failed without a product, and that what it said contains {@code text}. */
+    void failed(String text) {
+        if (code != 1 || out.length != 0 || !err.contains(text)) {
+            throw new AssertionError("exit " + code + ", " + out.length + " bytes of output, and: " + err);
+        }
+    }
+
     /** Requires that it failed with one line, which contains every one of {@code texts}, and printed nothing. */
     void refused(String... texts) {
         if (code != 1 || out.length != 0 || err.indexOf('\n') != err.length() - 1) {

@@ -6,12 +6,13 @@ import java.io.OutputStream;
 import org.dmera.tools.io.OutputPipe;
 
 /** An {@link OutputPipe} as the stream that Jackson writes to. */
-final class PipeStream extends OutputStream {
+public final class PipeStream extends OutputStream {
     private static final int PIECE_BYTES = 8192;
 
     private final OutputPipe pipe;
 
-    PipeStream(OutputPipe pipe) {
+    /** What is written goes to {@code pipe}, which the caller finishes. */
+    public PipeStream(OutputPipe pipe) {
         this.pipe = pipe;
     }
 
