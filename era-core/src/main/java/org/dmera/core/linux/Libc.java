@@ -54,6 +54,10 @@ final class Libc {
 
         int unshare(int flags);
 
+        int rename(String from, String to);
+
+        int unlink(String path);
+
         int sync_file_range(int fd, long offset, long length, int flags);
     }
 

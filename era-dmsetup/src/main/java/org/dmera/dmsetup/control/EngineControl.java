@@ -375,7 +375,7 @@ public final class EngineControl implements Control {
     }
 
     /** Words that begin with @ are for device-mapper itself, which knows one. */
-    private void messageForDevice(MappedDevice device, List<String> words) throws ErrnoException {
+    private void messageForDevice(MappedDevice device, List<String> words) throws IOException {
         if (!words.equals(List.of("@cancel_deferred_remove"))) {
             throw new ErrnoException(
                     "Unsupported message sent to DM core: " + String.join(" ", words), Errno.EINVAL.number());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.dmsetup.device;
 
+import java.util.List;
 import org.dmera.dmsetup.target.TargetFactory;
 
 /**
@@ -10,4 +11,13 @@ import org.dmera.dmsetup.target.TargetFactory;
 public interface BackingSource {
     /** An opener for a table of {@code device}, for reading only when {@code readOnly}. */
     TargetFactory.BackingOpener openerFor(MappedDevice device, boolean readOnly);
+
+    /**
+     * The same for a table that comes back after a restart: what a word led to then is opened, or nothing, whatever has the
+     * name now.
+     */
+    default TargetFactory.BackingOpener openerFor(
+            MappedDevice device, boolean readOnly, List<DeviceRecord.Found> found) {
+        return openerFor(device, readOnly);
+    }
 }

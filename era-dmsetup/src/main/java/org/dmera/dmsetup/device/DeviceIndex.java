@@ -5,8 +5,10 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
+import java.util.HashSet;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
@@ -27,6 +29,10 @@ final class DeviceIndex {
     private final TreeMap<Integer, MappedDevice> byMinor = new TreeMap<>();
     /** Minors of remembered devices that could not be read, and must not be overwritten. */
     private final TreeSet<Integer> reserved = new TreeSet<>();
+    /** Names and uuids that devices are about to get. */
+    private final Set<String> namesToCome = new HashSet<>();
+
+    private final Set<String> uuidsToCome = new HashSet<>();
 
     /** The order of the kernel's list: names as bytes. */
     private static int compareBytes(String a, String b) {
@@ -36,28 +42,32 @@ final class DeviceIndex {
     /** The devices, in the order of their names. */
     List<MappedDevice> devices() {
         synchronized (lock) {
-            return new ArrayList<>(byName.values());
+            List<MappedDevice> devices = new ArrayList<>(byName.values());
+            devices.removeIf(device -> device.hidden);
+            return devices;
         }
     }
 
     /** Whether a device is being removed: its name is free, its minor is not yet. */
     boolean isRemoving() {
         synchronized (lock) {
-            return byMinor.size() > byName.size();
+            return byMinor.values().stream().anyMatch(device -> device.removed);
         }
     }
 
     /** The device of that name, or null. */
     MappedDevice byName(String name) {
         synchronized (lock) {
-            return byName.get(name);
+            MappedDevice device = byName.get(name);
+            return device == null || device.hidden ? null : device;
         }
     }
 
     /** The device of that uuid, or null. An empty uuid is nobody's. */
     MappedDevice byUuid(String uuid) {
         synchronized (lock) {
-            return find(uuid);
+            MappedDevice device = find(uuid);
+            return device == null || device.hidden ? null : device;
         }
     }
 
@@ -66,7 +76,7 @@ final class DeviceIndex {
             return null;
         }
         for (MappedDevice device : byName.values()) {
-            if (device.uuid.equals(uuid)) {
+            if (device.uuid().equals(uuid)) {
                 return device;
             }
         }
@@ -77,7 +87,7 @@ final class DeviceIndex {
     MappedDevice byMinor(int minor) {
         synchronized (lock) {
             MappedDevice device = byMinor.get(minor);
-            return device == null || device.removed ? null : device;
+            return device == null || device.hidden ? null : device;
         }
     }
 
@@ -89,7 +99,8 @@ final class DeviceIndex {
     }
 
     /**
-     * Adds the device that {@code make} makes for its minor.
+     * Adds the device that {@code make} makes for its minor; one that {@link #publish} must follow, or {@link #forget},
+     * when it makes it hidden.
      *
      * @param minor the minor to take; empty for the lowest free one
      * @throws ErrnoException EBUSY when name, uuid or minor is taken, EINVAL for a minor that can't be
@@ -106,14 +117,21 @@ final class DeviceIndex {
         }
     }
 
+    /** The device can be found from now on. */
+    void publish(MappedDevice device) {
+        synchronized (lock) {
+            device.hidden = false;
+        }
+    }
+
     private void requireFreeName(String name) throws ErrnoException {
-        if (byName.containsKey(name)) {
+        if (byName.containsKey(name) || namesToCome.contains(name)) {
             throw busy("a device named " + name + " exists");
         }
     }
 
     private void requireFreeUuid(String uuid) throws ErrnoException {
-        if (find(uuid) != null) {
+        if (find(uuid) != null || uuidsToCome.contains(uuid)) {
             throw busy("a device with uuid " + uuid + " exists");
         }
     }
@@ -160,26 +178,41 @@ final class DeviceIndex {
         return new ErrnoException(what, Errno.EBUSY.number());
     }
 
-    /** Gives a device a new name; EBUSY when it is taken. Returns the old one. */
-    String rename(MappedDevice device, String newName) throws ErrnoException {
+    /** Keeps a name for a device that is about to get it; EBUSY when it is taken. {@link #releaseName} follows. */
+    void reserveName(String newName) throws ErrnoException {
         synchronized (lock) {
             requireFreeName(newName);
-            String oldName = device.name;
-            byName.remove(oldName);
-            device.name = newName;
-            byName.put(newName, device);
-            return oldName;
+            namesToCome.add(newName);
         }
     }
 
-    /** Gives a uuid to a device that has none; EINVAL when it has one, EBUSY when another has this one. */
-    void setUuid(MappedDevice device, String uuid) throws ErrnoException {
+    /** The reservation ends, whether the device has got the name or not. */
+    void releaseName(String newName) {
+        synchronized (lock) {
+            namesToCome.remove(newName);
+        }
+    }
+
+    /** A device has a new name, which was reserved. */
+    void renamed(MappedDevice device) {
+        synchronized (lock) {
+            byName.values().removeIf(device::equals);
+            byName.put(device.name(), device);
+        }
+    }
+
+    /** Keeps a uuid for a device that is about to get it; EBUSY when another has it. {@link #releaseUuid} follows. */
+    void reserveUuid(String uuid) throws ErrnoException {
         synchronized (lock) {
             requireFreeUuid(uuid);
-            if (!device.uuid.isEmpty()) {
-                throw new ErrnoException(device + " has a uuid already", Errno.EINVAL.number());
-            }
-            device.uuid = uuid;
+            uuidsToCome.add(uuid);
+        }
+    }
+
+    /** The reservation ends, whether the device has got the uuid or not. */
+    void releaseUuid(String uuid) {
+        synchronized (lock) {
+            uuidsToCome.remove(uuid);
         }
     }
 
@@ -192,7 +225,7 @@ final class DeviceIndex {
     /** ENXIO for a device that is being removed. */
     void open(MappedDevice device) throws ErrnoException {
         synchronized (lock) {
-            if (device.removed) {
+            if (device.hidden) {
                 throw new ErrnoException("open " + device, Errno.ENXIO.number());
             }
             device.openCount++;
@@ -204,49 +237,60 @@ final class DeviceIndex {
         synchronized (lock) {
             device.openCount--;
             lock.notifyAll();
-            return device.openCount == 0 && device.deferredRemove && !device.removed;
+            return device.openCount == 0 && device.isDeferredRemove() && !device.removed;
         }
     }
 
     /** Whether a removal that was deferred to the last close has to come now: it may have been opened again since. */
     boolean isDueForRemoval(MappedDevice device) {
         synchronized (lock) {
-            return device.openCount == 0 && device.deferredRemove && !device.removed;
+            return device.openCount == 0 && device.isDeferredRemove() && !device.removed;
         }
     }
 
-    /** Takes a deferred removal back. EBUSY when the removal is under way. */
-    void cancelDeferredRemove(MappedDevice device) throws ErrnoException {
-        synchronized (lock) {
-            if (device.removed) {
-                throw busy(device + " is being removed");
-            }
-            device.deferredRemove = false;
+    /** EBUSY when a removal is under way. */
+    void requireNotRemoving(MappedDevice device) throws ErrnoException {
+        if (device.removed) {
+            throw busy(device + " is being removed");
         }
     }
 
     /**
-     * Begins a removal: the device is not found any more. {@link #forget} ends it.
+     * Begins a removal: the device is not found any more, and its name stays taken until {@link #freeName}.
+     * {@link #forget} ends it, or {@link #cancelRemoval}.
      *
-     * @param deferred when it is open: leave that to the last close
-     * @return false when the removal was deferred
+     * @return false when it is open, and {@code deferred}
      * @throws ErrnoException EBUSY when it is open, ENXIO when it is being removed already
      */
     boolean beginRemoval(MappedDevice device, boolean deferred) throws ErrnoException {
         synchronized (lock) {
             if (device.removed) {
-                throw new ErrnoException("device " + device.name, Errno.ENXIO.number());
+                throw new ErrnoException("device " + device.name(), Errno.ENXIO.number());
             }
             if (device.openCount > 0) {
                 if (deferred) {
-                    device.deferredRemove = true;
                     return false;
                 }
                 throw busy(device + " is open " + device.openCount + " times");
             }
             device.removed = true;
-            byName.remove(device.name);
+            device.hidden = true;
             return true;
+        }
+    }
+
+    /** The removal could not be done; the device is as before. */
+    void cancelRemoval(MappedDevice device) {
+        synchronized (lock) {
+            device.removed = false;
+            device.hidden = false;
+        }
+    }
+
+    /** The name and the uuid of a device that is being removed are free; its minor is not yet. */
+    void freeName(MappedDevice device) {
+        synchronized (lock) {
+            byName.values().removeIf(device::equals);
         }
     }
 
@@ -254,7 +298,8 @@ final class DeviceIndex {
     void forget(MappedDevice device) {
         synchronized (lock) {
             device.removed = true;
-            byName.remove(device.name, device);
+            device.hidden = true;
+            byName.values().removeIf(device::equals);
             byMinor.remove(device.minor());
         }
     }

@@ -6,54 +6,48 @@ import java.util.List;
 import java.util.concurrent.locks.ReentrantLock;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
+import org.dmera.dmsetup.device.DeviceState.Slot;
 import org.dmera.dmsetup.ioctl.DevNumber;
 import org.dmera.dmsetup.ioctl.TargetSpec;
 
 /**
  * A mapped device's two table slots and its state, and all that changes them, one change at a time: load, clear, suspend,
  * resume, what a restart brings back, and the end. The lock is held while I/O drains, so who only looks must not take it.
+ *
+ * <p>Every change has the same order. First what can be taken back: a table is opened, I/O is held and drained. Then it is
+ * saved; when that fails, what was done is taken back, and the device is as before. Then it is carried out: targets
+ * suspended or resumed, I/O let go. What was replaced is closed last. So no request is answered by a table that a restart
+ * would not bring back.
  */
 final class DeviceLife {
     private final MappedDevice device;
     private final DeviceRegistry registry;
     private final DeviceIo io;
+    private final RememberedState state;
     private final ReentrantLock life = new ReentrantLock();
 
-    // Changed under life.
-    private volatile LoadedTable live;
-    private volatile LoadedTable inactive;
-    private volatile boolean suspended;
-    private volatile boolean attached;
-    private boolean appeared;
+    /** Saved as running already, and still on the way. */
+    private volatile boolean resuming;
 
-    DeviceLife(MappedDevice device, DeviceRegistry registry, DeviceIo io) {
+    // Changed under life.
+    private boolean appeared;
+    /** The engine ends: suspended, though what is remembered says that the device was running. */
+    private boolean stopped;
+
+    DeviceLife(MappedDevice device, DeviceRegistry registry, DeviceIo io, RememberedState state) {
         this.device = device;
         this.registry = registry;
         this.io = io;
+        this.state = state;
     }
 
     boolean isSuspended() {
-        return suspended;
+        return resuming || state.now().suspended();
     }
 
     /** The table in the inactive slot, or the live one; null for none. */
     LoadedTable table(boolean ofInactive) {
-        return ofInactive ? inactive : live;
-    }
-
-    /** Whether the device is to have a node in /dev whenever it can be used, after a restart too. */
-    boolean isAttached() {
-        return attached;
-    }
-
-    /** Remembers whether the device is to have a node. */
-    void setAttached(boolean wanted) throws IOException {
-        underLife(() -> {
-            if (attached != wanted) {
-                attached = wanted;
-                registry.save(device);
-            }
-        });
+        return state.now().table(ofInactive);
     }
 
     /**
@@ -65,28 +59,44 @@ final class DeviceLife {
         life.lock();
         try {
             checkPresent();
-            LoadedTable loaded = registry.loader()
-                    .load(
-                            DevNumber.text(device.dev()),
-                            specs,
-                            readOnly,
-                            registry.backings().openerFor(device, readOnly));
-            LoadedTable old = inactive;
-            inactive = loaded;
-            closeAndSave(old);
+            LoadedTable loaded = load(new DeviceRecord.Table(readOnly, specs, List.of()));
+            LoadedTable old = table(true);
+            try {
+                state.change(now -> now.withInactive(Slot.of(loaded)));
+            } catch (IOException | RuntimeException | Error e) {
+                closeAfter(loaded, e);
+                throw e;
+            }
+            closeReplaced(old);
         } finally {
             life.unlock();
         }
     }
 
-    /** Closes a table that was replaced, and remembers what replaced it even if that fails. */
-    private void closeAndSave(LoadedTable old) throws IOException {
+    private LoadedTable load(DeviceRecord.Table table) throws ErrnoException {
+        return registry.loader()
+                .load(
+                        DevNumber.text(device.dev()),
+                        table,
+                        registry.backings().openerFor(device, table.readOnly(), table.found()));
+    }
+
+    private static void closeAfter(LoadedTable table, Throwable cause) {
         try {
-            if (old != null) {
+            table.close();
+        } catch (IOException | RuntimeException e) {
+            cause.addSuppressed(e);
+        }
+    }
+
+    /** Closes a table that was replaced. What replaced it is in place whatever becomes of this. */
+    private void closeReplaced(LoadedTable old) {
+        if (old != null) {
+            try {
                 old.close();
+            } catch (IOException | RuntimeException e) {
+                registry.log().error("closing the table of " + device + " that was replaced", e);
             }
-        } finally {
-            registry.save(device);
         }
     }
 
@@ -95,27 +105,53 @@ final class DeviceLife {
         life.lock();
         try {
             checkPresent();
-            LoadedTable old = inactive;
-            inactive = null;
-            if (old != null) {
-                closeAndSave(old);
-            }
+            LoadedTable old = table(true);
+            state.change(now -> now.withInactive(null));
+            closeReplaced(old);
         } finally {
             life.unlock();
         }
     }
 
-    /** Holds new I/O, waits for what is in flight, then suspends the targets. A suspended device stays as it is. */
+    /**
+     * Holds new I/O, waits for what is in flight, then suspends the targets. A suspended device stays as it is.
+     *
+     * @throws IOException when it can't be saved, and the device goes on; or when a target fails, and it is suspended
+     */
     void suspend() throws IOException {
         life.lock();
         try {
             checkPresent();
-            if (!suspended) {
-                drain();
-                registry.save(device);
+            if (state.now().suspended()) {
+                return;
             }
+            hold();
+            try {
+                state.change(now -> now.withSuspended(true));
+            } catch (IOException | RuntimeException | Error e) {
+                io.release();
+                throw e;
+            }
+            suspendTargets();
         } finally {
             life.unlock();
+        }
+    }
+
+    private void hold() throws IOException {
+        try {
+            io.hold();
+        } catch (InterruptedException e) {
+            io.release();
+            Thread.currentThread().interrupt();
+            throw new ErrnoException("suspend of " + device.name() + " interrupted", Errno.EINTR.number());
+        }
+    }
+
+    private void suspendTargets() throws IOException {
+        LoadedTable live = table(false);
+        if (live != null) {
+            live.suspendTargets();
         }
     }
 
@@ -123,8 +159,10 @@ final class DeviceLife {
     void suspendForShutdown() throws IOException {
         life.lock();
         try {
-            if (!device.removed && !suspended) {
-                drain();
+            if (!device.removed && !stopped && !state.now().suspended()) {
+                stopped = true;
+                hold();
+                suspendTargets();
             }
         } finally {
             life.unlock();
@@ -136,68 +174,133 @@ final class DeviceLife {
         life.lock();
         try {
             io.shut();
-            IOException failed = closing(live, null);
-            failed = closing(inactive, failed);
-            if (failed != null) {
-                throw failed;
-            }
+            closeTables(null);
         } finally {
             life.unlock();
         }
     }
 
-    private void drain() throws IOException {
-        try {
-            io.hold();
-        } catch (InterruptedException e) {
-            io.release();
-            Thread.currentThread().interrupt();
-            throw new ErrnoException("suspend of " + device.name() + " interrupted", Errno.EINTR.number());
-        }
-        suspended = true;
-        if (live != null) {
-            live.suspendTargets();
-        }
-    }
-
     /**
-     * Puts the inactive table live, if there is one, suspending the device for that if need be; then lets I/O go.
+     * Puts the inactive table live, if there is one, suspending the device for that if need be; then lets I/O go. A live
+     * table that could not be brought back is tried again.
      *
      * @return whether the device was suspended until now: then the kernel makes a uevent
      * @throws ErrnoException EINVAL for a suspended device without any table, or why a target refused; the device
-     *     stays suspended, with the new table live
+     *     stays suspended, with the new table live. When the new state can't be saved the device is as before
      */
     boolean resume() throws IOException {
         life.lock();
         try {
             checkPresent();
-            LoadedTable old = null;
-            if (inactive != null) {
-                if (!suspended) {
-                    drain();
+            DeviceState was = state.now();
+            if (was.table(true) != null) {
+                swap(was.inactive(), true);
+                return true;
+            }
+            if (was.hasLostInactive()) {
+                registry.log().warn(device + " has an inactive table that is not back, and stays inactive");
+            }
+            if (was.hasLostLive()) {
+                LoadedTable again = load(was.live().words());
+                try {
+                    swap(Slot.of(again), false);
+                } catch (IOException | RuntimeException | Error e) {
+                    if (table(false) != again) {
+                        closeAfter(again, e);
+                    }
+                    throw e;
                 }
-                old = live;
-                live = inactive;
-                inactive = null;
-                io.setTable(live.targets());
-                io.setReadOnly(live.readOnly());
+                return true;
             }
-            try {
-                return suspended && goOn(old != null || !appeared);
-            } finally {
-                closeAndSave(old);
-            }
+            return was.suspended() && goOn();
         } finally {
             life.unlock();
         }
     }
 
-    private boolean goOn(boolean newTable) throws IOException {
+    /** Lets a suspended device go on with the table that it has. */
+    private boolean goOn() throws IOException {
+        LoadedTable live = table(false);
         if (live == null) {
             throw new ErrnoException("resume of " + device.name() + ", which has no table", Errno.EINVAL.number());
         }
-        live.resumeTargets(why -> registry.log().warn("table: " + DevNumber.text(device.dev()) + ": " + why));
-        suspended = false;
+        resuming = true;
+        try {
+            state.change(now -> now.withSuspended(false));
+            run(live, false);
+        } finally {
+            resuming = false;
+        }
+        return true;
+    }
+
+    /** Puts a table live, the inactive one or one that comes from elsewhere, and lets I/O go. */
+    private void swap(Slot fresh, boolean fromInactive) throws IOException {
+        boolean wasRunning = !state.now().suspended();
+        LoadedTable old = table(false);
+        resuming = true;
+        try {
+            if (wasRunning) {
+                hold();
+                suspendForSwap();
+            }
+            try {
+                state.change(now -> (fromInactive ? now.withInactive(null) : now)
+                        .withLive(fresh)
+                        .withSuspended(false));
+            } catch (IOException | RuntimeException | Error e) {
+                if (wasRunning) {
+                    takeBackSuspend(old, e);
+                }
+                throw e;
+            }
+            io.setTable(fresh.table().targets());
+            io.setReadOnly(fresh.table().readOnly());
+            try {
+                run(fresh.table(), true);
+            } finally {
+                closeReplaced(old);
+            }
+        } finally {
+            resuming = false;
+        }
+    }
+
+    private void suspendForSwap() throws IOException {
+        try {
+            suspendTargets();
+        } catch (IOException | RuntimeException | Error e) {
+            // As after a suspend that fails so: the next resume goes on with the new table.
+            staySuspended(e);
+            throw e;
+        }
+    }
+
+    /** What a suspend did is undone, since the new state could not be saved. */
+    private void takeBackSuspend(LoadedTable old, Throwable cause) throws IOException {
+        try {
+            if (old != null) {
+                resumeTargets(old);
+            }
+            io.release();
+        } catch (IOException | RuntimeException e) {
+            cause.addSuppressed(e);
+            staySuspended(cause);
+        }
+    }
+
+    private void resumeTargets(LoadedTable table) throws IOException {
+        table.resumeTargets(why -> registry.log().warn("table: " + DevNumber.text(device.dev()) + ": " + why));
+    }
+
+    /** Resumes the targets of a table that is saved as live, and lets I/O go. */
+    private void run(LoadedTable live, boolean newTable) throws IOException {
+        try {
+            resumeTargets(live);
+        } catch (IOException | RuntimeException | Error e) {
+            staySuspended(e);
+            throw e;
+        }
         io.release();
         if (!appeared) {
             appeared = true;
@@ -205,64 +308,90 @@ final class DeviceLife {
         } else if (newTable) {
             registry.tell(listener -> listener.tableChanged(device));
         }
-        return true;
     }
 
     /**
-     * Brings back what was remembered: as {@link #load} and {@link #resume} would, but a suspended device stays so. May be
+     * The device is suspended because of {@code cause}, which the caller hears of. Should that not be saved, a restart tries
+     * again to let it run.
+     */
+    private void staySuspended(Throwable cause) {
+        try {
+            try {
+                state.change(now -> now.withSuspended(true));
+            } catch (IOException | RuntimeException e) {
+                cause.addSuppressed(e);
+                state.changeUnsaved(now -> now.withSuspended(true));
+            }
+        } catch (IOException e) {
+            // The device is gone.
+            cause.addSuppressed(e);
+        }
+    }
+
+    /**
+     * Brings back what is remembered: as {@link #load} and {@link #resume} would, but a suspended device stays so. May be
      * called again after a failure.
      *
      * @throws ErrnoException when a table can't be loaded
      */
-    void restore(DeviceRecord record) throws IOException {
+    void restore() throws IOException {
         life.lock();
         try {
-            attached = record.attached();
-            if (record.live() != null && live == null) {
-                restoreLive(record);
+            checkPresent();
+            DeviceState was = state.now();
+            if (was.suspended()) {
+                hold();
             }
-            if (record.suspended() && !suspended) {
-                io.hold();
-                suspended = true;
+            if (was.hasLostLive()) {
+                restoreLive(was);
             }
-            if (record.inactive() != null && inactive == null) {
-                inactive = loadRemembered(record.inactive());
+            if (was.hasLostInactive()) {
+                LoadedTable inactive = load(was.inactive().words());
+                keep(inactive, now -> now.withInactive(Slot.of(inactive)));
             }
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            throw new ErrnoException("restore of " + device.name() + " interrupted", Errno.EINTR.number());
         } finally {
             life.unlock();
         }
     }
 
-    private void restoreLive(DeviceRecord record) throws IOException, InterruptedException {
-        LoadedTable loaded = loadRemembered(record.live());
-        io.hold();
-        suspended = true;
-        live = loaded;
-        io.setTable(loaded.targets());
-        io.setReadOnly(loaded.readOnly());
-        if (!record.suspended()) {
-            try {
-                goOn(true);
-            } catch (IOException e) {
-                // As after a failed resume: the table is there, and the device stays suspended.
-                registry.log().error(device + " stays suspended", e);
+    private void restoreLive(DeviceState was) throws IOException {
+        LoadedTable live = load(was.live().words());
+        hold();
+        io.setTable(live.targets());
+        io.setReadOnly(live.readOnly());
+        resuming = !was.suspended();
+        try {
+            keep(live, now -> now.withLive(Slot.of(live)));
+            if (!was.suspended()) {
+                run(live, true);
             }
+        } catch (IOException e) {
+            if (table(false) != live) {
+                throw e;
+            }
+            // As after a failed resume: the table is there, and the device stays suspended.
+            registry.log().error(device + " stays suspended", e);
+        } finally {
+            resuming = false;
         }
     }
 
-    private LoadedTable loadRemembered(DeviceRecord.Table table) throws ErrnoException {
-        return registry.loader()
-                .load(
-                        DevNumber.text(device.dev()),
-                        table.lines(),
-                        table.readOnly(),
-                        registry.backings().openerFor(device, table.readOnly()));
+    /** Keeps a table that was brought back. What it is on may be remembered only from now on, if it can be saved. */
+    private void keep(LoadedTable table, RememberedState.Change change) throws IOException {
+        try {
+            try {
+                state.change(change);
+            } catch (IOException e) {
+                state.changeUnsaved(change);
+                registry.log().error("the state of " + device + " is not saved", e);
+            }
+        } catch (IOException | RuntimeException | Error e) {
+            closeAfter(table, e);
+            throw e;
+        }
     }
 
-    /** The end: everything is suspended and closed. The registry no longer knows the device. */
+    /** The end: everything is suspended and closed. The registry no longer knows the device, nor does the store. */
     void destroy() throws IOException {
         device.events().raiseLast();
         life.lock();
@@ -270,76 +399,51 @@ final class DeviceLife {
             registry.tell(listener -> listener.disappeared(device));
             device.events().awaitNoWaiters();
             IOException failed = null;
-            if (live != null && !suspended) {
+            if (table(false) != null && !state.now().suspended() && !stopped) {
                 try {
-                    drain();
+                    hold();
+                    suspendTargets();
                 } catch (IOException e) {
                     failed = e;
                 }
             }
             io.shut();
-            failed = closing(live, failed);
-            failed = closing(inactive, failed);
-            live = null;
-            inactive = null;
-            io.setTable(null);
-            if (failed != null) {
-                throw failed;
+            try {
+                closeTables(failed);
+            } finally {
+                state.endTables();
+                io.setTable(null);
             }
         } finally {
             life.unlock();
         }
     }
 
-    private static IOException closing(LoadedTable table, IOException failed) {
-        try {
-            if (table != null) {
-                table.close();
+    /** Closes both tables, each even when the other fails; the first failure, {@code failed} for one, is thrown. */
+    private void closeTables(IOException failed) throws IOException {
+        IOException first = failed;
+        for (boolean ofInactive : new boolean[] {false, true}) {
+            try {
+                LoadedTable table = table(ofInactive);
+                if (table != null) {
+                    table.close();
+                }
+            } catch (IOException e) {
+                if (first == null) {
+                    first = e;
+                } else {
+                    first.addSuppressed(e);
+                }
             }
-        } catch (IOException e) {
-            if (failed == null) {
-                return e;
-            }
-            failed.addSuppressed(e);
         }
-        return failed;
+        if (first != null) {
+            throw first;
+        }
     }
 
     private void checkPresent() throws ErrnoException {
         if (device.removed) {
             throw new ErrnoException("device " + device.name(), Errno.ENXIO.number());
         }
-    }
-
-    /** What is remembered of it. Under {@code life}, or before others know the device. */
-    DeviceRecord record() {
-        return new DeviceRecord(
-                device.minor(),
-                device.name(),
-                device.uuid(),
-                suspended,
-                remembered(live),
-                remembered(inactive),
-                attached);
-    }
-
-    private static DeviceRecord.Table remembered(LoadedTable table) {
-        return table == null ? null : new DeviceRecord.Table(table.readOnly(), table.specs());
-    }
-
-    /** Runs {@code change} while nothing else changes the device. */
-    void underLife(LifeChange change) throws IOException {
-        life.lock();
-        try {
-            checkPresent();
-            change.run();
-        } finally {
-            life.unlock();
-        }
-    }
-
-    /** A change that must not run together with a load, suspend, resume or removal. */
-    interface LifeChange {
-        void run() throws IOException;
     }
 }

@@ -7,10 +7,12 @@ import java.util.Collection;
 import java.util.Comparator;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.UUID;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
+import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.ioctl.DevNumber;
 import org.dmera.dmsetup.target.TargetFactory;
@@ -37,6 +39,7 @@ public final class DeviceRegistry {
     private final DeviceIndex index = new DeviceIndex();
     private final DeferredRemovals deferredRemovals;
     private final Restoration restoration;
+    private volatile boolean restoring;
 
     /**
      * @param types the target types, in the order in which {@code targets} lists them
@@ -53,7 +56,7 @@ public final class DeviceRegistry {
         this.store = store;
         this.log = log;
         this.deferredRemovals = new DeferredRemovals(background, this::removeIfDue, log);
-        this.restoration = new Restoration(this, background, log);
+        this.restoration = new Restoration(background, log);
     }
 
     /** The major number of every device. */
@@ -136,31 +139,49 @@ public final class DeviceRegistry {
      */
     public MappedDevice create(String name, String uuid, OptionalInt minor) throws IOException {
         DeviceIndex.checkName(name);
-        MappedDevice device = index.add(name, uuid, minor, free -> make(free, name, uuid));
+        MappedDevice device =
+                index.add(name, uuid, minor, free -> make(free, newId(), DeviceState.fresh(name, uuid), true));
         try {
-            device.life().underLife(() -> store.save(device.life().record()));
-        } catch (IOException | RuntimeException e) {
+            device.state().begin();
+        } catch (IOException | RuntimeException | Error e) {
             index.forget(device);
             throw e;
         }
+        index.publish(device);
         log.info("created " + device);
         deferredRemovals.start();
         return device;
     }
 
-    private MappedDevice make(int minor, String name, String uuid) {
-        return new MappedDevice(this, minor, name, uuid, new DeviceIo(background));
+    private MappedDevice make(int minor, String id, DeviceState first, boolean hidden) {
+        MappedDevice device =
+                new MappedDevice(this, minor, new DeviceIo(background), new RememberedState(minor, id, first, store));
+        device.hidden = hidden;
+        return device;
+    }
+
+    private static String newId() {
+        return UUID.randomUUID().toString();
     }
 
     /** Gives a device a new name. An event wakes who waits. EBUSY when the name is taken, EINVAL when it is bad. */
     public void rename(MappedDevice device, String newName) throws IOException {
         DeviceIndex.checkName(newName);
-        device.life().underLife(() -> {
-            String oldName = index.rename(device, newName);
-            tell(listener -> listener.renamed(device, oldName));
-            save(device);
-            log.info("renamed " + oldName + " to " + device);
-        });
+        index.reserveName(newName);
+        try {
+            String[] oldName = new String[1];
+            device.state()
+                    .change(
+                            now -> {
+                                oldName[0] = now.name();
+                                return now.withName(newName);
+                            },
+                            () -> index.renamed(device));
+            tell(listener -> listener.renamed(device, oldName[0]));
+            log.info("renamed " + oldName[0] + " to " + device);
+        } finally {
+            index.releaseName(newName);
+        }
         if (device.hasLive()) {
             device.events().raise();
         }
@@ -169,10 +190,17 @@ public final class DeviceRegistry {
     /** Gives a uuid to a device that has none; EINVAL when it has one, EBUSY when another has this one. */
     public void setUuid(MappedDevice device, String uuid) throws IOException {
         DeviceIndex.checkUuid(uuid);
-        device.life().underLife(() -> {
-            index.setUuid(device, uuid);
-            save(device);
-        });
+        index.reserveUuid(uuid);
+        try {
+            device.state().change(now -> {
+                if (!now.uuid().isEmpty()) {
+                    throw new ErrnoException(device + " has a uuid already", Errno.EINVAL.number());
+                }
+                return now.withUuid(uuid);
+            });
+        } finally {
+            index.releaseUuid(uuid);
+        }
         if (device.hasLive()) {
             device.events().raise();
         }
@@ -187,7 +215,8 @@ public final class DeviceRegistry {
     }
 
     void close(MappedDevice device) {
-        if (index.close(device)) {
+        // A table that comes back after a restart in part opens and closes what is beneath it: that is no last close.
+        if (index.close(device) && !restoring) {
             deferredRemovals.add(device);
         }
     }
@@ -199,8 +228,9 @@ public final class DeviceRegistry {
     }
 
     /** Takes a deferred removal back. EBUSY when the removal is under way. */
-    public void cancelDeferredRemove(MappedDevice device) throws ErrnoException {
-        index.cancelDeferredRemove(device);
+    public void cancelDeferredRemove(MappedDevice device) throws IOException {
+        index.requireNotRemoving(device);
+        device.state().change(now -> now.withDeferredRemove(false));
     }
 
     /**
@@ -220,16 +250,25 @@ public final class DeviceRegistry {
             index.awaitClosed(device, LET_GO_NANOS);
         }
         if (!index.beginRemoval(device, deferred)) {
+            device.state().change(now -> now.withDeferredRemove(true));
+            if (index.isDueForRemoval(device)) {
+                // The last close came before anybody could know.
+                deferredRemovals.add(device);
+            }
             return false;
         }
         try {
+            // First, so that another of its name or number can't meet it in the store.
+            device.state().forget();
+        } catch (IOException | RuntimeException | Error e) {
+            index.cancelRemoval(device);
+            throw e;
+        }
+        index.freeName(device);
+        try {
             device.life().destroy();
         } finally {
-            try {
-                store.delete(device.minor());
-            } finally {
-                index.forget(device);
-            }
+            index.forget(device);
             log.info("removed " + device);
         }
         deferredRemovals.start();
@@ -252,15 +291,6 @@ public final class DeviceRegistry {
                     log.debug("remove_all: " + e.getMessage());
                 }
             }
-        }
-    }
-
-    /** Remembers the device as it is now; a failure is logged, and the next change tries again. */
-    void save(MappedDevice device) {
-        try {
-            store.save(device.life().record());
-        } catch (IOException e) {
-            log.error("the state of " + device + " is not saved: after a restart it is as before", e);
         }
     }
 
@@ -314,19 +344,24 @@ public final class DeviceRegistry {
         List<DeviceRecord> sorted = new ArrayList<>(records);
         sorted.sort(Comparator.comparingInt(DeviceRecord::minor));
         index.reserve(reservedMinors);
-        List<DeviceRecord> todo = new ArrayList<>();
+        List<MappedDevice> todo = new ArrayList<>();
         for (DeviceRecord record : sorted) {
+            String id = record.id().isEmpty() ? newId() : record.id();
             try {
-                index.add(
+                todo.add(index.add(
                         record.name(),
                         record.uuid(),
                         OptionalInt.of(record.minor()),
-                        minor -> make(minor, record.name(), record.uuid()));
-                todo.add(record);
+                        minor -> make(minor, id, DeviceState.remembered(record), false)));
             } catch (ErrnoException e) {
                 log.error(record.name() + " does not come back", e);
             }
         }
-        restoration.run(todo);
+        restoring = true;
+        try {
+            restoration.run(todo);
+        } finally {
+            restoring = false;
+        }
     }
 }

@@ -3,7 +3,7 @@ package org.dmera.dmsetup.device;
 
 import java.io.IOException;
 
-/** Remembers devices across restarts of the engine. */
+/** Remembers devices across restarts of the engine. A call that throws leaves remembered what was. */
 public interface DeviceStore {
     /** Remembers nothing. */
     DeviceStore NONE = new DeviceStore() {

@@ -19,21 +19,19 @@ import org.dmera.dmsetup.target.Target;
  * find the table closed.
  */
 final class LoadedTable {
-    private final List<TargetSpec> specs;
+    private final DeviceRecord.Table words;
     private final TargetTable targets;
-    private final boolean readOnly;
     private final ReentrantReadWriteLock closing = new ReentrantReadWriteLock();
     private boolean closed;
 
-    LoadedTable(List<TargetSpec> specs, TargetTable targets, boolean readOnly) {
-        this.specs = List.copyOf(specs);
+    LoadedTable(DeviceRecord.Table words, TargetTable targets) {
+        this.words = words;
         this.targets = targets;
-        this.readOnly = readOnly;
     }
 
     /** The lines in the words in which they were loaded, which is how they are loaded again after a restart. */
-    List<TargetSpec> specs() {
-        return specs;
+    DeviceRecord.Table words() {
+        return words;
     }
 
     TargetTable targets() {
@@ -41,7 +39,7 @@ final class LoadedTable {
     }
 
     boolean readOnly() {
-        return readOnly;
+        return words.readOnly();
     }
 
     int count() {

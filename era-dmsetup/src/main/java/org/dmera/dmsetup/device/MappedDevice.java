@@ -13,41 +13,50 @@ import org.dmera.dmsetup.target.Target;
 /**
  * A mapped device: a name, a uuid, two table slots, suspend and resume, an event counter, an open count.
  *
- * <p>Three locks, taken in this order: that of {@link DeviceLife} serializes what changes tables and state, and
- * is held while I/O drains; that of {@link DeviceIndex} guards names and open counts, and is held for a moment only; a table's own lock keeps it open
+ * <p>Four locks, taken in this order: that of {@link DeviceLife} serializes what changes tables and state, and
+ * is held while I/O drains; that of {@link RememberedState} is held while a change is saved; that of {@link DeviceIndex} guards names and open counts, and is held for a moment only; a table's own lock keeps it open
  * for a reader. Status, tables and messages take the last one alone, so they answer while a suspend waits for I/O.
  */
 public final class MappedDevice {
     private final DeviceRegistry registry;
     private final int minor;
     private final DeviceIo io;
+    private final RememberedState state;
     private final DeviceLife life;
     private final DeviceEvents events = new DeviceEvents();
 
     // Guarded by the lock of DeviceIndex.
-    volatile String name;
-    volatile String uuid;
     int openCount;
-    volatile boolean deferredRemove;
-    /** Being removed: not found any more, and not to be opened. */
+    /** Not remembered yet, or being removed: not to be found, and not to be opened. */
+    volatile boolean hidden;
+    /** Being removed. */
     volatile boolean removed;
 
-    MappedDevice(DeviceRegistry registry, int minor, String name, String uuid, DeviceIo io) {
+    MappedDevice(DeviceRegistry registry, int minor, DeviceIo io, RememberedState state) {
         this.registry = registry;
         this.minor = minor;
-        this.name = name;
-        this.uuid = uuid;
         this.io = io;
-        this.life = new DeviceLife(this, registry, io);
+        this.state = state;
+        this.life = new DeviceLife(this, registry, io, state);
+    }
+
+    /** Its state and how it changes, for the registry. */
+    RememberedState state() {
+        return state;
+    }
+
+    /** What tells it from every other device for ever: numbers and names come again. Without white space. */
+    public String id() {
+        return state.id();
     }
 
     public String name() {
-        return name;
+        return state.now().name();
     }
 
     /** The uuid, empty for none. */
     public String uuid() {
-        return uuid;
+        return state.now().uuid();
     }
 
     public int minor() {
@@ -89,16 +98,16 @@ public final class MappedDevice {
 
     /** Whether it is to have a node in /dev whenever it can be used, after a restart of the engine too. */
     public boolean isAttached() {
-        return life.isAttached();
+        return state.now().attached();
     }
 
-    /** Remembers whether it is to have a node in /dev. */
+    /** Remembers whether it is to have a node in /dev. When that fails it is as before. */
     public void setAttached(boolean wanted) throws IOException {
-        life.setAttached(wanted);
+        state.change(now -> now.withAttached(wanted));
     }
 
     public boolean isDeferredRemove() {
-        return deferredRemove;
+        return state.now().deferredRemove();
     }
 
     public boolean hasLive() {
@@ -218,7 +227,7 @@ public final class MappedDevice {
                 },
                 false);
         if (!done) {
-            throw new ErrnoException("message to " + name + ", which has no live table", Errno.ENXIO.number());
+            throw new ErrnoException("message to " + name() + ", which has no live table", Errno.ENXIO.number());
         }
         return answer[0];
     }
@@ -230,7 +239,7 @@ public final class MappedDevice {
             }
         }
         registry.log().warn("ioctl: Target message sector outside device.");
-        throw new ErrnoException("message to sector " + sector + " of " + name, Errno.EINVAL.number());
+        throw new ErrnoException("message to sector " + sector + " of " + name(), Errno.EINVAL.number());
     }
 
     /** Its event counter. */
@@ -240,6 +249,6 @@ public final class MappedDevice {
 
     @Override
     public String toString() {
-        return name + " (" + DevNumber.text(dev()) + ")";
+        return name() + " (" + DevNumber.text(dev()) + ")";
     }
 }

@@ -21,36 +21,34 @@ final class Restoration {
     private static final long EACH_NANOS = TimeUnit.SECONDS.toNanos(2);
     private static final long ALL_NANOS = TimeUnit.SECONDS.toNanos(10);
 
-    private final DeviceRegistry registry;
     private final Executor threads;
     private final EngineLog log;
     /** Devices whose restoration is under way, after others have been begun. */
     private final Set<MappedDevice> late = ConcurrentHashMap.newKeySet();
     /** Those that could not be brought back so far. */
-    private List<DeviceRecord> without = new ArrayList<>();
+    private List<MappedDevice> without = new ArrayList<>();
 
     private long leftNanos = ALL_NANOS;
     private volatile boolean ended;
 
-    Restoration(DeviceRegistry registry, Executor threads, EngineLog log) {
-        this.registry = registry;
+    Restoration(Executor threads, EngineLog log) {
         this.threads = threads;
         this.log = log;
     }
 
-    /** Brings back the devices of {@code records}, which the registry knows by name. */
-    synchronized void run(List<DeviceRecord> records) {
-        List<DeviceRecord> todo = records;
+    /** Brings back {@code devices}, which the registry knows already. */
+    synchronized void run(List<MappedDevice> devices) {
+        List<MappedDevice> todo = devices;
         while (!todo.isEmpty() && !ended) {
-            Map<DeviceRecord, IOException> failed = new LinkedHashMap<>();
-            for (DeviceRecord record : todo) {
-                IOException why = bringBack(record);
+            Map<MappedDevice, IOException> failed = new LinkedHashMap<>();
+            for (MappedDevice device : todo) {
+                IOException why = bringBack(device);
                 if (why != null) {
-                    failed.put(record, why);
+                    failed.put(device, why);
                 }
             }
             if (failed.size() == todo.size()) {
-                failed.forEach((record, reason) -> log.error(record.name() + " came back without its table", reason));
+                failed.forEach((device, reason) -> log.error(device.name() + " came back without its table", reason));
                 without.addAll(failed.keySet());
                 return;
             }
@@ -69,18 +67,16 @@ final class Restoration {
     }
 
     /** Null when the device is back, or will be by itself. */
-    private IOException bringBack(DeviceRecord record) {
-        MappedDevice device = registry.byName(record.name());
-        if (device == null) {
-            // It was removed since.
+    private IOException bringBack(MappedDevice device) {
+        if (device.removed) {
             return null;
         }
-        Attempt attempt = new Attempt(device, record);
+        Attempt attempt = new Attempt(device);
         try {
             threads.execute(attempt);
         } catch (RuntimeException | Error e) {
             log.error("no thread for bringing back " + device + ", so others wait for it", e);
-            return restore(device, record);
+            return restore(device);
         }
         long begin = System.nanoTime();
         boolean inTime = attempt.await(Math.min(EACH_NANOS, leftNanos));
@@ -95,25 +91,23 @@ final class Restoration {
     /** One device's way back, on a thread of its own. */
     private final class Attempt implements Runnable {
         private final MappedDevice device;
-        private final DeviceRecord record;
         private boolean over;
         private IOException failure;
 
-        Attempt(MappedDevice device, DeviceRecord record) {
+        Attempt(MappedDevice device) {
             this.device = device;
-            this.record = record;
         }
 
         @Override
         public void run() {
-            IOException why = restore(device, record);
+            IOException why = restore(device);
             synchronized (this) {
                 over = true;
                 failure = why;
                 notifyAll();
             }
             if (late.remove(device)) {
-                arrived(record, why);
+                arrived(device, why);
             }
         }
 
@@ -138,27 +132,27 @@ final class Restoration {
         }
     }
 
-    private IOException restore(MappedDevice device, DeviceRecord record) {
+    private IOException restore(MappedDevice device) {
         try {
-            device.life().restore(record);
+            device.life().restore();
             log.info("brought back " + device);
             return null;
         } catch (IOException e) {
             return e;
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | Error e) {
             return new IOException("internal error: " + e, e);
         }
     }
 
     /** One that took its time; those that failed may be on top of it. */
-    private void arrived(DeviceRecord record, IOException why) {
+    private void arrived(MappedDevice device, IOException why) {
         synchronized (this) {
             if (why != null) {
-                log.error(record.name() + " came back without its table", why);
-                without.add(record);
+                log.error(device.name() + " came back without its table", why);
+                without.add(device);
                 return;
             }
-            List<DeviceRecord> again = without;
+            List<MappedDevice> again = without;
             without = new ArrayList<>();
             run(again);
         }

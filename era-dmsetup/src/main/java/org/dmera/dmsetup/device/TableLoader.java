@@ -26,13 +26,15 @@ final class TableLoader {
     }
 
     /**
-     * Loads a table.
+     * Loads a table; what it has found is in its words.
      *
      * @param device how the log names the device, {@code major:minor}
      * @throws ErrnoException with the errno that the load answers; the reason is in the log
      */
-    LoadedTable load(String device, List<TargetSpec> specs, boolean readOnly, TargetFactory.BackingOpener backings)
+    LoadedTable load(String device, DeviceRecord.Table words, TargetFactory.BackingOpener opener)
             throws ErrnoException {
+        List<TargetSpec> specs = List.copyOf(words.lines());
+        FoundBackings backings = new FoundBackings(opener);
         if (specs.isEmpty()) {
             throw refused(device, "populate_table", "no targets specified", Errno.EINVAL.number(), null);
         }
@@ -44,8 +46,9 @@ final class TableLoader {
                 lines.add(new TargetTable.Line(spec.startSector(), spec.lengthSectors(), target));
                 next += spec.lengthSectors();
             }
-            return new LoadedTable(specs, new TargetTable(lines), readOnly);
-        } catch (ErrnoException | RuntimeException e) {
+            return new LoadedTable(
+                    new DeviceRecord.Table(words.readOnly(), specs, backings.found()), new TargetTable(lines));
+        } catch (ErrnoException | RuntimeException | Error e) {
             try {
                 LoadedTable.closeAll(lines);
             } catch (IOException closeFailed) {

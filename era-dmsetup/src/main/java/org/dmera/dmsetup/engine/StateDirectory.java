@@ -3,7 +3,6 @@ package org.dmera.dmsetup.engine;
 
 import java.io.Closeable;
 import java.io.IOException;
-import java.lang.ref.Reference;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
@@ -14,20 +13,18 @@ import java.nio.file.DirectoryStream;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
-import org.dmera.core.linux.FileDescriptors;
-import org.dmera.core.linux.RawIo;
 import org.dmera.dmsetup.device.DeviceRecord;
 import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.DeviceStore;
@@ -44,12 +41,21 @@ final class StateDirectory implements DeviceStore, Closeable {
     static final String TAKEN = "another engine";
 
     private static final String SUFFIX = ".device";
+    private static final String LOCK = "lock";
+
+    private static final String FRESH_SUFFIX = ".new";
 
     private final Path folder;
+    private final StateFiles files;
     private final FileChannel lockFile;
+    /** The text of each device, as it is on disk for good. */
+    private final Map<Integer, byte[]> durable = new HashMap<>();
 
-    private StateDirectory(Path folder, FileChannel lockFile) {
+    private boolean closed;
+
+    private StateDirectory(Path folder, StateFiles files, FileChannel lockFile) {
         this.folder = folder;
+        this.files = files;
         this.lockFile = lockFile;
     }
 
@@ -60,28 +66,48 @@ final class StateDirectory implements DeviceStore, Closeable {
      */
     static StateDirectory open(Path folder) throws IOException {
         make(folder);
-        FileChannel lockFile;
+        return open(folder, new StateFiles(folder));
+    }
+
+    /** The same for a folder that is there, by way of {@code files}, which are closed with this or when this throws. */
+    static StateDirectory open(Path folder, StateFiles files) throws IOException {
+        boolean open = false;
+        FileChannel lockFile = null;
         try {
             lockFile = FileChannel.open(
-                    folder.resolve("lock"),
-                    StandardOpenOption.CREATE,
-                    StandardOpenOption.READ,
-                    StandardOpenOption.WRITE);
+                    files.path(LOCK), StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
+            lock(folder, lockFile);
+            open = true;
+            return new StateDirectory(folder, files, lockFile);
         } catch (FileSystemException e) {
             throw unusable(folder, e);
+        } finally {
+            if (!open) {
+                if (lockFile != null) {
+                    lockFile.close();
+                }
+                files.closeFolder();
+            }
         }
+    }
+
+    private static void lock(Path folder, FileChannel lockFile) throws IOException {
         FileLock lock = lockFile.tryLock();
         if (lock == null) {
             ByteBuffer pid = ByteBuffer.allocate(32);
             lockFile.read(pid, 0);
-            lockFile.close();
             throw new IOException(TAKEN + " (process "
                     + new String(pid.array(), 0, pid.position(), StandardCharsets.UTF_8).trim() + ") has its state in "
                     + folder);
         }
+        long earlier = OpenFiles.holderOfDeleted(folder.toRealPath().resolve(LOCK));
+        if (earlier >= 0) {
+            throw new IOException(
+                    "state folder " + folder + " was removed and made again, and the engine that had it, process "
+                            + earlier + ", still runs: stop that first");
+        }
         lockFile.truncate(0);
         lockFile.write(ByteBuffer.wrap((ProcessHandle.current().pid() + "\n").getBytes(StandardCharsets.UTF_8)), 0);
-        return new StateDirectory(folder, lockFile);
     }
 
     /** Makes the folder if need be, for this user alone. */
@@ -128,9 +154,11 @@ final class StateDirectory implements DeviceStore, Closeable {
         Remembered remembered = new Remembered(new ArrayList<>(), new HashSet<>());
         byMinor.forEach((minor, file) -> {
             try {
-                DeviceRecord record = DeviceFile.parse(Files.readString(file));
+                String text = Files.readString(file);
+                DeviceRecord record = DeviceFile.parse(text);
                 check(record, minor, remembered.devices);
                 remembered.devices.add(record);
+                durable.put(minor, text.getBytes(StandardCharsets.UTF_8));
             } catch (IOException e) {
                 String why = e instanceof CharacterCodingException ? "it is not text" : e.getMessage();
                 log.error(file + " is left alone: " + why);
@@ -155,36 +183,55 @@ final class StateDirectory implements DeviceStore, Closeable {
 
     @Override
     public synchronized void save(DeviceRecord record) throws IOException {
-        Path file = file(record.minor());
-        Path fresh = folder.resolve(record.minor() + ".new");
         requireOpen();
+        String file = file(record.minor());
+        byte[] text = DeviceFile.format(record).getBytes(StandardCharsets.UTF_8);
+        byte[] before = durable.get(record.minor());
+        replace(record.minor(), text);
         try {
-            writeNew(fresh, DeviceFile.format(record).getBytes(StandardCharsets.UTF_8));
-        } catch (IOException e) {
-            Files.deleteIfExists(fresh);
+            files.syncFolder();
+        } catch (IOException | RuntimeException | Error e) {
+            takeBack(record.minor(), file, before, e);
             throw e;
         }
-        Files.move(fresh, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-        syncFolder();
+        durable.put(record.minor(), text);
     }
 
-    /** Not by a channel, which does not tell that it is space that is missing. */
-    private static void writeNew(Path file, byte[] text) throws IOException {
-        ByteBuffer direct = ByteBuffer.allocateDirect(text.length).put(text).flip();
-        int fd = FileDescriptors.create(file.toString(), 0600);
+    /** Writes the file beside, and renames it over; what was there stays when that fails. */
+    private void replace(int minor, byte[] text) throws IOException {
+        String fresh = minor + FRESH_SUFFIX;
         try {
-            while (direct.hasRemaining()) {
-                int at = direct.position();
-                long n = RawIo.pwrite(fd, RawIo.address(direct) + at, direct.remaining(), at);
-                if (n <= 0 && n != -Errno.EINTR.number()) {
-                    throw new ErrnoException("write of " + file, (int) -n);
-                }
-                direct.position(at + (int) Math.max(0, n));
+            int file = files.create(fresh);
+            try {
+                files.write(file, text);
+                files.sync(file);
+            } finally {
+                files.close(file);
             }
-            FileDescriptors.sync(fd);
-        } finally {
-            FileDescriptors.close(fd);
-            Reference.reachabilityFence(direct);
+            files.rename(fresh, file(minor));
+        } catch (IOException | RuntimeException | Error e) {
+            try {
+                files.unlink(fresh);
+            } catch (IOException | RuntimeException again) {
+                e.addSuppressed(again);
+            }
+            throw e;
+        }
+    }
+
+    /**
+     * Nobody knows whether the last name that was given or taken away is durable, and whoever asked for it hears of a failure:
+     * so it must not be there after a kill.
+     */
+    private void takeBack(int minor, String file, byte[] before, Throwable cause) {
+        try {
+            if (before == null) {
+                files.unlink(file);
+            } else {
+                replace(minor, before);
+            }
+        } catch (IOException | RuntimeException e) {
+            cause.addSuppressed(e);
         }
     }
 
@@ -193,32 +240,47 @@ final class StateDirectory implements DeviceStore, Closeable {
         if (!lockFile.isOpen()) {
             throw new IOException("the engine has stopped");
         }
+        files.requireInPlace();
     }
 
     @Override
     public synchronized void delete(int minor) throws IOException {
         requireOpen();
+        String file = file(minor);
+        byte[] before = durable.get(minor);
         try {
-            Files.delete(file(minor));
-            syncFolder();
-        } catch (NoSuchFileException e) {
-            // It was never saved, and is not there to come back: what was wanted.
-            return;
+            files.unlink(file);
+        } catch (ErrnoException e) {
+            if (e.is(Errno.ENOENT)) {
+                // It was never saved, and is not there to come back: what was wanted.
+                return;
+            }
+            throw e;
         }
+        try {
+            files.syncFolder();
+        } catch (IOException | RuntimeException | Error e) {
+            if (before != null) {
+                takeBack(minor, file, before, e);
+            }
+            throw e;
+        }
+        durable.remove(minor);
     }
 
-    private Path file(int minor) {
-        return folder.resolve(minor + SUFFIX);
-    }
-
-    private void syncFolder() throws IOException {
-        try (FileChannel channel = FileChannel.open(folder, StandardOpenOption.READ)) {
-            channel.force(true);
-        }
+    private static String file(int minor) {
+        return minor + SUFFIX;
     }
 
     @Override
     public synchronized void close() throws IOException {
-        lockFile.close();
+        try {
+            lockFile.close();
+        } finally {
+            if (!closed) {
+                closed = true;
+                files.closeFolder();
+            }
+        }
     }
 }

@@ -26,6 +26,14 @@ public interface Backing extends Closeable {
         return this;
     }
 
+    /**
+     * What it is, as text without white space that still tells it from others after a restart, whatever its name leads to
+     * then; empty for what is not remembered.
+     */
+    default String remembered() {
+        return "";
+    }
+
     /** Fills {@code dst} from {@code offsetBytes} on. */
     void read(long offsetBytes, ByteBuffer dst) throws IOException;
 
