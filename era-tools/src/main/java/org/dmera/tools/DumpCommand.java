@@ -4,10 +4,10 @@ package org.dmera.tools;
 import java.io.IOException;
 import java.nio.file.Path;
 import org.dmera.core.block.BlockDevice;
+import org.dmera.core.changes.LastWritten;
 import org.dmera.core.check.Salvage;
 import org.dmera.core.check.SalvageHints;
 import org.dmera.core.format.MetadataVisitor;
-import org.dmera.core.scan.LogicalScanner;
 import org.dmera.core.scan.MetadataRoots;
 import org.dmera.core.scan.MetadataScanner;
 import org.dmera.tools.check.RepairCommand;
@@ -56,7 +56,7 @@ final class DumpCommand implements Command {
                 BlockDevice counted = new ProgressDevice(device, progress);
                 MetadataVisitor writer = writer(arguments, pipe);
                 if (arguments.has("logical")) {
-                    LogicalScanner.scan(counted, roots, writer);
+                    LastWritten.stream(counted, roots, writer);
                 } else {
                     MetadataScanner.scan(counted, roots, writer);
                 }
@@ -76,7 +76,7 @@ final class DumpCommand implements Command {
     /** The dump of what era_repair would build; what was lost is told on standard error. */
     private static int repair(Path input, SalvageHints hints, Arguments arguments, Console console) throws IOException {
         try (BlockDevice device = MetadataInput.open(input, false)) {
-            RepairCommand.requireMetadata(device);
+            MetadataRoots.requireBinary(device);
             Salvage salvage = Salvage.open(device, hints);
             try (OutputFile file = OutputFile.open(arguments.value("output"), input, console);
                     OutputPipe pipe = new OutputPipe(file.channel())) {

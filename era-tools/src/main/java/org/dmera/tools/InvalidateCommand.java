@@ -66,7 +66,10 @@ final class InvalidateCommand implements Command {
             BlockSet blocks;
             try (Progress progress = new Progress(console, "era_invalidate", " blocks", 1, roots.allocatedBlocks())) {
                 BlockDevice counted = new ProgressDevice(device, progress);
-                blocks = ChangedBlocks.find(counted, roots, since, before, ReaderThreads.count(), new ReaderThreads());
+                // What lies in the future can't have been written to; that the metadata can be read is to be known all
+                // the same.
+                long begun = Math.min(since, roots.currentEra() + 1);
+                blocks = ChangedBlocks.find(counted, roots, begun, before, ReaderThreads.count(), new ReaderThreads());
             }
             if (cache != null) {
                 return cache.run(blocks, roots, since, arguments.value("output"), input, console);

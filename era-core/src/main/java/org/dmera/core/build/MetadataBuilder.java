@@ -7,6 +7,7 @@ import org.dmera.core.block.BlockDevice;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.IndexBlock;
+import org.dmera.core.format.Limits;
 import org.dmera.core.format.MetadataVisitor;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.format.WritesetValue;
@@ -47,9 +48,8 @@ public final class MetadataBuilder implements MetadataVisitor {
         require(
                 dataBlockSizeSectors > 0 && dataBlockSizeSectors <= 0xFFFFFFFFL && dataBlockSizeSectors % 8 == 0,
                 "superblock: block_size is " + dataBlockSizeSectors + ", expected a multiple of 8 above 0");
-        require(
-                nrBlocks >= 0 && nrBlocks <= Integer.MAX_VALUE,
-                "superblock: nr_blocks is " + nrBlocks + ", expected at most 2147483647");
+        String impossible = Limits.whyNoOrigin(nrBlocks, dataBlockSizeSectors);
+        require(impossible == null, "superblock: " + impossible);
         require(
                 currentEra >= 0 && currentEra <= 0xFFFFFFFFL,
                 "superblock: current_era is " + currentEra + ", expected at most 4294967295");
@@ -64,7 +64,13 @@ public final class MetadataBuilder implements MetadataVisitor {
                 .nrBlocks(nrBlocks)
                 .currentEra(currentEra);
         // Known at once, so a hopeless device is refused before anything on it is touched.
-        long least = 1
+        requireRoom(0);
+    }
+
+    /** Refuses when not even {@code blocks} more, and what has to come in any case, have room. */
+    private void requireRoom(long blocks) throws IOException {
+        long least = out.next()
+                + blocks
                 + arrayBlocks(nrBlocks, ArrayBlock.ERAS_PER_BLOCK)
                 + 1
                 + SpaceMapBuilder.sizeBlocks(out.limitBlocks());
@@ -116,6 +122,8 @@ public final class MetadataBuilder implements MetadataVisitor {
         require(
                 nrBits >= 0 && nrBits <= Integer.MAX_VALUE,
                 "writeset of era " + era + ": nr_bits is " + nrBits + ", expected at most 2147483647");
+        // A writeset that can't fit is refused before its bits come in.
+        requireRoom(arrayBlocks((nrBits + 63) / 64, ArrayBlock.WORDS_PER_BLOCK));
         this.era = era;
         this.lastEra = era;
         this.nrBits = nrBits;

@@ -2,6 +2,8 @@
 package org.dmera.core.changes;
 
 import java.io.IOException;
+import java.util.Objects;
+import org.dmera.core.format.Limits;
 
 /** A set of origin blocks: one bit each, at most 2^31 − 1 of them. */
 public final class BlockSet {
@@ -14,8 +16,16 @@ public final class BlockSet {
     private final long[] words;
     private final long nrBlocks;
 
-    /** An empty set over blocks 0 to {@code nrBlocks − 1}. */
+    /**
+     * An empty set over blocks 0 to {@code nrBlocks − 1}.
+     *
+     * @throws IllegalArgumentException unless {@code nrBlocks} is 0 to {@link Limits#MAX_ORIGIN_BLOCKS}
+     */
     public BlockSet(long nrBlocks) {
+        if (nrBlocks < 0 || nrBlocks > Limits.MAX_ORIGIN_BLOCKS) {
+            throw new IllegalArgumentException(
+                    "a set over " + nrBlocks + " blocks, expected 0 to " + Limits.MAX_ORIGIN_BLOCKS);
+        }
         this.nrBlocks = nrBlocks;
         this.words = new long[(int) ((nrBlocks + 63) / 64)];
     }
@@ -25,7 +35,13 @@ public final class BlockSet {
         return nrBlocks;
     }
 
+    /**
+     * Whether {@code block} is a member.
+     *
+     * @throws IndexOutOfBoundsException when there can be no such member
+     */
     public boolean contains(long block) {
+        Objects.checkIndex(block, nrBlocks);
         return (words[(int) (block >>> 6)] >>> block & 1) != 0;
     }
 
@@ -53,7 +69,13 @@ public final class BlockSet {
         return false;
     }
 
+    /**
+     * Makes {@code block} a member.
+     *
+     * @throws IndexOutOfBoundsException when it can't be one: nothing past the end is ever listed
+     */
     public void add(long block) {
+        Objects.checkIndex(block, nrBlocks);
         words[(int) (block >>> 6)] |= 1L << block;
     }
 

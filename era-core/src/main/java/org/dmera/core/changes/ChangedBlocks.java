@@ -50,6 +50,8 @@ public final class ChangedBlocks {
      *     ({@link MetadataRoots#readSnapshot})
      * @throws org.dmera.core.format.DamagedMetadataException when the metadata can't be read to the end: there is no
      *     partial answer
+     * @throws IOException when {@code writtenSince} is later than the era after the current one: the metadata was made
+     *     anew since, or is another device's, and "nothing was written" would be wrong
      */
     public static BlockSet find(BlockDevice device, MetadataRoots roots, long writtenSince, long writtenBefore)
             throws IOException {
@@ -75,6 +77,13 @@ public final class ChangedBlocks {
             int threads,
             Executor executor)
             throws IOException {
+        if (writtenSince < 0 || writtenBefore < 0 || writtenBefore > NO_BOUND) {
+            throw new IllegalArgumentException("eras from " + writtenSince + " to below " + writtenBefore);
+        }
+        if (writtenSince > roots.currentEra() + 1) {
+            throw new IOException("changes since era " + writtenSince + " were asked for, and the current era is "
+                    + roots.currentEra() + ": the metadata was made anew since, or is another device's");
+        }
         ChangedBlocks changed = new ChangedBlocks(device, roots, writtenSince, writtenBefore);
         if (writtenSince < writtenBefore) {
             changed.collect((int) Math.max(1, Math.min(threads, roots.nrBlocks() / MIN_BLOCKS_PER_THREAD)), executor);

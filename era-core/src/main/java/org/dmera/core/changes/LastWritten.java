@@ -3,103 +3,114 @@ package org.dmera.core.changes;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.util.Arrays;
+import java.nio.ByteOrder;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.format.ArrayBlock;
+import org.dmera.core.format.DamagedMetadataException;
+import org.dmera.core.format.Eras;
+import org.dmera.core.format.MetadataVisitor;
 import org.dmera.core.scan.ArrayScanner;
 import org.dmera.core.scan.BlockReader;
 import org.dmera.core.scan.MetadataRoots;
 import org.dmera.core.scan.WritesetScanner;
 
 /**
- * Tells of every origin block when it was last written: the highest era whose writeset has its bit, the current
- * writeset included, else the era array's value, 0 for never. Memory is one bit a block.
+ * When each origin block was last written: the highest era that the era array or any writeset, the current one included,
+ * has for it ({@link Eras#later}); 0 for never.
+ *
+ * <p>Writesets are folded into a window of blocks at a time, so that memory stays constant; each is read in as many pieces
+ * as there are windows.
  */
 public final class LastWritten {
-    /** Receives each block once; not in order. */
+    private static final int WINDOW_BLOCKS = 1 << 22;
+
+    /** Receives each block once, in order. */
     public interface Visitor {
         /** Block {@code block} was last written in {@code era}. */
         void block(long block, long era) throws IOException;
     }
 
+    private final BlockDevice device;
     private final MetadataRoots roots;
-    private final BlockReader reader;
-    private final WritesetScanner writesets;
-    /** Blocks that a newer writeset than the one at hand has told of. */
-    private final BlockSet told;
-
-    private long[] eras = new long[16];
-    private long[] bits = new long[16];
-    private long[] bitsetRoots = new long[16];
-    private int count;
+    private final ByteBuffer window;
+    private long begin;
+    private long end;
 
     private LastWritten(BlockDevice device, MetadataRoots roots) {
+        this.device = device;
         this.roots = roots;
-        this.reader = new BlockReader(device);
-        this.writesets = new WritesetScanner(reader);
-        this.told = new BlockSet(roots.nrBlocks());
+        this.window = ByteBuffer.allocateDirect(ArrayBlock.ERA_BYTES * (int) Math.min(WINDOW_BLOCKS, roots.nrBlocks()))
+                .order(ByteOrder.LITTLE_ENDIAN);
     }
 
     /**
      * Visits blocks 0 to {@code roots.nrBlocks() − 1}.
      *
-     * @throws org.dmera.core.format.DamagedMetadataException when the metadata can't be read to the end
+     * @throws DamagedMetadataException when the metadata can't be read to the end
      */
     public static void forEach(BlockDevice device, MetadataRoots roots, Visitor visitor) throws IOException {
-        new LastWritten(device, roots).visit(visitor);
-    }
-
-    private void visit(Visitor visitor) throws IOException {
-        writesets.forEach(roots, this::remember);
-        for (int i = count - 1; i >= 0; i--) {
-            long era = eras[i];
-            long wanted = Math.min(bits[i], roots.nrBlocks());
-            writesets.scanBits(era, wanted, bitsetRoots[i], (firstWord, buffer, offset, words) -> {
-                for (int w = 0; w < words; w++) {
-                    tell(firstWord + w, buffer.getLong(offset + 8 * w), wanted, era, visitor);
-                }
-            });
-        }
-        new ArrayScanner(reader)
-                .scan(
-                        roots.eraArrayRoot(),
-                        roots.nrBlocks(),
-                        ArrayBlock.ERA_BYTES,
-                        "era array",
-                        (firstBlock, buffer, offset, values) -> tellRest(firstBlock, buffer, offset, values, visitor));
-    }
-
-    private void remember(long era, long nrBits, long root) {
-        if (count == eras.length) {
-            eras = Arrays.copyOf(eras, 2 * count);
-            bits = Arrays.copyOf(bits, 2 * count);
-            bitsetRoots = Arrays.copyOf(bitsetRoots, 2 * count);
-        }
-        eras[count] = era;
-        bits[count] = nrBits;
-        bitsetRoots[count++] = root;
-    }
-
-    private void tell(long wordIndex, long word, long nrBits, long era, Visitor visitor) throws IOException {
-        int index = (int) wordIndex;
-        long fresh = word & ~told.word(index);
-        long bitsHere = nrBits - 64 * wordIndex;
-        if (bitsHere < 64) {
-            fresh &= (1L << bitsHere) - 1;
-        }
-        told.or(index, fresh);
-        while (fresh != 0) {
-            visitor.block(64 * wordIndex + Long.numberOfTrailingZeros(fresh), era);
-            fresh &= fresh - 1;
-        }
-    }
-
-    private void tellRest(long firstBlock, ByteBuffer buffer, int offset, int values, Visitor visitor)
-            throws IOException {
-        for (int i = 0; i < values; i++) {
-            if (!told.contains(firstBlock + i)) {
-                visitor.block(firstBlock + i, Integer.toUnsignedLong(buffer.getInt(offset + 4 * i)));
+        LastWritten fold = new LastWritten(device, roots);
+        while (fold.next()) {
+            for (long block = fold.begin; block < fold.end; block++) {
+                int at = (int) (block - fold.begin) * ArrayBlock.ERA_BYTES;
+                visitor.block(block, Integer.toUnsignedLong(fold.window.getInt(at)));
             }
         }
+    }
+
+    /**
+     * Streams metadata as it would be once all writesets were digested: without any, and with an era array that has it all.
+     *
+     * @throws DamagedMetadataException when something can't be read; the visitor has had what came before it
+     */
+    public static void stream(BlockDevice device, MetadataRoots roots, MetadataVisitor visitor) throws IOException {
+        LastWritten fold = new LastWritten(device, roots);
+        visitor.superblock(roots.dataBlockSizeSectors(), roots.nrBlocks(), roots.currentEra());
+        visitor.beginEraArray();
+        while (fold.next()) {
+            visitor.eras(fold.begin, fold.window, 0, (int) (fold.end - fold.begin));
+        }
+        visitor.endEraArray();
+        visitor.end();
+    }
+
+    /** Folds the next window; false at the end. */
+    private boolean next() throws IOException {
+        begin = end;
+        end = Math.min(begin + WINDOW_BLOCKS, roots.nrBlocks());
+        if (begin == end) {
+            return false;
+        }
+        // A reader, with a budget of its own, for each window: every window walks the trees again.
+        BlockReader reader = new BlockReader(device);
+        new ArrayScanner(reader)
+                .scan(roots.eraArrayRoot(), begin, end, ArrayBlock.ERA_BYTES, "era array", this::putEras);
+        WritesetScanner writesets = new WritesetScanner(reader);
+        writesets.forEach(roots, (era, nrBits, root) -> fold(writesets, era, Math.min(nrBits, end), root));
+        return true;
+    }
+
+    private void putEras(long firstIndex, ByteBuffer buffer, int offset, int count) {
+        window.put((int) (firstIndex - begin) * ArrayBlock.ERA_BYTES, buffer, offset, count * ArrayBlock.ERA_BYTES);
+    }
+
+    private void fold(WritesetScanner writesets, long era, long endBit, long root) throws IOException {
+        writesets.scanBits(era, begin / 64, endBit, root, (firstWord, buffer, offset, count) -> {
+            for (int i = 0; i < count; i++) {
+                long firstBlock = (firstWord + i) * 64;
+                long word = buffer.getLong(offset + 8 * i);
+                if (firstBlock + 64 > endBit) {
+                    word &= (1L << endBit) - 1;
+                }
+                for (; word != 0; word &= word - 1) {
+                    raise((int) (firstBlock - begin) + Long.numberOfTrailingZeros(word), (int) era);
+                }
+            }
+        });
+    }
+
+    private void raise(int block, int era) {
+        int at = block * ArrayBlock.ERA_BYTES;
+        window.putInt(at, Eras.later(window.getInt(at), era));
     }
 }

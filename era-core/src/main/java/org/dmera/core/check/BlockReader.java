@@ -2,8 +2,11 @@
 package org.dmera.core.check;
 
 import java.io.IOException;
+import java.io.InterruptedIOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.channels.ClosedChannelException;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockType;
 
@@ -44,15 +47,30 @@ final class BlockReader {
         return seen;
     }
 
-    /** Reads a block without looking at its seal; returns null, or what the device said. */
+    /**
+     * Reads a block without looking at its seal; returns null, or what the device said.
+     *
+     * @throws UncheckedIOException when the reader was interrupted, which says nothing about the device
+     */
     String tryRead(long blockNr, ByteBuffer buffer) {
         try {
             device.read(blockNr, buffer.clear());
             buffer.clear();
             return null;
         } catch (IOException e) {
+            rethrowInterruption(e);
             buffer.clear();
             return e.getMessage() == null ? e.toString() : e.getMessage();
+        }
+    }
+
+    /**
+     * An interrupt closes the channel beneath a device, for every thread that reads from it: a failure of that kind is not
+     * the device's, and must not be taken for damage.
+     */
+    static void rethrowInterruption(IOException e) {
+        if (e instanceof ClosedChannelException || e instanceof InterruptedIOException) {
+            throw new UncheckedIOException(e);
         }
     }
 

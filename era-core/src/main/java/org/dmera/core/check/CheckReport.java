@@ -9,9 +9,14 @@ public final class CheckReport {
     private final long[] found;
     private final BlockTable table;
     private final DamageLog log;
+    private final CheckOptions.Scope scope;
+    private final int seal;
 
-    CheckReport(DamageLog log, BlockTable table) {
+    /** {@code seal}: the checksum that the superblock had. */
+    CheckReport(DamageLog log, BlockTable table, CheckOptions.Scope scope, int seal) {
         this.log = log;
+        this.scope = scope;
+        this.seal = seal;
         this.damages = log.kept();
         this.found = log.found();
         this.table = table;
@@ -46,6 +51,16 @@ public final class CheckReport {
     /** Whether {@link SpaceMapRepair} can't help before the metadata has been rebuilt. */
     public boolean isBeyondAutoRepair() {
         return log.isBeyondAutoRepair();
+    }
+
+    /** How much of the device it is about. */
+    public CheckOptions.Scope scope() {
+        return scope;
+    }
+
+    /** The checksum that the superblock had: another one now means that the report is about what is no more. */
+    int seal() {
+        return seal;
     }
 
     /** Per block what the walks found. Only after a check of everything that could use the superblock. */

@@ -14,9 +14,7 @@ final class CountComparison {
     private final BlockTable table;
     private final DamageLog log;
     private final StoredCounts counts;
-    private final long[] treeKeys;
-    private final int[] treeCounts;
-    private final int treeSize;
+    private final byte[] treeCounts;
     private final boolean treeDamaged;
     private final boolean complete;
     private final int covered;
@@ -26,25 +24,20 @@ final class CountComparison {
     private int runStored;
     private int runExpected;
     private long unjudged;
-    private int treeAt;
 
-    /** {@code covered}: blocks that the space map says it is for. */
+    /**
+     * A comparison.
+     *
+     * @param covered blocks that the space map says it is for
+     * @param treeCounts by block what the ref-count tree says, as {@link #fromTree} has it; null when it says nothing
+     */
     CountComparison(
-            BlockTable table,
-            DamageLog log,
-            StoredCounts counts,
-            int covered,
-            long[] treeKeys,
-            int[] treeCounts,
-            int treeSize,
-            boolean treeDamaged) {
+            BlockTable table, DamageLog log, StoredCounts counts, int covered, byte[] treeCounts, boolean treeDamaged) {
         this.table = table;
         this.log = log;
         this.counts = counts;
         this.covered = covered;
-        this.treeKeys = treeKeys;
         this.treeCounts = treeCounts;
-        this.treeSize = treeSize;
         this.treeDamaged = treeDamaged;
         this.complete = !log.areTreesIncomplete();
     }
@@ -55,7 +48,9 @@ final class CountComparison {
             int stored = counts.count(b);
             int expected = table.references(b);
             if (stored == BitmapBlock.SEE_TREE) {
-                stored = fromTree(b);
+                stored = countInTree(b);
+            } else if (stored >= 0 && treeCounts != null && treeCounts[b] != 0) {
+                stale(b, log);
             }
             // What the map says of entries that it can't say anything about has been reported with its bitmap.
             if (stored == expected || stored < 0) {
@@ -65,7 +60,6 @@ final class CountComparison {
             }
         }
         flush(size);
-        staleUpTo(-1);
         beyondMap();
         pastTheEnd();
         if (unjudged > 0) {
@@ -121,12 +115,17 @@ final class CountComparison {
                 kind == DamageKind.LEAKED ? "freed" : "set to " + runExpected);
     }
 
+    /** A count (u32) of the ref-count tree in one byte, of which 0 means that there is none. */
+    static byte fromTree(int count) {
+        return (byte) (Math.min(Integer.toUnsignedLong(count), BlockTable.MOST - 1) + 1);
+    }
+
     /** The count of {@code b} in the ref-count tree, or −1 after reporting that it isn't there. */
-    private int fromTree(int b) {
-        staleUpTo(b);
-        if (treeAt < treeSize && treeKeys[treeAt] == b) {
-            int count = treeCounts[treeAt++];
-            if (count >= 0 && count < BitmapBlock.SEE_TREE) {
+    private int countInTree(int b) {
+        int kept = treeCounts == null ? 0 : treeCounts[b] & 0xFF;
+        if (kept != 0) {
+            int count = kept - 1;
+            if (count < BitmapBlock.SEE_TREE) {
                 log.add(
                         DamageKind.REF_COUNT_SMALL,
                         Structure.REF_COUNT_TREE,
@@ -136,7 +135,7 @@ final class CountComparison {
                         "the ref-count tree says " + count + ", expected 3 or more: smaller counts are in the bitmap",
                         "set to " + table.references(b));
             }
-            return count < 0 ? BlockTable.MOST : Math.min(count, BlockTable.MOST);
+            return count;
         }
         if (!treeDamaged) {
             log.add(
@@ -151,22 +150,20 @@ final class CountComparison {
         return -1;
     }
 
-    /** Reports the tree's entries below {@code b} (unsigned): their bitmaps don't refer to them. */
-    private void staleUpTo(long b) {
-        while (treeAt < treeSize && Long.compareUnsigned(treeKeys[treeAt], b) < 0) {
-            long key = treeKeys[treeAt++];
-            if (key >= 0 && key < table.size() && counts.count((int) key) < 0) {
-                continue;
-            }
-            log.add(
-                    DamageKind.REF_COUNT_STALE,
-                    Structure.REF_COUNT_TREE,
-                    "superblock > space map > ref-count tree",
-                    key,
-                    1,
-                    "the ref-count tree has an entry for the block, the bitmap doesn't refer to it",
-                    "removed");
+    /** Reports an entry of the ref-count tree whose bitmap doesn't refer to it. */
+    static void stale(long blockNr, DamageLog log) {
+        if (!log.keeps(DamageKind.REF_COUNT_STALE)) {
+            log.countOnly(DamageKind.REF_COUNT_STALE);
+            return;
         }
+        log.add(
+                DamageKind.REF_COUNT_STALE,
+                Structure.REF_COUNT_TREE,
+                "superblock > space map > ref-count tree",
+                blockNr,
+                1,
+                "the ref-count tree has an entry for the block, the bitmap doesn't refer to it",
+                "removed");
     }
 
     private void beyondMap() {

@@ -42,6 +42,8 @@ public enum DamageKind {
     SPACE_MAP_TOO_SMALL("space-map-too-small", Severity.NON_FATAL, Remedy.AUTO_REPAIR),
     /** A block is in use for which the space map has no count: the kernel fails when it comes to that block. */
     BEYOND_SPACE_MAP("beyond-space-map", Severity.FATAL, Remedy.AUTO_REPAIR),
+    /** An era that has left no writeset, and nothing that one could have been lost with. */
+    ERA_WITHOUT_WRITESET("era-without-writeset", Severity.NOTE, Remedy.NONE),
     UNDER_FILLED("under-filled", Severity.NOTE, Remedy.NONE),
     LEFT_OVER_ARRAY_BLOCK("left-over-array-block", Severity.NOTE, Remedy.NONE),
     NEVER_RESUMED("never-resumed", Severity.NOTE, Remedy.NONE),

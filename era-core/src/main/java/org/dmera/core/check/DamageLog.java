@@ -18,6 +18,7 @@ final class DamageLog {
     private final long[] found = new long[DamageKind.values().length];
     private final List<LostNode> lostNodes = new ArrayList<>();
     private final List<LostEntry> lostEntries = new ArrayList<>();
+    private final List<EraGap> eraGaps = new ArrayList<>();
     private boolean treesIncomplete;
     private boolean beyondAutoRepair;
 
@@ -60,6 +61,21 @@ final class DamageLog {
         if (lostEntries.size() <= MOST_LOST_NODES) {
             lostEntries.add(entry);
         }
+    }
+
+    /** Eras have no writeset: whether that is damage is told by {@link #judgeEraGaps}. */
+    void lost(EraGap gap) {
+        if (eraGaps.size() < KEPT_OF_A_KIND) {
+            eraGaps.add(gap);
+        }
+    }
+
+    /** Reports the gaps: as lost writesets, or as eras that never had one. */
+    void judgeEraGaps(boolean areLosses) {
+        for (EraGap gap : eraGaps) {
+            gap.report(this, areLosses);
+        }
+        treesIncomplete |= areLosses && !eraGaps.isEmpty();
     }
 
     /** The array blocks to which no usable reference leads: the first of them. */

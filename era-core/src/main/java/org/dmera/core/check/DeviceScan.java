@@ -2,6 +2,7 @@
 package org.dmera.core.check;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.concurrent.CountDownLatch;
@@ -59,6 +60,9 @@ final class DeviceScan implements Runnable {
         }
         work();
         done.await();
+        if (failure instanceof UncheckedIOException e) {
+            throw e;
+        }
         if (failure != null) {
             throw new IllegalStateException("the pass over the device failed", failure);
         }
@@ -119,6 +123,7 @@ final class DeviceScan implements Runnable {
         try {
             device.read(from, buffer);
         } catch (IOException e) {
+            BlockReader.rethrowInterruption(e);
             // Which of them is unreadable shows when they are read one by one, by the walk that needs them.
             return;
         }

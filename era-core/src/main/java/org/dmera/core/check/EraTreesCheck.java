@@ -4,6 +4,8 @@ package org.dmera.core.check;
 import java.nio.ByteBuffer;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
+import org.dmera.core.format.Eras;
+import org.dmera.core.format.Limits;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.format.WritesetValue;
 
@@ -63,6 +65,17 @@ final class EraTreesCheck implements TreeWalk.Visitor {
         anyWriteset = true;
         checkEra(era);
         long nrBits = WritesetValue.nrBits(leaf.buffer(), leaf.valueOffset(index));
+        if (nrBits > Limits.MAX_ORIGIN_BLOCKS) {
+            log.add(
+                    DamageKind.BAD_FIELD,
+                    Structure.WRITESET_TREE,
+                    path(),
+                    Damage.NO_BLOCK,
+                    1,
+                    "the writeset of era " + Long.toUnsignedString(era) + " has " + nrBits + " bits, expected at most "
+                            + Limits.MAX_ORIGIN_BLOCKS,
+                    "every origin block counts as written in this era");
+        }
         long root = WritesetValue.root(leaf.buffer(), leaf.valueOffset(index));
         walkBitset(new TreeSpec(Structure.WRITESET, era, BTreeNode.BLOCK_VALUE_BYTES, walk), root, nrBits, counted);
     }
@@ -76,11 +89,11 @@ final class EraTreesCheck implements TreeWalk.Visitor {
 
     /** The highest era that can have been archived. */
     private long lastArchived() {
-        return superblock.currentWritesetRoot() == 0 ? superblock.currentEra() : superblock.currentEra() - 1;
+        return Eras.lastArchived(superblock.currentEra(), superblock.currentWritesetRoot() != 0);
     }
 
     private void checkEra(long era) {
-        if (Long.compareUnsigned(era, lastArchived()) > 0) {
+        if (era < 0 || era > lastArchived()) {
             log.add(
                     DamageKind.ERA_ABOVE_CURRENT,
                     Structure.WRITESET_TREE,
@@ -91,30 +104,16 @@ final class EraTreesCheck implements TreeWalk.Visitor {
                             + lastArchived(),
                     "the current era is raised");
         } else if (nextEra >= 0 && era != nextEra) {
-            missing(nextEra, era - 1);
+            log.lost(new EraGap(path(), nextEra, era - 1));
         }
         nextEra = era + 1;
     }
 
-    /** Digestion takes the lowest era first, so when any writeset is left, the last one is. */
+    /** Digestion takes the lowest era first: when any writeset is left, the last one should be. */
     private void checkLastEra() {
         if (anyWriteset && nextEra >= 0 && nextEra <= lastArchived()) {
-            missing(nextEra, lastArchived());
+            log.lost(new EraGap(path(), nextEra, lastArchived()));
         }
-    }
-
-    private void missing(long from, long last) {
-        log.add(
-                DamageKind.ERA_MISSING,
-                Structure.WRITESET_TREE,
-                path(),
-                Damage.NO_BLOCK,
-                1,
-                from == last
-                        ? "the writeset of era " + from + " is missing"
-                        : "the writesets of eras " + from + " to " + last + " are missing",
-                "every origin block counts as written in the lost eras");
-        log.treesIncomplete();
     }
 
     private String path() {

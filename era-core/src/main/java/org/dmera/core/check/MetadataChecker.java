@@ -2,6 +2,7 @@
 package org.dmera.core.check;
 
 import java.io.InterruptedIOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.format.Superblock;
@@ -19,6 +20,8 @@ public final class MetadataChecker {
     private final CheckOptions options;
     private final DamageLog log = new DamageLog();
     private final BlockTable table;
+    /** The checksum that block 0 had. */
+    private int seal;
 
     private MetadataChecker(BlockDevice device, CheckOptions options) {
         this.device = device;
@@ -34,12 +37,19 @@ public final class MetadataChecker {
     /**
      * Checks a device. What the device can't deliver is part of the report.
      *
-     * @throws InterruptedIOException when the thread is interrupted while it waits for the readers
+     * @throws InterruptedIOException when a thread that reads is interrupted, or the device is closed meanwhile: there is no
+     *     report then, for nothing is known of what was not read
      */
     public static CheckReport check(BlockDevice device, CheckOptions options) throws InterruptedIOException {
         MetadataChecker checker = new MetadataChecker(device, options);
-        checker.run();
-        return new CheckReport(checker.log, checker.table);
+        try {
+            checker.run();
+        } catch (UncheckedIOException e) {
+            InterruptedIOException interrupted = new InterruptedIOException("interrupted while the device was read");
+            interrupted.initCause(e);
+            throw interrupted;
+        }
+        return new CheckReport(checker.log, checker.table, options.scope(), checker.seal);
     }
 
     private void run() throws InterruptedIOException {
@@ -62,12 +72,13 @@ public final class MetadataChecker {
             return;
         }
         Superblock superblock = new Superblock().wrap(block, 0);
+        seal = block.getInt(0);
         BlockReader reader = new BlockReader(device, table, log, new Seen((int) superblock.currentEra()));
         switch (options.scope()) {
-            case SUPERBLOCK -> check.judgeFields(superblock);
+            case SUPERBLOCK -> check.judgeFields(superblock, device.sizeBlocks());
             case SNAPSHOT -> checkSnapshotAlone(superblock, reader);
             case ALL -> {
-                check.judgeFields(superblock);
+                check.judgeFields(superblock, device.sizeBlocks());
                 checkAll(superblock, reader);
             }
         }
@@ -122,6 +133,7 @@ public final class MetadataChecker {
         }
         walkTrees(superblock, reader, table, log);
         spaceMap.claim();
+        log.judgeEraGaps(!spaceMap.isAllAccountedFor());
         spaceMap.compare();
     }
 
@@ -139,6 +151,8 @@ public final class MetadataChecker {
         }
         table.rememberPlaces();
         checkSnapshot(superblock, reader, table, log, false);
+        // The counts of a device that is in use can't be compared, so nothing speaks for a loss.
+        log.judgeEraGaps(false);
     }
 
     private static void checkSnapshot(
@@ -162,7 +176,7 @@ public final class MetadataChecker {
             return;
         }
         Superblock copy = new Superblock().wrap(block, 0);
-        check.judgeFields(copy);
+        check.judgeFields(copy, table.size());
         if (comparable) {
             compareWithLive(live, copy, blockNr, log);
         }

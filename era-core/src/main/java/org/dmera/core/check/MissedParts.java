@@ -9,6 +9,7 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import org.dmera.core.format.BTreeNode;
+import org.dmera.core.format.Limits;
 import org.dmera.core.format.WritesetValue;
 
 /**
@@ -16,7 +17,6 @@ import org.dmera.core.format.WritesetValue;
  * older version of such a part can't be among them, for the map of the last commit counts it as free.
  */
 final class MissedParts {
-    private static final int DEEPEST = 64;
 
     /** What is in the array blocks, or leaves, at the bottom of a subtree. */
     enum Content {
@@ -157,7 +157,7 @@ final class MissedParts {
         long low = node.key(0);
         int height = 0;
         while (node.isInternal()) {
-            if (++height == DEEPEST || !load(node.valueLong(0)) || node.nrEntries() == 0) {
+            if (++height == Limits.MAX_TREE_LEVELS || !load(node.valueLong(0)) || node.nrEntries() == 0) {
                 return null;
             }
         }
@@ -169,7 +169,9 @@ final class MissedParts {
             return null;
         }
         for (int depth = 0; node.isInternal(); depth++) {
-            if (depth == DEEPEST || !load(node.valueLong(node.nrEntries() - 1)) || node.nrEntries() == 0) {
+            if (depth == Limits.MAX_TREE_LEVELS
+                    || !load(node.valueLong(node.nrEntries() - 1))
+                    || node.nrEntries() == 0) {
                 return null;
             }
         }

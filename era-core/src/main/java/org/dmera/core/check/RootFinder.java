@@ -7,12 +7,12 @@ import java.util.BitSet;
 import java.util.List;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.format.BTreeNode;
+import org.dmera.core.format.Limits;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.format.WritesetValue;
 
 /** Finds, in a set of blocks, the trees that nothing in the set refers to, and tells what each of them is. */
 final class RootFinder {
-    private static final int DEEPEST = 64;
 
     private final BlockTable table;
     private final BlockReader reader;
@@ -106,7 +106,7 @@ final class RootFinder {
     /** Follows the first entries of a root down to see what tree it is. */
     private void classify(long root, RootCandidate candidate) {
         long b = root;
-        for (int depth = 0; depth < DEEPEST; depth++) {
+        for (int depth = 0; depth < Limits.MAX_TREE_LEVELS; depth++) {
             if (!table.isUsable(b) || Seen.code(reader.seen(b)) != Seen.NODE || reader.tryRead(b, block) != null) {
                 return;
             }

@@ -2,6 +2,7 @@
 package org.dmera.core.check;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.Map;
@@ -31,6 +32,15 @@ public abstract class Salvage {
      *     and which option is needed
      */
     public static Salvage open(BlockDevice device, SalvageHints hints) throws IOException {
+        try {
+            return tryOpen(device, hints);
+        } catch (UncheckedIOException e) {
+            // The thread was interrupted, or the device closed.
+            throw e.getCause();
+        }
+    }
+
+    private static Salvage tryOpen(BlockDevice device, SalvageHints hints) throws IOException {
         if (device.sizeBlocks() == 0) {
             throw new IOException("Metadata device/file too small.  Is this binary metadata?");
         }

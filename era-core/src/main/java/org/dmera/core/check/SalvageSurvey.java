@@ -36,6 +36,10 @@ final class SalvageSurvey implements TreeWalk.Visitor {
     private long previousEra = -1;
     private boolean anyWriteset;
     private long lostUpTo = -1;
+    /** The highest era below that of a writeset of which there is none. */
+    private long gapUpTo = -1;
+
+    private boolean isAllAccountedFor;
     private boolean lostOpenEnd;
     private long highestInArray = -1;
     private long reach;
@@ -133,6 +137,7 @@ final class SalvageSurvey implements TreeWalk.Visitor {
         if (superblock.metadataSnap() != 0) {
             MetadataChecker.claimSnapshot(superblock, quiet, unheard);
         }
+        isAllAccountedFor = spaceMap.isAllAccountedFor();
         if (spaceMap.agreesWithItself()) {
             stored = counts;
             isOfThisState = spaceMap.isOfThisState();
@@ -220,6 +225,11 @@ final class SalvageSurvey implements TreeWalk.Visitor {
      */
     long lostUpTo(long lastArchived) {
         long upTo = lostOpenEnd ? lastArchived : Math.min(lostUpTo, lastArchived);
+        if (isAllAccountedFor) {
+            // An era without a writeset has lost none.
+            return upTo;
+        }
+        upTo = Math.max(upTo, Math.min(gapUpTo, lastArchived));
         // Digestion takes the lowest first: as long as any is left, the last is too.
         return anyWriteset && previousEra < lastArchived ? lastArchived : upTo;
     }
@@ -233,8 +243,8 @@ final class SalvageSurvey implements TreeWalk.Visitor {
             lostOpenEnd = true;
             return;
         }
-        if (previousEra >= 0 && era != previousEra + 1 && lostUpTo < era - 1) {
-            lostUpTo = era - 1;
+        if (previousEra >= 0 && era != previousEra + 1) {
+            gapUpTo = Math.max(gapUpTo, era - 1);
         }
         previousEra = era;
         firstEra = Math.min(firstEra, era);

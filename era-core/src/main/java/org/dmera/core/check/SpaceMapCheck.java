@@ -24,11 +24,9 @@ final class SpaceMapCheck implements TreeWalk.Visitor {
     private final int covered;
     private final StoredCounts counts;
     private ByteBuffer index;
-    /** What the ref-count tree says, in the order of its keys. */
-    private long[] treeKeys = new long[4];
+    /** What the ref-count tree says of each block, or null while it says nothing: see {@link CountComparison}. */
+    private byte[] treeCounts;
 
-    private int[] treeCounts = new int[4];
-    private int treeSize;
     private boolean treeDamaged;
 
     SpaceMapCheck(BlockReader reader, Superblock superblock, long deviceBlocks) {
@@ -79,12 +77,16 @@ final class SpaceMapCheck implements TreeWalk.Visitor {
 
     @Override
     public void entry(BTreeNode leaf, int i, boolean counted) {
-        if (treeSize == treeKeys.length) {
-            treeKeys = java.util.Arrays.copyOf(treeKeys, treeSize * 2);
-            treeCounts = java.util.Arrays.copyOf(treeCounts, treeSize * 2);
+        long key = leaf.key(i);
+        if (key < 0 || key >= table.size()) {
+            // Not kept: a hostile tree can have any number of them.
+            CountComparison.stale(key, log);
+            return;
         }
-        treeKeys[treeSize] = leaf.key(i);
-        treeCounts[treeSize++] = leaf.valueInt(i);
+        if (treeCounts == null) {
+            treeCounts = new byte[table.size()];
+        }
+        treeCounts[(int) key] = CountComparison.fromTree(leaf.valueInt(i));
     }
 
     @Override
@@ -96,7 +98,7 @@ final class SpaceMapCheck implements TreeWalk.Visitor {
     void compare() {
         long leaks = log.found(DamageKind.LEAKED);
         long before = log.found(DamageKind.COUNT_TOO_LOW);
-        new CountComparison(table, log, counts, covered, treeKeys, treeCounts, treeSize, treeDamaged).run();
+        new CountComparison(table, log, counts, covered, treeCounts, treeDamaged).run();
         if (index != null) {
             compareIndex();
         }
@@ -148,6 +150,22 @@ final class SpaceMapCheck implements TreeWalk.Visitor {
         };
         for (long root : all) {
             if (root != 0 && table.isUsable(root) && counts.count((int) root) == 0) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /**
+     * Whether all that the map counts as used is referred to as often as it says: then no tree can have lost the reference
+     * to a writeset, for its blocks would be in use still. To be asked when all walks are done.
+     */
+    boolean isAllAccountedFor() {
+        if (!agreesWithItself()) {
+            return false;
+        }
+        for (int b = 1; b < table.size(); b++) {
+            if (counts.count(b) > table.references(b)) {
                 return false;
             }
         }

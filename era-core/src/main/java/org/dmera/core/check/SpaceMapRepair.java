@@ -50,15 +50,31 @@ public final class SpaceMapRepair {
      * Mends the device that {@code report} is about.
      *
      * @param report of a check of everything, made just before
+     * @throws IllegalArgumentException when the report is of a check of less, or of another device: it doesn't say which
+     *     blocks are in use, and nothing is written
      * @throws IOException when the report holds fatal damage of another kind (nothing is written then), when no room
      *     is left for a second space map, or the device fails
      */
     public static void repair(BlockDevice device, CheckReport report) throws IOException {
+        if (report.scope() != CheckOptions.Scope.ALL) {
+            throw new IllegalArgumentException("the report is of a check of scope " + report.scope()
+                    + ", which doesn't say what is in use; expected one of the whole device");
+        }
         if (report.isBeyondAutoRepair() || report.areTreesIncomplete()) {
             throw new IOException("the trees are damaged, so that the right counts are not known: nothing was changed."
                     + " Build a new device with era_repair first");
         }
+        if (new BlockTable(device.sizeBlocks()).size() != report.table().size() || seal(device) != report.seal()) {
+            throw new IllegalArgumentException(
+                    "the report is about another device, or the device was changed after the check");
+        }
         new SpaceMapRepair(device, report.table(), MetadataChecker.countReferences(device)).run();
+    }
+
+    private static int seal(BlockDevice device) throws IOException {
+        ByteBuffer block = BlockReader.newBuffer();
+        device.read(0, block);
+        return block.getInt(0);
     }
 
     private void run() throws IOException {

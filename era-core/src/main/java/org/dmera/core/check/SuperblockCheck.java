@@ -3,6 +3,7 @@ package org.dmera.core.check;
 
 import java.nio.ByteBuffer;
 import org.dmera.core.block.BlockType;
+import org.dmera.core.format.Limits;
 import org.dmera.core.format.Superblock;
 
 /**
@@ -10,8 +11,6 @@ import org.dmera.core.format.Superblock;
  * walks to find out.
  */
 final class SuperblockCheck implements Where {
-    private static final long ORIGIN_LIMIT = 1L << 31;
-
     private final BlockReader reader;
     private final Structure structure;
     private final long blockNr;
@@ -78,8 +77,12 @@ final class SuperblockCheck implements Where {
         return true;
     }
 
-    /** Judges the sizes of a superblock that {@link #read} has accepted; the walks can go on whatever comes out. */
-    void judgeFields(Superblock sb) {
+    /**
+     * Judges the sizes of a superblock that {@link #read} has accepted; the walks can go on whatever comes out.
+     *
+     * @param metadataBlocks size of the device
+     */
+    void judgeFields(Superblock sb, long metadataBlocks) {
         if (sb.metadataBlockSizeSectors() != Superblock.METADATA_BLOCK_SIZE_SECTORS) {
             field("metadata_block_size is " + sb.metadataBlockSizeSectors() + " sectors, expected 8");
         }
@@ -87,12 +90,16 @@ final class SuperblockCheck implements Where {
         if (blockSize == 0 || blockSize % 8 != 0) {
             field("data_block_size is " + blockSize + " sectors, expected a multiple of 8 above 0");
         }
-        if (sb.nrBlocks() >= ORIGIN_LIMIT) {
-            field("nr_blocks is " + sb.nrBlocks() + ", expected less than " + ORIGIN_LIMIT);
+        String impossible = blockSize == 0 ? null : Limits.whyNoOrigin(sb.nrBlocks(), blockSize);
+        if (impossible == null) {
+            impossible = Limits.whyNoRoomForEras(sb.nrBlocks(), metadataBlocks);
         }
-        if (sb.currentWritesetRoot() != 0 && sb.currentWritesetNrBits() >= ORIGIN_LIMIT) {
-            field("the current writeset has " + sb.currentWritesetNrBits() + " bits, expected less than "
-                    + ORIGIN_LIMIT);
+        if (impossible != null) {
+            field(impossible);
+        }
+        if (sb.currentWritesetRoot() != 0 && sb.currentWritesetNrBits() > Limits.MAX_ORIGIN_BLOCKS) {
+            field("the current writeset has " + sb.currentWritesetNrBits() + " bits, expected at most "
+                    + Limits.MAX_ORIGIN_BLOCKS);
         }
         if ((sb.flags() & ~Superblock.FLAG_CLEAN_SHUTDOWN) != 0) {
             reader.log()

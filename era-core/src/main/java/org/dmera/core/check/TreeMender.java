@@ -15,6 +15,7 @@ import org.dmera.core.block.BlockType;
 import org.dmera.core.check.MissedParts.Content;
 import org.dmera.core.check.MissedParts.Subtree;
 import org.dmera.core.format.BTreeNode;
+import org.dmera.core.format.Limits;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.format.WritesetValue;
 
@@ -32,7 +33,6 @@ import org.dmera.core.format.WritesetValue;
  */
 final class TreeMender {
     private static final int MOST_ROUNDS = 16;
-    private static final int DEEPEST = 64;
 
     /** What the trees were, as a view of the device; and what was done, for the user. */
     record Mended(BlockDevice device, List<String> remarks) {}
@@ -316,10 +316,10 @@ final class TreeMender {
     private BTreeNode descend(long root, long key, int height, int valueBytes) {
         int levels = 0;
         BTreeNode node = node(root, valueBytes);
-        while (node != null && node.isInternal() && node.nrEntries() > 0 && ++levels < DEEPEST) {
+        while (node != null && node.isInternal() && node.nrEntries() > 0 && ++levels < Limits.MAX_TREE_LEVELS) {
             node = node(node.valueLong(0), valueBytes);
         }
-        if (node == null || levels < height || levels == DEEPEST) {
+        if (node == null || levels < height || levels == Limits.MAX_TREE_LEVELS) {
             return null;
         }
         node = node(root, valueBytes);

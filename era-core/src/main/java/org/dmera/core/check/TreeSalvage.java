@@ -9,6 +9,8 @@ import java.util.List;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
+import org.dmera.core.format.IndexBlock;
+import org.dmera.core.format.Limits;
 import org.dmera.core.format.MetadataVisitor;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.format.WritesetValue;
@@ -59,7 +61,7 @@ final class TreeSalvage extends Salvage {
         }
         this.device = mended == null ? damaged : mended.device();
         this.survey = mended == null ? first : survey(device, superblock, hints);
-        this.roots = credible(superblock, hints);
+        this.roots = credible(device, superblock, hints);
         this.dataBlockSizeSectors = blockSize(roots, hints);
         refuseToLeaveOut(hints, superblock);
         this.nrBlocks = nrBlocks(hints, superblock.nrBlocks());
@@ -83,15 +85,14 @@ final class TreeSalvage extends Salvage {
     }
 
     private static SalvageSurvey survey(BlockDevice device, Superblock superblock, SalvageHints hints) {
-        return SalvageSurvey.of(device, credible(superblock, hints), superblock);
+        return SalvageSurvey.of(device, credible(device, superblock, hints), superblock);
     }
 
     /** What to go by: the superblock, and what the user knows better. */
-    private static SalvagedRoots credible(Superblock superblock, SalvageHints hints) {
+    private static SalvagedRoots credible(BlockDevice device, Superblock superblock, SalvageHints hints) {
         SalvagedRoots roots = SalvagedRoots.of(superblock);
-        long creditable = hints.nrBlocks() >= 0
-                ? hints.nrBlocks()
-                : roots.nrBlocks() >= 0 && roots.nrBlocks() <= MOST_ORIGIN_BLOCKS ? roots.nrBlocks() : 0;
+        long creditable =
+                hints.nrBlocks() >= 0 ? hints.nrBlocks() : isCreditable(device, superblock) ? roots.nrBlocks() : 0;
         long era = hints.currentEra() >= 0 ? hints.currentEra() : roots.currentEra();
         return new SalvagedRoots(
                 roots.dataBlockSizeSectors(),
@@ -101,6 +102,17 @@ final class TreeSalvage extends Salvage {
                 roots.currentWritesetRoot(),
                 roots.writesetTreeRoot(),
                 roots.eraArrayRoot());
+    }
+
+    /**
+     * Whether there can be so many origin blocks: their eras have room on the device, or had room before it was cut off.
+     * Else the era array tells its length itself.
+     */
+    private static boolean isCreditable(BlockDevice device, Superblock superblock) {
+        long once = Math.min(superblock.spaceMapNrBlocks(), IndexBlock.MAX_METADATA_BLOCKS);
+        long blocks = superblock.nrBlocks();
+        return Limits.whyNoOrigin(blocks, superblock.dataBlockSizeSectors()) == null
+                && Limits.whyNoRoomForEras(blocks, Math.max(device.sizeBlocks(), once)) == null;
     }
 
     private static long blockSize(SalvagedRoots roots, SalvageHints hints) throws IOException {
@@ -120,7 +132,7 @@ final class TreeSalvage extends Salvage {
                     + hints.currentEra() + ": what was written since would count as written before");
         }
         long size = superblock.nrBlocks();
-        if (hints.nrBlocks() < 0 || hints.nrBlocks() >= size || size > MOST_ORIGIN_BLOCKS) {
+        if (hints.nrBlocks() < 0 || hints.nrBlocks() >= size || !isCreditable(device, superblock)) {
             return;
         }
         ArrayWalk eras = new ArrayWalk(
@@ -141,7 +153,7 @@ final class TreeSalvage extends Salvage {
             remarkLeftOut(hints.nrBlocks(), Math.max(survey.reach(), roots.nrBlocks()), remarks);
             return hints.nrBlocks();
         }
-        if (stored > MOST_ORIGIN_BLOCKS && survey.isOpenEnded()) {
+        if (stored > roots.nrBlocks() && survey.isOpenEnded()) {
             throw new IOException(
                     "the superblock's nr_blocks can't be right, and the end of the era array is lost: say how"
                             + " many blocks the origin has with --nr-blocks");

@@ -4,6 +4,7 @@ package org.dmera.core.check;
 import java.nio.ByteBuffer;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.format.BTreeNode;
+import org.dmera.core.format.Limits;
 
 /**
  * Walks one btree from its root, in key order, and reports every rule that is broken on the way.
@@ -23,9 +24,6 @@ final class TreeWalk implements Where {
         void lost(long from, long last);
     }
 
-    /** The kernel gives up deleting a tree that is deeper than this. */
-    private static final int DEEPEST = 64;
-
     private static final long LAST_KEY = -1;
 
     private final BlockReader reader;
@@ -34,9 +32,9 @@ final class TreeWalk implements Where {
     private final Visitor visitor;
 
     private final ByteBuffer[] buffers;
-    private final long[] blocks = new long[DEEPEST];
+    private final long[] blocks = new long[Limits.MAX_TREE_LEVELS];
     /** The key of the entry that leads from the node at each depth to the next. */
-    private final long[] keys = new long[DEEPEST];
+    private final long[] keys = new long[Limits.MAX_TREE_LEVELS];
 
     private final int misfit;
 
@@ -58,7 +56,7 @@ final class TreeWalk implements Where {
 
     /** Room for one node at each depth, filled as it is needed. */
     static ByteBuffer[] newBuffers() {
-        return new ByteBuffer[DEEPEST];
+        return new ByteBuffer[Limits.MAX_TREE_LEVELS];
     }
 
     /** Walks the tree at {@code root}; {@code counted} says whether the reference to the root has to be counted. */
@@ -173,8 +171,9 @@ final class TreeWalk implements Where {
                 return reader.report(DamageKind.CYCLE, this, blockNr, "the node leads back to itself");
             }
         }
-        if (depth == DEEPEST) {
-            return reader.report(DamageKind.TOO_DEEP, this, blockNr, "the tree is deeper than " + DEEPEST + " nodes");
+        if (depth == Limits.MAX_TREE_LEVELS) {
+            return reader.report(
+                    DamageKind.TOO_DEEP, this, blockNr, "the tree is deeper than " + Limits.MAX_TREE_LEVELS + " nodes");
         }
         if (table.hasMark(blockNr, misfit)) {
             return reader.report(DamageKind.BAD_HEADER, this, blockNr, "no node of this tree");

@@ -93,7 +93,7 @@ public final class Digest {
         long end = Math.min(currentBit + BITS_PER_STEP, nrBits);
         // The origin may have shrunk under a digestion that a suspended target keeps.
         int count = collectMarked(Math.min(end, metadata.nrBlocks()));
-        metadata.eraArray().setInts(marked, count, (int) era);
+        metadata.eraArray().raiseEras(marked, count, (int) era);
         currentBit = end;
         next = end == nrBits ? Next.REMOVE : Next.TRANSCRIBE;
     }

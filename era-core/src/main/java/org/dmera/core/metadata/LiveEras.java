@@ -2,13 +2,14 @@
 package org.dmera.core.metadata;
 
 import java.io.IOException;
+import org.dmera.core.format.Eras;
 import org.dmera.core.persistent.DiskArray;
 import org.dmera.core.persistent.DiskBitset;
 import org.dmera.core.persistent.TransactionManager;
 
 /**
- * When blocks were last written, read from live metadata: the era array, overlaid by every archived writeset and the
- * current one in ascending order of eras. A writeset under digestion stays in the tree until all of it is in the era
+ * When blocks were last written, read from live metadata: the era array and every writeset, the current one included; the
+ * highest era counts, as {@link Eras#later} has it. A writeset under digestion stays in the tree until all of it is in the era
  * array, so nothing is missing meanwhile.
  */
 final class LiveEras {
@@ -27,17 +28,11 @@ final class LiveEras {
 
     void read(long first, int count, int[] eras, int at, long currentEra, long currentNrBits) throws IOException {
         eraArray.readInts(first, count, eras, at);
-        boolean[] currentDone = {current.root() == 0};
         writesets.forEach((era, nrBits, root) -> {
-            if (!currentDone[0] && era > currentEra) {
-                // Eras have wrapped around: the current one is not the highest.
-                overlay(current, currentEra, currentNrBits, first, count, eras, at);
-                currentDone[0] = true;
-            }
             archived.root(root);
             overlay(archived, era, nrBits, first, count, eras, at);
         });
-        if (!currentDone[0]) {
+        if (current.root() != 0) {
             overlay(current, currentEra, currentNrBits, first, count, eras, at);
         }
     }
@@ -60,7 +55,8 @@ final class LiveEras {
                 long block = (firstWord + w << 6) + Long.numberOfTrailingZeros(word);
                 word &= word - 1;
                 if (block >= first && block < end) {
-                    eras[at + (int) (block - first)] = (int) era;
+                    int place = at + (int) (block - first);
+                    eras[place] = Eras.later(eras[place], (int) era);
                 }
             }
         }

@@ -14,6 +14,7 @@ import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.BitmapBlock;
 import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.IndexBlock;
+import org.dmera.core.format.Limits;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.format.WritesetValue;
 
@@ -26,7 +27,6 @@ import org.dmera.core.format.WritesetValue;
  */
 public final class ReferencedBlocks {
     /** Deeper than any tree of this format. */
-    private static final int MAX_DEPTH = 24;
 
     /** A block that is reached, and by how many. */
     public static final class Reached {
@@ -141,7 +141,7 @@ public final class ReferencedBlocks {
             return;
         }
         BTreeNode node = new BTreeNode().wrap(read(at, BlockType.BTREE_NODE), 0);
-        if (!node.hasSaneShape(valueSize) || depth > MAX_DEPTH) {
+        if (!node.hasSaneShape(valueSize) || depth >= Limits.MAX_TREE_LEVELS) {
             throw new DamagedMetadataException(at, structure, "impossible btree node header");
         }
         for (int i = 0; i < node.nrEntries(); i++) {

@@ -6,6 +6,7 @@ import java.nio.ByteBuffer;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.DamagedMetadataException;
+import org.dmera.core.format.Eras;
 
 /**
  * An array of fixed-size values: a btree that maps 0, 1, 2 … to array blocks, each full but the last.
@@ -133,15 +134,18 @@ public final class DiskArray {
         block.array().valueLong((int) (index % perBlock), value);
     }
 
-    /** Sets the u32 entries at the first {@code count} of {@code indexes}, which ascend, to one value. */
-    public void setInts(int[] indexes, int count, int value) throws IOException {
+    /**
+     * Raises the eras (u32) at the first {@code count} of {@code indexes}, which ascend, to {@code value}; higher ones stay.
+     */
+    public void raiseEras(int[] indexes, int count, int value) throws IOException {
         for (int i = 0; i < count; ) {
             int blockIndex = indexes[i] / perBlock;
             CachedBlock block = shadowBlock(blockIndex);
             ArrayBlock array = block.array();
             for (; i < count && indexes[i] / perBlock == blockIndex; i++) {
                 requireEntry(block, indexes[i]);
-                array.valueInt(indexes[i] % perBlock, value);
+                int entry = indexes[i] % perBlock;
+                array.valueInt(entry, Eras.later(array.valueInt(entry), value));
             }
         }
     }

@@ -27,7 +27,12 @@ final class NodeRebalance {
     void childFor(CachedBlock parent, long key) throws IOException {
         BTreeNode p = parent.node();
         if (p.nrEntries() == 1) {
-            replaceByOnlyChild(parent);
+            // In trees of the kernel's making this is done once. In a chain of such nodes the kernel takes every other
+            // one
+            // out, and leaves an empty leaf below the rest when the last key goes.
+            for (int depth = 1; parent.node().isInternal() && parent.node().nrEntries() == 1; depth++) {
+                replaceByOnlyChild(parent, depth);
+            }
             return;
         }
         int i = p.lowerBound(key);
@@ -43,10 +48,10 @@ final class NodeRebalance {
         }
     }
 
-    private void replaceByOnlyChild(CachedBlock parent) throws IOException {
+    private void replaceByOnlyChild(CachedBlock parent, int depth) throws IOException {
         long number = parent.node().valueLong(0);
         boolean shared = tm.spaceMap().isShared(number);
-        CachedBlock child = nodes.read(number, 0);
+        CachedBlock child = nodes.read(number, depth);
         System.arraycopy(child.bytes, 0, parent.bytes, 0, BlockDevice.BLOCK_BYTES);
         parent.shapeCheckedFor = 0;
         if (shared) {

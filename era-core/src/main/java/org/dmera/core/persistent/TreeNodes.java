@@ -5,6 +5,7 @@ import java.io.IOException;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.DamagedMetadataException;
+import org.dmera.core.format.Limits;
 
 /**
  * The nodes of one kind of btree: read, shadowed and made, with their headers verified, and with the children's
@@ -12,9 +13,8 @@ import org.dmera.core.format.DamagedMetadataException;
  */
 final class TreeNodes {
     /** Deeper than any tree of 2^64 keys: a walk that is longer goes in a circle. */
-    private static final int MAX_DEPTH = 24;
-
     private final TransactionManager tm;
+
     private final ValueType type;
     private final TransactionManager.SharedCopy childrenGain = this::addReferenceToChildren;
 
@@ -86,9 +86,9 @@ final class TreeNodes {
     }
 
     private void requireNoCircle(long at, int depth) throws DamagedMetadataException {
-        if (depth > MAX_DEPTH) {
+        if (depth >= Limits.MAX_TREE_LEVELS) {
             throw new DamagedMetadataException(
-                    at, "node of the " + type.label(), "more than " + MAX_DEPTH + " levels below the root");
+                    at, "node of the " + type.label(), "deeper than " + Limits.MAX_TREE_LEVELS + " levels");
         }
     }
 

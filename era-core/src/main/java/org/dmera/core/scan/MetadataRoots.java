@@ -8,6 +8,7 @@ import org.dmera.core.block.BlockSeal;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.IndexBlock;
+import org.dmera.core.format.Limits;
 import org.dmera.core.format.Superblock;
 
 /**
@@ -16,7 +17,13 @@ import org.dmera.core.format.Superblock;
  */
 public final class MetadataRoots {
     /** Origin blocks are fewer than this. */
-    public static final long MAX_NR_BLOCKS = (1L << 31) - 1;
+    public static final long MAX_NR_BLOCKS = Limits.MAX_ORIGIN_BLOCKS;
+
+    /** The words that scripts and the peers' tests look for. */
+    private static final String XML = "This looks like XML.  This tool only supports the binary metadata format.";
+
+    /** Text goes on for so long: the shortest XML there is of metadata has more. */
+    private static final int TEXT_BYTES = 32;
 
     /** Rereads of a superblock that a running target may be rewriting at the very moment. */
     private static final int ATTEMPTS = 5;
@@ -87,8 +94,7 @@ public final class MetadataRoots {
         }
         if (verdict != BlockSeal.Verdict.OK) {
             if (looksLikeXml(block)) {
-                throw new DamagedMetadataException(
-                        blockNr, "This looks like XML.  This tool only supports the binary metadata format.");
+                throw new DamagedMetadataException(blockNr, XML);
             }
             throw new DamagedMetadataException(
                     blockNr,
@@ -97,10 +103,10 @@ public final class MetadataRoots {
                             : structure + ": block " + blockNr + " says that it is block "
                                     + Long.toUnsignedString(block.getLong(Superblock.BLOCK_NR)));
         }
-        return validated(new Superblock().wrap(block, 0), blockNr, structure);
+        return validated(new Superblock().wrap(block, 0), blockNr, structure, device.sizeBlocks());
     }
 
-    private static Superblock validated(Superblock superblock, long blockNr, String structure)
+    private static Superblock validated(Superblock superblock, long blockNr, String structure, long metadataBlocks)
             throws DamagedMetadataException {
         expect(superblock.magic() == Superblock.MAGIC, blockNr, structure, "magic", superblock.magic(), "2126579579");
         expect(superblock.version() == Superblock.VERSION, blockNr, structure, "version", superblock.version(), "1");
@@ -118,13 +124,14 @@ public final class MetadataRoots {
                 "data_block_size",
                 superblock.dataBlockSizeSectors(),
                 "more than 0");
-        expect(
-                superblock.nrBlocks() <= MAX_NR_BLOCKS,
-                blockNr,
-                structure,
-                "nr_blocks",
-                superblock.nrBlocks(),
-                "at most 2147483647");
+        // Before anybody makes room for so many blocks.
+        String impossible = Limits.whyNoOrigin(superblock.nrBlocks(), superblock.dataBlockSizeSectors());
+        if (impossible == null) {
+            impossible = Limits.whyNoRoomForEras(superblock.nrBlocks(), metadataBlocks);
+        }
+        if (impossible != null) {
+            throw new DamagedMetadataException(blockNr, structure + ": " + impossible);
+        }
         return superblock;
     }
 
@@ -137,7 +144,29 @@ public final class MetadataRoots {
         }
     }
 
-    /** Whether text begins here that only XML begins with: {@code <} and a letter, {@code ?} or {@code !}. */
+    /**
+     * Refuses a device that holds XML: one line that says so is more help than a damaged superblock. Only what is not
+     * sealed is looked at, for the first byte of a sound superblock's checksum may be any.
+     *
+     * @throws DamagedMetadataException when it does; what the device can't deliver is for others to tell
+     */
+    public static void requireBinary(BlockDevice device) throws DamagedMetadataException {
+        ByteBuffer block = BlockReader.newBuffer(1);
+        try {
+            device.read(0, block);
+        } catch (IOException e) {
+            // An unreadable superblock is damage like any other.
+            return;
+        }
+        if (new BlockSeal().identify(block, 0) == null && looksLikeXml(block)) {
+            throw new DamagedMetadataException(0, XML);
+        }
+    }
+
+    /**
+     * Whether text begins here that only XML begins with: {@code <} and a letter, {@code ?} or {@code !}, and no control
+     * characters in the first bytes, which a damaged superblock has.
+     */
     public static boolean looksLikeXml(ByteBuffer bytes) {
         int at = 0;
         int end = bytes.capacity();
@@ -150,6 +179,12 @@ public final class MetadataRoots {
         }
         if (at > end - 2 || bytes.get(at) != '<') {
             return false;
+        }
+        for (int i = at; i < Math.min(end, at + TEXT_BYTES); i++) {
+            byte b = bytes.get(i);
+            if (b >= 0 && b < ' ' && b != '\n' && b != '\r' && b != '\t') {
+                return false;
+            }
         }
         byte next = bytes.get(at + 1);
         return next == '?' || next == '!' || next >= 'a' && next <= 'z' || next >= 'A' && next <= 'Z';

@@ -6,6 +6,7 @@ import java.nio.ByteBuffer;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.DamagedMetadataException;
+import org.dmera.core.format.Limits;
 
 /**
  * Visits the leaves of a btree in key order. One instance serves any number of walks, one at a time.
@@ -14,9 +15,6 @@ import org.dmera.core.format.DamagedMetadataException;
  * notice; the depth is limited, and the {@link BlockReader}'s budget bounds the rest.
  */
 public final class TreeWalker {
-    /** Ten times what the largest device needs: 4161600 blocks at a third of 252 entries a node is four levels. */
-    public static final int MAX_DEPTH = 16;
-
     /** Receives leaves. */
     public interface LeafVisitor {
         /** Looks at a leaf, valid during the call; returns false to end the walk. */
@@ -24,8 +22,8 @@ public final class TreeWalker {
     }
 
     private final BlockReader reader;
-    private final ByteBuffer[] buffers = new ByteBuffer[MAX_DEPTH];
-    private final BTreeNode[] nodes = new BTreeNode[MAX_DEPTH];
+    private final ByteBuffer[] buffers = new ByteBuffer[Limits.MAX_TREE_LEVELS];
+    private final BTreeNode[] nodes = new BTreeNode[Limits.MAX_TREE_LEVELS];
 
     private int leafValueSize;
     private String structure;
@@ -63,10 +61,10 @@ public final class TreeWalker {
 
     /** @param hasUpper whether {@code upper} bounds the keys; without it, they may be as high as they like */
     private boolean visit(long blockNr, int level, long lower, boolean hasUpper, long upper) throws IOException {
-        if (level == MAX_DEPTH) {
+        if (level == Limits.MAX_TREE_LEVELS) {
             throw new DamagedMetadataException(
                     blockNr,
-                    structure + ": btree node " + blockNr + " lies deeper than " + MAX_DEPTH
+                    structure + ": btree node " + blockNr + " lies deeper than " + Limits.MAX_TREE_LEVELS
                             + " levels: a cycle, or a tree that can't be");
         }
         BTreeNode node = load(blockNr, level);

@@ -5,6 +5,7 @@ import java.io.IOException;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.DamagedMetadataException;
+import org.dmera.core.format.Eras;
 import org.dmera.core.format.WritesetValue;
 
 /** Lists the writesets that have not been digested, in ascending order of era, and reads their bits. */
@@ -36,7 +37,7 @@ public final class WritesetScanner {
      */
     public void forEach(MetadataRoots roots, WritesetVisitor visitor) throws IOException {
         long currentEra = roots.currentEra();
-        long highestArchived = roots.hasCurrentWriteset() ? currentEra - 1 : currentEra;
+        long highestArchived = Eras.lastArchived(currentEra, roots.hasCurrentWriteset());
         if (roots.writesetTreeRoot() != 0) {
             walker.walk(
                     roots.writesetTreeRoot(),

@@ -2,8 +2,6 @@
 package org.dmera.tools.check;
 
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.file.Path;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.check.CheckOptions;
@@ -58,7 +56,7 @@ public final class CheckCommand implements Command {
             CheckOptions options = CheckOptions.of(scope(arguments))
                     .withThreads(ReaderThreads.count(), new ReaderThreads())
                     .withProgress(showOn(progress));
-            requireMetadata(device);
+            MetadataRoots.requireBinary(device);
             report = MetadataChecker.check(device, options);
             if (repair && report.isBeyondAutoRepair()) {
                 console.error("--" + AUTO_REPAIR + ": nothing was changed, because there is damage that only era_repair"
@@ -118,20 +116,6 @@ public final class CheckCommand implements Command {
             return CheckOptions.Scope.SUPERBLOCK;
         }
         return arguments.has(SNAPSHOT) ? CheckOptions.Scope.SNAPSHOT : CheckOptions.Scope.ALL;
-    }
-
-    /** Says so when the input can't be metadata at all, rather than calling it damaged. */
-    static void requireMetadata(BlockDevice device) throws IOException {
-        ByteBuffer block = ByteBuffer.allocate(BlockDevice.BLOCK_BYTES).order(ByteOrder.LITTLE_ENDIAN);
-        try {
-            device.read(0, block);
-        } catch (IOException e) {
-            // An unreadable superblock is damage like any other, and the check reports it.
-            return;
-        }
-        if (MetadataRoots.looksLikeXml(block)) {
-            throw new IOException("This looks like XML.  This tool only supports the binary metadata format.");
-        }
     }
 
     /** Nothing but the superblock could be looked at: then the one line belongs on standard error. */

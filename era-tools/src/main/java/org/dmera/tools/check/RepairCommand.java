@@ -13,6 +13,7 @@ import org.dmera.core.check.Damage;
 import org.dmera.core.check.Salvage;
 import org.dmera.core.check.SalvageHints;
 import org.dmera.core.check.Severity;
+import org.dmera.core.scan.MetadataRoots;
 import org.dmera.tools.Command;
 import org.dmera.tools.cli.Arguments;
 import org.dmera.tools.cli.Console;
@@ -68,7 +69,7 @@ public final class RepairCommand implements Command {
         // How often which block is read depends on the damage, so nobody knows how many reads there will be.
         Progress progress = new Progress(console, "era_repair", " blocks", 1, -1);
         try (BlockDevice from = new ProgressDevice(MetadataInput.open(input, false), progress)) {
-            CheckCommand.requireMetadata(from);
+            MetadataRoots.requireBinary(from);
             Salvage salvage = Salvage.open(from, hints);
             try (BlockDevice to = DeviceOpener.open(output, true, DeviceOpener.Claim.EXCLUSIVE)) {
                 build(salvage, to);
@@ -92,11 +93,6 @@ public final class RepairCommand implements Command {
                 builder.abandon();
             }
         }
-    }
-
-    /** Refuses what can't be metadata at all, such as XML. */
-    public static void requireMetadata(BlockDevice device) throws IOException {
-        CheckCommand.requireMetadata(device);
     }
 
     /** What was damaged, and what became of it; complete when the salvage has been streamed. */

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.format;
+
+/**
+ * What can be, for every reader alike: metadata that the check finds within these limits are read by all of them. Sources:
+ * the kernel's dm-era target and its persistent-data library.
+ */
+public final class Limits {
+    /** Origin blocks, at most: the kernel refuses to load a table with more. */
+    public static final long MAX_ORIGIN_BLOCKS = (1L << 31) - 1;
+
+    /** Sectors of 512 bytes of any block device: its size in bytes is a signed 64-bit number. */
+    public static final long MAX_ORIGIN_SECTORS = 1L << 54;
+
+    /** Levels of a btree, root and leaves included: the kernel can't delete a tree that has more. */
+    public static final int MAX_TREE_LEVELS = 64;
+
+    private Limits() {}
+
+    /** Metadata blocks that the values of an era array for {@code nrBlocks} origin blocks fill. */
+    public static long eraArrayBlocks(long nrBlocks) {
+        return (nrBlocks + ArrayBlock.ERAS_PER_BLOCK - 1) / ArrayBlock.ERAS_PER_BLOCK;
+    }
+
+    /**
+     * Why an origin can't be of {@code nrBlocks} blocks of {@code dataBlockSizeSectors} sectors, or null when it can.
+     */
+    public static String whyNoOrigin(long nrBlocks, long dataBlockSizeSectors) {
+        if (nrBlocks < 0 || nrBlocks > MAX_ORIGIN_BLOCKS) {
+            return "nr_blocks is " + Long.toUnsignedString(nrBlocks) + ", expected at most " + MAX_ORIGIN_BLOCKS;
+        }
+        // Below 2^31 times below 2^32: no overflow.
+        if (nrBlocks * dataBlockSizeSectors > MAX_ORIGIN_SECTORS) {
+            return "nr_blocks is " + nrBlocks + ", expected at most " + MAX_ORIGIN_SECTORS / dataBlockSizeSectors
+                    + " blocks of " + dataBlockSizeSectors + " sectors, for no device has more than 2^63 bytes";
+        }
+        return null;
+    }
+
+    /**
+     * Why a device of {@code metadataBlocks} blocks can't hold the era array of {@code nrBlocks} origin blocks, or null when
+     * it can. Every array block is a block of its own, so that what a size costs in memory stays in proportion to the
+     * device.
+     */
+    public static String whyNoRoomForEras(long nrBlocks, long metadataBlocks) {
+        return eraArrayBlocks(nrBlocks) <= metadataBlocks
+                ? null
+                : "nr_blocks is " + nrBlocks + ", whose eras take " + eraArrayBlocks(nrBlocks)
+                        + " metadata blocks, the device has " + metadataBlocks;
+    }
+}
