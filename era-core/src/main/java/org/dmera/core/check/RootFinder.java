@@ -31,6 +31,9 @@ final class RootFinder {
         }
     }
 
+    /** A state holds one snapshot, so more copies of superblocks than this tell of nothing but bad intentions. */
+    private static final int MAX_COPIES = 100;
+
     RootFinder(BlockReader reader) {
         this.reader = reader;
         this.table = reader.table();
@@ -51,7 +54,7 @@ final class RootFinder {
             int code = Seen.code(reader.seen(b));
             if (code == Seen.NODE && reader.tryRead(b, block) == null) {
                 refer(referred);
-            } else if (code == Seen.SUPERBLOCK && reader.tryRead(b, block) == null) {
+            } else if (code == Seen.SUPERBLOCK && held.size() < MAX_COPIES && reader.tryRead(b, block) == null) {
                 ByteBuffer copy = BlockReader.newBuffer();
                 copy.put(0, block, 0, BlockDevice.BLOCK_BYTES);
                 held.add(new Superblock().wrap(copy, 0));

@@ -161,7 +161,7 @@ final class TreeSalvage extends Salvage {
         long reach = Math.min(survey.reach(), MOST_ORIGIN_BLOCKS);
         if (reach > roots.nrBlocks()) {
             remarks.add("nr_blocks is taken to be " + reach + ", as the era array has so many entries; the superblock"
-                    + " says " + Long.toUnsignedString(roots.nrBlocks()));
+                    + " says " + Long.toUnsignedString(stored));
         }
         return reach;
     }

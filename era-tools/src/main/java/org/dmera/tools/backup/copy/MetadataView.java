@@ -13,6 +13,7 @@ import org.dmera.core.changes.ChangedBlocks;
 import org.dmera.core.linux.DeviceNumber;
 import org.dmera.core.scan.MetadataRoots;
 import org.dmera.tools.backup.stream.StreamHeader;
+import org.dmera.tools.io.MetadataInput;
 
 /** An era device's metadata as a backup sees them: what the origin is, and what changed since when. */
 public final class MetadataView implements Closeable {
@@ -28,7 +29,7 @@ public final class MetadataView implements Closeable {
     public MetadataView(Path path, boolean snapshot) throws IOException {
         this.path = path;
         this.snapshot = snapshot;
-        device = DeviceOpener.open(path, false, snapshot ? DeviceOpener.Claim.SHARED : DeviceOpener.Claim.EXCLUSIVE);
+        device = MetadataInput.open(path, snapshot);
         try {
             roots = snapshot ? MetadataRoots.readSnapshot(device) : MetadataRoots.read(device);
         } catch (IOException e) {
