@@ -4,9 +4,10 @@ package org.dmera.dmsetup;
 import java.io.BufferedOutputStream;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
+import java.io.IOException;
 import java.io.PrintStream;
-import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.backup.BackupCommand;
 import org.dmera.dmsetup.cli.DmSetup;
 import org.dmera.tools.cli.CommandLine;
@@ -25,8 +26,17 @@ public final class Main {
         PrintStream out = stream(FileDescriptor.out, false);
         PrintStream err = stream(FileDescriptor.err, true);
         String program = args.length == 0 ? "era-dmsetup" : args[0];
-        int code = new DmSetup(System.in, out, err)
-                .run(program, Arrays.asList(args).subList(Math.min(1, args.length), args.length));
+        int code;
+        try {
+            for (String arg : args) {
+                NativeText.requireSayable(arg);
+            }
+            code = new DmSetup(System.in, out, err)
+                    .run(program, Arrays.asList(args).subList(Math.min(1, args.length), args.length));
+        } catch (IOException e) {
+            err.println(program + ": " + e.getMessage());
+            code = 1;
+        }
         if (out.checkError() && code == 0) {
             err.println("era-dmsetup: standard output: write failed");
             code = 1;
@@ -35,9 +45,8 @@ public final class Main {
         CommandLine.leave(code);
     }
 
-    /** Names and paths are UTF-8, whatever the locale says. */
     private static PrintStream stream(FileDescriptor descriptor, boolean lineByLine) {
         FileOutputStream file = new FileOutputStream(descriptor);
-        return new PrintStream(new BufferedOutputStream(file, OUTPUT_BYTES), lineByLine, StandardCharsets.UTF_8);
+        return NativeText.printStream(new BufferedOutputStream(file, OUTPUT_BYTES), lineByLine);
     }
 }

@@ -3,7 +3,6 @@ package org.dmera.core.linux;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.charset.StandardCharsets;
 
 /** A Unix stream socket as a bare descriptor, to be handed to the kernel; Java's own channels don't give theirs away. */
 public final class UnixSocket {
@@ -17,7 +16,7 @@ public final class UnixSocket {
 
     /** Connects to the socket at {@code path}; returns the descriptor. */
     public static int connect(String path) throws ErrnoException {
-        byte[] name = path.getBytes(StandardCharsets.UTF_8);
+        byte[] name = NativeText.bytes(path);
         if (name.length > ADDRESS_BYTES - 3) {
             throw new ErrnoException("connect to " + path + ", a path too long for a socket", Errno.EINVAL.number());
         }

@@ -2,11 +2,11 @@
 package org.dmera.dmsetup.backup;
 
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import org.dmera.core.linux.NativeText;
 import org.dmera.tools.backup.apply.AtomicFile;
 
 /**
@@ -62,7 +62,7 @@ record BackupState(
             return fresh();
         }
         Map<String, String> fields = new LinkedHashMap<>();
-        for (String line : Files.readAllLines(file, StandardCharsets.UTF_8)) {
+        for (String line : Files.readAllLines(file, NativeText.CHARSET)) {
             int equals = line.indexOf('=');
             if (equals > 0) {
                 fields.put(line.substring(0, equals), line.substring(equals + 1));
@@ -110,6 +110,6 @@ record BackupState(
                 + "\nmetadata-snapshot=" + metadataSnapshot
                 + "\norigin-snapshot=" + originSnapshot.replace('\n', ' ')
                 + "\nend=yes\n";
-        AtomicFile.replace(file, text.getBytes(StandardCharsets.UTF_8));
+        AtomicFile.replace(file, NativeText.bytes(text));
     }
 }

@@ -7,6 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.control.DeviceId;
 import org.dmera.dmsetup.control.DmClient;
 import org.dmera.dmsetup.ioctl.DevNumber;
@@ -69,7 +70,7 @@ final class MappedEraDevice implements EraDevice {
     /** Tables name devices by number, and our engine's name files by path. */
     private static Path pathOf(String word) throws IOException {
         if (!word.matches("[0-9]+:[0-9]+")) {
-            return Path.of(word);
+            return NativeText.path(word);
         }
         Path byNumber = Path.of("/dev/block", word);
         if (Files.exists(byNumber)) {

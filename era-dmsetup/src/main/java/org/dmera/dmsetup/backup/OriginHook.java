@@ -3,10 +3,10 @@ package org.dmera.dmsetup.backup;
 
 import java.io.IOException;
 import java.io.InterruptedIOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import org.dmera.core.linux.NativeText;
 
 /**
  * The user's command that makes and removes a snapshot of the origin. It is run by sh with {@code ERA_BACKUP_ACTION}
@@ -21,7 +21,7 @@ record OriginHook(String command, EraDevice device) {
             throw new IOException("the origin snapshot command did not print the snapshot's path, but \"" + out.strip()
                     + "\": " + command);
         }
-        return Path.of(lines.get(lines.size() - 1));
+        return NativeText.path(lines.get(lines.size() - 1));
     }
 
     /** {@code snapshot} is empty when it is not known whether one was made. */
@@ -32,13 +32,14 @@ record OriginHook(String command, EraDevice device) {
     private String run(String action, String snapshot) throws IOException {
         ProcessBuilder builder = new ProcessBuilder("/bin/sh", "-c", command);
         Map<String, String> environment = builder.environment();
+        NativeText.restoreLocale(environment);
         environment.put("ERA_BACKUP_ACTION", action);
         environment.put("ERA_BACKUP_DEVICE", device.name());
         environment.put("ERA_BACKUP_ORIGIN", device.origin().toString());
         environment.put("ERA_BACKUP_SNAPSHOT", snapshot);
         Process process = builder.redirectError(ProcessBuilder.Redirect.INHERIT).start();
         process.getOutputStream().close();
-        String out = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        String out = NativeText.of(process.getInputStream().readAllBytes());
         try {
             int code = process.waitFor();
             if (code != 0) {

@@ -2,9 +2,9 @@
 package org.dmera.dmsetup.cli;
 
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.control.DeviceId;
 import org.dmera.dmsetup.control.DmCall;
 import org.dmera.dmsetup.ioctl.DmCommand;
@@ -114,8 +114,7 @@ final class CreateCommand implements Command {
         if (operands.size() > 1) {
             throw new CommandLineException("dmsetup create --concise takes at most one argument");
         }
-        String text =
-                operands.isEmpty() ? new String(session.in().readAllBytes(), StandardCharsets.UTF_8) : operands.get(0);
+        String text = operands.isEmpty() ? NativeText.of(session.in().readAllBytes()) : operands.get(0);
         List<Wanted> all = new ArrayList<>();
         for (List<String> fields : ConciseText.parse(text)) {
             all.add(wanted(session, fields));

@@ -4,6 +4,7 @@ package org.dmera.dmsetup.cli;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.ioctl.DevNumber;
 import org.dmera.dmsetup.ioctl.DeviceEntry;
 
@@ -54,7 +55,8 @@ final class DeviceNames {
     private String name(long dev, boolean mapped) throws IOException {
         Path nameFile = Path.of("/sys/dev/block", DevNumber.text(dev), "dm", "name");
         if (mapped && Files.exists(nameFile)) {
-            return session.unmangle(Files.readString(nameFile).strip());
+            return session.unmangle(
+                    Files.readString(nameFile, NativeText.CHARSET).strip());
         }
         String blockDevice = blockDeviceName(dev);
         if (blockDevice == null && mapped) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.dmsetup.cli;
 
+import org.dmera.core.linux.NativeText;
+
 /** Writes JSON as it goes along, on one line. */
 final class Json {
     private final StringBuilder text = new StringBuilder();
@@ -86,9 +88,13 @@ final class Json {
 
     private void quote(String value) {
         text.append('"');
+        boolean utf8 = NativeText.isUtf8(value);
         for (int i = 0; i < value.length(); i++) {
             char c = value.charAt(i);
-            if (c == '"' || c == '\\') {
+            if (c >= 0x80 && !utf8) {
+                // JSON is Unicode. What is not goes as Python has it, and gives back: a half of a pair for each byte.
+                text.append("\\udc").append(Character.forDigit(c >> 4, 16)).append(Character.forDigit(c & 15, 16));
+            } else if (c == '"' || c == '\\') {
                 text.append('\\').append(c);
             } else if (c < ' ') {
                 text.append("\\u00").append(Character.forDigit(c >> 4, 16)).append(Character.forDigit(c & 15, 16));

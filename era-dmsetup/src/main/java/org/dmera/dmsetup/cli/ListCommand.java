@@ -4,6 +4,7 @@ package org.dmera.dmsetup.cli;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.control.DeviceId;
 import org.dmera.dmsetup.ioctl.DevNumber;
 import org.dmera.dmsetup.ioctl.DeviceEntry;
@@ -62,7 +63,9 @@ final class ListCommand implements Command {
         command.add("/dev/mapper/" + name);
         session.out().flush();
         try {
-            return new ProcessBuilder(command).inheritIO().start().waitFor() == 0;
+            ProcessBuilder builder = new ProcessBuilder(command).inheritIO();
+            NativeText.restoreLocale(builder.environment());
+            return builder.start().waitFor() == 0;
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             return false;

@@ -2,12 +2,12 @@
 package org.dmera.dmsetup.cli;
 
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.ioctl.TargetSpec;
 
 /** Tables as text: from {@code --table}, a file, or standard input. */
@@ -24,10 +24,10 @@ final class TableText {
             return parse(session.switches().value(Switch.TABLE), "");
         }
         if (file == null) {
-            return parse(new String(session.in().readAllBytes(), StandardCharsets.UTF_8), "on stdin");
+            return parse(NativeText.of(session.in().readAllBytes()), "on stdin");
         }
         try {
-            return parse(Files.readString(Path.of(file)), file);
+            return parse(Files.readString(NativeText.path(file), NativeText.CHARSET), file);
         } catch (NoSuchFileException e) {
             throw new CommandLineException("Couldn't open '" + file + "' for reading.");
         }

@@ -2,6 +2,7 @@
 package org.dmera.dmsetup.cli;
 
 import java.util.Set;
+import org.dmera.core.linux.NativeText;
 
 /** The words of {@code -o} for a tree. */
 record TreeOptions(
@@ -94,7 +95,7 @@ record TreeOptions(
 
     private static boolean localeIsUtf8() {
         for (String variable : new String[] {"LC_ALL", "LC_CTYPE", "LANG"}) {
-            String value = System.getenv(variable);
+            String value = NativeText.callersVariable(variable);
             if (value != null && !value.isEmpty()) {
                 String upper = value.toUpperCase(java.util.Locale.ROOT);
                 return upper.endsWith("UTF-8") || upper.endsWith("UTF8");

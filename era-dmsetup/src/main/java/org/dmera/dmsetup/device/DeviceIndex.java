@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.dmsetup.device;
 
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
@@ -15,6 +14,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.IntFunction;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
+import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.ioctl.DevNumber;
 import org.dmera.dmsetup.ioctl.DmIoctl;
 
@@ -36,7 +36,7 @@ final class DeviceIndex {
 
     /** The order of the kernel's list: names as bytes. */
     private static int compareBytes(String a, String b) {
-        return Arrays.compareUnsigned(a.getBytes(StandardCharsets.UTF_8), b.getBytes(StandardCharsets.UTF_8));
+        return Arrays.compareUnsigned(NativeText.bytes(a), NativeText.bytes(b));
     }
 
     /** The devices, in the order of their names. */
@@ -160,7 +160,7 @@ final class DeviceIndex {
 
     /** EINVAL for a name that no device can have. */
     static void checkName(String name) throws ErrnoException {
-        int bytes = name.getBytes(StandardCharsets.UTF_8).length;
+        int bytes = NativeText.bytes(name).length;
         if (name.isEmpty() || name.indexOf('/') >= 0 || bytes >= DmIoctl.NAME_BYTES) {
             throw new ErrnoException("device name \"" + name + "\"", Errno.EINVAL.number());
         }
@@ -168,7 +168,7 @@ final class DeviceIndex {
 
     /** EINVAL for a uuid that no device can have. */
     static void checkUuid(String uuid) throws ErrnoException {
-        int bytes = uuid.getBytes(StandardCharsets.UTF_8).length;
+        int bytes = NativeText.bytes(uuid).length;
         if (uuid.isEmpty() || bytes >= DmIoctl.UUID_BYTES) {
             throw new ErrnoException("uuid \"" + uuid + "\"", Errno.EINVAL.number());
         }

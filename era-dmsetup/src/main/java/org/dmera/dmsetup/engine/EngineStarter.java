@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.TimeUnit;
+import org.dmera.core.linux.NativeText;
 
 /** Starts an engine in the background, in a session of its own, and waits until it answers. */
 public final class EngineStarter {
@@ -28,11 +29,12 @@ public final class EngineStarter {
         StateDirectory.make(options.state());
         File logFile = options.state().resolve("engine.log").toFile();
         long logStart = logFile.length();
-        Process process = new ProcessBuilder(command(options))
+        ProcessBuilder builder = new ProcessBuilder(command(options))
                 .redirectInput(new File("/dev/null"))
                 .redirectOutput(ProcessBuilder.Redirect.appendTo(logFile))
-                .redirectError(ProcessBuilder.Redirect.appendTo(logFile))
-                .start();
+                .redirectError(ProcessBuilder.Redirect.appendTo(logFile));
+        NativeText.restoreLocale(builder.environment());
+        Process process = builder.start();
         long deadline = System.nanoTime() + PATIENCE_NANOS;
         while (!SocketFile.answers(options.control())) {
             if (System.nanoTime() > deadline) {
@@ -60,10 +62,7 @@ public final class EngineStarter {
     private static String tail(Path log, long from) throws IOException {
         byte[] all = Files.readAllBytes(log);
         String text = new String(
-                all,
-                (int) Math.min(from, all.length),
-                (int) Math.max(0, all.length - from),
-                java.nio.charset.StandardCharsets.UTF_8);
+                all, (int) Math.min(from, all.length), (int) Math.max(0, all.length - from), NativeText.CHARSET);
         List<String> lines = text.lines().toList();
         return String.join("; ", lines.subList(Math.max(0, lines.size() - LOG_TAIL_LINES), lines.size()));
     }

@@ -2,11 +2,11 @@
 package org.dmera.dmsetup.engine;
 
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Map;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
+import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.control.EngineVerb;
 import org.dmera.dmsetup.device.EngineLog;
 import org.dmera.dmsetup.device.MappedDevice;
@@ -66,7 +66,7 @@ final class EngineVerbs {
     /** All but slashes and what RFC 3986 calls unreserved: clients differ in what else they take as it is. */
     private static String escaped(String text) {
         StringBuilder uri = new StringBuilder();
-        for (byte b : text.getBytes(StandardCharsets.UTF_8)) {
+        for (byte b : NativeText.bytes(text)) {
             char c = (char) (b & 0xff);
             if (c < 128 && (Character.isLetterOrDigit(c) || "-._~/".indexOf(c) >= 0)) {
                 uri.append(c);

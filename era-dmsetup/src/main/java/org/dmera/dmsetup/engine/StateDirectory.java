@@ -6,7 +6,6 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
-import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.DirectoryStream;
@@ -25,6 +24,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
+import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.device.DeviceRecord;
 import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.DeviceStore;
@@ -154,14 +154,13 @@ final class StateDirectory implements DeviceStore, Closeable {
         Remembered remembered = new Remembered(new ArrayList<>(), new HashSet<>());
         byMinor.forEach((minor, file) -> {
             try {
-                String text = Files.readString(file);
+                String text = Files.readString(file, NativeText.CHARSET);
                 DeviceRecord record = DeviceFile.parse(text);
                 check(record, minor, remembered.devices);
                 remembered.devices.add(record);
-                durable.put(minor, text.getBytes(StandardCharsets.UTF_8));
+                durable.put(minor, NativeText.bytes(text));
             } catch (IOException e) {
-                String why = e instanceof CharacterCodingException ? "it is not text" : e.getMessage();
-                log.error(file + " is left alone: " + why);
+                log.error(file + " is left alone: " + e.getMessage());
                 remembered.unreadableMinors.add(minor);
             }
         });
@@ -185,7 +184,7 @@ final class StateDirectory implements DeviceStore, Closeable {
     public synchronized void save(DeviceRecord record) throws IOException {
         requireOpen();
         String file = file(record.minor());
-        byte[] text = DeviceFile.format(record).getBytes(StandardCharsets.UTF_8);
+        byte[] text = NativeText.bytes(DeviceFile.format(record));
         byte[] before = durable.get(record.minor());
         replace(record.minor(), text);
         try {

@@ -14,6 +14,7 @@ import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.FileDescriptors;
 import org.dmera.core.linux.Mounts;
+import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.device.MappedDevice;
 
 /**
@@ -99,7 +100,7 @@ public final class HostAttacher implements Attacher {
 
     /** Deletes the link that {@code note} tells of, if it still names the same node, and the note. */
     private static void unlink(Path note) throws IOException {
-        List<String> lines = Files.readAllLines(note);
+        List<String> lines = Files.readAllLines(note, NativeText.CHARSET);
         if (lines.size() == 2) {
             unlink(Path.of(lines.get(0)), lines.get(1));
         }
@@ -125,7 +126,7 @@ public final class HostAttacher implements Attacher {
     private Path noted(MappedDevice device, String node) throws IOException {
         Path link = link(device.name());
         Files.createDirectories(folder);
-        Files.write(note(device), List.of(link.toString(), node));
+        Files.write(note(device), List.of(link.toString(), node), NativeText.CHARSET);
         return Files.createSymbolicLink(link, Path.of(node));
     }
 

@@ -4,7 +4,6 @@ package org.dmera.dmsetup.export;
 import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.function.Consumer;
@@ -13,6 +12,7 @@ import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.FileDescriptors;
 import org.dmera.core.linux.Ioctl;
+import org.dmera.core.linux.NativeText;
 import org.dmera.core.linux.RawIo;
 import org.dmera.core.linux.UnixSocket;
 
@@ -145,7 +145,7 @@ final class KernelNbd {
         if (greeting.getLong() != Nbd.MAGIC || greeting.getLong() != Nbd.OPTION_MAGIC) {
             throw new IOException("no NBD server answers");
         }
-        byte[] bytes = name.getBytes(StandardCharsets.UTF_8);
+        byte[] bytes = NativeText.bytes(name);
         ByteBuffer request = ByteBuffer.allocateDirect(20 + bytes.length)
                 .putInt(Nbd.FIXED_NEWSTYLE | Nbd.NO_ZEROES)
                 .putLong(Nbd.OPTION_MAGIC)

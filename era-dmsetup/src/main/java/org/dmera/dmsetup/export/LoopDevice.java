@@ -4,7 +4,6 @@ package org.dmera.dmsetup.export;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.dmera.core.linux.DeviceNode;
@@ -12,6 +11,7 @@ import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.FileDescriptors;
 import org.dmera.core.linux.Ioctl;
+import org.dmera.core.linux.NativeText;
 
 /**
  * A loop device over a file, with direct I/O: what losetup(8) does, through the ioctls of loop(4).
@@ -109,7 +109,7 @@ final class LoopDevice {
         ByteBuffer config = ByteBuffer.allocate(CONFIG_BYTES).order(ByteOrder.nativeOrder());
         config.putInt(0, backing);
         config.putInt(CONFIG_FLAGS, FLAG_AUTOCLEAR | FLAG_PARTSCAN | FLAG_DIRECT_IO | (readOnly ? FLAG_READ_ONLY : 0));
-        byte[] name = file.toString().getBytes(StandardCharsets.UTF_8);
+        byte[] name = NativeText.bytes(file.toString());
         config.put(CONFIG_FILE_NAME, name, 0, Math.min(name.length, FILE_NAME_BYTES - 1));
         int result = Ioctl.call(fd, CONFIGURE, config);
         if (result == 0) {

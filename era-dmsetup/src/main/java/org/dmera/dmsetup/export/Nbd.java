@@ -2,10 +2,10 @@
 package org.dmera.dmsetup.export;
 
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
+import org.dmera.core.linux.NativeText;
 
 /** The numbers of the NBD protocol (doc/proto.md of the NetworkBlockDevice project). All integers are big-endian. */
 final class Nbd {
@@ -104,7 +104,7 @@ final class Nbd {
 
     /** A text for people as UTF-8, whole characters of it, in so many bytes at most. */
     static byte[] text(String text, int maxBytes) {
-        byte[] bytes = text == null ? new byte[0] : text.getBytes(StandardCharsets.UTF_8);
+        byte[] bytes = text == null ? new byte[0] : NativeText.bytes(text);
         if (bytes.length <= maxBytes) {
             return bytes;
         }

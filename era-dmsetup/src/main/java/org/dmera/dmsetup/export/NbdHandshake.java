@@ -5,9 +5,9 @@ import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.ByteChannel;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.device.DeviceIo;
 
 /**
@@ -164,7 +164,7 @@ final class NbdHandshake {
     private void list(ByteBuffer data) throws IOException {
         if (expectEmpty(Nbd.OPT_LIST, data)) {
             for (String name : exports.names()) {
-                byte[] bytes = name.getBytes(StandardCharsets.UTF_8);
+                byte[] bytes = NativeText.bytes(name);
                 reply(
                         Nbd.OPT_LIST,
                         Nbd.REP_SERVER,
@@ -246,7 +246,7 @@ final class NbdHandshake {
                         .putInt(MIN_BLOCK_BYTES)
                         .putInt(PREFERRED_BLOCK_BYTES)
                         .putInt(Nbd.MAX_PAYLOAD_BYTES));
-        byte[] bytes = name.getBytes(StandardCharsets.UTF_8);
+        byte[] bytes = NativeText.bytes(name);
         reply(
                 option,
                 Nbd.REP_INFO,
@@ -298,7 +298,7 @@ final class NbdHandshake {
             return;
         }
         for (int id = 0; id < selected.size(); id++) {
-            byte[] bytes = selected.get(id).name().getBytes(StandardCharsets.UTF_8);
+            byte[] bytes = NativeText.bytes(selected.get(id).name());
             reply(
                     option,
                     Nbd.REP_META_CONTEXT,
@@ -331,7 +331,7 @@ final class NbdHandshake {
     private static String text(ByteBuffer data, int length) {
         byte[] bytes = new byte[length];
         data.get(bytes);
-        return new String(bytes, StandardCharsets.UTF_8);
+        return NativeText.of(bytes);
     }
 
     private void error(int option, int type, String message) throws IOException {

@@ -3,7 +3,7 @@ package org.dmera.dmsetup.ioctl;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.charset.StandardCharsets;
+import org.dmera.core.linux.NativeText;
 
 /**
  * {@code struct dm_ioctl} (312 bytes, little-endian) at the start of a buffer, and the buffer's payload behind it.
@@ -169,11 +169,11 @@ public final class DmIoctl {
         }
         byte[] bytes = new byte[length];
         buffer.get(at, bytes);
-        return new String(bytes, StandardCharsets.UTF_8);
+        return NativeText.of(bytes);
     }
 
     private void setText(int at, int size, String text) {
-        byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
+        byte[] bytes = NativeText.bytes(text);
         if (bytes.length >= size) {
             throw new IllegalArgumentException("\"" + text + "\" is longer than " + (size - 1) + " bytes");
         }

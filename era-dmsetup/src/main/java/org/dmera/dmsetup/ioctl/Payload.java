@@ -2,7 +2,7 @@
 package org.dmera.dmsetup.ioctl;
 
 import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
+import org.dmera.core.linux.NativeText;
 
 /** Bounds-checked access to a buffer's payload, for the codecs of this package. */
 final class Payload {
@@ -31,7 +31,7 @@ final class Payload {
 
     /** The text from {@code at} to the NUL before {@code end}. */
     static String text(ByteBuffer buffer, int at, int end) throws MalformedPayloadException {
-        return new String(textBytes(buffer, at, end), StandardCharsets.UTF_8);
+        return NativeText.of(textBytes(buffer, at, end));
     }
 
     private static byte[] textBytes(ByteBuffer buffer, int at, int end) throws MalformedPayloadException {
@@ -48,7 +48,7 @@ final class Payload {
     }
 
     static byte[] bytes(String text) {
-        return text.getBytes(StandardCharsets.UTF_8);
+        return NativeText.bytes(text);
     }
 
     /** Writes {@code text} and a NUL; returns the offset behind the NUL. */

@@ -4,6 +4,7 @@ package org.dmera.dmsetup.ioctl;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
+import org.dmera.core.linux.NativeText;
 
 /**
  * {@code struct dm_target_spec} with its parameter text: a table line, or a line of status.
@@ -126,7 +127,7 @@ public record TargetSpec(long startSector, long lengthSectors, String type, Stri
         }
         byte[] bytes = new byte[length];
         buffer.get(at, bytes);
-        return new String(bytes, java.nio.charset.StandardCharsets.UTF_8);
+        return NativeText.of(bytes);
     }
 
     /** The line as a table prints it. */

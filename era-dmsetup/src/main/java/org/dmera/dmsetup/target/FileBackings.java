@@ -13,6 +13,7 @@ import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.FileDescriptors;
 import org.dmera.core.linux.FileSpace;
+import org.dmera.core.linux.NativeText;
 
 /**
  * The files and block devices that an engine's targets sit on: each claimed once for the whole engine, as the kernel's
@@ -71,7 +72,7 @@ public final class FileBackings {
     /** The path that a table's device word stands for. */
     private static Path resolve(String name) throws IOException {
         if (!name.matches("[0-9]+:[0-9]+")) {
-            return Path.of(name);
+            return NativeText.path(name);
         }
         Path uevent = Path.of("/sys/dev/block", name, "uevent");
         if (Files.exists(uevent)) {

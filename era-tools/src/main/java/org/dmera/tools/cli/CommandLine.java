@@ -8,6 +8,7 @@ import java.io.PrintStream;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
+import org.dmera.core.linux.NativeText;
 import org.dmera.tools.Command;
 
 /**
@@ -42,6 +43,9 @@ public final class CommandLine {
     private static int run(Command command, String[] args, int from, Console console) {
         Usage usage = command.usage();
         try {
+            for (String arg : args) {
+                NativeText.requireSayable(arg);
+            }
             return command.run(ArgumentParser.parse(usage, args, from), console);
         } catch (ArgumentParser.HelpRequest request) {
             return help(usage, request, console);

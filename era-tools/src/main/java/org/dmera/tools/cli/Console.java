@@ -9,7 +9,7 @@ import java.io.PrintStream;
 import java.nio.ByteBuffer;
 import java.nio.channels.Channels;
 import java.nio.channels.WritableByteChannel;
-import java.nio.charset.StandardCharsets;
+import org.dmera.core.linux.NativeText;
 
 /** Where a command speaks: its standard streams, silenced by {@code --quiet}. */
 public final class Console {
@@ -59,7 +59,7 @@ public final class Console {
     /** One line, or several, on standard output, for reports meant for people; nothing under {@code --quiet}. */
     public void print(String text) throws IOException {
         if (!quiet) {
-            ByteBuffer bytes = ByteBuffer.wrap((text + "\n").getBytes(StandardCharsets.UTF_8));
+            ByteBuffer bytes = ByteBuffer.wrap(NativeText.bytes(text + "\n"));
             while (bytes.hasRemaining()) {
                 out.write(bytes);
             }

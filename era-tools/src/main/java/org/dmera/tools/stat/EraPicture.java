@@ -9,6 +9,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import org.dmera.core.changes.EraHistogram;
+import org.dmera.core.linux.NativeText;
 import org.knowm.xchart.HeatMapChart;
 import org.knowm.xchart.HeatMapChartBuilder;
 import org.knowm.xchart.XYChart;
@@ -131,7 +132,8 @@ final class EraPicture {
     }
 
     /** Cuts the front of a long path. */
-    private static String title(String device, String text) {
+    private static String title(String path, String text) {
+        String device = NativeText.toUnicode(path);
         int room = TITLE_LETTERS - text.length();
         return (device.length() <= room ? device : "…" + device.substring(device.length() - room)) + text;
     }

@@ -4,8 +4,8 @@ package org.dmera.tools.stat;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import org.dmera.core.linux.NativeText;
 import org.dmera.tools.Command;
 import org.dmera.tools.backup.copy.MetadataView;
 import org.dmera.tools.cli.Arguments;
@@ -34,7 +34,7 @@ public final class StatCommand implements Command {
                 StatJson.write(out, device, facts, snapshot);
                 text = out.toByteArray();
             } else {
-                text = StatText.of(device, facts, snapshot).getBytes(StandardCharsets.UTF_8);
+                text = NativeText.bytes(StatText.of(device, facts, snapshot));
             }
             ByteBuffer bytes = ByteBuffer.wrap(text);
             while (bytes.hasRemaining()) {

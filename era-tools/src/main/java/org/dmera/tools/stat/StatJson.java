@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.util.HexFormat;
 import org.dmera.core.changes.EraHistogram;
+import org.dmera.core.linux.NativeText;
 import org.dmera.core.scan.MetadataRoots;
 
 /** The facts as JSON: every era that has blocks, and what each "since" would copy. */
@@ -18,7 +19,7 @@ final class StatJson {
         try (JsonGenerator json = new JsonFactory().createGenerator(out)) {
             json.useDefaultPrettyPrinter();
             json.writeStartObject();
-            json.writeStringField("device", device);
+            json.writeStringField("device", NativeText.toUnicode(device));
             json.writeBooleanField("metadata_snapshot", snapshot);
             json.writeStringField("uuid", HexFormat.of().formatHex(roots.uuid()));
             json.writeNumberField("metadata_blocks", facts.metadataBlocks());

@@ -11,6 +11,7 @@ import javax.xml.stream.XMLInputFactory;
 import javax.xml.stream.XMLStreamConstants;
 import javax.xml.stream.XMLStreamException;
 import javax.xml.stream.XMLStreamReader;
+import org.dmera.core.linux.NativeText;
 
 /**
  * Reads metadata XML of any legal form: attributes in any order, comments, entities, any encoding. The stream reader is
@@ -53,7 +54,7 @@ final class XmlParser {
                 parser.run(position);
                 content.end();
             } catch (ContentGatherer.ContentException e) {
-                throw new IOException("XML line " + parser.line() + ": " + e.getMessage(), e);
+                throw new IOException("XML line " + parser.line() + ": " + NativeText.ofUnicode(e.getMessage()), e);
             } finally {
                 reader.close();
             }
@@ -75,7 +76,7 @@ final class XmlParser {
         end = end < 0 ? message.indexOf(" (at char #") : end;
         String what = end < 0 ? message : message.substring(0, end);
         int line = e.getLocation() == null ? -1 : e.getLocation().getLineNumber();
-        return new IOException("XML line " + (linesBefore + Math.max(1, line)) + ": " + what, e);
+        return new IOException("XML line " + (linesBefore + Math.max(1, line)) + ": " + NativeText.ofUnicode(what), e);
     }
 
     private long line() {

@@ -4,13 +4,13 @@ package org.dmera.tools.backup.apply;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.StringReader;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.dmera.core.linux.NativeText;
 import org.dmera.tools.backup.stream.StreamHeader;
 import org.dmera.tools.backup.stream.StreamReader;
 
@@ -124,7 +124,7 @@ record TargetState(
             return none();
         }
         Map<String, String> fields = new LinkedHashMap<>();
-        BufferedReader lines = new BufferedReader(new StringReader(Files.readString(file, StandardCharsets.UTF_8)));
+        BufferedReader lines = new BufferedReader(new StringReader(Files.readString(file, NativeText.CHARSET)));
         String first = lines.readLine();
         if (!FIRST_LINE.equals(first)) {
             throw new IOException(file + ": not a target's state file: its first line is not \"" + FIRST_LINE + "\"");
@@ -193,6 +193,6 @@ record TargetState(
             s.append("pending-hole-from=").append(pending.holeFromBytes).append('\n');
         }
         s.append("end=yes\n");
-        AtomicFile.replace(file, s.toString().getBytes(StandardCharsets.UTF_8));
+        AtomicFile.replace(file, NativeText.bytes(s.toString()));
     }
 }

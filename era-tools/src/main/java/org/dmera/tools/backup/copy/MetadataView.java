@@ -3,7 +3,6 @@ package org.dmera.tools.backup.copy;
 
 import java.io.Closeable;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.dmera.core.block.DeviceOpener;
@@ -11,6 +10,7 @@ import org.dmera.core.block.FileBlockDevice;
 import org.dmera.core.changes.BlockSet;
 import org.dmera.core.changes.ChangedBlocks;
 import org.dmera.core.linux.DeviceNumber;
+import org.dmera.core.linux.NativeText;
 import org.dmera.core.scan.MetadataRoots;
 import org.dmera.tools.backup.stream.StreamHeader;
 import org.dmera.tools.io.MetadataInput;
@@ -122,14 +122,14 @@ public final class MetadataView implements Closeable {
 
     private static String firstLine(Path file) throws IOException {
         return Files.isReadable(file)
-                ? Files.readString(file, StandardCharsets.ISO_8859_1).strip()
+                ? Files.readString(file, NativeText.CHARSET).strip()
                 : "";
     }
 
     /** The end of a long name tells more than its beginning. */
     private static String cut(String name) {
         String end = name;
-        while (end.getBytes(StandardCharsets.UTF_8).length > StreamHeader.MAX_IDENTITY_BYTES) {
+        while (NativeText.bytes(end).length > StreamHeader.MAX_IDENTITY_BYTES) {
             end = end.substring(1);
         }
         return end;

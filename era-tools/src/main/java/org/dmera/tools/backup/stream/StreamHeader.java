@@ -3,9 +3,9 @@ package org.dmera.tools.backup.stream;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.charset.StandardCharsets;
 import java.util.HexFormat;
 import java.util.zip.CRC32C;
+import org.dmera.core.linux.NativeText;
 
 /**
  * The first {@value #BYTES} bytes of a stream: what was copied, from when to when.
@@ -84,7 +84,7 @@ public record StreamHeader(
 
     /** The header's bytes, checksum included. */
     public byte[] encode() {
-        byte[] name = identity.getBytes(StandardCharsets.UTF_8);
+        byte[] name = NativeText.bytes(identity);
         if (name.length > MAX_IDENTITY_BYTES) {
             throw new IllegalArgumentException("the identity \"" + identity + "\" is longer than " + MAX_IDENTITY_BYTES
                     + " bytes, the most that a stream can carry");
@@ -148,7 +148,7 @@ public record StreamHeader(
                 Integer.toUnsignedLong(b.getInt(NEW_ERA)),
                 b.getLong(CREATED),
                 uuid,
-                new String(bytes, IDENTITY, nameBytes, StandardCharsets.UTF_8));
+                new String(bytes, IDENTITY, nameBytes, NativeText.CHARSET));
         if (h.originSizeBytes < 0 || h.blockSizeBytes <= 0 || h.baseSizeBytes < 0) {
             throw new StreamException(where, "the stream header holds an impossible size");
         }
