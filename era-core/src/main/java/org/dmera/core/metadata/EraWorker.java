@@ -55,10 +55,12 @@ public final class EraWorker {
         void done(Throwable why);
     }
 
+    private static final MarkedBlocks NONE = new MarkedBlocks(0);
+
     private final EraMetadata metadata;
     private final Digest digest;
     private long writesetOfMarked;
-    private volatile MarkedBlocks marked = new MarkedBlocks(0);
+    private volatile MarkedBlocks marked = NONE;
     private boolean resumedBefore;
 
     public EraWorker(EraMetadata metadata) {
@@ -133,9 +135,10 @@ public final class EraWorker {
     }
 
     private void markWrites(Writes writes) {
-        beginNewMarks();
-        MarkedBlocks bits = marked;
+        MarkedBlocks bits;
         try {
+            beginNewMarks();
+            bits = marked;
             boolean anyNew = false;
             for (int i = 0; i < writes.count(); i++) {
                 int block = writes.block(i);
@@ -147,7 +150,7 @@ public final class EraWorker {
             if (anyNew) {
                 metadata.commit();
             }
-        } catch (IOException | RuntimeException e) {
+        } catch (IOException | RuntimeException | Error e) {
             writes.failed(e);
             return;
         }
@@ -157,32 +160,49 @@ public final class EraWorker {
         writes.marked();
     }
 
+    /** Every call is answered, whatever happens, memory that is not to be had included. */
     private void runCalls(List<? extends Call> calls) {
-        Throwable[] answers = new Throwable[calls.size()];
-        for (int i = 0; i < answers.length; i++) {
-            try {
-                calls.get(i).run(metadata);
-            } catch (IOException | RefusedException | RuntimeException e) {
-                answers[i] = e;
-            }
-            beginNewMarks();
-        }
+        Throwable[] answers;
         Throwable failure = null;
         try {
+            answers = new Throwable[calls.size()];
+            for (int i = 0; i < answers.length; i++) {
+                answers[i] = run(calls.get(i));
+            }
             metadata.commit();
-        } catch (IOException | RuntimeException e) {
+        } catch (IOException | RuntimeException | Error e) {
+            answers = null;
             failure = e;
         }
-        for (int i = 0; i < answers.length; i++) {
+        for (int i = 0; i < calls.size(); i++) {
             calls.get(i).done(failure != null ? failure : answers[i]);
         }
     }
 
-    /** In a new era nothing is marked, whoever began it. */
+    private Throwable run(Call call) {
+        Throwable answer = null;
+        try {
+            call.run(metadata);
+        } catch (IOException | RefusedException | RuntimeException | Error e) {
+            answer = e;
+        }
+        try {
+            beginNewMarks();
+        } catch (RuntimeException | Error e) {
+            answer = answer == null ? e : answer;
+        }
+        return answer;
+    }
+
+    /**
+     * In a new era nothing is marked, whoever began it. When there is no memory for its marks nothing counts as marked, and
+     * this is tried again before the next ones are wanted.
+     */
     private void beginNewMarks() {
         if (metadata.writesetsBegun() != writesetOfMarked) {
-            writesetOfMarked = metadata.writesetsBegun();
+            marked = NONE;
             marked = new MarkedBlocks(metadata.currentWritesetNrBits());
+            writesetOfMarked = metadata.writesetsBegun();
         }
     }
 }

@@ -96,9 +96,13 @@ public final class EngineControl implements Control {
         if (known == null) {
             return -Errno.ENOTTY.number();
         }
-        // A failed call leaves the caller's buffer as it was, but for the version.
-        ByteBuffer before =
-                ByteBuffer.allocate(buffer.limit()).put(buffer.duplicate().position(0));
+        ByteBuffer before;
+        try {
+            // A failed call leaves the caller's buffer as it was, but for the version.
+            before = ByteBuffer.allocate(buffer.limit()).put(buffer.duplicate().position(0));
+        } catch (OutOfMemoryError e) {
+            return failed(known, io, e);
+        }
         try {
             answer(known, io, abandoned);
             return 0;
@@ -110,11 +114,17 @@ public final class EngineControl implements Control {
             registry.log().debug(known + " " + io.name() + ": " + e.getMessage());
             buffer.put(0, before.array());
             return -e.errno();
-        } catch (IOException | RuntimeException e) {
-            registry.log().error(known + " " + io.name(), e);
+        } catch (IOException | RuntimeException | Error e) {
+            int result = failed(known, io, e);
             buffer.put(0, before.array());
-            return -Errno.EIO.number();
+            return result;
         }
+    }
+
+    /** An error in this program, or of what it runs on: a line in the log, and an errno. */
+    private int failed(DmCommand command, DmIoctl io, Throwable e) {
+        registry.log().error(command + " " + io.name(), e);
+        return -(e instanceof OutOfMemoryError ? Errno.ENOMEM : Errno.EIO).number();
     }
 
     private void answer(DmCommand command, DmIoctl io, BooleanSupplier abandoned)
@@ -222,7 +232,13 @@ public final class EngineControl implements Control {
         boolean chosen = io.has(DmFlags.PERSISTENT_DEV);
         OptionalInt minor = chosen ? OptionalInt.of(DevNumber.minor(io.dev())) : OptionalInt.empty();
         MappedDevice device = registry.create(io.name(), io.uuid(), minor);
-        state(device, io);
+        try {
+            state(device, io);
+        } catch (RuntimeException | Error e) {
+            // Whoever is told that it failed must not find half of it.
+            registry.remove(device, false);
+            throw e;
+        }
     }
 
     private void remove(DmIoctl io) throws IOException {

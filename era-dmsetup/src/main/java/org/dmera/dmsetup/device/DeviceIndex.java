@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.dmsetup.device;
 
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.TreeMap;
@@ -29,6 +32,8 @@ final class DeviceIndex {
     private final TreeMap<Integer, MappedDevice> byMinor = new TreeMap<>();
     /** Minors of remembered devices that could not be read, and must not be overwritten. */
     private final TreeSet<Integer> reserved = new TreeSet<>();
+    /** On which devices the tables of a device are, as often as they name them; those included that are being loaded. */
+    private final Map<MappedDevice, List<MappedDevice>> beneath = new HashMap<>();
     /** Names and uuids that devices are about to get. */
     private final Set<String> namesToCome = new HashSet<>();
 
@@ -229,6 +234,46 @@ final class DeviceIndex {
                 throw new ErrnoException("open " + device, Errno.ENXIO.number());
             }
             device.openCount++;
+        }
+    }
+
+    /**
+     * Opens {@code lower} for a table of {@code upper}; EINVAL when that makes a circle. In one step, so that of two loads
+     * that would close a circle together one is refused. {@link #endBeneath} and {@link #close} take it back.
+     */
+    void openBeneath(MappedDevice lower, MappedDevice upper) throws ErrnoException {
+        synchronized (lock) {
+            if (sitsOn(lower, upper)) {
+                throw new ErrnoException(upper + " on top of itself", Errno.EINVAL.number());
+            }
+            open(lower);
+            beneath.computeIfAbsent(upper, u -> new ArrayList<>()).add(lower);
+        }
+    }
+
+    private boolean sitsOn(MappedDevice device, MappedDevice wanted) {
+        Set<MappedDevice> seen = new HashSet<>();
+        ArrayDeque<MappedDevice> todo = new ArrayDeque<>(List.of(device));
+        while (!todo.isEmpty()) {
+            MappedDevice next = todo.pop();
+            if (next.equals(wanted)) {
+                return true;
+            }
+            if (seen.add(next)) {
+                todo.addAll(beneath.getOrDefault(next, List.of()));
+            }
+        }
+        return false;
+    }
+
+    /** A table of {@code upper} no longer uses {@code lower}. */
+    void endBeneath(MappedDevice lower, MappedDevice upper) {
+        synchronized (lock) {
+            List<MappedDevice> lowers = beneath.get(upper);
+            lowers.remove(lower);
+            if (lowers.isEmpty()) {
+                beneath.remove(upper);
+            }
         }
     }
 

@@ -3,7 +3,9 @@ package org.dmera.dmsetup.device;
 
 import java.io.IOException;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.stream.Stream;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.device.DeviceState.Slot;
@@ -28,6 +30,9 @@ final class DeviceLife {
 
     /** Saved as running already, and still on the way. */
     private volatile boolean resuming;
+
+    /** A table that is open, and in no slot yet. */
+    private volatile LoadedTable loading;
 
     // Changed under life.
     private boolean appeared;
@@ -69,16 +74,37 @@ final class DeviceLife {
             }
             closeReplaced(old);
         } finally {
+            loading = null;
             life.unlock();
         }
     }
 
+    /** Opens a table, which counts as one of the device's until {@link #loading} is cleared. */
     private LoadedTable load(DeviceRecord.Table table) throws ErrnoException {
-        return registry.loader()
-                .load(
-                        DevNumber.text(device.dev()),
-                        table,
-                        registry.backings().openerFor(device, table.readOnly(), table.found()));
+        String number = DevNumber.text(device.dev());
+        LoadedTable loaded = registry.loader()
+                .load(number, table, registry.backings().openerFor(device, table.readOnly(), table.found()));
+        loading = loaded;
+        if (device.openCount() > 0) {
+            // Others lie on it, and may share with somebody by this table what they must not.
+            try {
+                registry.loader().checkSharing(number);
+            } catch (ErrnoException | RuntimeException | Error e) {
+                closeAfter(loaded, e);
+                throw e;
+            }
+        }
+        return loaded;
+    }
+
+    /** The tables in the slots, and the one that is on the way there. */
+    List<LoadedTable> tables() {
+        DeviceState now = state.now();
+        // In this order: what arrives in a slot meanwhile is seen in one of the two places.
+        return Stream.of(loading, now.table(false), now.table(true), table(false), table(true))
+                .filter(Objects::nonNull)
+                .distinct()
+                .toList();
     }
 
     private static void closeAfter(LoadedTable table, Throwable cause) {
@@ -214,6 +240,7 @@ final class DeviceLife {
             }
             return was.suspended() && goOn();
         } finally {
+            loading = null;
             life.unlock();
         }
     }
@@ -350,6 +377,7 @@ final class DeviceLife {
                 keep(inactive, now -> now.withInactive(Slot.of(inactive)));
             }
         } finally {
+            loading = null;
             life.unlock();
         }
     }

@@ -214,6 +214,15 @@ public final class DeviceRegistry {
         index.open(device);
     }
 
+    void openBeneath(MappedDevice lower, MappedDevice upper) throws ErrnoException {
+        index.openBeneath(lower, upper);
+    }
+
+    void closeBeneath(MappedDevice lower, MappedDevice upper) {
+        index.endBeneath(lower, upper);
+        close(lower);
+    }
+
     void close(MappedDevice device) {
         // A table that comes back after a restart in part opens and closes what is beneath it: that is no last close.
         if (index.close(device) && !restoring) {
@@ -311,25 +320,18 @@ public final class DeviceRegistry {
     }
 
     /** Suspends every device, those on top of others first. */
-    public void suspendAll() {
+    public void suspendAll(ShutdownSteps steps) {
         for (MappedDevice device : usableTopDown()) {
-            try {
-                device.life().suspendForShutdown();
+            if (steps.run("suspend of " + device, device.life()::suspendForShutdown)) {
                 log.info("suspended " + device);
-            } catch (IOException e) {
-                log.error("suspend of " + device, e);
             }
         }
     }
 
     /** Closes the tables of every device, those on top of others first; the devices stay remembered. The end of an engine. */
-    public void closeAll() {
+    public void closeAll(ShutdownSteps steps) {
         for (MappedDevice device : usableTopDown()) {
-            try {
-                device.life().closeForShutdown();
-            } catch (IOException e) {
-                log.error("closing " + device, e);
-            }
+            steps.run("closing " + device, device.life()::closeForShutdown);
         }
     }
 
@@ -348,13 +350,17 @@ public final class DeviceRegistry {
         for (DeviceRecord record : sorted) {
             String id = record.id().isEmpty() ? newId() : record.id();
             try {
-                todo.add(index.add(
+                MappedDevice device = index.add(
                         record.name(),
                         record.uuid(),
                         OptionalInt.of(record.minor()),
-                        minor -> make(minor, id, DeviceState.remembered(record), false)));
-            } catch (ErrnoException e) {
-                log.error(record.name() + " does not come back", e);
+                        minor -> make(minor, id, DeviceState.remembered(record), false));
+                todo.add(device);
+                if (record.id().isEmpty()) {
+                    device.state().begin();
+                }
+            } catch (IOException e) {
+                log.error(record.name() + " does not come back as it was", e);
             }
         }
         restoring = true;

@@ -10,6 +10,7 @@ import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.ioctl.TargetSpec;
 import org.dmera.dmsetup.target.Backing;
+import org.dmera.dmsetup.target.StorageAreas;
 import org.dmera.dmsetup.target.Target;
 
 /**
@@ -90,16 +91,22 @@ final class LoadedTable {
             try {
                 step.of(line.target());
             } catch (IOException e) {
-                if (failed == null) {
-                    failed = e;
-                } else {
-                    failed.addSuppressed(e);
-                }
+                failed = first(failed, e);
+            } catch (RuntimeException | Error e) {
+                failed = first(failed, new IOException("internal error: " + e, e));
             }
         }
         if (failed != null) {
             throw failed;
         }
+    }
+
+    private static IOException first(IOException failed, IOException next) {
+        if (failed == null) {
+            return next;
+        }
+        failed.addSuppressed(next);
+        return failed;
     }
 
     /**
@@ -148,6 +155,19 @@ final class LoadedTable {
                     asTable ? target.table() : target.status()));
         }
         return lines;
+    }
+
+    /** Adds where a range of the device lies in the end. */
+    void storage(long offsetBytes, long lengthBytes, StorageAreas areas) {
+        long end = Math.min(offsetBytes + lengthBytes, targets.sizeBytes());
+        if (offsetBytes >= end) {
+            return;
+        }
+        for (int i = targets.indexAt(offsetBytes); i < targets.count() && targets.startBytes(i) < end; i++) {
+            long from = Math.max(offsetBytes, targets.startBytes(i));
+            long to = Math.min(end, targets.endBytes(i));
+            targets.target(i).storage(from - targets.startBytes(i), to - from, areas);
+        }
     }
 
     /** What the targets sit on, in the order of opening. */

@@ -8,6 +8,7 @@ import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.ioctl.DevNumber;
 import org.dmera.dmsetup.ioctl.TargetSpec;
 import org.dmera.dmsetup.target.Backing;
+import org.dmera.dmsetup.target.StorageAreas;
 import org.dmera.dmsetup.target.Target;
 
 /**
@@ -90,6 +91,27 @@ public final class MappedDevice {
     /** Takes an {@link #open} back. The last one removes a device whose removal was deferred, in the background. */
     public void close() {
         registry.close(this);
+    }
+
+    /**
+     * Opens it for a table of {@code user}, until {@link #closeBeneath}.
+     *
+     * @throws ErrnoException ENXIO when it is being removed, EINVAL when it lies on {@code user} itself
+     */
+    public void openBeneath(MappedDevice user) throws ErrnoException {
+        registry.openBeneath(this, user);
+    }
+
+    /** Takes an {@link #openBeneath} back. */
+    public void closeBeneath(MappedDevice user) {
+        registry.closeBeneath(this, user);
+    }
+
+    /** Adds where the range lies in the end, by each of the tables that it has or is about to have. */
+    public void storage(long offsetBytes, long lengthBytes, StorageAreas areas) {
+        for (LoadedTable table : life.tables()) {
+            table.storage(offsetBytes, lengthBytes, areas);
+        }
     }
 
     public boolean isSuspended() {

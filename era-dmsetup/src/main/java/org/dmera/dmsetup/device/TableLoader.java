@@ -58,6 +58,21 @@ final class TableLoader {
         }
     }
 
+    /**
+     * Looks again whether what is beneath all targets may be shared so, with the tables as they are.
+     *
+     * @throws ErrnoException as {@link #load}
+     */
+    void checkSharing(String device) throws ErrnoException {
+        for (TargetFactory type : types) {
+            try {
+                type.checkSharing();
+            } catch (TableException e) {
+                throw refused(device, type.type(), e.getMessage(), e.errno(), e);
+            }
+        }
+    }
+
     private Target loadLine(String device, TargetSpec spec, long expectedStart, TargetFactory.BackingOpener backings)
             throws ErrnoException {
         int einval = Errno.EINVAL.number();

@@ -18,6 +18,7 @@ import org.dmera.dmsetup.control.EngineControl;
 import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.EngineLog;
 import org.dmera.dmsetup.device.MappedDevice;
+import org.dmera.dmsetup.device.ShutdownSteps;
 import org.dmera.dmsetup.export.Attacher;
 import org.dmera.dmsetup.export.HostAttacher;
 import org.dmera.dmsetup.export.NbdServer;
@@ -141,33 +142,40 @@ public final class Engine implements Closeable {
         return registry;
     }
 
-    /** Suspends every device, so that all is on disk, and stops. What is remembered of the devices stays. */
+    /**
+     * Suspends every device, so that all is on disk, and stops. What is remembered of the devices stays. Every step is done,
+     * whatever becomes of the others.
+     *
+     * @throws IOException the first failure
+     */
     @Override
     public void close() throws IOException {
         log.info("engine stops");
-        control.close();
+        ShutdownSteps steps = new ShutdownSteps(log);
+        steps.run("closing the control socket", control::close);
         if (ownsSocket) {
-            Files.deleteIfExists(controlSocket);
+            steps.run("removing the control socket", () -> Files.deleteIfExists(controlSocket));
         }
-        registry.beginStop();
+        steps.run("ending what runs in the background", registry::beginStop);
         // What sits on a device that a user suspended would wait for it for ever; nothing was acknowledged that fails
         // here.
         for (MappedDevice device : registry.devices()) {
             if (device.isSuspended()) {
-                device.io().shut();
+                steps.run("ending the I/O of " + device, device.io()::shut);
             }
         }
         // First, while I/O is served: what the page cache of a node still holds is written when the node goes.
-        attacher.close();
-        registry.suspendAll();
+        steps.run("taking the nodes away", attacher::close);
+        steps.run("suspending the devices", () -> registry.suspendAll(steps));
         // Clients' requests that are held back get an error now: their threads would wait for ever.
         for (MappedDevice device : registry.devices()) {
-            device.io().shut();
+            steps.run("ending the I/O of " + device, device.io()::shut);
         }
-        nbd.close();
-        registry.closeAll();
-        background.shutdown();
-        state.close();
+        steps.run("closing the NBD server", nbd::close);
+        steps.run("closing the devices", () -> registry.closeAll(steps));
+        steps.run("ending the background", background::shutdown);
+        steps.run("closing the state folder", state::close);
         log.info("engine has stopped");
+        steps.throwFirst();
     }
 }

@@ -2,10 +2,13 @@
 package org.dmera.dmsetup.engine;
 
 import java.io.IOException;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.device.BackingSource;
+import org.dmera.dmsetup.device.DeviceRecord;
 import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.ioctl.DevNumber;
@@ -31,15 +34,23 @@ final class EngineBackings implements BackingSource {
 
     @Override
     public TargetFactory.BackingOpener openerFor(MappedDevice device, boolean readOnly) {
+        return openerFor(device, readOnly, List.of());
+    }
+
+    @Override
+    public TargetFactory.BackingOpener openerFor(
+            MappedDevice device, boolean readOnly, List<DeviceRecord.Found> found) {
+        Map<String, String> remembered = new HashMap<>();
+        found.forEach(f -> remembered.put(f.word(), f.identity()));
         return new TargetFactory.BackingOpener() {
             @Override
             public Backing open(String name) throws IOException {
-                return EngineBackings.this.open(device, name, !readOnly);
+                return EngineBackings.this.open(device, name, !readOnly, remembered.get(name));
             }
 
             @Override
             public Backing openMetadata(String name) throws IOException {
-                return EngineBackings.this.open(device, name, true);
+                return EngineBackings.this.open(device, name, true, remembered.get(name));
             }
 
             @Override
@@ -49,15 +60,20 @@ final class EngineBackings implements BackingSource {
         };
     }
 
-    private Backing open(MappedDevice device, String name, boolean writable) throws IOException {
-        MappedDevice below = find(name);
-        if (below == null) {
+    /** {@code remembered} is what the name led to before a restart, or null. */
+    private Backing open(MappedDevice device, String name, boolean writable, String remembered) throws IOException {
+        if (remembered != null && !MappedDeviceBacking.isRemembered(remembered)) {
+            return files.open(name, writable, remembered);
+        }
+        MappedDevice below = remembered == null ? find(name) : MappedDeviceBacking.find(remembered, registry);
+        if (below == null && remembered == null) {
             return files.open(name, writable);
         }
-        if (below == device || sitsOn(below, device)) {
-            throw new ErrnoException(device + " on top of itself", Errno.EINVAL.number());
+        if (below == null) {
+            throw new ErrnoException(
+                    name + " was " + remembered + " when the table was loaded, which is no more", Errno.ENXIO.number());
         }
-        return new MappedDeviceBacking(below);
+        return new MappedDeviceBacking(below, device);
     }
 
     private MappedDevice find(String name) throws ErrnoException {
@@ -78,18 +94,5 @@ final class EngineBackings implements BackingSource {
                     : null;
         }
         return null;
-    }
-
-    private boolean sitsOn(MappedDevice upper, MappedDevice lower) throws IOException {
-        for (boolean ofInactive : new boolean[] {false, true}) {
-            List<Backing> below = upper.dependencies(ofInactive);
-            for (Backing backing : below) {
-                if (backing instanceof MappedDeviceBacking mapped
-                        && (mapped.mappedDevice() == lower || sitsOn(mapped.mappedDevice(), lower))) {
-                    return true;
-                }
-            }
-        }
-        return false;
     }
 }

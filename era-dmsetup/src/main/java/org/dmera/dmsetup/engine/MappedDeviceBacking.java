@@ -7,28 +7,39 @@ import java.nio.channels.SocketChannel;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.device.DeviceIo;
+import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.ioctl.DevNumber;
 import org.dmera.dmsetup.target.Backing;
 import org.dmera.dmsetup.target.OwedAnswers;
+import org.dmera.dmsetup.target.StorageAreas;
 import org.dmera.dmsetup.target.Target;
 
 /** A mapped device beneath another one. It counts as an open, so the lower device can't be removed before the upper. */
 final class MappedDeviceBacking implements Backing {
+    private static final String KIND = "mapped:";
+
     private final MappedDevice device;
+    private final MappedDevice user;
     private final DeviceIo io;
     private final long sizeBytes;
     private final AtomicBoolean closed = new AtomicBoolean();
 
     MappedDeviceBacking(MappedDevice device) throws ErrnoException {
-        device.open();
-        this.device = device;
-        this.io = device.io();
-        this.sizeBytes = io.sizeBytes();
+        this(device, null);
     }
 
-    MappedDevice mappedDevice() {
-        return device;
+    /** {@code user} is the device on top, null when that is not known; EINVAL when that is beneath this one. */
+    MappedDeviceBacking(MappedDevice device, MappedDevice user) throws ErrnoException {
+        if (user == null) {
+            device.open();
+        } else {
+            device.openBeneath(user);
+        }
+        this.device = device;
+        this.user = user;
+        this.io = device.io();
+        this.sizeBytes = io.sizeBytes();
     }
 
     @Override
@@ -49,6 +60,31 @@ final class MappedDeviceBacking implements Backing {
     @Override
     public Object identity() {
         return device;
+    }
+
+    @Override
+    public String remembered() {
+        return KIND + DevNumber.text(device.dev()) + ":" + device.id();
+    }
+
+    /** Whether {@code remembered} is of a mapped device. */
+    static boolean isRemembered(String remembered) {
+        return remembered.startsWith(KIND);
+    }
+
+    /** The device that {@code remembered} is of, which has its number and id still; or null. */
+    static MappedDevice find(String remembered, DeviceRegistry registry) {
+        String[] words = remembered.substring(KIND.length()).split(":", 3);
+        if (words.length < 3 || !words[1].matches("[0-9]{1,7}")) {
+            return null;
+        }
+        MappedDevice device = registry.byDev(DevNumber.encode(registry.major(), Integer.parseInt(words[1])));
+        return device != null && device.id().equals(words[2]) ? device : null;
+    }
+
+    @Override
+    public void storage(long offsetBytes, long lengthBytes, StorageAreas areas) {
+        device.storage(offsetBytes, lengthBytes, areas);
     }
 
     @Override
@@ -110,7 +146,11 @@ final class MappedDeviceBacking implements Backing {
     public void close() {
         if (closed.compareAndSet(false, true)) {
             io.excludeAnswers(this);
-            device.close();
+            if (user == null) {
+                device.close();
+            } else {
+                device.closeBeneath(user);
+            }
         }
     }
 }

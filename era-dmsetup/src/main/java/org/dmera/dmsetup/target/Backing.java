@@ -34,6 +34,11 @@ public interface Backing extends Closeable {
         return "";
     }
 
+    /** Adds where the range lies in the end: for a mapped device, what its tables lead to. */
+    default void storage(long offsetBytes, long lengthBytes, StorageAreas areas) {
+        areas.add(identity(), offsetBytes, lengthBytes);
+    }
+
     /** Fills {@code dst} from {@code offsetBytes} on. */
     void read(long offsetBytes, ByteBuffer dst) throws IOException;
 

@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CancellationException;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.locks.Condition;
@@ -54,7 +55,7 @@ final class EraMetadataThread {
     private boolean closed;
     /** The thread waits for work. */
     private boolean parked;
-    /** Why no pass will ever run again: an error in this program. */
+    /** Why no pass runs until the target is resumed: an error in this program, or memory that was not to be had. */
     private volatile IOException broken;
 
     /** {@code onFailure} hears of failures of the metadata, on the thread. */
@@ -89,6 +90,8 @@ final class EraMetadataThread {
                     return future.get();
                 } catch (InterruptedException e) {
                     interrupted = true;
+                } catch (CancellationException e) {
+                    throw new IOException("the target's thread has ended", e);
                 } catch (ExecutionException e) {
                     if (e.getCause() instanceof IOException io) {
                         throw io;
@@ -108,6 +111,7 @@ final class EraMetadataThread {
         lock.lock();
         try {
             running = worker;
+            broken = null;
         } finally {
             lock.unlock();
         }
@@ -201,6 +205,31 @@ final class EraMetadataThread {
     }
 
     private void loop() {
+        try {
+            work();
+        } finally {
+            end();
+        }
+    }
+
+    /** Nobody waits for a thread that has ended, whatever ended it. */
+    private void end() {
+        List<FutureTask<?>> left;
+        lock.lock();
+        try {
+            closed = true;
+            left = List.copyOf(tasks);
+            tasks.clear();
+        } finally {
+            lock.unlock();
+        }
+        for (FutureTask<?> task : left) {
+            task.cancel(false);
+        }
+        failWaiting(new IOException("the target is closed"));
+    }
+
+    private void work() {
         boolean again = false;
         while (true) {
             FutureTask<?> task = null;
@@ -229,7 +258,6 @@ final class EraMetadataThread {
                 again = pass(worker);
             }
         }
-        failWaiting(new IOException("the target is closed"));
     }
 
     private boolean pass(EraWorker worker) {
@@ -237,8 +265,11 @@ final class EraMetadataThread {
             return broken == null && worker.pass(intake);
         } catch (RuntimeException | Error e) {
             broken = new IOException("internal error in the metadata worker: " + e, e);
-            onFailure.accept(broken);
-            failWaiting(broken);
+            try {
+                onFailure.accept(broken);
+            } finally {
+                failWaiting(broken);
+            }
             return false;
         }
     }
@@ -256,10 +287,19 @@ final class EraMetadataThread {
             lock.unlock();
         }
         for (Waiting w : writes) {
-            w.then.prepared(why);
+            answer(w, why);
         }
         for (EraWorker.Call call : left) {
             call.done(why);
+        }
+    }
+
+    /** One that fails to take its answer keeps nobody else from theirs. */
+    private void answer(Waiting write, IOException failure) {
+        try {
+            write.then.prepared(failure);
+        } catch (RuntimeException | Error e) {
+            onFailure.accept(e);
         }
     }
 
@@ -331,16 +371,17 @@ final class EraMetadataThread {
         @Override
         public void marked() {
             for (Waiting w : writes) {
-                w.then.prepared(null);
+                answer(w, null);
             }
         }
 
         @Override
         public void failed(Throwable why) {
             onFailure.accept(why);
-            IOException failure = new IOException("the write can't be recorded: " + why.getMessage(), why);
+            String reason = why instanceof IOException ? why.getMessage() : why.toString();
+            IOException failure = new IOException("the write can't be recorded: " + reason, why);
             for (Waiting w : writes) {
-                w.then.prepared(failure);
+                answer(w, failure);
             }
         }
     }

@@ -73,6 +73,9 @@ public final class EraTarget implements Target, ChangeTracking {
     private volatile String lastStatus = "Error";
     private volatile boolean active;
     private volatile Throwable failure;
+    /** The last call for a status. */
+    private volatile Submitted pendingStatus;
+
     private volatile OwedAnswers answers = stillOwed -> {};
     /**
      * Held by a message and by a suspend: a checkpoint marks writes again after its era has begun, and can't when the
@@ -103,7 +106,7 @@ public final class EraTarget implements Target, ChangeTracking {
                 open();
                 return null;
             });
-        } catch (IOException e) {
+        } catch (IOException | RuntimeException | Error e) {
             thread.close(() -> null);
             throw e;
         }
@@ -268,6 +271,9 @@ public final class EraTarget implements Target, ChangeTracking {
             if (t instanceof ErrnoException e) {
                 return e.errno();
             }
+            if (t instanceof OutOfMemoryError) {
+                return Errno.ENOMEM.number();
+            }
         }
         return Errno.EIO.number();
     }
@@ -371,7 +377,7 @@ public final class EraTarget implements Target, ChangeTracking {
     private void failed(Throwable why) {
         if (failure == null) {
             failure = why;
-            log.accept("era: " + metadataBacking.display() + ": " + why.getMessage());
+            log.accept("era: " + metadataBacking.display() + ": " + text(why));
         }
         lastStatus = "Error";
     }
@@ -379,7 +385,11 @@ public final class EraTarget implements Target, ChangeTracking {
     /** Why the status is {@code Error}, or null. */
     public String failure() {
         Throwable f = failure;
-        return f == null ? null : f.getMessage();
+        return f == null ? null : text(f);
+    }
+
+    private static String text(Throwable why) {
+        return why instanceof IOException ? why.getMessage() : why.toString();
     }
 
     @Override
@@ -430,14 +440,18 @@ public final class EraTarget implements Target, ChangeTracking {
 
         @Override
         public void done(Throwable why) {
-            if (why == null) {
-                lastStatus = stats.statusLine();
-                answer.complete(lastStatus);
-            } else {
-                if (!(why instanceof RefusedException) && !(why instanceof EraMetadataThread.NotRunning)) {
+            try {
+                if (why == null) {
+                    lastStatus = stats.statusLine();
+                } else if (!(why instanceof RefusedException) && !(why instanceof EraMetadataThread.NotRunning)) {
                     failed(why);
                 }
-                answer.completeExceptionally(why);
+            } finally {
+                if (why == null) {
+                    answer.complete(lastStatus);
+                } else {
+                    answer.completeExceptionally(why);
+                }
             }
         }
 
@@ -569,7 +583,7 @@ public final class EraTarget implements Target, ChangeTracking {
             return lastStatus;
         }
         boolean interrupted = false;
-        Submitted call = submit(metadata -> {});
+        Submitted call = statusCall();
         try {
             return call.answer.get(STATUS_PATIENCE_MILLIS, TimeUnit.MILLISECONDS);
         } catch (ExecutionException e) {
@@ -586,9 +600,28 @@ public final class EraTarget implements Target, ChangeTracking {
         }
     }
 
+    /**
+     * A call for the figures: the one that is on its way, or a new one, so that they don't pile up while the metadata device
+     * does not answer. Its figures are no older than a message that was answered: all calls of a pass are answered together,
+     * and one of a later pass is answered after them.
+     */
+    private Submitted statusCall() {
+        Submitted pending = pendingStatus;
+        if (pending == null || pending.answer.isDone()) {
+            pending = submit(metadata -> {});
+            pendingStatus = pending;
+        }
+        return pending;
+    }
+
     @Override
     public String table() {
         return metadataBacking.display() + " " + origin.display() + " " + blockSizeSectors;
+    }
+
+    @Override
+    public void storage(long offsetBytes, long length, StorageAreas areas) {
+        areas.through(this, () -> origin.storage(offsetBytes, length, areas));
     }
 
     @Override

@@ -4,7 +4,6 @@ package org.dmera.dmsetup.target;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
 import org.dmera.core.block.BlockDevice;
@@ -17,7 +16,7 @@ import org.dmera.core.metadata.EraMetadata;
 /**
  * Makes era targets: the kernel's checks in the kernel's order, and four more that it lacks. It lets a block size past
  * 2^32 wrap around, takes a length beyond the origin, one device as both metadata and origin, and two targets on one
- * metadata device, which destroys it.
+ * metadata device, which destroys it. And one that this engine has: memory for the marks.
  */
 public final class EraTargetFactory implements TargetFactory {
     private static final long MAX_U32 = 0xffffffffL;
@@ -30,20 +29,8 @@ public final class EraTargetFactory implements TargetFactory {
     private static final int EILSEQ = 84;
 
     private final Consumer<String> log;
-    private final List<Claim> claims = new ArrayList<>();
-
-    /** Metadata in use: by which device, loaded through which opener (one for each table). */
-    private static final class Claim {
-        final Object metadata;
-        final Object owner;
-        final BackingOpener table;
-
-        Claim(Object metadata, Object owner, BackingOpener table) {
-            this.metadata = metadata;
-            this.owner = owner;
-            this.table = table;
-        }
-    }
+    private final EraClaims claims = new EraClaims();
+    private final MarksMemory marksMemory = new MarksMemory();
 
     /** {@code log} gets what the kernel would write to its console. */
     public EraTargetFactory(Consumer<String> log) {
@@ -68,30 +55,36 @@ public final class EraTargetFactory implements TargetFactory {
         }
         Backing metadata = open(backings, arguments.get(0), true, "Error opening metadata device");
         Backing origin = null;
-        Claim claim = null;
+        EraClaims.Claim claim = null;
+        long marksBytes = 0;
         try {
             origin = open(backings, arguments.get(1), false, "Error opening data device");
             long blockSizeSectors = blockSize(arguments.get(2), lengthSectors);
-            if (metadata.identity().equals(origin.identity())) {
-                throw TableWords.invalid("Metadata and origin are the same device");
-            }
             long originSectors = origin.sizeBytes() / TableWords.SECTOR_BYTES;
             if (lengthSectors > originSectors) {
                 throw TableWords.invalid(
                         "Target of " + lengthSectors + " sectors is longer than the origin of " + originSectors);
             }
-            claim = claim(new Claim(metadata.identity(), backings.owner(), backings));
-            Claim claimed = claim;
+            claim = claims.claim(backings.owner(), backings, metadata, origin);
+            marksBytes = marksMemory.reserve((lengthSectors + blockSizeSectors - 1) / blockSizeSectors);
             checkSuperblock(new BackingBlockDevice(metadata), blockSizeSectors);
-            return new EraTarget(metadata, origin, blockSizeSectors, lengthSectors, log, () -> release(claimed));
-        } catch (TableException | IOException | RuntimeException e) {
+            EraClaims.Claim claimed = claim;
+            long reserved = marksBytes;
+            EraTarget target = new EraTarget(metadata, origin, blockSizeSectors, lengthSectors, log, () -> {
+                claims.release(claimed);
+                marksMemory.release(reserved);
+            });
+            claims.made(claim, target);
+            return target;
+        } catch (TableException | IOException | RuntimeException | Error e) {
             metadata.close();
             if (origin != null) {
                 origin.close();
             }
             if (claim != null) {
-                release(claim);
+                claims.release(claim);
             }
+            marksMemory.release(marksBytes);
             if (e instanceof IOException io) {
                 throw new TableException("Error reading metadata", EraTarget.errno(io), e);
             }
@@ -123,23 +116,9 @@ public final class EraTargetFactory implements TargetFactory {
         return sectors;
     }
 
-    private Claim claim(Claim claim) throws TableException {
-        synchronized (claims) {
-            for (Claim other : claims) {
-                boolean sameDeviceAnotherTable = other.owner.equals(claim.owner) && other.table != claim.table;
-                if (other.metadata.equals(claim.metadata) && !sameDeviceAnotherTable) {
-                    throw new TableException("Metadata device is in use by another era target", Errno.EBUSY.number());
-                }
-            }
-            claims.add(claim);
-            return claim;
-        }
-    }
-
-    private void release(Claim claim) {
-        synchronized (claims) {
-            claims.remove(claim);
-        }
+    @Override
+    public void checkSharing() throws TableException {
+        claims.requireApart();
     }
 
     /** What the kernel checks of a superblock that is not all zeroes, with its errno for each. */

@@ -63,9 +63,11 @@ final class FileBacking implements Backing {
         this.canSeekHoles = device < 0;
         this.fd = claimFd;
         try {
+            // The file that was claimed, whatever the path leads to by now.
+            Path claimed = Path.of("/proc/self/fd/" + claimFd);
             for (int i = 0; i < CHANNELS; i++) {
                 channels[i] = FileChannel.open(
-                        path,
+                        claimed,
                         writable
                                 ? Set.of(StandardOpenOption.READ, StandardOpenOption.WRITE)
                                 : Set.of(StandardOpenOption.READ));

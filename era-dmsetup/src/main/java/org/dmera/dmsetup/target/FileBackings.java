@@ -8,7 +8,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
-import org.dmera.core.linux.DeviceNumber;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.FileDescriptors;
@@ -24,11 +23,8 @@ import org.dmera.core.linux.NativeText;
  * lost as soon as anything in this process closes the same file.)
  */
 public final class FileBackings {
-    private static final int S_IFMT = 0170000;
-    private static final int S_IFBLK = 0060000;
-    private static final int S_IFREG = 0100000;
-
-    private final Map<Object, Shared> open = new HashMap<>();
+    /** Guards this map and who uses what; held for a moment only, and after that of a {@link Shared}. */
+    private final Map<Key, Shared> open = new HashMap<>();
 
     /**
      * Opens a path, or {@code major:minor} of a block device.
@@ -37,35 +33,52 @@ public final class FileBackings {
      *     claimed by somebody else
      */
     public Backing open(String name, boolean writable) throws IOException {
+        return open(name, writable, null);
+    }
+
+    /**
+     * The same for what was opened before, in an earlier engine.
+     *
+     * @param remembered what it was then ({@link Backing#remembered}), or null; ENXIO when it is another now
+     */
+    public Backing open(String name, boolean writable, String remembered) throws IOException {
         Path path = resolve(name);
-        if (!Files.exists(path)) {
-            throw new ErrnoException("open " + path, Errno.ENOENT.number());
-        }
-        int type = (int) Files.getAttribute(path, "unix:mode") & S_IFMT;
-        if (type != S_IFBLK && type != S_IFREG) {
+        StorageId id = StorageId.of(path);
+        if (remembered != null && !RememberedStorage.isSame(remembered, id)) {
             throw new ErrnoException(
-                    "open " + path + ", neither a block device nor a regular file", Errno.ENODEV.number());
+                    name + " is another than the one that the table was loaded on: " + id + ", it was " + remembered,
+                    Errno.ENXIO.number());
         }
-        long device = type == S_IFBLK ? device((long) Files.getAttribute(path, "unix:rdev")) : -1;
-        Object key = (device >= 0
-                        ? device
-                        : Files.getAttribute(path, "unix:dev") + ":" + Files.getAttribute(path, "unix:ino"))
-                + (writable ? " rw" : " ro");
+        Shared shared;
         synchronized (open) {
-            Shared shared = open.get(key);
-            if (shared == null) {
-                shared = new Shared(key, new FileBacking(path, writable, device, claim(path, writable, device)));
-                open.put(key, shared);
-            }
+            shared = open.computeIfAbsent(new Key(id, writable), Shared::new);
             shared.users++;
-            Handle handle = new Handle(shared);
-            try {
-                handle.measure();
-            } catch (IOException e) {
-                handle.close();
-                throw e;
+        }
+        try {
+            return new Handle(shared, shared.file(path));
+        } catch (IOException | RuntimeException | Error e) {
+            release(shared);
+            throw e;
+        }
+    }
+
+    private void release(Shared shared) throws IOException {
+        synchronized (shared) {
+            synchronized (open) {
+                if (--shared.users > 0) {
+                    return;
+                }
             }
-            return handle;
+            try {
+                shared.close();
+            } finally {
+                synchronized (open) {
+                    // Somebody may wait to open it again.
+                    if (shared.users == 0) {
+                        open.remove(shared.key);
+                    }
+                }
+            }
         }
     }
 
@@ -85,9 +98,9 @@ public final class FileBackings {
         return Path.of("/dev/block", name);
     }
 
-    private static int claim(Path path, boolean writable, long device) throws IOException {
+    private static int claim(Path path, boolean writable, boolean isBlock) throws IOException {
         int access = writable ? FileDescriptors.O_RDWR : FileDescriptors.O_RDONLY;
-        if (device >= 0) {
+        if (isBlock) {
             return FileDescriptors.open(path.toString(), access | FileDescriptors.O_EXCL);
         }
         int fd = FileDescriptors.open(path.toString(), access);
@@ -98,20 +111,50 @@ public final class FileBackings {
         return fd;
     }
 
-    /** A device number in st_rdev, as {@code major << 32 | minor}. */
-    private static long device(long rdev) {
-        return DeviceNumber.major(rdev) << 32 | DeviceNumber.minor(rdev);
-    }
+    /** What is claimed once: a file for reading, or for writing too. */
+    private record Key(StorageId id, boolean writable) {}
 
-    /** One claimed file and how many targets use it. */
+    /**
+     * One claimed file. Its lock is held while it is opened and closed, which may take long, and nobody else waits for that
+     * than those who want the same file.
+     */
     private static final class Shared {
-        final Object key;
-        final FileBacking file;
+        final Key key;
+        /** With the lock of the map. */
         int users;
 
-        Shared(Object key, FileBacking file) {
+        private FileBacking file;
+
+        Shared(Key key) {
             this.key = key;
-            this.file = file;
+        }
+
+        synchronized FileBacking file(Path path) throws IOException {
+            if (file == null) {
+                StorageId id = key.id;
+                int fd = claim(path, key.writable, id.isBlock());
+                boolean same = false;
+                try {
+                    same = StorageId.of(Path.of("/proc/self/fd/" + fd)).equals(id);
+                } finally {
+                    if (!same) {
+                        FileDescriptors.close(fd);
+                    }
+                }
+                if (!same) {
+                    throw new ErrnoException(path + " was replaced while it was opened", Errno.EAGAIN.number());
+                }
+                file = new FileBacking(path, key.writable, id.isBlock() ? id.device() : -1, fd);
+            }
+            return file;
+        }
+
+        synchronized void close() throws IOException {
+            FileBacking closing = file;
+            file = null;
+            if (closing != null) {
+                closing.close();
+            }
         }
     }
 
@@ -120,23 +163,32 @@ public final class FileBackings {
         private final Shared shared;
         private final FileBacking file;
         /** Of its own: the file may have grown since others that use it were opened. */
-        private long sizeBytes;
+        private final long sizeBytes;
+        /** Where its bytes lie in the end: of a loop device, in its file. */
+        private final BlockDevices.Place place;
 
         private boolean closed;
 
-        Handle(Shared shared) {
+        Handle(Shared shared, FileBacking file) throws IOException {
             this.shared = shared;
-            this.file = shared.file;
-        }
-
-        /** Before anybody else has it. */
-        void measure() throws IOException {
-            sizeBytes = file.currentSizeBytes();
+            this.file = file;
+            this.sizeBytes = file.currentSizeBytes();
+            this.place = BlockDevices.place(shared.key.id);
         }
 
         @Override
         public Object identity() {
-            return file;
+            return shared.key.id;
+        }
+
+        @Override
+        public String remembered() {
+            return RememberedStorage.text(shared.key.id);
+        }
+
+        @Override
+        public void storage(long offsetBytes, long lengthBytes, StorageAreas areas) {
+            areas.add(place.storage(), place.offsetBytes() + offsetBytes, lengthBytes);
         }
 
         @Override
@@ -191,15 +243,13 @@ public final class FileBackings {
 
         @Override
         public void close() throws IOException {
-            synchronized (open) {
-                if (!closed) {
-                    closed = true;
-                    if (--shared.users == 0) {
-                        open.remove(shared.key);
-                        file.close();
-                    }
+            synchronized (this) {
+                if (closed) {
+                    return;
                 }
+                closed = true;
             }
+            release(shared);
         }
 
         @Override

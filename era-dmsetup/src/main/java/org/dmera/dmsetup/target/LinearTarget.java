@@ -116,6 +116,11 @@ public final class LinearTarget implements Target {
     }
 
     @Override
+    public void storage(long offsetBytes, long lengthBytes, StorageAreas areas) {
+        backing.storage(startBytes + offsetBytes, lengthBytes, areas);
+    }
+
+    @Override
     public List<Backing> dependencies() {
         return List.of(backing);
     }

@@ -217,6 +217,22 @@ public final class StripedTarget implements Target {
     }
 
     @Override
+    public void storage(long offsetBytes, long lengthBytes, StorageAreas areas) {
+        long firstChunk = offsetBytes / chunkBytes;
+        long lastChunk = (offsetBytes + lengthBytes - 1) / chunkBytes;
+        // On each stripe the range is one area: from its first chunk there to its last.
+        for (int i = 0; i < stripes.length; i++) {
+            long first = firstChunk + Math.floorMod(i - firstChunk, stripes.length);
+            long last = lastChunk - Math.floorMod(lastChunk - i, stripes.length);
+            if (first <= last) {
+                long from = within(Math.max(offsetBytes, first * chunkBytes));
+                long to = within(Math.min(offsetBytes + lengthBytes, (last + 1) * chunkBytes) - 1) + 1;
+                stripes[i].storage(from, to - from, areas);
+            }
+        }
+    }
+
+    @Override
     public List<Backing> dependencies() {
         return List.of(stripes);
     }

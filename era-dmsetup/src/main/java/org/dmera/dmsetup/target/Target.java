@@ -113,6 +113,13 @@ public interface Target extends Closeable {
                 type() + ": unsupported message", org.dmera.core.linux.Errno.EINVAL.number());
     }
 
+    /** Adds where the range lies in the end, as {@link Backing#storage}; by default everywhere beneath. */
+    default void storage(long offsetBytes, long lengthBytes, StorageAreas areas) {
+        for (Backing backing : dependencies()) {
+            backing.storage(0, backing.sizeBytes(), areas);
+        }
+    }
+
     /** The devices and files beneath it, each once. */
     List<Backing> dependencies();
 }

@@ -23,6 +23,12 @@ public interface TargetFactory {
     Target load(long startSector, long lengthSectors, List<String> arguments, BackingOpener backings)
             throws TableException, IOException;
 
+    /**
+     * Looks again whether what this type's targets are on may be shared as it is, after a device that may lie beneath them was
+     * given a table.
+     */
+    default void checkSharing() throws TableException {}
+
     /** Opens what a table line names: a path, {@code major:minor}, {@code /dev/mapper/NAME} or {@code engine:NAME}. */
     interface BackingOpener {
         /** Opens for reading and writing (for reading only, when the device is created read-only). */

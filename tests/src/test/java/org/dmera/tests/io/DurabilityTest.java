@@ -23,6 +23,7 @@ import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.DeviceStore;
 import org.dmera.dmsetup.device.EngineLog;
 import org.dmera.dmsetup.device.MappedDevice;
+import org.dmera.dmsetup.device.ShutdownSteps;
 import org.dmera.dmsetup.export.ExportSource;
 import org.dmera.dmsetup.export.HostAttacher;
 import org.dmera.dmsetup.export.NbdServer;
@@ -74,8 +75,10 @@ class DurabilityTest {
     @AfterEach
     void stop() throws IOException {
         server.close();
-        registry.suspendAll();
-        registry.closeAll();
+        ShutdownSteps steps = new ShutdownSteps(EngineLog.silent());
+        registry.suspendAll(steps);
+        registry.closeAll(steps);
+        steps.throwFirst();
     }
 
     private Path file(String name, int mib) throws IOException {

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.device;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.OptionalInt;
+import org.dmera.dmsetup.ioctl.TargetSpec;
+import org.dmera.dmsetup.target.Backing;
+import org.dmera.dmsetup.target.Target;
+import org.dmera.dmsetup.target.TargetFactory;
+import org.junit.jupiter.api.Test;
+
+/** The end of an engine, when some of its steps fail. */
+class ShutdownStepsTest {
+    private final List<String> done = new ArrayList<>();
+
+    /** A target that fails to be suspended, or closed, in the way that its only argument names. */
+    private final class Stubborn implements Target {
+        private final String how;
+
+        Stubborn(String how) {
+            this.how = how;
+        }
+
+        private void fail(String step) throws IOException {
+            switch (how) {
+                case "io" -> throw new IOException(step);
+                case "unchecked" -> throw new IllegalStateException(step);
+                case "error" -> throw new OutOfMemoryError(step);
+                default -> done.add(step + " " + how);
+            }
+        }
+
+        @Override
+        public String type() {
+            return "stubborn";
+        }
+
+        @Override
+        public void read(long offsetBytes, ByteBuffer dst) {}
+
+        @Override
+        public void write(long offsetBytes, ByteBuffer src, int flags) {}
+
+        @Override
+        public void flush() {}
+
+        @Override
+        public void discard(long offsetBytes, long lengthBytes, int flags) {}
+
+        @Override
+        public void writeZeroes(long offsetBytes, long lengthBytes, int flags) {}
+
+        @Override
+        public void suspend() throws IOException {
+            fail("suspend");
+        }
+
+        @Override
+        public void close() throws IOException {
+            fail("close");
+        }
+
+        @Override
+        public String table() {
+            return how;
+        }
+
+        @Override
+        public String status() {
+            return "";
+        }
+
+        @Override
+        public List<Backing> dependencies() {
+            return List.of();
+        }
+    }
+
+    private final TargetFactory stubborn = new TargetFactory() {
+        @Override
+        public String type() {
+            return "stubborn";
+        }
+
+        @Override
+        public int[] version() {
+            return new int[] {1, 0, 0};
+        }
+
+        @Override
+        public Target load(long start, long length, List<String> arguments, BackingOpener backings) {
+            return new Stubborn(arguments.get(0));
+        }
+    };
+
+    private final DeviceRegistry registry = new DeviceRegistry(
+            List.of(stubborn),
+            (device, readOnly) -> name -> null,
+            task -> new Thread(task).start(),
+            DeviceStore.NONE,
+            EngineLog.silent());
+
+    @Test
+    void everyDeviceIsSuspendedAndClosedThoughOthersFailAndTheFirstFailureIsTold() throws Exception {
+        for (String how : List.of("io", "good1", "unchecked", "good2", "error", "good3")) {
+            MappedDevice device = registry.create(how, "", OptionalInt.empty());
+            device.load(List.of(new TargetSpec(0, 8, "stubborn", how)), false);
+            device.resume();
+        }
+        ShutdownSteps steps = new ShutdownSteps(EngineLog.silent());
+        registry.suspendAll(steps);
+        assertEquals(List.of("suspend good1", "suspend good2", "suspend good3"), done);
+        registry.closeAll(steps);
+        assertEquals(List.of("close good1", "close good2", "close good3"), done.subList(3, 6));
+        IOException first = assertThrows(IOException.class, steps::throwFirst);
+        assertTrue(first.getMessage().startsWith("suspend of error (120:4): "), first::getMessage);
+    }
+}
