@@ -67,6 +67,20 @@ class EraWorkerTest {
     }
 
     @Test
+    void anErrorIsTheAnswerOfItsCallAndEveryOtherIsAnsweredToo() {
+        pass(
+                null,
+                call("first", md -> md.stats()),
+                call("second", md -> {
+                    throw new OutOfMemoryError("none left");
+                }),
+                call("third", md -> md.stats()));
+        assertEquals(3, heard.size(), heard.toString());
+        assertTrue(heard.contains("second: none left"), heard.toString());
+        assertEquals(1, heard.stream().filter(line -> line.contains("none left")).count());
+    }
+
+    @Test
     void aNewEraBeginsWithoutMarks() {
         pass(writes(3));
         MarkedBlocks before = worker.marked();

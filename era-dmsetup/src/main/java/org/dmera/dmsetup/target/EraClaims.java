@@ -42,16 +42,15 @@ final class EraClaims {
     }
 
     /**
-     * Claims what a target is about to be made of.
+     * Claims what a target is about to be made of, which lies apart ({@link #requireApart(Backing, Backing)}).
      *
      * @param owner the device that the target is for
      * @param table tells the table from the device's other one, which may use the same metadata
-     * @throws TableException EINVAL when the two lie on one another, EBUSY when another target is in the way
+     * @throws TableException EBUSY when another target is in the way
      */
     synchronized Claim claim(Object owner, Object table, Backing metadata, Backing origin) throws TableException {
         Claim claim = new Claim(owner, table, metadata, origin);
         Located located = Located.of(claim);
-        requireApart(located);
         for (Claim other : claims) {
             requireApart(located, Located.of(other));
         }
@@ -73,7 +72,7 @@ final class EraClaims {
         List<Located> all = new ArrayList<>();
         for (Claim claim : claims) {
             Located located = Located.of(claim);
-            requireApart(located);
+            requireApart(located.metadata, located.origin);
             for (Located other : all) {
                 requireApart(located, other);
             }
@@ -81,8 +80,13 @@ final class EraClaims {
         }
     }
 
-    private static void requireApart(Located located) throws TableException {
-        if (located.metadata.overlaps(located.origin)) {
+    /** EINVAL when the two lie on one another. */
+    static void requireApart(Backing metadata, Backing origin) throws TableException {
+        requireApart(StorageAreas.of(metadata), StorageAreas.of(origin));
+    }
+
+    private static void requireApart(StorageAreas metadata, StorageAreas origin) throws TableException {
+        if (metadata.overlaps(origin)) {
             throw TableWords.invalid("Metadata and origin are the same device");
         }
     }

@@ -177,6 +177,16 @@ final class EraMetadataThread {
         call.done(broken != null ? broken : new NotRunning());
     }
 
+    /** How many calls wait for a pass. */
+    int waitingCalls() {
+        lock.lock();
+        try {
+            return calls.size();
+        } finally {
+            lock.unlock();
+        }
+    }
+
     /** Whether there is nothing to do: nobody waits for anything, and nothing is left to digest. */
     boolean isIdle() {
         lock.lock();

@@ -636,6 +636,11 @@ public final class EraTarget implements Target, ChangeTracking {
         return thread.isIdle();
     }
 
+    /** How many calls wait for the metadata. */
+    int waitingCalls() {
+        return thread.waitingCalls();
+    }
+
     /** How many blocks are marked in the current era. */
     public long markedBlocks() {
         EraWorker w = worker;

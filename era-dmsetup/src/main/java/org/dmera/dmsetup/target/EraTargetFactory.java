@@ -60,6 +60,7 @@ public final class EraTargetFactory implements TargetFactory {
         try {
             origin = open(backings, arguments.get(1), false, "Error opening data device");
             long blockSizeSectors = blockSize(arguments.get(2), lengthSectors);
+            EraClaims.requireApart(metadata, origin);
             long originSectors = origin.sizeBytes() / TableWords.SECTOR_BYTES;
             if (lengthSectors > originSectors) {
                 throw TableWords.invalid(

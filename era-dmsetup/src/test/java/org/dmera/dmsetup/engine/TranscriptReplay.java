@@ -181,8 +181,9 @@ final class TranscriptReplay implements Closeable {
     }
 
     private String withFiles(String text) {
-        return text.replace("/dev/loop0", metadata.toString())
-                .replace("/dev/loop1", origin.toString())
+        // The origin first: what stands for the metadata may be a loop device itself, of that very number.
+        return text.replace("/dev/loop1", origin.toString())
+                .replace("/dev/loop0", metadata.toString())
                 .replace("/dev/loop2", other.toString())
                 .replaceAll("\\b7:0\\b", metadata.toString())
                 .replaceAll("\\b7:1\\b", origin.toString())

@@ -16,6 +16,7 @@ import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.dmera.core.linux.Errno;
@@ -511,5 +512,84 @@ class EraTargetTest {
         } catch (InterruptedException e) {
             throw new IOException(e);
         }
+    }
+
+    @Test
+    void whenThereIsNoMemoryInAPassAllThatWaitIsAnsweredAndAResumeHealsIt() throws Exception {
+        EraTarget target = running();
+        write(target, 1);
+        CountDownLatch failing = new CountDownLatch(1);
+        metadata.hook = (operation, offset, length) -> {
+            await(failing);
+            throw new OutOfMemoryError("no memory for " + operation);
+        };
+        CompletableFuture<Void> first = inBackground(() -> write(target, 2));
+        CompletableFuture<Void> second = inBackground(() -> write(target, 3));
+        CompletableFuture<Void> message = inBackground(() -> target.message(List.of("checkpoint")));
+        failing.countDown();
+        for (CompletableFuture<Void> one : List.of(first, second, message)) {
+            assertThrows(ExecutionException.class, () -> one.get(30, TimeUnit.SECONDS));
+        }
+        assertEquals("Error", target.status());
+        assertTrue(target.failure().contains("no memory for"), target.failure());
+        write(target, 1);
+        target.suspend();
+        metadata.hook = (operation, offset, length) -> {};
+        target.resume();
+        write(target, 2);
+        assertEquals(target.currentEra(), eraOf(target, 2));
+        assertNull(target.failure());
+    }
+
+    @Test
+    void memoryThatIsMissingWhileATableIsLoadedIsTheFailureOfTheLoadAlone() throws Exception {
+        metadata.hook = (operation, offset, length) -> {
+            throw new OutOfMemoryError("no memory for " + operation);
+        };
+        assertThrows(OutOfMemoryError.class, () -> load("meta", "origin", "8"));
+        metadata.hook = (operation, offset, length) -> {};
+        running();
+    }
+
+    @Test
+    void statusCallsDoNotPileUpWhileTheMetadataDeviceDoesNotAnswer() throws Exception {
+        EraTarget target = running();
+        CountDownLatch held = new CountDownLatch(1);
+        CountDownLatch goOn = new CountDownLatch(1);
+        metadata.hook = (operation, offset, length) -> {
+            held.countDown();
+            await(goOn);
+        };
+        CompletableFuture<Void> writing = inBackground(() -> write(target, 5));
+        await(held);
+        for (int i = 0; i < 10; i++) {
+            target.status();
+        }
+        assertEquals(1, target.waitingCalls());
+        goOn.countDown();
+        writing.get(30, TimeUnit.SECONDS);
+        target.message(List.of("checkpoint"));
+        assertTrue(target.status().contains(" " + target.currentEra() + " "), target.status());
+    }
+
+    @Test
+    void aTableForWhoseMarksThereIsNoMemoryIsRefusedWithTheFigures() throws Exception {
+        MarksMemory memory = new MarksMemory();
+        long blocks = 1L << 30;
+        List<Long> reserved = new ArrayList<>();
+        TableException refusal = null;
+        while (refusal == null) {
+            try {
+                reserved.add(memory.reserve(blocks));
+            } catch (TableException e) {
+                refusal = e;
+            }
+        }
+        assertEquals(Errno.ENOMEM.number(), refusal.errno());
+        String figures = "The marks of 1073741824 blocks need 269 MB of memory";
+        assertTrue(refusal.getMessage().startsWith(figures), refusal.getMessage());
+        assertFalse(reserved.isEmpty());
+        memory.release(reserved.get(0));
+        memory.reserve(blocks);
     }
 }
