@@ -77,7 +77,8 @@ class EraWorkerTest {
                 call("third", md -> md.stats()));
         assertEquals(3, heard.size(), heard.toString());
         assertTrue(heard.contains("second: none left"), heard.toString());
-        assertEquals(1, heard.stream().filter(line -> line.contains("none left")).count());
+        assertEquals(
+                1, heard.stream().filter(line -> line.contains("none left")).count());
     }
 
     @Test

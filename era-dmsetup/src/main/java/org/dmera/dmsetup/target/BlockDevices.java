@@ -4,6 +4,7 @@ package org.dmera.dmsetup.target;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import org.dmera.core.linux.NativeText;
 
 /** What the kernel tells of block devices in sysfs (sysfs-block): where a loop device or a partition lies, and what they are. */
 final class BlockDevices {
@@ -40,7 +41,8 @@ final class BlockDevices {
         Path block = NUMBERS.resolve(device.deviceText());
         Path file = block.resolve("loop/backing_file");
         if (Files.exists(file)) {
-            return new Place(StorageId.of(Path.of(line(file))), Long.parseLong(line(block.resolve("loop/offset"))));
+            return new Place(
+                    StorageId.of(NativeText.path(line(file))), Long.parseLong(line(block.resolve("loop/offset"))));
         }
         if (Files.exists(block.resolve("partition"))) {
             String[] disk = line(block.toRealPath().resolveSibling("dev")).split(":", 2);
@@ -71,6 +73,6 @@ final class BlockDevices {
     }
 
     private static String line(Path file) throws IOException {
-        return Files.readString(file).strip();
+        return Files.readString(file, NativeText.CHARSET).strip();
     }
 }
