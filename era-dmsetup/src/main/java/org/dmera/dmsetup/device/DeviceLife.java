@@ -329,6 +329,7 @@ final class DeviceLife {
             throw e;
         }
         io.release();
+        resuming = false;
         if (!appeared) {
             appeared = true;
             registry.tell(listener -> listener.appeared(device));

@@ -154,8 +154,8 @@ public final class DeviceRegistry {
     }
 
     private MappedDevice make(int minor, String id, DeviceState first, boolean hidden) {
-        MappedDevice device =
-                new MappedDevice(this, minor, new DeviceIo(background), new RememberedState(minor, id, first, store));
+        MappedDevice device = new MappedDevice(
+                this, minor, new DeviceIo(background), new RememberedState(minor, id, first, store, log));
         device.hidden = hidden;
         return device;
     }

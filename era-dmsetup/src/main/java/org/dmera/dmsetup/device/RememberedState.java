@@ -22,15 +22,17 @@ final class RememberedState {
     private final int minor;
     private final String id;
     private final DeviceStore store;
+    private final EngineLog log;
     private final ReentrantLock recording = new ReentrantLock();
     private volatile DeviceState now;
     private boolean forgotten;
 
     /** {@code id} is the device's own, which no other device ever has: names and numbers come again. */
-    RememberedState(int minor, String id, DeviceState first, DeviceStore store) {
+    RememberedState(int minor, String id, DeviceState first, DeviceStore store, EngineLog log) {
         this.minor = minor;
         this.id = id;
         this.store = store;
+        this.log = log;
         this.now = first;
     }
 
@@ -46,7 +48,7 @@ final class RememberedState {
     void begin() throws IOException {
         recording.lock();
         try {
-            store.save(now.record(minor, id));
+            save(now.record(minor, id));
         } finally {
             recording.unlock();
         }
@@ -65,12 +67,22 @@ final class RememberedState {
             DeviceState next = change.of(now);
             DeviceRecord record = next.record(minor, id);
             if (!record.equals(now.record(minor, id))) {
-                store.save(record);
+                save(record);
             }
             now = next;
             published.run();
         } finally {
             recording.unlock();
+        }
+    }
+
+    /** Whoever asked for the change is told an errno alone. */
+    private void save(DeviceRecord record) throws IOException {
+        try {
+            store.save(record);
+        } catch (IOException e) {
+            log.error(now.name() + " can't be remembered in its new state, and so is not changed", e);
+            throw e;
         }
     }
 
@@ -93,7 +105,12 @@ final class RememberedState {
         recording.lock();
         try {
             requireRemembered();
-            store.delete(minor);
+            try {
+                store.delete(minor);
+            } catch (IOException e) {
+                log.error(now.name() + " can't be forgotten, and so is not removed", e);
+                throw e;
+            }
             forgotten = true;
         } finally {
             recording.unlock();

@@ -2,11 +2,14 @@
 package org.dmera.dmsetup.engine;
 
 import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
+import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.device.BackingSource;
 import org.dmera.dmsetup.device.DeviceRecord;
 import org.dmera.dmsetup.device.DeviceRegistry;
@@ -18,11 +21,15 @@ import org.dmera.dmsetup.target.TargetFactory;
 
 /**
  * Opens what tables name: a mapped device of this engine ({@code engine:NAME}, {@code /dev/mapper/NAME} if the engine has
- * a device of that name, or its {@code major:minor}), else a file or a block device.
+ * a device of that name, a link to that, or its {@code major:minor}), else a file or a block device.
  */
 final class EngineBackings implements BackingSource {
     private static final String ENGINE_PREFIX = "engine:";
     private static final String MAPPER_PREFIX = "/dev/mapper/";
+    /** Where nodes are where the kernel has a device-mapper of its own. */
+    private static final String ERA_PREFIX = "/dev/era/";
+
+    private static final int MAX_LINKS = 40;
 
     private final FileBackings files = new FileBackings();
     private volatile DeviceRegistry registry;
@@ -84,14 +91,45 @@ final class EngineBackings implements BackingSource {
             }
             return device;
         }
-        if (name.startsWith(MAPPER_PREFIX)) {
-            return registry.byName(name.substring(MAPPER_PREFIX.length()));
+        MappedDevice linked = findByLink(name);
+        if (linked != null) {
+            return linked;
         }
         if (name.startsWith(registry.major() + ":")) {
             String minor = name.substring(name.indexOf(':') + 1);
             return minor.matches("[0-9]{1,7}")
                     ? registry.byDev(DevNumber.encode(registry.major(), Integer.parseInt(minor)))
                     : null;
+        }
+        return null;
+    }
+
+    /** The device that a path is a node of, or that it comes by as symbolic links lead on. */
+    private MappedDevice findByLink(String name) {
+        try {
+            Path path = NativeText.path(name);
+            for (int hops = 0; hops < MAX_LINKS; hops++) {
+                MappedDevice device = nodeOf(path);
+                if (device != null || !Files.isSymbolicLink(path)) {
+                    return device;
+                }
+                path = path.resolveSibling(Files.readSymbolicLink(path)).normalize();
+            }
+        } catch (IOException e) {
+            // Whoever opens it next learns why.
+            return null;
+        }
+        return null;
+    }
+
+    private MappedDevice nodeOf(Path path) {
+        String text = path.toString();
+        if (text.startsWith(MAPPER_PREFIX)) {
+            return registry.byName(text.substring(MAPPER_PREFIX.length()));
+        }
+        if (text.startsWith(ERA_PREFIX)) {
+            MappedDevice device = registry.byName(text.substring(ERA_PREFIX.length()));
+            return device != null && device.isAttached() ? device : null;
         }
         return null;
     }

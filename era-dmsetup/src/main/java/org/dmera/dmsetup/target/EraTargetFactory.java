@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockSeal;
@@ -71,9 +72,12 @@ public final class EraTargetFactory implements TargetFactory {
             checkSuperblock(new BackingBlockDevice(metadata), blockSizeSectors);
             EraClaims.Claim claimed = claim;
             long reserved = marksBytes;
+            AtomicBoolean open = new AtomicBoolean(true);
             EraTarget target = new EraTarget(metadata, origin, blockSizeSectors, lengthSectors, log, () -> {
-                claims.release(claimed);
-                marksMemory.release(reserved);
+                if (open.compareAndSet(true, false)) {
+                    claims.release(claimed);
+                    marksMemory.release(reserved);
+                }
             });
             claims.made(claim, target);
             return target;

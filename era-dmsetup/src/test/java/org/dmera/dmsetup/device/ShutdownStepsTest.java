@@ -2,14 +2,23 @@
 package org.dmera.dmsetup.device;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.PrintStream;
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
+import org.dmera.dmsetup.control.DeviceId;
+import org.dmera.dmsetup.control.DmCall;
+import org.dmera.dmsetup.control.DmException;
+import org.dmera.dmsetup.control.EngineControl;
+import org.dmera.dmsetup.ioctl.DmCommand;
 import org.dmera.dmsetup.ioctl.TargetSpec;
 import org.dmera.dmsetup.target.Backing;
 import org.dmera.dmsetup.target.Target;
@@ -96,6 +105,9 @@ class ShutdownStepsTest {
 
         @Override
         public Target load(long start, long length, List<String> arguments, BackingOpener backings) {
+            if (arguments.get(0).equals("refuse")) {
+                throw new IllegalStateException("a fault\nof two lines");
+            }
             return new Stubborn(arguments.get(0));
         }
     };
@@ -121,5 +133,30 @@ class ShutdownStepsTest {
         assertEquals(List.of("close good1", "close good2", "close good3"), done.subList(3, 6));
         IOException first = assertThrows(IOException.class, steps::throwFirst);
         assertTrue(first.getMessage().startsWith("suspend of error (120:4): "), first::getMessage);
+    }
+
+    @Test
+    void anUncheckedExceptionIsAnErrorOfTheCallAndALineInTheLogAndLeavesNothingBehind() throws Exception {
+        ByteArrayOutputStream logged = new ByteArrayOutputStream();
+        EngineLog log =
+                new EngineLog(new PrintStream(logged, true, StandardCharsets.UTF_8), EngineLog.Level.WARNING, false);
+        DeviceRegistry devices = new DeviceRegistry(
+                List.of(stubborn),
+                (device, readOnly) -> name -> null,
+                task -> new Thread(task).start(),
+                DeviceStore.NONE,
+                log);
+        devices.create("vol", "", OptionalInt.empty());
+        EngineControl control = new EngineControl(devices);
+        DmException e = assertThrows(
+                DmException.class,
+                () -> DmCall.of("reload", DmCommand.TABLE_LOAD, DeviceId.ofName("vol"))
+                        .table(List.of(
+                                new TargetSpec(0, 8, "stubborn", "first"), new TargetSpec(8, 8, "stubborn", "refuse")))
+                        .run(control));
+        assertTrue(e.getMessage().contains("Input/output error"), e::getMessage);
+        assertFalse(devices.byName("vol").hasInactive());
+        assertEquals(List.of("close first"), done);
+        assertEquals(1, logged.toString(StandardCharsets.UTF_8).lines().count(), logged::toString);
     }
 }

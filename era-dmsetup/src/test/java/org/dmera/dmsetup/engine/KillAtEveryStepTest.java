@@ -33,7 +33,10 @@ import org.dmera.dmsetup.target.TargetFactory;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.extension.AnnotatedElementContext;
+import org.junit.jupiter.api.extension.ExtensionContext;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.io.TempDirFactory;
 
 /**
  * Every change of a device, with the engine killed, or a system call on the state folder failing, before any of them: what a
@@ -44,7 +47,20 @@ import org.junit.jupiter.api.io.TempDir;
 class KillAtEveryStepTest {
     private static final int SECTORS = 64;
 
-    @TempDir
+    /** In memory where that can be had: thousands of files are synced. */
+    static final class InMemory implements TempDirFactory {
+        private static final Path MEMORY = Path.of("/dev/shm");
+
+        @Override
+        public Path createTempDirectory(AnnotatedElementContext element, ExtensionContext context) throws IOException {
+            String prefix = "kill-at-every-step";
+            return Files.isWritable(MEMORY)
+                    ? Files.createTempDirectory(MEMORY, prefix)
+                    : Files.createTempDirectory(prefix);
+        }
+    }
+
+    @TempDir(factory = InMemory.class)
     Path folder;
 
     private final ExecutorService background = Executors.newCachedThreadPool();

@@ -6,8 +6,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -94,13 +96,20 @@ class SharedStorageTest {
     void metadataThatAreTheOriginAreRefusedByWhateverWay() throws Exception {
         String a = file("a").toString();
         Files.createSymbolicLink(file("link"), file("a"));
+        Files.createSymbolicLink(file("node"), Path.of("/dev/mapper/lin"));
         Files.createLink(file("hard"), file("a"));
         create("lin", "linear", a + " 0");
         create("deep", "linear", "engine:lin 0");
         create("half", "linear", a + " 512");
         create("striped", "striped", "2 8 " + a + " 0 " + file("b") + " 0");
         for (String other : List.of(
-                a, file("link").toString(), file("hard").toString(), "engine:lin", "engine:deep", "/dev/mapper/half")) {
+                a,
+                file("link").toString(),
+                file("hard").toString(),
+                file("node").toString(),
+                "engine:lin",
+                "engine:deep",
+                "/dev/mapper/half")) {
             refused(Errno.EINVAL, a, other);
             refused(Errno.EINVAL, other, a);
         }
@@ -122,6 +131,33 @@ class SharedStorageTest {
         }
         // The origin of a target is nobody's metadata, but for one that writes through the target.
         refused(Errno.EBUSY, file("n").toString(), file("a").toString());
+    }
+
+    @Test
+    void aLoopDeviceIsTheAreaOfItsFile() throws Exception {
+        boolean canLoop = "root".equals(System.getProperty("user.name")) && Files.exists(Path.of("/dev/loop-control"));
+        assertTrue(canLoop || !"true".equals(System.getenv("CI")), "needs root and /dev/loop-control");
+        assumeTrue(canLoop, "needs root and /dev/loop-control");
+        String loop = losetup("-f", "--show", "-o", "524288", file("a").toString());
+        try {
+            create("front", "linear", file("a") + " 0");
+            create("middle", "linear", file("a") + " 1016");
+            refused(Errno.EINVAL, loop, file("a").toString());
+            refused(Errno.EINVAL, "engine:middle", loop);
+            MappedDevice vol = create("vol", "era", "engine:front " + loop + " 8");
+            registry.remove(vol, false);
+        } finally {
+            losetup("-d", loop);
+        }
+    }
+
+    private static String losetup(String... words) throws IOException, InterruptedException {
+        List<String> command = new ArrayList<>(List.of("/usr/sbin/losetup"));
+        command.addAll(List.of(words));
+        Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+        String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
+        assertEquals(0, process.waitFor(), said);
+        return said;
     }
 
     @Test
