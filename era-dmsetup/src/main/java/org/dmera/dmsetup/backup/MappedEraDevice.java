@@ -7,8 +7,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
-import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.control.DeviceId;
+import org.dmera.dmsetup.control.DevicePaths;
 import org.dmera.dmsetup.control.DmClient;
 import org.dmera.dmsetup.ioctl.DevNumber;
 import org.dmera.dmsetup.ioctl.DmIoctl;
@@ -67,27 +67,12 @@ final class MappedEraDevice implements EraDevice {
                 origin != null ? origin : pathOf(words[1]));
     }
 
-    /** Tables name devices by number, and our engine's name files by path. */
     private static Path pathOf(String word) throws IOException {
-        if (!word.matches("[0-9]+:[0-9]+")) {
-            return NativeText.path(word);
+        try {
+            return DevicePaths.of(word);
+        } catch (IOException e) {
+            throw new IOException(e.getMessage() + ": say where it is with --metadata and --origin", e);
         }
-        Path byNumber = Path.of("/dev/block", word);
-        if (Files.exists(byNumber)) {
-            return byNumber;
-        }
-        // Without udev there are no links by number; the kernel's own name of the device is its node's.
-        Path sys = Path.of("/sys/dev/block", word);
-        if (Files.exists(sys)) {
-            // A slash in a name stands as ! there.
-            String name = sys.toRealPath().getFileName().toString().replace('!', '/');
-            Path node = Path.of("/dev").resolve(name);
-            if (Files.exists(node)) {
-                return node;
-            }
-        }
-        throw new IOException("there is no node for the device " + word
-                + " that the table names: say where it is with --metadata and --origin");
     }
 
     @Override

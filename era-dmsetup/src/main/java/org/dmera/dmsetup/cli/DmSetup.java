@@ -60,6 +60,7 @@ public final class DmSetup {
             case "help" -> new Entry(0, 0, false, MiscCommands::help);
             case "splitname" -> new Entry(1, 2, false, MiscCommands::splitName);
             case "checkpoint" -> new Entry(0, ANY, true, MiscCommands::checkpoint);
+            case "rollback" -> new Entry(1, ANY, false, new RollbackCommand());
             case "monitor" -> new Entry(0, 1, false, new MonitorCommand());
             case "uri" -> new Entry(0, ANY, true, MiscCommands::uri);
             case "attach" -> new Entry(0, ANY, true, Attachments::attach);

@@ -84,11 +84,13 @@ enum Switch {
     ATTACH('\0', false),
     CONTROL('\0', true),
     DETACH('\0', false),
+    DRY_RUN('\0', false),
     JSON('\0', false),
     LOG_LEVEL('\0', true),
     NBD('\0', true),
     NBD_PLAIN('\0', false),
     NBD_TLS('\0', true),
+    SINCE('\0', true),
     STATE('\0', true);
 
     private final char letter;

@@ -37,6 +37,8 @@ final class Usage {
               checkpoint DEVICE      begin a new era, and print its number
               monitor [--interval SECONDS] [--count TIMES] [--json] DEVICE
                                      show era, metadata and marked blocks as they change
+              rollback CACHE --since ERA [--dry-run] -- COMMAND...
+                                     roll back the volume beneath a cache, and keep what is still right in it
               uri DEVICE             print where NBD clients find an engine's device
               attach | detach DEVICE give an engine's device a node in /dev, or take it away
               engine [--state DIR] [--nbd [SOCKET,][tcp:HOST:PORT]] [--nbd-tls DIR | --nbd-plain]

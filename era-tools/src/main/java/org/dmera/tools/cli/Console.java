@@ -33,8 +33,8 @@ public final class Console {
                 program, System.in, new FileOutputStream(FileDescriptor.out).getChannel(), System.err, quiet);
     }
 
-    /** Streams of the caller's, for tests that run a command inside their own process. */
-    static Console of(String program, InputStream in, java.io.OutputStream out, PrintStream err, boolean quiet) {
+    /** Streams of the caller's: for a program of another module, or tests that run a command in their own process. */
+    public static Console of(String program, InputStream in, java.io.OutputStream out, PrintStream err, boolean quiet) {
         return new Console(program, in, Channels.newChannel(out), err, quiet);
     }
 

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.rollback;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import org.dmera.core.block.BlockDevice;
+import org.dmera.core.cache.WrittenSectors;
+import org.dmera.core.changes.BlockSet;
+import org.dmera.core.changes.ChangedBlocks;
+import org.dmera.core.format.DamagedMetadataException;
+import org.dmera.core.scan.MetadataRoots;
+import org.dmera.dmsetup.control.DeviceId;
+import org.dmera.dmsetup.control.DevicePaths;
+import org.dmera.dmsetup.control.DmClient;
+import org.dmera.tools.io.MetadataInput;
+import org.dmera.tools.io.ReaderThreads;
+
+/** The era device beneath a cache: its eras, its metadata snapshot, and what was written. */
+final class EraSide {
+    /** Times that the metadata of a running target are read until nothing was committed in between. */
+    private static final int ATTEMPTS = 20;
+
+    private final DmClient client;
+    private final CacheStack stack;
+
+    EraSide(DmClient client, CacheStack stack) {
+        this.client = client;
+        this.stack = stack;
+    }
+
+    String name() {
+        return stack.eraDevice().name();
+    }
+
+    private DeviceId id() {
+        return stack.eraDevice();
+    }
+
+    long currentEra() throws IOException {
+        return client.eraStatus(id()).currentEra();
+    }
+
+    void requireBegun(long since) throws IOException {
+        long current = currentEra();
+        if (since > current) {
+            throw new IOException("era " + since + " of " + name() + " has not begun: the current era is " + current
+                    + ". Was its metadata made anew? Then nobody knows what was written since");
+        }
+    }
+
+    void requireNoSnapshot() throws IOException {
+        long block = client.eraStatus(id()).snapshotBlock();
+        if (block >= 0) {
+            throw new IOException("a metadata snapshot of " + name() + " is held (block " + block
+                    + "), by a backup perhaps: wait for it, or drop the snapshot");
+        }
+    }
+
+    void take() throws IOException {
+        requireNoSnapshot();
+        client.message(id(), stack.eraTarget().startSector(), "take_metadata_snap");
+    }
+
+    void drop() throws IOException {
+        client.message(id(), stack.eraTarget().startSector(), "drop_metadata_snap");
+    }
+
+    /**
+     * Drops the snapshot that a killed run has left; nobody else's.
+     *
+     * @param before the era in which ours was about to be taken, or −1: taking it began the next one
+     */
+    void dropOurs(long before) throws IOException {
+        if (before < 0 || client.eraStatus(id()).snapshotBlock() < 0) {
+            return;
+        }
+        try (BlockDevice device = open()) {
+            if (MetadataRoots.readSnapshot(device).currentEra() == before + 1) {
+                drop();
+            }
+        }
+    }
+
+    /** What was written since the beginning of era {@code since}, as of the held snapshot. */
+    WrittenSectors writtenInSnapshot(long since) throws IOException {
+        try (BlockDevice device = open()) {
+            return written(device, MetadataRoots.readSnapshot(device), since);
+        }
+    }
+
+    /** The same as of now, without a snapshot: for figures. The target commits each mark before it lets the write go. */
+    WrittenSectors writtenLive(long since) throws IOException {
+        try (BlockDevice device = open()) {
+            DamagedMetadataException damage = null;
+            for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+                MetadataRoots roots = MetadataRoots.read(device);
+                try {
+                    WrittenSectors written = written(device, roots, since);
+                    if (isSame(roots, MetadataRoots.read(device))) {
+                        return written;
+                    }
+                } catch (DamagedMetadataException e) {
+                    damage = e;
+                }
+            }
+            throw new IOException(
+                    "the metadata of " + name() + " changed each of the " + ATTEMPTS
+                            + " times that it was read: too many write to it",
+                    damage);
+        }
+    }
+
+    /** Whatever a commit changes, it changes one of the roots. */
+    private static boolean isSame(MetadataRoots a, MetadataRoots b) {
+        return a.currentEra() == b.currentEra()
+                && a.currentWritesetRoot() == b.currentWritesetRoot()
+                && a.writesetTreeRoot() == b.writesetTreeRoot()
+                && a.eraArrayRoot() == b.eraArrayRoot();
+    }
+
+    private WrittenSectors written(BlockDevice device, MetadataRoots roots, long since) throws IOException {
+        BlockSet blocks = ChangedBlocks.find(
+                device, roots, since, ChangedBlocks.NO_BOUND, ReaderThreads.count(), new ReaderThreads());
+        return new WrittenSectors(blocks, roots.dataBlockSizeSectors(), stack.extents());
+    }
+
+    private BlockDevice open() throws IOException {
+        Path path = DevicePaths.of(stack.metadata());
+        return MetadataInput.open(path, true);
+    }
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.rollback;
+
+import java.io.IOException;
+import java.util.List;
+import org.dmera.dmsetup.control.DeviceId;
+import org.dmera.dmsetup.control.DmCall;
+import org.dmera.dmsetup.control.DmClient;
+import org.dmera.dmsetup.ioctl.DmCommand;
+import org.dmera.dmsetup.ioctl.DmFlags;
+import org.dmera.dmsetup.ioctl.DmIoctl;
+import org.dmera.dmsetup.ioctl.TargetSpec;
+
+/** A cache that the kernel runs: its tables, its state, its status, and what it can be told. */
+final class MappedCache {
+    private final DmClient client;
+    private final DeviceId id;
+    private final int udevFlags;
+
+    /** @param udevFlags for udev's rules when the device changes, see {@link DmCall#udevFlags} */
+    MappedCache(DmClient client, DeviceId id, int udevFlags) {
+        this.client = client;
+        this.id = id;
+        this.udevFlags = udevFlags;
+    }
+
+    String name() {
+        return id.name();
+    }
+
+    DmClient client() {
+        return client;
+    }
+
+    /** The live table. */
+    CacheTable table() throws IOException {
+        return CacheTable.of(name(), client.table(id));
+    }
+
+    boolean isSuspended() throws IOException {
+        return info().has(DmFlags.SUSPEND);
+    }
+
+    /** Whether a table is loaded that isn't live. */
+    boolean hasInactiveTable() throws IOException {
+        return info().has(DmFlags.INACTIVE_PRESENT);
+    }
+
+    private DmIoctl info() throws IOException {
+        return client.info(id);
+    }
+
+    /** The status of a device that runs; this commits the cache's metadata. */
+    CacheStatus status() throws IOException {
+        return parse(client.status(id));
+    }
+
+    /** The status as it stands: for a suspended device. */
+    CacheStatus statusUncommitted() throws IOException {
+        return parse(DmClient.lines(DmCall.of("status", DmCommand.TABLE_STATUS, id)
+                .flag(DmFlags.NOFLUSH, true)
+                .run(client.control())));
+    }
+
+    private CacheStatus parse(List<TargetSpec> lines) throws IOException {
+        if (lines.size() != 1) {
+            throw new IOException(name() + " has no live table");
+        }
+        return CacheStatus.parse(name(), lines.get(0).params());
+    }
+
+    /** All I/O is over, and the metadata on the device are complete. */
+    void suspend() throws IOException {
+        DmCall.of("suspend", DmCommand.DEV_SUSPEND, id)
+                .flag(DmFlags.SUSPEND, true)
+                .run(client.control());
+    }
+
+    void resume() throws IOException {
+        DmCall.of("resume", DmCommand.DEV_SUSPEND, id).udevFlags(udevFlags).run(client.control());
+    }
+
+    /** Loads a table; the cache reads its metadata at this moment, so the device is to be suspended. */
+    void load(CacheTable table) throws IOException {
+        DmCall.of("reload", DmCommand.TABLE_LOAD, id)
+                .table(List.of(table.spec()))
+                .run(client.control());
+    }
+
+    /** Forgets a table that is loaded and not live. */
+    void clear() throws IOException {
+        DmCall.of("clear", DmCommand.TABLE_CLEAR, id).run(client.control());
+    }
+
+    /** {@code blocks}: numbers and ranges, as {@code invalidate_cblocks} takes them. */
+    void invalidate(String blocks) throws IOException {
+        client.message(id, 0, "invalidate_cblocks " + blocks);
+    }
+}

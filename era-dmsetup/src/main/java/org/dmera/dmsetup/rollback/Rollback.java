@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.rollback;
+
+import java.io.Closeable;
+import java.io.IOException;
+import java.io.InterruptedIOException;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.channels.OverlappingFileLockException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.ReentrantLock;
+import org.dmera.core.block.BlockDevice;
+import org.dmera.core.cache.StaleCacheBlocks;
+import org.dmera.core.cache.WrittenSectors;
+import org.dmera.dmsetup.control.DevicePaths;
+import org.dmera.tools.cli.Console;
+import org.dmera.tools.io.MetadataInput;
+import org.dmera.tools.io.Progress;
+
+/**
+ * The rollback of the volume beneath a cache, with the cache never taken down.
+ *
+ * <p>The order is what makes it right (source: the kernel's documentation of the era target, and what was seen of dm-cache):
+ * (1) write back what is dirty; (2) passthrough mode: reads and writes go to the origin, so every read is right whatever the
+ * cache holds; (3) the user's command rolls the volume back; (4) the era device's metadata snapshot tells what was written
+ * since; (5) the cache blocks that touch any of it are invalidated; (6) the suspended cache's metadata are read again:
+ * nothing stale may be left; (7) the former table.
+ *
+ * <p>Passthrough is never loaded while a block is dirty: the kernel refuses to resume such a table, and the cache is empty
+ * until another one is loaded. A new era device's snapshot is dropped in any case, also when this process is asked to
+ * end. From step 2 to step 7 any failure leaves the cache in passthrough mode, and the record says where to go on.
+ */
+public final class Rollback implements Closeable {
+    /** Runs the user's command. */
+    public interface Command {
+        /** @return its exit code */
+        int run() throws IOException;
+    }
+
+    private interface Step {
+        void run() throws IOException;
+    }
+
+    private void whole(Step part) throws IOException {
+        step.lock();
+        try {
+            part.run();
+        } finally {
+            step.unlock();
+        }
+    }
+
+    /** Is told what is going on, a line at a time. */
+    public interface Log {
+        void say(String line);
+    }
+
+    /** Between looks at the number of dirty blocks: longer each time, up to a limit. */
+    private static final long FIRST_POLL_NANOS = TimeUnit.MILLISECONDS.toNanos(5);
+
+    private static final long LAST_POLL_NANOS = TimeUnit.MILLISECONDS.toNanos(200);
+    /** How long the number of dirty blocks may stay as it is while the cleaner works. */
+    private static final long CLEANING_PATIENCE_NANOS = TimeUnit.MINUTES.toNanos(2);
+    /** Times that writers may dirty the cache again between the cleaner's end and the suspension. */
+    private static final int CLEANINGS = 20;
+    /** Characters of blocks in one message: far below what a call to the kernel takes. */
+    private static final int MESSAGE_CHARS = 8000;
+
+    private final MappedCache cache;
+    private final long since;
+    private final Path recordFile;
+    private final Log log;
+    private final Console console;
+    private final FileChannel lockFile;
+    /** Held during steps that must not be cut in two by an orderly end of the process. */
+    private final ReentrantLock step = new ReentrantLock();
+
+    private EraSide era;
+    private RollbackRecord record;
+    private boolean commandStarted;
+
+    /**
+     * Prepares it; nothing is changed.
+     *
+     * @param folder for the record, made if it isn't there
+     * @throws IOException when another rollback of the cache is under way
+     */
+    Rollback(MappedCache cache, long since, Path folder, Log log, Console console) throws IOException {
+        this.cache = cache;
+        this.since = since;
+        this.log = log;
+        this.console = console;
+        Files.createDirectories(
+                folder, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+        recordFile = folder.resolve("rollback-" + cache.name());
+        lockFile = FileChannel.open(
+                folder.resolve("lock-" + cache.name()), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+        FileLock lock;
+        try {
+            lock = lockFile.tryLock();
+        } catch (OverlappingFileLockException e) {
+            lock = null;
+        }
+        if (lock == null) {
+            lockFile.close();
+            throw new IOException("another rollback of " + cache.name() + " is under way");
+        }
+    }
+
+    @Override
+    public void close() throws IOException {
+        lockFile.close();
+    }
+
+    /** The whole cycle. */
+    void run(Command command, String commandText) throws IOException {
+        record = RollbackRecord.load(recordFile);
+        boolean goesOn = record != null;
+        CacheTable live = goesOn ? resumed() : cache.table();
+        examine(live, goesOn);
+        if (goesOn) {
+            requireSame(live);
+            if (record.invalidated() && !live.isPassthrough()) {
+                log.say("the rollback of " + cache.name() + " had been finished");
+                Files.delete(recordFile);
+                return;
+            }
+            log.say("going on with the rollback of " + cache.name() + " to era " + since + " that was begun");
+            era.dropOurs(record.snapshotBefore());
+        } else {
+            requireUntouched();
+            record = RollbackRecord.begin(since, live);
+            record.save(recordFile);
+        }
+        try {
+            if (!live.isPassthrough()) {
+                enterPassthrough(live);
+            }
+            if (!record.commandDone()) {
+                runCommand(command, commandText);
+            }
+            whole(() -> leavePassthrough(invalidate(writtenSince())));
+        } catch (IOException e) {
+            if (!goesOn && !commandStarted && e.getSuppressed().length == 0) {
+                Files.delete(recordFile);
+                throw e;
+            }
+            throw new IOException(e.getMessage() + howToGoOn(), e);
+        }
+        Files.delete(recordFile);
+    }
+
+    /**
+     * Lets the step that is under way be finished, and no other begin: for the end of the process. What is suspended is
+     * resumed by then, and the metadata snapshot dropped.
+     */
+    void stop() {
+        step.lock();
+        if (record != null) {
+            log.say("interrupted" + howToGoOn());
+        }
+    }
+
+    /** Says every step with its figures, and changes nothing. */
+    void rehearse(String commandText) throws IOException {
+        CacheTable live = cache.table();
+        examine(live, false);
+        if (RollbackRecord.load(recordFile) != null) {
+            log.say("a rollback was begun and not finished: a run would go on with it");
+        } else {
+            requireUntouched();
+        }
+        CacheStatus status = cache.statusUncommitted();
+        if (!live.isPassthrough()) {
+            log.say(
+                    status.dirty() > 0
+                            ? "would write back " + status.dirty() + " dirty blocks (policy cleaner)"
+                            : "nothing is dirty: no cleaning");
+            log.say("would go from " + live.mode() + " to passthrough mode");
+        }
+        log.say("would run: " + commandText);
+        log.say("would take a metadata snapshot of " + era.name() + ", and drop it when it is read");
+        StaleCacheBlocks stale = stale(era.writtenLive(since));
+        log.say("would invalidate " + stale.count() + " of " + stale.mapped()
+                + " cached blocks, which hold something written since era " + since + ", as things are now; "
+                + stale.kept() + " would stay");
+        log.say("would go back to: " + live.spec().line());
+    }
+
+    /** A run that was killed may have left the cache suspended, with a table loaded: whatever runs is let run again. */
+    private CacheTable resumed() throws IOException {
+        if (cache.hasInactiveTable()) {
+            cache.clear();
+        }
+        if (cache.isSuspended()) {
+            cache.resume();
+        }
+        return cache.table();
+    }
+
+    private void examine(CacheTable live, boolean goesOn) throws IOException {
+        CacheStatus status = cache.statusUncommitted();
+        era = new EraSide(cache.client(), CacheStack.beneath(cache.client(), live));
+        era.requireBegun(since);
+        log.say((goesOn ? "" : cache.name() + ": ") + live.mode() + " cache on the era device " + era.name() + ", "
+                + status.cached() + " of " + status.cacheBlocks() + " blocks hold something, " + status.dirty()
+                + " dirty");
+    }
+
+    private void requireSame(CacheTable live) throws IOException {
+        if (record.since() != since) {
+            throw new IOException("a rollback of " + cache.name() + " to era " + record.since()
+                    + " was begun and not finished: finish it with --since " + record.since()
+                    + ", or delete the record of it, " + recordFile + ", if the cache is in order again");
+        }
+        if (!record.former().isSameCache(live)) {
+            throw new IOException(cache.name() + " is another cache than the one whose rollback was begun: delete the"
+                    + " record of that, " + recordFile + ", if it is of no use any more");
+        }
+    }
+
+    private void requireUntouched() throws IOException {
+        if (cache.isSuspended()) {
+            throw new IOException(cache.name() + " is suspended: resume it first");
+        }
+        if (cache.hasInactiveTable()) {
+            throw new IOException(cache.name() + " has a table loaded that isn't live: resume it, or clear that table");
+        }
+        era.requireNoSnapshot();
+    }
+
+    /** Cleans until a suspended cache has nothing dirty; only then may passthrough be loaded. */
+    private void enterPassthrough(CacheTable live) throws IOException {
+        CacheTable current = live;
+        try {
+            for (int round = 0; round < CLEANINGS; round++) {
+                if (cache.status().dirty() > 0) {
+                    current = clean(current);
+                }
+                whole(this::enterIfClean);
+                if (cache.table().isPassthrough()) {
+                    log.say("in passthrough mode");
+                    return;
+                }
+            }
+            throw new IOException("blocks of " + cache.name() + " are dirtied as fast as they are written back: stop"
+                    + " those who write to it");
+        } catch (IOException e) {
+            putFormerBack(e);
+            throw e;
+        }
+    }
+
+    private void enterIfClean() throws IOException {
+        cache.suspend();
+        // Somebody may have written between the last look and the suspension.
+        if (cache.statusUncommitted().dirty() == 0) {
+            cache.load(record.former().passthrough());
+        }
+        cache.resume();
+    }
+
+    private CacheTable clean(CacheTable current) throws IOException {
+        CacheTable cleaning = record.former().cleaning();
+        if (!current.isCleaning()) {
+            whole(() -> {
+                cache.suspend();
+                cache.load(cleaning);
+                cache.resume();
+            });
+        }
+        long dirty = cache.status().dirty();
+        log.say("writing back " + dirty + " dirty blocks");
+        long lastProgress = System.nanoTime();
+        long poll = FIRST_POLL_NANOS;
+        try (Progress progress = new Progress(console, "cleaning", " blocks", 1, dirty)) {
+            while (dirty > 0) {
+                pause(poll);
+                poll = Math.min(2 * poll, LAST_POLL_NANOS);
+                long now = cache.status().dirty();
+                progress.add(Math.max(0, dirty - now));
+                if (now < dirty) {
+                    lastProgress = System.nanoTime();
+                } else if (System.nanoTime() - lastProgress > CLEANING_PATIENCE_NANOS) {
+                    throw new IOException(cache.name() + ": " + now + " blocks stay dirty: stop those who write to it");
+                }
+                dirty = now;
+            }
+        }
+        return cleaning;
+    }
+
+    private static void pause(long nanos) throws InterruptedIOException {
+        try {
+            TimeUnit.NANOSECONDS.sleep(nanos);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new InterruptedIOException("interrupted");
+        }
+    }
+
+    /** Before the volume was touched: the cache as it was, and no record. */
+    private void putFormerBack(IOException cause) {
+        try {
+            if (cache.hasInactiveTable()) {
+                cache.clear();
+            }
+            if (!cache.table().equals(record.former())) {
+                if (!cache.isSuspended()) {
+                    cache.suspend();
+                }
+                cache.load(record.former());
+            }
+            if (cache.isSuspended()) {
+                cache.resume();
+            }
+        } catch (IOException e) {
+            // The record stays, and with it what the table was.
+            cause.addSuppressed(e);
+        }
+    }
+
+    private void runCommand(Command command, String text) throws IOException {
+        log.say("running: " + text);
+        commandStarted = true;
+        int code = command.run();
+        if (code != 0) {
+            throw new IOException("the command failed with exit code " + code + ": " + text);
+        }
+        record = record.withCommandDone();
+        record.save(recordFile);
+    }
+
+    /** @return how many cached blocks stay; the cache is suspended then */
+    private long invalidate(WrittenSectors written) throws IOException {
+        // A status commits what the cache knows, so that the metadata on the device are as new.
+        long before = cache.status().cached();
+        StaleCacheBlocks stale = stale(written);
+        if (stale.dirty() > 0) {
+            throw new IOException(stale.dirty() + " blocks to be invalidated are dirty, in passthrough mode");
+        }
+        log.say("invalidating " + stale.count() + " of " + stale.mapped() + " cached blocks, which hold something"
+                + " written since era " + since);
+        send(stale);
+        long after = cache.status().cached();
+        if (after > before - stale.count()) {
+            throw new IOException(
+                    "the cache still holds " + after + " blocks, expected at most " + (before - stale.count()));
+        }
+        cache.suspend();
+        StaleCacheBlocks left = stale(written);
+        if (left.count() > 0) {
+            throw new IOException(left.count() + " stale blocks are still in the cache after their invalidation");
+        }
+        record = record.withInvalidated();
+        record.save(recordFile);
+        return left.mapped();
+    }
+
+    private WrittenSectors writtenSince() throws IOException {
+        record = record.withSnapshotBefore(era.currentEra());
+        record.save(recordFile);
+        era.take();
+        try {
+            return era.writtenInSnapshot(since);
+        } finally {
+            era.drop();
+        }
+    }
+
+    private StaleCacheBlocks stale(WrittenSectors written) throws IOException {
+        try (BlockDevice device =
+                MetadataInput.open(DevicePaths.of(cache.table().metadata()), true)) {
+            return StaleCacheBlocks.findLive(device, written);
+        }
+    }
+
+    private void send(StaleCacheBlocks stale) throws IOException {
+        StringBuilder blocks = new StringBuilder();
+        stale.blocks().forEachRange((begin, end) -> {
+            if (blocks.length() > MESSAGE_CHARS) {
+                cache.invalidate(blocks.toString());
+                blocks.setLength(0);
+            }
+            blocks.append(blocks.length() == 0 ? "" : " ").append(begin);
+            if (end - begin > 1) {
+                blocks.append('-').append(end);
+            }
+        });
+        if (blocks.length() > 0) {
+            cache.invalidate(blocks.toString());
+        }
+    }
+
+    /** The cache is suspended, in passthrough mode. */
+    private void leavePassthrough(long kept) throws IOException {
+        cache.load(record.former());
+        cache.resume();
+        log.say("back in " + record.former().mode() + " mode; " + kept + " blocks stay cached");
+    }
+
+    private String howToGoOn() {
+        try {
+            if (cache.isSuspended()) {
+                // Whatever failed, those who use the device must not hang.
+                cache.clear();
+                cache.resume();
+            }
+            if (!cache.table().isPassthrough()) {
+                return "";
+            }
+        } catch (IOException e) {
+            return ". And then: " + e.getMessage();
+        }
+        return ". " + cache.name() + " stays in passthrough mode, in which every read is right: run the same command"
+                + " again to go on"
+                + (record.commandDone() ? " (your command has succeeded and will not be run again)" : "");
+    }
+}

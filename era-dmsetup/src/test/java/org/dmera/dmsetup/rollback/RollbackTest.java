@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.rollback;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.stream.Stream;
+import org.dmera.dmsetup.control.DeviceId;
+import org.dmera.dmsetup.control.DmClient;
+import org.dmera.dmsetup.ioctl.TargetSpec;
+import org.dmera.tools.cli.Console;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class RollbackTest {
+    @TempDir
+    private Path folder;
+
+    private CachingKernel kernel;
+    private Path records;
+    private long since;
+    private String formerTable;
+    private Map<Integer, Integer> expected;
+    private final List<String> said = new ArrayList<>();
+    private int commandRuns;
+
+    @BeforeEach
+    void aCacheInUse() throws IOException {
+        setUp(folder);
+    }
+
+    /** 40 blocks cached, a new era, ten places written, some blocks dirty. */
+    private void setUp(Path place) throws IOException {
+        Files.createDirectories(place);
+        kernel = new CachingKernel(place);
+        records = place.resolve("records");
+        said.clear();
+        commandRuns = 0;
+        for (int c = 0; c < 40; c++) {
+            kernel.cached.put(c, (c * 37) % (CachingKernel.CACHE_SECTORS / CachingKernel.CACHE_BLOCK));
+        }
+        kernel.mark(5);
+        since = kernel.checkpoint();
+        TreeSet<Integer> written = new TreeSet<>();
+        for (int i = 0; i < 10; i++) {
+            int sector = kernel.cached.get(3 * i) * CachingKernel.CACHE_BLOCK + 7 * i;
+            kernel.mark(sector);
+            written.add(CachingKernel.eraSector(sector) / CachingKernel.ERA_BLOCK);
+        }
+        for (int c = 5; c < 20; c++) {
+            kernel.dirty.add(c);
+        }
+        expected = new TreeMap<>(kernel.cached);
+        expected.values().removeIf(origin -> {
+            for (int s = 0; s < CachingKernel.CACHE_BLOCK; s++) {
+                int sector = origin * CachingKernel.CACHE_BLOCK + s;
+                if (written.contains(CachingKernel.eraSector(sector) / CachingKernel.ERA_BLOCK)) {
+                    return true;
+                }
+            }
+            return false;
+        });
+        formerTable = kernel.table("cached");
+    }
+
+    private void rollback(Rollback.Command command) throws IOException {
+        Console console = Console.of(
+                "era-dmsetup",
+                new ByteArrayInputStream(new byte[0]),
+                new ByteArrayOutputStream(),
+                new PrintStream(new ByteArrayOutputStream(), true, StandardCharsets.UTF_8),
+                true);
+        MappedCache cache = new MappedCache(new DmClient(kernel), DeviceId.ofName("cached"), 0);
+        try (Rollback rollback = new Rollback(cache, since, records, said::add, console)) {
+            rollback.run(command, "the command");
+        }
+    }
+
+    private int succeed() {
+        assertTrue(kernel.table("cached").contains(" passthrough "), "the volume is rolled back in passthrough mode");
+        assertTrue(kernel.dirty.isEmpty(), "what is dirty would be lost");
+        commandRuns++;
+        return 0;
+    }
+
+    private void assertFinished() throws IOException {
+        assertEquals(expected, kernel.cached);
+        assertEquals(formerTable, kernel.table("cached"));
+        assertEquals(0, kernel.era().metadataSnap(), "no metadata snapshot is held");
+        assertTrue(kernel.dirty.isEmpty());
+        try (Stream<Path> left = Files.list(records)) {
+            assertTrue(left.noneMatch(file -> file.getFileName().toString().startsWith("rollback")));
+        }
+    }
+
+    @Test
+    void exactlyWhatWasWrittenSinceLeavesTheCache() throws IOException {
+        assertTrue(expected.size() >= 25 && expected.size() < 31, "the test's own figures: " + expected.size());
+        rollback(this::succeed);
+        assertFinished();
+        assertEquals(1, commandRuns);
+        assertEquals("back in writeback mode; " + expected.size() + " blocks stay cached", said.get(said.size() - 1));
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void killedAtAnyCallAndRunAgainItFinishes(boolean afterEffect) throws IOException {
+        rollback(this::succeed);
+        int calls = kernel.calls;
+        assertTrue(calls > 30, "calls: " + calls);
+        for (int kill = 0; kill < calls; kill++) {
+            setUp(folder.resolve(afterEffect + "-" + kill));
+            kernel.killAfterEffect = afterEffect;
+            kernel.callsUntilKill = kill;
+            boolean wasKilled = false;
+            try {
+                rollback(this::succeed);
+            } catch (CachingKernel.Killed e) {
+                wasKilled = true;
+            }
+            // Killed while it cleans, it may take a call fewer.
+            kernel.callsUntilKill = -1;
+            if (wasKilled) {
+                rollback(this::succeed);
+                assertTrue(commandRuns == 1 || commandRuns == 2, "killed at call " + kill);
+            }
+            assertFinished();
+        }
+    }
+
+    @Test
+    void killedWhileTheCommandRanItIsRunAgain() throws IOException {
+        assertThrows(
+                CachingKernel.Killed.class,
+                () -> rollback(() -> {
+                    succeed();
+                    throw new CachingKernel.Killed();
+                }));
+        rollback(this::succeed);
+        assertEquals(2, commandRuns);
+        assertFinished();
+    }
+
+    @Test
+    void aCommandThatFailsLeavesTheCacheInPassthroughMode() throws IOException {
+        IOException failure = assertThrows(IOException.class, () -> rollback(() -> 7));
+        assertTrue(failure.getMessage().startsWith("the command failed with exit code 7"), failure.getMessage());
+        assertTrue(failure.getMessage().contains("stays in passthrough mode"), failure.getMessage());
+        assertTrue(kernel.table("cached").contains(" passthrough "));
+        assertEquals(40, kernel.cached.size());
+        assertEquals(0, kernel.era().metadataSnap());
+        rollback(this::succeed);
+        assertFinished();
+    }
+
+    @Test
+    void anInvalidationThatFailsLeavesTheCacheInPassthroughModeAndDoesNotRunTheCommandAgain() throws IOException {
+        kernel.eioOnInvalidate = true;
+        IOException failure = assertThrows(IOException.class, () -> rollback(this::succeed));
+        assertTrue(failure.getMessage().contains("will not be run again"), failure.getMessage());
+        assertTrue(kernel.table("cached").contains(" passthrough "));
+        assertFalse(kernel.table("cached").contains("suspended"));
+        kernel.eioOnInvalidate = false;
+        rollback(this::succeed);
+        assertEquals(1, commandRuns);
+        assertFinished();
+    }
+
+    /** A snapshot that is another's is neither used nor dropped. */
+    @Test
+    void aHeldMetadataSnapshotIsLeftAlone() throws Exception {
+        kernel.era().takeSnapshot();
+        kernel.era().commit();
+        long held = kernel.era().metadataSnap();
+        IOException failure = assertThrows(IOException.class, () -> rollback(this::succeed));
+        assertTrue(failure.getMessage().contains("a metadata snapshot of data is held"), failure.getMessage());
+        assertEquals(held, kernel.era().metadataSnap());
+        assertUntouched();
+    }
+
+    @Test
+    void aSnapshotThatAnotherTakesWhileTheCommandRunsIsLeftAlone() throws IOException {
+        IOException failure = assertThrows(
+                IOException.class,
+                () -> rollback(() -> {
+                    kernel.checkpoint();
+                    try {
+                        kernel.era().takeSnapshot();
+                    } catch (org.dmera.core.metadata.RefusedException e) {
+                        throw new IOException(e);
+                    }
+                    kernel.era().commit();
+                    return succeed();
+                }));
+        assertTrue(failure.getMessage().contains("is held"), failure.getMessage());
+        assertTrue(kernel.era().metadataSnap() != 0);
+        // Run again while it is still held: it isn't taken for ours.
+        assertThrows(IOException.class, () -> rollback(this::succeed));
+        assertTrue(kernel.era().metadataSnap() != 0);
+    }
+
+    @Test
+    void whatCanNotBeDoneIsRefusedBeforeAnythingIsChanged() throws IOException {
+        kernel.needsCheck = true;
+        refused("needs a check");
+        kernel.needsCheck = false;
+        long right = since;
+        since = 4000;
+        refused("era 4000 of data has not begun");
+        since = right;
+        kernel.setTable("upper", new TargetSpec(0, CachingKernel.CACHE_SECTORS, "striped", "1 64 253:1 0"));
+        refused("upper (253:2) is a striped target");
+        kernel.setTable("upper", new TargetSpec(0, CachingKernel.CACHE_SECTORS, "linear", "7:9 0"));
+        refused("there is no era device beneath the cache: 7:9 is no mapped device");
+        kernel.setTable("upper", new TargetSpec(0, 100, "linear", "253:1 0"));
+        refused("upper (253:2) is shorter than what lies on it");
+        kernel.setTable("upper", new TargetSpec(0, CachingKernel.CACHE_SECTORS, "linear", "253:0 20000"));
+        refused("the era device data has 48000 sectors, the cache reaches to sector 60000");
+        kernel.setTable("upper", new TargetSpec(0, CachingKernel.CACHE_SECTORS, "linear", "253:1 0"));
+        kernel.suspend("cached");
+        IOException failure = assertThrows(IOException.class, () -> rollback(this::succeed));
+        assertTrue(failure.getMessage().contains("is suspended"), failure.getMessage());
+    }
+
+    private void refused(String words) throws IOException {
+        IOException failure = assertThrows(IOException.class, () -> rollback(this::succeed));
+        assertTrue(failure.getMessage().contains(words), failure.getMessage());
+        assertUntouched();
+    }
+
+    private void assertUntouched() throws IOException {
+        assertEquals(0, commandRuns);
+        assertEquals(formerTable, kernel.table("cached"));
+        assertEquals(40, kernel.cached.size());
+        try (Stream<Path> left = Files.list(records)) {
+            assertTrue(left.noneMatch(file -> file.getFileName().toString().startsWith("rollback")));
+        }
+    }
+
+    @Test
+    void anUnfinishedRollbackToAnotherEraIsNotGoneOnWith() throws IOException {
+        assertThrows(IOException.class, () -> rollback(() -> 1));
+        long right = since;
+        since = 1;
+        IOException failure = assertThrows(IOException.class, () -> rollback(this::succeed));
+        assertTrue(failure.getMessage().contains("finish it with --since " + right), failure.getMessage());
+        since = right;
+        rollback(this::succeed);
+        assertFinished();
+    }
+
+    @Test
+    void aRehearsalSaysEachStepAndChangesNothing() throws IOException {
+        Console console = Console.of(
+                "era-dmsetup",
+                new ByteArrayInputStream(new byte[0]),
+                new ByteArrayOutputStream(),
+                new PrintStream(new ByteArrayOutputStream(), true, StandardCharsets.UTF_8),
+                true);
+        MappedCache cache = new MappedCache(new DmClient(kernel), DeviceId.ofName("cached"), 0);
+        cache.status();
+        long era = kernel.era().currentEra();
+        try (Rollback rollback = new Rollback(cache, since, records, said::add, console)) {
+            rollback.rehearse("vendor-rollback vol 7");
+        }
+        String text = String.join("\n", said);
+        assertTrue(text.contains("would write back 15 dirty blocks"), text);
+        assertTrue(text.contains("would run: vendor-rollback vol 7"), text);
+        assertTrue(text.contains("would invalidate " + (40 - expected.size()) + " of 40 cached blocks"), text);
+        assertTrue(text.contains(expected.size() + " would stay"), text);
+        assertEquals(era, kernel.era().currentEra());
+        assertUntouched();
+    }
+
+    @Test
+    void twoAtOnceAreRefused() throws IOException {
+        IOException failure = assertThrows(
+                IOException.class,
+                () -> rollback(() -> {
+                    rollback(this::succeed);
+                    return 0;
+                }));
+        assertTrue(failure.getMessage().contains("another rollback of cached is under way"), failure.getMessage());
+        rollback(this::succeed);
+        assertFinished();
+    }
+
+    @Test
+    void aCacheThatIsInPassthroughModeAlreadyStaysInIt() throws IOException {
+        kernel.dirty.clear();
+        CacheTable table = CacheTable.parse(new TargetSpec(
+                0, CachingKernel.CACHE_SECTORS, "cache", formerTable.substring(formerTable.indexOf("cache ") + 6)));
+        kernel.setTable("cached", table.passthrough().spec());
+        formerTable = kernel.table("cached");
+        rollback(this::succeed);
+        assertFinished();
+    }
+}
