@@ -17,10 +17,15 @@ public final class DocumentedCommands {
      * @throws AssertionError when the text has no such block any more, or several
      */
     public static String block(String begin) throws IOException {
+        return block("docs/backup.md", begin);
+    }
+
+    /** The one indented block of {@code document} that begins with {@code begin}. */
+    public static String block(String document, String begin) throws IOException {
         List<String> found = new ArrayList<>();
         StringBuilder block = new StringBuilder();
         List<String> lines =
-                new ArrayList<>(Files.readAllLines(Fixtures.projectRoot().resolve("docs/backup.md")));
+                new ArrayList<>(Files.readAllLines(Fixtures.projectRoot().resolve(document)));
         lines.add("");
         for (String line : lines) {
             if (line.startsWith("    ")) {
@@ -33,7 +38,7 @@ public final class DocumentedCommands {
             }
         }
         if (found.size() != 1) {
-            throw new AssertionError("docs/backup.md has " + found.size() + " blocks that begin with: " + begin);
+            throw new AssertionError(document + " has " + found.size() + " blocks that begin with: " + begin);
         }
         return found.get(0);
     }

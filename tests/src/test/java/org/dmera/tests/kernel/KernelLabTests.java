@@ -62,6 +62,16 @@ abstract class KernelLabTests {
     }
 
     @TestFactory
+    Stream<DynamicNode> aCacheSurvivesTheRollbackOfTheVolumeBeneath() {
+        return run.checks(CacheRollbackCase.class);
+    }
+
+    @TestFactory
+    Stream<DynamicNode> theDocumentedRollbackBeneathACachedVolumeWorksAsWritten() {
+        return run.checks(CacheRecipeCase.class);
+    }
+
+    @TestFactory
     Stream<DynamicNode> ourCommandAnswersAsDmsetupDoes() {
         return run.checks(ControlChannelCase.class);
     }
@@ -98,8 +108,12 @@ abstract class KernelLabTests {
             // Five starts of Java take minutes where the processor is emulated.
             cases.add(new BackupCommandCase());
             cases.add(new LvmRecipeCase());
+            cases.add(new CacheRecipeCase());
             cases.add(new AttachedDeviceCase(false));
             cases.add(new AttachedDeviceCase(true));
+        }
+        for (long each : Seeds.forCacheRollbacks(kernel)) {
+            cases.add(new CacheRollbackCase(each));
         }
         cases.addAll(KernelBehaviours.on(kernel));
         cases.removeIf(each -> !each.name().matches(ONLY));

@@ -24,6 +24,10 @@ final class Seeds {
         return own(kernel, 1, 8).toArray();
     }
 
+    static long[] forCacheRollbacks(Kernel kernel) {
+        return own(kernel, kernel.isEmulated() ? 1 : 3, 72).toArray();
+    }
+
     /** Seeds of this kernel's own, or the one that {@code -Dera.kernel.seed} names. */
     private static LongStream own(Kernel kernel, int byDay, int byNight) {
         Long only = Long.getLong("era.kernel.seed");
