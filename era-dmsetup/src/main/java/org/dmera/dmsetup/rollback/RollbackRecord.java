@@ -2,12 +2,12 @@
 package org.dmera.dmsetup.rollback;
 
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
+import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.ioctl.TargetSpec;
 import org.dmera.tools.backup.apply.AtomicFile;
 
@@ -48,14 +48,14 @@ record RollbackRecord(long since, CacheTable former, boolean commandDone, long s
                 + "\nsnapshot-before=" + snapshotBefore
                 + "\ninvalidated=" + invalidated
                 + "\n" + END + "\n";
-        AtomicFile.replace(file, text.getBytes(StandardCharsets.UTF_8));
+        AtomicFile.replace(file, NativeText.bytes(text));
     }
 
     /** What an earlier run left, or null. */
     static RollbackRecord load(Path file) throws IOException {
         String text;
         try {
-            text = Files.readString(file, StandardCharsets.UTF_8);
+            text = Files.readString(file, NativeText.CHARSET);
         } catch (NoSuchFileException e) {
             return null;
         }

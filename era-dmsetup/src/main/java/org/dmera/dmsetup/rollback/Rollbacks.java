@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.nio.file.Path;
 import java.util.List;
+import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.control.DeviceId;
 import org.dmera.dmsetup.control.DmClient;
 import org.dmera.tools.cli.Console;
@@ -54,7 +55,9 @@ public final class Rollbacks {
     }
 
     private static int execute(List<String> command) throws IOException {
-        Process process = new ProcessBuilder(command).inheritIO().start();
+        ProcessBuilder builder = new ProcessBuilder(command).inheritIO();
+        NativeText.restoreLocale(builder.environment());
+        Process process = builder.start();
         try {
             return process.waitFor();
         } catch (InterruptedException e) {
