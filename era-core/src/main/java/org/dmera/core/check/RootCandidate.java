@@ -7,7 +7,7 @@ import org.dmera.core.format.Superblock;
 
 /** Roots that belong together: what one space map counts as used, and nothing else refers to. */
 final class RootCandidate {
-    /** The index block of that space map, or 0 when no space map could be found. */
+    /** The index block of that space map, or 0 when there is none. */
     final long indexBlock;
 
     final List<Long> writesetTrees = new ArrayList<>();
@@ -19,6 +19,17 @@ final class RootCandidate {
 
     /** Blocks that are in use, and can't be told what they are: one might have been a root. */
     int unreadable;
+
+    /** Whether a space map says what belongs to it. */
+    boolean isMapped;
+    /** Whether it counts blocks as used to which nothing leads, beyond roots: each such block is named below. */
+    boolean isLeaky;
+    /** Array blocks of eras to which nothing leads that can be read. */
+    final List<Integer> looseEras = new ArrayList<>();
+    /** Array blocks of words, likewise. */
+    final List<Integer> looseWords = new ArrayList<>();
+    /** Roots of which can't be told of what, and parts of arrays of which can't be told where they belong. */
+    int strays;
 
     RootCandidate(long indexBlock) {
         this.indexBlock = indexBlock;
@@ -34,6 +45,25 @@ final class RootCandidate {
 
     /** Whether exactly the roots are there that a superblock has, and nothing may have been overlooked. */
     boolean isWhole() {
-        return writesetTrees.size() == 1 && eraArrays.size() == 1 && bitsets.size() <= 1 && unreadable == 0;
+        return writesetTrees.size() == 1
+                && eraArrays.size() == 1
+                && bitsets.size() <= 1
+                && unreadable == 0
+                && looseEras.isEmpty()
+                && looseWords.isEmpty()
+                && strays == 0
+                && !isLeaky;
+    }
+
+    /**
+     * Whether marks may be in it to which nothing leads: then any origin block may have been written at any time. A single
+     * broken block leaves what it led to behind, as further roots or loose array blocks.
+     */
+    boolean areMarksAdrift() {
+        if (broken > 1) {
+            return !isWhole();
+        }
+        boolean hasEras = eraArrays.size() == 1 || broken == 0 || eraArrays.isEmpty() && !looseEras.isEmpty();
+        return strays > 0 || !hasEras;
     }
 }

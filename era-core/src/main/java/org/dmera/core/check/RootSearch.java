@@ -12,13 +12,12 @@ import org.dmera.core.format.BitmapBlock;
 import org.dmera.core.format.IndexBlock;
 
 /**
- * Finds the roots when the superblock is lost.
+ * Finds the states of the metadata that are left when the superblock is lost.
  *
- * <p>All blocks are looked at. Each space map index whose bitmaps agree with it (they verify, count themselves and the
- * index as used, and have as many free entries as the index says) stands for one state of the metadata: the last one, and
- * as a rule the one before, which nothing has overwritten yet. Among the blocks that such a space map counts as used, the
- * nodes that no other used node refers to are the roots. Which state is the newest can't be told; {@link MergedSalvage}
- * needs no answer.
+ * <p>All blocks are looked at. Each space map index with its bitmaps stands for one state: the last one, and as a rule the
+ * one before, which nothing has overwritten yet, and more. {@link StateProbe} sorts out those that have been overwritten;
+ * the last state is among the others, unless its index or its bitmap is broken too. Which of them is the last can't be told;
+ * {@link MergedSalvage} needs no answer.
  */
 final class RootSearch {
     private static final int PIECE = 256;
@@ -27,64 +26,189 @@ final class RootSearch {
     private final SalvageHints hints;
     private final BlockTable table;
     private final BlockReader reader;
+    private final StateProbe probe;
     private final ByteBuffer block = BlockReader.newBuffer();
+
+    private final List<RootCandidate> states = new ArrayList<>();
+    /** Bitmaps whose index has been found. */
+    private final BitSet known = new BitSet();
+
+    private final BitSet usedInAny = new BitSet();
+    /** Blocks that have been written and can't be read any more. */
+    private final BitSet broken = new BitSet();
+    /** Those of them that an index leads to. */
+    private final BitSet lostBitmaps = new BitSet();
+    /** How many broken blocks a state that was found doesn't use, at most. */
+    private int mostUnused;
+    /** Used in each state that doesn't use all broken blocks; null when there is none such. */
+    private BitSet usedInAll;
+
+    private boolean areAllCovered = true;
 
     RootSearch(BlockDevice device, SalvageHints hints) {
         this.device = device;
         this.hints = hints;
         this.table = new BlockTable(device.sizeBlocks());
         this.reader = new BlockReader(device, table, new DamageLog(), new Seen(-1));
+        this.probe = new StateProbe(reader);
     }
 
     Salvage run() throws IOException {
         look();
-        List<RootCandidate> candidates = new ArrayList<>();
-        BitSet usedInAny = new BitSet(table.size());
-        RootFinder finder = new RootFinder(reader);
+        int highest = highestSealed();
+        if (highest == 0) {
+            throw new IOException("bad checksum in superblock, and no era metadata found on the whole device");
+        }
+        findBroken(highest);
+        BitSet trees = treeBlocks();
         for (int b = 1; b < table.size(); b++) {
             if (Seen.code(table.seen(b)) == Seen.INDEX) {
-                StoredCounts counts = consistentCounts(b);
-                if (counts != null) {
-                    for (int at = counts.firstUsed(0, table.size());
-                            at < table.size();
-                            at = counts.firstUsed(at + 1, table.size())) {
-                        usedInAny.set(at);
-                    }
-                    candidates.add(finder.find(b, counts::firstUsed));
+                lookAtIndex(b, trees);
+            }
+        }
+        if (table.size() <= BitmapBlock.ENTRIES) {
+            for (int b = 1; b < table.size(); b++) {
+                if (Seen.code(table.seen(b)) == Seen.BITMAP && !known.get(b)) {
+                    lookAtBitmap(b, trees);
                 }
             }
         }
-        candidates.removeIf(c -> c.writesetTrees.isEmpty() && c.eraArrays.isEmpty());
-        if (candidates.isEmpty() || isAnyStateMissing(usedInAny)) {
-            candidates.add(finder.find(0, (from, end) -> from));
+        FoundStates.Last last = whereTheLastIs(highest);
+        if (last == FoundStates.Last.NEAR) {
+            states.add(bitsetsNotShared());
         }
-        RootCandidate last = candidates.get(candidates.size() - 1);
-        if (candidates.size() == 1 && last.writesetTrees.isEmpty() && last.eraArrays.isEmpty()) {
-            throw new IOException("bad checksum in superblock, and no era metadata found on the whole device");
-        }
-        return new MergedSalvage(device, table, candidates, hints);
+        return new MergedSalvage(device, table, new FoundStates(states, last), hints);
     }
 
     /**
-     * Whether a state newer than those that were found may have been there. Blocks are handed out in sequence, so all up
-     * to the highest sealed one have been written by the kernel and were sealed then: a broken one that no state uses may
-     * be the newest space map. And that one may lie just above the highest sealed block, for the index is the last block
-     * that a commit takes: then the sealed blocks above all that is used are what that commit took before.
+     * Whether the last state is among those that were found. If it isn't, its index or a bitmap is broken, and the state
+     * before it, which uses neither, is among them. All blocks up to the highest sealed one have been written and were sealed
+     * then, for they are handed out in sequence.
      */
-    private boolean isAnyStateMissing(BitSet usedInAny) {
+    private FoundStates.Last whereTheLastIs(int highest) {
+        if (states.isEmpty()) {
+            return FoundStates.Last.LOST;
+        }
+        if (areAllCovered && lostBitmaps.isEmpty()) {
+            // No block is left that a later state might have written beside its space map.
+            return FoundStates.Last.FOUND;
+        }
+        // The index is what a commit takes last: it may lie just above the highest sealed block, if that isn't one.
+        boolean isIndexAbove = Seen.code(table.seen(highest)) != Seen.INDEX && highest >= usedInAny.length();
+        if (mostUnused > 1 || mostUnused == 1 && isIndexAbove) {
+            return FoundStates.Last.LOST;
+        }
+        // With more than one bitmap, nothing tells which of them were the last state's if its index is broken.
+        boolean isMapLost = !lostBitmaps.isEmpty() || table.size() > BitmapBlock.ENTRIES;
+        return mostUnused == 1 && isMapLost ? FoundStates.Last.NEAR : FoundStates.Last.FOUND;
+    }
+
+    private void findBroken(int highest) {
+        for (int b = 1; b < highest; b++) {
+            if (Seen.code(table.seen(b)) <= Seen.MISPLACED) {
+                broken.set(b);
+            }
+        }
+        int nrBitmaps = (table.size() + BitmapBlock.ENTRIES - 1) / BitmapBlock.ENTRIES;
+        for (int b = 1; b < table.size(); b++) {
+            if (Seen.code(table.seen(b)) == Seen.INDEX && reader.tryRead(b, block) == null) {
+                IndexBlock index = new IndexBlock().wrap(block, 0);
+                for (int i = 0; i < nrBitmaps; i++) {
+                    long bitmap = index.bitmapBlock(i);
+                    if (table.isUsable(bitmap) && Seen.code(table.seen(bitmap)) <= Seen.MISPLACED) {
+                        lostBitmaps.set((int) bitmap);
+                    }
+                }
+            }
+        }
+        broken.or(lostBitmaps);
+    }
+
+    private int highestSealed() {
         int highest = table.size() - 1;
         while (highest > 0 && Seen.code(table.seen(highest)) <= Seen.MISPLACED) {
             highest--;
         }
-        if (highest >= usedInAny.length()) {
-            return true;
-        }
-        for (int b = usedInAny.nextClearBit(1); b < highest; b = usedInAny.nextClearBit(b + 1)) {
-            if (Seen.code(table.seen(b)) <= Seen.MISPLACED) {
-                return true;
+        return Math.max(0, highest);
+    }
+
+    /** Blocks that every commit which changes anything writes some of. */
+    private BitSet treeBlocks() {
+        BitSet trees = new BitSet(table.size());
+        for (int b = 1; b < table.size(); b++) {
+            switch (Seen.code(table.seen(b))) {
+                case Seen.SUPERBLOCK, Seen.NODE, Seen.BAD_ARRAY, Seen.ERAS, Seen.ERAS_ABOVE_CURRENT, Seen.WORDS ->
+                    trees.set(b);
+                default -> {}
             }
         }
-        return false;
+        return trees;
+    }
+
+    private void lookAtIndex(int b, BitSet trees) {
+        if (reader.tryRead(b, block) != null) {
+            return;
+        }
+        ByteBuffer copy = BlockReader.newBuffer();
+        copy.put(0, block, 0, BlockDevice.BLOCK_BYTES);
+        IndexBlock index = new IndexBlock().wrap(copy, 0);
+        StoredCounts counts = probe.countsUnder(b, index);
+        if (counts != null) {
+            RootCandidate state = probe.probe(b, index, 0, counts);
+            if (state != null) {
+                add(state, counts, trees);
+                for (int i = 0; i < counts.nrBitmaps(); i++) {
+                    known.set((int) index.bitmapBlock(i));
+                }
+            }
+        }
+    }
+
+    /** The state whose only bitmap is {@code b}, if its index is broken. */
+    private void lookAtBitmap(int b, BitSet trees) {
+        StoredCounts counts = probe.countsWithoutIndex(b);
+        RootCandidate state = counts == null ? null : probe.probe(0, null, b, counts);
+        if (state != null && state.unreadable > 0) {
+            add(state, counts, trees);
+        }
+    }
+
+    private void add(RootCandidate state, StoredCounts counts, BitSet trees) {
+        states.add(state);
+        BitSet used = new BitSet(table.size());
+        for (int at = counts.firstUsed(0, table.size());
+                at < table.size();
+                at = counts.firstUsed(at + 1, table.size())) {
+            used.set(at);
+        }
+        usedInAny.or(used);
+        BitSet unused = (BitSet) broken.clone();
+        unused.andNot(used);
+        mostUnused = Math.max(mostUnused, unused.cardinality());
+        if (!unused.isEmpty()) {
+            if (usedInAll == null) {
+                usedInAll = (BitSet) used.clone();
+            } else {
+                usedInAll.and(used);
+            }
+        }
+        BitSet left = (BitSet) trees.clone();
+        left.andNot(used);
+        areAllCovered &= left.isEmpty();
+    }
+
+    /**
+     * The bitsets that the last state, whose bitmap is lost, may have written: those that the state before it doesn't use. It
+     * is one of the states that were found, nobody knows which.
+     */
+    private RootCandidate bitsetsNotShared() {
+        RootCandidate fresh = new RootCandidate(0);
+        for (int b = 1; b < table.size(); b++) {
+            if (Seen.code(table.seen(b)) == Seen.NODE && !usedInAll.get(b) && probe.isBitset(b)) {
+                fresh.bitsets.add((long) b);
+            }
+        }
+        return fresh;
     }
 
     private void look() {
@@ -106,34 +230,5 @@ final class RootSearch {
                 table.seen(first + i, eye.look(buffer, i * BlockDevice.BLOCK_BYTES, first + i));
             }
         }
-    }
-
-    /** The counts under an index, if they are consistent with it and with themselves; else null. */
-    private StoredCounts consistentCounts(long indexBlock) {
-        if (reader.tryRead(indexBlock, block) != null) {
-            return null;
-        }
-        ByteBuffer copy = BlockReader.newBuffer();
-        copy.put(0, block, 0, BlockDevice.BLOCK_BYTES);
-        IndexBlock index = new IndexBlock().wrap(copy, 0);
-        StoredCounts counts = new StoredCounts((table.size() + BitmapBlock.ENTRIES - 1) / BitmapBlock.ENTRIES);
-        for (int i = 0; i < counts.nrBitmaps(); i++) {
-            long b = index.bitmapBlock(i);
-            ByteBuffer bitmap = BlockReader.newBuffer();
-            if (!table.isUsable(b) || Seen.code(table.seen(b)) != Seen.BITMAP || reader.tryRead(b, bitmap) != null) {
-                return null;
-            }
-            int free = new BitmapBlock().wrap(bitmap, 0).countFree();
-            if (!StoredCounts.isFreeCount(i, index.nrFree(i), free, table.size())) {
-                return null;
-            }
-            counts.bitmap(i, bitmap);
-        }
-        for (int i = 0; i < counts.nrBitmaps(); i++) {
-            if (counts.count((int) index.bitmapBlock(i)) == 0) {
-                return null;
-            }
-        }
-        return counts.count(0) == 0 || counts.count((int) indexBlock) == 0 ? null : counts;
     }
 }

@@ -3,11 +3,14 @@ package org.dmera.core.check;
 
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
+import org.dmera.core.format.Eras;
 import org.dmera.core.format.WritesetValue;
 
 /** What one state of the metadata knows of marks, to be laid over what others know. */
@@ -22,7 +25,7 @@ final class SalvageLayer implements TreeWalk.Visitor {
 
     private record EraMap(long length, ArrayMap map) {}
 
-    private record Writeset(long era, long nrBits, long root, ArrayMap map) {}
+    private record Writeset(long era, long nrBits, ArrayMap map) {}
 
     private final BlockReader reader;
     private final ByteBuffer block = BlockReader.newBuffer();
@@ -30,6 +33,7 @@ final class SalvageLayer implements TreeWalk.Visitor {
     private Set<Laid> laid;
 
     private int[] latest;
+    private BitSet lost;
     private long currentEra;
 
     final DamageLog log = new DamageLog();
@@ -53,10 +57,12 @@ final class SalvageLayer implements TreeWalk.Visitor {
     private final List<Writeset> writesets = new ArrayList<>();
     private final List<EraMap> eraArrays = new ArrayList<>();
     private long lastEra = -1;
-    /** The one before in the same tree, or −1. */
-    private long previousEra = -1;
 
     private boolean hasCurrent;
+    /** The latest era at each place of an array block that is not known, or null. */
+    private int[] looseEras;
+    /** The same of marks. */
+    private long[] looseWords;
     /** −1 until it is asked for. */
     private long highestInArray = -1;
 
@@ -66,12 +72,11 @@ final class SalvageLayer implements TreeWalk.Visitor {
         this.reader = new BlockReader(device, seen, new DamageLog(), new Seen(-1));
         this.device = device;
         this.seen = seen;
-        this.sure = candidate.indexBlock != 0;
+        this.sure = candidate.isMapped;
         this.whole = sure && candidate.isWhole();
         this.broken = candidate.broken > 0;
         for (long root : candidate.writesetTrees) {
             TreeSpec spec = new TreeSpec(Structure.WRITESET_TREE, -1, WritesetValue.BYTES, BlockTable.LIVE);
-            previousEra = -1;
             new TreeWalk(fresh(log), spec, TreeWalk.newBuffers(), this).walk(root, true);
         }
         for (long root : candidate.bitsets) {
@@ -90,6 +95,30 @@ final class SalvageLayer implements TreeWalk.Visitor {
         }
         isOpenEnded |= eraArrays.isEmpty() && broken;
         writesetsLost &= sure;
+        layLoose(candidate);
+    }
+
+    /** Whichever place in an array such a block has, it says no more than all of them together. */
+    private void layLoose(RootCandidate candidate) {
+        if (candidate.eraArrays.isEmpty() && !candidate.looseEras.isEmpty()) {
+            looseEras = new int[ArrayBlock.ERAS_PER_BLOCK];
+            for (int b : candidate.looseEras) {
+                int n = reader.tryRead(b, block) == null ? Seen.nrEntries(reader.seen(b)) : 0;
+                for (int i = 0; i < n; i++) {
+                    looseEras[i] = Eras.later(looseEras[i], block.getInt(ArrayBlock.VALUES + i * Integer.BYTES));
+                }
+                reach = Math.max(0, reach) + n;
+            }
+        }
+        if (candidate.unreadable > 0 && !candidate.looseWords.isEmpty()) {
+            looseWords = new long[ArrayBlock.WORDS_PER_BLOCK];
+            for (int b : candidate.looseWords) {
+                int n = reader.tryRead(b, block) == null ? Seen.nrEntries(reader.seen(b)) : 0;
+                for (int i = 0; i < n; i++) {
+                    looseWords[i] |= block.getLong(ArrayBlock.VALUES + i * Long.BYTES);
+                }
+            }
+        }
     }
 
     private BlockReader fresh(DamageLog log) {
@@ -118,24 +147,19 @@ final class SalvageLayer implements TreeWalk.Visitor {
     private void addWriteset(long era, long nrBits, long root) {
         mostBits = Math.max(mostBits, nrBits);
         long words = (nrBits + Long.SIZE - 1) / Long.SIZE;
-        writesets.add(
-                new Writeset(era, nrBits, root, map(Structure.WRITESET, era, root, words, ArrayBlock.WORD_BYTES)));
-        if (era >= 0) {
-            shared.archived(root, era);
-        }
+        writesets.add(new Writeset(era, nrBits, map(Structure.WRITESET, era, root, words, ArrayBlock.WORD_BYTES)));
     }
 
     @Override
     public void entry(BTreeNode leaf, int index, boolean counted) {
         long era = leaf.key(index);
-        if (era < 0 || era >= SalvageSurvey.INCREDIBLE_ERA || previousEra >= 0 && era != previousEra + 1) {
-            writesetsLost = true;
-            return;
-        }
-        previousEra = era;
-        lastEra = Math.max(lastEra, era);
         int offset = leaf.valueOffset(index);
-        addWriteset(era, WritesetValue.nrBits(leaf.buffer(), offset), WritesetValue.root(leaf.buffer(), offset));
+        boolean isCredible = era >= 0 && era < SalvageSurvey.INCREDIBLE_ERA;
+        lastEra = isCredible ? Math.max(lastEra, era) : lastEra;
+        addWriteset(
+                isCredible ? era : -1,
+                WritesetValue.nrBits(leaf.buffer(), offset),
+                WritesetValue.root(leaf.buffer(), offset));
     }
 
     @Override
@@ -143,54 +167,10 @@ final class SalvageLayer implements TreeWalk.Visitor {
         writesetsLost = true;
     }
 
-    /** The current era as far as the writeset tree tells, or −1. */
-    long evidentEra() {
-        return lastEra < 0 ? -1 : lastEra + (hasCurrent ? 1 : 0);
-    }
-
-    /**
-     * Whether this may be the newest state, and its current era can't be told.
-     *
-     * @param highestMarked the highest era of which any state has a writeset with a mark
-     */
-    boolean isEraUnknown(long highestMarked) {
-        if (!sure || broken && (!whole || writesetsLost)) {
-            return true;
-        }
-        // All has been digested. Whoever has digested more than this state is newer.
-        return lastEra < 0 && highestInArray() >= highestMarked;
-    }
-
     /** The current era is certainly no lower. */
     long leastEra() {
         long archived = Math.max(lastEra, highestInArray());
         return whole && hasCurrent && archived >= 0 ? archived + 1 : archived;
-    }
-
-    /** The highest era whose archived writeset has a mark, or −1. */
-    long highestMarked() {
-        long highest = -1;
-        for (int i = writesets.size() - 1; i >= 0; i--) {
-            Writeset writeset = writesets.get(i);
-            if (writeset.era() > highest && hasMark(writeset)) {
-                highest = writeset.era();
-            }
-        }
-        return highest;
-    }
-
-    private boolean hasMark(Writeset writeset) {
-        ArrayMap map = writeset.map();
-        for (long w = 0; w * WINDOW < writeset.nrBits(); w++) {
-            if (map.usable(w) > 0 && reader.tryRead(map.block(w), block) == null) {
-                for (int i = 0; i < map.usable(w); i++) {
-                    if (block.getLong(ArrayBlock.VALUES + i * Long.BYTES) != 0) {
-                        return true;
-                    }
-                }
-            }
-        }
-        return false;
     }
 
     private long highestInArray() {
@@ -216,36 +196,48 @@ final class SalvageLayer implements TreeWalk.Visitor {
         return highest;
     }
 
+    /** As {@link #lay(int[], long, int, long, Set, BitSet)}, for a single state. */
+    void lay(int[] latest, long w, int count, long currentEra) {
+        lay(latest, w, count, currentEra, new HashSet<>(), new BitSet());
+    }
+
     /**
-     * Raises {@code latest} to what this state says of the {@code count} origin blocks of window {@code w}; returns how
-     * many of them are lost.
+     * Raises {@code latest} to what this state says of the {@code count} origin blocks of window {@code w}.
      *
      * @param laid the parts that have been laid over this window; added to
      * @param currentEra stands for what is lost, and for a current writeset whose era isn't known
+     * @param lost origin blocks of the window that count as written because a part is lost; added to
      */
-    long lay(int[] latest, long w, int count, long currentEra, Set<Laid> laid) {
+    void lay(int[] latest, long w, int count, long currentEra, Set<Laid> laid, BitSet lost) {
         this.laid = laid;
         this.latest = latest;
         this.currentEra = currentEra;
-        long widened = 0;
+        this.lost = lost;
         for (EraMap eras : eraArrays) {
             // An older state may be of a smaller origin; what lies past its end is not lost.
             int end = (int) Math.min(count, eras.length() - w * WINDOW);
             for (int i = 0; i < ERA_BLOCKS && (long) i * ArrayBlock.ERAS_PER_BLOCK < end; i++) {
-                widened += layEras(eras.map(), w * ERA_BLOCKS + i, i * ArrayBlock.ERAS_PER_BLOCK, end);
+                layEras(eras.map(), w * ERA_BLOCKS + i, i * ArrayBlock.ERAS_PER_BLOCK, end);
             }
         }
         for (Writeset writeset : writesets) {
-            widened += layBits(writeset, w, count);
+            layBits(writeset, w, count);
         }
-        return widened;
+        for (int i = 0; looseEras != null && i < count; i++) {
+            raise(i, Math.min(currentEra, Integer.toUnsignedLong(looseEras[i % ArrayBlock.ERAS_PER_BLOCK])));
+        }
+        for (int i = 0; looseWords != null && i < count; i++) {
+            if ((looseWords[i / Long.SIZE] >>> i & 1) != 0) {
+                raise(i, currentEra);
+            }
+        }
     }
 
-    private int layEras(ArrayMap map, long index, int at, int count) {
+    private void layEras(ArrayMap map, long index, int at, int count) {
         int n = Math.min(ArrayBlock.ERAS_PER_BLOCK, count - at);
         int usable = Math.min(n, map.usable(index));
         if (usable == n && !laid.add(new Laid(map.block(index), at, n))) {
-            return 0;
+            return;
         }
         if (usable > 0 && reader.tryRead(map.block(index), block) != null) {
             usable = 0;
@@ -254,22 +246,21 @@ final class SalvageLayer implements TreeWalk.Visitor {
         for (int i = 0; i < usable; i++) {
             raise(at + i, Math.min(currentEra, Integer.toUnsignedLong(array.valueInt(i))));
         }
-        for (int i = usable; i < n; i++) {
-            raise(at + i, currentEra);
-        }
-        return n - usable;
+        lose(at + usable, at + n, currentEra);
     }
 
-    private long layBits(Writeset writeset, long w, int count) {
+    private void layBits(Writeset writeset, long w, int count) {
         long bitsHere = Math.min(count, writeset.nrBits() - w * WINDOW);
         if (bitsHere <= 0) {
-            return 0;
+            return;
         }
-        // A current writeset of one state may be an archived one of another: then its era is known.
-        long era = writeset.era() >= 0 ? writeset.era() : shared.eraOf(writeset.root(), currentEra);
+        // The era of an open writeset isn't written down. What another state calls the block says nothing: it may have
+        // been
+        // handed out again since. What the last archived era is doesn't either: eras may have no writeset.
+        long era = writeset.era() >= 0 ? writeset.era() : currentEra;
         long usable = Math.min(bitsHere, (long) writeset.map().usable(w) * Long.SIZE);
         if (usable == bitsHere && !laid.add(new Laid(writeset.map().block(w), era, bitsHere))) {
-            return 0;
+            return;
         }
         if (usable > 0 && reader.tryRead(writeset.map().block(w), block) != null) {
             usable = 0;
@@ -283,10 +274,14 @@ final class SalvageLayer implements TreeWalk.Visitor {
                 }
             }
         }
-        for (int i = (int) usable; i < bitsHere; i++) {
+        lose((int) usable, (int) bitsHere, era);
+    }
+
+    private void lose(int from, int to, long era) {
+        for (int i = from; i < to; i++) {
             raise(i, era);
+            lost.set(i);
         }
-        return bitsHere - usable;
     }
 
     private void raise(int i, long era) {

@@ -17,7 +17,6 @@ final class SharedArrays {
     record Length(long entries, boolean isOpenEnded) {}
 
     private final Map<Key, Length> lengths = new HashMap<>();
-    private final Map<Long, Long> eras = new HashMap<>();
 
     /** The blocks of the array at {@code root}. */
     ArrayMap map(long root, int valueBytes, long entries, Supplier<ArrayMap> walk) {
@@ -39,15 +38,5 @@ final class SharedArrays {
             lengths.put(key, length);
         }
         return length;
-    }
-
-    /** The bitset at {@code root} is the archived writeset of {@code era}. */
-    void archived(long root, long era) {
-        eras.merge(root, era, Math::max);
-    }
-
-    /** The era of the bitset at {@code root} if some state has archived it, else {@code otherwise}. */
-    long eraOf(long root, long otherwise) {
-        return eras.getOrDefault(root, otherwise);
     }
 }

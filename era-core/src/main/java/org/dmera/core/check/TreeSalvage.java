@@ -116,7 +116,15 @@ final class TreeSalvage extends Salvage {
     }
 
     private static long blockSize(SalvagedRoots roots, SalvageHints hints) throws IOException {
-        long sectors = hints.dataBlockSizeSectors() >= 0 ? hints.dataBlockSizeSectors() : roots.dataBlockSizeSectors();
+        long stored = roots.dataBlockSizeSectors();
+        if (hints.dataBlockSizeSectors() >= 0
+                && stored > 0
+                && stored % 8 == 0
+                && stored != hints.dataBlockSizeSectors()) {
+            throw new IOException("the superblock is sound and has origin blocks of " + stored
+                    + " sectors, not of --block-size " + hints.dataBlockSizeSectors());
+        }
+        long sectors = hints.dataBlockSizeSectors() >= 0 ? hints.dataBlockSizeSectors() : stored;
         if (sectors <= 0 || sectors % 8 != 0) {
             throw new IOException("the superblock's data_block_size is " + sectors
                     + " sectors, which can't be: say what it is with --block-size");
@@ -326,8 +334,7 @@ final class TreeSalvage extends Salvage {
                         orphaned,
                         first / SalvageLayer.WINDOW,
                         (int) Math.min(SalvageLayer.WINDOW, nrBlocks - first),
-                        orphanEra,
-                        new java.util.HashSet<>());
+                        orphanEra);
             }
             widened += adjust(usable, count, inWindow);
             visitor.eras(first, block, ArrayBlock.VALUES, count);

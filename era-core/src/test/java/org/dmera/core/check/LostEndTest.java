@@ -36,7 +36,7 @@ class LostEndTest {
     }
 
     private static EraTruth salvage(byte[] image) throws IOException {
-        return salvage(image, new SalvageHints(8, -1, -1));
+        return salvage(image, new SalvageHints(8, -1, truth == null ? -1 : truth.currentEra()));
     }
 
     private static EraTruth salvage(byte[] image, SalvageHints hints) throws IOException {

@@ -79,12 +79,97 @@ class LostSuperblockTest {
     }
 
     @Test
-    void anEraThatOnlyALostWritesetTreeToldIsAskedFor() throws IOException {
-        byte[] image = Fixtures.imageBytes(Fixtures.image("r_fuzz03.live3"));
+    void aBitsetOfAnOlderStateThatWasHandedOutAgainIsOfTheCurrentEra() throws IOException {
+        byte[] image = damaged("bitset-of-era-17-is-open-in-era-25");
+        EraTruth truth = truth(image);
         Arrays.fill(image, 0, 4096, (byte) 0);
-        Arrays.fill(image, 30 * 4096, 31 * 4096, (byte) 0);
-        String refusal = refusal(image, new SalvageHints(8, -1, -1));
-        assertTrue(refusal.contains("--current-era; it is at least 8; when in doubt, a higher one"), refusal);
+        assertEquals(25, truth.latest()[530]);
+        List<String> wrong = new ArrayList<>();
+        judge(truth, image, new SalvageHints(8, 3954, 25), "", wrong);
+        assertEquals(List.of(), wrong);
+    }
+
+    @Test
+    void theCurrentEraIsAskedForHoweverManyErasCanBeSeen() throws IOException {
+        byte[] image = damaged("idle-eras-before-era-33");
+        EraTruth truth = truth(image);
+        Arrays.fill(image, 0, 4096, (byte) 0);
+        String refusal = refusal(image, new SalvageHints(8, truth.latest().length, -1));
+        assertTrue(refusal.contains("--current-era; it is at least"), refusal);
+        assertTrue(refusal.contains("when in doubt, a higher one loses nothing"), refusal);
+        List<String> wrong = new ArrayList<>();
+        judge(truth, image, new SalvageHints(8, truth.latest().length, 33), "", wrong);
+        assertEquals(List.of(), wrong);
+    }
+
+    @Test
+    void anOriginOfNoBlocksIsNeverTheAnswer() throws IOException {
+        byte[] image = damaged("only-the-formatted-state-left");
+        Arrays.fill(image, 0, 4096, (byte) 0);
+        // The root of its era array is lost too; the array blocks and the open writeset tell how many there are.
+        assertEquals(
+                8192,
+                Salvage.open(new MemoryBlockDevice(image), new SalvageHints(8, -1, 7))
+                        .nrBlocks());
+
+        byte[] formatted = Fixtures.imageBytes(Fixtures.image("a_fresh_bs8.formatted"));
+        Arrays.fill(formatted, 0, 4096, (byte) 0);
+        String refusal = refusal(formatted, new SalvageHints(8, -1, 0));
+        assertTrue(refusal.contains("--nr-blocks"), refusal);
+    }
+
+    @Test
+    void everyStateOfTheKernelComesBackWithTheThreeHints() throws IOException {
+        List<String> wrong = new ArrayList<>();
+        List<Double> widened = new ArrayList<>();
+        for (JsonNode image : Fixtures.images()) {
+            long nrBlocks = image.get("superblock").get("nr_blocks").asLong();
+            if (nrBlocks == 0 || nrBlocks > MOST_ORIGIN_BLOCKS) {
+                continue;
+            }
+            byte[] lost = Fixtures.imageBytes(image);
+            EraTruth truth = truth(lost);
+            Arrays.fill(lost, 0, 4096, (byte) 0);
+            SalvageHints hints =
+                    new SalvageHints(truth.dataBlockSizeSectors(), truth.latest().length, truth.currentEra());
+            EraTruth now = judge(truth, lost, hints, image.get("name").asText() + ": ", wrong);
+            widened.add(truth.widenedIn(now) / (double) nrBlocks);
+        }
+        assertEquals(List.of(), wrong);
+        widened.sort(null);
+        assertTrue(widened.get(widened.size() / 2) < 0.02, widened::toString);
+        assertTrue(widened.get(widened.size() * 9 / 10) < 0.2, widened::toString);
+    }
+
+    @Test
+    void aHintThatAHeldSnapshotContradictsIsRefused() throws IOException {
+        byte[] image = Fixtures.imageBytes(Fixtures.image("c_snap_bs24.live"));
+        EraTruth truth = truth(image);
+        Arrays.fill(image, 0, 4096, (byte) 0);
+        int nrBlocks = truth.latest().length;
+        String refusal = refusal(image, new SalvageHints(48, nrBlocks, truth.currentEra()));
+        assertTrue(refusal.contains("origin blocks of 24 sectors, not of --block-size 48"), refusal);
+        refusal = refusal(image, new SalvageHints(24, nrBlocks, 0));
+        assertTrue(refusal.contains("above --current-era 0"), refusal);
+        List<String> wrong = new ArrayList<>();
+        judge(truth, image, new SalvageHints(-1, nrBlocks, truth.currentEra()), "", wrong);
+        assertEquals(List.of(), wrong);
+    }
+
+    @Test
+    void theReportHasOneLineForEachThing() throws IOException {
+        byte[] image = Fixtures.imageBytes(Fixtures.image("b_span_bs8.clean"));
+        EraTruth truth = truth(image);
+        Arrays.fill(image, 0, 4096, (byte) 0);
+        Arrays.fill(image, 13 * 4096, 15 * 4096, (byte) 0);
+        Salvage salvage = Salvage.open(
+                new MemoryBlockDevice(image), new SalvageHints(8, truth.latest().length, truth.currentEra()));
+        salvage.stream(new EraTruth());
+        List<String> lines = new ArrayList<>(salvage.remarks());
+        salvage.damages().forEach(damage -> lines.add(damage.toString()));
+        assertTrue(lines.size() < 30, () -> String.join("\n", lines));
+        assertEquals(lines.size(), lines.stream().distinct().count(), () -> String.join("\n", lines));
+        assertTrue(lines.stream().noneMatch(line -> line.contains("-1")), () -> String.join("\n", lines));
     }
 
     @Test
@@ -110,6 +195,8 @@ class LostSuperblockTest {
         assertTrue(refusal.contains("above --nr-blocks " + (nrBlocks - 1)), refusal);
         List<String> wrong = new ArrayList<>();
         judge(truth, image, new SalvageHints(-1, nrBlocks + 1, era + 1), "higher", wrong);
+        refusal = refusal(image, new SalvageHints(16, -1, -1));
+        assertTrue(refusal.contains("origin blocks of 8 sectors, not of --block-size 16"), refusal);
 
         // A size that may be, but that the era array is far from: the user knows better.
         ByteBuffer bytes = ByteBuffer.wrap(image).order(ByteOrder.LITTLE_ENDIAN);
@@ -117,6 +204,10 @@ class LostSuperblockTest {
         new BlockSeal().seal(BlockType.SUPERBLOCK, bytes, 0, 0);
         judge(truth, image, new SalvageHints(-1, nrBlocks, -1), "wrong size", wrong);
         assertEquals(List.of(), wrong);
+    }
+
+    private static byte[] damaged(String name) {
+        return Fixtures.unxz(Fixtures.folder().resolve("repair").resolve(name + ".img.xz"));
     }
 
     private static String refusal(byte[] image, SalvageHints hints) {
@@ -147,7 +238,7 @@ class LostSuperblockTest {
         return blocks.subList(0, Math.min(SAMPLE, blocks.size()));
     }
 
-    private static void judge(EraTruth truth, byte[] damaged, SalvageHints hints, String where, List<String> wrong)
+    private static EraTruth judge(EraTruth truth, byte[] damaged, SalvageHints hints, String where, List<String> wrong)
             throws IOException {
         EraTruth now = new EraTruth();
         Salvage.open(new MemoryBlockDevice(damaged), hints).stream(now);
@@ -160,5 +251,6 @@ class LostSuperblockTest {
         if (now.currentEra() < truth.currentEra()) {
             wrong.add(where + "era " + now.currentEra() + ", was " + truth.currentEra());
         }
+        return now;
     }
 }
