@@ -116,6 +116,7 @@ abstract class KernelLabTests {
             cases.add(new CacheRollbackCase(each));
         }
         cases.addAll(KernelBehaviours.on(kernel));
+        cases.addAll(CacheBehaviours.all());
         cases.removeIf(each -> !each.name().matches(ONLY));
         return cases;
     }
