@@ -304,13 +304,13 @@ final class DeviceLife {
     }
 
     /** What a suspend did is undone, since the new state could not be saved. */
-    private void takeBackSuspend(LoadedTable old, Throwable cause) throws IOException {
+    private void takeBackSuspend(LoadedTable old, Throwable cause) {
         try {
             if (old != null) {
                 resumeTargets(old);
             }
             io.release();
-        } catch (IOException | RuntimeException e) {
+        } catch (IOException | RuntimeException | Error e) {
             cause.addSuppressed(e);
             staySuspended(cause);
         }

@@ -22,8 +22,7 @@ final class EngineVerbs {
                 "@attach", (device, sector) -> attach(attacher, device, log),
                 "@detach",
                         (device, sector) -> {
-                            attacher.detach(device);
-                            device.setAttached(false);
+                            detach(attacher, device);
                             return "";
                         },
                 "@makeway",
@@ -53,8 +52,34 @@ final class EngineVerbs {
             log.error("attach " + device + ": " + e.getMessage());
             throw e;
         }
-        device.setAttached(true);
+        try {
+            device.setAttached(true);
+        } catch (IOException | RuntimeException | Error e) {
+            // A node that the next start would not bring back is none.
+            try {
+                attacher.detach(device);
+            } catch (IOException | RuntimeException again) {
+                e.addSuppressed(again);
+            }
+            throw e;
+        }
         return node;
+    }
+
+    /** Takes the node away, for good; when that is refused, both the node and what is remembered stay. */
+    private static void detach(Attacher attacher, MappedDevice device) throws IOException {
+        boolean wasAttached = device.isAttached();
+        device.setAttached(false);
+        try {
+            attacher.detach(device);
+        } catch (IOException | RuntimeException | Error e) {
+            try {
+                device.setAttached(wasAttached);
+            } catch (IOException again) {
+                e.addSuppressed(again);
+            }
+            throw e;
+        }
     }
 
     /** The device's NBD URI, by the scheme of NBD's own document on URIs. */

@@ -140,7 +140,7 @@ final class EraMetadataThread {
             int next = first + MAX_BATCH_BLOCKS;
             mark(first, next - 1, failure -> {
                 if (failure == null) {
-                    mark(next, last, then);
+                    markRest(next, last, then);
                 } else {
                     then.prepared(failure);
                 }
@@ -159,6 +159,15 @@ final class EraMetadataThread {
             lock.unlock();
         }
         then.prepared(broken != null ? broken : new IOException("the target is closed"));
+    }
+
+    /** The rest of a long range, on the thread: a failure has nobody else to go to. */
+    private void markRest(int first, int last, Target.Prepared then) {
+        try {
+            mark(first, last, then);
+        } catch (RuntimeException | Error e) {
+            then.prepared(new IOException("the write can't be recorded: " + e, e));
+        }
     }
 
     /** Has {@code call} done in a pass. */

@@ -7,6 +7,8 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.lang.reflect.Method;
+import java.lang.reflect.Proxy;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -17,6 +19,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
+import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -26,6 +29,7 @@ import org.dmera.dmsetup.device.DeviceRecord;
 import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.EngineLog;
 import org.dmera.dmsetup.device.MappedDevice;
+import org.dmera.dmsetup.export.Attacher;
 import org.dmera.dmsetup.ioctl.TargetSpec;
 import org.dmera.dmsetup.target.Backing;
 import org.dmera.dmsetup.target.MemoryBacking;
@@ -143,15 +147,15 @@ class KillAtEveryStepTest {
                         world -> world.vol.suspend()));
         cases.put("rename", new Case(running, world -> world.registry.rename(world.vol, "other")));
         cases.put("set uuid", new Case(running, world -> world.registry.setUuid(world.vol, "u-1")));
-        cases.put("attach", new Case(running, world -> world.vol.setAttached(true)));
+        cases.put("attach", new Case(running, world -> world.verb("@attach")));
         cases.put(
                 "detach",
                 new Case(
                         world -> {
                             running.on(world);
-                            world.vol.setAttached(true);
+                            world.verb("@attach");
                         },
-                        world -> world.vol.setAttached(false)));
+                        world -> world.verb("@detach")));
         cases.put("remove", new Case(running, world -> assertTrue(world.registry.remove(world.vol, false))));
         cases.put("deferred remove", new Case(open, world -> assertFalse(world.registry.remove(world.vol, true))));
         cases.put(
@@ -244,6 +248,10 @@ class KillAtEveryStepTest {
         final FailingFiles files;
         final StateDirectory directory;
         final DeviceRegistry registry;
+        /** Which devices have nodes. */
+        final Set<String> nodes = new TreeSet<>();
+
+        boolean nodesAreInUse;
         private final Map<String, MemoryBacking> backings = new HashMap<>();
         MappedDevice vol;
 
@@ -274,6 +282,32 @@ class KillAtEveryStepTest {
                     background,
                     directory,
                     EngineLog.silent());
+        }
+
+        /** Makes and takes away nodes that are names in {@link #nodes}. */
+        private Object attacher(Object self, Method method, Object[] arguments) throws IOException {
+            MappedDevice device = (MappedDevice) arguments[0];
+            return switch (method.getName()) {
+                case "attach" -> {
+                    nodes.add(device.toString());
+                    yield "/dev/" + device;
+                }
+                case "detach" -> {
+                    if (nodesAreInUse) {
+                        throw new ErrnoException("node of " + device, Errno.EBUSY.number());
+                    }
+                    yield nodes.remove(device.toString());
+                }
+                default -> throw new IllegalStateException(method.toString());
+            };
+        }
+
+        void verb(String word) throws IOException {
+            Attacher attacher = (Attacher) Proxy.newProxyInstance(
+                    Attacher.class.getClassLoader(), new Class<?>[] {Attacher.class}, this::attacher);
+            EngineVerbs.all(folder.resolve("nbd"), attacher, EngineLog.silent())
+                    .get(word)
+                    .run(vol, 0);
         }
 
         void create(String name) throws IOException {
@@ -331,7 +365,7 @@ class KillAtEveryStepTest {
 
     /** What of the devices can be seen while the engine runs. */
     private static String seen(World world) {
-        StringBuilder text = new StringBuilder();
+        StringBuilder text = new StringBuilder(world.nodes.toString());
         for (MappedDevice device : world.registry.devices()) {
             try {
                 text.append(device).append(' ').append(device.uuid());
@@ -428,6 +462,20 @@ class KillAtEveryStepTest {
                 assertEquals(whole.after, withoutIds(remembered(state)), where);
             }
         }
+    }
+
+    @Test
+    void aNodeThatIsInUseStaysAndIsRememberedStill() throws Exception {
+        Path state;
+        try (World world = new World(false)) {
+            cases().get("detach").before.on(world);
+            state = world.state;
+            String before = seen(world);
+            world.nodesAreInUse = true;
+            assertThrows(ErrnoException.class, () -> world.verb("@detach"));
+            assertEquals(before, seen(world));
+        }
+        assertTrue(remembered(state).get(0).attached());
     }
 
     @Test
