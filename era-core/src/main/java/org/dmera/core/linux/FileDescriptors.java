@@ -11,6 +11,9 @@ public final class FileDescriptors {
     private static final int O_CREAT = 0100;
     private static final int O_TRUNC = 01000;
     public static final int O_CLOEXEC = 02000000;
+
+    private static final int O_WRONLY = 1;
+    private static final int O_APPEND = 02000;
     /** A read that would wait fails with EAGAIN. */
     public static final int O_NONBLOCK = 04000;
 
@@ -24,6 +27,21 @@ public final class FileDescriptors {
     /** Opens {@code path} for reading and writing, empty, and makes it with {@code mode} where it is missing. */
     public static int create(String path, int mode) throws ErrnoException {
         return open(path, O_RDWR | O_CREAT | O_TRUNC, mode);
+    }
+
+    /** Opens {@code path} for writing at its end, wherever that is then, and makes it with {@code mode} where it is missing. */
+    public static int append(String path, int mode) throws ErrnoException {
+        return open(path, O_WRONLY | O_APPEND | O_CREAT, mode);
+    }
+
+    /** dup2(2): {@code target} is what {@code fd} is from now on, and what it was is closed. */
+    public static void replace(int target, int fd) throws ErrnoException {
+        while (Libc.CALLS.dup2(fd, target) < 0) {
+            int errno = Libc.errno();
+            if (errno != Errno.EINTR.number() && errno != Errno.EBUSY.number()) {
+                throw new ErrnoException("dup2 of descriptor " + fd + " to " + target, errno);
+            }
+        }
     }
 
     private static int open(String path, int flags, int mode) throws ErrnoException {

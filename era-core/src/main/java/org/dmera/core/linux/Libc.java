@@ -59,6 +59,13 @@ final class Libc {
         int unlink(String path);
 
         int sync_file_range(int fd, long offset, long length, int flags);
+
+        int dup2(int fd, int target);
+
+        int prctl(int option, long a, long b, long c, long d);
+
+        /** With SIG_IGN for a handler, which is a number. */
+        long signal(int signal, long handler);
     }
 
     static final Calls CALLS = LibraryLoader.create(Calls.class).load("c");

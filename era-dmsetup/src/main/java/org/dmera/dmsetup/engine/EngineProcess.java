@@ -5,14 +5,17 @@ import java.io.IOException;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
+import org.dmera.core.linux.ErrnoException;
+import org.dmera.core.linux.ProcessSettings;
 import org.dmera.dmsetup.device.EngineLog;
 
 /**
  * An engine in a process of its own, until a signal ends it.
  *
- * <p>The first SIGTERM or SIGINT suspends every device and exits. A second one within five seconds exits at once: nothing
- * that was acknowledged is lost by that, because an engine must survive even kill -9; but the eras that a clean suspend
- * would have archived stay open until the next start.
+ * <p>The first SIGTERM or SIGINT, or any other signal by which a process ends, suspends every device and exits. A second one
+ * within five seconds exits at once: nothing that was acknowledged is lost by that, because an engine must survive even
+ * kill -9; but the eras that a clean suspend would have archived stay open until the next start. SIGHUP, which a terminal
+ * sends when it is closed, and a rotation of logs, begins a new log file.
  */
 public final class EngineProcess {
     private static final long IMPATIENCE_NANOS = TimeUnit.SECONDS.toNanos(5);
@@ -41,8 +44,11 @@ public final class EngineProcess {
             }
             stop.countDown();
         };
-        Signals.handle("TERM", onSignal);
-        Signals.handle("INT", onSignal);
+        Signals.ENDING.forEach(name -> Signals.handle(name, onSignal));
+        LogFile logFile = LogFile.ofStandardError();
+        Signals.handle("HUP", () -> logFile.reopen(log));
+        ProcessSettings.ignoreRealtimeSignals();
+        serveBlockDevices(log);
         Engine engine = new Engine(options, log);
         try {
             stop.await();
@@ -51,5 +57,15 @@ public final class EngineProcess {
         }
         engine.close();
         return 0;
+    }
+
+    /** Before any thread is started that may serve a node. */
+    private static void serveBlockDevices(EngineLog log) {
+        try {
+            ProcessSettings.setIoFlusher();
+        } catch (ErrnoException e) {
+            // Without the right to it there are no nodes either.
+            log.debug(e.getMessage());
+        }
     }
 }

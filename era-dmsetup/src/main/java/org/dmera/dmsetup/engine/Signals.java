@@ -3,6 +3,7 @@ package org.dmera.dmsetup.engine;
 
 import java.lang.reflect.Method;
 import java.lang.reflect.Proxy;
+import java.util.List;
 
 /**
  * Handlers for signals. Java has no API of its own for a second SIGTERM while the first is being handled; the one that
@@ -10,6 +11,14 @@ import java.lang.reflect.Proxy;
  */
 final class Signals {
     private Signals() {}
+
+    /**
+     * Those that would end the process as a kill does, and that a virtual machine lets us handle: all of signal(7), but for
+     * KILL, for what it tells itself of its own faults (SEGV, BUS, FPE, ILL), and for those that it doesn't end by anyway (QUIT,
+     * which makes it print what its threads do, USR2, PIPE, XFSZ).
+     */
+    static final List<String> ENDING = List.of(
+            "TERM", "INT", "USR1", "ALRM", "VTALRM", "PROF", "POLL", "PWR", "STKFLT", "XCPU", "ABRT", "TRAP", "SYS");
 
     /** Runs {@code handler} on a thread of its own for each {@code name} (TERM, INT) that comes. */
     static void handle(String name, Runnable handler) {

@@ -24,7 +24,7 @@ import org.dmera.dmsetup.device.DeviceIo;
  * <p>A few threads read requests, each with a descriptor and buffers of its own: {@link FuseReader}.
  */
 final class FuseFile implements Closeable {
-    private static final int READERS = Integer.parseInt(System.getProperty("f.readers", "3"));
+    private static final int READERS = 3;
     private static final long JOIN_MILLIS = 2000;
 
     private final DeviceIo io;

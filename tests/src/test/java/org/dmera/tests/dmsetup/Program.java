@@ -93,6 +93,16 @@ final class Program implements AutoCloseable {
         run("engine", "--state", state.toString(), "--detach").ok();
     }
 
+    /** Starts the engine as a child of this process, with its log in {@code log}. */
+    Process beginEngine(Path log) throws IOException {
+        return new ProcessBuilder(
+                        LAUNCHER.toString(), "engine", "--control", socket.toString(), "--state", state.toString())
+                .redirectInput(Path.of("/dev/null").toFile())
+                .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+                .redirectError(log.toFile())
+                .start();
+    }
+
     /** The engine's process; null when none runs. */
     ProcessHandle engine() throws IOException {
         Path lock = state.resolve("lock");

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tests.dmsetup;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.List;
+import java.util.TreeMap;
+import java.util.concurrent.locks.LockSupport;
+import org.dmera.tests.io.Host;
+import org.dmera.tests.io.TestLinks;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What signals mean to an engine: the end in order, another log file, or nothing; never what a kill does. */
+@Timeout(180)
+class SignalsTest {
+    private static final long PF_MEMALLOC_NOIO = 0x80000;
+
+    @TempDir
+    Path folder;
+
+    private static void send(Program program, String signal) throws IOException, InterruptedException {
+        program.run(List.of("kill", "-" + signal, Long.toString(program.engine().pid())))
+                .ok();
+    }
+
+    private static void awaitLog(Program program, String text) throws IOException {
+        while (!program.log().contains(text)) {
+            LockSupport.parkNanos(5_000_000);
+        }
+    }
+
+    @Test
+    void everySignalByWhichAProcessEndsEndsTheEngineInOrder() throws Exception {
+        TreeMap<String, Process> engines = new TreeMap<>();
+        try {
+            for (String signal : List.of("INT", "USR1", "ALRM", "PROF", "PWR", "XCPU", "ABRT")) {
+                Path own = Files.createDirectory(folder.resolve(signal));
+                engines.put(signal, new Program(own).beginEngine(own.resolve("log")));
+            }
+            for (var each : engines.entrySet()) {
+                Path log = folder.resolve(each.getKey()).resolve("log");
+                while (!Files.readString(log).contains(" answers at ")) {
+                    assertTrue(each.getValue().isAlive(), () -> log.toString());
+                    LockSupport.parkNanos(5_000_000);
+                }
+                new ProcessBuilder(
+                                "kill",
+                                "-" + each.getKey(),
+                                Long.toString(each.getValue().pid()))
+                        .start()
+                        .waitFor();
+                assertEquals(0, each.getValue().waitFor(), each.getKey());
+                assertTrue(Files.readString(log).endsWith("engine has stopped\n"), each.getKey());
+            }
+        } finally {
+            for (Process engine : engines.values()) {
+                engine.destroyForcibly();
+            }
+        }
+    }
+
+    @Test
+    void aHangupBeginsANewLogFileAndOtherSignalsThatEndNothingEndNothing() throws Exception {
+        try (Program program = new Program(folder)) {
+            program.start();
+            long pid = program.engine().pid();
+            program.run("create", "vol", "--table", "0 8 zero").ok();
+            Path log = program.state.resolve("engine.log");
+            Path old = program.state.resolve("engine.log.1");
+            Files.move(log, old);
+
+            send(program, "HUP");
+            while (!Files.exists(log)) {
+                LockSupport.parkNanos(5_000_000);
+            }
+            awaitLog(program, "(SIGHUP)");
+            assertEquals("rw-------", PosixFilePermissions.toString(Files.getPosixFilePermissions(log)));
+            // Without a rotation it goes on in the same file.
+            send(program, "HUP");
+            for (String signal : List.of("USR2", "QUIT", "PIPE", "RTMIN", "RTMAX")) {
+                send(program, signal);
+            }
+            program.run("create", "later", "--table", "0 8 zero").ok();
+            assertTrue(program.log().contains("created later"), program.log());
+            assertFalse(Files.readString(old).contains("created later"));
+            assertEquals(pid, program.engine().pid());
+            program.terminate();
+            assertTrue(program.log().endsWith("engine has stopped\n"), program.log());
+        }
+    }
+
+    @Test
+    void aHangupFollowsNoLinkAndThenTheLogGoesOnWhereItWas() throws Exception {
+        try (Program program = new Program(folder)) {
+            program.start();
+            Path log = program.state.resolve("engine.log");
+            Path old = program.state.resolve("old");
+            Path victim = Files.createFile(folder.resolve("victim"));
+            Files.move(log, old);
+            Files.createSymbolicLink(log, victim);
+            send(program, "HUP");
+            while (!Files.readString(old).contains("the log goes on in the old file")) {
+                LockSupport.parkNanos(5_000_000);
+            }
+            assertEquals(0, Files.size(victim));
+        }
+    }
+
+    @Test
+    void threadsThatServeNodesDoNotWaitForThemWhenTheyNeedMemory() throws Exception {
+        Host.needAttach();
+        try (Program program = new Program(folder)) {
+            program.start();
+            String vol = TestLinks.name("memory");
+            program.run(
+                            "create",
+                            vol,
+                            "--attach",
+                            "--table",
+                            "0 65536 era " + program.file("meta", 8192) + " " + program.file("data", 65_536) + " 8")
+                    .ok();
+            int serving = 0;
+            try (var tasks = Files.list(Path.of("/proc/" + program.engine().pid() + "/task"))) {
+                for (Path task : (Iterable<Path>) tasks::iterator) {
+                    String stat = Files.readString(task.resolve("stat"));
+                    String name = stat.substring(stat.indexOf('(') + 1, stat.lastIndexOf(')'));
+                    // proc_pid_stat(5): the ninth field.
+                    long flags = Long.parseLong(
+                            stat.substring(stat.lastIndexOf(')') + 2).split(" ", -1)[6]);
+                    if (name.startsWith("fuse-")
+                            || name.startsWith("keeper of")
+                            || name.startsWith("era")
+                            || name.startsWith("background")
+                            || name.startsWith("nbd")) {
+                        assertEquals(PF_MEMALLOC_NOIO, flags & PF_MEMALLOC_NOIO, name);
+                        serving++;
+                    }
+                }
+            }
+            assertTrue(serving >= 5, "only " + serving);
+            program.run("remove", vol).ok();
+        }
+    }
+}
