@@ -17,8 +17,8 @@ import java.nio.file.attribute.BasicFileAttributes;
 import java.nio.file.attribute.FileAttribute;
 import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
-import java.nio.file.attribute.UserPrincipal;
 import java.util.Set;
+import org.dmera.core.linux.TrustedFolder;
 
 /** Makes the control socket so that at no moment anybody but its owner can reach it. */
 final class SocketFile {
@@ -43,7 +43,7 @@ final class SocketFile {
     /**
      * Makes the folder that {@code socket} lies in, for this user alone; one that is there stays as it is.
      *
-     * @throws IOException also when it is another user's, who could put a socket of his own in our place
+     * @throws IOException also when others can write there, who could put a socket or notes of their own in our place
      */
     static void makeFolder(Path socket) throws IOException {
         Path folder = socket.toAbsolutePath().getParent();
@@ -58,12 +58,7 @@ final class SocketFile {
                 }
             }
         }
-        UserPrincipal owner = Files.getOwner(folder);
-        UserPrincipal root =
-                folder.getFileSystem().getUserPrincipalLookupService().lookupPrincipalByName("root");
-        if (!owner.equals(root) && !owner.equals(Files.getOwner(Path.of("/proc/self")))) {
-            throw new IOException(folder + " belongs to " + owner.getName() + "; expected root or this user");
-        }
+        TrustedFolder.require(folder);
     }
 
     /**

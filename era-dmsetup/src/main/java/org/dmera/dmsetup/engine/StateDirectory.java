@@ -25,6 +25,7 @@ import java.util.TreeMap;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.NativeText;
+import org.dmera.core.linux.TrustedFolder;
 import org.dmera.dmsetup.device.DeviceRecord;
 import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.DeviceStore;
@@ -110,13 +111,20 @@ final class StateDirectory implements DeviceStore, Closeable {
         lockFile.write(ByteBuffer.wrap((ProcessHandle.current().pid() + "\n").getBytes(StandardCharsets.UTF_8)), 0);
     }
 
-    /** Makes the folder if need be, for this user alone. */
+    /** Makes the folder if need be, for this user alone. Who can write there decides what the engine opens and replaces. */
     static void make(Path folder) throws IOException {
         try {
             Files.createDirectories(
                     folder, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
         } catch (FileSystemException e) {
             throw unusable(folder, e);
+        }
+        try {
+            TrustedFolder.require(folder);
+        } catch (FileSystemException e) {
+            throw unusable(folder, e);
+        } catch (IOException e) {
+            throw new IOException("state folder " + folder + ": " + e.getMessage(), e);
         }
     }
 
