@@ -33,7 +33,7 @@ final class CreateCommand implements Command {
         if (session.has(Switch.ATTACH)) {
             Attachments.requireEngine(session);
         }
-        Session.checkName(name);
+        Session.checkNewName(name);
         int major = session.has(Switch.MAJOR) ? session.switches().number(Switch.MAJOR) : -1;
         int minor = session.has(Switch.MINOR) ? session.switches().number(Switch.MINOR) : -1;
         String uuid =
@@ -132,7 +132,7 @@ final class CreateCommand implements Command {
         if (!flags.isEmpty() && !flags.equals("ro") && !flags.equals("rw")) {
             throw new CommandLineException("Invalid flags parameter '" + flags + "' must be 'ro' or 'rw' or empty.");
         }
-        Session.checkName(name);
+        Session.checkNewName(name);
         String table = String.join("\n", fields.subList(4, fields.size()));
         return new Wanted(
                 session.mangle(name),

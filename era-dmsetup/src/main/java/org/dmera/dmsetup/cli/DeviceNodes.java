@@ -5,9 +5,9 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
+import java.util.regex.Pattern;
 import org.dmera.core.linux.DeviceNode;
 import org.dmera.dmsetup.control.Control;
 import org.dmera.dmsetup.ioctl.DevNumber;
@@ -17,20 +17,32 @@ import org.dmera.dmsetup.ioctl.DmFlags;
  * The nodes of the kernel's mapped devices in {@code /dev/mapper}. Where udev runs it makes them, and we wait until it has;
  * where it does not, or was told to keep out, we make them. An engine's devices have none.
  *
+ * <p>Only the nodes of block devices, and links to such nodes as udev and engines make them, are ever replaced or taken away:
+ * what else has a device's name there, {@code control} before all, is none of ours.
+ *
  * <p>No udev cookie is used: what it would tell us (the event has been handled) we see from the node itself.
  */
 class DeviceNodes {
-    private static final Path FOLDER = Path.of("/dev/mapper");
+    private static final Path MAPPER = Path.of("/dev/mapper");
     private static final Path UDEV_CONTROL = Path.of("/run/udev/control");
     private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(10);
     private static final long LOOK_AGAIN_NANOS = TimeUnit.MILLISECONDS.toNanos(5);
     private static final int KEEP_OUT = DmFlags.UDEV_DISABLE_DM_RULES | DmFlags.UDEV_DISABLE_SUBSYSTEM_RULES;
     private static final int DEFAULT_MODE = 0600;
+    private static final int S_IFMT = 0170000;
+    private static final int S_IFBLK = 0060000;
+    /** What links in the folder lead to: udev's are relative. */
+    private static final Pattern LINKED = Pattern.compile("(\\.\\.|/dev)/(dm-|loop|nbd)[0-9]+");
 
     private DeviceNodes() {}
 
     static DeviceNodes of(Control control, Switches switches) {
-        return control.isKernel() ? new OfKernel(switches) : new DeviceNodes();
+        return control.isKernel() ? ofKernel(MAPPER, switches) : new DeviceNodes();
+    }
+
+    /** Those in {@code folder}. */
+    static DeviceNodes ofKernel(Path folder, Switches switches) {
+        return new OfKernel(folder, switches);
     }
 
     /** The flags for udev's rules in a call that makes a device. */
@@ -53,11 +65,13 @@ class DeviceNodes {
     void renamed(String oldName, String newName) throws IOException {}
 
     private static final class OfKernel extends DeviceNodes {
+        private final Path folder;
         private final Switches switches;
         private final boolean udevMakesThem;
         private final boolean wait;
 
-        OfKernel(Switches switches) {
+        OfKernel(Path folder, Switches switches) {
+            this.folder = folder;
             this.switches = switches;
             udevMakesThem = !switches.has(Switch.NOUDEVRULES)
                     && System.getenv("DM_DISABLE_UDEV") == null
@@ -72,14 +86,14 @@ class DeviceNodes {
 
         @Override
         void added(String name, long dev) throws IOException {
-            Path node = FOLDER.resolve(name);
+            Path node = folder.resolve(name);
             if (wait && await(node, dev) || udevMakesThem && !wait) {
                 return;
             }
             if (isNode(node, dev)) {
                 return;
             }
-            Files.deleteIfExists(node);
+            makeRoom(node);
             int mode = switches.has(Switch.MODE) ? Integer.parseInt(switches.value(Switch.MODE), 8) : DEFAULT_MODE;
             DeviceNode.makeBlockDevice(node.toString(), mode, DevNumber.major(dev), DevNumber.minor(dev));
             Files.setAttribute(node, "unix:mode", mode);
@@ -93,21 +107,25 @@ class DeviceNodes {
 
         @Override
         void removed(String name) throws IOException {
-            Path node = FOLDER.resolve(name);
+            Path node = folder.resolve(name);
             if (wait && await(node, -1) || udevMakesThem && !wait) {
                 return;
             }
-            Files.deleteIfExists(node);
+            if (isOurs(node)) {
+                Files.deleteIfExists(node);
+            }
         }
 
         @Override
         void renamed(String oldName, String newName) throws IOException {
-            Path node = FOLDER.resolve(oldName);
+            Path node = folder.resolve(oldName);
             if (wait && await(node, -1) || udevMakesThem && !wait) {
                 return;
             }
-            if (Files.exists(node, LinkOption.NOFOLLOW_LINKS)) {
-                Files.move(node, FOLDER.resolve(newName), StandardCopyOption.REPLACE_EXISTING);
+            if (isOurs(node)) {
+                Path renamed = folder.resolve(newName);
+                makeRoom(renamed);
+                Files.move(node, renamed);
             }
         }
 
@@ -123,8 +141,31 @@ class DeviceNodes {
             return false;
         }
 
+        /** Whether it is, without following a link, a block device's node or a link to one. */
+        private static boolean isOurs(Path path) throws IOException {
+            if (Files.isSymbolicLink(path)) {
+                return LINKED.matcher(Files.readSymbolicLink(path).toString()).matches();
+            }
+            return Files.exists(path, LinkOption.NOFOLLOW_LINKS) && isBlockDevice(path);
+        }
+
+        private static boolean isBlockDevice(Path path) throws IOException {
+            return ((Integer) Files.getAttribute(path, "unix:mode") & S_IFMT) == S_IFBLK;
+        }
+
+        /** Takes a node away that is in the way. */
+        private static void makeRoom(Path node) throws IOException {
+            if (!Files.exists(node, LinkOption.NOFOLLOW_LINKS)) {
+                return;
+            }
+            if (!isOurs(node)) {
+                throw new IOException("A non-block device file at '" + node + "' is already present");
+            }
+            Files.delete(node);
+        }
+
         private static boolean isNode(Path node, long dev) throws IOException {
-            if (!Files.exists(node)) {
+            if (!Files.exists(node) || !isBlockDevice(node)) {
                 return false;
             }
             // st_rdev and the kernel's huge encoding agree for majors below 4096, which is all that Linux has.

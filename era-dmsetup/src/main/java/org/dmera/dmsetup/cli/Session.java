@@ -132,6 +132,15 @@ final class Session {
         }
     }
 
+    /** Fails for a name that no device may get. One that has it, on a kernel that allows it, can still be named. */
+    static void checkNewName(String name) throws CommandLineException {
+        checkName(name);
+        if (DmIoctl.NO_DEVICE_NAMES.contains(name)) {
+            throw new CommandLineException(
+                    "Name \"" + name + "\" invalid. It must not be \"control\", \".\" or \"..\".");
+        }
+    }
+
     /**
      * The device that the command is about: by the operand's name or path, or by -u, or by -j and -m.
      *

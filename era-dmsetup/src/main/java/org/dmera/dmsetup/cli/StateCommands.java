@@ -146,7 +146,7 @@ final class StateCommands {
         String text = operands.get(bySwitch ? 0 : 1);
         boolean setUuid = session.has(Switch.SETUUID);
         if (!setUuid) {
-            Session.checkName(text);
+            Session.checkNewName(text);
         }
         DmIoctl io = DmCall.of("rename", DmCommand.DEV_RENAME, device)
                 .flag(DmFlags.UUID, setUuid)

@@ -3,6 +3,7 @@ package org.dmera.dmsetup.ioctl;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.Set;
 import org.dmera.core.linux.NativeText;
 
 /**
@@ -23,6 +24,9 @@ public final class DmIoctl {
     public static final int NAME_BYTES = 128;
     /** Bytes in a uuid, with the closing NUL. */
     public static final int UUID_BYTES = 129;
+
+    /** Names that no device may have, as in kernels since 6.5: in {@code /dev/mapper} they are something else. */
+    public static final Set<String> NO_DEVICE_NAMES = Set.of("control", ".", "..");
 
     private static final int VERSION_AT = 0;
     private static final int DATA_SIZE_AT = 12;
