@@ -7,6 +7,8 @@ public final class Mounts {
     public static final long MS_NODEV = 4;
     /** Take it out of the tree now, and end it when nobody uses it any more. */
     public static final int MNT_DETACH = 2;
+    /** Fail with EINVAL where the path is a symbolic link. */
+    public static final int UMOUNT_NOFOLLOW = 8;
 
     private Mounts() {}
 

@@ -275,9 +275,11 @@ public final class EngineControl implements Control {
 
     private void suspendOrResume(DmIoctl io) throws IOException {
         MappedDevice device = find(io);
+        // As in the kernel: who wants nothing flushed wants no file system frozen either.
+        boolean freeze = !io.has(DmFlags.SKIP_LOCKFS) && !io.has(DmFlags.NOFLUSH);
         if (io.has(DmFlags.SUSPEND)) {
-            device.suspend();
-        } else if (device.resume()) {
+            device.suspendFreezing(freeze);
+        } else if (device.resumeFreezing(freeze)) {
             uevent(io);
         }
         status(device, io);
@@ -375,6 +377,7 @@ public final class EngineControl implements Control {
         }
         String answer = null;
         long sector = TextPayload.messageSector(io);
+        registry.awaitBack(device);
         EngineVerb verb = words.size() == 1 ? verbs.get(words.get(0)) : null;
         if (verb != null) {
             answer = verb.run(device, sector);

@@ -3,8 +3,12 @@ package org.dmera.dmsetup.device;
 
 import java.io.IOException;
 import java.util.ArrayDeque;
+import java.util.HashSet;
+import java.util.Set;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.ToIntFunction;
 
 /**
  * Removals that were deferred to a device's last close, and are due. Each runs on a thread of its own, because whoever closed
@@ -13,6 +17,7 @@ import java.util.concurrent.TimeUnit;
  */
 final class DeferredRemovals {
     private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(5);
+    private static final long LOOK_AGAIN_NANOS = TimeUnit.MILLISECONDS.toNanos(250);
 
     /** What is done with a device that is due. */
     interface Removal {
@@ -21,14 +26,18 @@ final class DeferredRemovals {
 
     private final Executor threads;
     private final Removal removal;
+    private final ToIntFunction<MappedDevice> otherOpens;
     private final EngineLog log;
     private final ArrayDeque<MappedDevice> due = new ArrayDeque<>();
+    private final Set<MappedDevice> watched = new HashSet<>();
     private int running;
-    private boolean ended;
+    private volatile boolean ended;
 
-    DeferredRemovals(Executor threads, Removal removal, EngineLog log) {
+    /** {@code otherOpens} tells how many have a device open who do not tell when they close it. */
+    DeferredRemovals(Executor threads, Removal removal, ToIntFunction<MappedDevice> otherOpens, EngineLog log) {
         this.threads = threads;
         this.removal = removal;
+        this.otherOpens = otherOpens;
         this.log = log;
     }
 
@@ -38,6 +47,33 @@ final class DeferredRemovals {
             due.add(device);
         }
         start();
+    }
+
+    /** {@code device} is to be removed when those who don't tell that they have closed it have done so. */
+    void watch(MappedDevice device) {
+        synchronized (this) {
+            if (ended || !watched.add(device)) {
+                return;
+            }
+        }
+        try {
+            threads.execute(() -> await(device));
+        } catch (RuntimeException | Error e) {
+            log.error("the deferred removal of " + device + " has to wait until it is asked for again", e);
+            unwatch(device);
+        }
+    }
+
+    private void await(MappedDevice device) {
+        do {
+            LockSupport.parkNanos(this, LOOK_AGAIN_NANOS);
+        } while (!ended && device.isDeferredRemove() && !device.removed && otherOpens.applyAsInt(device) > 0);
+        unwatch(device);
+        add(device);
+    }
+
+    private synchronized void unwatch(MappedDevice device) {
+        watched.remove(device);
     }
 
     /** Begins those that are due. */

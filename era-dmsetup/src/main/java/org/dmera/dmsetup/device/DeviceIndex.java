@@ -13,7 +13,6 @@ import java.util.OptionalInt;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
-import java.util.concurrent.TimeUnit;
 import java.util.function.IntFunction;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
@@ -23,7 +22,7 @@ import org.dmera.dmsetup.ioctl.DmIoctl;
 
 /**
  * Which devices there are: names, uuids and minors, each unique, and how often each device is open. One lock guards all of
- * it, and these fields of devices; nothing but {@link #awaitClosed} waits under it.
+ * it, and these fields of devices; under it nothing is waited for but the end of a removal that is being decided.
  */
 final class DeviceIndex {
     private final Object lock = new Object();
@@ -166,7 +165,10 @@ final class DeviceIndex {
     /** EINVAL for a name that no device can have. */
     static void checkName(String name) throws ErrnoException {
         int bytes = NativeText.bytes(name).length;
-        if (name.isEmpty() || name.indexOf('/') >= 0 || bytes >= DmIoctl.NAME_BYTES) {
+        if (name.isEmpty()
+                || name.indexOf('/') >= 0
+                || bytes >= DmIoctl.NAME_BYTES
+                || DmIoctl.NO_DEVICE_NAMES.contains(name)) {
             throw new ErrnoException("device name \"" + name + "\"", Errno.EINVAL.number());
         }
     }
@@ -227,9 +229,10 @@ final class DeviceIndex {
         }
     }
 
-    /** ENXIO for a device that is being removed. */
+    /** ENXIO for a device that is being removed. Waits for the moment in which that is decided. */
     void open(MappedDevice device) throws ErrnoException {
         synchronized (lock) {
+            awaitDecided(device);
             if (device.hidden) {
                 throw new ErrnoException("open " + device, Errno.ENXIO.number());
             }
@@ -281,7 +284,6 @@ final class DeviceIndex {
     boolean close(MappedDevice device) {
         synchronized (lock) {
             device.openCount--;
-            lock.notifyAll();
             return device.openCount == 0 && device.isDeferredRemove() && !device.removed;
         }
     }
@@ -301,14 +303,14 @@ final class DeviceIndex {
     }
 
     /**
-     * Begins a removal: the device is not found any more, and its name stays taken until {@link #freeName}.
-     * {@link #forget} ends it, or {@link #cancelRemoval}.
+     * Whether a removal could begin now; nothing is decided by that.
      *
      * @return false when it is open, and {@code deferred}
      * @throws ErrnoException EBUSY when it is open, ENXIO when it is being removed already
      */
-    boolean beginRemoval(MappedDevice device, boolean deferred) throws ErrnoException {
+    boolean isRemovable(MappedDevice device, boolean deferred) throws ErrnoException {
         synchronized (lock) {
+            awaitDecided(device);
             if (device.removed) {
                 throw new ErrnoException("device " + device.name(), Errno.ENXIO.number());
             }
@@ -318,17 +320,42 @@ final class DeviceIndex {
                 }
                 throw busy(device + " is open " + device.openCount + " times");
             }
-            device.removed = true;
-            device.hidden = true;
             return true;
         }
     }
 
-    /** The removal could not be done; the device is as before. */
-    void cancelRemoval(MappedDevice device) {
+    /** As {@link #isRemovable}; if so, who opens the device has to wait for {@link #decideRemoval}. */
+    boolean beginRemoval(MappedDevice device, boolean deferred) throws ErrnoException {
         synchronized (lock) {
-            device.removed = false;
-            device.hidden = false;
+            device.leaving = isRemovable(device, deferred);
+            return device.leaving;
+        }
+    }
+
+    /**
+     * Either the device is not found any more, its name stays taken until {@link #freeName}, and {@link #forget} ends its
+     * removal; or it is as before.
+     */
+    void decideRemoval(MappedDevice device, boolean goes) {
+        synchronized (lock) {
+            device.leaving = false;
+            device.removed = goes;
+            device.hidden = goes;
+            lock.notifyAll();
+        }
+    }
+
+    private void awaitDecided(MappedDevice device) {
+        boolean interrupted = false;
+        while (device.leaving) {
+            try {
+                lock.wait();
+            } catch (InterruptedException e) {
+                interrupted = true;
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
         }
     }
 
@@ -346,23 +373,6 @@ final class DeviceIndex {
             device.hidden = true;
             byName.values().removeIf(device::equals);
             byMinor.remove(device.minor());
-        }
-    }
-
-    /** Waits until nobody has the device open, or the time is up. */
-    void awaitClosed(MappedDevice device, long nanos) {
-        long deadline = System.nanoTime() + nanos;
-        long left = nanos;
-        synchronized (lock) {
-            while (device.openCount > 0 && left > 0) {
-                try {
-                    TimeUnit.NANOSECONDS.timedWait(lock, left);
-                } catch (InterruptedException e) {
-                    Thread.currentThread().interrupt();
-                    return;
-                }
-                left = deadline - System.nanoTime();
-            }
         }
     }
 }

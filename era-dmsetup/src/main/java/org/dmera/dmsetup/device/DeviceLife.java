@@ -144,13 +144,14 @@ final class DeviceLife {
      *
      * @throws IOException when it can't be saved, and the device goes on; or when a target fails, and it is suspended
      */
-    void suspend() throws IOException {
+    void suspend(boolean freeze) throws IOException {
         life.lock();
         try {
             checkPresent();
             if (state.now().suspended()) {
                 return;
             }
+            beforeHold(freeze);
             hold();
             try {
                 state.change(now -> now.withSuspended(true));
@@ -160,7 +161,22 @@ final class DeviceLife {
             }
             suspendTargets();
         } finally {
+            afterHold();
             life.unlock();
+        }
+    }
+
+    /** Has users make whole what they have written, as the kernel's lock_fs does, and write no more. */
+    private void beforeHold(boolean freeze) throws IOException {
+        if (freeze) {
+            registry.tellSuspending(device);
+        }
+    }
+
+    /** Users go on where the device does, as after the kernel's unlock_fs. */
+    private void afterHold() {
+        if (!state.now().suspended()) {
+            registry.tell(listener -> listener.resumed(device));
         }
     }
 
@@ -214,13 +230,13 @@ final class DeviceLife {
      * @throws ErrnoException EINVAL for a suspended device without any table, or why a target refused; the device
      *     stays suspended, with the new table live. When the new state can't be saved the device is as before
      */
-    boolean resume() throws IOException {
+    boolean resume(boolean freeze) throws IOException {
         life.lock();
         try {
             checkPresent();
             DeviceState was = state.now();
             if (was.table(true) != null) {
-                swap(was.inactive(), true);
+                swap(was.inactive(), true, freeze);
                 return true;
             }
             if (was.hasLostInactive()) {
@@ -229,7 +245,7 @@ final class DeviceLife {
             if (was.hasLostLive()) {
                 LoadedTable again = load(was.live().words());
                 try {
-                    swap(Slot.of(again), false);
+                    swap(Slot.of(again), false, freeze);
                 } catch (IOException | RuntimeException | Error e) {
                     if (table(false) != again) {
                         closeAfter(again, e);
@@ -241,6 +257,7 @@ final class DeviceLife {
             return was.suspended() && goOn();
         } finally {
             loading = null;
+            afterHold();
             life.unlock();
         }
     }
@@ -262,12 +279,13 @@ final class DeviceLife {
     }
 
     /** Puts a table live, the inactive one or one that comes from elsewhere, and lets I/O go. */
-    private void swap(Slot fresh, boolean fromInactive) throws IOException {
+    private void swap(Slot fresh, boolean fromInactive, boolean freeze) throws IOException {
         boolean wasRunning = !state.now().suspended();
         LoadedTable old = table(false);
         resuming = true;
         try {
             if (wasRunning) {
+                beforeHold(freeze);
                 hold();
                 suspendForSwap();
             }

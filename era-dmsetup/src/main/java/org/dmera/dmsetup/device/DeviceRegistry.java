@@ -27,7 +27,7 @@ public final class DeviceRegistry {
     /** The first major of the range "local/experimental use" of Linux's devices.txt. */
     public static final int LOCAL_MAJOR = 120;
 
-    private static final long LET_GO_NANOS = TimeUnit.SECONDS.toNanos(5);
+    private static final long BACK_NANOS = TimeUnit.SECONDS.toNanos(30);
 
     private final int major;
     private final TableLoader loader;
@@ -55,7 +55,7 @@ public final class DeviceRegistry {
         this.background = background;
         this.store = store;
         this.log = log;
-        this.deferredRemovals = new DeferredRemovals(background, this::removeIfDue, log);
+        this.deferredRemovals = new DeferredRemovals(background, this::removeIfDue, this::opensByListeners, log);
         this.restoration = new Restoration(background, log);
     }
 
@@ -110,6 +110,19 @@ public final class DeviceRegistry {
     /** The device of that name, or null. */
     public MappedDevice byName(String name) {
         return index.byName(name);
+    }
+
+    /**
+     * Waits for a device that is not back yet after a restart, and may come by itself: for half a minute, in which a busy
+     * machine does it, and what it sits on is perhaps resumed.
+     */
+    public void awaitBack(MappedDevice device) {
+        restoration.await(device, BACK_NANOS);
+    }
+
+    /** Whether {@link #awaitBack} would wait. */
+    public boolean isExpectedBack(MappedDevice device) {
+        return restoration.isExpected(device);
     }
 
     /** The device of that uuid, or null. An empty uuid is nobody's. */
@@ -207,7 +220,18 @@ public final class DeviceRegistry {
     }
 
     int openCount(MappedDevice device) {
-        return index.openCount(device);
+        return index.openCount(device) + opensByListeners(device);
+    }
+
+    private int opensByListeners(MappedDevice device) {
+        return listeners.stream().mapToInt(listener -> listener.opens(device)).sum();
+    }
+
+    /** Throws when one of the listeners has a reason against it. */
+    void tellSuspending(MappedDevice device) throws IOException {
+        for (DeviceListener listener : listeners) {
+            listener.suspending(device);
+        }
     }
 
     void open(MappedDevice device) throws ErrnoException {
@@ -250,28 +274,22 @@ public final class DeviceRegistry {
      * @throws ErrnoException EBUSY when it is open, ENXIO when it is gone already
      */
     public boolean remove(MappedDevice device, boolean deferred) throws IOException {
-        boolean letGo = false;
-        for (DeviceListener listener : listeners) {
-            letGo |= listener.removing(device);
-        }
-        if (letGo) {
-            // Who has just been told to let go of it gets a moment to do so.
-            index.awaitClosed(device, LET_GO_NANOS);
-        }
-        if (!index.beginRemoval(device, deferred)) {
-            device.state().change(now -> now.withDeferredRemove(true));
-            if (index.isDueForRemoval(device)) {
-                // The last close came before anybody could know.
-                deferredRemovals.add(device);
-            }
-            return false;
-        }
         try {
-            // First, so that another of its name or number can't meet it in the store.
-            device.state().forget();
-        } catch (IOException | RuntimeException | Error e) {
-            index.cancelRemoval(device);
-            throw e;
+            if (!letGo(device, deferred)) {
+                device.state().change(now -> now.withDeferredRemove(true));
+                if (index.isDueForRemoval(device)) {
+                    // The last close came before anybody could know.
+                    deferredRemovals.add(device);
+                }
+                return false;
+            }
+        } catch (ErrnoException e) {
+            if (!deferred || !e.is(Errno.EBUSY)) {
+                throw e;
+            }
+            device.state().change(now -> now.withDeferredRemove(true));
+            deferredRemovals.watch(device);
+            return false;
         }
         index.freeName(device);
         try {
@@ -281,6 +299,40 @@ public final class DeviceRegistry {
             log.info("removed " + device);
         }
         deferredRemovals.start();
+        return true;
+    }
+
+    /**
+     * Has everybody let go of the device, and the store forget it: nobody can open it any more then. Otherwise nothing has
+     * changed.
+     *
+     * @return false when it is open, and {@code deferred}
+     */
+    private boolean letGo(MappedDevice device, boolean deferred) throws IOException {
+        if (!index.isRemovable(device, deferred)) {
+            return false;
+        }
+        for (DeviceListener listener : listeners) {
+            listener.beforeRemoval(device);
+        }
+        if (!index.beginRemoval(device, deferred)) {
+            return false;
+        }
+        boolean goes = false;
+        try {
+            for (DeviceListener listener : listeners) {
+                listener.removing(device);
+            }
+            // Now, so that another of its name or number can't meet it in the store.
+            device.state().forget();
+            goes = true;
+        } finally {
+            index.decideRemoval(device, goes);
+            if (!goes && device.hasLive() && !device.isSuspended()) {
+                // Who has let go of it takes it again.
+                tell(listener -> listener.appeared(device));
+            }
+        }
         return true;
     }
 

@@ -28,6 +28,8 @@ public final class MappedDevice {
 
     // Guarded by the lock of DeviceIndex.
     int openCount;
+    /** About to be removed, if those who have it open by other ways let go of it; not to be opened meanwhile. */
+    boolean leaving;
     /** Not remembered yet, or being removed: not to be found, and not to be opened. */
     volatile boolean hidden;
     /** Being removed. */
@@ -74,7 +76,7 @@ public final class MappedDevice {
         return io;
     }
 
-    /** How many have it open: exports with clients, and tables of other devices. */
+    /** How many have it open: exports with clients, tables of other devices, and who uses its node. */
     public int openCount() {
         return registry.openCount(this);
     }
@@ -202,20 +204,37 @@ public final class MappedDevice {
         life.clear();
     }
 
-    /** Holds new I/O, waits for what is in flight, then suspends the targets. A suspended device stays as it is. */
+    /** As {@link #suspendFreezing} with file systems frozen. */
     public void suspend() throws IOException {
-        life.suspend();
+        suspendFreezing(true);
+    }
+
+    /**
+     * Holds new I/O, waits for what is in flight, then suspends the targets. A suspended device stays as it is.
+     *
+     * @param freeze whether file systems on its node are frozen before that, as the kernel's are unless it is told
+     *     otherwise
+     * @throws ErrnoException EBUSY when one is frozen already, or why one can't be; then the device is not suspended
+     */
+    public void suspendFreezing(boolean freeze) throws IOException {
+        life.suspend(freeze);
+    }
+
+    /** As {@link #resumeFreezing} with file systems frozen. */
+    public boolean resume() throws IOException {
+        return resumeFreezing(true);
     }
 
     /**
      * Puts the inactive table live, if there is one, suspending the device for that if need be; then lets I/O go.
      *
+     * @param freeze as of {@link #suspendFreezing}, where it has to be suspended for that
      * @return whether the device was suspended until now: then the kernel makes a uevent
      * @throws ErrnoException EINVAL for a suspended device without any table, or why a target refused; the device
      *     stays suspended, with the new table live
      */
-    public boolean resume() throws IOException {
-        return life.resume();
+    public boolean resumeFreezing(boolean freeze) throws IOException {
+        return life.resume(freeze);
     }
 
     /** Its tables and state, for the registry. */

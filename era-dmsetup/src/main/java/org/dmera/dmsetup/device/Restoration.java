@@ -27,6 +27,10 @@ final class Restoration {
     private final Set<MappedDevice> late = ConcurrentHashMap.newKeySet();
     /** Those that could not be brought back so far. */
     private List<MappedDevice> without = new ArrayList<>();
+    /** Those that are not back, and may come: also those of {@link #without} while others are late, which may be beneath. */
+    private final Set<MappedDevice> expected = ConcurrentHashMap.newKeySet();
+
+    private final Object news = new Object();
 
     private long leftNanos = ALL_NANOS;
     private volatile boolean ended;
@@ -38,6 +42,19 @@ final class Restoration {
 
     /** Brings back {@code devices}, which the registry knows already. */
     synchronized void run(List<MappedDevice> devices) {
+        expected.addAll(devices);
+        try {
+            bringBack(devices);
+        } finally {
+            if (late.isEmpty()) {
+                // Nothing is to be hoped for.
+                expected.clear();
+            }
+            tellNews();
+        }
+    }
+
+    private void bringBack(List<MappedDevice> devices) {
         List<MappedDevice> todo = devices;
         while (!todo.isEmpty() && !ended) {
             Map<MappedDevice, IOException> failed = new LinkedHashMap<>();
@@ -61,9 +78,35 @@ final class Restoration {
         return late.contains(device);
     }
 
+    /** Waits while the device is not back and may come by itself, until the time is up. */
+    void await(MappedDevice device, long nanos) {
+        long deadline = System.nanoTime() + nanos;
+        synchronized (news) {
+            try {
+                for (long left = nanos; isExpected(device) && left > 0; left = deadline - System.nanoTime()) {
+                    TimeUnit.NANOSECONDS.timedWait(news, left);
+                }
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
+        }
+    }
+
+    /** Whether the device is not back, and may come by itself. */
+    boolean isExpected(MappedDevice device) {
+        return !ended && !device.removed && expected.contains(device);
+    }
+
+    private void tellNews() {
+        synchronized (news) {
+            news.notifyAll();
+        }
+    }
+
     /** Begins no more. */
     void end() {
         ended = true;
+        tellNews();
     }
 
     /** Null when the device is back, or will be by itself. */
@@ -136,6 +179,8 @@ final class Restoration {
         try {
             device.life().restore();
             log.info("brought back " + device);
+            expected.remove(device);
+            tellNews();
             return null;
         } catch (IOException e) {
             return e;
@@ -150,6 +195,7 @@ final class Restoration {
             if (why != null) {
                 log.error(device.name() + " came back without its table", why);
                 without.add(device);
+                run(List.of());
                 return;
             }
             List<MappedDevice> again = without;

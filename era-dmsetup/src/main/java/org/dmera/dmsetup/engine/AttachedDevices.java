@@ -13,8 +13,8 @@ import org.dmera.dmsetup.export.Attacher;
 
 /** Keeps attached nodes in step with their devices: size, name, and the end; and brings them back after a restart. */
 final class AttachedDevices implements DeviceListener {
-    /** How long an engine's start waits for nodes. */
-    private static final Duration WAIT = Duration.ofSeconds(2);
+    /** How long an engine's start waits for nodes: who looks for one in /dev can't be told to wait. */
+    private static final Duration WAIT = Duration.ofSeconds(10);
 
     private final Attacher attacher;
     private final EngineLog log;
@@ -91,7 +91,32 @@ final class AttachedDevices implements DeviceListener {
     }
 
     @Override
-    public boolean removing(MappedDevice device) throws IOException {
-        return attacher.detach(device);
+    public void beforeRemoval(MappedDevice device) throws IOException {
+        attacher.writeOut(device);
+    }
+
+    @Override
+    public void removing(MappedDevice device) throws IOException {
+        attacher.takeAway(device);
+    }
+
+    @Override
+    public void disappeared(MappedDevice device) {
+        attacher.forget(device);
+    }
+
+    @Override
+    public int opens(MappedDevice device) {
+        return attacher.opens(device);
+    }
+
+    @Override
+    public void suspending(MappedDevice device) throws IOException {
+        attacher.freeze(device);
+    }
+
+    @Override
+    public void resumed(MappedDevice device) {
+        attacher.thaw(device);
     }
 }

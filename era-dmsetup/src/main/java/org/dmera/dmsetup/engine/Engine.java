@@ -64,6 +64,8 @@ public final class Engine implements Closeable {
             server = SocketFile.inherited();
             ownsSocket = server == null;
             // Before any device is touched.
+            SocketFile.makeFolder(options.control());
+            SocketFile.makeFolder(options.nbd());
             if (ownsSocket) {
                 SocketFile.requireFree(options.control());
             }
@@ -75,7 +77,8 @@ public final class Engine implements Closeable {
             if (ownsSocket) {
                 server = SocketFile.bind(options.control());
             }
-            nbdServer = new NbdServer(new RegistryExports(registry), log::info);
+            RegistryExports exports = new RegistryExports(registry);
+            nbdServer = new NbdServer(exports, log::info);
             nbdServer.listenUnix(SocketFile.bind(options.nbd()), options.nbd());
             if (options.tcp() != null) {
                 listenTcp(nbdServer, options.tcp(), identity);
@@ -84,6 +87,7 @@ public final class Engine implements Closeable {
             attacher = new HostAttacher(
                     options.control().resolveSibling(options.control().getFileName() + ".attached"),
                     options.nbd(),
+                    exports::forNode,
                     log::info);
             AttachedDevices attachedDevices = new AttachedDevices(attacher, log);
             // First this: one that comes back only now tells the listener.

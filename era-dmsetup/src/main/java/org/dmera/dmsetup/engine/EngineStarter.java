@@ -10,6 +10,9 @@ import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.TimeUnit;
 import org.dmera.core.linux.NativeText;
+import org.dmera.dmsetup.control.SocketControl;
+import org.dmera.dmsetup.ioctl.DmCommand;
+import org.dmera.dmsetup.ioctl.DmIoctl;
 
 /** Starts an engine in the background, in a session of its own, and waits until it answers. */
 public final class EngineStarter {
@@ -36,17 +39,29 @@ public final class EngineStarter {
         NativeText.restoreLocale(builder.environment());
         Process process = builder.start();
         long deadline = System.nanoTime() + PATIENCE_NANOS;
-        while (!SocketFile.answers(options.control())) {
+        while (!answers(options.control())) {
             if (System.nanoTime() > deadline) {
                 throw new IOException("the engine does not answer at " + options.control() + "; its log is " + logFile);
             }
-            if (hasExited(process) && !SocketFile.answers(options.control())) {
+            if (hasExited(process) && !answers(options.control())) {
                 String tail = tail(logFile.toPath(), logStart);
                 // Somebody else has started one at the same moment, which will answer in its stead.
                 if (!tail.contains(StateDirectory.TAKEN)) {
                     throw new IOException("the engine did not start: " + tail);
                 }
             }
+        }
+    }
+
+    /** Whether a call is answered: the socket is there before the devices' nodes are, and takes calls when they are. */
+    private static boolean answers(Path socket) {
+        try (SocketControl control = SocketControl.connect(socket)) {
+            control.call(
+                    DmCommand.VERSION.number(),
+                    DmIoctl.request(DmIoctl.HEADER_BYTES).buffer());
+            return true;
+        } catch (IOException e) {
+            return false;
         }
     }
 

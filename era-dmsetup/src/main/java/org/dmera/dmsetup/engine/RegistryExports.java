@@ -4,6 +4,7 @@ package org.dmera.dmsetup.engine;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.UUID;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.device.DeviceIo;
@@ -11,9 +12,11 @@ import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.export.ExportSource;
 
-/** Exports every device of a registry that has a live table. */
+/** Exports every device of a registry that has a live table, or will have it as soon as it is back after a restart. */
 final class RegistryExports implements ExportSource {
     private final DeviceRegistry registry;
+    /** Begins the names of exports for nodes, which only this process can know; no device's name has a slash. */
+    private final String forNodes = UUID.randomUUID() + "/";
 
     RegistryExports(DeviceRegistry registry) {
         this.registry = registry;
@@ -23,20 +26,32 @@ final class RegistryExports implements ExportSource {
     public List<String> names() {
         List<String> names = new ArrayList<>();
         for (MappedDevice device : registry.devices()) {
-            if (device.hasLive()) {
+            if (device.hasLive() || registry.isExpectedBack(device)) {
                 names.add(device.name());
             }
         }
         return names;
     }
 
+    /** The export for the node of the device of that name. It does not count as an open: who uses the node does. */
+    String forNode(String name) {
+        return forNodes + name;
+    }
+
     @Override
-    public OpenDevice open(String name) throws IOException {
+    public OpenDevice open(String export) throws IOException {
+        boolean counts = !export.startsWith(forNodes);
+        String name = counts ? export : export.substring(forNodes.length());
         MappedDevice device = registry.byName(name);
+        if (device != null) {
+            registry.awaitBack(device);
+        }
         if (device == null || !device.hasLive()) {
             throw new ErrnoException("export " + name, Errno.ENXIO.number());
         }
-        device.open();
+        if (counts) {
+            device.open();
+        }
         return new OpenDevice() {
             @Override
             public DeviceIo io() {
@@ -45,7 +60,9 @@ final class RegistryExports implements ExportSource {
 
             @Override
             public void close() {
-                device.close();
+                if (counts) {
+                    device.close();
+                }
             }
         };
     }

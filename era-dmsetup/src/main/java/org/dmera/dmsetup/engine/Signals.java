@@ -14,11 +14,12 @@ final class Signals {
 
     /**
      * Those that would end the process as a kill does, and that a virtual machine lets us handle: all of signal(7), but for
-     * KILL, for what it tells itself of its own faults (SEGV, BUS, FPE, ILL), and for those that it doesn't end by anyway (QUIT,
-     * which makes it print what its threads do, USR2, PIPE, XFSZ).
+     * KILL, for what it tells itself of its own faults (SEGV, BUS, FPE, ILL), and for those that don't end it (QUIT, which
+     * makes it print what its threads do, PIPE, XFSZ). USR2 it has for sampling its threads, and aborts when another sends it.
      */
     static final List<String> ENDING = List.of(
-            "TERM", "INT", "USR1", "ALRM", "VTALRM", "PROF", "POLL", "PWR", "STKFLT", "XCPU", "ABRT", "TRAP", "SYS");
+            "TERM", "INT", "USR1", "USR2", "ALRM", "VTALRM", "PROF", "POLL", "PWR", "STKFLT", "XCPU", "ABRT", "TRAP",
+            "SYS");
 
     /** Runs {@code handler} on a thread of its own for each {@code name} (TERM, INT) that comes. */
     static void handle(String name, Runnable handler) {

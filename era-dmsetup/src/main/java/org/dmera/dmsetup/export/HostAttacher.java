@@ -2,302 +2,188 @@
 package org.dmera.dmsetup.export;
 
 import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.LinkOption;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Consumer;
-import java.util.stream.Stream;
+import java.util.function.UnaryOperator;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.FileDescriptors;
-import org.dmera.core.linux.Mounts;
-import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.device.MappedDevice;
 
 /**
  * Makes block devices of mapped devices: by the kernel's NBD client where there is {@code /dev/nbd0}, else by a loop device
- * over a FUSE file.
- *
- * <p>The node gets a symbolic link with the device's name: in {@code /dev/mapper}, or in {@code /dev/era} where the
- * kernel's own device-mapper lives in the former.
+ * over a FUSE file. The node gets a symbolic link with the device's name: {@link NodeLinks}.
  */
 public final class HostAttacher implements Attacher {
-    private static final Path MAPPER = Path.of("/dev/mapper");
-    private static final Path OWN = Path.of("/dev/era");
-    private static final String LINK_PREFIX = "link-";
-
-    /** One attached device. */
-    private interface Attachment {
-        String node();
-
-        void resized() throws IOException;
-
-        /** Writes out what the node's page cache holds, and a file system that is mounted on it. */
-        void sync() throws IOException;
-
-        /** Throws EBUSY, with nothing changed, while the node is in use. */
-        void detach() throws IOException;
-
-        /** Lets go of it, in use or not. */
-        void abandon() throws IOException;
-    }
-
-    /** {@code lossTold}: what the node's page cache held could not be written out, and whoever detached was told so. */
-    private record Attached(Attachment attachment, Path link, boolean lossTold) {}
-
     /** Idle buffers kept for all that are attached. */
     private static final long IDLE_BYTES = 32 << 20;
 
-    private final Path folder;
+    /**
+     * A device that has a node, or had one. Its monitor is held for whatever is done with the node: that of one device may be
+     * waiting for a device beneath that is suspended, and holds up no other.
+     */
+    private static final class Slot {
+        /** Null without a node. Changed under the monitor. */
+        volatile Attachment attachment;
+        /** Names the node. */
+        Path link;
+        /** What the node's page cache held could not be written out, and whoever asked for that was told so. */
+        boolean lossTold;
+        /** Null when nothing on the node is frozen. */
+        FrozenNode frozen;
+    }
+
+    private final NodeLinks links;
     private final Path nbdSocket;
+    private final UnaryOperator<String> exportName;
     private final Consumer<String> log;
     private final BufferPool pool = new BufferPool(IDLE_BYTES);
-    private final Map<MappedDevice, Attached> attached = new ConcurrentHashMap<>();
-    /** One for each device: the node of one may be waiting for a device beneath that is suspended. */
-    private final Map<MappedDevice, Object> locks = new ConcurrentHashMap<>();
+    /** Each stays until its device is gone for good: somebody may be waiting for its monitor. */
+    private final Map<MappedDevice, Slot> slots = new ConcurrentHashMap<>();
+
+    private volatile boolean closed;
+
+    /** With exports that have the names of devices. */
+    public HostAttacher(Path folder, Path nbdSocket, Consumer<String> log) {
+        this(folder, nbdSocket, UnaryOperator.identity(), log);
+    }
 
     /**
      * @param folder where FUSE files are mounted; what a killed engine left there is cleaned up
      * @param nbdSocket the engine's NBD socket, for the kernel's client
+     * @param exportName the export there that is for the node of the device of that name
      */
-    public HostAttacher(Path folder, Path nbdSocket, Consumer<String> log) {
-        this.folder = folder;
+    public HostAttacher(Path folder, Path nbdSocket, UnaryOperator<String> exportName, Consumer<String> log) {
+        this.links = new NodeLinks(folder, log);
         this.nbdSocket = nbdSocket;
+        this.exportName = exportName;
         this.log = log;
-        cleanUp();
+        links.cleanUp();
     }
 
-    /**
-     * Unmounts what a killed engine left: its files answer nobody any more. And takes its links away: what they name may be
-     * another's by now.
-     */
-    private void cleanUp() {
-        if (!Files.isDirectory(folder)) {
-            return;
+    /** What is done with a device's node. */
+    private interface Use {
+        void with(Slot slot) throws IOException;
+    }
+
+    /** Does it, alone, if the device has a node; returns whether it has. */
+    private boolean withNode(MappedDevice device, Use use) throws IOException {
+        Slot slot = slots.get(device);
+        if (slot == null) {
+            return false;
         }
-        try (Stream<Path> left = Files.list(folder)) {
-            for (Path file : (Iterable<Path>) left::iterator) {
-                if (file.getFileName().toString().startsWith(LINK_PREFIX)) {
-                    unlink(file);
-                    continue;
-                }
-                try {
-                    Mounts.unmount(file.toString(), Mounts.MNT_DETACH);
-                } catch (ErrnoException e) {
-                    if (!e.is(Errno.EINVAL)) {
-                        throw e;
-                    }
-                }
-                Files.deleteIfExists(file);
+        synchronized (slot) {
+            boolean hasNode = slot.attachment != null;
+            if (hasNode) {
+                use.with(slot);
             }
-        } catch (IOException e) {
-            log.accept("attach: cleaning up " + folder + ": " + e.getMessage());
+            return hasNode;
         }
-    }
-
-    /** Deletes the link that {@code note} tells of, if it still names the same node, and the note. */
-    private static void unlink(Path note) throws IOException {
-        List<String> lines = Files.readAllLines(note, NativeText.CHARSET);
-        if (lines.size() == 2) {
-            unlink(Path.of(lines.get(0)), lines.get(1));
-        }
-        Files.delete(note);
-    }
-
-    private static void unlink(Path link, String node) throws IOException {
-        if (Files.isSymbolicLink(link)
-                && Files.readSymbolicLink(link).toString().equals(node)) {
-            Files.delete(link);
-        }
-    }
-
-    private Object lock(MappedDevice device) {
-        return locks.computeIfAbsent(device, any -> new Object());
-    }
-
-    private Path note(MappedDevice device) {
-        return folder.resolve(LINK_PREFIX + device.minor());
-    }
-
-    /** Links the device's name to {@code node}, with a note of it for whoever comes after this process was killed. */
-    private Path noted(MappedDevice device, String node) throws IOException {
-        Path link = link(device.name());
-        Files.createDirectories(folder);
-        Files.write(note(device), List.of(link.toString(), node), NativeText.CHARSET);
-        return Files.createSymbolicLink(link, Path.of(node));
     }
 
     @Override
     public String attach(MappedDevice device) throws IOException {
-        synchronized (lock(device)) {
-            Attached known = attached.get(device);
-            if (known != null) {
-                return known.attachment.node();
-            }
-            Attachment attachment = KernelNbd.isAvailable() ? overNbd(device) : overFuse(device);
-            try {
-                Path link = noted(device, attachment.node());
-                attached.put(device, new Attached(attachment, link, false));
-                log.accept("attached " + device.name() + " as " + attachment.node() + ", " + link);
-            } catch (IOException e) {
-                attachment.abandon();
-                throw e;
-            }
-            return attachment.node();
-        }
-    }
-
-    private Attachment overNbd(MappedDevice device) throws IOException {
-        KernelNbd nbd = KernelNbd.connect(nbdSocket, device.name(), log);
-        return new Attachment() {
-            @Override
-            public String node() {
-                return nbd.node();
-            }
-
-            @Override
-            public void resized() throws IOException {
-                nbd.resized(device.io().sizeBytes());
-            }
-
-            @Override
-            public void sync() throws IOException {
-                nbd.sync();
-            }
-
-            @Override
-            public void detach() throws IOException {
-                nbd.detach();
-            }
-
-            @Override
-            public void abandon() throws IOException {
-                nbd.abandon();
-            }
-        };
-    }
-
-    private Attachment overFuse(MappedDevice device) throws IOException {
-        Files.createDirectories(folder);
-        Path file = folder.resolve("device-" + device.minor());
-        if (!Files.exists(file)) {
-            Files.createFile(file);
-        }
-        FuseFile fuse = new FuseFile(device.io(), file, pool, log);
-        LoopDevice loop;
+        // Until it is done the device can't be removed: nobody would take the node away.
+        device.open();
         try {
-            loop = LoopDevice.over(file, device.io().isReadOnly());
-        } catch (IOException e) {
-            fuse.close();
+            Slot slot = slots.computeIfAbsent(device, any -> new Slot());
+            synchronized (slot) {
+                if (slot.attachment == null) {
+                    attach(device, slot);
+                }
+                return slot.attachment.node();
+            }
+        } finally {
+            device.close();
+        }
+    }
+
+    private void attach(MappedDevice device, Slot slot) throws IOException {
+        Attachment attachment = KernelNbd.isAvailable()
+                ? KernelNbd.connect(nbdSocket, exportName.apply(device.name()), device.io(), log)
+                : FuseLoop.over(device.io(), links.file(device), pool, log);
+        try {
+            if (closed) {
+                throw new ErrnoException("attach " + device + ": the engine stops", Errno.ESHUTDOWN.number());
+            }
+            slot.link = links.make(device, attachment.node());
+        } catch (IOException | RuntimeException | Error e) {
+            abandon(attachment, e);
             throw e;
         }
-        return new Attachment() {
-            @Override
-            public String node() {
-                return loop.node();
-            }
-
-            @Override
-            public void resized() throws IOException {
-                loop.resized(file);
-            }
-
-            @Override
-            public void sync() throws IOException {
-                loop.sync();
-            }
-
-            @Override
-            public void detach() throws IOException {
-                loop.detach();
-                fuse.close();
-                Files.deleteIfExists(file);
-            }
-
-            @Override
-            public void abandon() throws IOException {
-                loop.abandon();
-                fuse.close();
-                Files.deleteIfExists(file);
-            }
-        };
+        slot.lossTold = false;
+        slot.attachment = attachment;
+        log.accept("attached " + device.name() + " as " + attachment.node() + ", " + slot.link);
     }
 
-    private static Path link(String name) throws IOException {
-        boolean kernelHasIt = Files.readString(Path.of("/proc/misc")).contains(" device-mapper");
-        Path linkFolder = kernelHasIt ? OWN : MAPPER;
-        Files.createDirectories(linkFolder);
-        Path link = linkFolder.resolve(name);
-        if (Files.isSymbolicLink(link) && !isAlive(link)) {
-            // A killed engine left it.
-            Files.delete(link);
+    private static void abandon(Attachment attachment, Throwable cause) {
+        try {
+            attachment.abandon();
+        } catch (IOException e) {
+            cause.addSuppressed(e);
         }
-        if (Files.exists(link, LinkOption.NOFOLLOW_LINKS)) {
-            throw new ErrnoException(
-                    "link " + link + (Files.isSymbolicLink(link) ? ", which names " + link.toRealPath() : ""),
-                    Errno.EEXIST.number());
-        }
-        return link;
-    }
-
-    /** Whether a link leads to something, and if to a loop or NBD device, to one that is set up. */
-    private static boolean isAlive(Path link) throws IOException {
-        if (!Files.exists(link)) {
-            return false;
-        }
-        String name = link.toRealPath().getFileName().toString();
-        Path sys = Path.of("/sys/block", name);
-        return name.startsWith("loop") && Files.exists(sys)
-                ? Files.exists(sys.resolve("loop/backing_file"))
-                : !name.startsWith("nbd") || !Files.exists(sys) || Files.exists(sys.resolve("pid"));
     }
 
     @Override
     public boolean detach(MappedDevice device) throws IOException {
-        if (!locks.containsKey(device)) {
-            return false;
-        }
-        synchronized (lock(device)) {
-            Attached known = attached.get(device);
-            if (known == null) {
-                locks.remove(device);
-                return false;
-            }
-            if (device.isSuspended()) {
-                // What is in the node's page cache can't be written out, and must not be lost.
-                throw new ErrnoException("detach " + device + ", which is suspended", Errno.EBUSY.number());
-            }
-            if (!known.lossTold) {
-                sync(device, known);
-            }
-            known.attachment.detach();
-            attached.remove(device);
-            locks.remove(device);
-            unlink(known.link, known.attachment.node());
-            Files.deleteIfExists(note(device));
-            log.accept("detached " + device.name() + " from " + known.attachment.node());
-            return true;
+        return withNode(device, slot -> {
+            writeOut(device, slot);
+            takeAway(device, slot);
+        });
+    }
+
+    @Override
+    public void writeOut(MappedDevice device) throws IOException {
+        withNode(device, slot -> writeOut(device, slot));
+    }
+
+    private void writeOut(MappedDevice device, Slot slot) throws IOException {
+        requireRunning(device);
+        requireUnclaimed(slot.attachment.node());
+        if (!slot.lossTold) {
+            sync(device, slot);
         }
     }
 
     @Override
+    public void takeAway(MappedDevice device) throws IOException {
+        withNode(device, slot -> takeAway(device, slot));
+    }
+
+    private void takeAway(MappedDevice device, Slot slot) throws IOException {
+        requireRunning(device);
+        slot.attachment.detach();
+        gone(device, slot);
+    }
+
+    private static void requireRunning(MappedDevice device) throws ErrnoException {
+        if (device.isSuspended()) {
+            // What is in the node's page cache can't be written out, and must not be lost.
+            throw new ErrnoException("detach " + device + ", which is suspended", Errno.EBUSY.number());
+        }
+    }
+
+    private void gone(MappedDevice device, Slot slot) {
+        String node = slot.attachment.node();
+        slot.attachment = null;
+        try {
+            links.remove(device, slot.link, node);
+        } catch (IOException e) {
+            log.accept("link " + slot.link + ": " + e.getMessage());
+        }
+        log.accept("detached " + device.name() + " from " + node);
+    }
+
+    @Override
     public void makeWay(MappedDevice device) throws IOException {
-        if (!attached.containsKey(device)) {
-            return;
-        }
-        synchronized (lock(device)) {
-            Attached known = attached.get(device);
-            if (known == null) {
-                return;
-            }
-            requireUnclaimed(known.attachment.node());
+        withNode(device, slot -> {
+            requireUnclaimed(slot.attachment.node());
             if (!device.isSuspended()) {
-                detach(device);
+                writeOut(device, slot);
             }
-        }
+        });
     }
 
     /** EBUSY when somebody has claimed it, as a mount does. Nothing is read or written for that. */
@@ -306,78 +192,130 @@ public final class HostAttacher implements Attacher {
     }
 
     /** Fails once: then what could not be written out is lost, and the node may go. */
-    private void sync(MappedDevice device, Attached known) throws IOException {
+    private void sync(MappedDevice device, Slot slot) throws IOException {
         try {
-            known.attachment.sync();
+            slot.attachment.sync();
         } catch (IOException e) {
-            attached.put(device, new Attached(known.attachment, known.link, true));
-            log.accept("detach " + device.name() + ": what " + known.attachment.node()
-                    + " had not written yet is lost: " + e.getMessage());
+            slot.lossTold = true;
+            log.accept("detach " + device.name() + ": what " + slot.attachment.node() + " had not written yet is lost: "
+                    + e.getMessage());
             throw e;
         }
     }
 
     @Override
-    public void resized(MappedDevice device) throws IOException {
-        if (attached.containsKey(device)) {
-            synchronized (lock(device)) {
-                Attached known = attached.get(device);
-                if (known != null) {
-                    known.attachment.resized();
+    public int opens(MappedDevice device) {
+        Slot slot = slots.get(device);
+        // Not under the monitor: who asks for a device's state waits for nothing.
+        Attachment attachment = slot == null ? null : slot.attachment;
+        if (attachment == null) {
+            return 0;
+        }
+        try {
+            return NodeMounts.isClaimed(attachment.node()) ? 1 : 0;
+        } catch (IOException e) {
+            log.accept("who has " + attachment.node() + " open: " + e.getMessage());
+            return 0;
+        }
+    }
+
+    @Override
+    public void freeze(MappedDevice device) throws IOException {
+        withNode(device, slot -> {
+            if (slot.frozen == null) {
+                slot.frozen = FrozenNode.freeze(slot.attachment, log);
+                if (slot.frozen != null) {
+                    note(device, slot);
                 }
             }
+        });
+    }
+
+    @Override
+    public void thaw(MappedDevice device) {
+        try {
+            withNode(device, slot -> thaw(device, slot));
+        } catch (IOException e) {
+            throw new IllegalStateException("thawing throws nothing", e);
         }
+    }
+
+    private void thaw(MappedDevice device, Slot slot) {
+        if (slot.frozen != null) {
+            slot.frozen.thaw(log);
+            slot.frozen = null;
+            note(device, slot);
+        }
+    }
+
+    private void note(MappedDevice device, Slot slot) {
+        try {
+            links.noteFrozen(device, slot.link, slot.attachment.node(), slot.frozen != null);
+        } catch (IOException e) {
+            // It matters only if this process is killed.
+            log.accept("note of what is frozen on " + slot.attachment.node() + ": " + e.getMessage());
+        }
+    }
+
+    @Override
+    public void resized(MappedDevice device) throws IOException {
+        withNode(device, slot -> slot.attachment.resized());
     }
 
     @Override
     public void renamed(MappedDevice device) throws IOException {
-        if (attached.containsKey(device)) {
-            synchronized (lock(device)) {
-                Attached known = attached.get(device);
-                if (known != null) {
-                    Path link = noted(device, known.attachment.node());
-                    unlink(known.link, known.attachment.node());
-                    attached.put(device, new Attached(known.attachment, link, known.lossTold));
-                }
+        withNode(device, slot -> {
+            String node = slot.attachment.node();
+            Path old = slot.link;
+            slot.link = links.make(device, node);
+            NodeLinks.unlink(old, node);
+            if (slot.frozen != null) {
+                note(device, slot);
             }
-        }
+        });
+    }
+
+    @Override
+    public void forget(MappedDevice device) {
+        slots.remove(device);
     }
 
     @Override
     public void close() throws IOException {
+        // From now on an attachment that is under way gives up by itself; it may be waiting for a device for ever.
+        closed = true;
         IOException failed = null;
-        for (Map.Entry<MappedDevice, Attached> each : attached.entrySet()) {
-            Attached known = each.getValue();
-            synchronized (lock(each.getKey())) {
+        for (Map.Entry<MappedDevice, Slot> each : slots.entrySet()) {
+            if (each.getValue().attachment != null) {
                 try {
-                    letGo(each.getKey(), known);
+                    withNode(each.getKey(), slot -> letGo(each.getKey(), slot));
                 } catch (IOException e) {
                     failed = e;
                 }
             }
         }
-        attached.clear();
         if (failed != null) {
             throw failed;
         }
     }
 
     /** The device goes, in use or not: what was written by now is saved, and then it is taken from its users. */
-    private void letGo(MappedDevice device, Attached known) throws IOException {
-        String node = known.attachment.node();
+    private void letGo(MappedDevice device, Slot slot) throws IOException {
+        String node = slot.attachment.node();
+        thaw(device, slot);
         try {
-            known.attachment.sync();
+            slot.attachment.sync();
         } catch (IOException e) {
             log.accept(device.name() + ": what " + node + " had not written yet is lost: " + e.getMessage());
         }
-        unlink(known.link, node);
-        Files.deleteIfExists(note(device));
         try {
-            known.attachment.detach();
+            slot.attachment.detach();
         } catch (ErrnoException e) {
             log.accept(
                     device.name() + ": those who still use " + node + " get I/O errors from now on: " + e.getMessage());
-            known.attachment.abandon();
+            slot.attachment.abandon();
+        } finally {
+            gone(device, slot);
         }
     }
 }

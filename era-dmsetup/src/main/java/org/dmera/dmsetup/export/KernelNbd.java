@@ -15,12 +15,13 @@ import org.dmera.core.linux.Ioctl;
 import org.dmera.core.linux.NativeText;
 import org.dmera.core.linux.RawIo;
 import org.dmera.core.linux.UnixSocket;
+import org.dmera.dmsetup.device.DeviceIo;
 
 /**
  * The kernel's NBD client on a socket to our own server: the handshake is done here, then the socket is the kernel's
  * ({@code linux/nbd.h}). A thread stays in the kernel for as long as the device is connected, as nbd-client's does.
  */
-final class KernelNbd {
+final class KernelNbd implements Attachment {
     private static final int MAX_DEVICES = 256;
     private static final int BLOCK_BYTES = 512;
 
@@ -35,12 +36,14 @@ final class KernelNbd {
     private final String node;
     private final int fd;
     private final int socket;
+    private final DeviceIo io;
     private final Thread thread;
 
-    private KernelNbd(String node, int fd, int socket, Consumer<String> log) {
+    private KernelNbd(String node, int fd, int socket, DeviceIo io, Consumer<String> log) {
         this.node = node;
         this.fd = fd;
         this.socket = socket;
+        this.io = io;
         this.thread = new Thread(
                 () -> {
                     int result = Ioctl.call(fd, DO_IT, 0L);
@@ -57,8 +60,8 @@ final class KernelNbd {
         return Files.exists(Path.of("/dev/nbd0"));
     }
 
-    /** Connects a free device to export {@code name} at {@code nbdSocket}. */
-    static KernelNbd connect(Path nbdSocket, String name, Consumer<String> log) throws IOException {
+    /** Connects a free device to export {@code name} at {@code nbdSocket}, which is {@code io}. */
+    static KernelNbd connect(Path nbdSocket, String name, DeviceIo io, Consumer<String> log) throws IOException {
         int socket = UnixSocket.connect(nbdSocket.toString());
         try {
             ByteBuffer export = handshake(socket, name);
@@ -68,18 +71,39 @@ final class KernelNbd {
                 if (Files.exists(Path.of("/sys/block/nbd" + i + "/pid"))) {
                     continue;
                 }
-                int fd = FileDescriptors.open("/dev/nbd" + i, FileDescriptors.O_RDWR);
-                if (Ioctl.call(fd, SET_SOCK, (long) socket) == 0) {
-                    KernelNbd device = new KernelNbd("/dev/nbd" + i, fd, socket, log);
-                    device.start(size, flags);
+                KernelNbd device = connect("/dev/nbd" + i, socket, size, flags, io, log);
+                if (device != null) {
                     return device;
+                }
+            }
+            throw new ErrnoException("no /dev/nbd device is free", Errno.EBUSY.number());
+        } catch (IOException | RuntimeException | Error e) {
+            FileDescriptors.close(socket);
+            throw e;
+        }
+    }
+
+    /** Null when the device is another's. What is open when it fails is closed again. */
+    private static KernelNbd connect(String node, int socket, long size, int flags, DeviceIo io, Consumer<String> log)
+            throws IOException {
+        int fd = FileDescriptors.open(node, FileDescriptors.O_RDWR);
+        boolean connected = false;
+        KernelNbd device = null;
+        try {
+            connected = Ioctl.call(fd, SET_SOCK, (long) socket) == 0;
+            if (connected) {
+                KernelNbd fresh = new KernelNbd(node, fd, socket, io, log);
+                fresh.start(size, flags);
+                device = fresh;
+            }
+            return device;
+        } finally {
+            if (device == null) {
+                if (connected) {
+                    Ioctl.call(fd, CLEAR_SOCK, 0L);
                 }
                 FileDescriptors.close(fd);
             }
-            throw new ErrnoException("no /dev/nbd device is free", Errno.EBUSY.number());
-        } catch (IOException e) {
-            FileDescriptors.close(socket);
-            throw e;
         }
     }
 
@@ -97,7 +121,8 @@ final class KernelNbd {
         }
     }
 
-    String node() {
+    @Override
+    public String node() {
         return node;
     }
 
@@ -105,12 +130,14 @@ final class KernelNbd {
      * Writes out what the node's page cache holds, and the file system on it: as this object has it open, no writer's close
      * does that.
      */
-    void sync() throws IOException {
+    @Override
+    public void sync() throws IOException {
         DeviceNode.sync(fd, node);
     }
 
-    void resized(long size) throws IOException {
-        check(SET_SIZE_BLOCKS, size / BLOCK_BYTES);
+    @Override
+    public void resized() throws IOException {
+        check(SET_SIZE_BLOCKS, io.sizeBytes() / BLOCK_BYTES);
     }
 
     /**
@@ -118,12 +145,14 @@ final class KernelNbd {
      *
      * @throws ErrnoException EBUSY while somebody has claimed it, as a mount does
      */
-    void detach() throws IOException {
+    @Override
+    public void detach() throws IOException {
         FileDescriptors.close(FileDescriptors.open(node, FileDescriptors.O_RDWR | FileDescriptors.O_EXCL));
         abandon();
     }
 
-    void abandon() throws IOException {
+    @Override
+    public void abandon() throws IOException {
         check(DISCONNECT, 0);
         boolean interrupted = false;
         try {

@@ -17,6 +17,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.Future;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
@@ -43,6 +44,8 @@ public final class NbdServer implements Closeable {
 
     /** From the connection to the choice of an export, for the slowest of TLS clients. */
     private static final Duration HANDSHAKE = Duration.ofSeconds(10);
+    /** From the end of our part in that to the next word of the client. */
+    private static final long AFTER_CHOICE_MILLIS = 1000;
     /** For clients to take the answers to what is under way when the server closes. */
     private static final long LAST_ANSWERS_NANOS = TimeUnit.SECONDS.toNanos(1);
     /** Between two lines in the log about connections that were refused. */
@@ -216,6 +219,58 @@ public final class NbdServer implements Closeable {
         return false;
     }
 
+    /** Drops a client that takes too long; not one that waits for us to open what it has chosen. */
+    private void watch(SocketChannel channel, Choice choice, long millis) {
+        try {
+            choice.deadline = deadlines.schedule(
+                    () -> {
+                        if (choice.isOver) {
+                            return;
+                        }
+                        if (choice.isMade) {
+                            watch(channel, choice, AFTER_CHOICE_MILLIS);
+                        } else {
+                            late(channel);
+                        }
+                    },
+                    millis,
+                    TimeUnit.MILLISECONDS);
+        } catch (RejectedExecutionException e) {
+            // The server closes, and all of its connections.
+            return;
+        }
+    }
+
+    /** What one client can choose from, and how far it has come with that. */
+    private static final class Choice implements ExportSource {
+        private final ExportSource exports;
+        /** The server opens what the client has chosen. */
+        volatile boolean isMade;
+        /** The client has a device, or has gone. */
+        volatile boolean isOver;
+
+        volatile Future<?> deadline;
+
+        Choice(ExportSource exports) {
+            this.exports = exports;
+        }
+
+        @Override
+        public List<String> names() {
+            return exports.names();
+        }
+
+        @Override
+        public OpenDevice open(String name) throws IOException {
+            isMade = true;
+            try {
+                return exports.open(name);
+            } finally {
+                isMade = false;
+            }
+        }
+    }
+
     private void late(SocketChannel channel) {
         log.accept("nbd: a client has chosen no export within " + handshake.toSeconds() + " s: dropped");
         close(channel);
@@ -224,7 +279,8 @@ public final class NbdServer implements Closeable {
     private void serve(Listener listener, SocketChannel channel) {
         TlsIdentity tls = listener.tls;
         try {
-            Future<?> deadline = deadlines.schedule(() -> late(channel), handshake.toMillis(), TimeUnit.MILLISECONDS);
+            Choice choice = new Choice(exports);
+            watch(channel, choice, handshake.toMillis());
             if (channel.getRemoteAddress() instanceof UnixDomainSocketAddress) {
                 // The kernel gives what it allows to everybody; TCP sizes its buffers itself.
                 channel.setOption(StandardSocketOptions.SO_SNDBUF, UNIX_SEND_BUFFER_BYTES);
@@ -234,9 +290,10 @@ public final class NbdServer implements Closeable {
             NbdHandshake.TlsUpgrade upgrade = tls == null ? null : plain -> new TlsChannel(plain, tls.serverEngine());
             NbdHandshake.Agreed agreed;
             try {
-                agreed = new NbdHandshake(channel, exports, upgrade, tls != null).run();
+                agreed = new NbdHandshake(channel, choice, upgrade, tls != null).run();
             } finally {
-                deadline.cancel(false);
+                choice.isOver = true;
+                choice.deadline.cancel(false);
             }
             if (agreed != null) {
                 try {

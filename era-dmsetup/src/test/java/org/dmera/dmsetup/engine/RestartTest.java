@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.dmsetup.engine;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.ByteArrayOutputStream;
@@ -10,6 +12,13 @@ import java.io.PrintStream;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import org.dmera.core.linux.Errno;
+import org.dmera.core.linux.ErrnoException;
+import org.dmera.dmsetup.control.DeviceId;
 import org.dmera.dmsetup.control.DmClient;
 import org.dmera.dmsetup.device.EngineLog;
 import org.dmera.dmsetup.device.MappedDevice;
@@ -71,6 +80,44 @@ class RestartTest {
             }
             assertTrue(hung.hasLive());
             top.io().write(0, ByteBuffer.allocate(4096), 0);
+        }
+    }
+
+    @Test
+    void whoAsksForADeviceThatIsOnItsWayGetsItWhenItIsBack() throws Exception {
+        try (TestEngine engine = start();
+                DmClient client = engine.client()) {
+            TestEngine.create(client, "beneath", new TargetSpec(0, 8192, "linear", engine.file("meta", 8192) + " 0"));
+            TestEngine.create(
+                    client,
+                    "hung",
+                    new TargetSpec(0, SECTORS, "era", "engine:beneath " + engine.file("data", SECTORS) + " 8"));
+            TestEngine.create(client, "top", linear("hung"));
+            TestEngine.suspend(client, "beneath");
+        }
+        try (TestEngine engine = start();
+                DmClient client = engine.client();
+                DmClient another = engine.client()) {
+            RegistryExports exports = new RegistryExports(engine.registry());
+            assertEquals(List.of("beneath", "hung", "top"), exports.names());
+            assertFalse(engine.registry().byName("hung").hasLive());
+            ExecutorService askers = Executors.newFixedThreadPool(3);
+            try {
+                Future<?> hung = askers.submit(() -> exports.open("hung"));
+                // On top of it, and so not even begun.
+                Future<?> top = askers.submit(() -> exports.open("top"));
+                Future<String> era =
+                        askers.submit(() -> another.message(DeviceId.ofName("hung"), 0, "take_metadata_snap"));
+                TestEngine.resume(client, "beneath");
+                era.get();
+                hung.get();
+                top.get();
+            } finally {
+                askers.shutdownNow();
+            }
+            assertEquals(1, engine.registry().byName("top").openCount());
+            ErrnoException none = assertThrows(ErrnoException.class, () -> exports.open("nobody"));
+            assertTrue(none.is(Errno.ENXIO), none.toString());
         }
     }
 

@@ -4,6 +4,7 @@ package org.dmera.tests.dmsetup;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -22,6 +23,7 @@ import org.junit.jupiter.api.io.TempDir;
 @Timeout(180)
 class SignalsTest {
     private static final long PF_MEMALLOC_NOIO = 0x80000;
+    private static final int CAP_SYS_RESOURCE = 24;
 
     @TempDir
     Path folder;
@@ -41,7 +43,7 @@ class SignalsTest {
     void everySignalByWhichAProcessEndsEndsTheEngineInOrder() throws Exception {
         TreeMap<String, Process> engines = new TreeMap<>();
         try {
-            for (String signal : List.of("INT", "USR1", "ALRM", "PROF", "PWR", "XCPU", "ABRT")) {
+            for (String signal : List.of("INT", "USR1", "USR2", "ALRM", "PROF", "PWR", "XCPU", "ABRT")) {
                 Path own = Files.createDirectory(folder.resolve(signal));
                 engines.put(signal, new Program(own).beginEngine(own.resolve("log")));
             }
@@ -85,7 +87,7 @@ class SignalsTest {
             assertEquals("rw-------", PosixFilePermissions.toString(Files.getPosixFilePermissions(log)));
             // Without a rotation it goes on in the same file.
             send(program, "HUP");
-            for (String signal : List.of("USR2", "QUIT", "PIPE", "RTMIN", "RTMAX")) {
+            for (String signal : List.of("QUIT", "PIPE", "34", "64")) {
                 send(program, signal);
             }
             program.run("create", "later", "--table", "0 8 zero").ok();
@@ -119,6 +121,7 @@ class SignalsTest {
         Host.needAttach();
         try (Program program = new Program(folder)) {
             program.start();
+            assumeTrue(hasResourceCapability(program), "needs CAP_SYS_RESOURCE, which containers often lack");
             String vol = TestLinks.name("memory");
             program.run(
                             "create",
@@ -148,5 +151,15 @@ class SignalsTest {
             assertTrue(serving >= 5, "only " + serving);
             program.run("remove", vol).ok();
         }
+    }
+
+    private static boolean hasResourceCapability(Program program) throws IOException {
+        String effective = Files.readAllLines(
+                        Path.of("/proc/" + program.engine().pid() + "/status"))
+                .stream()
+                .filter(line -> line.startsWith("CapEff:"))
+                .findFirst()
+                .orElseThrow();
+        return (Long.parseUnsignedLong(effective.substring(7).strip(), 16) >> CAP_SYS_RESOURCE & 1) == 1;
     }
 }

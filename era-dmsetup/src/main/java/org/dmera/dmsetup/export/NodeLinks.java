@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.export;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import java.util.function.Consumer;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.dmera.core.linux.Errno;
+import org.dmera.core.linux.ErrnoException;
+import org.dmera.core.linux.Mounts;
+import org.dmera.core.linux.NativeText;
+import org.dmera.core.linux.TrustedFolder;
+import org.dmera.dmsetup.device.MappedDevice;
+
+/**
+ * The links with devices' names, in {@code /dev/mapper}, or in {@code /dev/era} where the kernel's own device-mapper lives
+ * in the former; and the engine's folder with the files that are mounted over, and notes of the links, for whoever comes
+ * after this process was killed.
+ *
+ * <p>The folder is this user's alone, mode 0700, in a folder that nobody else can write: who could put a note or a link there
+ * would have the engine unmount and delete for him. For the same reason nothing is taken away but what the names in it and
+ * the two folders in {@code /dev} allow.
+ */
+final class NodeLinks {
+    private static final Path MAPPER = Path.of("/dev/mapper");
+    private static final Path OWN = Path.of("/dev/era");
+    /** Device-mapper's own node, which must never be replaced. */
+    private static final String CONTROL = "control";
+
+    private static final Pattern NODE = Pattern.compile("/dev/(loop|nbd)[0-9]+");
+    private static final Pattern NOTE = Pattern.compile("link-[0-9]+");
+    private static final Pattern FILE = Pattern.compile("device-[0-9]+");
+    private static final String FROZEN = "frozen";
+    private static final long MAX_NOTE_BYTES = 16 << 10;
+
+    private final Path folder;
+    private final Consumer<String> log;
+
+    NodeLinks(Path folder, Consumer<String> log) {
+        this.folder = folder.toAbsolutePath();
+        this.log = log;
+    }
+
+    /** Where the device's file is mounted. The folder is made for it. */
+    Path file(MappedDevice device) throws IOException {
+        makeFolder();
+        return folder.resolve("device-" + device.minor());
+    }
+
+    private Path note(MappedDevice device) {
+        return folder.resolve("link-" + device.minor());
+    }
+
+    private void makeFolder() throws IOException {
+        if (!Files.exists(folder, LinkOption.NOFOLLOW_LINKS)) {
+            Files.createDirectory(
+                    folder, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+        }
+        requireOwn();
+    }
+
+    private void requireOwn() throws IOException {
+        TrustedFolder.require(folder.getParent());
+        if (!TrustedFolder.isPrivate(folder)) {
+            throw new IOException(folder + " is left alone: expected a folder of this user's own, of mode 0700");
+        }
+    }
+
+    /** Links the device's name to {@code node}. */
+    Path make(MappedDevice device, String node) throws IOException {
+        Path link = link(device.name());
+        makeFolder();
+        write(device, link, node, false);
+        return Files.createSymbolicLink(link, Path.of(node));
+    }
+
+    /** Notes whether file systems on the node are frozen, so that their users don't wait for ever after a kill. */
+    void noteFrozen(MappedDevice device, Path link, String node, boolean frozen) throws IOException {
+        makeFolder();
+        write(device, link, node, frozen);
+    }
+
+    private void write(MappedDevice device, Path link, String node, boolean frozen) throws IOException {
+        List<String> lines = new ArrayList<>(List.of(link.toString(), node));
+        if (frozen) {
+            lines.add(FROZEN);
+        }
+        Files.write(note(device), lines, NativeText.CHARSET);
+    }
+
+    /** Takes the link and the note of it away. */
+    void remove(MappedDevice device, Path link, String node) throws IOException {
+        unlink(link, node);
+        Files.deleteIfExists(note(device));
+    }
+
+    /** Takes a link away, if it still names the same node. */
+    static void unlink(Path link, String node) throws IOException {
+        if (Files.isSymbolicLink(link)
+                && Files.readSymbolicLink(link).toString().equals(node)) {
+            Files.delete(link);
+        }
+    }
+
+    /**
+     * Unmounts what a killed engine left: its files answer nobody any more. And takes its links away: what they name may be
+     * another's by now. A failure is a line in the log.
+     */
+    void cleanUp() {
+        if (!Files.exists(folder, LinkOption.NOFOLLOW_LINKS)) {
+            return;
+        }
+        try {
+            boolean notesCount = tighten();
+            requireOwn();
+            try (Stream<Path> left = Files.list(folder)) {
+                for (Path file : (Iterable<Path>) left::iterator) {
+                    cleanUp(file, notesCount);
+                }
+            }
+        } catch (IOException e) {
+            log.accept("attach: cleaning up " + folder + ": " + e.getMessage());
+        }
+    }
+
+    /** A folder that an earlier version made can be looked into by others; false when it is one. */
+    private boolean tighten() throws IOException {
+        if (TrustedFolder.isPrivate(folder)) {
+            return true;
+        }
+        TrustedFolder.require(folder.getParent());
+        if (Files.isDirectory(folder, LinkOption.NOFOLLOW_LINKS)) {
+            TrustedFolder.require(folder);
+            Files.setPosixFilePermissions(folder, PosixFilePermissions.fromString("rwx------"));
+        }
+        return false;
+    }
+
+    private void cleanUp(Path file, boolean notesCount) throws IOException {
+        String name = file.getFileName().toString();
+        if (FILE.matcher(name).matches()) {
+            try {
+                Mounts.unmount(file.toString(), Mounts.MNT_DETACH | Mounts.UMOUNT_NOFOLLOW);
+            } catch (ErrnoException e) {
+                if (!e.is(Errno.EINVAL)) {
+                    throw e;
+                }
+            }
+        } else if (NOTE.matcher(name).matches() && notesCount) {
+            obey(file);
+        }
+        if ((FILE.matcher(name).matches() || NOTE.matcher(name).matches()) && isFile(file)) {
+            Files.delete(file);
+        }
+    }
+
+    private static boolean isFile(Path path) {
+        return Files.isRegularFile(path, LinkOption.NOFOLLOW_LINKS);
+    }
+
+    /** Thaws what the note's node has frozen, and deletes the link, if it still names the same node. */
+    private void obey(Path note) throws IOException {
+        if (!isFile(note) || Files.size(note) > MAX_NOTE_BYTES) {
+            return;
+        }
+        List<String> lines = Files.readAllLines(note, NativeText.CHARSET);
+        if (lines.size() < 2 || !NODE.matcher(lines.get(1)).matches()) {
+            return;
+        }
+        String node = lines.get(1);
+        if (lines.contains(FROZEN) && isOverOurs(node)) {
+            FrozenNode.thawLeft(node, log);
+        }
+        Path link = Path.of(lines.get(0)).normalize();
+        if (isInOwnFolder(link)) {
+            unlink(link, node);
+        }
+    }
+
+    private static boolean isInOwnFolder(Path link) {
+        return (MAPPER.equals(link.getParent()) || OWN.equals(link.getParent()))
+                && !link.getFileName().toString().equals(CONTROL);
+    }
+
+    /** Whether it still is what the killed engine set up: a file of this folder is beneath. */
+    private boolean isOverOurs(String node) throws IOException {
+        Path backing = Path.of("/sys/block", Path.of(node).getFileName().toString(), "loop", "backing_file");
+        return Files.exists(backing)
+                && Files.readString(backing, NativeText.CHARSET).startsWith(folder + "/device-");
+    }
+
+    /** Where the link goes; one of ours that leads nowhere is taken away before. */
+    private static Path link(String name) throws IOException {
+        if (Set.of(CONTROL, ".", "..").contains(name) || name.indexOf('/') >= 0) {
+            throw new ErrnoException("link for a device of the name " + name, Errno.EINVAL.number());
+        }
+        Path linkFolder = linkFolder();
+        Path link = linkFolder.resolve(name);
+        if (Files.isSymbolicLink(link) && isDead(Files.readSymbolicLink(link).toString())) {
+            // A killed engine left it.
+            Files.delete(link);
+        }
+        if (Files.exists(link, LinkOption.NOFOLLOW_LINKS)) {
+            throw new ErrnoException(
+                    "link " + link
+                            + (Files.isSymbolicLink(link) ? ", which names " + Files.readSymbolicLink(link) : ""),
+                    Errno.EEXIST.number());
+        }
+        return link;
+    }
+
+    private static Path linkFolder() throws IOException {
+        boolean kernelHasIt = Files.readString(Path.of("/proc/misc")).contains(" device-mapper");
+        Path linkFolder = kernelHasIt ? OWN : MAPPER;
+        if (!Files.exists(linkFolder, LinkOption.NOFOLLOW_LINKS)) {
+            Files.createDirectory(linkFolder);
+            Files.setPosixFilePermissions(linkFolder, PosixFilePermissions.fromString("rwxr-xr-x"));
+        }
+        if (!Files.isDirectory(linkFolder, LinkOption.NOFOLLOW_LINKS)) {
+            throw new ErrnoException("links to nodes in " + linkFolder, Errno.ENOTDIR.number());
+        }
+        return linkFolder;
+    }
+
+    /** Whether it is a loop or NBD device, as our links name, that is not set up. What else there may be is none of ours. */
+    private static boolean isDead(String node) {
+        if (!NODE.matcher(node).matches()) {
+            return false;
+        }
+        Path sys = Path.of("/sys/block", Path.of(node).getFileName().toString());
+        return !Files.exists(Path.of(node))
+                || !Files.exists(sys.resolve("loop/backing_file")) && !Files.exists(sys.resolve("pid"));
+    }
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.export;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.List;
+import org.dmera.core.linux.ErrnoException;
+import org.dmera.core.linux.Mounts;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What lies in the folder of attached nodes is obeyed only as far as this user can have put it there. */
+class NodeLinksTest {
+    @TempDir
+    Path folder;
+
+    private final List<String> log = new ArrayList<>();
+
+    private Path attached(String permissions) throws IOException {
+        Path made = Files.createDirectory(folder.resolve("attached"));
+        return Files.setPosixFilePermissions(made, PosixFilePermissions.fromString(permissions));
+    }
+
+    private void cleanUp(Path attached) {
+        new NodeLinks(attached, log::add).cleanUp();
+    }
+
+    /** A link as an engine makes them, but elsewhere, and a note that wants it gone. */
+    private Path plant(Path attached) throws IOException {
+        Path victim = Files.createSymbolicLink(folder.resolve("victim"), Path.of("/dev/loop99"));
+        Files.write(attached.resolve("link-0"), List.of(victim.toString(), "/dev/loop99"));
+        return victim;
+    }
+
+    private static boolean exists(Path path) {
+        return Files.exists(path, LinkOption.NOFOLLOW_LINKS);
+    }
+
+    @Test
+    void aNoteDeletesNoLinkOutsideOfTheFoldersForNodes() throws IOException {
+        Path attached = attached("rwx------");
+        Path victim = plant(attached);
+        Path escape = Path.of("/dev/mapper/../../" + victim);
+        Files.write(attached.resolve("link-1"), List.of(escape.toString(), "/dev/loop99"));
+        cleanUp(attached);
+        assertTrue(exists(victim));
+        assertFalse(exists(attached.resolve("link-0")), "the note itself is ours");
+    }
+
+    @Test
+    void whatLiesInAFolderThatOthersCanWriteIsLeftAlone() throws IOException {
+        Path attached = attached("rwxrwxrwx");
+        Path victim = plant(attached);
+        Path file = Files.createFile(attached.resolve("device-0"));
+        cleanUp(attached);
+        assertTrue(exists(victim));
+        assertTrue(exists(file));
+        assertEquals(1, log.size(), log::toString);
+        assertTrue(log.get(0).contains(attached.toString()), log::toString);
+    }
+
+    @Test
+    void aLinkInTheFoldersPlaceIsNotFollowed() throws IOException {
+        Path elsewhere = attached("rwx------");
+        Path file = Files.createFile(elsewhere.resolve("device-0"));
+        cleanUp(Files.createSymbolicLink(folder.resolve("link"), elsewhere));
+        assertTrue(exists(file));
+        assertEquals(1, log.size(), log::toString);
+    }
+
+    @Test
+    void aFolderOfAnEarlierVersionIsMadePrivateAndItsNotesDoNotCount() throws IOException {
+        Path attached = attached("rwxr-xr-x");
+        Path victim = plant(attached);
+        cleanUp(attached);
+        assertTrue(exists(victim));
+        assertEquals("rwx------", PosixFilePermissions.toString(Files.getPosixFilePermissions(attached)));
+        assertEquals(List.of(), log);
+    }
+
+    @Test
+    void nothingButFilesOfOursIsDeletedAndNoLinkIsFollowedToAMount() throws IOException {
+        Path attached = attached("rwx------");
+        Path mounted = Files.createDirectory(folder.resolve("mounted"));
+        try {
+            Mounts.mount("none", mounted.toString(), "tmpfs", 0, "");
+        } catch (ErrnoException e) {
+            assumeTrue(false, "needs the right to mount: " + e.getMessage());
+        }
+        try {
+            Path file = Files.createFile(mounted.resolve("file"));
+            Files.createSymbolicLink(attached.resolve("device-1"), mounted);
+            Files.createFile(attached.resolve("device-2"));
+            Files.createFile(attached.resolve("notes.txt"));
+            cleanUp(attached);
+            assertTrue(exists(file), "still mounted");
+            assertFalse(exists(attached.resolve("device-2")));
+            assertTrue(exists(attached.resolve("notes.txt")));
+        } finally {
+            Mounts.unmount(mounted.toString(), Mounts.MNT_DETACH);
+        }
+    }
+}
