@@ -20,7 +20,7 @@ import org.junit.jupiter.api.DynamicTest;
 
 /**
  * A real cache on a real era device, and the volume beneath rolled back: by hand without any invalidation, which must show
- * stale bytes, then by {@code era-dmsetup rollback}, killed a few times on its way: every byte is that of the rolled-back
+ * stale bytes, then by {@code era-dmsetup rollback}, killed a few times on its way, or refused and failing first: every byte is that of the rolled-back
  * volume, and exactly the cache blocks that touch nothing written since have stayed.
  */
 final class CacheRollbackCase implements LabCase {
@@ -37,6 +37,7 @@ final class CacheRollbackCase implements LabCase {
     private final int cacheBlock;
     private final boolean shifted;
     private final boolean killed;
+    private final boolean troubled;
 
     /** Any 72 seeds in a row are all combinations. */
     CacheRollbackCase(long seed) {
@@ -47,6 +48,7 @@ final class CacheRollbackCase implements LabCase {
         eraBlock = ERA_BLOCKS[(int) (seed / 8 % 3)];
         cacheBlock = CACHE_BLOCKS[(int) (seed / 24 % 3)];
         killed = seed % 3 == 0;
+        troubled = seed % 3 == 1;
     }
 
     @Override
@@ -158,6 +160,20 @@ final class CacheRollbackCase implements LabCase {
                     "$@" "$lab/era-dmsetup" era-dmsetup rollback $name --control kernel --state $work/state --since $era -- \\
                         sh -e vendor-rollback
                 }
+                if %13$s; then
+                    before=$(dmsetup table $name)
+                    dmsetup message $name-data 0 take_metadata_snap
+                    ! rollback env 2> said
+                    grep 'a metadata snapshot of .* is held' said
+                    [ "$(dmsetup table $name)" = "$before" ]
+                    dmsetup message $name-data 0 drop_metadata_snap
+                    mv vendor-rollback works
+                    echo false > vendor-rollback
+                    ! rollback env 2> said
+                    grep 'exit code 1.*stays in passthrough mode' said
+                    dmsetup table $name | grep passthrough
+                    mv works vendor-rollback
+                fi
                 if %12$s; then
                     for after in 1 1.5 2 2.5 3; do rollback timeout -s KILL $after || true; done
                 fi
@@ -189,7 +205,8 @@ final class CacheRollbackCase implements LabCase {
                         warmAt,
                         warmSectors / 64,
                         writes.toString().strip(),
-                        killed);
+                        killed,
+                        troubled);
     }
 
     @Override
