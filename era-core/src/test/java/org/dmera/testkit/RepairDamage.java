@@ -28,7 +28,8 @@ public final class RepairDamage {
         THREE_BLOCKS_IN_A_CIRCLE,
         /** A block holds what it held before: its last write was lost. */
         STALE_BLOCK,
-        STALE_BLOCK_AND_A_BROKEN_ONE,
+        /** The same of a node, and a block of the trees is broken. An older array block alone can't be told, nor can a node without a map. */
+        STALE_NODE_AND_A_BROKEN_BLOCK,
         /** A node holds, under its own number, what the same node of an older state holds. */
         STALE_NODE,
         /** An entry of a node leads where it led before. */
@@ -57,6 +58,9 @@ public final class RepairDamage {
     private final RepairSubject subject;
     private final Random random;
     private final List<Integer> used = new ArrayList<>();
+    /** Those of the trees with marks. */
+    private final List<Integer> trees = new ArrayList<>();
+
     private final List<Integer> sealed = new ArrayList<>();
     private final Map<Integer, byte[]> changed = new HashMap<>();
     private final BlockSeal seal = new BlockSeal();
@@ -68,6 +72,12 @@ public final class RepairDamage {
         for (Anatomy.Part part : new Anatomy(subject.image()).parts()) {
             if (part.blockNr() != 0) {
                 used.add(part.blockNr());
+                boolean isOfMap = part.type() == BlockType.INDEX
+                        || part.type() == BlockType.BITMAP
+                        || part.role() == Anatomy.Role.REF_COUNT_TREE;
+                if (!isOfMap) {
+                    trees.add(part.blockNr());
+                }
             }
         }
         for (int b = 1; b < subject.image().length / BLOCK; b++) {
@@ -101,8 +111,8 @@ public final class RepairDamage {
             case FOUR_TO_EIGHT_BROKEN_BLOCKS -> breakBlocks(4 + random.nextInt(5));
             case TWO_SWAPPED_BLOCKS -> rotate(2);
             case THREE_BLOCKS_IN_A_CIRCLE -> rotate(3);
-            case STALE_BLOCK -> stale();
-            case STALE_BLOCK_AND_A_BROKEN_ONE -> stale() && breakBlocks(1);
+            case STALE_BLOCK -> stale(used);
+            case STALE_NODE_AND_A_BROKEN_BLOCK -> stale(nodes(used)) && breakTree();
             case STALE_NODE -> staleNode();
             case STALE_POINTER -> stalePointer();
             case WRONG_NODE -> wrongNode();
@@ -147,6 +157,15 @@ public final class RepairDamage {
         return true;
     }
 
+    private boolean breakTree() {
+        int b = trees.get(random.nextInt(trees.size()));
+        byte[] bytes = block(b);
+        bytes[200] ^= 0x55;
+        bytes[2000] ^= 0x11;
+        put(b, bytes, "broken");
+        return true;
+    }
+
     private boolean rotate(int count) {
         List<Integer> places = new ArrayList<>();
         for (int i = 0; i < 100 && places.size() < count; i++) {
@@ -162,9 +181,9 @@ public final class RepairDamage {
         return places.size() == count;
     }
 
-    private boolean stale() {
+    private boolean stale(List<Integer> among) {
         List<Integer> candidates =
-                used.stream().filter(subject.older()::containsKey).toList();
+                among.stream().filter(subject.older()::containsKey).toList();
         if (candidates.isEmpty()) {
             return false;
         }

@@ -2,6 +2,7 @@
 package org.dmera.core.check;
 
 import java.util.Arrays;
+import java.util.BitSet;
 
 /** Where the blocks of an array are, and which of them are lost: what salvaging remembers of a walk. */
 final class ArrayMap implements ArrayWalk.Visitor {
@@ -12,6 +13,8 @@ final class ArrayMap implements ArrayWalk.Visitor {
     private short[] usable = new short[4];
     private int size;
     private int lost;
+    private final BitSet gone = new BitSet();
+    private final BitSet strayed = new BitSet();
 
     @Override
     public void present(long index, long blockNr, int usableEntries) {
@@ -22,6 +25,26 @@ final class ArrayMap implements ArrayWalk.Visitor {
     public void lost(long from, long to) {
         // Only counted: what was not put is lost.
         lost += (int) Math.min(Integer.MAX_VALUE - lost, to - from);
+    }
+
+    @Override
+    public void gone(long from, long to) {
+        gone.set((int) from, (int) to);
+    }
+
+    @Override
+    public void strayed(long from, long to) {
+        strayed.set((int) from, (int) to);
+    }
+
+    /** Whether the content of array block {@code index} is lost, and not only its place. */
+    boolean isGone(long index) {
+        return gone.get((int) index);
+    }
+
+    /** Whether the leaf of array block {@code index} is there, and doesn't lead to it. */
+    boolean isStrayed(long index) {
+        return strayed.get((int) index);
     }
 
     private void put(int index, int blockNr, int usableEntries) {

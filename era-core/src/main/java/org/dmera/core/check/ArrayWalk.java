@@ -24,6 +24,15 @@ final class ArrayWalk implements TreeWalk.Visitor, Where {
 
         /** The array blocks {@code [from, to)} are lost. */
         void lost(long from, long to);
+
+        /** The content of the array blocks {@code [from, to)}, which are lost, is in no other block either. */
+        default void gone(long from, long to) {}
+
+        /** The array blocks {@code [from, to)}, which are lost, are so because their leaf doesn't lead to them. */
+        default void strayed(long from, long to) {}
+
+        /** There is an array block {@code index}, past the end of the array. */
+        default void extra(long index, long blockNr) {}
     }
 
     private static final long LAST_KEY = -1;
@@ -127,6 +136,7 @@ final class ArrayWalk implements TreeWalk.Visitor, Where {
             next = key + 1;
         }
         if (!isInRange(blockNr, counted)) {
+            stray(extra);
             loseEntry(extra, true);
             return;
         }
@@ -134,8 +144,15 @@ final class ArrayWalk implements TreeWalk.Visitor, Where {
         int code = Seen.code(seen);
         if (code != sound && (code != Seen.ERAS_ABOVE_CURRENT || sound != Seen.ERAS)) {
             reportContent(blockNr, code);
+            // What nobody else claims is in its place, and holds something else, or nothing, now.
+            if (!extra && table.hasMark(blockNr, BlockTable.DOUBLY_USED)) {
+                visitor.strayed(key, key + 1);
+            } else if (!extra) {
+                visitor.gone(key, key + 1);
+            }
             loseEntry(extra, code > Seen.MISPLACED && code != Seen.BAD_ARRAY);
         } else if (!isOursAlone(blockNr)) {
+            stray(extra);
             loseEntry(extra, true);
         } else if (extra) {
             judgeExtra(blockNr, Seen.nrEntries(seen));
@@ -162,6 +179,13 @@ final class ArrayWalk implements TreeWalk.Visitor, Where {
         }
     }
 
+    @Override
+    public void gone(long from, long last) {
+        if (Long.compareUnsigned(from, needed) < 0) {
+            visitor.gone(from, Long.compareUnsigned(last, needed) >= 0 ? needed : last + 1);
+        }
+    }
+
     /** Reports the array blocks from the next expected one up to {@code to}. */
     private void missing(long to) {
         if (next >= to) {
@@ -180,6 +204,7 @@ final class ArrayWalk implements TreeWalk.Visitor, Where {
         for (long index = next; index < Math.min(to, next + 2); index++) {
             reader.log().lost(new LostEntry(spec, root, index));
         }
+        visitor.strayed(next, to);
         visitor.lost(next, to);
         next = to;
     }
@@ -188,6 +213,12 @@ final class ArrayWalk implements TreeWalk.Visitor, Where {
     private void loseExtra(long from, long to) {
         if (entries == 0 && (from * perBlock == reach || from == lostTo)) {
             lostTo = to;
+        }
+    }
+
+    private void stray(boolean extra) {
+        if (!extra) {
+            visitor.strayed(key, key + 1);
         }
     }
 
@@ -233,11 +264,16 @@ final class ArrayWalk implements TreeWalk.Visitor, Where {
         if (aboveCurrent) {
             reader.report(DamageKind.ERA_ABOVE_CURRENT, this, blockNr, "it holds an era above the current one");
         }
+        if (nrEntries != wanted) {
+            // It may be an older version of itself, of when the array had another size: nothing in it can be relied on.
+            visitor.gone(key, key + 1);
+        }
         visitor.present(key, blockNr, (int) Math.min(nrEntries, wanted));
     }
 
     /** The kernel's shrink may leave the partial block at the end behind; a full one it always removes. */
     private void judgeExtra(long blockNr, int nrEntries) {
+        visitor.extra(key, blockNr);
         if (entries == 0 && key == lostTo) {
             // A gap that damage has made: the blocks in it were full, for others follow.
             reach = Math.max(reach, lostTo * perBlock);

@@ -105,9 +105,8 @@ public final class MetadataChecker {
         return table;
     }
 
-    /** Counts what the held snapshot refers to. */
+    /** Counts what the held snapshot refers to, in a table that has remembered the places of the live trees. */
     static void claimSnapshot(Superblock superblock, BlockReader reader, DamageLog log) {
-        reader.table().rememberPlaces();
         checkSnapshot(superblock, reader, reader.table(), log, false);
     }
 

@@ -13,10 +13,13 @@ import org.dmera.core.format.Limits;
 import org.dmera.core.format.WritesetValue;
 
 /**
- * Subtrees and array blocks that lost their reference: the space map counts one for each, and no walk has found it. An
- * older version of such a part can't be among them, for the map of the last commit counts it as free.
+ * Subtrees and array blocks that lost a reference of the live trees: the space map counts more for each than the walks of
+ * all trees have found, and none that was found is of a live tree. That goes for what a held snapshot refers to as well:
+ * what the live trees share with it has lost a reference even though it still has one. An older version of such a part
+ * can't be among them, for the map of the last commit counts it as free.
  */
 final class MissedParts {
+    private static final int MOST_LOOSE = 1 << 16;
 
     /** What is in the array blocks, or leaves, at the bottom of a subtree. */
     enum Content {
@@ -47,8 +50,10 @@ final class MissedParts {
     private final StoredCounts counts;
     private final ByteBuffer block = BlockReader.newBuffer();
     private final BTreeNode node = new BTreeNode();
+    private final boolean anybody;
     private final List<Subtree> subtrees = new ArrayList<>();
     private final Map<Content, List<Integer>> loose = new EnumMap<>(Content.class);
+    private int unknown;
 
     /**
      * Looks for them.
@@ -57,10 +62,20 @@ final class MissedParts {
      * @param counts the stored counts
      */
     MissedParts(BlockReader reader, StoredCounts counts) {
+        this(reader, counts, false);
+    }
+
+    private MissedParts(BlockReader reader, StoredCounts counts, boolean anybody) {
         this.reader = reader;
         this.table = reader.table();
         this.counts = counts;
+        this.anybody = anybody;
         find();
+    }
+
+    /** Those that lost a reference of the live trees or of the snapshot's. */
+    static MissedParts ofAnybody(BlockReader reader, StoredCounts counts) {
+        return new MissedParts(reader, counts, true);
     }
 
     /** The subtrees with {@code content}, in the order of their keys. */
@@ -71,9 +86,19 @@ final class MissedParts {
                 .toList();
     }
 
-    /** The array blocks with {@code content} to which nothing leads, not even from a subtree: the first two. */
+    /** The array blocks with {@code content} to which nothing leads, not even from a subtree: the first of them. */
     List<Integer> loose(Content content) {
         return loose.getOrDefault(content, List.of());
+    }
+
+    /** Whether more array blocks with {@code content} are loose than {@link #loose} tells. */
+    boolean isCutShort(Content content) {
+        return loose(content).size() == MOST_LOOSE;
+    }
+
+    /** Blocks that are missed too, and may be a part of anything: they can't be read, or what is below them can't. */
+    int unknown() {
+        return unknown;
     }
 
     /** Whether there are none. */
@@ -81,9 +106,9 @@ final class MissedParts {
         return subtrees.isEmpty() && loose.isEmpty();
     }
 
-    /** Whether more references to a block are stored than were found. */
+    /** Whether more references to a block are stored than were found, and one of the live trees' may be missing. */
     private boolean isMissed(int b) {
-        return counts.count(b) > table.references(b);
+        return counts.count(b) > table.references(b) && (anybody || !table.hasMark(b, BlockTable.LIVE));
     }
 
     private void find() {
@@ -100,16 +125,30 @@ final class MissedParts {
             Content content = contentOfBlock(b);
             if (content != null) {
                 List<Integer> some = loose.computeIfAbsent(content, any -> new ArrayList<>());
-                if (some.size() < 2) {
+                if (some.size() < MOST_LOOSE) {
                     some.add(b);
                 }
             } else if (load(b)) {
-                Subtree subtree = subtree(b);
-                if (subtree != null) {
-                    subtrees.add(subtree);
-                }
+                add(b);
+            } else if (!isOfSpaceMap(Seen.code(reader.seen(b)))) {
+                unknown++;
             }
         }
+    }
+
+    private void add(int b) {
+        boolean isEmptyArray = node.nrEntries() == 0 && node.isLeaf() && node.valueSize() != WritesetValue.BYTES;
+        Subtree subtree = subtree(b);
+        if (subtree != null) {
+            subtrees.add(subtree);
+        } else if (!isEmptyArray) {
+            unknown++;
+        }
+    }
+
+    /** What holds no mark, nor leads to any. */
+    private static boolean isOfSpaceMap(int code) {
+        return code == Seen.INDEX || code == Seen.BITMAP;
     }
 
     /** Loads a node of any tree with marks; returns whether it is one. */
@@ -130,6 +169,10 @@ final class MissedParts {
             if (table.isUsable(b)) {
                 referred.set((int) b);
             }
+            if (!table.isUsable(b) || counts.count((int) b) <= table.references((int) b)) {
+                // The map counts no reference from here: this is an older version, and what it was is nowhere.
+                unknown++;
+            }
         }
     }
 
@@ -142,6 +185,11 @@ final class MissedParts {
             case Seen.WORDS -> Content.WORDS;
             default -> null;
         };
+    }
+
+    /** The subtree at {@code blockNr}, whoever refers to it; null when there is none, or can't be read. */
+    Subtree subtreeAt(int blockNr) {
+        return subtree(blockNr);
     }
 
     /** What is below {@code root}, or null when that can't be told. */

@@ -2,45 +2,52 @@
 package org.dmera.core.check;
 
 /**
- * Trees that the space map counts as used, root and all, and that nothing refers to any more. A leaked block is only lost
- * space; a whole leaked tree may be a writeset or an era array whose reference has been lost, with the marks in it.
+ * Parts with marks that the space map counts as used, and that have lost a reference. A leaked block is only lost space;
+ * a part that is leaked may be a writeset or an era array whose reference has been lost, with the marks in it.
  */
 final class Orphans {
     private Orphans() {}
 
-    /** What there is of them, given the references that the walks of all trees have found. */
-    static RootCandidate find(BlockReader reader, StoredCounts counts) {
-        BlockTable table = reader.table();
-        return new RootFinder(reader).find(0, (from, end) -> {
-            int b = counts.firstUsed(from, end);
-            while (b < end && table.references(b) != 0) {
-                b = counts.firstUsed(b + 1, end);
+    /** Adds whole subtrees to the report. */
+    static void reportSubtrees(MissedParts missed, DamageLog log) {
+        for (MissedParts.Content content : MissedParts.Content.values()) {
+            for (MissedParts.Subtree subtree : missed.subtrees(content)) {
+                report(log, structure(content), subtree.blockNr());
             }
-            return b;
-        });
-    }
-
-    /** Adds them to the report. */
-    static void report(RootCandidate orphans, DamageLog log) {
-        for (long root : orphans.writesetTrees) {
-            report(log, Structure.WRITESET_TREE, root);
-        }
-        for (long root : orphans.bitsets) {
-            report(log, Structure.WRITESET, root);
-        }
-        for (long root : orphans.eraArrays) {
-            report(log, Structure.ERA_ARRAY, root);
         }
     }
 
     /** Adds single array blocks to the report. */
-    static void report(MissedParts missed, DamageLog log) {
-        for (int blockNr : missed.loose(MissedParts.Content.WORDS)) {
-            report(log, Structure.WRITESET, blockNr);
+    static void reportLoose(MissedParts missed, DamageLog log) {
+        for (MissedParts.Content content : MissedParts.Content.values()) {
+            for (int blockNr : missed.loose(content)) {
+                report(log, structure(content), blockNr);
+            }
         }
-        for (int blockNr : missed.loose(MissedParts.Content.ERAS)) {
-            report(log, Structure.ERA_ARRAY, blockNr);
+    }
+
+    /** Adds that there are others, which can't be read. */
+    static void reportUnknown(MissedParts missed, DamageLog log) {
+        if (missed.unknown() > 0) {
+            log.add(
+                    DamageKind.ORPHAN_TREE,
+                    Structure.ERA_ARRAY,
+                    "",
+                    Damage.NO_BLOCK,
+                    1,
+                    missed.unknown()
+                            + " blocks are in use, can't be read, and a reference to each is missing; marks may"
+                            + " be lost",
+                    "every origin block counts as written in the current era");
         }
+    }
+
+    private static Structure structure(MissedParts.Content content) {
+        return switch (content) {
+            case ERAS -> Structure.ERA_ARRAY;
+            case WORDS -> Structure.WRITESET;
+            case WRITESETS -> Structure.WRITESET_TREE;
+        };
     }
 
     private static void report(DamageLog log, Structure structure, long root) {
@@ -50,7 +57,7 @@ final class Orphans {
                 "",
                 root,
                 1,
-                "a part with marks is in use, and nothing refers to it; its marks may be lost",
+                "a part with marks is in use, and a reference to it is missing; its marks may be lost",
                 "its marks count as of the current era");
     }
 }

@@ -2,9 +2,16 @@
 package org.dmera.core.check;
 
 import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.EnumMap;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
+import org.dmera.core.format.BitmapBlock;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.format.WritesetValue;
 
@@ -16,16 +23,12 @@ final class SalvageSurvey implements TreeWalk.Visitor {
     /** Eras from here on are taken for damage: nobody changes eras two thousand million times. */
     static final long INCREDIBLE_ERA = 1L << 31;
 
-    private static final ArrayWalk.Visitor NOBODY = new ArrayWalk.Visitor() {
-        @Override
-        public void present(long index, long blockNr, int usable) {}
-
-        @Override
-        public void lost(long from, long to) {}
-    };
+    /** The kernel's shrink leaves one; many are many wrong keys. */
+    private static final int MOST_EXTRA = 1 << 12;
 
     private final BlockDevice device;
     private final SalvagedRoots roots;
+    private final Superblock superblock;
     private final BlockReader reader;
     private final BlockTable table;
     private final DamageLog log = new DamageLog();
@@ -50,14 +53,27 @@ final class SalvageSurvey implements TreeWalk.Visitor {
     private StoredCounts stored;
     /** The same, if it doesn't contradict the trees either, or belongs to them all the same. */
     private StoredCounts sound;
+    /** Blocks to which more references lead than {@link #sound} counts: some of those lead to an older version. */
+    private List<Integer> doubted = List.of();
 
-    private boolean isOfThisState;
+    private MissedParts missed;
+    private boolean isMapReliable = true;
+    /** Array blocks past the end of their arrays: a wrong key may have brought them there. */
+    private final List<Integer> extra = new ArrayList<>();
 
-    private SalvageSurvey(BlockDevice device, SalvagedRoots roots, BlockTable table) {
+    private final BitSet goneEras = new BitSet();
+    /** The array blocks that may have a leaf which doesn't lead to some others. */
+    private final Map<MissedParts.Content, BitSet> unsure = new EnumMap<>(MissedParts.Content.class);
+
+    private SalvageSurvey(BlockDevice device, SalvagedRoots roots, Superblock superblock, BlockTable table) {
         this.device = device;
         this.roots = roots;
+        this.superblock = superblock;
         this.table = table;
         this.reader = new BlockReader(device, table, log, new Seen((int) roots.currentEra()));
+        if (superblock.metadataSnap() != 0) {
+            table.rememberPlaces();
+        }
     }
 
     /**
@@ -66,17 +82,34 @@ final class SalvageSurvey implements TreeWalk.Visitor {
      * lost. When trees lead to older versions of their parts, likewise.
      */
     static SalvageSurvey of(BlockDevice device, SalvagedRoots roots, Superblock superblock) {
-        SalvageSurvey survey = new SalvageSurvey(device, roots, new BlockTable(device.sizeBlocks()));
+        return of(device, roots, superblock, true);
+    }
+
+    /** The same for whoever tries what would put the trees right: doubts only what leads to what is free. */
+    static SalvageSurvey forMending(BlockDevice device, SalvagedRoots roots, Superblock superblock) {
+        return of(device, roots, superblock, false);
+    }
+
+    private static SalvageSurvey of(
+            BlockDevice device, SalvagedRoots roots, Superblock superblock, boolean doubtsDisputed) {
+        SalvageSurvey survey = new SalvageSurvey(device, roots, superblock, new BlockTable(device.sizeBlocks()));
         survey.run();
         if (survey.log.found(DamageKind.DOUBLY_USED) > 0) {
-            survey = new SalvageSurvey(device, roots, survey.trust);
+            survey = new SalvageSurvey(device, roots, superblock, survey.trust);
             survey.run();
         }
-        survey.compareWith(superblock, device.sizeBlocks());
-        if (survey.isLedAstray()) {
-            survey = new SalvageSurvey(device, roots, survey.withoutBelief());
+        survey.compare();
+        StoredCounts counts = survey.stored;
+        List<Integer> doubted = survey.doubted.stream()
+                .filter(b -> doubtsDisputed || counts.count(b) == 0)
+                .toList();
+        if (!doubted.isEmpty()) {
+            boolean isMapReliable = survey.isMapReliable;
+            survey = new SalvageSurvey(device, roots, superblock, survey.withoutBelief(doubted));
             survey.run();
-            survey.compareWith(superblock, device.sizeBlocks());
+            survey.compare();
+            survey.doubted = doubted;
+            survey.isMapReliable = isMapReliable;
         }
         return survey;
     }
@@ -109,50 +142,84 @@ final class SalvageSurvey implements TreeWalk.Visitor {
         return trust.withDoublyUsed();
     }
 
-    /**
-     * Whether trees lead to blocks that the space map of the same commit counts as free, while nothing leads to parts that
-     * it counts as used: then those references lead to older versions, and must not be believed.
-     */
-    private boolean isLedAstray() {
-        return stored != null && isOfThisState && contradictsTrees() && !new MissedParts(quiet, stored).isEmpty();
-    }
-
-    private BlockTable withoutBelief() {
-        BlockTable doubting = table.withDoublyUsed();
-        for (int b = 0; b < table.size(); b++) {
-            if (table.references(b) > 0 && stored.count(b) == 0) {
-                doubting.disbelieve(b);
-            }
-        }
+    /** A table in which nobody believes those who lead to the {@code doubted} blocks. */
+    private BlockTable withoutBelief(List<Integer> doubted) {
+        BlockTable doubting = trust.withDoublyUsed();
+        doubted.forEach(doubting::disbelieve);
         return doubting;
     }
 
-    /** Compares with the space map of {@code superblock}: for {@link #orphans}, {@link #stored} and {@link #reader}. */
-    private SalvageSurvey compareWith(Superblock superblock, long deviceBlocks) {
+    /**
+     * Compares with the space map, after the references of the held snapshot and of the map itself have been counted too.
+     *
+     * <p>A block to which more references lead than the map of the same commit counts, while others are missed: whoever
+     * leads there may lead to an older version, and must not be believed.
+     */
+    private void compare() {
         DamageLog unheard = new DamageLog();
         quiet = new BlockReader(device, table, unheard, new Seen(-1));
-        SpaceMapCheck spaceMap = new SpaceMapCheck(quiet, superblock, deviceBlocks);
+        SpaceMapCheck spaceMap = new SpaceMapCheck(quiet, superblock, device.sizeBlocks());
         StoredCounts counts = spaceMap.load();
         spaceMap.claim();
         if (superblock.metadataSnap() != 0) {
             MetadataChecker.claimSnapshot(superblock, quiet, unheard);
         }
         isAllAccountedFor = spaceMap.isAllAccountedFor();
-        if (spaceMap.agreesWithItself()) {
-            stored = counts;
-            isOfThisState = spaceMap.isOfThisState();
-            sound = isOfThisState || !contradictsTrees() ? counts : null;
+        if (!spaceMap.agreesWithItself()) {
+            return;
         }
-        return this;
+        stored = counts;
+        List<Integer> tooMany = tooManyReferences();
+        if (!spaceMap.isOfThisState() && !tooMany.isEmpty()) {
+            return;
+        }
+        sound = counts;
+        missed = new MissedParts(quiet, counts);
+        if (!missed.isEmpty() || missed.unknown() > 0) {
+            doubted = tooMany;
+        }
+        isMapReliable = !mayMapBeOlder()
+                && (superblock.metadataSnap() == 0 || doubted.stream().allMatch(b -> stored.count(b) == 0));
     }
 
-    private boolean contradictsTrees() {
-        for (int b = 0; b < table.size(); b++) {
-            if (table.references(b) > 0 && stored.count(b) == 0) {
-                return true;
+    private boolean mayMapBeOlder() {
+        int usedOnly = 0;
+        int countedOnly = 0;
+        for (int b = 1; b < table.size(); b++) {
+            boolean isCounted = stored.count(b) > 0;
+            boolean isUsed = table.references(b) > 0;
+            usedOnly += isUsed && !isCounted ? 1 : 0;
+            countedOnly += isCounted && !isUsed ? 1 : 0;
+        }
+        return usedOnly > 0 && (usedOnly == countedOnly || log.areTreesIncomplete());
+    }
+
+    private List<Integer> tooManyReferences() {
+        List<Integer> blocks = new ArrayList<>();
+        for (int b = 1; b < table.size(); b++) {
+            int counted = stored.count(b);
+            if (counted >= 0 && counted < BitmapBlock.SEE_TREE && table.references(b) > counted) {
+                blocks.add(b);
             }
         }
-        return false;
+        return blocks;
+    }
+
+    /**
+     * Whether some node may be an older version of itself: references lead to what they can't lead to, or are missing.
+     * Then those of its references that seem to be right need not be.
+     */
+    boolean isContradicted() {
+        return !doubted.isEmpty() || log.found(DamageKind.ARRAY_BLOCK_MISSING) > 0;
+    }
+
+    /**
+     * Whether what the space map says of single blocks may put the trees right. Not if the map itself may be the older
+     * version: then as many blocks are used and not counted as are counted and not used. And not if a held snapshot and the
+     * live trees dispute a block, for then both owners fit.
+     */
+    boolean isMapReliable() {
+        return isMapReliable;
     }
 
     /** What the space map stores, or null if it contradicts itself. */
@@ -166,31 +233,50 @@ final class SalvageSurvey implements TreeWalk.Visitor {
     }
 
     /**
-     * Trees that are in use in the space map, and to which nothing refers. None while the space map contradicts the
-     * trees or itself.
+     * What is in use, and has lost its reference; null when the space map can't tell.
+     *
+     * @param doubtful array blocks that have one, and may belong elsewhere
      */
-    RootCandidate orphans() {
-        return sound == null ? new RootCandidate(0) : Orphans.find(quiet, sound);
+    UnclaimedMarks unclaimed(List<Integer> doubtful) {
+        if (sound == null) {
+            return null;
+        }
+        List<Integer> others = new ArrayList<>(doubted);
+        others.addAll(extra);
+        others.addAll(doubtful);
+        return new UnclaimedMarks(device, tableOfTrust(), missed, erasOfSnapshot(), others);
+    }
+
+    /** The eras of the bitsets that the held snapshot has; none while anything contradicts anything. */
+    private Map<Long, Long> erasOfSnapshot() {
+        Map<Long, Long> eras = new HashMap<>();
+        ByteBuffer block = BlockReader.newBuffer();
+        BlockReader fresh = new BlockReader(device, tableOfTrust(), new DamageLog(), new Seen(-1));
+        long copy = superblock.metadataSnap();
+        if (copy == 0
+                || !doubted.isEmpty()
+                || !table.isUsable(copy)
+                || !new SuperblockCheck(fresh, Structure.SNAPSHOT, copy).read(block)) {
+            return eras;
+        }
+        TreeSpec tree = new TreeSpec(Structure.WRITESET_TREE, -1, WritesetValue.BYTES, BlockTable.LIVE);
+        TreeWalk.Visitor visitor = new TreeWalk.Visitor() {
+            @Override
+            public void entry(BTreeNode leaf, int index, boolean counted) {
+                eras.put(WritesetValue.root(leaf.buffer(), leaf.valueOffset(index)), leaf.key(index));
+            }
+
+            @Override
+            public void lost(long from, long last) {}
+        };
+        new TreeWalk(fresh, tree, TreeWalk.newBuffers(), visitor)
+                .walk(new Superblock().wrap(block, 0).writesetTreeRoot(), true);
+        return eras;
     }
 
     /** How many origin blocks the era array speaks for, at least those that the superblock speaks of. */
     long reach() {
         return reach;
-    }
-
-    /**
-     * Whether {@code orphans} are all that is in use and that nothing refers to, and all of them bitsets: then they are
-     * the writesets that have been lost.
-     */
-    boolean areOrphansAllLostWritesets(RootCandidate orphans) {
-        return sound != null
-                && !orphans.bitsets.isEmpty()
-                && orphans.writesetTrees.isEmpty()
-                && orphans.eraArrays.isEmpty()
-                && orphans.unreadable == 0
-                && new MissedParts(quiet, sound)
-                        .loose(MissedParts.Content.WORDS)
-                        .isEmpty();
     }
 
     /** The lowest era of a writeset that could be read, or the highest number when there is none. */
@@ -268,13 +354,61 @@ final class SalvageSurvey implements TreeWalk.Visitor {
 
     private void bitset(Structure structure, long era, long root, long nrBits) {
         TreeSpec spec = new TreeSpec(structure, era, BTreeNode.BLOCK_VALUE_BYTES, BlockTable.LIVE);
-        new ArrayWalk(reader, spec, ArrayBlock.WORD_BYTES, arrayBuffers, NOBODY)
+        new ArrayWalk(reader, spec, ArrayBlock.WORD_BYTES, arrayBuffers, new Bits())
                 .walk(root, (nrBits + Long.SIZE - 1) / Long.SIZE, true);
     }
 
-    private final class HighestEra implements ArrayWalk.Visitor {
+    /** Of a bitset: only what is out of place is of interest. */
+    private class Bits implements ArrayWalk.Visitor {
+        @Override
+        public void present(long index, long blockNr, int usable) {}
+
+        @Override
+        public void lost(long from, long to) {}
+
+        @Override
+        public void strayed(long from, long to) {
+            strayed(MissedParts.Content.WORDS, from, to);
+        }
+
+        final void strayed(MissedParts.Content content, long from, long to) {
+            int reach = BTreeNode.maxEntries(BTreeNode.BLOCK_VALUE_BYTES) - 1;
+            unsure.computeIfAbsent(content, any -> new BitSet()).set((int) Math.max(0, from - reach), (int) to + reach);
+        }
+
+        @Override
+        public void extra(long index, long blockNr) {
+            if (extra.size() < MOST_EXTRA) {
+                extra.add((int) blockNr);
+            }
+        }
+    }
+
+    /** Whether a leaf that leads to array block {@code index} of an array with {@code content} may be an older version. */
+    boolean isUnsure(MissedParts.Content content, long index) {
+        return isContradicted()
+                && unsure.containsKey(content)
+                && unsure.get(content).get((int) index);
+    }
+
+    /** Whether what is in array block {@code index} of the era array can't be relied on. */
+    boolean isGone(long index) {
+        return goneEras.get((int) index);
+    }
+
+    private final class HighestEra extends Bits {
         private final ByteBuffer block = BlockReader.newBuffer();
         private final ArrayBlock array = new ArrayBlock();
+
+        @Override
+        public void strayed(long from, long to) {
+            strayed(MissedParts.Content.ERAS, from, to);
+        }
+
+        @Override
+        public void gone(long from, long to) {
+            goneEras.set((int) from, (int) to);
+        }
 
         @Override
         public void present(long index, long blockNr, int usable) {
@@ -289,8 +423,5 @@ final class SalvageSurvey implements TreeWalk.Visitor {
                 }
             }
         }
-
-        @Override
-        public void lost(long from, long to) {}
     }
 }

@@ -97,6 +97,7 @@ final class SpaceMapCheck implements TreeWalk.Visitor {
     /** Compares the stored counts with the references that the walks found. */
     void compare() {
         long leaks = log.found(DamageKind.LEAKED);
+        long tooHigh = log.found(DamageKind.COUNT_TOO_HIGH);
         long before = log.found(DamageKind.COUNT_TOO_LOW);
         new CountComparison(table, log, counts, covered, treeCounts, treeDamaged).run();
         if (index != null) {
@@ -104,11 +105,18 @@ final class SpaceMapCheck implements TreeWalk.Visitor {
         }
         compareNrAllocated();
         boolean missed = log.found(DamageKind.COUNT_TOO_LOW) > before;
-        if (log.found(DamageKind.LEAKED) > leaks && agreesWithItself() && (!missed || isOfThisState())) {
-            Orphans.report(Orphans.find(reader, counts), log);
+        // What the live trees share with a snapshot is still referred to when they have lost it.
+        boolean isSnapshotHeld = superblock.metadataSnap() != 0;
+        boolean mayBeLost = log.found(DamageKind.LEAKED) > leaks
+                || isSnapshotHeld && log.found(DamageKind.COUNT_TOO_HIGH) > tooHigh;
+        if (mayBeLost && agreesWithItself() && (!missed || isOfThisState())) {
+            MissedParts parts =
+                    isSnapshotHeld ? MissedParts.ofAnybody(reader, counts) : new MissedParts(reader, counts);
+            Orphans.reportSubtrees(parts, log);
             if (missed) {
                 // What a tree leads to instead is free: an older version, most likely, which must not be adopted.
-                Orphans.report(new MissedParts(reader, counts), log);
+                Orphans.reportLoose(parts, log);
+                Orphans.reportUnknown(parts, log);
             }
         }
     }

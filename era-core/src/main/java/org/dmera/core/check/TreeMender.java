@@ -34,8 +34,21 @@ import org.dmera.core.format.WritesetValue;
 final class TreeMender {
     private static final int MOST_ROUNDS = 16;
 
-    /** What the trees were, as a view of the device; and what was done, for the user. */
-    record Mended(BlockDevice device, List<String> remarks) {}
+    /**
+     * What the trees were, as a view of the device; and what was done, for the user.
+     *
+     * @param doubtful array blocks that got a place by elimination, in an array of several: an older version of a leaf may
+     *     lead to others that are right elsewhere
+     */
+    record Mended(BlockDevice device, List<String> remarks, List<Doubtful> doubtful) {}
+
+    /** The array block {@code blockNr}, that was given the place {@code index} in some array. */
+    record Doubtful(int blockNr, Content content, long index) {
+        /** Whether array block {@code other} of an array with {@code content} may have the same leaf. */
+        boolean isNear(Content other, long of) {
+            return other == content && Math.abs(index - of) < BTreeNode.maxEntries(BTreeNode.BLOCK_VALUE_BYTES);
+        }
+    }
 
     private final BlockDevice device;
     private final boolean blamesReferences;
@@ -43,6 +56,7 @@ final class TreeMender {
     private final Set<Long> made = new HashSet<>();
     private final Set<Long> blanked = new HashSet<>();
     private final List<String> remarks = new ArrayList<>();
+    private final List<Doubtful> doubtful = new ArrayList<>();
     private BlockDevice view;
     private BlockReader reader;
 
@@ -72,7 +86,7 @@ final class TreeMender {
         }
         PatchedDevice mended = new PatchedDevice(device, patches);
         try {
-            return isCertain(MetadataChecker.check(mended)) ? new Mended(mended, remarks) : null;
+            return isCertain(MetadataChecker.check(mended)) ? new Mended(mended, remarks, doubtful) : null;
         } catch (InterruptedIOException e) {
             Thread.currentThread().interrupt();
             return null;
@@ -107,12 +121,12 @@ final class TreeMender {
             return false;
         }
         Superblock superblock = new Superblock().wrap(block, 0);
-        SalvageSurvey survey = SalvageSurvey.of(view, SalvagedRoots.of(superblock), superblock);
+        SalvageSurvey survey = SalvageSurvey.forMending(view, SalvagedRoots.of(superblock), superblock);
         if (putBack(survey.log().kept())) {
             return true;
         }
         StoredCounts counts = survey.stored();
-        if (counts == null) {
+        if (counts == null || !survey.isMapReliable()) {
             return false;
         }
         reader = survey.reader();
@@ -247,6 +261,9 @@ final class TreeMender {
             }
             LostEntry entry = entries.get(0);
             BTreeNode leaf = descend(entry.root(), entry.key(), 0, BTreeNode.BLOCK_VALUE_BYTES);
+            if (leaf != null && leaf.nrEntries() > 1 && mayBeOlder(leaf, entry.key())) {
+                doubtful.add(new Doubtful(loose.get(0), content, entry.key()));
+            }
             if (leaf != null && setEntry(leaf, entry.key(), loose.get(0)) && made.add(leaf.blockNr())) {
                 return patch(
                         BlockType.BTREE_NODE,
@@ -256,6 +273,12 @@ final class TreeMender {
             }
         }
         return false;
+    }
+
+    /** Whether the entry that is wrong may once have been right: one that leads nowhere never was. */
+    private boolean mayBeOlder(BTreeNode leaf, long key) {
+        int i = leaf.lowerBound(key);
+        return i < 0 || leaf.key(i) != key || reader.table().isUsable(leaf.valueLong(i));
     }
 
     private static boolean setEntry(BTreeNode leaf, long key, long value) {

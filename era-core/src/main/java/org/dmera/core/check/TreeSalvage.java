@@ -31,7 +31,7 @@ final class TreeSalvage extends Salvage {
     private final long nrBlocks;
     private final long currentEra;
     private final long mergedUpTo;
-    /** In which era the blocks of {@link #orphans} count as written. */
+    /** In which era the blocks of {@link #unclaimed} bitsets count as written. */
     private final long orphanEra;
 
     private final List<Damage> damages;
@@ -39,10 +39,15 @@ final class TreeSalvage extends Salvage {
     private final ByteBuffer block = BlockReader.newBuffer();
     private final ByteBuffer[] arrayBuffers = TreeWalk.newBuffers();
 
-    /** Trees that have lost their reference, or null. */
-    private SalvageLayer orphans;
+    /** What has lost its reference, or null when nobody knows. */
+    private final UnclaimedMarks unclaimed;
+    /** Whether some references lead to older versions of what belongs there. */
+    private final boolean contradicted;
 
-    private final int[] orphaned = new int[SalvageLayer.WINDOW];
+    private final List<TreeMender.Doubtful> doubtfulPlaces;
+    private final boolean areWritesetsLost;
+
+    private final int[] orphaned = new int[UnclaimedMarks.WINDOW];
 
     private BlockReader reader;
 
@@ -66,18 +71,26 @@ final class TreeSalvage extends Salvage {
         refuseToLeaveOut(hints, superblock);
         this.nrBlocks = nrBlocks(hints, superblock.nrBlocks());
         this.currentEra = currentEra(hints, roots.currentEra(), superblock.currentEra());
-        RootCandidate found = survey.orphans();
-        if (found.isAnything()) {
-            this.orphans = new SalvageLayer(this.device, survey.tableOfTrust(), found, new SharedArrays());
-            remarks.add("trees that nothing refers to are taken for lost writesets: writeset trees "
-                    + found.writesetTrees + ", era arrays " + found.eraArrays + ", bitsets " + found.bitsets);
+        this.doubtfulPlaces = mended == null ? List.of() : mended.doubtful();
+        this.unclaimed = survey.unclaimed(
+                doubtfulPlaces.stream().map(TreeMender.Doubtful::blockNr).toList());
+        this.contradicted = survey.isContradicted();
+        if (unclaimed != null && unclaimed.isAnything()) {
+            remarks.add("parts that are in use, and to which no reference leads, are taken for lost ones");
         }
         long lostUpTo = survey.lostUpTo(lastArchived());
-        if (lostUpTo >= 0 && survey.firstWriteset() > lostUpTo && survey.areOrphansAllLostWritesets(found)) {
+        this.areWritesetsLost = lostUpTo >= 0;
+        boolean isAllThere = unclaimed != null && unclaimed.isComplete() && !contradicted;
+        if (contradicted && !unclaimed.isComplete()) {
+            // References lead to older versions, and what they should lead to can't be read.
+            this.orphanEra = currentEra;
+            this.mergedUpTo = currentEra;
+        } else if (lostUpTo >= 0 && survey.firstWriteset() > lostUpTo && isAllThere) {
             // Whatever was written in the lost eras is in the bitsets that are left of them.
             this.orphanEra = lostUpTo;
             this.mergedUpTo = -1;
-            remarks.add("the blocks in them count as written in era " + lostUpTo + ", the last that is lost");
+            remarks.add("writesets of eras up to " + lostUpTo + " have lost their references; their blocks count as"
+                    + " written in that era where their own isn't known");
         } else {
             this.orphanEra = currentEra;
             this.mergedUpTo = lostUpTo;
@@ -294,7 +307,14 @@ final class TreeSalvage extends Salvage {
         } else if (hasBitsPastEnd(map, sound)) {
             nrBits = Math.max(sound, Math.min(nrBlocks, soundWords * Long.SIZE));
         }
-        BitsetStream bits = new BitsetStream(reader, map, soundWords, nrBits);
+        BitsetStream bits = new BitsetStream(
+                reader,
+                map,
+                soundWords,
+                nrBits,
+                index -> isPlaceLost(map, index, soundWords > ArrayBlock.WORDS_PER_BLOCK)
+                        ? unclaimed.mostWords(index)
+                        : null);
         visitor.beginWriteset(era, nrBits);
         bits.stream(visitor);
         visitor.endWriteset();
@@ -324,19 +344,25 @@ final class TreeSalvage extends Salvage {
             int count = (int) Math.min(ArrayBlock.ERAS_PER_BLOCK, nrBlocks - first);
             long index = first / ArrayBlock.ERAS_PER_BLOCK;
             int usable = Math.min(count, map.usable(index));
-            if (map.block(index) == ArrayMap.LOST || reader.tryRead(map.block(index), block) != null) {
+            boolean isGone = map.isGone(index) || survey.isGone(index);
+            if (isGone || map.block(index) == ArrayMap.LOST || reader.tryRead(map.block(index), block) != null) {
                 usable = 0;
             }
-            int inWindow = (int) (first % SalvageLayer.WINDOW);
-            if (orphans != null && inWindow == 0) {
+            int inWindow = (int) (first % UnclaimedMarks.WINDOW);
+            if (unclaimed != null && inWindow == 0) {
                 java.util.Arrays.fill(orphaned, 0);
-                orphans.lay(
+                unclaimed.lay(
                         orphaned,
-                        first / SalvageLayer.WINDOW,
-                        (int) Math.min(SalvageLayer.WINDOW, nrBlocks - first),
-                        orphanEra);
+                        first / UnclaimedMarks.WINDOW,
+                        (int) Math.min(UnclaimedMarks.WINDOW, nrBlocks - first),
+                        orphanEra,
+                        currentEra,
+                        (content, i) -> survey.isUnsure(content, i)
+                                || doubtfulPlaces.stream().anyMatch(e -> e.isNear(content, i))
+                                || content == MissedParts.Content.WORDS && areWritesetsLost);
             }
-            widened += adjust(usable, count, inWindow);
+            boolean isPlaceLost = isPlaceLost(map, index, nrBlocks > ArrayBlock.ERAS_PER_BLOCK);
+            widened += adjust(usable, count, inWindow, isPlaceLost ? unclaimed.mostEras(index, currentEra) : null);
             visitor.eras(first, block, ArrayBlock.VALUES, count);
         }
         visitor.endEraArray();
@@ -346,12 +372,29 @@ final class TreeSalvage extends Salvage {
         }
     }
 
-    /** Makes the eras in {@link #block} what the new array holds; returns how many became the current one. */
-    private int adjust(int usable, int count, int inWindow) {
+    /**
+     * Whether array block {@code index} is lost, and is known to be among the {@link #unclaimed} ones. A leaf that is an
+     * older version of itself may lead to some blocks in the wrong places: then what it doesn't lead to may be anywhere.
+     */
+    private boolean isPlaceLost(ArrayMap map, long index, boolean hasOthers) {
+        return unclaimed != null
+                && unclaimed.isComplete()
+                && map.block(index) == ArrayMap.LOST
+                && !map.isGone(index)
+                && !(contradicted && hasOthers && map.isStrayed(index));
+    }
+
+    /**
+     * Makes the eras in {@link #block} what the new array holds; returns how many became the current one.
+     *
+     * @param most in place of lost ones, or null for the current era
+     */
+    private int adjust(int usable, int count, int inWindow, int[] most) {
         ArrayBlock eras = new ArrayBlock().wrap(block, 0);
-        int widened = count - usable;
+        int widened = most == null ? count - usable : 0;
         for (int i = 0; i < count; i++) {
-            long era = i < usable ? Integer.toUnsignedLong(eras.valueInt(i)) : currentEra;
+            long lost = most == null ? currentEra : Integer.toUnsignedLong(most[i]);
+            long era = i < usable ? Integer.toUnsignedLong(eras.valueInt(i)) : lost;
             if (era > currentEra) {
                 era = currentEra;
                 widened++;

@@ -22,6 +22,9 @@ final class TreeWalk implements Where {
 
         /** The keys from {@code from} to {@code last}, both included (unsigned), can't be had. */
         void lost(long from, long last);
+
+        /** Of these keys, which are reported as lost next, there may be nothing left anywhere. */
+        default void gone(long from, long last) {}
     }
 
     private static final long LAST_KEY = -1;
@@ -104,6 +107,10 @@ final class TreeWalk implements Where {
         if (!reader.read(blockNr, buffer, BlockType.BTREE_NODE, this)) {
             table.mark(blockNr, misfit);
             reader.log().lost(new LostNode(blockNr, spec, low, last, holder(), false));
+            if (reader.identify(buffer) == BlockType.ARRAY_BLOCK) {
+                // Its holder may be a leaf that passes for a node above others.
+                visitor.gone(low, last);
+            }
             lose(low, last);
             return;
         }

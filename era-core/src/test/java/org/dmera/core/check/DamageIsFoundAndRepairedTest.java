@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.stream.Stream;
 import org.dmera.core.block.MemoryBlockDevice;
 import org.dmera.core.build.MetadataBuilder;
+import org.dmera.testkit.Anatomy;
 import org.dmera.testkit.DamageGenerator;
 import org.dmera.testkit.EraTruth;
 import org.dmera.testkit.Fixtures;
@@ -114,9 +115,19 @@ class DamageIsFoundAndRepairedTest {
         assertEquals(0, truth.lostIn(now), () -> damaged + ": marks lost; " + salvage.damages() + salvage.remarks());
         long widened = truth.widenedIn(now);
         assertTrue(
-                widened <= damaged.originBlocks(),
+                widened <= damaged.originBlocks() || mayBeOlder(damaged),
                 () -> damaged + ": " + widened + " widened, at most " + damaged.originBlocks() + " hang on the damage; "
                         + salvage.damages() + salvage.remarks());
+    }
+
+    /** Which version of a part is the right one can't be told: then all count, and those of their neighbours. */
+    private static boolean mayBeOlder(DamageGenerator.Case damaged) {
+        String kind = damaged.kind();
+        return kind.startsWith("stale")
+                || kind.contains("older version")
+                || kind.contains("root is")
+                || kind.startsWith("nr_blocks")
+                || damaged.role() == Anatomy.Role.ERA_NODE && !damaged.isInterior();
     }
 
     static CheckReport check(byte[] image) throws IOException {
