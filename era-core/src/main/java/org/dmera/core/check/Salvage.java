@@ -7,6 +7,7 @@ import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.Map;
 import org.dmera.core.block.BlockDevice;
+import org.dmera.core.block.BlockSeal;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.format.MetadataVisitor;
 import org.dmera.core.format.Superblock;
@@ -57,6 +58,15 @@ public abstract class Salvage {
             return salvage;
         }
         String failure = reader.tryRead(0, block);
+        if (failure == null && hasSealOnceEmptied(block)) {
+            Salvage salvage = new TreeSalvage(device, new Superblock().wrap(block, 0), hints);
+            salvage.remarks()
+                    .add(
+                            "something had written into the superblock where the format leaves it empty; its checksum proves"
+                                    + " the rest");
+            return withDropped(salvage, block);
+        }
+        failure = reader.tryRead(0, block);
         if (failure == null
                 && !BlockReader.isZero(block)
                 && BitFlip.correct(block, BlockType.SUPERBLOCK, 0)
@@ -66,6 +76,19 @@ public abstract class Salvage {
             return withDropped(salvage, block);
         }
         return new RootSearch(device, hints).run();
+    }
+
+    /**
+     * Whether the block is a sound superblock once all that the format leaves empty is: labels of volume managers and
+     * superblocks of file systems are written there. Zeroes them in {@code block}.
+     */
+    private static boolean hasSealOnceEmptied(ByteBuffer block) {
+        for (int i = Superblock.END; i < BlockDevice.BLOCK_BYTES; i++) {
+            block.put(i, (byte) 0);
+        }
+        return new BlockSeal().verify(BlockType.SUPERBLOCK, block, 0, 0) == BlockSeal.Verdict.OK
+                && new Superblock().wrap(block, 0).magic() == Superblock.MAGIC
+                && new Superblock().wrap(block, 0).version() == Superblock.VERSION;
     }
 
     /** The device as it was if block 0 and another are each where the other says that it belongs, else null. */

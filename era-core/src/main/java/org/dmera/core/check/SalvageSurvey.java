@@ -173,6 +173,7 @@ final class SalvageSurvey implements TreeWalk.Visitor {
         if (!spaceMap.isOfThisState() && !tooMany.isEmpty()) {
             return;
         }
+        isAllAccountedFor &= tooMany.isEmpty();
         sound = counts;
         missed = new MissedParts(quiet, counts);
         if (!missed.isEmpty() || missed.unknown() > 0) {

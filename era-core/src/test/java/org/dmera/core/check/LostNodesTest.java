@@ -134,7 +134,10 @@ class LostNodesTest {
             assertTrue(report.isBeyondAutoRepair(), report::toString);
             EraTruth now = salvage(image);
             assertEquals(0, truth.lostIn(now), part::toString);
-            assertEquals(0, truth.widenedIn(now), part::toString);
+            // The leaf may be an older version as a whole, and its other blocks in the wrong places: all below it may
+            // widen.
+            long below = 2L * leaf.maxEntries() * (role == Role.ERA_NODE ? 1018L : 32576L);
+            assertTrue(truth.widenedIn(now) <= below, () -> part + ": " + truth.widenedIn(now));
         }
     }
 
