@@ -24,11 +24,8 @@ class RepairLosesNothingTest {
 
     static {
         PROMISED.add(Kind.WRITTEN_OVER_SUPERBLOCK);
-    }
-
-    static {
-        HELD.add(Kind.LOST_SUPERBLOCK);
-        HELD.add(Kind.LOST_SUPERBLOCK_AND_A_BROKEN_BLOCK);
+        PROMISED.add(Kind.LOST_SUPERBLOCK);
+        PROMISED.add(Kind.LOST_SUPERBLOCK_AND_A_BROKEN_BLOCK);
     }
 
     @TestFactory
