@@ -3,6 +3,7 @@ package org.dmera.dmsetup.engine;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -426,6 +427,7 @@ class KillAtEveryStepTest {
                 if (reached[0].length() == 1 && !named.getKey().equals("remove")) {
                     DeviceRecord record = found.get(0);
                     assertFalse(record.suspended(), where);
+                    assertNotNull(record.live(), where + ": a request reached " + reached[0]);
                     String params = record.live().lines().get(0).params();
                     assertTrue((params + " ").contains(reached[0] + " "), where + ": " + reached[0] + " " + params);
                 }
