@@ -14,7 +14,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 /** Removals that come with the last close, when there is no thread for them just then. */
-@Timeout(60)
+@Timeout(300)
 class DeferredRemovalTest {
     private final AtomicBoolean exhausted = new AtomicBoolean();
     private final DeviceRegistry registry = new DeviceRegistry(

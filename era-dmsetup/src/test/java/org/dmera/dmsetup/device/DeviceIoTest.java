@@ -26,7 +26,7 @@ import org.dmera.dmsetup.target.TargetRegistry;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-@Timeout(60)
+@Timeout(300)
 class DeviceIoTest {
     private static final int SECTOR = 512;
 
@@ -120,14 +120,14 @@ class DeviceIoTest {
         backing.hook = (operation, offset, length) -> {
             writing.countDown();
             try {
-                assertTrue(goOn.await(30, TimeUnit.SECONDS));
+                assertTrue(goOn.await(240, TimeUnit.SECONDS));
             } catch (InterruptedException e) {
                 throw new IOException(e);
             }
         };
         io.setTable(table(64, target("linear", 64, backing, "data", "0")));
         CompletableFuture<Void> slow = inBackground(() -> io.write(0, ByteBuffer.allocate(SECTOR), 0));
-        assertTrue(writing.await(30, TimeUnit.SECONDS));
+        assertTrue(writing.await(240, TimeUnit.SECONDS));
         CompletableFuture<Void> hold = inBackground(io::hold);
         while (!io.isHeld()) {
             Thread.onSpinWait();
@@ -135,15 +135,15 @@ class DeviceIoTest {
         assertFalse(hold.isDone());
         CompletableFuture<Void> held = inBackground(() -> io.read(0, ByteBuffer.allocate(SECTOR)));
         goOn.countDown();
-        slow.get(30, TimeUnit.SECONDS);
-        hold.get(30, TimeUnit.SECONDS);
+        slow.get(240, TimeUnit.SECONDS);
+        hold.get(240, TimeUnit.SECONDS);
         assertFalse(held.isDone());
         io.release();
-        held.get(30, TimeUnit.SECONDS);
+        held.get(240, TimeUnit.SECONDS);
         io.hold();
         CompletableFuture<Void> late = inBackground(() -> io.read(0, ByteBuffer.allocate(SECTOR)));
         io.shut();
-        Exception e = assertThrows(Exception.class, () -> late.get(30, TimeUnit.SECONDS));
+        Exception e = assertThrows(Exception.class, () -> late.get(240, TimeUnit.SECONDS));
         assertTrue(e.getMessage().contains("removed"), e.toString());
     }
 
@@ -219,7 +219,7 @@ class DeviceIoTest {
             // It waits for a tenth of a second at most: on a machine that paused for longer this says nothing.
             boolean inTime = System.nanoTime() - start < TimeUnit.MILLISECONDS.toNanos(90);
             answers.sent();
-            checkpoint.get(30, TimeUnit.SECONDS);
+            checkpoint.get(240, TimeUnit.SECONDS);
             assertFalse(early && inTime);
         }
         era.close();
@@ -291,7 +291,7 @@ class DeviceIoTest {
 
         private static void await(CountDownLatch latch) {
             try {
-                assertTrue(latch.await(30, TimeUnit.SECONDS));
+                assertTrue(latch.await(240, TimeUnit.SECONDS));
             } catch (InterruptedException e) {
                 throw new AssertionError(e);
             }
@@ -321,8 +321,8 @@ class DeviceIoTest {
         assertTrue(started.get() <= 32, started + " threads");
         go.countDown();
         for (Waiting write : writes) {
-            assertNull(write.done.get(30, TimeUnit.SECONDS));
-            write.answered.get(30, TimeUnit.SECONDS);
+            assertNull(write.done.get(240, TimeUnit.SECONDS));
+            write.answered.get(240, TimeUnit.SECONDS);
         }
         bounded.hold();
     }
@@ -338,12 +338,12 @@ class DeviceIoTest {
         }
         submit(io, writes);
         for (Waiting write : writes) {
-            assertNull(write.done.get(30, TimeUnit.SECONDS));
+            assertNull(write.done.get(240, TimeUnit.SECONDS));
         }
         io.hold();
         take.countDown();
         for (Waiting write : writes) {
-            write.answered.get(30, TimeUnit.SECONDS);
+            write.answered.get(240, TimeUnit.SECONDS);
         }
     }
 
@@ -360,7 +360,7 @@ class DeviceIoTest {
         CountDownLatch open = new CountDownLatch(0);
         Waiting refused = new Waiting(open, open);
         scarce.submit(0, SECTOR, refused);
-        assertTrue(refused.done.get(30, TimeUnit.SECONDS).getMessage().contains("native thread"));
+        assertTrue(refused.done.get(240, TimeUnit.SECONDS).getMessage().contains("native thread"));
         scarce.hold();
         scarce.release();
         // One thread is enough for all.
@@ -373,7 +373,7 @@ class DeviceIoTest {
         submit(scarce, writes);
         go.countDown();
         for (Waiting write : writes) {
-            assertNull(write.done.get(30, TimeUnit.SECONDS));
+            assertNull(write.done.get(240, TimeUnit.SECONDS));
         }
         scarce.hold();
     }

@@ -26,7 +26,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Nodes that are asked for, and taken away, at the same moment. */
-@Timeout(180)
+@Timeout(600)
 class AttachRacesTest {
     private static final int ROUNDS = 12;
 

@@ -26,7 +26,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** After a restart a table is on what its words led to when it was loaded, whatever they lead to now. */
-@Timeout(120)
+@Timeout(600)
 class IdentityAfterRestartTest {
     private static final int SECTORS = 256;
 

@@ -32,7 +32,7 @@ class RealDmsetupTest {
     Path folder;
 
     @Test
-    @Timeout(180)
+    @Timeout(600)
     void bothPrintTheSameAndLeaveTheSameDevices() throws Exception {
         need(Files.isExecutable(DMSETUP), "needs dmsetup");
         need(Files.isExecutable(Path.of("/usr/bin/gcc")), "needs gcc");
@@ -124,7 +124,7 @@ class RealDmsetupTest {
                                     .toString());
         }
         Process process = builder.start();
-        if (!process.waitFor(30, TimeUnit.SECONDS)) {
+        if (!process.waitFor(240, TimeUnit.SECONDS)) {
             process.destroyForcibly();
             throw new AssertionError(command + " does not end");
         }

@@ -28,7 +28,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** What comes back after a restart of the engine, and what may not hold it up. */
-@Timeout(120)
+@Timeout(600)
 class RestartTest {
     private static final int SECTORS = 65_536;
 

@@ -31,7 +31,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Records that anybody else writes on are ruined, so no table may bring that about, whatever way it takes to them. */
-@Timeout(120)
+@Timeout(600)
 class SharedStorageTest {
     private static final int SECTORS = 1024;
 

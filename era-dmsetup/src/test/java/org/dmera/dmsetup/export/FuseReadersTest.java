@@ -20,7 +20,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Which readers of a FUSE file read, and when what they hold is sent: to a file here, in the place of {@code /dev/fuse}. */
-@Timeout(60)
+@Timeout(300)
 class FuseReadersTest {
     private static final int CAPACITY = 4;
 

@@ -23,7 +23,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** TLS between two ends in this process. */
-@Timeout(60)
+@Timeout(300)
 class TlsChannelTest {
     private static final char[] PASSWORD = "secret".toCharArray();
 
@@ -41,7 +41,7 @@ class TlsChannelTest {
                 .redirectErrorStream(true)
                 .redirectOutput(folder.resolve("keytool.log").toFile())
                 .start();
-        assertTrue(made.waitFor(30, TimeUnit.SECONDS));
+        assertTrue(made.waitFor(240, TimeUnit.SECONDS));
         assertEquals(0, made.exitValue(), () -> "keytool failed");
         KeyStore keys = KeyStore.getInstance("PKCS12");
         try (var in = Files.newInputStream(store)) {

@@ -25,7 +25,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-@Timeout(60)
+@Timeout(300)
 class EraTargetTest {
     private static final int BLOCK = 4096;
     private static final int ORIGIN_BLOCKS = 4096;
@@ -153,7 +153,7 @@ class EraTargetTest {
         goOn.countDown();
         await(prepared);
         for (CompletableFuture<Void> w : writes) {
-            w.get(30, TimeUnit.SECONDS);
+            w.get(240, TimeUnit.SECONDS);
         }
         assertEquals(4, metadata.flushes.get() - before, "two flushes for each of two commits");
         assertFalse(target.mustWait(64L * BLOCK, BLOCK));
@@ -177,7 +177,7 @@ class EraTargetTest {
         target.read(8L * BLOCK, ByteBuffer.allocate(BLOCK));
         assertFalse(waiting.isDone());
         goOn.countDown();
-        waiting.get(30, TimeUnit.SECONDS);
+        waiting.get(240, TimeUnit.SECONDS);
     }
 
     @Test
@@ -190,7 +190,7 @@ class EraTargetTest {
         assertFalse(slow.isDone(), "the checkpoint waits for no origin");
         assertEquals(2, eraOf(target, 7));
         goOn.countDown();
-        slow.get(30, TimeUnit.SECONDS);
+        slow.get(240, TimeUnit.SECONDS);
         assertEquals(0, eraOf(target, 8));
     }
 
@@ -217,7 +217,7 @@ class EraTargetTest {
                 CompletableFuture<Void> checkpoint = inBackground(() -> target.message(List.of("checkpoint")));
                 await(committing);
                 target.suspend();
-                checkpoint.get(30, TimeUnit.SECONDS);
+                checkpoint.get(240, TimeUnit.SECONDS);
                 assertNull(target.failure());
                 target.resume();
             }
@@ -225,9 +225,9 @@ class EraTargetTest {
             stop.set(true);
             goOn.countDown();
         }
-        slow.get(30, TimeUnit.SECONDS);
+        slow.get(240, TimeUnit.SECONDS);
         for (CompletableFuture<Void> spinner : spinning) {
-            spinner.get(30, TimeUnit.SECONDS);
+            spinner.get(240, TimeUnit.SECONDS);
         }
     }
 
@@ -254,7 +254,7 @@ class EraTargetTest {
         }
         stop.set(true);
         for (CompletableFuture<Void> w : writers) {
-            w.get(30, TimeUnit.SECONDS);
+            w.get(240, TimeUnit.SECONDS);
         }
         for (int w = 0; w < 4; w++) {
             for (int b = 0; b < 64; b++) {
@@ -508,7 +508,7 @@ class EraTargetTest {
 
     private static void await(CountDownLatch latch) throws IOException {
         try {
-            assertTrue(latch.await(30, TimeUnit.SECONDS));
+            assertTrue(latch.await(240, TimeUnit.SECONDS));
         } catch (InterruptedException e) {
             throw new IOException(e);
         }
@@ -528,7 +528,7 @@ class EraTargetTest {
         CompletableFuture<Void> message = inBackground(() -> target.message(List.of("checkpoint")));
         failing.countDown();
         for (CompletableFuture<Void> one : List.of(first, second, message)) {
-            assertThrows(ExecutionException.class, () -> one.get(30, TimeUnit.SECONDS));
+            assertThrows(ExecutionException.class, () -> one.get(240, TimeUnit.SECONDS));
         }
         assertEquals("Error", target.status());
         assertTrue(target.failure().contains("no memory for"), target.failure());
@@ -567,7 +567,7 @@ class EraTargetTest {
         }
         assertEquals(1, target.waitingCalls());
         goOn.countDown();
-        writing.get(30, TimeUnit.SECONDS);
+        writing.get(240, TimeUnit.SECONDS);
         target.message(List.of("checkpoint"));
         assertTrue(target.status().contains(" " + target.currentEra() + " "), target.status());
     }

@@ -18,7 +18,7 @@ import java.util.concurrent.TimeUnit;
 final class Programs {
     static final boolean NIGHTLY = Boolean.getBoolean("era.nightly");
     private static final boolean CI = "true".equals(System.getenv("CI"));
-    private static final long LIMIT_SECONDS = 180;
+    private static final long LIMIT_SECONDS = 600;
     private static final List<String> OF_DMSETUP = List.of("era-dmsetup", "era_backup");
 
     private final Path folder;

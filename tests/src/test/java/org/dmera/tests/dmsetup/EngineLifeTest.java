@@ -29,7 +29,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** The engine comes up when it is wanted, remembers its devices, and goes down without harm. */
-@Timeout(180)
+@Timeout(600)
 class EngineLifeTest {
     @TempDir
     Path folder;

@@ -23,7 +23,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** What an engine says, in one line, when it can't have what it was started with. */
-@Timeout(180)
+@Timeout(600)
 class EngineTroubleTest {
     private static final String LAUNCHER =
             Fixtures.projectRoot().resolve("dist/bin/era-dmsetup").toString();

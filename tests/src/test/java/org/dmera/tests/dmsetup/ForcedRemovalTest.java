@@ -23,7 +23,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** {@code remove -f} of a device with a node: force is no reason to lose what was written. */
-@Timeout(180)
+@Timeout(600)
 class ForcedRemovalTest {
     @TempDir
     Path folder;

@@ -20,10 +20,10 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** A stop that does not come to its end, because a device can't be suspended, and the second signal that ends it. */
-@Timeout(120)
+@Timeout(600)
 class ImpatientStopTest {
     private static final Path BIN = Fixtures.projectRoot().resolve("dist/bin");
-    private static final long LIMIT_NANOS = TimeUnit.SECONDS.toNanos(30);
+    private static final long LIMIT_NANOS = TimeUnit.SECONDS.toNanos(240);
 
     @TempDir
     Path folder;
@@ -114,8 +114,10 @@ class ImpatientStopTest {
         engine.destroy();
         await("the engine's log", () -> logs().contains("engine stops"));
         assertTrue(engine.isAlive(), "a device can't be suspended while it has I/O");
-        engine.destroy();
-        assertTrue(engine.waitFor(20, TimeUnit.SECONDS), this::logs);
+        do {
+            // Two that are further apart than five seconds, as a busy machine may have them, are two first ones.
+            engine.destroy();
+        } while (!engine.waitFor(1, TimeUnit.SECONDS));
         assertEquals(143, engine.exitValue());
         assertTrue(logs().contains("a second signal: exits at once"), this::logs);
         assertFalse(logs().contains("engine has stopped"), this::logs);

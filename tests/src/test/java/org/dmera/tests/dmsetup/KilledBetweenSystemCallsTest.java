@@ -81,7 +81,7 @@ class KilledBetweenSystemCallsTest {
             Program.Result result = program.run(kill.command.toArray(new String[0]));
             boolean killed = result.exit() != 0;
             if (killed) {
-                assertTrue(engine.onExit().get(60, TimeUnit.SECONDS) != null);
+                assertTrue(engine.onExit().get(240, TimeUnit.SECONDS) != null);
             }
             return killed;
         } finally {

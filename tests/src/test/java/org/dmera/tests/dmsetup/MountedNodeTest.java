@@ -25,7 +25,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** A device whose node is in use is suspended and removed, or not, as the kernel's own would be. */
-@Timeout(180)
+@Timeout(600)
 class MountedNodeTest {
     @TempDir
     Path folder;

@@ -22,7 +22,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Nodes in /dev come back when their engine does, however it ended. */
-@Timeout(180)
+@Timeout(600)
 class NodesAfterRestartTest {
     @TempDir
     Path folder;

@@ -18,7 +18,7 @@ import org.dmera.testkit.Fixtures;
 
 /** Runs the distribution's era-dmsetup with an engine of its own, in a folder of its own. */
 final class Program implements AutoCloseable {
-    private static final long LIMIT_SECONDS = 60;
+    private static final long LIMIT_SECONDS = 240;
     private static final Path LAUNCHER = Fixtures.projectRoot().resolve("dist/bin/era-dmsetup");
 
     /** How a run ended. */

@@ -20,7 +20,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** What signals mean to an engine: the end in order, another log file, or nothing; never what a kill does. */
-@Timeout(180)
+@Timeout(600)
 class SignalsTest {
     private static final long PF_MEMALLOC_NOIO = 0x80000;
     private static final int CAP_SYS_RESOURCE = 24;

@@ -26,7 +26,7 @@ enum Peer {
         }
     };
 
-    private static final long LIMIT_SECONDS = 120;
+    private static final long LIMIT_SECONDS = 300;
 
     private final String what;
 

@@ -41,7 +41,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** A device as a node of the host: file systems on it, and what the metadata then says of them. */
-@Timeout(180)
+@Timeout(600)
 class AttachedDeviceTest {
     private static final int MIB = 128;
     private static final int BLOCK = TestEngine.BLOCK_BYTES;
@@ -262,14 +262,14 @@ class AttachedDeviceTest {
                 attacher.resized(other);
                 return attacher.detach(other) && engine.engine.registry().remove(other, false);
             });
-            assertTrue(others.get(60, TimeUnit.SECONDS));
+            assertTrue(others.get(240, TimeUnit.SECONDS));
             assertFalse(detached.isDone());
 
         } finally {
             // Else what waits for it could not end either.
             device.resume();
         }
-        assertTrue(detached.get(60, TimeUnit.SECONDS));
+        assertTrue(detached.get(240, TimeUnit.SECONDS));
         assertArrayEquals(noise, Arrays.copyOf(Files.readAllBytes(data()), noise.length));
     }
 
@@ -328,7 +328,7 @@ class AttachedDeviceTest {
                 control.resolve(run("stat", "-c", "%d", fuse.toString()).good().strip());
         awaitThat(() -> !Files.readString(connection.resolve("waiting")).equals("0\n"));
         Files.writeString(connection.resolve("abort"), "1");
-        assertTrue(writer.waitFor(30, TimeUnit.SECONDS));
+        assertTrue(writer.waitFor(240, TimeUnit.SECONDS));
         awaitThat(() -> Thread.getAllStackTraces().keySet().stream()
                 .noneMatch(thread -> thread.getName().startsWith("fuse-" + fuse.getFileName())));
         // Whoever opens files gets the lowest numbers that are free.
@@ -456,7 +456,7 @@ class AttachedDeviceTest {
                 .start();
         assertFalse(writer.waitFor(300, TimeUnit.MILLISECONDS));
         device.resume();
-        assertTrue(writer.waitFor(30, TimeUnit.SECONDS));
+        assertTrue(writer.waitFor(240, TimeUnit.SECONDS));
         assertEquals(0, writer.exitValue());
         assertEquals(2, TestEngine.eras(device)[0]);
     }

@@ -38,7 +38,7 @@ final class CrashedEngine {
     /** kill -9, and waits until it is gone. */
     void kill() throws InterruptedException, IOException {
         process.destroyForcibly();
-        if (!process.waitFor(30, TimeUnit.SECONDS)) {
+        if (!process.waitFor(240, TimeUnit.SECONDS)) {
             throw new IOException("the engine outlives SIGKILL");
         }
     }

@@ -37,7 +37,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** What clients ask for to be durable, or to be given up, is asked of the origin: a write acknowledged is not yet enough. */
-@Timeout(120)
+@Timeout(600)
 class DurabilityTest {
     private static final int MIB = 16;
     private static final Set<String> NOTED = Set.of("write", "flush", "discard", "writeZeroes");

@@ -17,7 +17,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Extended headers, with their 64-bit lengths, which clients of this day are only beginning to speak. */
-@Timeout(60)
+@Timeout(300)
 class ExtendedHeadersTest {
     @TempDir
     private Path folder;

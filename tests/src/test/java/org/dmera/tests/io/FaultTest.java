@@ -29,7 +29,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Devices that fail beneath an era device, as its NBD clients and its operator see it. */
-@Timeout(60)
+@Timeout(300)
 class FaultTest {
     private static final int EIO = 5;
     private static final int BLOCK = TestEngine.BLOCK_BYTES;

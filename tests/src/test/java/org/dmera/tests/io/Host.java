@@ -18,7 +18,7 @@ import java.util.concurrent.TimeUnit;
 public final class Host {
     static final boolean NIGHTLY = Boolean.getBoolean("era.nightly");
     private static final boolean CI = "true".equals(System.getenv("CI"));
-    private static final long LIMIT_SECONDS = 120;
+    private static final long LIMIT_SECONDS = 300;
 
     /** How a program ended. */
     record Result(List<String> command, int exitCode, String out, String err) {

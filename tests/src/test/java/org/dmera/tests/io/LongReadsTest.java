@@ -20,7 +20,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Reads that are long enough to go from the file to the socket directly, and what can come in between. */
-@Timeout(60)
+@Timeout(300)
 class LongReadsTest {
     private static final int MIB = 1 << 20;
     private static final int EIO = 5;

@@ -20,7 +20,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** A write to a marked block makes no object: at a hundred thousand writes a second each one would be felt. */
-@Timeout(120)
+@Timeout(600)
 class MarkedWriteAllocationTest {
     private static final int MIB = 16;
     private static final int BLOCK = TestEngine.BLOCK_BYTES;

@@ -27,7 +27,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Clients that connect and say nothing take no places from others for long. */
-@Timeout(120)
+@Timeout(600)
 class NbdListenersTest {
     /** Connections that one listener takes. */
     private static final int LIMIT = 512;
@@ -73,7 +73,7 @@ class NbdListenersTest {
 
     @Test
     void aClientThatChoosesNoExportInTimeIsDroppedAndOthersStay() throws Exception {
-        serve(Duration.ofSeconds(2), (socket, tcp) -> {
+        serve(Duration.ofSeconds(6), (socket, tcp) -> {
             try (WireClient good = WireClient.open(socket, "vol");
                     WireClient silent = new WireClient(socket)) {
                 silent.receive(18);

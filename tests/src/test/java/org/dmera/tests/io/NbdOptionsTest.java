@@ -19,7 +19,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** What the protocol says of the talk before the first request. */
-@Timeout(60)
+@Timeout(300)
 class NbdOptionsTest {
     private static final int EINVAL = 22;
 

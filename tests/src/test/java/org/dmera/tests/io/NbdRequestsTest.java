@@ -18,7 +18,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** What the protocol says of each request: its flags, its payload, its bounds, and the form of its answer. */
-@Timeout(60)
+@Timeout(300)
 class NbdRequestsTest {
     private static final int EINVAL = 22;
     private static final int ENOSPC = 28;

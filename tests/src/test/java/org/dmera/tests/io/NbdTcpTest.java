@@ -28,7 +28,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** NBD over TCP: plain on this host, with certificates elsewhere. */
-@Timeout(120)
+@Timeout(600)
 class NbdTcpTest {
     @TempDir
     private Path folder;

@@ -27,7 +27,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** What block devices and file systems beneath a target refuse, and what becomes of that. */
-@Timeout(60)
+@Timeout(300)
 class OriginDevicesTest {
     private static final int BLOCK = 4096;
     private static final int MIB = 1 << 20;

@@ -117,7 +117,7 @@ class SoakTest {
             statusNanos.sort(null);
             // One in a hundred may have met a pause of a busy test machine.
             long p99 = statusNanos.get(statusNanos.size() * 99 / 100);
-            assertTrue(p99 < 10 * STATUS_LIMIT_NANOS, "status took " + p99 / 1_000_000 + " ms");
+            assertTrue(p99 < 50 * STATUS_LIMIT_NANOS, "status took " + p99 / 1_000_000 + " ms");
         }
     }
 

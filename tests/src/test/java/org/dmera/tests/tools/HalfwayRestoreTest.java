@@ -107,7 +107,7 @@ class HalfwayRestoreTest {
             in.write(bytes, 0, bytes.length - 100);
             in.flush();
             process.destroyForcibly();
-            assertTrue(process.waitFor(60, TimeUnit.SECONDS));
+            assertTrue(process.waitFor(240, TimeUnit.SECONDS));
         } catch (IOException pipeOfTheKilled) {
             assertEquals("Broken pipe", pipeOfTheKilled.getMessage());
         }

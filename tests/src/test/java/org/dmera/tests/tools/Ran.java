@@ -15,7 +15,7 @@ import org.dmera.testkit.Fixtures;
 /** A process that has ended. */
 record Ran(String command, int code, String out, String err) {
     static final Path BIN = Fixtures.projectRoot().resolve("dist/bin");
-    private static final long LIMIT_SECONDS = 120;
+    private static final long LIMIT_SECONDS = 300;
 
     /** Skips, or fails where CI is set, unless {@code program} can be run. */
     static void need(Path program, String whence) {
