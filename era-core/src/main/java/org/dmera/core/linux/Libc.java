@@ -42,6 +42,10 @@ final class Libc {
 
         int connect(int fd, long address, int addressBytes);
 
+        int getsockopt(int fd, int level, int option, long value, long valueBytes);
+
+        int setsockopt(int fd, int level, int option, long value, int valueBytes);
+
         int flock(int fd, int operation);
 
         int mknod(String path, int mode, long dev);

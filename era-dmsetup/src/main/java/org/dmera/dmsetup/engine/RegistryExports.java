@@ -11,6 +11,7 @@ import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.export.ExportSource;
+import org.dmera.dmsetup.target.StorageAreas;
 
 /** Exports every device of a registry that has a live table, or will have it as soon as it is back after a restart. */
 final class RegistryExports implements ExportSource {
@@ -56,6 +57,13 @@ final class RegistryExports implements ExportSource {
             @Override
             public DeviceIo io() {
                 return device.io();
+            }
+
+            @Override
+            public StorageAreas storage() {
+                StorageAreas areas = new StorageAreas();
+                device.storage(0, device.io().sizeBytes(), areas);
+                return areas;
             }
 
             @Override

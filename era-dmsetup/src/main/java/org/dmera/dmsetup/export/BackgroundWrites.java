@@ -10,6 +10,7 @@ import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import org.dmera.dmsetup.device.AnswerScope;
 import org.dmera.dmsetup.device.DeviceIo;
+import org.dmera.dmsetup.target.Client;
 
 /**
  * The requests of one connection that wait for metadata while the connection goes on with others.
@@ -32,6 +33,7 @@ final class BackgroundWrites implements Closeable {
     private final WritableByteChannel channel;
     private final NbdMemory memory;
     private final ReplyForm form;
+    private final Client client;
     private final ReentrantLock lock = new ReentrantLock();
     /** Fewer requests are outstanding, or nobody sends any more. */
     private final Condition changed = lock.newCondition();
@@ -56,8 +58,9 @@ final class BackgroundWrites implements Closeable {
     /** Written under the lock; read without it by the connection's thread, the only one that raises it. */
     private final AtomicInteger outstanding = new AtomicInteger();
 
-    BackgroundWrites(DeviceIo io, WritableByteChannel channel, NbdMemory memory, ReplyForm form) {
+    BackgroundWrites(DeviceIo io, WritableByteChannel channel, NbdMemory memory, ReplyForm form, Client client) {
         this.io = io;
+        this.client = client;
         this.channel = channel;
         this.memory = memory;
         this.form = form;
@@ -72,7 +75,17 @@ final class BackgroundWrites implements Closeable {
      * Waits until not too many requests are outstanding for one more, with a payload of {@code bytes}. That may depend on
      * the client, so nothing that others need is to be held meanwhile.
      */
-    void awaitRoom(int bytes) {
+    void awaitRoom(int bytes) throws IOException {
+        Client waiting = Client.pause();
+        try {
+            awaitRoomAlone(bytes);
+        } finally {
+            Client.goOn(waiting);
+        }
+        Client.requireHere(waiting);
+    }
+
+    private void awaitRoomAlone(int bytes) {
         lock.lock();
         try {
             while (outstanding.get() >= MAX_REQUESTS || outstanding.get() > 0 && outstandingBytes + bytes > MAX_BYTES) {
@@ -133,7 +146,12 @@ final class BackgroundWrites implements Closeable {
             IOException failed = failure;
             if (failed == null) {
                 try {
-                    action.run(inside, payload);
+                    client.begin();
+                    try {
+                        action.run(inside, payload);
+                    } finally {
+                        client.end();
+                    }
                 } catch (IOException e) {
                     failed = e;
                 } catch (RuntimeException | Error e) {

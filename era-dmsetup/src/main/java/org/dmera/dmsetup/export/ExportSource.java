@@ -5,6 +5,7 @@ import java.io.Closeable;
 import java.io.IOException;
 import java.util.List;
 import org.dmera.dmsetup.device.DeviceIo;
+import org.dmera.dmsetup.target.StorageAreas;
 
 /** The devices that clients may open: the engine's mapped devices. */
 public interface ExportSource {
@@ -23,6 +24,13 @@ public interface ExportSource {
     interface OpenDevice extends Closeable {
         /** Its I/O. */
         DeviceIo io();
+
+        /** Where its bytes lie in the end: two devices that share something meet there. */
+        default StorageAreas storage() {
+            StorageAreas itself = new StorageAreas();
+            itself.add(io(), 0, Long.MAX_VALUE);
+            return itself;
+        }
 
         @Override
         void close();

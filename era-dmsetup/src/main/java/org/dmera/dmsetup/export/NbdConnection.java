@@ -7,10 +7,12 @@ import java.nio.ByteBuffer;
 import java.nio.channels.ByteChannel;
 import java.nio.channels.SocketChannel;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.device.AnswerScope;
 import org.dmera.dmsetup.device.DeviceIo;
+import org.dmera.dmsetup.target.Client;
 import org.dmera.dmsetup.target.Target;
 
 /**
@@ -41,12 +43,17 @@ final class NbdConnection {
     private static final int PIECE_BYTES = 64 << 10;
 
     private static final int PAGE_BYTES = 4096;
+    /** After so long without a request the next one may be what a client sends again that had another connection. */
+    private static final long PAUSE_NANOS = TimeUnit.MILLISECONDS.toNanos(5);
 
     /** Used by this thread alone; as is {@code polling}, the same where it is a plain socket, else null. */
     private final ByteChannel channel;
 
     private final PollingSocket polling;
     private final DeviceIo io;
+    private final Client client;
+    /** Before the first request, and the first after a pause: returns when it may be served. */
+    private final Runnable arrival;
     private final NbdMemory memory;
     private final ReplyForm form;
     private final AnswerBuffer answers;
@@ -60,13 +67,16 @@ final class NbdConnection {
     private ByteBuffer bulk;
     /** The last request had such a payload, and so may the next: receive its header alone. */
     private boolean expectBulk;
+    /** The next request is the first, or the first after a pause. */
+    private boolean arriving = true;
 
     /**
      * Begins the transmission that was agreed on.
      *
      * @throws IOException when there is no memory for it
      */
-    static NbdConnection open(NbdHandshake.Agreed agreed, NbdMemory memory) throws IOException {
+    static NbdConnection open(NbdHandshake.Agreed agreed, NbdMemory memory, Client client, Runnable arrival)
+            throws IOException {
         memory.enter();
         ByteBuffer in = null;
         ByteBuffer out = null;
@@ -74,7 +84,7 @@ final class NbdConnection {
             // Before anything that would have to be undone.
             in = memory.pool().take(IN_BYTES).limit(0);
             out = memory.pool().take(AnswerBuffer.BYTES);
-            return new NbdConnection(agreed, memory, in, out);
+            return new NbdConnection(agreed, memory, client, arrival, in, out);
         } catch (RuntimeException | Error e) {
             if (in != null) {
                 memory.pool().give(in);
@@ -87,13 +97,21 @@ final class NbdConnection {
         }
     }
 
-    private NbdConnection(NbdHandshake.Agreed agreed, NbdMemory memory, ByteBuffer in, ByteBuffer out) {
+    private NbdConnection(
+            NbdHandshake.Agreed agreed,
+            NbdMemory memory,
+            Client client,
+            Runnable arrival,
+            ByteBuffer in,
+            ByteBuffer out) {
         BufferPool pool = memory.pool();
+        this.client = client;
+        this.arrival = arrival;
         this.io = agreed.device().io();
         this.memory = memory;
         this.in = in;
         this.form = ReplyForm.of(agreed.structured(), agreed.extended());
-        this.background = new BackgroundWrites(io, agreed.channel(), memory, form);
+        this.background = new BackgroundWrites(io, agreed.channel(), memory, form, client);
         this.polling =
                 agreed.channel() instanceof SocketChannel socket ? new PollingSocket(socket, background::isIdle) : null;
         this.channel = polling != null ? polling : agreed.channel();
@@ -114,6 +132,10 @@ final class NbdConnection {
                 if (in.remaining() < headerBytes && !receiveHeader()) {
                     return;
                 }
+                if (arriving) {
+                    arriving = false;
+                    arrival.run();
+                }
                 int magic = in.getInt();
                 if (magic != (form == ReplyForm.EXTENDED ? Nbd.EXTENDED_REQUEST_MAGIC : Nbd.REQUEST_MAGIC)) {
                     throw new IOException("NBD client sent a request with magic number " + Integer.toHexString(magic));
@@ -130,7 +152,12 @@ final class NbdConnection {
                     // The next request may wait for a resume; what is done needn't.
                     answers.flush();
                 }
-                serve(command, flags, cookie, offset, length);
+                client.begin();
+                try {
+                    serve(command, flags, cookie, offset, length);
+                } finally {
+                    client.end();
+                }
             }
         } finally {
             background.close();
@@ -287,11 +314,15 @@ final class NbdConnection {
             int whole = at + got == end ? got : got - (int) ((at + got) % PAGE_BYTES);
             bulk.flip().limit(whole);
             if (marked != null) {
+                Client waiting = Client.pause();
                 marked.join();
+                Client.goOn(waiting);
+                Client.requireHere(waiting);
                 marked = null;
             }
             if (failed == null) {
                 try {
+                    client.check();
                     io.write(at, bulk, 0, owing);
                 } catch (IOException e) {
                     failed = e;
@@ -468,7 +499,9 @@ final class NbdConnection {
             in.limit(headerBytes);
         }
         expectBulk = false;
+        long before = System.nanoTime();
         int n = channel.read(in);
+        arriving |= System.nanoTime() - before > PAUSE_NANOS;
         in.flip();
         return n >= 0;
     }

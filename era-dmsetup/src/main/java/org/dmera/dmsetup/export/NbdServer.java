@@ -23,6 +23,9 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
+import jdk.net.ExtendedSocketOptions;
+import org.dmera.core.linux.PeerPoll;
+import org.dmera.dmsetup.target.Client;
 
 /**
  * Serves the devices of an engine to NBD clients: any number of listeners, a thread for each connection.
@@ -34,6 +37,15 @@ import java.util.function.Consumer;
 public final class NbdServer implements Closeable {
     /** Of one listener. More than any client opens; each costs a thread, and memory as {@link NbdMemory} has it. */
     private static final int MAX_CONNECTIONS = 512;
+
+    /** A TCP client that has been silent for so long is asked whether it is there, */
+    private static final int KEEPALIVE_IDLE_SECONDS = 30;
+    /** and again after so long, */
+    private static final int KEEPALIVE_INTERVAL_SECONDS = 10;
+    /** so many times; then it is gone. */
+    private static final int KEEPALIVE_PROBES = 3;
+    /** The same for one that does not acknowledge what it is sent. */
+    private static final int UNACKNOWLEDGED_MILLIS = 60_000;
 
     private static final int BACKLOG = 128;
     /** After a failure to accept. */
@@ -69,6 +81,7 @@ public final class NbdServer implements Closeable {
 
     private final ExportSource exports;
     private final Consumer<String> log;
+    private final NbdClients clients = new NbdClients();
     private final Set<SocketChannel> connections = new HashSet<>();
     private final List<Listener> listeners = new ArrayList<>();
     private final List<Path> sockets = new ArrayList<>();
@@ -286,6 +299,11 @@ public final class NbdServer implements Closeable {
                 channel.setOption(StandardSocketOptions.SO_SNDBUF, UNIX_SEND_BUFFER_BYTES);
             } else {
                 channel.setOption(StandardSocketOptions.TCP_NODELAY, true);
+                keepAlive(channel);
+            }
+            PeerPoll poll = new PeerPoll(channel);
+            if (!(channel.getRemoteAddress() instanceof UnixDomainSocketAddress)) {
+                poll.limitUnacknowledged(UNACKNOWLEDGED_MILLIS);
             }
             NbdHandshake.TlsUpgrade upgrade = tls == null ? null : plain -> new TlsChannel(plain, tls.serverEngine());
             NbdHandshake.Agreed agreed;
@@ -296,9 +314,12 @@ public final class NbdServer implements Closeable {
                 choice.deadline.cancel(false);
             }
             if (agreed != null) {
+                Client client = clients.add(agreed.device(), poll);
                 try {
-                    NbdConnection.open(agreed, memory()).serve();
+                    NbdConnection.open(agreed, memory(), client, () -> clients.awaitThoseGone(client))
+                            .serve();
                 } finally {
+                    clients.remove(client);
                     agreed.device().close();
                 }
                 // With TLS, the client is told.
@@ -316,6 +337,14 @@ public final class NbdServer implements Closeable {
         } finally {
             drop(listener, channel);
         }
+    }
+
+    /** A client that vanishes without a word is noticed within a minute, and lets go of its device. */
+    private static void keepAlive(SocketChannel channel) throws IOException {
+        channel.setOption(StandardSocketOptions.SO_KEEPALIVE, true);
+        channel.setOption(ExtendedSocketOptions.TCP_KEEPIDLE, KEEPALIVE_IDLE_SECONDS);
+        channel.setOption(ExtendedSocketOptions.TCP_KEEPINTERVAL, KEEPALIVE_INTERVAL_SECONDS);
+        channel.setOption(ExtendedSocketOptions.TCP_KEEPCOUNT, KEEPALIVE_PROBES);
     }
 
     private void drop(Listener listener, SocketChannel channel) {
@@ -350,6 +379,7 @@ public final class NbdServer implements Closeable {
     public void close() throws IOException {
         List<SocketChannel> open;
         deadlines.shutdownNow();
+        clients.end();
         synchronized (connections) {
             closed = true;
             for (Listener listener : listeners) {

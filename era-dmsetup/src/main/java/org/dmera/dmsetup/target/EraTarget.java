@@ -206,7 +206,13 @@ public final class EraTarget implements Target, ChangeTracking {
                 return slot;
             }
             inFlight.exit(slot);
-            await(mark(first, last));
+            Client waiting = Client.pause();
+            try {
+                await(mark(first, last));
+            } finally {
+                Client.goOn(waiting);
+            }
+            Client.requireHere(waiting);
         }
     }
 

@@ -50,7 +50,7 @@ public final class StorageAreas {
     }
 
     /** Whether some byte is in both. */
-    boolean overlaps(StorageAreas other) {
+    public boolean overlaps(StorageAreas other) {
         return overlaps(other, null);
     }
 

@@ -13,6 +13,7 @@ import java.util.Set;
 import org.dmera.dmsetup.device.AnswerScope;
 import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.device.TargetTable;
+import org.dmera.dmsetup.target.Client;
 import org.dmera.dmsetup.target.EraTargetFactory;
 import org.dmera.dmsetup.target.MemoryBacking;
 import org.dmera.dmsetup.target.Target;
@@ -25,7 +26,7 @@ class AnswerBufferTest {
     private static final int BLOCK_BYTES = 4096;
 
     /** The cookies of the simple replies sent so far. */
-    private static final class Client implements WritableByteChannel {
+    private static final class Receiver implements WritableByteChannel {
         final Set<Long> answered = new HashSet<>();
 
         @Override
@@ -47,6 +48,18 @@ class AnswerBufferTest {
         public void close() {}
     }
 
+    private static final class StayingLine implements Client.Line {
+        @Override
+        public boolean isCut() {
+            return false;
+        }
+
+        @Override
+        public boolean isEnding() {
+            return false;
+        }
+    }
+
     @Test
     void aWriteIsOwedUntilItsAnswerHasBeenSentWhateverElseIsAnsweredWithIt() throws Exception {
         DeviceIo io = new DeviceIo(task -> new Thread(task).start());
@@ -56,9 +69,10 @@ class AnswerBufferTest {
                 .load(0, 512, List.of("meta", "origin", "8"), name -> name.equals("meta") ? metadata : origin);
         io.setTable(new TargetTable(List.of(new TargetTable.Line(0, 512, era))));
         era.resume();
-        Client client = new Client();
+        Receiver client = new Receiver();
         NbdMemory memory = new NbdMemory(64 << 20);
-        BackgroundWrites background = new BackgroundWrites(io, client, memory, ReplyForm.SIMPLE);
+        BackgroundWrites background =
+                new BackgroundWrites(io, client, memory, ReplyForm.SIMPLE, new Client(new StayingLine()));
         AnswerScope scope = io.openScope(AnswerBuffer.MAX_WRITES);
         try (AnswerBuffer answers = new AnswerBuffer(
                 ReplyForm.SIMPLE,

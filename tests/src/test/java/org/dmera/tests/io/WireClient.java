@@ -28,12 +28,21 @@ final class WireClient implements Closeable {
     final SocketChannel channel;
 
     WireClient(Path socket) throws IOException {
-        channel = SocketChannel.open(UnixDomainSocketAddress.of(socket));
+        this(SocketChannel.open(UnixDomainSocketAddress.of(socket)));
+    }
+
+    private WireClient(SocketChannel channel) {
+        this.channel = channel;
     }
 
     /** Connects and chooses an export. */
     static WireClient open(Path socket, String export) throws IOException {
-        WireClient client = new WireClient(socket);
+        return open(SocketChannel.open(UnixDomainSocketAddress.of(socket)), export);
+    }
+
+    /** Chooses an export by a connection that is there. */
+    static WireClient open(SocketChannel channel, String export) throws IOException {
+        WireClient client = new WireClient(channel);
         try {
             byte[] name = export.getBytes(StandardCharsets.UTF_8);
             client.receive(18);

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.linux;
+
+import java.io.IOException;
+import java.net.SocketOption;
+import java.net.StandardSocketOptions;
+import java.net.UnixDomainSocketAddress;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.SocketChannel;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Tells whether the other end of a connected socket is still there, also while much that it has sent is still unread: by
+ * poll(2), which no Java channel asks for that.
+ *
+ * <p>A Unix socket whose other end was closed is told from one that merely sends no more. With TCP these are the same until
+ * something is sent to it and refused.
+ */
+public final class PeerPoll {
+    private static final short POLLERR = 0x8;
+    private static final short POLLHUP = 0x10;
+    private static final short POLLNVAL = 0x20;
+    private static final short POLLRDHUP = 0x2000;
+
+    private static final int SOL_SOCKET = 1;
+    private static final int SO_RCVBUF = 8;
+    private static final int SO_LINGER = 13;
+    private static final int IPPROTO_TCP = 6;
+    private static final int TCP_USER_TIMEOUT = 18;
+
+    private final SocketChannel socket;
+    private final boolean unix;
+    private final int fd;
+    /** struct pollfd: the descriptor, the events asked for, the events that came. */
+    private final ByteBuffer pollfd = ByteBuffer.allocateDirect(8).order(ByteOrder.nativeOrder());
+
+    private final long address = RawIo.address(pollfd);
+
+    /**
+     * For a connected {@code socket}.
+     *
+     * @throws IOException also when its descriptor can't be found
+     */
+    public PeerPoll(SocketChannel socket) throws IOException {
+        this.socket = socket;
+        this.unix = socket.getRemoteAddress() instanceof UnixDomainSocketAddress;
+        this.fd = unix
+                ? find(socket, StandardSocketOptions.SO_RCVBUF, SO_RCVBUF)
+                : find(socket, StandardSocketOptions.SO_LINGER, SO_LINGER);
+        pollfd.putInt(0, fd).putShort(4, POLLRDHUP);
+    }
+
+    /** Whether nothing that is sent can arrive. */
+    public boolean isCut() {
+        return (events() & (POLLERR | POLLHUP | POLLNVAL)) != 0;
+    }
+
+    /** Whether nothing more will be sent by the other end; of a Unix socket, whether it is closed. */
+    public boolean hasEnded() {
+        int fatal = POLLERR | POLLHUP | POLLNVAL;
+        return (events() & (unix ? fatal : fatal | POLLRDHUP)) != 0;
+    }
+
+    private synchronized int events() {
+        if (!socket.isOpen()) {
+            return POLLHUP;
+        }
+        pollfd.putShort(6, (short) 0);
+        return Libc.CALLS.poll(address, 1, 0) > 0 ? pollfd.getShort(6) : 0;
+    }
+
+    /** TCP: what is sent and not acknowledged for so long ends the connection. */
+    public void limitUnacknowledged(int millis) throws IOException {
+        ByteBuffer value = ByteBuffer.allocateDirect(Integer.BYTES).order(ByteOrder.nativeOrder());
+        value.putInt(0, millis);
+        if (Libc.CALLS.setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, RawIo.address(value), Integer.BYTES) < 0) {
+            throw new ErrnoException("setsockopt TCP_USER_TIMEOUT", Libc.errno());
+        }
+    }
+
+    /**
+     * The descriptor of a channel, which Java keeps to itself: the one on which an option changes with the channel's. The
+     * option is one that changes nothing here: the size that a Unix socket would receive into, and how long a close
+     * lingers; it is put back.
+     */
+    private static int find(SocketChannel socket, SocketOption<Integer> option, int number) throws IOException {
+        synchronized (PeerPoll.class) {
+            int before = socket.getOption(option);
+            // Linux tells twice what a buffer's size was set to.
+            int factor = option.equals(StandardSocketOptions.SO_RCVBUF) ? 2 : 1;
+            try {
+                List<Integer> candidates = open();
+                for (int mark : new int[] {9_001, 9_002, 9_003}) {
+                    socket.setOption(option, mark);
+                    candidates.removeIf(fd -> value(fd, number) != factor * mark);
+                }
+                if (candidates.size() != 1) {
+                    throw new IOException("descriptor of a socket: " + candidates.size() + " found");
+                }
+                return candidates.get(0);
+            } finally {
+                socket.setOption(option, before / (before > 0 ? factor : 1));
+            }
+        }
+    }
+
+    private static List<Integer> open() throws IOException {
+        List<Integer> open = new ArrayList<>();
+        try (DirectoryStream<Path> links = Files.newDirectoryStream(Path.of("/proc/thread-self/fd"))) {
+            for (Path link : links) {
+                open.add(Integer.parseInt(link.getFileName().toString()));
+            }
+        }
+        return open;
+    }
+
+    /** The option's number, of a linger the seconds; −1 for what is no socket. */
+    private static int value(int fd, int option) {
+        ByteBuffer value = ByteBuffer.allocateDirect(3 * Integer.BYTES).order(ByteOrder.nativeOrder());
+        int bytes = option == SO_LINGER ? 2 * Integer.BYTES : Integer.BYTES;
+        value.putInt(2 * Integer.BYTES, bytes);
+        long at = RawIo.address(value);
+        if (Libc.CALLS.getsockopt(fd, SOL_SOCKET, option, at, at + 2L * Integer.BYTES) < 0) {
+            return -1;
+        }
+        return value.getInt(bytes - Integer.BYTES);
+    }
+}
