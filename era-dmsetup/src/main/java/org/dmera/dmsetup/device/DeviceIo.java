@@ -267,9 +267,24 @@ public final class DeviceIo {
      * any time, and counts as written in the current era, so that no backup leaves it out.
      */
     public void lastWritten(long offsetBytes, long lengthBytes, ChangeTracking.EraRuns visitor) throws IOException {
+        lastWritten(offsetBytes, lengthBytes, null, visitor);
+    }
+
+    /**
+     * The same of one record only.
+     *
+     * @param lineage what {@link #lineage} said when the eras were agreed on
+     * @throws ErrnoException EINVAL when the device has gone over to another one since, whose eras are others
+     */
+    public void lastWritten(long offsetBytes, long lengthBytes, Object lineage, ChangeTracking.EraRuns visitor)
+            throws IOException {
         int pass = gate.enter();
         try {
             TargetTable t = check(offsetBytes, lengthBytes);
+            if (lineage != null && lineage() != lineage) {
+                throw new ErrnoException(
+                        "the device has got other metadata since the eras were agreed on", Errno.EINVAL.number());
+            }
             long end = offsetBytes + lengthBytes;
             long at = offsetBytes;
             boolean[] stopped = new boolean[1];
@@ -296,17 +311,28 @@ public final class DeviceIo {
      * what was written since an era can't be told for all of them by one number.
      */
     public long currentEra() {
+        ChangeTracking tracking = onlyTracking();
+        return tracking == null ? -1 : Integer.toUnsignedLong(tracking.currentEra());
+    }
+
+    /** The record that {@link #currentEra} belongs to, or null when there is none, or several. */
+    public Object lineage() {
+        ChangeTracking tracking = onlyTracking();
+        return tracking == null ? null : tracking.lineage();
+    }
+
+    private ChangeTracking onlyTracking() {
         TargetTable t = table;
-        long era = -1;
+        ChangeTracking only = null;
         for (int i = 0; t != null && i < t.count(); i++) {
             if (t.target(i) instanceof ChangeTracking tracking) {
-                if (era >= 0) {
-                    return -1;
+                if (only != null) {
+                    return null;
                 }
-                era = Integer.toUnsignedLong(tracking.currentEra());
+                only = tracking;
             }
         }
-        return era;
+        return only;
     }
 
     /** Whether a write to the range would have to wait for metadata. Never blocks; wrong ranges don't wait. */

@@ -142,7 +142,8 @@ final class DeviceLife {
     /**
      * Holds new I/O, waits for what is in flight, then suspends the targets. A suspended device stays as it is.
      *
-     * @throws IOException when it can't be saved, and the device goes on; or when a target fails, and it is suspended
+     * @throws IOException when it can't be saved, or writes were lost that can't be made durable, and the device goes on; or
+     *     when a target fails, and it is suspended
      */
     void suspend(boolean freeze) throws IOException {
         life.lock();
@@ -153,13 +154,19 @@ final class DeviceLife {
             }
             beforeHold(freeze);
             hold();
+            LoadedTable live = table(false);
             try {
+                if (live != null) {
+                    LoadedTable.sync(live.targets());
+                }
                 state.change(now -> now.withSuspended(true));
             } catch (IOException | RuntimeException | Error e) {
                 io.release();
                 throw e;
             }
-            suspendTargets();
+            if (live != null) {
+                live.suspendTargets();
+            }
         } finally {
             afterHold();
             life.unlock();
@@ -190,9 +197,15 @@ final class DeviceLife {
         }
     }
 
+    /** For the end, or another table: what was written is made durable, and if it was lost only the log can say so. */
     private void suspendTargets() throws IOException {
         LoadedTable live = table(false);
         if (live != null) {
+            try {
+                LoadedTable.sync(live.targets());
+            } catch (IOException e) {
+                registry.log().error(device + ": what was written could not be made durable", e);
+            }
             live.suspendTargets();
         }
     }

@@ -143,6 +143,11 @@ final class LoadedTable {
         forEach(targets.lines(), Target::suspend);
     }
 
+    /** Makes every write that has returned durable beneath all targets, each even when another fails; the first failure is thrown. */
+    static void sync(TargetTable targets) throws IOException {
+        forEach(targets.lines(), Target::sync);
+    }
+
     /** The lines as a table prints them ({@code asTable}) or with each target's status. */
     static List<TargetSpec> lines(TargetTable targets, boolean asTable) throws IOException {
         List<TargetSpec> lines = new ArrayList<>(targets.lines().size());

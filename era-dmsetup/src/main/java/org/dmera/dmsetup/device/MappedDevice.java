@@ -237,6 +237,17 @@ public final class MappedDevice {
         return life.resume(freeze);
     }
 
+    /** Makes what was written durable on what lies beneath the live table, also while it is suspended. */
+    public void sync() throws IOException {
+        withTable(
+                false,
+                targets -> {
+                    LoadedTable.sync(targets);
+                    return true;
+                },
+                true);
+    }
+
     /** Its tables and state, for the registry. */
     DeviceLife life() {
         return life;

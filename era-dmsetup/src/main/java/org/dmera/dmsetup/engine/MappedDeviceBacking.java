@@ -112,6 +112,12 @@ final class MappedDeviceBacking implements Backing {
         io.flush();
     }
 
+    /** Past the gate, which a suspended device holds; what has passed it before is done. */
+    @Override
+    public void sync() throws IOException {
+        device.sync();
+    }
+
     @Override
     public void discard(long offsetBytes, long lengthBytes, int flags) throws IOException {
         io.discard(offsetBytes, lengthBytes, flags);

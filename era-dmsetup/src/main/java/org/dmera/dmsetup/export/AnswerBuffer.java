@@ -107,6 +107,11 @@ final class AnswerBuffer implements Closeable {
         }
     }
 
+    /** Sends data after what was {@linkplain #flush flushed}. */
+    void send(ByteBuffer data) throws IOException {
+        background.send(channel, data);
+    }
+
     /** The sender is gone, and owes nothing. */
     @Override
     public void close() {

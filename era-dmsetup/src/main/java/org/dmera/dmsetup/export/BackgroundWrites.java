@@ -53,6 +53,8 @@ final class BackgroundWrites implements Closeable {
     private ByteBuffer spare = ByteBuffer.allocate(ANSWERS_BYTES);
 
     private boolean sending;
+    /** The connection's thread does; used by it alone. */
+    private boolean held;
     /** Used by whoever sends. */
     private boolean broken;
     /** Written under the lock; read without it by the connection's thread, the only one that raises it. */
@@ -247,30 +249,41 @@ final class BackgroundWrites implements Closeable {
 
     /** Sends {@code out} from the connection's thread, between the answers of others, by its own view of the channel. */
     void send(WritableByteChannel own, ByteBuffer out) throws IOException {
-        if (outstanding.get() == 0) {
+        if (held || outstanding.get() == 0) {
             sendAll(own, out);
             return;
         }
+        holdChannel();
+        try {
+            sendAll(own, out);
+        } finally {
+            releaseChannel();
+        }
+    }
+
+    /** The connection's thread sends several parts of one answer, until {@link #releaseChannel}. */
+    void holdChannel() {
         lock.lock();
         try {
             while (sending) {
                 changed.awaitUninterruptibly();
             }
             sending = true;
+            held = true;
         } finally {
             lock.unlock();
         }
+    }
+
+    void releaseChannel() {
+        lock.lock();
         try {
-            sendAll(own, out);
+            sending = false;
+            held = false;
         } finally {
-            lock.lock();
-            try {
-                sending = false;
-            } finally {
-                lock.unlock();
-            }
-            sendAnswers();
+            lock.unlock();
         }
+        sendAnswers();
     }
 
     private static void sendAll(WritableByteChannel to, ByteBuffer out) throws IOException {

@@ -55,10 +55,15 @@ final class BlockStatus {
                 io.lastWritten(
                         offset,
                         length,
+                        context.lineage(),
                         (bytes, era) -> status.run(
                                 bytes, Integer.toUnsignedLong(era) >= context.sinceEra() ? Nbd.STATE_DIRTY : 0));
             case ERA_WRITES ->
-                io.lastWritten(offset, length, (bytes, era) -> status.run(bytes, Integer.toUnsignedLong(era)));
+                io.lastWritten(
+                        offset,
+                        length,
+                        context.lineage(),
+                        (bytes, era) -> status.run(bytes, Integer.toUnsignedLong(era)));
         }
         status.end();
         return status.runs;

@@ -30,24 +30,41 @@ final class MetaContexts {
         ERA_WRITES
     }
 
-    /** A context; {@code sinceEra} counts for DIRTY_SINCE alone. */
-    record Context(String name, Kind kind, long sinceEra) {}
+    /**
+     * A context; {@code sinceEra} counts for DIRTY_SINCE alone. Eras are those of {@code lineage}: a device that has got
+     * other metadata since can't answer.
+     */
+    record Context(String name, Kind kind, long sinceEra, Object lineage) {}
 
     private MetaContexts() {}
 
-    /** The context called {@code name} on a device in {@code currentEra} (−1: it tracks nothing), or null for none. */
-    private static Context find(String name, long currentEra) {
-        boolean tracks = currentEra >= 0;
+    /** What a device counts in: {@code lineage} null when it tracks nothing. */
+    private record Counting(Object lineage, long currentEra) {
+        static Counting of(DeviceIo io) {
+            // First: should other metadata come in between, the requests will be refused.
+            Object lineage = io.lineage();
+            long era = io.currentEra();
+            return new Counting(era < 0 ? null : lineage, era);
+        }
+
+        boolean tracks() {
+            return lineage != null;
+        }
+    }
+
+    /** The context called {@code name}, or null for none. */
+    private static Context find(String name, Counting counting) {
+        boolean tracks = counting.tracks();
         if (name.equals(ALLOCATION)) {
-            return new Context(name, Kind.ALLOCATION, 0);
+            return new Context(name, Kind.ALLOCATION, 0, null);
         }
         if (tracks && name.equals(WRITES)) {
-            return new Context(name, Kind.ERA_WRITES, 0);
+            return new Context(name, Kind.ERA_WRITES, 0, counting.lineage);
         }
         if (tracks && name.startsWith(SINCE) && name.substring(SINCE.length()).matches("[1-9][0-9]{0,9}")) {
             long era = Long.parseLong(name.substring(SINCE.length()));
-            if (era <= currentEra) {
-                return new Context(name, Kind.DIRTY_SINCE, era);
+            if (era <= counting.currentEra) {
+                return new Context(name, Kind.DIRTY_SINCE, era, counting.lineage);
             }
         }
         return null;
@@ -55,11 +72,11 @@ final class MetaContexts {
 
     /** What {@code queries} select, without repetition; for a listing an empty list and open queries select many. */
     static List<Context> select(DeviceIo io, List<String> queries, boolean listing) {
-        long currentEra = io.currentEra();
+        Counting counting = Counting.of(io);
         List<Context> selected = new ArrayList<>();
         for (String query : listing && queries.isEmpty() ? List.of("base:", "qemu:", "era:") : queries) {
-            Context exact = find(query, currentEra);
-            List<Context> found = exact != null ? List.of(exact) : listing ? listed(query, currentEra) : List.of();
+            Context exact = find(query, counting);
+            List<Context> found = exact != null ? List.of(exact) : listing ? listed(query, counting) : List.of();
             for (Context context : found) {
                 if (!selected.contains(context)) {
                     selected.add(context);
@@ -69,16 +86,17 @@ final class MetaContexts {
         return selected;
     }
 
-    private static List<Context> listed(String query, long currentEra) {
-        boolean tracks = currentEra >= 0;
+    private static List<Context> listed(String query, Counting counting) {
+        boolean tracks = counting.tracks();
+        long currentEra = counting.currentEra;
         List<Context> found = new ArrayList<>();
         if (query.equals("base:")) {
-            found.add(find(ALLOCATION, currentEra));
+            found.add(find(ALLOCATION, counting));
         } else if (tracks && query.equals("era:")) {
-            found.add(find(WRITES, currentEra));
+            found.add(find(WRITES, counting));
         } else if (tracks && Set.of("qemu:", "qemu:dirty-bitmap:").contains(query)) {
             for (long era = Math.max(1, currentEra - LISTED_ERAS + 1); era <= currentEra; era++) {
-                found.add(find(SINCE + era, currentEra));
+                found.add(find(SINCE + era, counting));
             }
         }
         return found;

@@ -117,7 +117,7 @@ final class NbdConnection {
         this.channel = polling != null ? polling : agreed.channel();
         this.answers = new AnswerBuffer(form, background, channel, io.openScope(AnswerBuffer.MAX_WRITES), pool, out);
         this.status = new NbdBlockStatus(io, form, answers, agreed.contexts(), pool);
-        this.reads = new NbdReads(io, form, answers, polling, background, pool);
+        this.reads = new NbdReads(io, form, answers, polling, background, memory);
         this.headerBytes = agreed.extended() ? 32 : 28;
     }
 

@@ -3,6 +3,8 @@ package org.dmera.dmsetup.export;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.List;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.device.DeviceIo;
@@ -26,6 +28,7 @@ final class NbdReads {
     private final AnswerBuffer answers;
     private final PollingSocket polling;
     private final BackgroundWrites background;
+    private final NbdMemory memory;
     private final BufferPool pool;
 
     /** {@code polling} is the client's socket if it is a plain one, else null. */
@@ -35,13 +38,14 @@ final class NbdReads {
             AnswerBuffer answers,
             PollingSocket polling,
             BackgroundWrites background,
-            BufferPool pool) {
+            NbdMemory memory) {
         this.io = io;
         this.form = form;
         this.answers = answers;
         this.polling = polling;
         this.background = background;
-        this.pool = pool;
+        this.memory = memory;
+        this.pool = memory.pool();
     }
 
     /** Answers one, with data or an error. */
@@ -62,6 +66,8 @@ final class NbdReads {
         } else if ((flags & Nbd.CMD_FLAG_DF) != 0 && length > READ_PIECE_BYTES) {
             answers.fail(
                     cookie, offset, new ErrnoException("too long to be sent in one piece", Errno.EOVERFLOW.number()));
+        } else if (form == ReplyForm.SIMPLE && length > READ_PIECE_BYTES) {
+            copyAsOne(cookie, offset, (int) length);
         } else {
             copy(cookie, offset, (int) length);
         }
@@ -72,23 +78,90 @@ final class NbdReads {
      * may read: it is advice, and a connection that were busy with a whole device would be deaf to all else.
      */
     void cache(long cookie, long offset, long length) throws IOException {
-        ByteBuffer scratch = pool.take(CACHE_PIECE_BYTES);
         try {
             if (length < 0 || offset < 0 || offset > io.sizeBytes() - length) {
                 throw new ErrnoException("request past the end of the device", Errno.EINVAL.number());
             }
-            long end = offset + Math.min(length, Nbd.MAX_PAYLOAD_BYTES);
+            readThrough(offset, Math.min(length, Nbd.MAX_PAYLOAD_BYTES));
+        } catch (IOException e) {
+            answers.fail(cookie, offset, e);
+            return;
+        }
+        answers.done(cookie, offset);
+    }
+
+    /**
+     * Answers a long read with a simple reply, which can't be taken back: its header goes out when all of its data is
+     * there, or, where there is no memory for them, has been read once. And nothing else is sent between its parts.
+     */
+    private void copyAsOne(long cookie, long offset, int length) throws IOException {
+        List<ByteBuffer> parts = takeParts(length);
+        try {
+            try {
+                fetchParts(parts, offset, length);
+            } catch (IOException e) {
+                answers.fail(cookie, offset, e);
+                return;
+            }
+            background.holdChannel();
+            try {
+                if (parts.isEmpty()) {
+                    copy(cookie, offset, length);
+                } else {
+                    form.putDataHeader(answers.room(0), true, cookie, offset, offset, length);
+                    answers.flush();
+                    for (ByteBuffer part : parts) {
+                        answers.send(part.flip());
+                    }
+                }
+                answers.flush();
+            } finally {
+                background.releaseChannel();
+            }
+        } finally {
+            parts.forEach(memory::give);
+        }
+    }
+
+    /** Buffers for so many bytes; none when there is no memory for all of them. */
+    private List<ByteBuffer> takeParts(int length) {
+        List<ByteBuffer> parts = new ArrayList<>();
+        for (int left = length; left > 0; left -= NbdMemory.MAX_WHOLE_BYTES) {
+            ByteBuffer part = memory.takeArrived(Math.min(left, NbdMemory.MAX_WHOLE_BYTES));
+            if (part == null) {
+                parts.forEach(memory::give);
+                return List.of();
+            }
+            parts.add(part);
+        }
+        return parts;
+    }
+
+    private void fetchParts(List<ByteBuffer> parts, long offset, int length) throws IOException {
+        if (parts.isEmpty()) {
+            readThrough(offset, length);
+            return;
+        }
+        long at = offset;
+        for (ByteBuffer part : parts) {
+            int bytes = part.remaining();
+            io.read(at, part);
+            at += bytes;
+        }
+    }
+
+    /** Reads a range for what comes of it. */
+    private void readThrough(long offset, long length) throws IOException {
+        ByteBuffer scratch = pool.take(CACHE_PIECE_BYTES);
+        try {
+            long end = offset + length;
             for (long at = offset; at < end; at += scratch.limit()) {
                 scratch.clear().limit((int) Math.min(end - at, CACHE_PIECE_BYTES));
                 io.read(at, scratch);
             }
-        } catch (IOException e) {
-            answers.fail(cookie, offset, e);
-            return;
         } finally {
             pool.give(scratch);
         }
-        answers.done(cookie, offset);
     }
 
     /** Answers a read by way of a buffer. */
@@ -108,7 +181,7 @@ final class NbdReads {
             } catch (IOException e) {
                 out.position(start);
                 if (bare) {
-                    // The header promised data; only by leaving can a simple reply take that back.
+                    // The header promised data that could be read just before; only by leaving can it be taken back.
                     throw e;
                 }
                 answers.fail(cookie, offset, e);

@@ -50,8 +50,24 @@ public interface Backing extends Closeable {
     /** Writes {@code src}; {@code flags} is 0 or {@link Target#FUA}. */
     void write(long offsetBytes, ByteBuffer src, int flags) throws IOException;
 
-    /** Makes every write that has returned durable. */
+    /**
+     * Makes every write that has returned durable.
+     *
+     * @throws IOException when some were lost; and always from then on, until it is opened again: the system tells of a loss
+     *     only once, and a later success would say nothing of those writes
+     */
     void flush() throws IOException;
+
+    /**
+     * The same, for whoever begins an era or suspends: also while a mapped device beneath is suspended, which holds requests
+     * back and has nothing under way.
+     */
+    default void sync() throws IOException {
+        flush();
+    }
+
+    /** What it failed to make durable does not count any more: what lies on it is read anew. */
+    default void forgetLoss() {}
 
     /** The range's data is no longer wanted. */
     void discard(long offsetBytes, long lengthBytes, int flags) throws IOException;

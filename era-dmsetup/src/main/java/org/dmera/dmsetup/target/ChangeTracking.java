@@ -9,6 +9,12 @@ public interface ChangeTracking {
     int currentEra();
 
     /**
+     * The record that the numbers of its eras belong to: another object when the target goes on with other metadata. Kept
+     * by tables that go on with the same.
+     */
+    Object lineage();
+
+    /**
      * Visits the range in ascending order as runs of bytes that were last written in the same era, from the live
      * metadata and the writes marked in core. A block that was never written has era 0.
      *

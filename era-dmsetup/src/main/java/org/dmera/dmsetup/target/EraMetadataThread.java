@@ -250,6 +250,7 @@ final class EraMetadataThread {
 
     private void work() {
         boolean again = false;
+        boolean tasksTurn = true;
         while (true) {
             FutureTask<?> task = null;
             EraWorker worker = null;
@@ -260,7 +261,11 @@ final class EraMetadataThread {
                     work.awaitUninterruptibly();
                     parked = false;
                 }
-                task = tasks.poll();
+                boolean passDue = running != null && (woken || again) && !closed;
+                // In turn: many who ask hold up no write, and writes nobody who asks.
+                if (!passDue || tasksTurn) {
+                    task = tasks.poll();
+                }
                 if (task == null) {
                     if (closed) {
                         break;
@@ -268,6 +273,7 @@ final class EraMetadataThread {
                     woken = false;
                     worker = running;
                 }
+                tasksTurn = task == null;
             } finally {
                 lock.unlock();
             }

@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.locks.ReentrantLock;
@@ -37,11 +38,13 @@ import org.dmera.core.persistent.NoSpaceException;
  * "since the new era" would miss it. So whoever begins an era looks for such writes afterwards and has their blocks
  * marked again, in the new era, before the message is answered. And those that have landed but are not answered yet are
  * answered first, or marked again as well when their clients don't take the answers, so that each write counts in the era
- * in which it was acknowledged, or a later one.
+ * in which it was acknowledged, or a later one. Then the origin is synced: what was acknowledged in the era that has ended is
+ * beneath the page cache when the message is answered, for a snapshot of the storage itself, or a power cut.
  *
  * <p><b>Failure.</b> When the metadata device fails or is full, nothing can be marked any more: writes that need a mark fail
  * with EIO, all others go on, and the status is {@code Error}. The device keeps the last committed state; a resume after a
- * suspend opens it again.
+ * suspend opens it again. When the origin loses acknowledged writes, which a failed sync tells once, every later flush and
+ * every new era fails, and the status is {@code Error}, for as long as this table is in use.
  *
  * <p>Longer than a class should be, because writes, new eras and suspends depend on one another's order at every step, and
  * that is followed best in one place.
@@ -55,12 +58,16 @@ public final class EraTarget implements Target, ChangeTracking {
      */
     private static final long STATUS_PATIENCE_MILLIS = 50;
 
+    private static final String TAKE_SNAPSHOT = "take_metadata_snap";
+    private static final String DROP_SNAPSHOT = "drop_metadata_snap";
+
     private final Backing metadataBacking;
     private final Backing origin;
     private final BlockDevice metadataDevice;
     private final long blockSizeSectors;
     private final long blockSizeBytes;
     private final long lengthBytes;
+    private final Lineages lineages;
     private final Consumer<String> log;
     private final Runnable onClose;
     private final EraMetadataThread thread;
@@ -70,11 +77,14 @@ public final class EraTarget implements Target, ChangeTracking {
     private volatile EraWorker worker;
 
     private volatile int currentEra;
+    private volatile Object lineage;
     private volatile String lastStatus = "Error";
     private volatile boolean active;
     private volatile Throwable failure;
     /** The last call for a status. */
     private volatile Submitted pendingStatus;
+    /** Why acknowledged writes are not on the origin, or null; for as long as this table is used. */
+    private volatile IOException originLoss;
 
     private volatile OwedAnswers answers = stillOwed -> {};
     /**
@@ -82,6 +92,11 @@ public final class EraTarget implements Target, ChangeTracking {
      * target is suspended in between.
      */
     private final ReentrantLock verbs = new ReentrantLock();
+    /**
+     * One reader of eras at a time, a slice each in turn: however many ask, they take no more than one processor's time from
+     * writes that wait for marks.
+     */
+    private final Semaphore readers = new Semaphore(1, true);
 
     /** Opens the metadata, formatting it when it is blank; closes nothing when this throws. */
     EraTarget(
@@ -89,6 +104,7 @@ public final class EraTarget implements Target, ChangeTracking {
             Backing origin,
             long blockSizeSectors,
             long lengthSectors,
+            Lineages lineages,
             Consumer<String> log,
             Runnable onClose)
             throws IOException {
@@ -97,6 +113,7 @@ public final class EraTarget implements Target, ChangeTracking {
         this.blockSizeSectors = blockSizeSectors;
         this.blockSizeBytes = blockSizeSectors * TableWords.SECTOR_BYTES;
         this.lengthBytes = lengthSectors * TableWords.SECTOR_BYTES;
+        this.lineages = lineages;
         this.log = log;
         this.onClose = onClose;
         this.metadataDevice = new BackingBlockDevice(metadataBacking);
@@ -114,6 +131,7 @@ public final class EraTarget implements Target, ChangeTracking {
 
     private void open() throws IOException {
         EraMetadata metadata = EraMetadata.openOrFormat(metadataDevice, blockSizeSectors);
+        lineage = lineages.opened(metadataBacking.identity(), metadataDevice);
         worker = new EraWorker(metadata);
         failure = null;
         remember(metadata);
@@ -155,6 +173,7 @@ public final class EraTarget implements Target, ChangeTracking {
         int slot = enter(offsetBytes, src.remaining());
         try {
             origin.write(offsetBytes, src, flags);
+            requireNoLossIf(flags);
         } finally {
             inFlight.exit(slot);
         }
@@ -162,7 +181,52 @@ public final class EraTarget implements Target, ChangeTracking {
 
     @Override
     public void flush() throws IOException {
-        origin.flush();
+        requireNoLoss("flush");
+        try {
+            origin.flush();
+        } catch (IOException e) {
+            lost(e);
+            throw e;
+        }
+        // Another one may have been told of it.
+        requireNoLoss("flush");
+    }
+
+    /**
+     * Makes every write that has returned durable on the origin: those of the era that has ended are there, for whoever
+     * looks past the page cache, when the era's end is told.
+     */
+    @Override
+    public void sync() throws IOException {
+        requireNoLoss("sync");
+        try {
+            origin.sync();
+        } catch (IOException e) {
+            lost(e);
+            throw e;
+        }
+    }
+
+    private void requireNoLoss(String what) throws IOException {
+        IOException loss = originLoss;
+        if (loss != null) {
+            throw new IOException(what + " after a loss: " + loss.getMessage(), loss);
+        }
+    }
+
+    /** {@link #FUA} means a flush of what is written, and that fails as every other. */
+    private void requireNoLossIf(int flags) throws IOException {
+        if ((flags & FUA) != 0) {
+            requireNoLoss("FUA");
+        }
+    }
+
+    private void lost(IOException why) {
+        if (originLoss == null) {
+            originLoss = why;
+            log.accept("era: origin " + origin.display() + ": " + why.getMessage()
+                    + "; no flush and no new era until the table is loaded again");
+        }
     }
 
     @Override
@@ -173,6 +237,7 @@ public final class EraTarget implements Target, ChangeTracking {
         int slot = enter(offsetBytes, length);
         try {
             origin.discard(offsetBytes, length, flags);
+            requireNoLossIf(flags);
         } finally {
             inFlight.exit(slot);
         }
@@ -186,6 +251,7 @@ public final class EraTarget implements Target, ChangeTracking {
         int slot = enter(offsetBytes, length);
         try {
             origin.writeZeroes(offsetBytes, length, flags);
+            requireNoLossIf(flags);
         } finally {
             inFlight.exit(slot);
         }
@@ -306,6 +372,7 @@ public final class EraTarget implements Target, ChangeTracking {
             if (worker == null || failure != null || !isCurrentOnDevice(worker.metadata())) {
                 // Another table ran on this metadata since it was loaded, or it failed: what is in memory is stale.
                 worker = null;
+                metadataBacking.forgetLoss();
                 open();
             }
             worker.beforeResume(nrBlocks());
@@ -316,6 +383,7 @@ public final class EraTarget implements Target, ChangeTracking {
         try {
             call(EraMetadata::rollover);
             markAgain();
+            syncBeforeIo();
         } catch (IOException | RefusedException e) {
             active = false;
             thread.run(() -> {
@@ -323,6 +391,15 @@ public final class EraTarget implements Target, ChangeTracking {
                 return null;
             });
             throw e instanceof IOException io ? io : new IOException(e);
+        }
+    }
+
+    /** What was lost before does not keep the device from being used: it is told as a later loss is. */
+    private void syncBeforeIo() {
+        try {
+            sync();
+        } catch (IOException e) {
+            assert originLoss != null;
         }
     }
 
@@ -367,6 +444,7 @@ public final class EraTarget implements Target, ChangeTracking {
                 thread.stop();
                 if (failure == null) {
                     worker.afterSuspend();
+                    lineages.left(metadataBacking.identity(), metadataDevice, lineage);
                     remember(worker.metadata());
                 }
                 return null;
@@ -390,7 +468,7 @@ public final class EraTarget implements Target, ChangeTracking {
 
     /** Why the status is {@code Error}, or null. */
     public String failure() {
-        Throwable f = failure;
+        Throwable f = failure != null ? failure : originLoss;
         return f == null ? null : text(f);
     }
 
@@ -504,10 +582,11 @@ public final class EraTarget implements Target, ChangeTracking {
         if (words.size() != 1) {
             throw invalid("incorrect number of message arguments");
         }
-        Verb verb = switch (words.get(0).toLowerCase(Locale.ROOT)) {
+        String word = words.get(0).toLowerCase(Locale.ROOT);
+        Verb verb = switch (word) {
             case "checkpoint" -> EraMetadata::rollover;
-            case "take_metadata_snap" -> EraMetadata::takeSnapshot;
-            case "drop_metadata_snap" -> EraMetadata::dropSnapshot;
+            case TAKE_SNAPSHOT -> EraMetadata::takeSnapshot;
+            case DROP_SNAPSHOT -> EraMetadata::dropSnapshot;
             default -> throw invalid("unsupported message '" + words.get(0) + "'");
         };
         if (!active) {
@@ -515,16 +594,19 @@ public final class EraTarget implements Target, ChangeTracking {
         }
         verbs.lock();
         try {
-            messageAlone(verb);
+            messageAlone(word, verb);
         } finally {
             verbs.unlock();
         }
         return null;
     }
 
-    private void messageAlone(Verb verb) throws IOException {
+    private void messageAlone(String word, Verb verb) throws IOException {
         if (!active) {
             throw suspended();
+        }
+        if (!word.equals(DROP_SNAPSHOT)) {
+            requireNoLoss("a new era");
         }
         int before = currentEra;
         try {
@@ -536,6 +618,27 @@ public final class EraTarget implements Target, ChangeTracking {
         }
         if (currentEra != before) {
             markAgain();
+            syncEndedEra(word.equals(TAKE_SNAPSHOT));
+        }
+    }
+
+    private void syncEndedEra(boolean tookSnapshot) throws IOException {
+        try {
+            sync();
+        } catch (IOException e) {
+            if (tookSnapshot) {
+                // Whoever is told that it failed won't drop it.
+                dropTaken(e);
+            }
+            throw e;
+        }
+    }
+
+    private void dropTaken(IOException cause) {
+        try {
+            call(EraMetadata::dropSnapshot);
+        } catch (IOException | RefusedException e) {
+            cause.addSuppressed(e);
         }
     }
 
@@ -585,6 +688,9 @@ public final class EraTarget implements Target, ChangeTracking {
 
     @Override
     public String status() {
+        if (originLoss != null) {
+            return "Error";
+        }
         if (!active) {
             return lastStatus;
         }
@@ -659,6 +765,11 @@ public final class EraTarget implements Target, ChangeTracking {
     }
 
     @Override
+    public Object lineage() {
+        return lineage;
+    }
+
+    @Override
     public void lastWritten(long offsetBytes, long length, EraRuns visitor) throws IOException {
         long end = offsetBytes + length;
         long block = offsetBytes / blockSizeBytes;
@@ -668,28 +779,47 @@ public final class EraTarget implements Target, ChangeTracking {
         while (at < end) {
             long first = block;
             int count = (int) Math.min(eras.length, lastBlock - block + 1);
-            thread.run(() -> {
-                EraWorker w = worker;
-                if (w == null) {
-                    throw new IOException("the metadata could not be opened: " + failure());
-                }
-                w.metadata().readEras(first, count, eras, 0);
-                return null;
-            });
-            for (int i = 0; i < count; ) {
-                int era = eras[i];
-                int same = i;
-                while (same < count && eras[same] == era) {
-                    same++;
-                }
-                long runEnd = Math.min(end, (block + same) * blockSizeBytes);
-                if (!visitor.run(runEnd - at, era)) {
-                    return;
-                }
-                at = runEnd;
-                i = same;
+            readers.acquireUninterruptibly();
+            try {
+                readEras(first, count, eras);
+                at = visit(first, count, eras, at, end, visitor);
+            } finally {
+                readers.release();
+            }
+            if (at < 0) {
+                return;
             }
             block += count;
         }
+    }
+
+    private void readEras(long first, int count, int[] eras) throws IOException {
+        thread.run(() -> {
+            EraWorker w = worker;
+            if (w == null) {
+                throw new IOException("the metadata could not be opened: " + failure());
+            }
+            w.metadata().readEras(first, count, eras, 0);
+            return null;
+        });
+    }
+
+    /** Visits a slice as runs from byte {@code from} on; returns where they end, or −1 when the visitor has had enough. */
+    private long visit(long first, int count, int[] eras, long from, long end, EraRuns visitor) throws IOException {
+        long at = from;
+        for (int i = 0; i < count; ) {
+            int era = eras[i];
+            int same = i;
+            while (same < count && eras[same] == era) {
+                same++;
+            }
+            long runEnd = Math.min(end, (first + same) * blockSizeBytes);
+            if (!visitor.run(runEnd - at, era)) {
+                return -1;
+            }
+            at = runEnd;
+            i = same;
+        }
+        return at;
     }
 }

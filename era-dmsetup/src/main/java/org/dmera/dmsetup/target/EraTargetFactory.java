@@ -32,6 +32,7 @@ public final class EraTargetFactory implements TargetFactory {
     private final Consumer<String> log;
     private final EraClaims claims = new EraClaims();
     private final MarksMemory marksMemory = new MarksMemory();
+    private final Lineages lineages = new Lineages();
 
     /** {@code log} gets what the kernel would write to its console. */
     public EraTargetFactory(Consumer<String> log) {
@@ -73,7 +74,7 @@ public final class EraTargetFactory implements TargetFactory {
             EraClaims.Claim claimed = claim;
             long reserved = marksBytes;
             AtomicBoolean open = new AtomicBoolean(true);
-            EraTarget target = new EraTarget(metadata, origin, blockSizeSectors, lengthSectors, log, () -> {
+            EraTarget target = new EraTarget(metadata, origin, blockSizeSectors, lengthSectors, lineages, log, () -> {
                 if (open.compareAndSet(true, false)) {
                     claims.release(claimed);
                     marksMemory.release(reserved);

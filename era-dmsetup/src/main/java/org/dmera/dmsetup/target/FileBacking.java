@@ -12,6 +12,7 @@ import java.nio.channels.SocketChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Set;
+import java.util.concurrent.locks.ReentrantLock;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.FileDescriptors;
@@ -54,6 +55,14 @@ final class FileBacking implements Backing {
 
     private volatile boolean canZero = true;
     private volatile boolean canSeekHoles;
+
+    private final ReentrantLock syncing = new ReentrantLock();
+    /** Syncs that have begun. Written under {@link #syncing}. */
+    private volatile long syncs;
+    /** Syncs that have failed, and why the last one did. Written under {@link #syncing}. */
+    private volatile long losses;
+
+    private volatile IOException loss;
 
     /** Takes over {@code claimFd}, which is closed with this or when this throws. */
     FileBacking(Path path, boolean writable, long device, int claimFd) throws IOException {
@@ -153,7 +162,7 @@ final class FileBacking implements Backing {
             src.limit(end);
         }
         if ((flags & Target.FUA) != 0) {
-            channel.force(false);
+            flush();
         }
     }
 
@@ -201,10 +210,46 @@ final class FileBacking implements Backing {
     /**
      * A failure is EIO, also one for want of space: the data are lost, and another flush would succeed all the same. Clients
      * know an ENOSPC as one after which the same request may be tried again. A loop device says EIO here, too.
+     *
+     * <p>One at a time, by one descriptor, since the system tells each descriptor of a loss once: nobody is told that all is
+     * well between the failure and its being noted. Those that came while one was under way share the next.
      */
     @Override
     public void flush() throws IOException {
-        channel().force(false);
+        flush(0);
+    }
+
+    /** The same for one who has known of so many {@link #losses} from the beginning. */
+    void flush(long knownLosses) throws IOException {
+        syncOnce();
+        if (losses > knownLosses) {
+            throw new IOException("writes to " + path + " were lost: " + loss.getMessage(), loss);
+        }
+    }
+
+    @SuppressWarnings("NonAtomicVolatileUpdate") // under the lock
+    private void syncOnce() throws IOException {
+        long came = syncs;
+        syncing.lock();
+        try {
+            if (syncs > came) {
+                return;
+            }
+            syncs = came + 1;
+            channels[0].force(false);
+        } catch (ClosedChannelException e) {
+            throw e;
+        } catch (IOException e) {
+            loss = e;
+            losses++;
+        } finally {
+            syncing.unlock();
+        }
+    }
+
+    /** How many syncs have failed. */
+    long losses() {
+        return losses;
     }
 
     @Override
@@ -300,19 +345,17 @@ final class FileBacking implements Backing {
         }
         try {
             long data = FileSpace.nextData(fd, offsetBytes);
-            if (data < 0 || data >= offsetBytes + lengthBytes) {
-                return -lengthBytes;
+            if (data == offsetBytes) {
+                long hole = FileSpace.nextHole(fd, offsetBytes);
+                return hole <= offsetBytes ? lengthBytes : Math.min(lengthBytes, hole - offsetBytes);
             }
-            if (data > offsetBytes) {
-                return offsetBytes - data;
-            }
-            long hole = FileSpace.nextHole(fd, offsetBytes);
-            return hole < 0 ? lengthBytes : Math.min(lengthBytes, hole - offsetBytes);
+            // A hole ends with the file, which may have been cut off since it was opened: what can't be read is no
+            // hole.
+            long end = data < 0 ? channels[0].size() : data;
+            return end <= offsetBytes ? lengthBytes : -Math.min(lengthBytes, end - offsetBytes);
         } catch (ErrnoException e) {
-            if (!e.is(Errno.EINVAL) && !e.is(Errno.EOPNOTSUPP)) {
-                throw e;
-            }
-            canSeekHoles = false;
+            // Reading it will tell what is wrong with it, if it is not only that the file system knows no holes.
+            canSeekHoles &= !e.is(Errno.EINVAL) && !e.is(Errno.EOPNOTSUPP);
             return lengthBytes;
         }
     }

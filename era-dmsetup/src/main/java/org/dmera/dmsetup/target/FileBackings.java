@@ -166,6 +166,8 @@ public final class FileBackings {
         private final long sizeBytes;
         /** Where its bytes lie in the end: of a loop device, in its file. */
         private final BlockDevices.Place place;
+        /** The losses that there were before. */
+        private volatile long knownLosses;
 
         private boolean closed;
 
@@ -174,6 +176,7 @@ public final class FileBackings {
             this.file = file;
             this.sizeBytes = file.currentSizeBytes();
             this.place = BlockDevices.place(shared.key.id);
+            forgetLoss();
         }
 
         @Override
@@ -218,22 +221,36 @@ public final class FileBackings {
 
         @Override
         public void write(long offsetBytes, ByteBuffer src, int flags) throws IOException {
-            file.write(offsetBytes, src, flags);
+            file.write(offsetBytes, src, flags & ~Target.FUA);
+            flushIf(flags);
         }
 
         @Override
         public void flush() throws IOException {
-            file.flush();
+            file.flush(knownLosses);
+        }
+
+        @Override
+        public void forgetLoss() {
+            knownLosses = file.losses();
+        }
+
+        private void flushIf(int flags) throws IOException {
+            if ((flags & Target.FUA) != 0) {
+                flush();
+            }
         }
 
         @Override
         public void discard(long offsetBytes, long lengthBytes, int flags) throws IOException {
-            file.discard(offsetBytes, lengthBytes, flags);
+            file.discard(offsetBytes, lengthBytes, flags & ~Target.FUA);
+            flushIf(flags);
         }
 
         @Override
         public void writeZeroes(long offsetBytes, long lengthBytes, int flags) throws IOException {
-            file.writeZeroes(offsetBytes, lengthBytes, flags);
+            file.writeZeroes(offsetBytes, lengthBytes, flags & ~Target.FUA);
+            flushIf(flags);
         }
 
         @Override

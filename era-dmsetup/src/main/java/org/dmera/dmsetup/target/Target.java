@@ -49,6 +49,16 @@ public interface Target extends Closeable {
     /** Makes every write that has returned durable. */
     void flush() throws IOException;
 
+    /**
+     * Makes every write that has returned durable on what lies beneath, before a suspend: whoever looks there meanwhile, past
+     * the page cache, finds all that was acknowledged.
+     */
+    default void sync() throws IOException {
+        for (Backing backing : dependencies()) {
+            backing.sync();
+        }
+    }
+
     /** The range's data is no longer wanted. */
     void discard(long offsetBytes, long lengthBytes, int flags) throws IOException;
 

@@ -45,6 +45,11 @@ class BlockStatusTest {
         }
 
         @Override
+        public Object lineage() {
+            return this;
+        }
+
+        @Override
         public int currentEra() {
             return 1;
         }
