@@ -56,6 +56,11 @@ public final class Digest {
         next = Next.NOTHING;
     }
 
+    /** Whether the last step removed a writeset, which the next commit frees. */
+    boolean hasRemoved() {
+        return next == Next.LOOK_UP;
+    }
+
     /** The era that is being transcribed; meaningless when none is. */
     public long era() {
         return era;

@@ -32,6 +32,9 @@ public final class EraMetadata {
     /** An origin has fewer blocks than this (the kernel's valid_nr_blocks). */
     public static final long MAX_NR_BLOCKS = 1L << 31;
 
+    /** Of a node of a btree of values of 8 bytes that is full by half. */
+    private static final int FEWEST_CHILDREN = 126;
+
     private final BlockDevice device;
     private final TransactionManager tm;
     private final boolean formatted;
@@ -390,6 +393,24 @@ public final class EraMetadata {
                     + " of a writeset of " + currentNrBits + " bits");
         }
         current.readWords(firstWord, count, words, at);
+    }
+
+    /** Blocks that can be handed out before the next commit. */
+    long freeBlocks() {
+        return tm.spaceMap().nrFree();
+    }
+
+    /** Blocks that a new era's writeset takes, about: its words, and the tree above them. */
+    long blocksOfWriteset() {
+        long leaves = DiskBitset.words(nrBlocks) / ArrayBlock.WORDS_PER_BLOCK + 1;
+        return leaves + leaves / FEWEST_CHILDREN + 1;
+    }
+
+    /** Whether {@code most} writesets or more are archived and not digested. */
+    boolean hasArchived(int most) throws IOException {
+        int[] found = new int[1];
+        writesets.forEach((era, nrBits, root) -> found[0]++);
+        return found[0] >= most;
     }
 
     /** Whether a writeset was archived (or metadata opened that may hold some) since the last time this was asked. */

@@ -55,6 +55,13 @@ public final class EraWorker {
         void done(Throwable why);
     }
 
+    /** While there is room for so many more writesets, and for digestion, eras may begin as they come. */
+    private static final int ERAS_OF_ROOM = 3;
+    /** What a step of digestion and its commit may take: a block for each of its bits, and the trees above. */
+    private static final int DIGEST_BLOCKS = 160;
+    /** What a commit takes besides. */
+    private static final int LEAST_BLOCKS = 16;
+
     private static final MarkedBlocks NONE = new MarkedBlocks(0);
 
     private final EraMetadata metadata;
@@ -114,6 +121,7 @@ public final class EraWorker {
             digest.begin();
         }
         boolean again = digestStep();
+        makeRoom();
         Writes writes = work.takeWrites();
         if (writes != null && writes.count() > 0) {
             markWrites(writes);
@@ -132,6 +140,42 @@ public final class EraWorker {
             // The metadata remembers the failure, and every write and call after this hears of it.
             return false;
         }
+    }
+
+    /**
+     * Digests what is archived while there is hardly space for a few more eras: eras that begin faster than digestion
+     * follows would fill the device with writesets, and a full one can't even digest them. Far from that it does nothing,
+     * and the bytes are the kernel's.
+     */
+    private void makeRoom() {
+        try {
+            long writeset = metadata.blocksOfWriteset();
+            long total = metadata.transactionManager().spaceMap().nrBlocks();
+            long enough = Math.min(ERAS_OF_ROOM * writeset + DIGEST_BLOCKS, total / 4);
+            // One that waits is as it should be, unless the next can't begin before it is digested.
+            int waiting = metadata.freeBlocks() < writeset + LEAST_BLOCKS ? 1 : 2;
+            if (metadata.freeBlocks() < enough && metadata.hasArchived(waiting)) {
+                digestUntil(enough);
+            }
+        } catch (IOException e) {
+            // As of a step: the metadata remembers the failure.
+            return;
+        }
+    }
+
+    private void digestUntil(long enough) throws IOException {
+        digest.begin();
+        long after = metadata.freeBlocks();
+        boolean more = true;
+        while (more && metadata.freeBlocks() < enough) {
+            more = digest.step();
+            // A commit frees what was digested, and the blocks that steps have shadowed.
+            if (digest.hasRemoved() || metadata.freeBlocks() < after - after / 2) {
+                metadata.commit();
+                after = metadata.freeBlocks();
+            }
+        }
+        metadata.commit();
     }
 
     private void markWrites(Writes writes) {

@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.dmera.core.block.MemoryBlockDevice;
 import org.dmera.core.format.Superblock;
+import org.dmera.core.persistent.NoSpaceException;
 import org.dmera.testkit.EraModel;
 import org.dmera.testkit.FaultyBlockDevice;
 import org.junit.jupiter.api.BeforeEach;
@@ -141,6 +142,72 @@ class EraWorkerTest {
         assertTrue(
                 heard.get(heard.size() - 1).startsWith("status: metadata is in fail mode since: metadata block"),
                 () -> heard.toString());
+    }
+
+    @Test
+    void erasThatBeginFasterThanDigestionFollowsNeverFillTheDevice() throws IOException {
+        MemoryBlockDevice small = new MemoryBlockDevice(1000);
+        // 20 blocks for each writeset, 640 for the era array: without room made for them some 15 would fit.
+        int nrBlocks = 20 * 509 * 64;
+        EraMetadata md = EraMetadata.openOrFormat(small, 8);
+        worker = new EraWorker(md);
+        worker.beforeResume(nrBlocks);
+        int eras = 100;
+        for (int era = 1; era <= eras; era++) {
+            pass(era == 1 ? null : writes(era, nrBlocks - era), call("checkpoint", EraMetadata::rollover));
+        }
+        assertEquals(
+                List.of("checkpoint: done"),
+                heard.stream().filter(line -> !line.equals("marked")).distinct().toList());
+        int[] last = EraModel.read(small).eras();
+        for (int era = 2; era <= eras; era++) {
+            assertEquals(era - 1, last[era], "era of block " + era);
+            assertEquals(era - 1, last[nrBlocks - era]);
+        }
+    }
+
+    @Test
+    void aDeviceThatIsFullOfWritesetsComesBack() throws IOException {
+        int tried = 0;
+        for (int leaves = 3; leaves < 40; leaves += 4) {
+            int nrBlocks = leaves * 509 * 64;
+            MemoryBlockDevice full = new MemoryBlockDevice(45 * leaves + 100);
+            EraMetadata md = EraMetadata.openOrFormat(full, 8);
+            md.resize(nrBlocks);
+            int era = 0;
+            try {
+                while (true) {
+                    md.rollover();
+                    md.commit();
+                    era++;
+                    md.mark(era);
+                    md.commit();
+                }
+            } catch (NoSpaceException e) {
+                assertTrue(era > 3);
+            }
+            md = EraMetadata.open(full, 8, 64);
+            if (md.freeBlocks() < 8) {
+                // Not even what the removal of a writeset shadows.
+                continue;
+            }
+            tried++;
+            worker = new EraWorker(md);
+            worker.beforeResume(nrBlocks);
+            heard.clear();
+            for (int i = 0; i < 20; i++) {
+                pass(i == 0 ? null : writes(1000 + i), call("checkpoint", EraMetadata::rollover));
+            }
+            assertEquals(
+                    List.of("checkpoint: done", "marked"),
+                    heard.stream().distinct().toList(),
+                    leaves + " leaves");
+            int[] last = EraModel.read(full).eras();
+            for (int i = 1; i < era; i++) {
+                assertEquals(i, last[i]);
+            }
+        }
+        assertTrue(tried > 3, tried + " sizes");
     }
 
     private EraWorker reopened() {

@@ -12,6 +12,8 @@ final class AnswerBuffer implements Closeable {
     private static final int PAGE_BYTES = 4096;
     /** Room for a busy client's whole queue of small reads, and for the longest block status. */
     static final int BYTES = 256 << 10;
+    /** Data of an answer that is sent {@linkplain #alone alone}. */
+    static final int MAX_ALONE_BYTES = BYTES - PAGE_BYTES;
     /** Writes that are answered at once, at most. */
     static final int MAX_WRITES = 1024;
 
@@ -105,11 +107,6 @@ final class AnswerBuffer implements Closeable {
             }
             scope.sent();
         }
-    }
-
-    /** Sends data after what was {@linkplain #flush flushed}. */
-    void send(ByteBuffer data) throws IOException {
-        background.send(channel, data);
     }
 
     /** The sender is gone, and owes nothing. */

@@ -54,6 +54,7 @@ final class NbdConnection {
     private final Client client;
     /** Before the first request, and the first after a pause: returns when it may be served. */
     private final Runnable arrival;
+
     private final NbdMemory memory;
     private final ReplyForm form;
     private final AnswerBuffer answers;
@@ -117,7 +118,7 @@ final class NbdConnection {
         this.channel = polling != null ? polling : agreed.channel();
         this.answers = new AnswerBuffer(form, background, channel, io.openScope(AnswerBuffer.MAX_WRITES), pool, out);
         this.status = new NbdBlockStatus(io, form, answers, agreed.contexts(), pool);
-        this.reads = new NbdReads(io, form, answers, polling, background, memory);
+        this.reads = new NbdReads(io, form, answers, polling, background, pool);
         this.headerBytes = agreed.extended() ? 32 : 28;
     }
 

@@ -3,8 +3,6 @@ package org.dmera.dmsetup.export;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.util.ArrayList;
-import java.util.List;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.device.DeviceIo;
@@ -28,7 +26,6 @@ final class NbdReads {
     private final AnswerBuffer answers;
     private final PollingSocket polling;
     private final BackgroundWrites background;
-    private final NbdMemory memory;
     private final BufferPool pool;
 
     /** {@code polling} is the client's socket if it is a plain one, else null. */
@@ -38,14 +35,13 @@ final class NbdReads {
             AnswerBuffer answers,
             PollingSocket polling,
             BackgroundWrites background,
-            NbdMemory memory) {
+            BufferPool pool) {
         this.io = io;
         this.form = form;
         this.answers = answers;
         this.polling = polling;
         this.background = background;
-        this.memory = memory;
-        this.pool = memory.pool();
+        this.pool = pool;
     }
 
     /** Answers one, with data or an error. */
@@ -69,7 +65,7 @@ final class NbdReads {
         } else if (form == ReplyForm.SIMPLE && length > READ_PIECE_BYTES) {
             copyAsOne(cookie, offset, (int) length);
         } else {
-            copy(cookie, offset, (int) length);
+            copy(cookie, offset, (int) length, READ_PIECE_BYTES);
         }
     }
 
@@ -92,61 +88,29 @@ final class NbdReads {
 
     /**
      * Answers a long read with a simple reply, which can't be taken back: its header goes out when all of its data is
-     * there, or, where there is no memory for them, has been read once. And nothing else is sent between its parts.
+     * there, or, where that is more than the buffer holds, has been read once, and so can be read. To hold it all would be
+     * memory for as long as the client likes. And nothing else is sent between its parts.
      */
     private void copyAsOne(long cookie, long offset, int length) throws IOException {
-        List<ByteBuffer> parts = takeParts(length);
-        try {
-            try {
-                fetchParts(parts, offset, length);
-            } catch (IOException e) {
-                answers.fail(cookie, offset, e);
-                return;
-            }
-            background.holdChannel();
-            try {
-                if (parts.isEmpty()) {
-                    copy(cookie, offset, length);
-                } else {
-                    form.putDataHeader(answers.room(0), true, cookie, offset, offset, length);
-                    answers.flush();
-                    for (ByteBuffer part : parts) {
-                        answers.send(part.flip());
-                    }
-                }
-                answers.flush();
-            } finally {
-                background.releaseChannel();
-            }
-        } finally {
-            parts.forEach(memory::give);
-        }
-    }
-
-    /** Buffers for so many bytes; none when there is no memory for all of them. */
-    private List<ByteBuffer> takeParts(int length) {
-        List<ByteBuffer> parts = new ArrayList<>();
-        for (int left = length; left > 0; left -= NbdMemory.MAX_WHOLE_BYTES) {
-            ByteBuffer part = memory.takeArrived(Math.min(left, NbdMemory.MAX_WHOLE_BYTES));
-            if (part == null) {
-                parts.forEach(memory::give);
-                return List.of();
-            }
-            parts.add(part);
-        }
-        return parts;
-    }
-
-    private void fetchParts(List<ByteBuffer> parts, long offset, int length) throws IOException {
-        if (parts.isEmpty()) {
-            readThrough(offset, length);
+        if (length <= AnswerBuffer.MAX_ALONE_BYTES) {
+            copy(cookie, offset, length, length);
             return;
         }
-        long at = offset;
-        for (ByteBuffer part : parts) {
-            int bytes = part.remaining();
-            io.read(at, part);
-            at += bytes;
+        try {
+            if (offset < 0 || offset > io.sizeBytes() - length) {
+                throw new ErrnoException("read past the end of the device", Errno.EINVAL.number());
+            }
+            readThrough(offset, length);
+        } catch (IOException e) {
+            answers.fail(cookie, offset, e);
+            return;
+        }
+        background.holdChannel();
+        try {
+            copy(cookie, offset, length, READ_PIECE_BYTES);
+            answers.flush();
+        } finally {
+            background.releaseChannel();
         }
     }
 
@@ -164,11 +128,11 @@ final class NbdReads {
         }
     }
 
-    /** Answers a read by way of a buffer. */
-    private void copy(long cookie, long offset, int length) throws IOException {
+    /** Answers a read by way of a buffer, in pieces of so many bytes. */
+    private void copy(long cookie, long offset, int length, int pieceBytes) throws IOException {
         int done = 0;
         do {
-            int piece = Math.min(length - done, READ_PIECE_BYTES);
+            int piece = Math.min(length - done, pieceBytes);
             boolean bare = form == ReplyForm.SIMPLE && done > 0;
             ByteBuffer out = piece >= LARGE_BYTES ? answers.alone(bare) : answers.room(piece);
             boolean last = done + piece == length;

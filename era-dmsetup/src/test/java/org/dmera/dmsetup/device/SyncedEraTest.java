@@ -118,8 +118,9 @@ class SyncedEraTest {
 
     @AfterEach
     void stop() {
-        registry.suspendAll();
-        registry.closeAll();
+        ShutdownSteps steps = new ShutdownSteps(EngineLog.silent());
+        registry.suspendAll(steps);
+        registry.closeAll(steps);
     }
 
     private TargetFactory.BackingOpener opener(MappedDevice owner) {
