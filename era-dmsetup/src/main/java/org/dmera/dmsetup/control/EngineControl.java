@@ -377,7 +377,10 @@ public final class EngineControl implements Control {
         }
         String answer = null;
         long sector = TextPayload.messageSector(io);
-        registry.awaitBack(device);
+        if (!words.get(0).startsWith("@") || words.get(0).equals("@attach")) {
+            // What the others ask for, or take away, needs no table.
+            registry.awaitBack(device);
+        }
         EngineVerb verb = words.size() == 1 ? verbs.get(words.get(0)) : null;
         if (verb != null) {
             answer = verb.run(device, sector);
