@@ -16,6 +16,9 @@ import org.dmera.tools.cli.CommandLine;
 public final class Main {
     private static final int OUTPUT_BYTES = 64 * 1024;
 
+    /** What reads our output wants no more (era-dmsetup ls | head): no failure to speak of. */
+    private static boolean readerHasGone;
+
     private Main() {}
 
     /** Runs the command line after {@code args[0]}, which is the program's name. */
@@ -38,15 +41,28 @@ public final class Main {
             code = 1;
         }
         if (out.checkError() && code == 0) {
-            err.println("era-dmsetup: standard output: write failed");
             code = 1;
+            if (!readerHasGone) {
+                err.println("era-dmsetup: standard output: write failed");
+            }
         }
         err.flush();
         CommandLine.leave(code);
     }
 
     private static PrintStream stream(FileDescriptor descriptor, boolean lineByLine) {
-        FileOutputStream file = new FileOutputStream(descriptor);
+        FileOutputStream file = new FileOutputStream(descriptor) {
+            @Override
+            public void write(byte[] bytes, int from, int length) throws IOException {
+                try {
+                    super.write(bytes, from, length);
+                } catch (IOException e) {
+                    // The launcher's locale has this text in English.
+                    readerHasGone |= "Broken pipe".equals(e.getMessage());
+                    throw e;
+                }
+            }
+        };
         return NativeText.printStream(new BufferedOutputStream(file, OUTPUT_BYTES), lineByLine);
     }
 }

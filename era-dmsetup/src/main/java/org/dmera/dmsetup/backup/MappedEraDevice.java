@@ -10,9 +10,11 @@ import java.util.concurrent.TimeUnit;
 import org.dmera.dmsetup.control.DeviceId;
 import org.dmera.dmsetup.control.DevicePaths;
 import org.dmera.dmsetup.control.DmClient;
+import org.dmera.dmsetup.control.Mangling;
 import org.dmera.dmsetup.ioctl.DevNumber;
 import org.dmera.dmsetup.ioctl.DmIoctl;
 import org.dmera.dmsetup.ioctl.TargetSpec;
+import org.dmera.dmsetup.ioctl.Words;
 
 /** An era device of the kernel or of the engine, by the control channel. */
 final class MappedEraDevice implements EraDevice {
@@ -39,6 +41,13 @@ final class MappedEraDevice implements EraDevice {
         this.origin = origin;
     }
 
+    /** The device that has the name as it is, or as people's names are on the way to device-mapper. */
+    private static DeviceId find(DmClient client, String name) throws IOException {
+        DeviceId mangled = DeviceId.ofName(Mangling.name(name, Mangling.Mode.ofEnvironment(System.getenv())));
+        DeviceId asItIs = DeviceId.ofName(name);
+        return !mangled.equals(asItIs) && client.exists(asItIs) ? asItIs : mangled;
+    }
+
     /**
      * Finds the device.
      *
@@ -47,7 +56,8 @@ final class MappedEraDevice implements EraDevice {
      * @param origin instead of what the table says, or null
      */
     static MappedEraDevice open(DmClient client, String name, Path metadata, Path origin) throws IOException {
-        DeviceId id = DeviceId.ofName(name.startsWith("/dev/mapper/") ? name.substring("/dev/mapper/".length()) : name);
+        String given = name.startsWith("/dev/mapper/") ? name.substring("/dev/mapper/".length()) : name;
+        DeviceId id = find(client, given);
         List<TargetSpec> table = client.table(id);
         if (table.size() != 1 || !table.get(0).type().equals("era")) {
             throw new IOException(id.name() + " is not an era device: its table is "
@@ -58,13 +68,13 @@ final class MappedEraDevice implements EraDevice {
                                     : "of " + table.size() + " lines"));
         }
         TargetSpec target = table.get(0);
-        String[] words = target.params().trim().split("\\s+", -1);
+        List<String> words = Words.split(target.params());
         return new MappedEraDevice(
                 client,
                 id,
                 target,
-                metadata != null ? metadata : pathOf(words[0]),
-                origin != null ? origin : pathOf(words[1]));
+                metadata != null ? metadata : pathOf(words.get(0)),
+                origin != null ? origin : pathOf(words.get(1)));
     }
 
     private static Path pathOf(String word) throws IOException {

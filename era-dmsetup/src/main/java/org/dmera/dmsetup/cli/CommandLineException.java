@@ -8,4 +8,8 @@ final class CommandLineException extends Exception {
     CommandLineException(String message) {
         super(message);
     }
+
+    CommandLineException(String message, Throwable cause) {
+        super(message, cause);
+    }
 }

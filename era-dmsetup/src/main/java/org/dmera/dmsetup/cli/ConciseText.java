@@ -3,6 +3,7 @@ package org.dmera.dmsetup.cli;
 
 import java.util.ArrayList;
 import java.util.List;
+import org.dmera.dmsetup.ioctl.Words;
 
 /**
  * Devices in one text: {@code <name>,<uuid>,<minor>,<flags>,<table>[,<table>+][;…]}; a backslash takes the next character
@@ -32,7 +33,7 @@ final class ConciseText {
                 field.append(text.charAt(i));
                 begun = true;
             } else if (c == ',') {
-                fields.add(field.toString().strip());
+                fields.add(field.toString().trim());
                 field.setLength(0);
                 begun = true;
             } else if (c == ';') {
@@ -44,7 +45,7 @@ final class ConciseText {
                 begun = false;
             } else {
                 field.append(c);
-                begun |= !Character.isWhitespace(c);
+                begun |= !Words.isSpace(c);
             }
         }
         if (begun) {
@@ -54,9 +55,13 @@ final class ConciseText {
     }
 
     private static List<String> complete(List<String> fields, StringBuilder last) throws CommandLineException {
-        fields.add(last.toString().strip());
+        fields.add(last.toString().trim());
         if (fields.size() < FIELDS) {
             throw new CommandLineException("Five comma-separated fields are required for each device");
+        }
+        if (fields.get(FIELDS - 1).isEmpty()) {
+            throw new CommandLineException(
+                    "Incomplete entry: five comma-separated fields are required for each device");
         }
         return fields;
     }

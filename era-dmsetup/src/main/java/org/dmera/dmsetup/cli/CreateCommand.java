@@ -4,9 +4,9 @@ package org.dmera.dmsetup.cli;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
-import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.control.DeviceId;
 import org.dmera.dmsetup.control.DmCall;
+import org.dmera.dmsetup.ioctl.DevNumber;
 import org.dmera.dmsetup.ioctl.DmCommand;
 import org.dmera.dmsetup.ioctl.DmFlags;
 import org.dmera.dmsetup.ioctl.DmIoctl;
@@ -33,42 +33,40 @@ final class CreateCommand implements Command {
         if (session.has(Switch.ATTACH)) {
             Attachments.requireEngine(session);
         }
-        Session.checkNewName(name);
+        ReadAhead.check(session);
         int major = session.has(Switch.MAJOR) ? session.switches().number(Switch.MAJOR) : -1;
         int minor = session.has(Switch.MINOR) ? session.switches().number(Switch.MINOR) : -1;
-        String uuid =
-                session.has(Switch.UUID) ? session.mangle(session.switches().value(Switch.UUID)) : "";
+        String mangled = session.createdName(name);
+        String uuid = session.has(Switch.UUID)
+                ? session.mangledUuid(session.switches().value(Switch.UUID))
+                : "";
         create(
                 session,
-                new Wanted(
-                        session.mangle(name),
-                        new DeviceId(session.mangle(name), uuid, major, minor),
-                        session.has(Switch.READONLY),
-                        specs));
-        return !session.has(Switch.ATTACH) || attach(session, session.mangle(name));
+                new Wanted(mangled, new DeviceId(mangled, uuid, major, minor), session.has(Switch.READONLY), specs));
+        return !session.has(Switch.ATTACH) || attach(session, mangled);
     }
 
     private static boolean attach(Session session, String name) throws IOException, CommandLineException {
         try {
             return Attachments.attach(session, name);
-        } catch (IOException e) {
+        } catch (IOException | CommandLineException | RuntimeException e) {
             revert(session, name, e);
             throw e;
         }
     }
 
-    private static void create(Session session, Wanted wanted) throws IOException {
+    private static void create(Session session, Wanted wanted) throws IOException, CommandLineException {
         DmIoctl made = DmCall.of("create", DmCommand.DEV_CREATE, wanted.id)
                 .udevFlags(session.nodes().flagsForCreate())
                 .withName(wanted.name)
                 .run(session.control());
-        if (wanted.specs == null || wanted.specs.isEmpty()) {
-            if (session.has(Switch.ADDNODEONCREATE)) {
-                session.nodes().added(wanted.name, made.dev());
-            }
-            return;
-        }
         try {
+            if (wanted.specs == null || wanted.specs.isEmpty()) {
+                if (session.has(Switch.ADDNODEONCREATE)) {
+                    session.nodes().added(wanted.name, made.dev());
+                }
+                return;
+            }
             DmCall.of("reload", DmCommand.TABLE_LOAD, DeviceId.ofNumber(wanted.name, made.dev()))
                     .flag(DmFlags.READONLY, wanted.readOnly)
                     .table(forChannel(session, wanted.specs))
@@ -80,14 +78,15 @@ final class CreateCommand implements Command {
                     .udevFlags(session.nodes().flagsForChange())
                     .run(session.control());
             session.nodes().added(wanted.name, resumed.dev());
-        } catch (IOException e) {
+            ReadAhead.apply(session, resumed);
+        } catch (IOException | CommandLineException | RuntimeException e) {
             revert(session, wanted.name, e);
             throw e;
         }
     }
 
     /** Takes the new device away again. */
-    private static void revert(Session session, String name, IOException cause) {
+    private static void revert(Session session, String name, Exception cause) {
         try {
             DmCall.of("remove", DmCommand.DEV_REMOVE, DeviceId.ofName(name))
                     .udevFlags(session.nodes().flagsForChange())
@@ -114,7 +113,7 @@ final class CreateCommand implements Command {
         if (operands.size() > 1) {
             throw new CommandLineException("dmsetup create --concise takes at most one argument");
         }
-        String text = operands.isEmpty() ? NativeText.of(session.in().readAllBytes()) : operands.get(0);
+        String text = operands.isEmpty() ? TableText.text(session.in(), "standard input") : operands.get(0);
         List<Wanted> all = new ArrayList<>();
         for (List<String> fields : ConciseText.parse(text)) {
             all.add(wanted(session, fields));
@@ -126,26 +125,21 @@ final class CreateCommand implements Command {
         return true;
     }
 
-    private static Wanted wanted(Session session, List<String> fields) throws CommandLineException {
+    private static Wanted wanted(Session session, List<String> fields) throws IOException, CommandLineException {
         String name = fields.get(0);
         String flags = fields.get(3);
         if (!flags.isEmpty() && !flags.equals("ro") && !flags.equals("rw")) {
             throw new CommandLineException("Invalid flags parameter '" + flags + "' must be 'ro' or 'rw' or empty.");
         }
-        Session.checkNewName(name);
         String table = String.join("\n", fields.subList(4, fields.size()));
         return new Wanted(
-                session.mangle(name),
-                new DeviceId(session.mangle(name), session.mangle(fields.get(1)), -1, minor(fields.get(2))),
+                session.createdName(name),
+                new DeviceId(session.createdName(name), session.mangledUuid(fields.get(1)), -1, minor(fields.get(2))),
                 flags.equals("ro"),
                 TableText.parse(table, "in concise specification"));
     }
 
     private static int minor(String text) throws CommandLineException {
-        try {
-            return text.isEmpty() ? -1 : Integer.parseInt(text);
-        } catch (NumberFormatException e) {
-            throw new CommandLineException("Invalid minor number '" + text + "'.");
-        }
+        return text.isEmpty() ? -1 : (int) Numbers.decimal("minor number", text, DevNumber.MINOR_LIMIT - 1);
     }
 }

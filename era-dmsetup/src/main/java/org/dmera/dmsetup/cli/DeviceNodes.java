@@ -2,9 +2,13 @@
 package org.dmera.dmsetup.cli;
 
 import java.io.IOException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFileAttributeView;
+import java.nio.file.attribute.UserPrincipalNotFoundException;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import java.util.regex.Pattern;
@@ -28,7 +32,10 @@ class DeviceNodes {
     private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(10);
     private static final long LOOK_AGAIN_NANOS = TimeUnit.MILLISECONDS.toNanos(5);
     private static final int KEEP_OUT = DmFlags.UDEV_DISABLE_DM_RULES | DmFlags.UDEV_DISABLE_SUBSYSTEM_RULES;
-    private static final int DEFAULT_MODE = 0600;
+    /** As libdevmapper is built by the distributions: the group may read and write. */
+    private static final int DEFAULT_MODE = 0660;
+
+    private static final String DEFAULT_GROUP = "disk";
     private static final int S_IFMT = 0170000;
     private static final int S_IFBLK = 0060000;
     /** What links in the folder lead to: udev's are relative. */
@@ -60,6 +67,9 @@ class DeviceNodes {
 
     /** The device has gone. */
     void removed(String name) throws IOException {}
+
+    /** There are the devices of these names and no others. */
+    void only(Set<String> names) throws IOException {}
 
     /** The device has another name. */
     void renamed(String oldName, String newName) throws IOException {}
@@ -94,14 +104,38 @@ class DeviceNodes {
                 return;
             }
             makeRoom(node);
-            int mode = switches.has(Switch.MODE) ? Integer.parseInt(switches.value(Switch.MODE), 8) : DEFAULT_MODE;
+            int mode = switches.has(Switch.MODE) ? switches.mode() : DEFAULT_MODE;
             DeviceNode.makeBlockDevice(node.toString(), mode, DevNumber.major(dev), DevNumber.minor(dev));
             Files.setAttribute(node, "unix:mode", mode);
             if (switches.has(Switch.UID)) {
-                Files.setAttribute(node, "unix:uid", switches.number(Switch.UID));
+                Files.setAttribute(node, "unix:uid", id(Switch.UID));
             }
             if (switches.has(Switch.GID)) {
-                Files.setAttribute(node, "unix:gid", switches.number(Switch.GID));
+                Files.setAttribute(node, "unix:gid", id(Switch.GID));
+            } else {
+                giveToGroup(node);
+            }
+        }
+
+        private void giveToGroup(Path node) throws IOException {
+            try {
+                Files.getFileAttributeView(node, PosixFileAttributeView.class)
+                        .setGroup(node.getFileSystem()
+                                .getUserPrincipalLookupService()
+                                .lookupPrincipalByGroupName(DEFAULT_GROUP));
+            } catch (UserPrincipalNotFoundException e) {
+                // A system without that group: root's alone, unless the user has said otherwise.
+                if (!switches.has(Switch.MODE)) {
+                    Files.setAttribute(node, "unix:mode", 0600);
+                }
+            }
+        }
+
+        private int id(Switch s) throws IOException {
+            try {
+                return switches.number(s);
+            } catch (CommandLineException e) {
+                throw new IOException(e.getMessage(), e);
             }
         }
 
@@ -114,6 +148,33 @@ class DeviceNodes {
             if (isOurs(node)) {
                 Files.deleteIfExists(node);
             }
+        }
+
+        @Override
+        void only(Set<String> names) throws IOException {
+            int mapper = majorOfMapper();
+            try (DirectoryStream<Path> entries = Files.newDirectoryStream(folder)) {
+                for (Path entry : entries) {
+                    // Links are udev's or an engine's, and the control node is no block device.
+                    boolean stale = !Files.isSymbolicLink(entry)
+                            && isBlockDevice(entry)
+                            && DevNumber.major((long) Files.getAttribute(entry, "unix:rdev")) == mapper
+                            && !names.contains(entry.getFileName().toString());
+                    if (stale) {
+                        Files.delete(entry);
+                    }
+                }
+            }
+        }
+
+        /** The major of mapped devices; −1 when the kernel does not have any. */
+        private static int majorOfMapper() throws IOException {
+            for (String line : Files.readAllLines(Path.of("/proc/devices"))) {
+                if (line.endsWith(" device-mapper")) {
+                    return Integer.parseInt(line.trim().substring(0, line.trim().indexOf(' ')));
+                }
+            }
+            return -1;
         }
 
         @Override

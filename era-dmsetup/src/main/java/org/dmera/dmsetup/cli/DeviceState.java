@@ -5,8 +5,15 @@ import org.dmera.dmsetup.ioctl.DevNumber;
 import org.dmera.dmsetup.ioctl.DmFlags;
 import org.dmera.dmsetup.ioctl.DmIoctl;
 
-/** A device's state as the answer of DEV_STATUS has it, in the words that are printed. */
+/**
+ * A device's state as the answer of DEV_STATUS has it, in the words that are printed.
+ *
+ * @param rawName the name as device-mapper has it; {@code name} is for people
+ * @param rawUuid the same of the uuid
+ */
 record DeviceState(
+        String rawName,
+        String rawUuid,
         String name,
         String uuid,
         int major,
@@ -22,6 +29,8 @@ record DeviceState(
 
     static DeviceState of(Session session, DmIoctl io) {
         return new DeviceState(
+                io.name(),
+                io.uuid(),
                 session.unmangle(io.name()),
                 session.unmangle(io.uuid()),
                 DevNumber.major(io.dev()),

@@ -4,6 +4,10 @@ package org.dmera.dmsetup.cli;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.PrintStream;
+import java.io.UncheckedIOException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
+import java.nio.file.NoSuchFileException;
 import java.util.List;
 
 /** The program: takes the command line apart, finds the command, runs it, says whether it failed. */
@@ -48,8 +52,8 @@ public final class DmSetup {
             case "rename" -> new Entry(1, 2, false, StateCommands::rename);
             case "message" -> new Entry(2, ANY, false, StateCommands::message);
             case "mknodes" -> new Entry(0, ANY, true, StateCommands::makeNodes);
-            case "status" -> new Entry(0, ANY, false, new StatusCommand(false));
-            case "table" -> new Entry(0, ANY, false, new StatusCommand(true));
+            case "status" -> new Entry(0, ANY, false, new StatusCommand(StatusCommand.Of.STATUS));
+            case "table" -> new Entry(0, ANY, false, new StatusCommand(StatusCommand.Of.TABLE));
             case "info" -> new Entry(0, ANY, false, new InfoCommand());
             case "ls" -> new Entry(0, 0, false, new ListCommand());
             case "deps" -> new Entry(0, ANY, false, new DepsCommand());
@@ -58,7 +62,13 @@ public final class DmSetup {
             case "target-version" -> new Entry(1, ANY, true, MiscCommands::targetVersion);
             case "version" -> new Entry(0, 0, false, MiscCommands::version);
             case "help" -> new Entry(0, 0, false, MiscCommands::help);
-            case "splitname" -> new Entry(1, 2, false, MiscCommands::splitName);
+            case "splitname" -> new Entry(1, 2, false, new SplitNameCommand());
+            case "setgeometry" -> new Entry(5, 5, false, MiscCommands::setGeometry);
+            case "measure" -> new Entry(0, ANY, false, new StatusCommand(StatusCommand.Of.MEASUREMENT));
+            case "mangle" -> new Entry(0, ANY, true, StateCommands::mangle);
+            case "udevflags" -> new Entry(1, 1, false, MiscCommands::udevFlags);
+            case "udevcreatecookie", "udevreleasecookie", "udevcomplete", "udevcomplete_all", "udevcookies" ->
+                new Entry(0, ANY, false, MiscCommands::noCookies);
             case "checkpoint" -> new Entry(0, ANY, true, MiscCommands::checkpoint);
             case "rollback" -> new Entry(1, ANY, false, new RollbackCommand());
             case "monitor" -> new Entry(0, 1, false, new MonitorCommand());
@@ -77,7 +87,13 @@ public final class DmSetup {
      * @return the exit code: 0, or 1 after a failure
      */
     public int run(String program, List<String> args) {
-        int code = runUnflushed(program, args);
+        int code;
+        try {
+            code = runUnflushed(program, args);
+        } catch (RuntimeException | Error e) {
+            complain(e);
+            code = 1;
+        }
         out.flush();
         err.flush();
         return code;
@@ -109,9 +125,20 @@ public final class DmSetup {
         }
         Entry entry = entry(words.get(0));
         List<String> operands = words.subList(1, words.size());
-        if (entry == null || operands.size() < entry.least || operands.size() > entry.most) {
-            err.println(entry == null ? "Unknown command." : "Incorrect number of arguments.");
+        if (entry == null) {
+            err.println("Unknown command.");
+            return 1;
+        }
+        if (operands.size() < entry.least || operands.size() > entry.most) {
+            err.println("Incorrect number of arguments.");
             Usage.print(err);
+            return 1;
+        }
+        try {
+            SwitchRules.check(switches, words.get(0));
+        } catch (CommandLineException e) {
+            err.println(e.getMessage());
+            err.println("Couldn't process command line.");
             return 1;
         }
         return command(session, entry, operands);
@@ -121,21 +148,46 @@ public final class DmSetup {
         boolean done = false;
         try {
             done = runEach(session, entry, operands);
-        } catch (IOException | CommandLineException e) {
-            if (e.getMessage() != null && !e.getMessage().isEmpty()) {
-                err.println(e.getMessage());
-            }
+        } catch (IOException | CommandLineException | RuntimeException | Error e) {
+            complain(e);
         }
         try {
             session.close();
         } catch (IOException e) {
-            err.println(e.getMessage());
+            complain(e);
             done = false;
         }
         if (!done) {
             err.println("Command failed.");
         }
         return done ? 0 : 1;
+    }
+
+    /** Whatever ended a command is one line, never a stack trace (unless the environment has {@code ERA_DEBUG}). */
+    private void complain(Throwable e) {
+        if (System.getenv("ERA_DEBUG") != null) {
+            e.printStackTrace(err);
+        }
+        String text = e instanceof FileSystemException file ? ofFile(file) : e.getMessage();
+        if (!(e instanceof IOException || e instanceof CommandLineException || e instanceof UncheckedIOException)) {
+            err.println("era-dmsetup: internal error: " + oneLine(e.toString())
+                    + " (run it again with ERA_DEBUG=1 to see where, and report it)");
+        } else if (text == null) {
+            err.println(e.getClass().getSimpleName());
+        } else if (!text.isEmpty()) {
+            err.println(oneLine(text));
+        }
+    }
+
+    /** Java leaves the two commonest reasons out. */
+    private static String ofFile(FileSystemException e) {
+        return e instanceof NoSuchFileException
+                ? e.getFile() + ": No such file or directory"
+                : e instanceof AccessDeniedException ? e.getFile() + ": Permission denied" : e.getMessage();
+    }
+
+    private static String oneLine(String text) {
+        return text.replace('\n', ' ');
     }
 
     private static boolean runEach(Session session, Entry entry, List<String> operands)

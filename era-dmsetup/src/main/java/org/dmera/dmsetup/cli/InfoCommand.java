@@ -8,8 +8,6 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import org.dmera.dmsetup.control.DeviceId;
-import org.dmera.dmsetup.ioctl.DeviceEntry;
 import org.dmera.dmsetup.ioctl.DmIoctl;
 
 /** {@code info}: a device's state, as a block of lines, as JSON, or ({@code -c}) as a row of a report. */
@@ -19,49 +17,50 @@ final class InfoCommand implements Command {
 
     @Override
     public boolean run(Session session, List<String> operands) throws IOException, CommandLineException {
-        Report report = session.has(Switch.COLUMNS) && !session.has(Switch.JSON) ? new Report(session) : null;
-        List<DeviceState> states = new ArrayList<>();
-        boolean all = collect(session, operands, states, report == null && !session.has(Switch.JSON));
         if (session.has(Switch.JSON)) {
             Json json = new Json().beginObject().key("devices").beginArray();
-            for (DeviceState state : states) {
-                state.json(json);
-            }
+            boolean all = forEach(session, operands, state -> state.json(json));
             session.out().println(json.endArray().endObject());
-        } else if (report != null && !states.isEmpty()) {
-            report.print(states);
+            return all;
         }
-        return all;
+        if (!session.has(Switch.COLUMNS)) {
+            return forEach(session, operands, state -> print(session, state));
+        }
+        Report report = Report.ofInfo(session);
+        if (report == null) {
+            return true;
+        }
+        return Repetition.run(session, () -> {
+            List<DeviceState> states = new ArrayList<>();
+            boolean all = forEach(session, operands, states::add);
+            DeviceGraph graph = report.needsDependencies() ? DeviceGraph.read(session) : DeviceGraph.none();
+            List<Report.Row> rows = new ArrayList<>();
+            for (DeviceState state : states) {
+                rows.add(field -> field.value(session, state, graph));
+            }
+            if (!rows.isEmpty()) {
+                report.print(rows);
+            }
+            return all;
+        });
     }
 
-    /** Reads the states of the devices that the command names; false, after a word, when one does not exist. */
-    private static boolean collect(Session session, List<String> operands, List<DeviceState> states, boolean print)
+    /** What to do with a device's state. */
+    @FunctionalInterface
+    private interface Action {
+        void run(DeviceState state) throws IOException;
+    }
+
+    /** Runs {@code action} on the states of the devices that the command names; false when one does not exist. */
+    private static boolean forEach(Session session, List<String> operands, Action action)
             throws IOException, CommandLineException {
-        List<DeviceId> devices = new ArrayList<>();
-        if (operands.isEmpty() && !session.deviceBySwitch()) {
-            for (DeviceEntry entry : session.devices()) {
-                devices.add(DeviceId.ofName(entry.name()));
-            }
-        } else if (operands.isEmpty()) {
-            devices.add(session.device(null));
-        } else {
-            for (String operand : operands) {
-                devices.add(session.device(operand));
-            }
-        }
-        for (DeviceId device : devices) {
+        return Listing.of(session, operands).forEach(session, device -> {
             DmIoctl io = session.info(device);
-            if (io == null) {
-                session.err().println("Device does not exist.");
-                return false;
+            if (io != null) {
+                action.run(DeviceState.of(session, io));
             }
-            DeviceState state = DeviceState.of(session, io);
-            states.add(state);
-            if (print) {
-                print(session, state);
-            }
-        }
-        return true;
+            return io != null;
+        });
     }
 
     /** Prints the block of lines, and a blank one. */

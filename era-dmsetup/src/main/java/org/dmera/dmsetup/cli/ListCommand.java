@@ -2,9 +2,8 @@
 package org.dmera.dmsetup.cli;
 
 import java.io.IOException;
-import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.List;
-import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.control.DeviceId;
 import org.dmera.dmsetup.ioctl.DevNumber;
 import org.dmera.dmsetup.ioctl.DeviceEntry;
@@ -19,19 +18,24 @@ final class ListCommand implements Command {
         }
         DeviceNames names = new DeviceNames(session);
         List<DeviceEntry> entries = session.devices();
-        if (session.has(Switch.JSON)) {
-            return json(session, entries);
-        }
         String type = session.switches().value(Switch.TARGET);
-        for (DeviceEntry entry : entries) {
-            if (type != null && !hasTarget(session, entry, type)) {
-                continue;
-            }
+        Json json = session.has(Switch.JSON)
+                ? new Json().beginObject().key("devices").beginArray()
+                : null;
+        boolean[] succeeded = {true};
+        Listing listing =
+                new Listing(entries.stream().map(e -> DeviceId.ofName(e.name())).toList(), true);
+        Iterator<DeviceEntry> each = entries.iterator();
+        boolean found = listing.forEach(session, device -> {
+            DeviceEntry entry = each.next();
             String name = session.unmangle(entry.name());
-            if (session.has(Switch.EXEC)) {
-                if (!execute(session, name)) {
-                    return false;
-                }
+            if (type != null && !hasTarget(session, device, type)) {
+                return true;
+            }
+            if (json != null) {
+                describe(session, json, entry);
+            } else if (session.has(Switch.EXEC)) {
+                succeeded[0] &= ExecOption.run(session, name);
             } else if (type != null) {
                 session.out()
                         .println(name + "\t(" + DevNumber.major(entry.dev()) + ", " + DevNumber.minor(entry.dev())
@@ -39,12 +43,16 @@ final class ListCommand implements Command {
             } else {
                 session.out().println(name + "\t(" + names.ofListed(entry.dev()) + ")");
             }
+            return true;
+        });
+        if (json != null) {
+            session.out().println(json.endArray().endObject());
         }
-        return true;
+        return found && succeeded[0];
     }
 
-    private static boolean hasTarget(Session session, DeviceEntry entry, String type) throws IOException {
-        for (TargetSpec line : session.client().status(DeviceId.ofName(entry.name()))) {
+    private static boolean hasTarget(Session session, DeviceId device, String type) throws IOException {
+        for (TargetSpec line : session.client().status(device)) {
             if (line.type().equals(type)) {
                 return true;
             }
@@ -52,45 +60,17 @@ final class ListCommand implements Command {
         return false;
     }
 
-    /** Runs the command of {@code --exec} with the device's path as its last argument. */
-    private static boolean execute(Session session, String name) throws IOException {
-        List<String> command = new ArrayList<>();
-        for (String word : session.switches().value(Switch.EXEC).split(" ", -1)) {
-            if (!word.isEmpty()) {
-                command.add(word);
-            }
+    private static void describe(Session session, Json json, DeviceEntry entry) throws IOException {
+        List<Long> below = session.client().dependencies(DeviceId.ofName(entry.name()), session.has(Switch.INACTIVE));
+        json.beginObject()
+                .field("name", session.unmangle(entry.name()))
+                .field("major", DevNumber.major(entry.dev()))
+                .field("minor", DevNumber.minor(entry.dev()));
+        json.key("depends_on").beginArray();
+        for (long dev : below) {
+            json.value(DevNumber.text(dev));
         }
-        command.add("/dev/mapper/" + name);
-        session.out().flush();
-        try {
-            ProcessBuilder builder = new ProcessBuilder(command).inheritIO();
-            NativeText.restoreLocale(builder.environment());
-            return builder.start().waitFor() == 0;
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            return false;
-        }
-    }
-
-    private static boolean json(Session session, List<DeviceEntry> entries) throws IOException {
-        String type = session.switches().value(Switch.TARGET);
-        Json json = new Json().beginObject().key("devices").beginArray();
-        for (DeviceEntry entry : entries) {
-            if (type == null || hasTarget(session, entry, type)) {
-                json.beginObject()
-                        .field("name", session.unmangle(entry.name()))
-                        .field("major", DevNumber.major(entry.dev()))
-                        .field("minor", DevNumber.minor(entry.dev()));
-                json.key("depends_on").beginArray();
-                for (long dev :
-                        session.client().dependencies(DeviceId.ofName(entry.name()), session.has(Switch.INACTIVE))) {
-                    json.value(DevNumber.text(dev));
-                }
-                json.endArray().endObject();
-            }
-        }
-        session.out().println(json.endArray().endObject());
-        return true;
+        json.endArray().endObject();
     }
 
     /** Fails for words of {@code -o} that mean nothing here, before device-mapper is asked. */

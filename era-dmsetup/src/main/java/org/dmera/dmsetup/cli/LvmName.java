@@ -3,7 +3,7 @@ package org.dmera.dmsetup.cli;
 
 /** The parts of a name that LVM has made: {@code GROUP-VOLUME[-LAYER]}, with hyphens within a part doubled. */
 record LvmName(String group, String volume, String layer) {
-    private static final String SUBSYSTEM = "LVM";
+    static final String SUBSYSTEM = "LVM";
 
     /** The subsystem that made a uuid: what is before its first hyphen; empty without one. */
     static String subsystem(String uuid) {
@@ -25,7 +25,9 @@ record LvmName(String group, String volume, String layer) {
             if (c == '-' && i + 1 < name.length() && name.charAt(i + 1) == '-') {
                 text.append('-');
                 i++;
-            } else if (c == '-' && part < 2) {
+            } else if (c == '-' && part == 2) {
+                break;
+            } else if (c == '-') {
                 parts[part++] = text.toString();
                 text.setLength(0);
             } else {

@@ -6,6 +6,7 @@ import java.util.List;
 import org.dmera.dmsetup.control.DeviceId;
 import org.dmera.dmsetup.control.DmCall;
 import org.dmera.dmsetup.ioctl.DmCommand;
+import org.dmera.dmsetup.ioctl.DmFlags;
 import org.dmera.dmsetup.ioctl.DmIoctl;
 import org.dmera.dmsetup.ioctl.MalformedPayloadException;
 import org.dmera.dmsetup.ioctl.TargetVersion;
@@ -50,22 +51,54 @@ final class MiscCommands {
         }
     }
 
-    /** The parts of an LVM device's name. */
-    static boolean splitName(Session session, List<String> operands) {
-        LvmName name = LvmName.parse(operands.get(0));
-        String[][] columns = {
-            {"VG", name.group()}, {"LV", name.volume()}, {"LVLayer", name.layer()},
-        };
-        for (int row = session.has(Switch.NOHEADINGS) ? 1 : 0; row < 2; row++) {
-            StringBuilder line = new StringBuilder();
-            for (int i = 0; i < columns.length; i++) {
-                int width = Math.max(i == 2 ? 7 : 4, columns[i][1].length());
-                line.append(i == 0 ? "" : " ").append(columns[i][row]);
-                line.append(" ".repeat(Math.max(0, width - columns[i][row].length())));
+    /** What partitioning programs of old are told of cylinders, heads, sectors and the start. */
+    static boolean setGeometry(Session session, List<String> operands) throws IOException, CommandLineException {
+        DeviceId device = session.device(operands.get(0));
+        for (String number : operands.subList(1, operands.size())) {
+            Numbers.decimal("geometry", number, Long.MAX_VALUE);
+        }
+        DmCall.of("setgeometry", DmCommand.DEV_SET_GEOMETRY, device)
+                .text(String.join(" ", operands.subList(1, operands.size())))
+                .run(session.control());
+        return true;
+    }
+
+    private static final String[] UDEV_FLAGS = {
+        "DM_UDEV_DISABLE_DM_RULES_FLAG",
+        "DM_UDEV_DISABLE_SUBSYSTEM_RULES_FLAG",
+        "DM_UDEV_DISABLE_DISK_RULES_FLAG",
+        "DM_UDEV_DISABLE_OTHER_RULES_FLAG",
+        "DM_UDEV_LOW_PRIORITY_FLAG",
+        "DM_UDEV_DISABLE_LIBRARY_FALLBACK_FLAG",
+        "DM_UDEV_PRIMARY_SOURCE_FLAG",
+        "DM_UDEV_FLAG7",
+    };
+
+    /** The flags in a uevent's cookie, which is how udev's rules read them. */
+    static boolean udevFlags(Session session, List<String> operands) throws CommandLineException {
+        long cookie;
+        try {
+            String text = operands.get(0);
+            cookie = text.startsWith("0x") || text.startsWith("0X")
+                    ? Long.parseLong(text, 2, text.length(), 16)
+                    : Numbers.decimal("cookie", text, 0xffff_ffffL);
+        } catch (NumberFormatException | CommandLineException e) {
+            throw new CommandLineException("Incorrect cookie value.", e);
+        }
+        for (int bit = 0; bit < 16; bit++) {
+            if ((cookie >>> (DmFlags.UDEV_FLAGS_SHIFT + bit) & 1) != 0) {
+                session.out()
+                        .println((bit < UDEV_FLAGS.length ? UDEV_FLAGS[bit] : "DM_SUBSYSTEM_UDEV_FLAG" + (bit - 8))
+                                + "='1'");
             }
-            session.out().println(line);
         }
         return true;
+    }
+
+    /** Cookies are semaphores by which udev says that it is done. Here nodes are looked at instead. */
+    static boolean noCookies(Session session, List<String> operands) {
+        session.err().println("There are no udev cookies here: commands wait for nodes themselves.");
+        return false;
     }
 
     static boolean help(Session session, List<String> operands) {

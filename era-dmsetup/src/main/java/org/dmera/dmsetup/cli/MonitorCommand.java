@@ -5,8 +5,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.LockSupport;
 import org.dmera.dmsetup.control.DeviceId;
 import org.dmera.dmsetup.control.EraStatus;
 
@@ -19,7 +17,6 @@ final class MonitorCommand implements Command {
     @Override
     public boolean run(Session session, List<String> operands) throws IOException, CommandLineException {
         DeviceId device = Operands.device(session, operands);
-        int interval = session.has(Switch.INTERVAL) ? session.switches().number(Switch.INTERVAL) : 1;
         int count = session.has(Switch.COUNT) ? session.switches().number(Switch.COUNT) : 0;
         boolean terminal = !session.has(Switch.JSON) && isTerminal();
         long markedBefore = -1;
@@ -27,7 +24,7 @@ final class MonitorCommand implements Command {
         long timeBefore = 0;
         for (int i = 0; count == 0 || i < count; i++) {
             if (i > 0) {
-                LockSupport.parkNanos(TimeUnit.SECONDS.toNanos(interval));
+                Repetition.pause(session);
             }
             EraStatus status = session.client().eraStatus(device);
             long marked = marked(session, device);
@@ -36,7 +33,10 @@ final class MonitorCommand implements Command {
                     ? 0
                     : (marked - markedBefore) * 1e9 / (now - timeBefore);
             session.out().print(line(session, status, marked, Math.round(rate), terminal));
-            session.out().flush();
+            if (session.out().checkError()) {
+                // The reader has gone (monitor DEVICE | head).
+                return true;
+            }
             markedBefore = marked;
             eraBefore = status.currentEra();
             timeBefore = now;

@@ -4,69 +4,114 @@ package org.dmera.dmsetup.cli;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.util.ArrayList;
-import java.util.Comparator;
+import java.util.EnumSet;
 import java.util.List;
+import java.util.Set;
 
-/** The table of {@code info -c}: which fields, in which order, sorted how, and how they are laid out. */
+/** The tables of {@code info -c} and {@code splitname}: which fields, in which order, sorted how, and how they are laid out. */
 final class Report {
-    private static final String DEFAULT_FIELDS = "name,major,minor,attr,open,segments,events,uuid";
+    private static final String INFO_FIELDS = "name,major,minor,attr,open,segments,events,uuid";
+    private static final String NAME_FIELDS = "vg_name,lv_name,lv_layer";
 
     private record SortKey(ReportField field, boolean descending) {}
 
+    /** What a row is about. */
+    @FunctionalInterface
+    interface Row {
+        String value(ReportField field) throws IOException;
+    }
+
     private final Session session;
+    private final Set<ReportField.Group> groups;
     private final List<ReportField> fields = new ArrayList<>();
     private final List<SortKey> sort = new ArrayList<>();
+    private boolean help;
+
+    /** The report of {@code info}; null when the list of fields was asked for, and has been written. */
+    static Report ofInfo(Session session) throws CommandLineException {
+        return of(session, INFO_FIELDS, EnumSet.allOf(ReportField.Group.class));
+    }
+
+    /** The report of {@code splitname}; null as for {@link #ofInfo}. */
+    static Report ofName(Session session) throws CommandLineException {
+        return of(session, NAME_FIELDS, EnumSet.of(ReportField.Group.SPLITNAME));
+    }
 
     /**
      * @throws CommandLineException for a field that there is not; the list of fields has been written
      */
-    Report(Session session) throws CommandLineException {
-        this.session = session;
+    private static Report of(Session session, String defaultFields, Set<ReportField.Group> groups)
+            throws CommandLineException {
+        Report report = new Report(session, groups);
         String wanted = session.switches().value(Switch.OPTIONS);
         if (wanted == null) {
-            wanted = DEFAULT_FIELDS;
+            wanted = defaultFields;
         } else if (wanted.startsWith("+")) {
-            wanted = DEFAULT_FIELDS + "," + wanted.substring(1);
+            wanted = defaultFields + "," + wanted.substring(1);
         }
         for (String id : wanted.split(",", -1)) {
-            addField(id);
+            report.addField(id);
         }
         if (session.has(Switch.SORT)) {
             for (String key : session.switches().value(Switch.SORT).split(",", -1)) {
-                addSortKey(key);
+                report.addSortKey(key);
             }
         }
+        return report.help ? null : report;
+    }
+
+    private Report(Session session, Set<ReportField.Group> groups) {
+        this.session = session;
+        this.groups = groups;
     }
 
     private void addField(String id) throws CommandLineException {
-        if (id.equals("all")) {
-            fields.addAll(List.of(ReportField.values()));
+        if (id.isEmpty()) {
             return;
         }
+        boolean several = false;
         for (ReportField.Group group : ReportField.Group.values()) {
-            if (id.equals(group.name().toLowerCase(java.util.Locale.ROOT) + "_all")) {
+            boolean all = id.equalsIgnoreCase("all") && groups.contains(group);
+            if (all || id.equalsIgnoreCase(group.name() + "_all")) {
+                several = true;
                 for (ReportField field : ReportField.values()) {
                     if (field.group == group) {
-                        fields.add(field);
+                        fields.add(known(field.id()));
                     }
                 }
-                return;
             }
         }
-        fields.add(known(id));
+        ReportField field = several ? null : known(id);
+        if (field != null) {
+            fields.add(field);
+        }
     }
 
     private void addSortKey(String key) throws CommandLineException {
         boolean descending = key.startsWith("-");
-        sort.add(new SortKey(known(descending || key.startsWith("+") ? key.substring(1) : key), descending));
+        String id = descending || key.startsWith("+") ? key.substring(1) : key;
+        ReportField field = id.isEmpty() ? null : known(id);
+        if (field != null) {
+            sort.add(new SortKey(field, descending));
+        }
     }
 
+    /** The field of that name; null when it asks for help, which has been given. */
     private ReportField known(String id) throws CommandLineException {
+        if (id.equalsIgnoreCase("help") || id.equals("?")) {
+            if (!help) {
+                printFields(session.err());
+            }
+            help = true;
+            return null;
+        }
         ReportField field = ReportField.of(id);
         if (field == null) {
             printFields(session.err());
-            boolean help = id.equals("help") || id.equals("?");
-            throw new CommandLineException(help ? "" : "Unrecognised field: " + id);
+            throw new CommandLineException("Unrecognised field: " + id);
+        }
+        if (!groups.contains(field.group)) {
+            throw new CommandLineException("Field " + field.id() + " is not about names.");
         }
         return field;
     }
@@ -88,17 +133,21 @@ final class Report {
         }
     }
 
-    /** Prints a row for each device. */
-    void print(List<DeviceState> states) throws IOException {
-        boolean needsGraph = fields.stream().anyMatch(ReportField::needsDependencies)
+    /** Whether a field needs every device's dependencies. */
+    boolean needsDependencies() {
+        return fields.stream().anyMatch(ReportField::needsDependencies)
                 || sort.stream().anyMatch(key -> key.field.needsDependencies());
-        DeviceGraph graph = needsGraph ? DeviceGraph.read(session) : DeviceGraph.none();
-        sortStates(states, graph);
+    }
+
+    /** Prints the rows. */
+    void print(List<Row> unsorted) throws IOException {
+        // Unbuffered means that nothing waits for what comes later: neither its turn nor its width.
+        List<Row> sorted = session.has(Switch.UNBUFFERED) ? unsorted : sorted(unsorted);
         List<List<String>> rows = new ArrayList<>();
-        for (DeviceState state : states) {
+        for (Row values : sorted) {
             List<String> row = new ArrayList<>();
             for (ReportField field : fields) {
-                row.add(field.value(session, state, graph));
+                row.add(values.value(field));
             }
             rows.add(row);
         }
@@ -171,7 +220,7 @@ final class Report {
             widths[i] = Math.max(
                     fields.get(i).width,
                     session.has(Switch.NOHEADINGS) ? 0 : fields.get(i).heading.length());
-            for (List<String> row : rows) {
+            for (List<String> row : session.has(Switch.UNBUFFERED) ? List.<List<String>>of() : rows) {
                 widths[i] = Math.max(widths[i], row.get(i).length());
             }
         }
@@ -182,27 +231,25 @@ final class Report {
         return text + " ".repeat(Math.max(0, width - text.length()));
     }
 
-    private void sortStates(List<DeviceState> states, DeviceGraph graph) throws IOException {
+    private List<Row> sorted(List<Row> rows) throws IOException {
         List<String[]> keys = new ArrayList<>();
-        for (DeviceState state : states) {
+        for (Row row : rows) {
             String[] values = new String[sort.size()];
             for (int i = 0; i < values.length; i++) {
-                values[i] = sort.get(i).field.value(session, state, graph);
+                values[i] = row.value(sort.get(i).field);
             }
             keys.add(values);
         }
-        Comparator<Integer> order = (a, b) -> compare(keys.get(a), keys.get(b));
         List<Integer> indices = new ArrayList<>();
-        for (int i = 0; i < states.size(); i++) {
+        for (int i = 0; i < rows.size(); i++) {
             indices.add(i);
         }
-        indices.sort(order);
-        List<DeviceState> sorted = new ArrayList<>();
+        indices.sort((a, b) -> compare(keys.get(a), keys.get(b)));
+        List<Row> sorted = new ArrayList<>();
         for (int index : indices) {
-            sorted.add(states.get(index));
+            sorted.add(rows.get(index));
         }
-        states.clear();
-        states.addAll(sorted);
+        return sorted;
     }
 
     private int compare(String[] a, String[] b) {

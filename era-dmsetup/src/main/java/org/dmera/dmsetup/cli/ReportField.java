@@ -2,6 +2,7 @@
 package org.dmera.dmsetup.cli;
 
 import java.io.IOException;
+import org.dmera.dmsetup.control.Mangling;
 import org.dmera.dmsetup.ioctl.DevNumber;
 
 /** The fields that {@code info -c} can show, as in dmsetup's list: heading, least width, and where the value comes from. */
@@ -75,11 +76,16 @@ enum ReportField {
     /** The field of that name, or null. */
     static ReportField of(String id) {
         for (ReportField field : values()) {
-            if (field.id().equals(id)) {
+            if (canonical(field.id()).equals(canonical(id))) {
                 return field;
             }
         }
         return null;
+    }
+
+    /** As in dmsetup, the case of letters and underscores don't count. */
+    private static String canonical(String id) {
+        return id.replace("_", "").toLowerCase(java.util.Locale.ROOT);
     }
 
     /** Whether its value needs every device's dependencies. */
@@ -90,10 +96,12 @@ enum ReportField {
     /** The value for a device. */
     String value(Session session, DeviceState state, DeviceGraph graph) throws IOException {
         return switch (this) {
-            case NAME, UNMANGLED_NAME -> state.name();
-            case MANGLED_NAME -> session.mangle(state.name());
-            case UUID, UNMANGLED_UUID -> state.uuid();
-            case MANGLED_UUID -> session.mangle(state.uuid());
+            case NAME -> state.name();
+            case UNMANGLED_NAME -> Mangling.unmangle(state.rawName(), Mangling.Mode.AUTO);
+            case MANGLED_NAME -> Mangling.mangledForm(state.rawName());
+            case UUID -> state.uuid();
+            case UNMANGLED_UUID -> Mangling.unmangle(state.rawUuid(), Mangling.Mode.AUTO);
+            case MANGLED_UUID -> Mangling.mangledForm(state.rawUuid());
             case READ_AHEAD -> Integer.toString(InfoCommand.readAheadSectors(session, state));
             case BLKDEVNAME -> orEmpty(DeviceNames.blockDeviceName(state.dev()));
             case ATTR -> state.attributes();

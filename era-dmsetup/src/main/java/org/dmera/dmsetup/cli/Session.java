@@ -11,6 +11,7 @@ import org.dmera.dmsetup.control.DeviceId;
 import org.dmera.dmsetup.control.DmCall;
 import org.dmera.dmsetup.control.DmClient;
 import org.dmera.dmsetup.control.DmException;
+import org.dmera.dmsetup.control.Mangling;
 import org.dmera.dmsetup.ioctl.DeviceEntry;
 import org.dmera.dmsetup.ioctl.DmCommand;
 import org.dmera.dmsetup.ioctl.DmFlags;
@@ -18,7 +19,6 @@ import org.dmera.dmsetup.ioctl.DmIoctl;
 
 /** One run of the program: its options, its streams, and the way to device-mapper, opened when it is first wanted. */
 final class Session {
-    private static final String MAPPER_FOLDER = "/dev/mapper/";
 
     /** Opens the way to device-mapper. */
     interface Connector {
@@ -36,8 +36,7 @@ final class Session {
     private DeviceNodes nodes;
     private String driverVersion;
 
-    Session(Switches switches, InputStream in, PrintStream out, PrintStream err, Connector connector)
-            throws CommandLineException {
+    Session(Switches switches, InputStream in, PrintStream out, PrintStream err, Connector connector) {
         this.switches = switches;
         this.in = in;
         this.out = out;
@@ -45,7 +44,7 @@ final class Session {
         this.connector = connector;
         mangling = switches.has(Switch.MANGLENAME)
                 ? Mangling.Mode.of(switches.value(Switch.MANGLENAME))
-                : Mangling.Mode.AUTO;
+                : Mangling.Mode.ofEnvironment(System.getenv());
     }
 
     Switches switches() {
@@ -75,7 +74,8 @@ final class Session {
 
     private void open(boolean creating) throws IOException {
         if (client == null) {
-            client = new DmClient(connector.connect(creating));
+            Control control = connector.connect(creating);
+            client = new DmClient(control.isKernel() ? new ImpatientControl(control, err) : control);
             driverVersion = client.version();
             nodes = DeviceNodes.of(client.control(), switches);
             if (switches.verbosity() > 0) {
@@ -112,24 +112,38 @@ final class Session {
         }
     }
 
-    /** The name or uuid as device-mapper has it. */
-    String mangle(String text) {
-        return Mangling.mangle(text, mangling);
+    /** A new device's name, as device-mapper gets it. */
+    String createdName(String text) throws IOException, CommandLineException {
+        checkNewName(text);
+        return Mangling.name(text, mangling);
+    }
+
+    /** A device's name, as device-mapper has it. */
+    String mangledName(String text) throws IOException, CommandLineException {
+        checkName(text);
+        return Mangling.name(text, mangling);
+    }
+
+    /** The name that a device is to have instead of its own. */
+    String mangledNewName(String text) throws IOException, CommandLineException {
+        checkNewName(text);
+        return Mangling.newName(text, mangling);
+    }
+
+    static void checkName(String name) throws CommandLineException {
+        if (name.indexOf('/') >= 0) {
+            throw new CommandLineException("Name \"" + name + "\" invalid. It contains \"/\".");
+        }
+    }
+
+    /** A uuid, as device-mapper gets it. */
+    String mangledUuid(String text) throws IOException {
+        return Mangling.uuid(text, mangling);
     }
 
     /** The name or uuid as people have it. */
     String unmangle(String text) {
         return Mangling.unmangle(text, mangling);
-    }
-
-    /** Fails for a name that no device may have. */
-    static void checkName(String name) throws CommandLineException {
-        if (name.indexOf('/') >= 0) {
-            throw new CommandLineException("Name \"" + name + "\" invalid. It contains \"/\".");
-        }
-        if (name.length() >= DmIoctl.NAME_BYTES) {
-            throw new CommandLineException("Name \"" + name + "\" too long.");
-        }
     }
 
     /** Fails for a name that no device may get. One that has it, on a kernel that allows it, can still be named. */
@@ -151,7 +165,7 @@ final class Session {
             return named(operand);
         }
         if (has(Switch.UUID)) {
-            return DeviceId.ofUuid(mangle(switches.value(Switch.UUID)));
+            return DeviceId.ofUuid(mangledUuid(switches.value(Switch.UUID)));
         }
         if (has(Switch.MINOR)) {
             return DeviceId.ofNumber(switches.number(Switch.MAJOR), switches.number(Switch.MINOR));
@@ -160,14 +174,16 @@ final class Session {
     }
 
     private DeviceId named(String operand) throws IOException, CommandLineException {
-        String name = operand.startsWith(MAPPER_FOLDER) ? operand.substring(MAPPER_FOLDER.length()) : operand;
-        if (name.indexOf('/') >= 0) {
-            // As with dmsetup, a device-mapper that does not answer is the first thing to complain of.
-            client();
+        if (operand.indexOf('/') < 0) {
+            return DeviceId.ofName(mangledName(operand));
+        }
+        // As with dmsetup, a device-mapper that does not answer is the first thing to complain of.
+        client();
+        String name = DevicePaths.nameOf(operand);
+        if (name == null) {
             throw new CommandLineException("Device " + operand + " not found");
         }
-        checkName(name);
-        return DeviceId.ofName(mangle(name));
+        return DeviceId.ofName(mangledName(name));
     }
 
     /** Whether the device is told by -u or by -j and -m. */
@@ -189,6 +205,7 @@ final class Session {
         try {
             return DmCall.of("info", DmCommand.DEV_STATUS, device)
                     .flag(DmFlags.QUERY_INACTIVE_TABLE, has(Switch.INACTIVE))
+                    .flag(DmFlags.SKIP_BDGET, has(Switch.NOOPENCOUNT))
                     .run(control());
         } catch (DmException e) {
             if (e.is(Errno.ENXIO)) {

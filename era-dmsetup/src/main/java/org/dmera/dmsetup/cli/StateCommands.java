@@ -2,13 +2,17 @@
 package org.dmera.dmsetup.cli;
 
 import java.io.IOException;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import org.dmera.core.linux.Errno;
 import org.dmera.dmsetup.control.DeviceId;
 import org.dmera.dmsetup.control.DmCall;
 import org.dmera.dmsetup.control.DmException;
+import org.dmera.dmsetup.control.Mangling;
+import org.dmera.dmsetup.ioctl.DevNumber;
 import org.dmera.dmsetup.ioctl.DeviceEntry;
 import org.dmera.dmsetup.ioctl.DmCommand;
 import org.dmera.dmsetup.ioctl.DmFlags;
@@ -24,17 +28,34 @@ final class StateCommands {
     private StateCommands() {}
 
     static boolean suspend(Session session, List<String> operands) throws IOException, CommandLineException {
-        change(session, "suspend", Operands.device(session, operands))
-                .flag(DmFlags.SUSPEND, true)
-                .run(session.control());
+        DeviceId device = Operands.device(session, operands);
+        if (session.has(Switch.CHECKS)) {
+            refuseOnSuspended(session, device);
+        }
+        change(session, "suspend", device).flag(DmFlags.SUSPEND, true).run(session.control());
         return true;
     }
 
+    /** libdevmapper's one check: to suspend what sits on a suspended device waits for ever. */
+    private static void refuseOnSuspended(Session session, DeviceId device) throws IOException, CommandLineException {
+        List<Long> below = session.client().dependencies(device, false);
+        for (DeviceEntry entry : session.client().list()) {
+            DmIoctl io = below.contains(entry.dev()) ? session.info(DeviceId.ofName(entry.name())) : null;
+            if (io != null && io.has(DmFlags.SUSPEND)) {
+                throw new CommandLineException(
+                        "Attempt to suspend device " + device.describe().trim()
+                                + " that uses already-suspended device (" + DevNumber.text(entry.dev()) + ")");
+            }
+        }
+    }
+
     static boolean resume(Session session, List<String> operands) throws IOException, CommandLineException {
+        ReadAhead.check(session);
         DmIoctl io = change(session, "resume", Operands.device(session, operands))
                 .udevFlags(session.nodes().flagsForChange())
                 .run(session.control());
         session.nodes().added(io.name(), io.dev());
+        ReadAhead.apply(session, io);
         return true;
     }
 
@@ -145,16 +166,17 @@ final class StateCommands {
         DeviceId device = session.device(bySwitch ? null : operands.get(0));
         String text = operands.get(bySwitch ? 0 : 1);
         boolean setUuid = session.has(Switch.SETUUID);
-        if (!setUuid) {
-            Session.checkNewName(text);
+        if (text.isEmpty()) {
+            throw new CommandLineException("Non empty new " + (setUuid ? "uuid" : "name") + " is required.");
         }
+        String mangled = setUuid ? session.mangledUuid(text) : session.mangledNewName(text);
         DmIoctl io = DmCall.of("rename", DmCommand.DEV_RENAME, device)
                 .flag(DmFlags.UUID, setUuid)
-                .text(session.mangle(text))
+                .text(mangled)
                 .udevFlags(session.nodes().flagsForChange())
                 .run(session.control());
         if (!setUuid) {
-            session.nodes().renamed(io.name(), session.mangle(text));
+            session.nodes().renamed(io.name(), mangled);
         }
         return true;
     }
@@ -177,9 +199,9 @@ final class StateCommands {
 
     private static long sector(String text) throws CommandLineException {
         try {
-            return text.startsWith("0x") ? Long.parseUnsignedLong(text, 2, text.length(), 16) : Long.parseLong(text);
-        } catch (NumberFormatException e) {
-            throw new CommandLineException("Invalid sector.");
+            return Numbers.decimal("sector", text, Long.MAX_VALUE);
+        } catch (CommandLineException e) {
+            throw new CommandLineException("Invalid sector.", e);
         }
     }
 
@@ -188,9 +210,12 @@ final class StateCommands {
             makeNode(session, Operands.device(session, operands));
             return true;
         }
+        Set<String> names = new HashSet<>();
         for (DeviceEntry entry : session.client().list()) {
             makeNode(session, DeviceId.ofName(entry.name()));
+            names.add(entry.name());
         }
+        session.nodes().only(names);
         return true;
     }
 
@@ -208,5 +233,39 @@ final class StateCommands {
             throw e;
         }
         session.nodes().added(io.name(), io.dev());
+    }
+
+    /** Renames a device whose name has bytes that udev can't bear; a uuid can't be changed. */
+    static boolean mangle(Session session, List<String> operands) throws IOException, CommandLineException {
+        if (operands.isEmpty() && !session.deviceBySwitch()) {
+            boolean done = true;
+            for (DeviceEntry entry : session.client().list()) {
+                done &= mangle(session, DeviceId.ofName(entry.name()));
+            }
+            return done;
+        }
+        return mangle(session, Operands.device(session, operands));
+    }
+
+    private static boolean mangle(Session session, DeviceId device) throws IOException {
+        DmIoctl io = session.client().info(device);
+        String mangled = Mangling.mangledForm(io.name());
+        boolean uuidIsFine = Mangling.mangledForm(io.uuid()).equals(io.uuid());
+        String subject = io.name() + ": " + (io.uuid().isEmpty() ? "[no UUID]" : io.uuid()) + ": ";
+        if (!uuidIsFine) {
+            session.err().println(subject + "UUID in incorrect form. Unable to change device UUID.");
+        }
+        if (mangled.equals(io.name())) {
+            boolean both = !io.uuid().isEmpty() && uuidIsFine;
+            session.out().println(subject + (both ? "name and UUID" : "name") + " already in correct form");
+        } else {
+            session.out().println(io.name() + ": renaming to " + mangled);
+            DmCall.of("rename", DmCommand.DEV_RENAME, DeviceId.ofName(io.name()))
+                    .text(mangled)
+                    .udevFlags(session.nodes().flagsForChange())
+                    .run(session.control());
+            session.nodes().renamed(io.name(), mangled);
+        }
+        return uuidIsFine;
     }
 }

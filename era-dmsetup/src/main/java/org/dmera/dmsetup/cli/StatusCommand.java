@@ -10,58 +10,57 @@ import org.dmera.dmsetup.control.DmCall;
 import org.dmera.dmsetup.control.DmClient;
 import org.dmera.dmsetup.control.DmException;
 import org.dmera.dmsetup.control.EraStatus;
-import org.dmera.dmsetup.ioctl.DeviceEntry;
 import org.dmera.dmsetup.ioctl.DmCommand;
 import org.dmera.dmsetup.ioctl.DmFlags;
 import org.dmera.dmsetup.ioctl.DmIoctl;
 import org.dmera.dmsetup.ioctl.TargetSpec;
+import org.dmera.dmsetup.ioctl.Words;
 
-/** {@code status} and {@code table}: a line for each target of each device. */
+/** {@code status}, {@code table} and {@code measure}: a line for each target of each device, or a command on each device. */
 final class StatusCommand implements Command {
+    /** What is asked. */
+    enum Of {
+        STATUS,
+        TABLE,
+        /** What the kernel would tell its integrity measurement of the table. */
+        MEASUREMENT
+    }
+
+    private final Of of;
     private final boolean asTable;
 
-    StatusCommand(boolean asTable) {
-        this.asTable = asTable;
+    StatusCommand(Of of) {
+        this.of = of;
+        asTable = of == Of.TABLE;
     }
 
     @Override
     public boolean run(Session session, List<String> operands) throws IOException, CommandLineException {
-        List<DeviceId> devices = new ArrayList<>();
-        boolean all = operands.isEmpty() && !session.deviceBySwitch();
-        if (all) {
-            for (DeviceEntry entry : session.devices()) {
-                devices.add(DeviceId.ofName(entry.name()));
-            }
-        } else if (operands.isEmpty()) {
-            devices.add(session.device(null));
-        } else {
-            for (String operand : operands) {
-                devices.add(session.device(operand));
-            }
-        }
-        boolean withNames = all || devices.size() > 1;
+        Listing listing = Listing.of(session, operands);
         if (session.has(Switch.JSON)) {
-            return json(session, devices);
+            return json(session, listing);
         }
         if (asTable && session.has(Switch.CONCISE)) {
-            return concise(session, devices);
+            return concise(session, listing);
         }
-        for (DeviceId device : devices) {
+        if (session.has(Switch.EXEC)) {
+            return execute(session, listing);
+        }
+        return listing.forEach(session, device -> {
             DmIoctl io = call(session, device);
-            if (io == null) {
-                session.err().println("Device does not exist.");
-                return false;
+            if (io != null) {
+                print(session, io, listing.withNames());
             }
-            print(session, io, withNames);
-        }
-        return true;
+            return io != null;
+        });
     }
 
     /** The answer; null when there is no such device and the command says so in words of its own. */
     private DmIoctl call(Session session, DeviceId device) throws IOException {
         try {
-            return DmCall.of(asTable ? "table" : "status", DmCommand.TABLE_STATUS, device)
+            return DmCall.of(of == Of.STATUS ? "status" : "table", DmCommand.TABLE_STATUS, device)
                     .flag(DmFlags.STATUS_TABLE, asTable)
+                    .flag(DmFlags.IMA_MEASUREMENT, of == Of.MEASUREMENT)
                     .flag(DmFlags.NOFLUSH, session.has(Switch.NOFLUSH))
                     .flag(DmFlags.QUERY_INACTIVE_TABLE, session.has(Switch.INACTIVE))
                     .run(session.control());
@@ -73,39 +72,78 @@ final class StatusCommand implements Command {
         }
     }
 
-    private void print(Session session, DmIoctl io, boolean withName) throws IOException {
+    /** The lines of an answer, without keys, of the targets that were asked for. */
+    private List<TargetSpec> lines(Session session, DmIoctl io) throws IOException {
         String type = session.switches().value(Switch.TARGET);
-        String prefix = withName && session.switches().verbosity() == 0 ? session.unmangle(io.name()) + ": " : "";
-        List<TargetSpec> lines = DmClient.lines(io);
-        if (session.switches().verbosity() > 0 && (type == null || matches(lines, type))) {
+        List<TargetSpec> lines = new ArrayList<>();
+        for (TargetSpec line : DmClient.lines(io)) {
+            if (type == null || type.equals(line.type())) {
+                lines.add(shown(session, line));
+            }
+        }
+        return lines;
+    }
+
+    private TargetSpec shown(Session session, TargetSpec line) throws IOException {
+        return switch (of) {
+            case STATUS -> line;
+            case TABLE -> session.has(Switch.SHOWKEYS) ? line : Keys.hidden(line);
+            // An engine has nothing to tell, as the kernel has not of an era target.
+            case MEASUREMENT ->
+                session.control().isKernel()
+                        ? line
+                        : new TargetSpec(line.startSector(), line.lengthSectors(), line.type(), "");
+        };
+    }
+
+    private void print(Session session, DmIoctl io, boolean withName) throws IOException {
+        boolean anyTarget = !session.has(Switch.TARGET);
+        boolean verbose = session.switches().verbosity() > 0;
+        String prefix = withName && !verbose ? session.unmangle(io.name()) + ": " : "";
+        List<TargetSpec> lines = lines(session, io);
+        if (verbose && (anyTarget || !lines.isEmpty())) {
             InfoCommand.print(session, DeviceState.of(session, io));
         }
-        if (lines.isEmpty() && type == null) {
+        if (lines.isEmpty() && anyTarget) {
             session.out().println(prefix);
         }
         for (TargetSpec line : lines) {
-            if (type == null || type.equals(line.type())) {
-                session.out().println(prefix + line.line());
-            }
+            session.out().println(prefix + line.line());
         }
-        if (session.switches().verbosity() > 0 && (type == null || matches(lines, type))) {
+        if (verbose && (anyTarget || !lines.isEmpty())) {
             session.out().println();
         }
     }
 
-    private static boolean matches(List<TargetSpec> lines, String type) {
-        for (TargetSpec line : lines) {
-            if (line.type().equals(type)) {
-                return true;
+    /** Runs the command of {@code --exec} on each device that has such a target; with -v prints as well. */
+    private boolean execute(Session session, Listing listing) throws IOException, CommandLineException {
+        boolean[] succeeded = {true};
+        boolean found = listing.forEach(session, device -> {
+            DmIoctl io = call(session, device);
+            if (io == null) {
+                return false;
             }
-        }
-        return false;
+            if (session.switches().verbosity() > 0) {
+                print(session, io, listing.withNames());
+            }
+            if (!session.has(Switch.TARGET) || !lines(session, io).isEmpty()) {
+                succeeded[0] &= ExecOption.run(session, session.unmangle(io.name()));
+            }
+            return true;
+        });
+        return found && succeeded[0];
     }
 
-    private boolean concise(Session session, List<DeviceId> devices) throws IOException {
+    /** Every device in one line; those beneath others first, so that the line makes them all again. */
+    private boolean concise(Session session, Listing listing) throws IOException, CommandLineException {
         StringBuilder text = new StringBuilder();
-        for (DeviceId device : devices) {
+        Listing ordered = listing.all() ? new Listing(DeviceGraph.bottomUp(session, listing.devices()), true) : listing;
+        boolean found = ordered.forEach(session, device -> {
             DmIoctl io = call(session, device);
+            List<TargetSpec> lines = lines(session, io);
+            if (session.has(Switch.TARGET) && lines.isEmpty()) {
+                return true;
+            }
             DeviceState state = DeviceState.of(session, io);
             if (text.length() > 0) {
                 text.append(';');
@@ -113,34 +151,35 @@ final class StatusCommand implements Command {
             text.append(ConciseText.escape(state.name())).append(',');
             text.append(ConciseText.escape(state.uuid())).append(',');
             text.append(state.minor()).append(',').append(state.readOnly() ? "ro" : "rw");
-            for (TargetSpec line : DmClient.lines(io)) {
+            for (TargetSpec line : lines) {
                 text.append(',').append(ConciseText.escape(line.line()));
             }
-        }
+            return true;
+        });
         session.out().println(text);
-        return true;
+        return found;
     }
 
-    private boolean json(Session session, List<DeviceId> devices) throws IOException {
+    private boolean json(Session session, Listing listing) throws IOException, CommandLineException {
         Json json = new Json().beginObject().key("devices").beginArray();
-        for (DeviceId device : devices) {
+        boolean found = listing.forEach(session, device -> {
             DmIoctl io = call(session, device);
             if (io == null) {
-                session.err().println("Device does not exist.");
                 return false;
             }
+            List<TargetSpec> lines = lines(session, io);
             json.beginObject().field("name", session.unmangle(io.name()));
             json.key("targets").beginArray();
-            for (TargetSpec line : DmClient.lines(io)) {
-                if (!session.has(Switch.TARGET)
-                        || line.type().equals(session.switches().value(Switch.TARGET))) {
-                    target(session, json, DeviceId.ofName(io.name()), line);
-                }
+            for (TargetSpec line : lines) {
+                target(session, json, DeviceId.ofName(io.name()), line);
             }
             json.endArray().endObject();
+            return true;
+        });
+        if (found || listing.all()) {
+            session.out().println(json.endArray().endObject());
         }
-        session.out().println(json.endArray().endObject());
-        return true;
+        return found;
     }
 
     private void target(Session session, Json json, DeviceId device, TargetSpec line) throws IOException {
@@ -150,12 +189,12 @@ final class StatusCommand implements Command {
                 .field("type", line.type())
                 .field(asTable ? "table" : "status", line.params());
         if (line.type().equals("era")) {
-            String[] words = line.params().split(" ", -1);
-            if (asTable && words.length == 3) {
-                json.field("metadata_device", words[0])
-                        .field("origin_device", words[1])
-                        .field("block_size_sectors", Long.parseLong(words[2]));
-            } else if (!asTable && words.length < 4) {
+            List<String> words = Words.split(line.params());
+            if (asTable && words.size() == 3) {
+                json.field("metadata_device", words.get(0))
+                        .field("origin_device", words.get(1))
+                        .field("block_size_sectors", Long.parseLong(words.get(2)));
+            } else if (!asTable && words.size() < 3) {
                 json.field("failed", true).field("reason", reason(session, device, line));
             } else if (!asTable) {
                 EraStatus era = EraStatus.parse(line.params());

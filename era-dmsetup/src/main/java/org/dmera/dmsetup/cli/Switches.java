@@ -5,12 +5,20 @@ import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import org.dmera.dmsetup.control.Mangling;
+import org.dmera.dmsetup.ioctl.DevNumber;
 
 /**
  * A command line taken apart as getopt_long(3) does: options anywhere among the operands, long ones abbreviated as far as
  * they stay unique, {@code --} ends them. Complaints are getopt's, word for word.
  */
 final class Switches {
+    /** The highest major and minor of a device, and the highest user and group. */
+    private static final long MAX_MAJOR = 4095;
+
+    private static final long MAX_MINOR = DevNumber.MINOR_LIMIT - 1;
+    private static final long MAX_ID = 0xffff_fffeL;
+
     private final Map<Switch, String> given = new EnumMap<>(Switch.class);
     private final List<String> operands = new ArrayList<>();
     private int verbosity;
@@ -135,18 +143,23 @@ final class Switches {
         return operands;
     }
 
-    /** The option's argument as C's atoi(3) reads it. */
-    int number(Switch s) {
-        String text = given.get(s).trim();
-        int end = text.startsWith("-") || text.startsWith("+") ? 1 : 0;
-        while (end < text.length() && Character.isDigit(text.charAt(end))) {
-            end++;
-        }
-        try {
-            return Integer.parseInt(text.substring(0, end));
-        } catch (NumberFormatException e) {
-            return 0;
-        }
+    /** The option's argument, which {@link #check} has found to be a number. */
+    int number(Switch s) throws CommandLineException {
+        return (int) Numbers.decimal(s.longName(), given.get(s), most(s));
+    }
+
+    private static long most(Switch s) {
+        return switch (s) {
+            case MAJOR -> MAX_MAJOR;
+            case MINOR -> MAX_MINOR;
+            case UID, GID -> MAX_ID;
+            default -> Integer.MAX_VALUE;
+        };
+    }
+
+    /** The permissions of {@code --mode}. */
+    int mode() {
+        return Integer.parseInt(value(Switch.MODE), 8);
     }
 
     /** The combinations that dmsetup refuses before it looks at the command. */
@@ -160,29 +173,35 @@ final class Switches {
         if (has(Switch.ADDNODEONRESUME) && has(Switch.ADDNODEONCREATE)) {
             throw new CommandLineException("--addnodeonresume and --addnodeoncreate are incompatible.");
         }
-        if (has(Switch.MODE) && !isOctal(value(Switch.MODE))) {
+        if (has(Switch.MODE) && !isMode(value(Switch.MODE))) {
             throw new CommandLineException("Invalid argument for --mode: " + value(Switch.MODE) + ". ");
         }
-        if (has(Switch.MANGLENAME)) {
-            Mangling.Mode.of(value(Switch.MANGLENAME));
+        if (has(Switch.MANGLENAME) && Mangling.Mode.of(value(Switch.MANGLENAME)) == null) {
+            throw new CommandLineException("Unknown name mangling mode.");
         }
-        if (has(Switch.COUNT) && number(Switch.COUNT) < 0) {
+        if (has(Switch.COUNT) && value(Switch.COUNT).trim().startsWith("-")) {
             throw new CommandLineException("Count must be zero or greater.");
         }
-        if (has(Switch.INTERVAL) && number(Switch.INTERVAL) <= 0) {
+        if (has(Switch.INTERVAL) && isNotPositive(value(Switch.INTERVAL))) {
             throw new CommandLineException("Interval must be a positive integer.");
         }
-        if (has(Switch.SELECT)) {
-            throw new CommandLineException("--select is not supported.");
+        for (Switch s :
+                new Switch[] {Switch.MAJOR, Switch.MINOR, Switch.UID, Switch.GID, Switch.COUNT, Switch.INTERVAL}) {
+            if (has(s)) {
+                number(s);
+            }
+        }
+        if (has(Switch.READAHEAD)) {
+            ReadAhead.parse(value(Switch.READAHEAD));
         }
     }
 
-    private static boolean isOctal(String text) {
-        for (int i = 0; i < text.length(); i++) {
-            if (text.charAt(i) < '0' || text.charAt(i) > '7') {
-                return false;
-            }
-        }
-        return !text.isEmpty();
+    private static boolean isNotPositive(String text) throws CommandLineException {
+        return text.trim().startsWith("-") || Numbers.decimal("interval", text, Integer.MAX_VALUE) == 0;
+    }
+
+    /** Octal, and no more than mode bits. */
+    private static boolean isMode(String text) {
+        return text.matches("0*[0-7]{1,4}");
     }
 }

@@ -2,16 +2,20 @@
 package org.dmera.dmsetup.cli;
 
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.ioctl.TargetSpec;
+import org.dmera.dmsetup.ioctl.Words;
 
 /** Tables as text: from {@code --table}, a file, or standard input. */
 final class TableText {
+    /** Calls to an engine can't be longer, and the kernel takes less. */
+    private static final int MAX_TEXT_BYTES = 15 << 20;
+
     private TableText() {}
 
     /**
@@ -24,13 +28,23 @@ final class TableText {
             return parse(session.switches().value(Switch.TABLE), "");
         }
         if (file == null) {
-            return parse(NativeText.of(session.in().readAllBytes()), "on stdin");
+            return parse(text(session.in(), "standard input"), "on stdin");
         }
-        try {
-            return parse(Files.readString(NativeText.path(file), NativeText.CHARSET), file);
+        try (InputStream in = Files.newInputStream(NativeText.path(file))) {
+            return parse(text(in, file), file);
         } catch (NoSuchFileException e) {
-            throw new CommandLineException("Couldn't open '" + file + "' for reading.");
+            throw new CommandLineException("Couldn't open '" + file + "' for reading.", e);
         }
+    }
+
+    /** All of a text, unless it is one that no device-mapper would take. */
+    static String text(InputStream in, String source) throws IOException, CommandLineException {
+        byte[] bytes = in.readNBytes(MAX_TEXT_BYTES + 1);
+        if (bytes.length > MAX_TEXT_BYTES) {
+            throw new CommandLineException(
+                    "The table from " + source + " is longer than " + MAX_TEXT_BYTES + " bytes.");
+        }
+        return NativeText.of(bytes);
     }
 
     /** Reads table lines; blank ones and those that begin with # are skipped, and # ends a line. */
@@ -63,6 +77,9 @@ final class TableText {
         if (startEnd == at || lengthEnd == lengthAt || typeEnd == typeAt) {
             throw malformed(number, source);
         }
+        if (line.indexOf('\0') >= 0) {
+            throw malformed(number, source);
+        }
         String params = line.substring(skipBlanks(line, typeEnd));
         int comment = params.indexOf('#');
         String type = line.substring(typeAt, typeEnd);
@@ -86,7 +103,7 @@ final class TableText {
 
     private static int skipBlanks(String line, int at) {
         int i = at;
-        while (i < line.length() && Character.isWhitespace(line.charAt(i))) {
+        while (i < line.length() && Words.isSpace(line.charAt(i))) {
             i++;
         }
         return i;
@@ -102,7 +119,7 @@ final class TableText {
 
     private static int skipWord(String line, int at) {
         int i = at;
-        while (i < line.length() && !Character.isWhitespace(line.charAt(i))) {
+        while (i < line.length() && !Words.isSpace(line.charAt(i))) {
             i++;
         }
         return i;
@@ -110,30 +127,38 @@ final class TableText {
 
     /**
      * The table with files' paths made absolute, for an engine: it runs in another folder than the caller. Only words that
-     * stand where a target type takes a device are touched, and only if such a file is there.
+     * stand where a target type takes a device are touched, and of them those that are neither a device's number nor one
+     * of the engine's own.
      */
-    static List<TargetSpec> absolute(List<TargetSpec> specs) {
+    static List<TargetSpec> absolute(List<TargetSpec> specs) throws IOException {
         List<TargetSpec> absolute = new ArrayList<>(specs.size());
         for (TargetSpec spec : specs) {
-            String[] words = spec.params().split(" ", -1);
-            switch (spec.type()) {
+            List<String> words = Words.split(spec.params());
+            boolean changed = switch (spec.type()) {
                 case "era" -> makeAbsolute(words, 0, 2, 1);
                 case "linear" -> makeAbsolute(words, 0, 1, 1);
-                case "striped" -> makeAbsolute(words, 2, words.length, 2);
-                default -> {}
-            }
+                case "striped" -> makeAbsolute(words, 2, words.size(), 2);
+                default -> false;
+            };
+            words.replaceAll(Words::escape);
             absolute.add(
-                    new TargetSpec(spec.startSector(), spec.lengthSectors(), spec.type(), String.join(" ", words)));
+                    changed
+                            ? new TargetSpec(
+                                    spec.startSector(), spec.lengthSectors(), spec.type(), String.join(" ", words))
+                            : spec);
         }
         return absolute;
     }
 
-    private static void makeAbsolute(String[] words, int from, int to, int step) {
-        for (int i = from; i < Math.min(to, words.length); i += step) {
-            String word = words[i];
-            if (!word.isEmpty() && !word.startsWith("/") && Files.exists(Path.of(word))) {
-                words[i] = Path.of(word).toAbsolutePath().toString();
+    private static boolean makeAbsolute(List<String> words, int from, int to, int step) throws IOException {
+        boolean changed = false;
+        for (int i = from; i < Math.min(to, words.size()); i += step) {
+            String word = words.get(i);
+            if (!word.isEmpty() && !word.startsWith("/") && !word.matches("[0-9]+:[0-9]+|engine:.*")) {
+                words.set(i, NativeText.path(word).toAbsolutePath().toString());
+                changed = true;
             }
         }
+        return changed;
     }
 }

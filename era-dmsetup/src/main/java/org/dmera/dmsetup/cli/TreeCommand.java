@@ -6,7 +6,9 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.dmera.core.linux.Errno;
 import org.dmera.dmsetup.control.DeviceId;
+import org.dmera.dmsetup.control.DmException;
 import org.dmera.dmsetup.ioctl.DevNumber;
 import org.dmera.dmsetup.ioctl.DeviceEntry;
 import org.dmera.dmsetup.ioctl.DmIoctl;
@@ -31,6 +33,8 @@ final class TreeCommand implements Command {
 
     private TreeOptions options;
     private Session session;
+    /** Whether every device of the list was still there when it was asked about. */
+    private boolean allFound = true;
 
     @Override
     public boolean run(Session theSession, List<String> operands) throws IOException, CommandLineException {
@@ -49,7 +53,7 @@ final class TreeCommand implements Command {
                 children(node, new ArrayList<>(), new StringBuilder(node.label), 0);
             }
         }
-        return true;
+        return allFound;
     }
 
     /** Adds a device and, depth first, what it sits on: the order in which branches are shown. */
@@ -67,10 +71,22 @@ final class TreeCommand implements Command {
             node.above.add(above);
         }
         if (isNew && names.containsKey(dev)) {
-            DeviceId device = DeviceId.ofNumber("", dev);
-            for (long beneath : session.client().dependencies(device, session.has(Switch.INACTIVE))) {
+            for (long beneath : below(node)) {
                 add(nodes, names, beneath, node);
             }
+        }
+    }
+
+    private List<Long> below(Node node) throws IOException {
+        try {
+            return session.client().dependencies(DeviceId.ofNumber("", node.dev), session.has(Switch.INACTIVE));
+        } catch (DmException e) {
+            if (!e.is(Errno.ENXIO)) {
+                throw e;
+            }
+            session.err().println("Device does not exist: " + node.name);
+            allFound = false;
+            return List.of();
         }
     }
 

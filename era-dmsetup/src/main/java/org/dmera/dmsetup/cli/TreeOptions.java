@@ -73,7 +73,9 @@ record TreeOptions(
                 given == null ? Set.of() : new java.util.LinkedHashSet<>(java.util.Arrays.asList(given.split(",", -1)));
         for (String word : words) {
             if (!KNOWN.contains(word)) {
-                throw new CommandLineException("Tree options not recognised: " + word + ".");
+                // As dmsetup says it: from there to the end.
+                throw new CommandLineException(
+                        "Tree options not recognised: " + given.substring(("," + given).indexOf("," + word)) + ".");
             }
         }
         Symbols symbols = words.contains("ascii")

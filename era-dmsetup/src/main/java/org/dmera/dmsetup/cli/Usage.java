@@ -22,14 +22,19 @@ final class Usage {
               wipe_table DEVICE...
               message DEVICE SECTOR MESSAGE
               status [--target TYPE] [--noflush] [--inactive] [--json] [DEVICE...]
-              table [--target TYPE] [--inactive] [--concise] [--json] [DEVICE...]
+              table [--target TYPE] [--inactive] [--showkeys] [--concise | --json] [DEVICE...]
               info [-c [-o FIELDS] [-O FIELDS] [--noheadings] [--separator TEXT] [--rows]
-                       [--nameprefixes [--unquoted]]] [--json] [DEVICE...]
+                       [--nameprefixes [--unquoted]] [--count TIMES] [--interval SECONDS]]
+                       [--json] [DEVICE...]
               ls [--target TYPE] [--exec COMMAND] [--tree] [-o OPTIONS] [--json]
               deps [-o devno|devname|blkdevname] [DEVICE...]
               wait DEVICE [EVENT]
               mknodes [DEVICE...]
-              targets | target-version TYPE | version | splitname NAME
+              mangle [DEVICE...]
+              measure [DEVICE...]
+              setgeometry DEVICE CYLINDERS HEADS SECTORS START
+              splitname NAME [SUBSYSTEM]
+              targets | target-version TYPE | version | udevflags COOKIE
               help [-c]
 
             and besides:

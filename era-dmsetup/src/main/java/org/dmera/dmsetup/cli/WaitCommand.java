@@ -16,7 +16,7 @@ final class WaitCommand implements Command {
         boolean bySwitch = session.deviceBySwitch();
         DeviceId device = session.device(bySwitch || operands.isEmpty() ? null : operands.get(0));
         int numberAt = bySwitch ? 0 : 1;
-        int seen = operands.size() > numberAt ? number(operands.get(numberAt)) : 0;
+        int seen = operands.size() > numberAt ? Numbers.leading("event number", operands.get(numberAt)) : 0;
         DmIoctl io = DmCall.of("waitevent", DmCommand.DEV_WAIT, device)
                 .eventNr(seen)
                 .flag(DmFlags.NOFLUSH, session.has(Switch.NOFLUSH))
@@ -26,14 +26,5 @@ final class WaitCommand implements Command {
             InfoCommand.print(session, DeviceState.of(session, io));
         }
         return true;
-    }
-
-    private static int number(String text) {
-        try {
-            return Integer.parseUnsignedInt(text);
-        } catch (NumberFormatException e) {
-            // As atoi(3) reads it.
-            return 0;
-        }
     }
 }

@@ -51,7 +51,7 @@ public record DeviceId(String name, String uuid, int major, int minor) {
     }
 
     /** Name, uuid and number, as libdevmapper's messages give them. */
-    String describe() {
+    public String describe() {
         return name + " " + uuid + (hasNumber() ? "(" + major + ":" + minor + ")" : "");
     }
 }

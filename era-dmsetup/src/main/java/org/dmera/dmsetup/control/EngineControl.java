@@ -15,7 +15,6 @@ import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.MappedDevice;
-import org.dmera.dmsetup.device.Words;
 import org.dmera.dmsetup.ioctl.Dependencies;
 import org.dmera.dmsetup.ioctl.DevNumber;
 import org.dmera.dmsetup.ioctl.DeviceEntry;
@@ -26,6 +25,7 @@ import org.dmera.dmsetup.ioctl.MalformedPayloadException;
 import org.dmera.dmsetup.ioctl.TargetSpec;
 import org.dmera.dmsetup.ioctl.TargetVersion;
 import org.dmera.dmsetup.ioctl.TextPayload;
+import org.dmera.dmsetup.ioctl.Words;
 import org.dmera.dmsetup.target.Backing;
 import org.dmera.dmsetup.target.TargetFactory;
 

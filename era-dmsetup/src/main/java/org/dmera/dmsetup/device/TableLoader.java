@@ -7,6 +7,7 @@ import java.util.List;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.ioctl.TargetSpec;
+import org.dmera.dmsetup.ioctl.Words;
 import org.dmera.dmsetup.target.TableException;
 import org.dmera.dmsetup.target.Target;
 import org.dmera.dmsetup.target.TargetFactory;

@@ -83,9 +83,9 @@ final class EngineBackings implements BackingSource {
         return new MappedDeviceBacking(below, device);
     }
 
-    private MappedDevice find(String name) throws ErrnoException {
+    private MappedDevice find(String name) throws IOException {
         if (name.startsWith(ENGINE_PREFIX)) {
-            MappedDevice device = registry.byName(name.substring(ENGINE_PREFIX.length()));
+            MappedDevice device = RegistryExports.find(registry, name.substring(ENGINE_PREFIX.length()));
             if (device == null) {
                 throw new ErrnoException("open " + name, Errno.ENOENT.number());
             }
@@ -122,10 +122,10 @@ final class EngineBackings implements BackingSource {
         return null;
     }
 
-    private MappedDevice nodeOf(Path path) {
+    private MappedDevice nodeOf(Path path) throws IOException {
         String text = path.toString();
         if (text.startsWith(MAPPER_PREFIX)) {
-            return registry.byName(text.substring(MAPPER_PREFIX.length()));
+            return RegistryExports.find(registry, text.substring(MAPPER_PREFIX.length()));
         }
         if (text.startsWith(ERA_PREFIX)) {
             MappedDevice device = registry.byName(text.substring(ERA_PREFIX.length()));

@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.UUID;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
+import org.dmera.dmsetup.control.Mangling;
 import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.MappedDevice;
@@ -43,7 +44,7 @@ final class RegistryExports implements ExportSource {
     public OpenDevice open(String export) throws IOException {
         boolean counts = !export.startsWith(forNodes);
         String name = counts ? export : export.substring(forNodes.length());
-        MappedDevice device = registry.byName(name);
+        MappedDevice device = find(registry, name);
         if (device != null) {
             registry.awaitBack(device);
         }
@@ -73,5 +74,11 @@ final class RegistryExports implements ExportSource {
                 }
             }
         };
+    }
+
+    /** People have names unmangled, and give those to clients; who has the mangled name gets the device too. */
+    static MappedDevice find(DeviceRegistry registry, String name) throws IOException {
+        MappedDevice device = registry.byName(name);
+        return device != null ? device : registry.byName(Mangling.name(name, Mangling.Mode.AUTO));
     }
 }

@@ -18,12 +18,16 @@ import java.nio.file.attribute.FileAttribute;
 import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Set;
+import org.dmera.core.linux.NativeText;
 import org.dmera.core.linux.TrustedFolder;
 
 /** Makes the control socket so that at no moment anybody but its owner can reach it. */
 final class SocketFile {
     private static final FileAttribute<Set<PosixFilePermission>> FOR_OWNER =
             PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------"));
+
+    /** {@code sun_path}, without its NUL. */
+    private static final int MAX_PATH_BYTES = 107;
 
     /** Clients that may wait for being accepted. */
     private static final int BACKLOG = 128;
@@ -69,6 +73,12 @@ final class SocketFile {
      *     path is too long for a socket
      */
     static ServerSocketChannel bind(Path socket) throws IOException {
+        int bytes = NativeText.bytes(socket.toString()).length;
+        if (bytes > MAX_PATH_BYTES) {
+            // It could be made: by its shorter name in the nest. But nobody could connect to it.
+            throw new IOException(
+                    "socket " + socket + ": the path has " + bytes + " bytes; " + MAX_PATH_BYTES + " are the most");
+        }
         makeFolder(socket);
         requireFree(socket);
         Path nest = Files.createTempDirectory(socket.toAbsolutePath().getParent(), ".era", FOR_OWNER);

@@ -728,7 +728,7 @@ public final class EraTarget implements Target, ChangeTracking {
 
     @Override
     public String table() {
-        return metadataBacking.display() + " " + origin.display() + " " + blockSizeSectors;
+        return TableWords.of(metadataBacking) + " " + TableWords.of(origin) + " " + blockSizeSectors;
     }
 
     @Override

@@ -107,7 +107,7 @@ public final class LinearTarget implements Target {
 
     @Override
     public String table() {
-        return backing.display() + " " + startSector;
+        return TableWords.of(backing) + " " + startSector;
     }
 
     @Override

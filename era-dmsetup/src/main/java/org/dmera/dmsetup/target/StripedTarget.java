@@ -202,7 +202,7 @@ public final class StripedTarget implements Target {
         StringBuilder text = new StringBuilder().append(stripes.length).append(' ');
         text.append(chunkBytes / TableWords.SECTOR_BYTES);
         for (int i = 0; i < stripes.length; i++) {
-            text.append(' ').append(stripes[i].display()).append(' ').append(startSectors[i]);
+            text.append(' ').append(TableWords.of(stripes[i])).append(' ').append(startSectors[i]);
         }
         return text.toString();
     }
@@ -211,7 +211,7 @@ public final class StripedTarget implements Target {
     public String status() {
         StringBuilder text = new StringBuilder().append(stripes.length);
         for (Backing b : stripes) {
-            text.append(' ').append(b.display());
+            text.append(' ').append(TableWords.of(b));
         }
         return text.append(" 1 ").append("A".repeat(stripes.length)).toString();
     }

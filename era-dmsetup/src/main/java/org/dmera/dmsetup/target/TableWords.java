@@ -4,12 +4,18 @@ package org.dmera.dmsetup.target;
 import java.io.IOException;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
+import org.dmera.dmsetup.ioctl.Words;
 
 /** Reads the words of a table line, and refuses them with the reasons that the kernel logs. */
 final class TableWords {
     static final int SECTOR_BYTES = 512;
 
     private TableWords() {}
+
+    /** A backing as a table's word, which loads as the same again. */
+    static String of(Backing backing) {
+        return Words.escape(backing.display());
+    }
 
     static TableException invalid(String reason) {
         return new TableException(reason, Errno.EINVAL.number());

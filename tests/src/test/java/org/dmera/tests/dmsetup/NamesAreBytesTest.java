@@ -82,6 +82,9 @@ class NamesAreBytesTest {
             same "${LC_ALL-}${LOCPATH-}" "$(cat locale)"
             expect 0 "$bin/era_backup" --control "$control" "$oe" --to "$work/backup$ss"
             test -e "backup$ss/$oe.000001.full.erastream" || { echo "no stream: $(ls backup*)"; exit 1; }
+            truncate -s 4M m2
+            expect 0 "$bin/era-dmsetup" --control "$control" create 'sp ace' --table "0 65536 era m2 $work/o 128"
+            expect 0 "$bin/era_backup" --control "$control" 'sp ace' --to "$work/backup"
             expect 1 dm table "$ss"
             grep -qF "on $ss " err || { echo "which device: $(cat err)"; exit 1; }
             """;

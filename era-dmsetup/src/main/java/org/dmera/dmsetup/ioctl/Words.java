@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-package org.dmera.dmsetup.device;
+package org.dmera.dmsetup.ioctl;
 
 import java.util.ArrayList;
 import java.util.List;
 
-/** Splits the arguments of tables and messages at white space; a backslash takes the next character as it is. */
+/** The arguments of tables and messages: apart at white space; a backslash takes the next character as it is. */
 public final class Words {
     private Words() {}
 
@@ -35,7 +35,23 @@ public final class Words {
         return words;
     }
 
-    private static boolean isSpace(char c) {
+    /** A word as {@link #split} has to find it. */
+    public static String escape(String word) {
+        StringBuilder escaped = null;
+        for (int i = 0; i < word.length(); i++) {
+            char c = word.charAt(i);
+            if (escaped == null && (isSpace(c) || c == '\\')) {
+                escaped = new StringBuilder(word.length() + 8).append(word, 0, i);
+            }
+            if (escaped != null) {
+                escaped.append(isSpace(c) || c == '\\' ? "\\" : "").append(c);
+            }
+        }
+        return escaped == null ? word : escaped.toString();
+    }
+
+    /** What C's isspace(3) counts as white space. */
+    public static boolean isSpace(char c) {
         return c == ' ' || c >= '\t' && c <= '\r';
     }
 }

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.cli;
+
+import java.util.Set;
+
+/**
+ * Options that would change nothing, though who gives them means something by it, are refused. As in dmsetup, an option of
+ * dmsetup's may stand with a command that has no use for it.
+ */
+final class SwitchRules {
+    private static final Set<String> WITH_TARGETS = Set.of("ls", "status", "table");
+    private static final Set<String> WITH_JSON = Set.of("ls", "info", "status", "table", "checkpoint", "monitor");
+
+    private SwitchRules() {}
+
+    /**
+     * Refuses the first option that {@code command} would not act on.
+     *
+     * @param command a command that there is
+     */
+    static void check(Switches switches, String command) throws CommandLineException {
+        for (Switch s : Switch.values()) {
+            if (!switches.has(s)) {
+                continue;
+            }
+            String why = refusal(s, command, switches);
+            if (why != null) {
+                throw new CommandLineException("--" + s.longName() + " " + why + ".");
+            }
+        }
+    }
+
+    /** Why the option is refused; null when the command acts on it. */
+    private static String refusal(Switch s, String command, Switches given) {
+        return switch (s) {
+            case ALIAS,
+                    ALLDEVICES,
+                    ALLPROGRAMS,
+                    ALLREGIONS,
+                    AREAS,
+                    AREASIZE,
+                    BOUNDS,
+                    CLEAR,
+                    FILEMAP,
+                    FOLLOW,
+                    GROUPID,
+                    HISTOGRAM,
+                    LENGTH,
+                    NOGROUP,
+                    NOMONITOR,
+                    NOSUFFIX,
+                    NOTIMESUFFIX,
+                    PRECISE,
+                    PROGRAMID,
+                    REGIONID,
+                    REGIONS,
+                    RELATIVE,
+                    SEGMENTS,
+                    START,
+                    UNITS,
+                    USERDATA -> "is for dmstats, which there is none of here";
+            case SELECT -> "is not supported";
+            case UDEVCOOKIE -> "is not supported: nodes are waited for without a cookie";
+            // Of nodes that udev did not make we always make sure; prompts there are none.
+            case VERIFYUDEV, YES -> null;
+            case HELP, VERSION, VERBOSE, CONTROL, MANGLENAME -> null;
+            case CHECKS, FORCE, INACTIVE, NOFLUSH, NOLOCKFS, NOOPENCOUNT, NOUDEVRULES, NOUDEVSYNC, READONLY, RETRY ->
+                null;
+            case ADDNODEONCREATE, ADDNODEONRESUME, DEFERRED, GID, MAJOR, MINOR, MODE, NOTABLE, READAHEAD -> null;
+            case SETUUID, SHOWKEYS, TABLE, UID, UUID -> null;
+            case COLUMNS, NAMEPREFIXES, NOHEADINGS, ROWS, SEPARATOR, SORT, UNBUFFERED, UNQUOTED -> null;
+            case OPTIONS -> command.equals("info") && given.has(Switch.JSON) ? "has no effect on --json" : null;
+            case COUNT, INTERVAL -> only(repeats(command, given), command);
+            case EXEC ->
+                given.has(Switch.TREE) || given.has(Switch.JSON) || given.has(Switch.CONCISE)
+                        ? "has no effect on --tree, --json and --concise"
+                        : only(WITH_TARGETS.contains(command), command);
+            case TARGET ->
+                given.has(Switch.TREE) ? "has no effect on --tree" : only(WITH_TARGETS.contains(command), command);
+            case TREE -> only(command.equals("ls"), command);
+            case CONCISE -> only(command.equals("create") || command.equals("table"), command);
+            case JSON ->
+                given.has(Switch.TREE) || given.has(Switch.CONCISE)
+                        ? "has no effect on --tree and --concise"
+                        : only(WITH_JSON.contains(command), command);
+            case ATTACH ->
+                given.has(Switch.CONCISE) ? "has no effect on --concise" : only(command.equals("create"), command);
+            case DETACH -> only(command.equals("engine"), command);
+            case DRY_RUN, SINCE -> only(command.equals("rollback"), command);
+            case STATE -> only(Set.of("engine", "create", "rollback").contains(command), command);
+            case LOG_LEVEL, NBD, NBD_PLAIN, NBD_TLS ->
+                // Who creates a device may start the engine.
+                only(command.equals("engine") || command.equals("create"), command);
+        };
+    }
+
+    private static boolean repeats(String command, Switches given) {
+        boolean report = command.equals("info") && given.has(Switch.COLUMNS) && !given.has(Switch.JSON);
+        return report || command.equals("splitname") || command.equals("monitor");
+    }
+
+    private static String only(boolean acted, String command) {
+        return acted ? null : "has no effect on " + command;
+    }
+}
