@@ -7,6 +7,7 @@ import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockSeal;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.block.MemoryBlockDevice;
@@ -113,14 +114,16 @@ public final class GeneratedMetadata {
     private static final class Deepener {
         private final ByteBuffer bytes;
         private final Superblock superblock;
-        private final Anatomy anatomy;
         private int cursor;
 
         Deepener(byte[] image) {
             bytes = ByteBuffer.wrap(image).order(ByteOrder.LITTLE_ENDIAN);
             superblock = new Superblock().wrap(bytes, 0);
-            anatomy = new Anatomy(image);
-            cursor = anatomy.freeBlock();
+            // Nothing that hands out blocks leaves any between them that has never been written.
+            cursor = image.length / BlockDevice.BLOCK_BYTES;
+            while (bytes.getLong((cursor - 1) * BlockDevice.BLOCK_BYTES) == 0) {
+                cursor--;
+            }
         }
 
         void run() {

@@ -6,9 +6,12 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.HashSet;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.stream.Collectors;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.format.MetadataVisitor;
 import org.dmera.core.format.Superblock;
@@ -25,11 +28,11 @@ import org.dmera.core.format.Superblock;
  */
 final class MergedSalvage extends Salvage {
     private static final int WINDOW = SalvageLayer.WINDOW;
-    /** States that the report names. */
-    private static final int MOST_SHOWN = 8;
+    /** States, and roots of one, that the report names. */
+    private static final int MOST_SHOWN = 3;
 
     private final List<String> remarks = new ArrayList<>();
-    final List<SalvageLayer> layers = new ArrayList<>();
+    private final List<SalvageLayer> layers = new ArrayList<>();
     private final LostEras sizes;
     private final List<Damage> damages;
     private final long dataBlockSizeSectors;
@@ -42,7 +45,7 @@ final class MergedSalvage extends Salvage {
     MergedSalvage(BlockDevice device, BlockTable seen, FoundStates found, SalvageHints hints) throws IOException {
         List<Superblock> copies = new ArrayList<>();
         SharedArrays shared = new SharedArrays();
-        Set<Damage> distinct = new java.util.LinkedHashSet<>();
+        Set<Damage> distinct = new LinkedHashSet<>();
         allLost = found.last() == FoundStates.Last.LOST;
         for (RootCandidate state : found.states()) {
             copies.addAll(state.copies);
@@ -51,7 +54,7 @@ final class MergedSalvage extends Salvage {
             distinct.addAll(layer.log.kept());
             allLost |= state.isMapped && (state.areMarksAdrift() || layer.writesetsLost && state.broken != 1);
         }
-        this.damages = List.copyOf(distinct);
+        this.damages = DamageRanges.join(distinct);
         this.sizes = new LostEras(layers, copies, found.last() == FoundStates.Last.FOUND);
         remarkOn(found);
         this.dataBlockSizeSectors = sizes.blockSize(hints);
@@ -68,16 +71,25 @@ final class MergedSalvage extends Salvage {
     private void remarkOn(FoundStates found) {
         List<RootCandidate> mapped =
                 found.states().stream().filter(state -> state.isMapped).toList();
-        int shown = Math.min(mapped.size(), MOST_SHOWN);
-        for (RootCandidate state : mapped.subList(0, shown)) {
+        if (mapped.size() > MOST_SHOWN) {
+            remarks.add("found " + mapped.size() + " states of the metadata that nothing has overwritten");
+            return;
+        }
+        for (RootCandidate state : mapped) {
             remarks.add("found a state of the metadata under "
                     + (state.indexBlock == 0 ? "a broken space map index" : "space map index " + state.indexBlock)
-                    + ": writeset tree " + state.writesetTrees + ", era array " + state.eraArrays
-                    + ", current writeset " + state.bitsets);
+                    + ": writeset tree " + roots(state.writesetTrees, "lost") + ", era array "
+                    + roots(state.eraArrays, "lost") + ", current writeset " + roots(state.bitsets, "none"));
         }
-        if (mapped.size() > shown) {
-            remarks.add("and " + (mapped.size() - shown) + " more states of the metadata");
+    }
+
+    private static String roots(List<Long> roots, String none) {
+        if (roots.isEmpty()) {
+            return none;
         }
+        int shown = Math.min(roots.size(), MOST_SHOWN);
+        String all = roots.subList(0, shown).stream().map(String::valueOf).collect(Collectors.joining(", "));
+        return roots.size() > shown ? all + " and " + (roots.size() - shown) + " more" : all;
     }
 
     @Override
@@ -126,7 +138,7 @@ final class MergedSalvage extends Salvage {
 
     /** Returns how many of the blocks count as written because something is lost. */
     private long lay(long first, int count) {
-        java.util.BitSet lost = new java.util.BitSet(count);
+        BitSet lost = new BitSet(count);
         int known = (int) Math.max(0, Math.min(count, sizes.reach() - first));
         Arrays.fill(latest, known, count, (int) currentEra);
         lost.set(known, count);

@@ -63,7 +63,6 @@ final class RootCandidate {
         if (broken > 1) {
             return !isWhole();
         }
-        boolean hasEras = eraArrays.size() == 1 || broken == 0 || eraArrays.isEmpty() && !looseEras.isEmpty();
-        return strays > 0 || !hasEras;
+        return strays > 0 || broken > 0 && eraArrays.isEmpty() && looseEras.isEmpty();
     }
 }

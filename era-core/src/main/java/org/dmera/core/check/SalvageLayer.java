@@ -100,14 +100,15 @@ final class SalvageLayer implements TreeWalk.Visitor {
 
     /** Whichever place in an array such a block has, it says no more than all of them together. */
     private void layLoose(RootCandidate candidate) {
-        if (candidate.eraArrays.isEmpty() && !candidate.looseEras.isEmpty()) {
+        // Only a root that is lost leaves blocks behind to whose place nothing else leads.
+        if (candidate.unreadable > 0 && !candidate.looseEras.isEmpty()) {
             looseEras = new int[ArrayBlock.ERAS_PER_BLOCK];
             for (int b : candidate.looseEras) {
                 int n = reader.tryRead(b, block) == null ? Seen.nrEntries(reader.seen(b)) : 0;
                 for (int i = 0; i < n; i++) {
                     looseEras[i] = Eras.later(looseEras[i], block.getInt(ArrayBlock.VALUES + i * Integer.BYTES));
                 }
-                reach = Math.max(0, reach) + n;
+                reach = candidate.eraArrays.isEmpty() ? Math.max(0, reach) + n : reach;
             }
         }
         if (candidate.unreadable > 0 && !candidate.looseWords.isEmpty()) {

@@ -309,6 +309,10 @@ final class StateProbe {
         StoredCounts under = new StoredCounts((table.size() + BitmapBlock.ENTRIES - 1) / BitmapBlock.ENTRIES);
         for (int i = 0; i < under.nrBitmaps(); i++) {
             long b = index.bitmapBlock(i);
+            if (i > 0 && b == 0) {
+                // The device has grown since it was formatted, and the map has not.
+                break;
+            }
             ByteBuffer bitmap = BlockReader.newBuffer();
             if (!table.isUsable(b) || Seen.code(table.seen(b)) != Seen.BITMAP || reader.tryRead(b, bitmap) != null) {
                 return null;
