@@ -262,7 +262,11 @@ final class ArrayWalk implements TreeWalk.Visitor, Where {
             reader.report(DamageKind.ARRAY_BLOCK_LONG, this, blockNr, nrEntries + " entries, expected " + wanted);
         }
         if (aboveCurrent) {
-            reader.report(DamageKind.ERA_ABOVE_CURRENT, this, blockNr, "it holds an era above the current one");
+            reader.report(
+                    DamageKind.ERA_ABOVE_CURRENT,
+                    this,
+                    blockNr,
+                    "it holds an era above the last that can have been digested");
         }
         if (nrEntries != wanted) {
             // It may be an older version of itself, of when the array had another size: nothing in it can be relied on.

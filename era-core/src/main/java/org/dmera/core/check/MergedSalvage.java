@@ -41,6 +41,8 @@ final class MergedSalvage extends Salvage {
     private final int[] latest = new int[WINDOW];
     private final ByteBuffer out = ByteBuffer.allocate(WINDOW * Integer.BYTES).order(ByteOrder.LITTLE_ENDIAN);
     private boolean allLost;
+    /** The window that {@link #latest} is of, when it is asked for by the window. */
+    private long windowAt = -1;
 
     MergedSalvage(BlockDevice device, BlockTable seen, FoundStates found, SalvageHints hints) throws IOException {
         List<Superblock> copies = new ArrayList<>();
@@ -134,6 +136,19 @@ final class MergedSalvage extends Salvage {
             remarks.add(widened + " of " + nrBlocks
                     + " origin blocks count as written, as parts of the metadata are lost" + " that may have said so");
         }
+    }
+
+    /** The latest eras in the window of origin block {@code block}; used again for the next window. */
+    int[] latest(long block, long end) {
+        long first = block / WINDOW * WINDOW;
+        if (first != windowAt) {
+            windowAt = first;
+            Arrays.fill(latest, allLost ? (int) currentEra : 0);
+            if (!allLost) {
+                lay(first, (int) Math.min(WINDOW, end - first));
+            }
+        }
+        return latest;
     }
 
     /** Returns how many of the blocks count as written because something is lost. */

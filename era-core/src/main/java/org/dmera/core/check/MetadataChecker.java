@@ -5,6 +5,7 @@ import java.io.InterruptedIOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import org.dmera.core.block.BlockDevice;
+import org.dmera.core.format.Eras;
 import org.dmera.core.format.Superblock;
 
 /**
@@ -73,13 +74,15 @@ public final class MetadataChecker {
         }
         Superblock superblock = new Superblock().wrap(block, 0);
         seal = block.getInt(0);
-        BlockReader reader = new BlockReader(device, table, log, new Seen((int) superblock.currentEra()));
+        // Only what is archived can have been digested.
+        int lastDigested = (int) Eras.lastArchived(superblock.currentEra(), superblock.currentWritesetRoot() != 0);
+        BlockReader reader = new BlockReader(device, table, log, new Seen(lastDigested));
         switch (options.scope()) {
             case SUPERBLOCK -> check.judgeFields(superblock, device.sizeBlocks());
             case SNAPSHOT -> checkSnapshotAlone(superblock, reader);
             case ALL -> {
                 check.judgeFields(superblock, device.sizeBlocks());
-                checkAll(superblock, reader);
+                checkAll(superblock, reader, lastDigested);
             }
         }
     }
@@ -120,12 +123,12 @@ public final class MetadataChecker {
         }
     }
 
-    private void checkAll(Superblock superblock, BlockReader reader) throws InterruptedIOException {
+    private void checkAll(Superblock superblock, BlockReader reader, int lastDigested) throws InterruptedIOException {
         table.addReference(SUPERBLOCK_NR);
         SpaceMapCheck spaceMap = new SpaceMapCheck(reader, superblock, device.sizeBlocks());
         StoredCounts counts = spaceMap.load();
         try {
-            new DeviceScan(device, table, counts, (int) superblock.currentEra(), options).runAll();
+            new DeviceScan(device, table, counts, lastDigested, options).runAll();
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new InterruptedIOException("interrupted while the device was read");

@@ -54,6 +54,16 @@ final class RootSearch {
     }
 
     Salvage run() throws IOException {
+        return new MergedSalvage(device, table, find(), hints);
+    }
+
+    /** What was seen of each block. */
+    BlockTable table() {
+        return table;
+    }
+
+    /** Looks at the whole device. */
+    FoundStates find() throws IOException {
         look();
         int highest = highestSealed();
         if (highest == 0) {
@@ -77,7 +87,7 @@ final class RootSearch {
         if (last == FoundStates.Last.NEAR) {
             states.add(bitsetsNotShared());
         }
-        return new MergedSalvage(device, table, new FoundStates(states, last), hints);
+        return new FoundStates(states, last);
     }
 
     /**

@@ -49,7 +49,9 @@ public abstract class Salvage {
         DamageLog log = new DamageLog();
         BlockReader reader = new BlockReader(device, new BlockTable(device.sizeBlocks()), log, new Seen(0));
         if (new SuperblockCheck(reader, Structure.SUPERBLOCK, 0).read(block)) {
-            return withDropped(new TreeSalvage(device, new Superblock().wrap(block, 0), hints), block);
+            Superblock superblock = new Superblock().wrap(block, 0);
+            TreeSalvage trees = new TreeSalvage(device, superblock, hints);
+            return withDropped(StaleSuperblock.orCurrent(device, superblock, trees, hints), block);
         }
         BlockDevice putBack = withSuperblockPutBack(device, reader);
         if (putBack != null) {

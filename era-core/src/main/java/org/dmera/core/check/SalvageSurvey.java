@@ -12,6 +12,7 @@ import org.dmera.core.block.BlockDevice;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.BitmapBlock;
+import org.dmera.core.format.Eras;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.format.WritesetValue;
 
@@ -70,7 +71,7 @@ final class SalvageSurvey implements TreeWalk.Visitor {
         this.roots = roots;
         this.superblock = superblock;
         this.table = table;
-        this.reader = new BlockReader(device, table, log, new Seen((int) roots.currentEra()));
+        this.reader = new BlockReader(device, table, log, new Seen((int) lastDigested()));
         if (superblock.metadataSnap() != 0) {
             table.rememberPlaces();
         }
@@ -130,6 +131,11 @@ final class SalvageSurvey implements TreeWalk.Visitor {
         reach = walk.reach();
         openEnded = walk.isOpenEnded();
         trust = table.withDoublyUsed();
+    }
+
+    /** The highest era that the era array may hold: that of an open writeset has not been digested. */
+    private long lastDigested() {
+        return Eras.lastArchived(roots.currentEra(), roots.currentWritesetRoot() != 0);
     }
 
     /** What was found on the way. */
@@ -295,6 +301,19 @@ final class SalvageSurvey implements TreeWalk.Visitor {
         return previousEra;
     }
 
+    /**
+     * The least current era for which the highest credible era in the era array can have been digested, if that is above
+     * the superblock's, or −1.
+     */
+    long leastCurrentEra() {
+        return highestInArray < 0 ? -1 : highestInArray + (roots.currentWritesetRoot() == 0 ? 0 : 1);
+    }
+
+    /** Whether the space map agrees with itself and with all trees, so that nothing is missed. */
+    boolean isWhole() {
+        return stored != null && missed != null && missed.isEmpty() && missed.unknown() == 0 && doubted.isEmpty();
+    }
+
     /** Whether any writeset is there, or was. */
     boolean anyWriteset() {
         return anyWriteset;
@@ -419,7 +438,7 @@ final class SalvageSurvey implements TreeWalk.Visitor {
             array.wrap(block, 0);
             for (int i = 0; i < usable; i++) {
                 long era = Integer.toUnsignedLong(array.valueInt(i));
-                if (era < INCREDIBLE_ERA && era > roots.currentEra()) {
+                if (era < INCREDIBLE_ERA && era > lastDigested()) {
                     highestInArray = Math.max(highestInArray, era);
                 }
             }

@@ -35,6 +35,9 @@ final class TreeSalvage extends Salvage {
     private final long orphanEra;
 
     private final List<Damage> damages;
+    private final boolean isOvertaken;
+    private final StoredCounts ownCounts;
+    private final boolean isDamaged;
     private final List<String> remarks = new ArrayList<>();
     private final ByteBuffer block = BlockReader.newBuffer();
     private final ByteBuffer[] arrayBuffers = TreeWalk.newBuffers();
@@ -54,6 +57,9 @@ final class TreeSalvage extends Salvage {
     TreeSalvage(BlockDevice damaged, Superblock damagedSuperblock, SalvageHints hints) throws IOException {
         SalvageSurvey first = survey(damaged, damagedSuperblock, hints);
         this.damages = first.log().kept();
+        this.ownCounts = first.stored();
+        this.isOvertaken = first.isContradicted() || damages.stream().anyMatch(TreeSalvage::isOtherContent);
+        this.isDamaged = isOvertaken || !damages.isEmpty() || !first.isWhole();
         TreeMender.Mended mended = damages.isEmpty() ? null : TreeMender.mend(damaged);
         Superblock superblock = damagedSuperblock;
         if (mended != null) {
@@ -95,6 +101,27 @@ final class TreeSalvage extends Salvage {
             this.orphanEra = currentEra;
             this.mergedUpTo = lostUpTo;
         }
+    }
+
+    /** Whether anything is wrong with what the superblock leads to, its space map included. */
+    boolean isDamaged() {
+        return isDamaged;
+    }
+
+    /** Whether something else is in a place to which the superblock leads: it may have been written later. */
+    boolean isContradicted() {
+        return isOvertaken;
+    }
+
+    /** Whether the superblock's own space map, if it doesn't contradict itself, counts the block as used. */
+    boolean countsAsUsed(long blockNr) {
+        return ownCounts != null && ownCounts.count((int) blockNr) > 0;
+    }
+
+    private static boolean isOtherContent(Damage damage) {
+        return damage.severity() == Severity.FATAL
+                && damage.kind() != DamageKind.BAD_CHECKSUM
+                && damage.kind() != DamageKind.UNREADABLE;
     }
 
     private static SalvageSurvey survey(BlockDevice device, Superblock superblock, SalvageHints hints) {
@@ -197,11 +224,11 @@ final class TreeSalvage extends Salvage {
         long evident = survey.anyWriteset() && survey.lastWriteset() >= 0 ? archived : -1;
         if (evident != era && hints.currentEra() < 0) {
             // Nothing confirms the superblock's era; eras in the array may be right and it may be wrong.
-            evident = Math.max(evident, survey.highestInArray());
+            evident = Math.max(evident, survey.leastCurrentEra());
         }
         if (hints.currentEra() >= 0 && hints.currentEra() < superblockEra) {
             // Eras of the array above it would have to be lowered, and their marks would be lost.
-            evident = Math.max(evident, survey.highestInArray());
+            evident = Math.max(evident, survey.leastCurrentEra());
         }
         if (evident <= era) {
             return era;

@@ -24,6 +24,7 @@ class RepairLosesNothingTest {
 
     static {
         PROMISED.add(Kind.WRITTEN_OVER_SUPERBLOCK);
+        PROMISED.add(Kind.STALE_SUPERBLOCK);
         PROMISED.add(Kind.LOST_SUPERBLOCK);
         PROMISED.add(Kind.LOST_SUPERBLOCK_AND_A_BROKEN_BLOCK);
     }

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.check;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.util.List;
+import org.dmera.core.block.BlockDevice;
+import org.dmera.core.format.MetadataVisitor;
+import org.dmera.core.format.Superblock;
+
+/**
+ * Salvages metadata whose superblock is sealed and may be older than the rest: its last write was lost, or an old copy was
+ * put back. What it leads to is taken as far as it can be read, and raised by what all states say that are left on the
+ * device: marks are only ever added from one state to the next, so the older ones do no harm.
+ */
+final class StaleSuperblock extends Salvage {
+    private final TreeSalvage trees;
+    private final MergedSalvage states;
+
+    private StaleSuperblock(TreeSalvage trees, MergedSalvage states) {
+        this.trees = trees;
+        this.states = states;
+        trees.remarks()
+                .add(
+                        "the superblock may be older than the rest of the metadata: what other states say that are left on the"
+                                + " device counts too");
+    }
+
+    /**
+     * What to salvage instead of {@code trees}, or {@code trees} if the superblock is the last one as far as can be seen.
+     *
+     * @throws IOException when there is a later state whose era isn't known
+     */
+    static Salvage orCurrent(BlockDevice device, Superblock superblock, TreeSalvage trees, SalvageHints hints)
+            throws IOException {
+        if (!trees.isDamaged()) {
+            return trees;
+        }
+        RootSearch search = new RootSearch(device, hints);
+        FoundStates found = search.find();
+        if (found.states().isEmpty()) {
+            return trees;
+        }
+        SharedArrays shared = new SharedArrays();
+        long era = trees.currentEra();
+        long reach = trees.nrBlocks();
+        boolean isOwnStateThere = false;
+        for (RootCandidate state : found.states()) {
+            if (state.indexBlock != 0 && state.indexBlock == superblock.spaceMapBitmapRoot()) {
+                isOwnStateThere = true;
+                continue;
+            }
+            SalvageLayer layer = new SalvageLayer(device, search.table(), state, shared);
+            // A bitset that damage has left behind passes for an open writeset of the era after the last.
+            boolean mayHaveNone =
+                    !state.bitsets.isEmpty() && (state.broken > 0 || trees.countsAsUsed(state.bitsets.get(0)));
+            era = Math.max(era, layer.leastEra() - (mayHaveNone ? 1 : 0));
+            reach = Math.max(reach, layer.reach);
+        }
+        boolean isOlder = era > trees.currentEra();
+        if (!isOlder && (isOwnStateThere || !trees.isContradicted())) {
+            return trees;
+        }
+        if (isOlder && hints.currentEra() < 0) {
+            throw new IOException("the superblock is sealed and is of era " + superblock.currentEra()
+                    + ", and a later state of the metadata is on the device: say what the current era is with"
+                    + " --current-era; it is at least " + era + "; when in doubt, a higher one loses nothing");
+        }
+        SalvageHints known = new SalvageHints(
+                superblock.dataBlockSizeSectors(),
+                hints.nrBlocks() >= 0 ? hints.nrBlocks() : reach,
+                Math.max(hints.currentEra(), era));
+        return new StaleSuperblock(
+                new TreeSalvage(device, superblock, known), new MergedSalvage(device, search.table(), found, known));
+    }
+
+    @Override
+    public List<Damage> damages() {
+        return trees.damages();
+    }
+
+    @Override
+    public List<String> remarks() {
+        return trees.remarks();
+    }
+
+    @Override
+    public long nrBlocks() {
+        return trees.nrBlocks();
+    }
+
+    @Override
+    public long currentEra() {
+        return Math.max(trees.currentEra(), states.currentEra());
+    }
+
+    @Override
+    public void stream(MetadataVisitor visitor) throws IOException {
+        trees.stream(new Raised(visitor));
+    }
+
+    /** Passes everything on, and each era no lower than {@link #states} have it. */
+    private final class Raised implements MetadataVisitor {
+        private final MetadataVisitor next;
+
+        Raised(MetadataVisitor next) {
+            this.next = next;
+        }
+
+        @Override
+        public void superblock(long dataBlockSizeSectors, long nrBlocks, long currentEra) throws IOException {
+            next.superblock(dataBlockSizeSectors, nrBlocks, currentEra());
+        }
+
+        @Override
+        public void beginWriteset(long era, long nrBits) throws IOException {
+            next.beginWriteset(era, nrBits);
+        }
+
+        @Override
+        public void words(long firstWord, ByteBuffer buffer, int offset, int count) throws IOException {
+            next.words(firstWord, buffer, offset, count);
+        }
+
+        @Override
+        public void endWriteset() throws IOException {
+            next.endWriteset();
+        }
+
+        @Override
+        public void beginEraArray() throws IOException {
+            next.beginEraArray();
+        }
+
+        @Override
+        public void eras(long firstBlock, ByteBuffer buffer, int offset, int count) throws IOException {
+            int[] others = states.latest(firstBlock, nrBlocks());
+            int from = (int) (firstBlock % UnclaimedMarks.WINDOW);
+            for (int i = 0; i < count; i++) {
+                int at = offset + i * Integer.BYTES;
+                if (Integer.compareUnsigned(buffer.getInt(at), others[from + i]) < 0) {
+                    buffer.putInt(at, others[from + i]);
+                }
+            }
+            next.eras(firstBlock, buffer, offset, count);
+        }
+
+        @Override
+        public void endEraArray() throws IOException {
+            next.endEraArray();
+        }
+
+        @Override
+        public void end() throws IOException {
+            next.end();
+        }
+    }
+}
