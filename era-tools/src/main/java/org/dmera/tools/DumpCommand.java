@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.changes.LastWritten;
+import org.dmera.core.changes.WritesetFold;
 import org.dmera.core.check.Salvage;
 import org.dmera.core.check.SalvageHints;
 import org.dmera.core.format.MetadataVisitor;
@@ -33,6 +34,7 @@ final class DumpCommand implements Command {
                 .flag("metadata-snapshot", 0, "Dump the held metadata snapshot; the device may be in use")
                 .option("output", 'o', "FILE", "Specify the output file rather than stdout")
                 .flag("repair", 'r', "Dump what can be read of damaged metadata; what can't counts as written")
+                .ofPeers(false)
                 .operand("INPUT", "Specify the input device to dump");
         return RepairCommand.hints(usage);
     }
@@ -43,11 +45,12 @@ final class DumpCommand implements Command {
         boolean snapshot = arguments.has("metadata-snapshot");
         SalvageHints hints = RepairCommand.hints(arguments);
         if (arguments.has("repair")) {
-            if (snapshot || arguments.has("logical")) {
-                throw new IOException("--repair can't be combined with --metadata-snapshot or --logical");
+            if (snapshot) {
+                throw new IOException("--repair can't be combined with --metadata-snapshot");
             }
             return repair(input, hints, arguments, console);
         }
+        RepairCommand.refuseHints(arguments);
         try (BlockDevice device = MetadataInput.open(input, snapshot)) {
             MetadataRoots roots = snapshot ? MetadataRoots.readSnapshot(device) : MetadataRoots.read(device);
             try (OutputFile file = OutputFile.open(arguments.value("output"), input, console);
@@ -80,7 +83,8 @@ final class DumpCommand implements Command {
             Salvage salvage = Salvage.open(device, hints);
             try (OutputFile file = OutputFile.open(arguments.value("output"), input, console);
                     OutputPipe pipe = new OutputPipe(file.channel())) {
-                salvage.stream(writer(arguments, pipe));
+                MetadataVisitor writer = writer(arguments, pipe);
+                salvage.stream(arguments.has("logical") ? new WritesetFold(writer) : writer);
                 pipe.finish();
                 file.commit();
             }

@@ -3,26 +3,52 @@ package org.dmera.tools;
 
 import java.io.IOException;
 import org.dmera.tools.cli.Arguments;
+import org.dmera.tools.cli.CommandLine;
 import org.dmera.tools.cli.Console;
+import org.dmera.tools.cli.NearMiss;
 import org.dmera.tools.cli.Usage;
 
 /** {@code era-tools} without a command that it knows: says which there are. */
 final class EraTools implements Command {
     @Override
     public Usage usage() {
+        return new Usage("era-tools", "Tools for dm-era metadata: which blocks of a device were written since when.")
+                .operand("COMMAND", "What to do; era-tools <COMMAND> --help says how")
+                .footer(commands());
+    }
+
+    private static String commands() {
         StringBuilder commands = new StringBuilder("Commands:");
         for (String name : Commands.names()) {
             commands.append("\n  ").append(name).append(" ".repeat(Math.max(1, 22 - name.length())));
             commands.append(Commands.find(name).usage().about());
         }
-        return new Usage("era-tools", "Tools for dm-era metadata: which blocks of a device were written since when.")
-                .operand("COMMAND", "What to do; era-tools <COMMAND> --help says how")
-                .footer(commands.toString());
+        return commands.toString();
+    }
+
+    /**
+     * Runs it on {@code args} from {@code from} on, where no command is named that there is. Without a word it lists the
+     * commands, and fails, for it was asked to do nothing.
+     */
+    static int run(String[] args, int from) {
+        EraTools tools = new EraTools();
+        if (args.length == from) {
+            int code = CommandLine.run(tools, args, from);
+            System.err.println("\n" + commands());
+            return code;
+        }
+        // What follows an unknown command is of no interest, not even --help.
+        boolean isCommand = !args[from].startsWith("-");
+        return CommandLine.run(tools, isCommand ? new String[] {"--", args[from]} : args, isCommand ? 0 : from);
     }
 
     @Override
     public int run(Arguments arguments, Console console) throws IOException {
         String name = arguments.operand(0);
-        throw new IOException("unrecognized command '" + name + "': one of " + String.join(", ", Commands.names()));
+        String similar = NearMiss.of(name, Commands.names());
+        throw new IOException("unrecognized command '" + name + "': "
+                + (similar != null
+                        ? "did you mean " + similar + "?"
+                        : "one of " + String.join(", ", Commands.names())));
     }
 }

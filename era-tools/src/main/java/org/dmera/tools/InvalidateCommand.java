@@ -46,6 +46,7 @@ final class InvalidateCommand implements Command {
                 .option("output", 'o', "FILE", "Specify the output file rather than stdout")
                 .option("written-before", 0, "ERA", "Leave out blocks written in the given era or later")
                 .required("written-since", 0, "ERA", "Blocks written since the given era will be listed")
+                .ofPeers(false)
                 .operand("INPUT", "Specify the input device");
     }
 

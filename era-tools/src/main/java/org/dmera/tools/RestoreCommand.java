@@ -21,7 +21,8 @@ final class RestoreCommand implements Command {
         return new Usage("era_restore", "Convert XML format metadata to binary")
                 .required("input", 'i', "FILE", "Specify the input xml: plain, .gz or .zst; - for standard input")
                 .required("output", 'o', "FILE", "Specify the output device; all that is on it is lost")
-                .flag("quiet", 'q', "Suppress output messages, return only exit code");
+                .flag("quiet", 'q', "Suppress output messages, return only exit code")
+                .ofPeers(true);
     }
 
     @Override

@@ -63,19 +63,22 @@ public final class MetadataBuilder implements MetadataVisitor {
                 .metadataBlockSizeSectors(Superblock.METADATA_BLOCK_SIZE_SECTORS)
                 .nrBlocks(nrBlocks)
                 .currentEra(currentEra);
-        // Known at once, so a hopeless device is refused before anything on it is touched.
+        // Known at once, so nothing is touched on a device that can't hold it.
         requireRoom(0);
     }
 
-    /** Refuses when not even {@code blocks} more, and what has to come in any case, have room. */
-    private void requireRoom(long blocks) throws IOException {
+    /**
+     * Writes no more when not even {@code blocks} more, and what has to come in any case, have room. What was needed is told
+     * in the end, when it is known.
+     */
+    private void requireRoom(long blocks) {
         long least = out.next()
                 + blocks
                 + arrayBlocks(nrBlocks, ArrayBlock.ERAS_PER_BLOCK)
                 + 1
                 + SpaceMapBuilder.sizeBlocks(out.limitBlocks());
         if (least > out.limitBlocks()) {
-            throw out.tooSmall(least);
+            out.countOnly();
         }
     }
 
@@ -107,11 +110,7 @@ public final class MetadataBuilder implements MetadataVisitor {
                 + arrayBlocks(nrBlocks, ArrayBlock.ERAS_PER_BLOCK)
                 + writesets * arrayBlocks((nrBlocks + 63) / 64, ArrayBlock.WORDS_PER_BLOCK)
                 + treeBlocks(writesets, WritesetValue.BYTES);
-        long total = content;
-        while (total < content + SpaceMapBuilder.sizeBlocks(total)) {
-            total = content + SpaceMapBuilder.sizeBlocks(total);
-        }
-        return Math.min(total, IndexBlock.MAX_METADATA_BLOCKS);
+        return Math.min(SpaceMapBuilder.withSpaceMap(content), IndexBlock.MAX_METADATA_BLOCKS);
     }
 
     @Override
@@ -122,7 +121,6 @@ public final class MetadataBuilder implements MetadataVisitor {
         require(
                 nrBits >= 0 && nrBits <= Integer.MAX_VALUE,
                 "writeset of era " + era + ": nr_bits is " + nrBits + ", expected at most 2147483647");
-        // A writeset that can't fit is refused before its bits come in.
         requireRoom(arrayBlocks((nrBits + 63) / 64, ArrayBlock.WORDS_PER_BLOCK));
         this.era = era;
         this.lastEra = era;

@@ -20,6 +20,8 @@ final class SequentialWriter {
     private long runBegin = 1;
     private long next = 1;
     private boolean begun;
+    /** Nothing is written any more: what is appended is only counted. */
+    private boolean counting;
 
     SequentialWriter(BlockDevice device) {
         this.device = device;
@@ -47,12 +49,10 @@ final class SequentialWriter {
 
     /**
      * Room for one block, zeroed, at {@link #stagedOffset} in {@link #staged}.
-     *
-     * @throws IOException {@code Output file too small} when no block is left
      */
     void stage() throws IOException {
         if (next >= limitBlocks) {
-            throw tooSmall(next + 1);
+            countOnly();
         }
         if (stagedOffset() == run.capacity()) {
             writeRun();
@@ -80,7 +80,7 @@ final class SequentialWriter {
     /** Appends a block that was made elsewhere: the first 4096 bytes of {@code block}. */
     long append(BlockType type, ByteBuffer block) throws IOException {
         if (next >= limitBlocks) {
-            throw tooSmall(next + 1);
+            countOnly();
         }
         if (stagedOffset() == run.capacity()) {
             writeRun();
@@ -96,6 +96,10 @@ final class SequentialWriter {
      * metadata must not look like it while its blocks are replaced.
      */
     void writeRun() throws IOException {
+        if (counting) {
+            runBegin = next;
+            return;
+        }
         if (!begun) {
             invalidateSuperblock();
             begun = true;
@@ -113,6 +117,19 @@ final class SequentialWriter {
         device.flush();
     }
 
+    /**
+     * It doesn't fit: from now on blocks are counted, so that what it would have needed can be told in the end. What is on
+     * the device stays as it is.
+     */
+    void countOnly() {
+        counting = true;
+    }
+
+    /** Whether more blocks were asked for than there are. */
+    boolean isCounting() {
+        return counting;
+    }
+
     /** Everything durable, then the superblock, durable too. */
     void commit(ByteBuffer superblock) throws IOException {
         writeRun();
@@ -122,14 +139,13 @@ final class SequentialWriter {
         device.flush();
     }
 
-    /** @param neededBlocks what is known to be needed at least */
+    /** @param neededBlocks with which it would fit */
     IOException tooSmall(long neededBlocks) {
-        String atLeast = neededBlocks + " blocks of 4096 bytes (" + neededBlocks * BlockDevice.BLOCK_BYTES + " bytes)";
+        String needed = neededBlocks + " blocks of 4096 bytes (" + neededBlocks * BlockDevice.BLOCK_BYTES + " bytes)";
         return new IOException(
                 neededBlocks > IndexBlock.MAX_METADATA_BLOCKS
-                        ? "The metadata needs at least " + atLeast + ", the format has room for "
-                                + IndexBlock.MAX_METADATA_BLOCKS
-                        : "Output file too small: it has " + device.sizeBlocks()
-                                + " blocks, the metadata needs at least " + atLeast);
+                        ? "The metadata needs " + needed + ", the format has room for " + IndexBlock.MAX_METADATA_BLOCKS
+                        : "Output file too small: it has " + device.sizeBlocks() + " blocks, the metadata needs "
+                                + needed);
     }
 }

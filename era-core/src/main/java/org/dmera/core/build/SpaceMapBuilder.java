@@ -23,12 +23,21 @@ final class SpaceMapBuilder {
         return 2 + (nrBlocks + BitmapBlock.ENTRIES - 1) / BitmapBlock.ENTRIES;
     }
 
+    /** Blocks of the smallest device that holds {@code contentBlocks}, block 0 included, and a space map. */
+    static long withSpaceMap(long contentBlocks) {
+        long total = contentBlocks;
+        while (total < contentBlocks + sizeBlocks(total)) {
+            total = contentBlocks + sizeBlocks(total);
+        }
+        return total;
+    }
+
     /** Appends the space map and puts its root into {@code superblock}. */
     static void build(SequentialWriter out, Superblock superblock) throws IOException {
         long nrBlocks = out.limitBlocks();
         long used = out.next() + sizeBlocks(nrBlocks);
-        if (used > nrBlocks) {
-            throw out.tooSmall(used);
+        if (used > nrBlocks || out.isCounting()) {
+            throw out.tooSmall(withSpaceMap(out.next()));
         }
         long refCountRoot = new TreeBuilder(out, Integer.BYTES).finish();
         ByteBuffer indexBuffer = SequentialWriter.newBuffer(1);

@@ -180,7 +180,7 @@ public final class ChangedBlocks {
         }
 
         private void scanEras(BlockReader reader, ArrayScanner.ValueVisitor visitor) throws IOException {
-            new ArrayScanner(reader).scan(roots.eraArrayRoot(), begin, end, ArrayBlock.ERA_BYTES, "era array", visitor);
+            new ArrayScanner(reader).scanEras(roots, begin, end, visitor);
         }
     }
 

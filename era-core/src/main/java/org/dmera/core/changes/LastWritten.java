@@ -81,10 +81,9 @@ public final class LastWritten {
         if (begin == end) {
             return false;
         }
-        // A reader, with a budget of its own, for each window: every window walks the trees again.
+        // A reader for each window: every window walks the trees again.
         BlockReader reader = new BlockReader(device);
-        new ArrayScanner(reader)
-                .scan(roots.eraArrayRoot(), begin, end, ArrayBlock.ERA_BYTES, "era array", this::putEras);
+        new ArrayScanner(reader).scanEras(roots, begin, end, this::putEras);
         WritesetScanner writesets = new WritesetScanner(reader);
         writesets.forEach(roots, (era, nrBits, root) -> fold(writesets, era, Math.min(nrBits, end), root));
         return true;

@@ -39,7 +39,8 @@ public enum DamageKind {
     WRONG_NONE_FREE_BEFORE("wrong-none-free-before", Severity.NON_FATAL, Remedy.AUTO_REPAIR),
     WRONG_NR_ALLOCATED("wrong-nr-allocated", Severity.NON_FATAL, Remedy.AUTO_REPAIR),
     SPACE_MAP_TOO_LARGE("space-map-too-large", Severity.FATAL, Remedy.AUTO_REPAIR),
-    SPACE_MAP_TOO_SMALL("space-map-too-small", Severity.NON_FATAL, Remedy.AUTO_REPAIR),
+    /** A volume that was extended: the kernel goes on with the blocks that it had. */
+    SPACE_MAP_TOO_SMALL("space-map-too-small", Severity.NOTE, Remedy.AUTO_REPAIR),
     /** A block is in use for which the space map has no count: the kernel fails when it comes to that block. */
     BEYOND_SPACE_MAP("beyond-space-map", Severity.FATAL, Remedy.AUTO_REPAIR),
     /** An era that has left no writeset, and nothing that one could have been lost with. */

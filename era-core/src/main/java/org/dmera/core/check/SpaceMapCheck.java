@@ -200,7 +200,8 @@ final class SpaceMapCheck implements TreeWalk.Visitor {
                     "superblock > space map",
                     0,
                     1,
-                    "the space map is for " + nrBlocks + " blocks, the device has " + usable,
+                    "the space map is for " + nrBlocks + " blocks, the device has " + usable
+                            + ": the rest of it is not used",
                     REWRITE + " for the whole device");
         }
     }

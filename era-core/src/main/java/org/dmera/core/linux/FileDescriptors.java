@@ -1,12 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.core.linux;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
 /** open(2), fsync(2), close(2): the flags that Java's own file API can't pass. */
 public final class FileDescriptors {
     public static final int O_RDONLY = 0;
     public static final int O_RDWR = 2;
     /** On a block device: fail with EBUSY when it is mounted or otherwise claimed. */
     public static final int O_EXCL = 0200;
+
+    /** Bit mask of the file type in st_mode, and its value for a character device (inode(7)). */
+    private static final int S_IFMT = 0170000;
+
+    private static final int S_IFCHR = 0020000;
 
     private static final int O_CREAT = 0100;
     private static final int O_TRUNC = 01000;
@@ -65,6 +74,21 @@ public final class FileDescriptors {
                 throw new ErrnoException("fsync of descriptor " + fd, errno);
             }
         }
+    }
+
+    /** isatty(3): whether it is a terminal, whatever its name is. */
+    public static boolean isTerminal(int fd) {
+        try {
+            // A glance that spares most runs the loading of the C library.
+            int mode = (int) Files.getAttribute(Path.of("/proc/self/fd/" + fd), "unix:mode");
+            if ((mode & S_IFMT) != S_IFCHR) {
+                return false;
+            }
+        } catch (IOException e) {
+            // Without /proc, or without the descriptor: the call tells.
+            return Libc.CALLS.isatty(fd) == 1;
+        }
+        return Libc.CALLS.isatty(fd) == 1;
     }
 
     /** Closes a descriptor. Linux releases it even when it reports an error. */

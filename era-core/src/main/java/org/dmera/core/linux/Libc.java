@@ -18,6 +18,8 @@ final class Libc {
 
         int close(int fd);
 
+        int isatty(int fd);
+
         int fsync(int fd);
 
         int ioctl(int fd, long request, jnr.ffi.Pointer argument);

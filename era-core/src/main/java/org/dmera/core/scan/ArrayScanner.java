@@ -35,6 +35,9 @@ public final class ArrayScanner {
 
     private long from;
     private long nrEntries;
+    /** What the whole array should have; the highest number when nobody knows. */
+    private long arrayEntries;
+
     private int valueSize;
     private String structure;
     private ValueVisitor visitor;
@@ -60,6 +63,23 @@ public final class ArrayScanner {
 
     /** As {@link #scan(long, long, int, String, ValueVisitor)}, from value {@code from} on. */
     public void scan(long root, long from, long nrEntries, int valueSize, String structure, ValueVisitor visitor)
+            throws IOException {
+        arrayEntries = Long.MAX_VALUE;
+        scanPart(root, from, nrEntries, valueSize, structure, visitor);
+    }
+
+    /**
+     * Visits the values of the era array for origin blocks {@code from} to {@code to − 1}.
+     *
+     * @throws DamagedMetadataException also when the array goes on past the origin's last block, as far as that shows in what
+     *     is read: nr_blocks may be the one that is wrong, and the marks of the rest would be missed
+     */
+    public void scanEras(MetadataRoots roots, long from, long to, ValueVisitor visitor) throws IOException {
+        arrayEntries = roots.nrBlocks();
+        scanPart(roots.eraArrayRoot(), from, to, ArrayBlock.ERA_BYTES, "era array", visitor);
+    }
+
+    private void scanPart(long root, long from, long nrEntries, int valueSize, String structure, ValueVisitor visitor)
             throws IOException {
         if (nrEntries <= from) {
             return;
@@ -97,7 +117,23 @@ public final class ArrayScanner {
             readRun(first, end - at);
             at = end;
         }
+        if (nextBlock == blocks && at < leaf.nrEntries() && nrEntries == arrayEntries) {
+            requireLeftOver(leaf, at);
+        }
         return nextBlock < blocks;
+    }
+
+    /** Behind the end of an array there may be a block that is not full: the kernel leaves it when it shrinks an array. */
+    private void requireLeftOver(BTreeNode leaf, int entry) throws IOException {
+        long blockNr = leaf.valueLong(entry);
+        reader.read(BlockType.ARRAY_BLOCK, blockNr, 1, run, structure);
+        block.wrap(run, 0);
+        if (block.hasSaneShape(valueSize) && block.nrEntries() == ArrayBlock.maxEntries(valueSize)) {
+            throw new DamagedMetadataException(
+                    blockNr,
+                    structure + ": array block " + blockNr + " (index " + Long.toUnsignedString(leaf.key(entry))
+                            + ") lies behind the last of " + arrayEntries + " values");
+        }
     }
 
     private DamagedMetadataException missing(BTreeNode leaf, int entry, long expected) {
@@ -123,6 +159,13 @@ public final class ArrayScanner {
             block.wrap(run, offset);
             if (!block.hasSaneShape(valueSize) || block.nrEntries() < values) {
                 throw impossible(first + i, values);
+            }
+            if (block.nrEntries() > arrayEntries - blockIndex) {
+                throw new DamagedMetadataException(
+                        first + i,
+                        structure + ": array block " + (first + i) + " (index " + nextBlock + ") has "
+                                + block.nrEntries() + " values, expected " + (arrayEntries - blockIndex)
+                                + ", the last of " + arrayEntries);
             }
             int skip = (int) Math.max(0, from - blockIndex);
             visitor.values(blockIndex + skip, run, offset + ArrayBlock.VALUES + skip * valueSize, values - skip);

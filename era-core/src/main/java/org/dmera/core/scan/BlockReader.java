@@ -4,6 +4,7 @@ package org.dmera.core.scan;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.BitSet;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockSeal;
 import org.dmera.core.block.BlockType;
@@ -12,19 +13,18 @@ import org.dmera.core.format.DamagedMetadataException;
 /**
  * Reads metadata blocks and verifies their seals. Not thread-safe.
  *
- * <p>Every block that is read is charged to a budget of as many blocks as the device holds. Live trees never share
- * blocks among themselves, so an honest walk from the roots stays within it; cycles, and trees whose pointers multiply,
- * run out of it. That bounds the time of any walk without remembering where it has been.
+ * <p>No block is read twice: live trees never share blocks among themselves, so an honest walk from the roots doesn't come
+ * by one again. Cycles, an array with the same block in two places, and trees whose pointers multiply do. That bounds the
+ * time of any walk, too; a bit a block is what it costs.
  */
 public final class BlockReader {
     private final BlockDevice device;
     private final BlockSeal seal = new BlockSeal();
-    private long budgetBlocks;
+    private final BitSet read = new BitSet();
 
-    /** A reader with a fresh budget: one for each walk over all trees. */
+    /** A reader that has read nothing yet: one for each walk over all trees. */
     public BlockReader(BlockDevice device) {
         this.device = device;
-        this.budgetBlocks = device.sizeBlocks();
     }
 
     /** A little-endian direct buffer of {@code blocks} blocks, aligned so that O_DIRECT devices take it. */
@@ -53,14 +53,7 @@ public final class BlockReader {
         if (firstBlockNr <= 0 || firstBlockNr > device.sizeBlocks() - count) {
             throw outside(type, firstBlockNr, structure);
         }
-        budgetBlocks -= count;
-        if (budgetBlocks < 0) {
-            throw new DamagedMetadataException(
-                    firstBlockNr,
-                    structure + ": the metadata refers to more blocks than the device has (" + device.sizeBlocks()
-                            + "): a cycle, or blocks that two trees share; stopped at " + type.label() + " "
-                            + firstBlockNr);
-        }
+        requireUnread(type, firstBlockNr, count, structure);
         dst.clear().limit(count * BlockDevice.BLOCK_BYTES);
         device.read(firstBlockNr, dst);
         for (int i = 0; i < count; i++) {
@@ -69,6 +62,25 @@ public final class BlockReader {
                 throw unsealed(verdict, type, firstBlockNr + i, dst, i * BlockDevice.BLOCK_BYTES, structure);
             }
         }
+    }
+
+    private void requireUnread(BlockType type, long firstBlockNr, int count, String structure)
+            throws DamagedMetadataException {
+        if (firstBlockNr + count > Integer.MAX_VALUE) {
+            throw new DamagedMetadataException(
+                    firstBlockNr,
+                    structure + ": refers to " + type.label() + " " + firstBlockNr
+                            + ", past the last block that a space map can have");
+        }
+        int first = (int) firstBlockNr;
+        int again = read.nextSetBit(first);
+        if (again >= 0 && again < first + count) {
+            throw new DamagedMetadataException(
+                    again,
+                    structure + ": " + type.label() + " " + again
+                            + " is in use in another place too: a cycle, or a reference that leads astray");
+        }
+        read.set(first, first + count);
     }
 
     private DamagedMetadataException outside(BlockType type, long firstBlockNr, String structure) {

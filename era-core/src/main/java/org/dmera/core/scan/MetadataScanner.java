@@ -4,7 +4,6 @@ package org.dmera.core.scan;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import org.dmera.core.block.BlockDevice;
-import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.MetadataVisitor;
 
@@ -30,8 +29,7 @@ public final class MetadataScanner implements WritesetScanner.WritesetVisitor {
         visitor.superblock(roots.dataBlockSizeSectors(), roots.nrBlocks(), roots.currentEra());
         scanner.writesets.forEach(roots, scanner);
         visitor.beginEraArray();
-        new ArrayScanner(reader)
-                .scan(roots.eraArrayRoot(), roots.nrBlocks(), ArrayBlock.ERA_BYTES, "era array", scanner.new Eras());
+        new ArrayScanner(reader).scanEras(roots, 0, roots.nrBlocks(), scanner.new Eras());
         visitor.endEraArray();
         visitor.end();
     }

@@ -12,7 +12,7 @@ import org.dmera.core.format.Limits;
  * Visits the leaves of a btree in key order. One instance serves any number of walks, one at a time.
  *
  * <p>Keys must ascend over the whole tree and stay between the keys of the parent, so nothing is visited twice without
- * notice; the depth is limited, and the {@link BlockReader}'s budget bounds the rest.
+ * notice; the depth is limited, and the {@link BlockReader} reads nothing twice.
  */
 public final class TreeWalker {
     /** Receives leaves. */

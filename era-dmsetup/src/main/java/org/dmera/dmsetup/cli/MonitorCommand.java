@@ -2,9 +2,8 @@
 package org.dmera.dmsetup.cli;
 
 import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.List;
+import org.dmera.core.linux.FileDescriptors;
 import org.dmera.dmsetup.control.DeviceId;
 import org.dmera.dmsetup.control.EraStatus;
 
@@ -49,12 +48,7 @@ final class MonitorCommand implements Command {
 
     /** Whether standard output is a terminal. */
     private static boolean isTerminal() {
-        try {
-            String file = Files.readSymbolicLink(Path.of("/proc/self/fd/1")).toString();
-            return file.startsWith("/dev/pts/") || file.startsWith("/dev/tty") || file.equals("/dev/console");
-        } catch (IOException e) {
-            return false;
-        }
+        return FileDescriptors.isTerminal(1);
     }
 
     /** Blocks marked in the current era; −1 from a kernel, which does not tell. */

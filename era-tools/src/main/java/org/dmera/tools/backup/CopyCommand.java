@@ -46,7 +46,17 @@ public final class CopyCommand implements Command {
 
     @Override
     public int run(Arguments arguments, Console console) throws IOException {
+        if ("".equals(arguments.value("identity"))) {
+            throw new IOException("--identity: a name is expected, it is empty");
+        }
         if (arguments.has("merge")) {
+            for (String other :
+                    new String[] {"full", "since", "after", "metadata", "metadata-snapshot", "base-size", "identity"}) {
+                if (arguments.has(other)) {
+                    throw new IOException(
+                            "--merge makes one stream of others: --" + other + " has no meaning beside it");
+                }
+            }
             return merge(arguments, console);
         }
         int modes =
@@ -57,6 +67,10 @@ public final class CopyCommand implements Command {
         }
         if (!arguments.has("metadata")) {
             throw new IOException("--metadata DEV is needed: it says what changed, and as of which era the copy is");
+        }
+        if (arguments.has("base-size") && !arguments.has("since")) {
+            throw new IOException(
+                    "--base-size is for --since ERA: a full copy has no base, and a stream knows its size");
         }
         if (arguments.operands().size() > 1) {
             throw new IOException("one origin can be copied at a time, "

@@ -3,14 +3,13 @@ package org.dmera.tools.backup;
 
 import java.io.Closeable;
 import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 import java.util.function.LongConsumer;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
 import me.tongfei.progressbar.ProgressBarStyle;
+import org.dmera.core.linux.FileDescriptors;
 
 /**
  * A bar with rate and ETA on standard error, for work that takes longer than a second, when that is a terminal. The bar
@@ -35,13 +34,8 @@ public final class TransferProgress implements LongConsumer, Closeable {
     }
 
     /** Whether a descriptor of this process is a terminal. */
-    public static boolean isTerminal(int fd) throws IOException {
-        Path link = Path.of("/proc/self/fd/" + fd);
-        if (!Files.isSymbolicLink(link)) {
-            return false;
-        }
-        String to = Files.readSymbolicLink(link).toString();
-        return to.startsWith("/dev/pts/") || to.startsWith("/dev/tty") || to.equals("/dev/console");
+    public static boolean isTerminal(int fd) {
+        return FileDescriptors.isTerminal(fd);
     }
 
     @Override

@@ -40,6 +40,7 @@ public final class CheckCommand implements Command {
                 .flag(AUTO_REPAIR, 0, "Mend wrong reference counts, leaks and other figures of the space map in place")
                 .option(REPAIR_TO, 0, "FILE", "If there is damage, build sound metadata in FILE, as era_repair does")
                 .choice(FORMAT, 0, "FORMAT", "How to report: text (the default) or json", "text", "json")
+                .ofPeers(true)
                 .operand("INPUT", "The metadata device, or a file that holds its bytes");
     }
 

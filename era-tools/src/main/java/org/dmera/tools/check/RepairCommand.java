@@ -31,7 +31,8 @@ public final class RepairCommand implements Command {
         return hints(new Usage("era_repair", "Builds sound metadata from damaged metadata, on another device.")
                         .flag("quiet", 'q', "Print nothing; only the exit code speaks")
                         .required("input", 'i', "FILE", "The damaged metadata; it is only read")
-                        .required("output", 'o', "FILE", "Where the new metadata goes: all that is there is lost"))
+                        .required("output", 'o', "FILE", "Where the new metadata goes: all that is there is lost")
+                        .ofPeers(true))
                 .footer("What can't be read counts as written: a block too many is reported rather than one too few.");
     }
 
@@ -40,6 +41,15 @@ public final class RepairCommand implements Command {
         return usage.option("block-size", 0, "SECTORS", "Size of an origin block, if the superblock is lost")
                 .option("nr-blocks", 0, "BLOCKS", "How many blocks the origin has, if it can't be derived")
                 .option("current-era", 0, "ERA", "The current era, if it can't be derived");
+    }
+
+    /** Refuses the options that {@link #hints(Usage)} declares where nothing is repaired. */
+    public static void refuseHints(Arguments arguments) throws IOException {
+        for (String hint : new String[] {"block-size", "nr-blocks", "current-era"}) {
+            if (arguments.has(hint)) {
+                throw new IOException("--" + hint + " says what a repair can't derive: it needs --repair");
+            }
+        }
     }
 
     /** The values of the options that {@link #hints(Usage)} declares. */

@@ -35,6 +35,7 @@ final class ArgumentParser {
 
     /** As {@link #parse}, always the long way: for comparison. */
     static Arguments parseWithPicocli(Usage usage, String[] args, int from) throws UsageException, HelpRequest {
+        refuseValues(args, from, usage);
         picocli.CommandLine parser = new picocli.CommandLine(PicocliModel.of(usage));
         parser.setExpandAtFiles(false);
         parser.setUnmatchedOptionsAllowedAsOptionParameters(false);
@@ -48,6 +49,20 @@ final class ArgumentParser {
         }
         refuseHelp(result.isUsageHelpRequested(), result.isVersionHelpRequested());
         return arguments(usage, result);
+    }
+
+    /** {@code --help=x} is neither a request for help nor anything else; picocli takes the value for granted. */
+    private static void refuseValues(String[] args, int from, Usage usage) throws UsageException {
+        for (int i = from; i < args.length && !args[i].equals("--"); i++) {
+            for (String flag : new String[] {"--help", "--version"}) {
+                if (args[i].startsWith(flag + "=")) {
+                    throw UsageException.withSynopsis(
+                            "unexpected value '" + args[i].substring(flag.length() + 1) + "' for '" + flag
+                                    + "' found; no more were expected",
+                            usage.synopsis());
+                }
+            }
+        }
     }
 
     private static void refuseHelp(boolean help, boolean version) throws HelpRequest {
@@ -125,9 +140,13 @@ final class ArgumentParser {
     private static UsageException unexpected(Usage usage, String arg) {
         int equals = arg.startsWith("--") ? arg.indexOf('=') : -1;
         String name = equals < 0 ? arg : arg.substring(0, equals);
-        String tip = name.charAt(0) == '-' && name.length() > 1 && !usage.operands.isEmpty()
-                ? "\n\n  tip: to pass '" + name + "' as a value, use '-- " + name + "'"
-                : "";
+        String tip = "";
+        String similar = name.startsWith("--") ? NearMiss.of(name.substring(2), usage.shownNames()) : null;
+        if (similar != null) {
+            tip = "\n\n  tip: a similar argument exists: '--" + similar + "'";
+        } else if (name.startsWith("-") && name.length() > 1 && !usage.operands.isEmpty()) {
+            tip = "\n\n  tip: to pass '" + name + "' as a value, use '-- " + name + "'";
+        }
         return UsageException.withSynopsis("unexpected argument '" + name + "' found" + tip, usage.synopsis());
     }
 

@@ -74,7 +74,8 @@ public final class Arguments {
             throw new InvalidValueException(name, text, "cannot parse integer from empty string");
         }
         long value = 0;
-        for (int i = 0; i < length; i++) {
+        // A plus sign is taken, as the peers take it.
+        for (int i = text.charAt(0) == '+' && length > 1 ? 1 : 0; i < length; i++) {
             int digit = text.charAt(i) - '0';
             if (digit < 0 || digit > 9) {
                 throw new InvalidValueException(name, text, "invalid digit found in string");

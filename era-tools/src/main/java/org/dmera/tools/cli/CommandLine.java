@@ -64,8 +64,11 @@ public final class CommandLine {
     /** Says what ended a command, on one line; returns the exit code. */
     static int report(Throwable t, Console console) {
         Throwable cause = t instanceof java.io.UncheckedIOException ? t.getCause() : t;
-        if (cause instanceof Console.ClosedPipeException) {
-            return 1;
+        for (Throwable reason = t; reason != null; reason = reason.getCause()) {
+            // Whatever library it came through.
+            if (reason instanceof Console.ClosedPipeException) {
+                return 1;
+            }
         }
         if (System.getenv("ERA_DEBUG") != null) {
             console.trace(t);
@@ -96,8 +99,9 @@ public final class CommandLine {
 
     private static int help(Usage usage, ArgumentParser.HelpRequest request, Console console) {
         try {
+            // The version is bare, as thin-provisioning-tools print it: scripts compare it.
             // --help is an answer to print even when --quiet stands beside it.
-            String text = request.version ? usage.program + " " + Version.current() + "\n" : PicocliModel.help(usage);
+            String text = request.version ? Version.current() + "\n" : PicocliModel.help(usage);
             java.nio.ByteBuffer bytes =
                     java.nio.ByteBuffer.wrap(text.getBytes(java.nio.charset.StandardCharsets.UTF_8));
             while (bytes.hasRemaining()) {

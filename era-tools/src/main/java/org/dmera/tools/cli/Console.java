@@ -9,10 +9,21 @@ import java.io.PrintStream;
 import java.nio.ByteBuffer;
 import java.nio.channels.Channels;
 import java.nio.channels.WritableByteChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.NativeText;
 
 /** Where a command speaks: its standard streams, silenced by {@code --quiet}. */
 public final class Console {
+    private static final Path STANDARD_OUTPUT = Path.of("/proc/self/fd/1");
+
+    /** Bit mask of the file type in st_mode, and two of its values (inode(7)). */
+    private static final int S_IFMT = 0170000;
+
+    private static final int S_IFIFO = 0010000;
+    private static final int S_IFSOCK = 0140000;
+
     private final String program;
     private final WritableByteChannel out;
     private final PrintStream err;
@@ -22,20 +33,20 @@ public final class Console {
     private Console(String program, InputStream in, WritableByteChannel out, PrintStream err, boolean quiet) {
         this.program = program;
         this.in = in;
-        this.out = new PipeChannel(out);
+        this.out = out;
         this.err = err;
         this.quiet = quiet;
     }
 
     /** The process's own streams. Standard output is not {@code System.out}: a channel takes buffers as they are. */
     static Console ofProcess(String program, boolean quiet) {
-        return new Console(
-                program, System.in, new FileOutputStream(FileDescriptor.out).getChannel(), System.err, quiet);
+        WritableByteChannel out = new FileOutputStream(FileDescriptor.out).getChannel();
+        return new Console(program, System.in, new PipeChannel(out, STANDARD_OUTPUT), System.err, quiet);
     }
 
     /** Streams of the caller's: for a program of another module, or tests that run a command in their own process. */
     public static Console of(String program, InputStream in, java.io.OutputStream out, PrintStream err, boolean quiet) {
-        return new Console(program, in, Channels.newChannel(out), err, quiet);
+        return new Console(program, in, new PipeChannel(Channels.newChannel(out), null), err, quiet);
     }
 
     /** Whether {@code --quiet} was given. */
@@ -85,18 +96,29 @@ public final class Console {
         t.printStackTrace(err);
     }
 
-    /** The reader of standard output has gone away ({@code era_dump DEV | head}). */
+    /**
+     * A channel to {@code path} for a product: when that is a pipe whose reader has gone, writing ends in a
+     * {@link ClosedPipeException}.
+     */
+    public static WritableByteChannel toPath(WritableByteChannel channel, Path path) {
+        return new PipeChannel(channel, path);
+    }
+
+    /** The reader of the output has gone away ({@code era_dump DEV | head}): no more is to be said about it. */
     public static final class ClosedPipeException extends IOException {
         ClosedPipeException(IOException cause) {
-            super("standard output was closed", cause);
+            super("the reader of the output has gone", cause);
         }
     }
 
     private static final class PipeChannel implements WritableByteChannel {
         private final WritableByteChannel channel;
+        private final Path path;
 
-        PipeChannel(WritableByteChannel channel) {
+        /** {@code path}: where it leads, or null when no file is behind it. */
+        PipeChannel(WritableByteChannel channel, Path path) {
             this.channel = channel;
+            this.path = path;
         }
 
         @Override
@@ -104,10 +126,25 @@ public final class Console {
             try {
                 return channel.write(src);
             } catch (IOException e) {
-                if ("Broken pipe".equals(e.getMessage())) {
+                if (Errno.EPIPE.text().equals(e.getMessage()) || leadsToPipe()) {
                     throw new ClosedPipeException(e);
                 }
-                throw new IOException("standard output: " + e.getMessage(), e);
+                throw path == null || path.equals(STANDARD_OUTPUT)
+                        ? new IOException("standard output: " + e.getMessage(), e)
+                        : e;
+            }
+        }
+
+        /**
+         * The message is of the user's language, and Java tells no errno. But a write to a pipe or a stream socket fails for
+         * one reason only: its reader is gone.
+         */
+        private boolean leadsToPipe() {
+            try {
+                int type = path == null ? 0 : (int) Files.getAttribute(path, "unix:mode") & S_IFMT;
+                return type == S_IFIFO || type == S_IFSOCK;
+            } catch (IOException e) {
+                return false;
             }
         }
 
@@ -117,8 +154,11 @@ public final class Console {
         }
 
         @Override
-        public void close() {
+        public void close() throws IOException {
             // Standard output is the process's, not the command's.
+            if (path != null && !path.equals(STANDARD_OUTPUT)) {
+                channel.close();
+            }
         }
     }
 }

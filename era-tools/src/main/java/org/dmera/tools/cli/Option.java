@@ -16,6 +16,8 @@ public final class Option {
     final String[] choices;
 
     final String description;
+    /** Accepted for the sake of scripts, and not shown. */
+    final boolean hidden;
 
     Option(
             String name,
@@ -26,6 +28,19 @@ public final class Option {
             boolean positional,
             String[] choices,
             String description) {
+        this(name, letter, label, required, repeatable, positional, choices, description, false);
+    }
+
+    private Option(
+            String name,
+            char letter,
+            String label,
+            boolean required,
+            boolean repeatable,
+            boolean positional,
+            String[] choices,
+            String description,
+            boolean hidden) {
         this.name = name;
         this.letter = letter;
         this.label = label;
@@ -34,6 +49,12 @@ public final class Option {
         this.positional = positional;
         this.choices = choices;
         this.description = description;
+        this.hidden = hidden;
+    }
+
+    /** The same, not shown in help. */
+    Option hide() {
+        return new Option(name, letter, label, required, repeatable, positional, choices, description, true);
     }
 
     boolean takesValue() {

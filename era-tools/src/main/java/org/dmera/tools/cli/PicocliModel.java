@@ -67,7 +67,7 @@ final class PicocliModel {
         String name = "--" + option.name;
         OptionSpec.Builder builder =
                 option.letter == 0 ? OptionSpec.builder(name) : OptionSpec.builder("-" + option.letter, name);
-        builder.description(option.description);
+        builder.description(option.description).hidden(option.hidden);
         if (option.takesValue()) {
             builder.arity("1").paramLabel("<" + option.label + ">");
             boolean isFile = option.label.equals("FILE") || option.label.equals("DEV");

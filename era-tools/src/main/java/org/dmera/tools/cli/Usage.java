@@ -74,6 +74,33 @@ public final class Usage {
         return this;
     }
 
+    /**
+     * The options that thin-provisioning-tools 1.x accept without showing them, and that change nothing here.
+     *
+     * @param verbose whether {@code -v} is among them
+     */
+    public Usage ofPeers(boolean verbose) {
+        String[] engines = {"sync", "async"};
+        options.add(new Option("io-engine", (char) 0, "TYPE", false, false, false, engines, "").hide());
+        if (verbose) {
+            options.add(new Option("verbose", 'v', null, false, false, false, null, "").hide());
+        }
+        return this;
+    }
+
+    /** The names of the options that help shows, {@code help} and {@code version} among them. */
+    List<String> shownNames() {
+        List<String> names = new ArrayList<>();
+        for (Option option : options) {
+            if (!option.hidden) {
+                names.add(option.name);
+            }
+        }
+        names.add("help");
+        names.add("version");
+        return names;
+    }
+
     /** Text below the options in help: examples. */
     public Usage footer(String text) {
         footer = text;
@@ -113,7 +140,7 @@ public final class Usage {
         StringBuilder line = new StringBuilder(program);
         boolean anyOptional = false;
         for (Option option : options) {
-            anyOptional |= !option.required;
+            anyOptional |= !option.required && !option.hidden;
         }
         if (anyOptional) {
             line.append(" [OPTIONS]");

@@ -69,15 +69,9 @@ public final class OutputFile implements Closeable {
                 return file;
             }
         }
-        return new OutputFile(
-                FileChannel.open(
-                        path,
-                        StandardOpenOption.CREATE,
-                        StandardOpenOption.TRUNCATE_EXISTING,
-                        StandardOpenOption.WRITE),
-                true,
-                null,
-                null);
+        FileChannel channel = FileChannel.open(
+                path, StandardOpenOption.CREATE, StandardOpenOption.TRUNCATE_EXISTING, StandardOpenOption.WRITE);
+        return new OutputFile(Console.toPath(channel, path), true, null, null);
     }
 
     /** Where a path's last link leads, or null when that is a descriptor of a process, or nowhere. */

@@ -2,13 +2,14 @@
 package org.dmera.tools.io;
 
 import java.io.Closeable;
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Locale;
+import java.util.Optional;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
 import me.tongfei.progressbar.ProgressBarStyle;
+import me.tongfei.progressbar.ProgressState;
+import org.dmera.core.linux.FileDescriptors;
 import org.dmera.tools.cli.Console;
 
 /**
@@ -19,6 +20,9 @@ public final class Progress implements Closeable {
     /** A second, unless a test is in a hurry. */
     private static final long DELAY_NANOS = Long.getLong("era.progress.millis", 1000) * 1_000_000;
 
+    private static final long RATE_INTERVAL_NANOS = 200_000_000;
+    private static final int STANDARD_ERROR = 2;
+
     private final String what;
     private final String unit;
     private final long unitSize;
@@ -27,6 +31,7 @@ public final class Progress implements Closeable {
     private boolean silent;
     private long done;
     private ProgressBar bar;
+    private long rateShownNanos;
 
     /**
      * @param what the work, as the bar calls it
@@ -45,6 +50,7 @@ public final class Progress implements Closeable {
         done += units;
         if (bar != null) {
             bar.stepTo(done);
+            showRate();
         } else if (!silent && System.nanoTime() - begunNanos > DELAY_NANOS) {
             show();
         }
@@ -59,23 +65,40 @@ public final class Progress implements Closeable {
                 .setTaskName(what)
                 .setInitialMax(total)
                 .setUnit(unit, unitSize)
-                .showSpeed()
+                .setEtaFunction(Progress::timeLeft)
                 // As most of a terminal's fonts have it, whatever the locale.
                 .setStyle(ProgressBarStyle.ASCII)
                 .startsFrom(0, Duration.ofNanos(System.nanoTime() - begunNanos))
                 .clearDisplayOnFinish()
                 .build();
         bar.stepTo(done);
+        showRate();
     }
 
-    /** Standard error's own file tells: System.console would want a terminal on the other two as well. */
-    private static boolean onTerminal() {
-        try {
-            String target = Files.readSymbolicLink(Path.of("/proc/self/fd/2")).toString();
-            return target.startsWith("/dev/pts/") || target.startsWith("/dev/tty") || target.equals("/dev/console");
-        } catch (IOException e) {
-            return false;
+    /** Since the work began: the library would count from when the bar came up, and knows nothing at first. */
+    private void showRate() {
+        long now = System.nanoTime();
+        if (rateShownNanos != 0 && now - rateShownNanos < RATE_INTERVAL_NANOS) {
+            return;
         }
+        rateShownNanos = now;
+        double perSecond = done / (double) unitSize / ((now - begunNanos) / 1e9);
+        bar.setExtraMessage(String.format(Locale.ROOT, perSecond < 10 ? "%.1f%s/s" : "%.0f%s/s", perSecond, unit));
+    }
+
+    /** By the pace of all that is done: the library's own reckons with the time since the bar came up, in whole nanoseconds. */
+    static Optional<Duration> timeLeft(ProgressState state) {
+        if (state.isIndefinite() || state.getMax() <= 0 || state.getCurrent() <= 0) {
+            return Optional.empty();
+        }
+        double nanos = (double) state.getTotalElapsed().toNanos();
+        long left = Math.max(0, state.getMax() - state.getCurrent());
+        return Optional.of(Duration.ofNanos((long) (nanos * left / state.getCurrent())));
+    }
+
+    /** Standard error alone: System.console would want a terminal on the other two as well. */
+    private static boolean onTerminal() {
+        return FileDescriptors.isTerminal(STANDARD_ERROR);
     }
 
     /** Takes the bar away. */

@@ -25,6 +25,8 @@ public final class TextInput implements Closeable {
     private static final int MAGIC_BYTES = 4;
     private static final int GZIP_MAGIC = 0x8B1F;
     private static final int ZSTD_MAGIC = 0xFD2FB528;
+    /** A frame to be skipped, with which pzstd begins: the last four bits may be any (RFC 8878). */
+    private static final int ZSTD_SKIPPABLE_MAGIC = 0x184D2A50;
 
     private final ReadableByteChannel channel;
     private final Closeable opened;
@@ -69,7 +71,7 @@ public final class TextInput implements Closeable {
         in.unread(magic);
         InputStream plain = in;
         if (isGzip(magic)) {
-            plain = new GZIPInputStream(new BufferedInputStream(in, 1 << 16), 1 << 16);
+            plain = new GZIPInputStream(new Members(in), 1 << 16);
         } else if (isZstd(magic)) {
             plain = new ZstdInputStream(new BufferedInputStream(in, 1 << 17));
         }
@@ -85,11 +87,12 @@ public final class TextInput implements Closeable {
     }
 
     private static boolean isZstd(byte[] magic) {
-        return magic.length == MAGIC_BYTES
-                && ByteBuffer.wrap(magic)
-                                .order(java.nio.ByteOrder.LITTLE_ENDIAN)
-                                .getInt()
-                        == ZSTD_MAGIC;
+        if (magic.length < MAGIC_BYTES) {
+            return false;
+        }
+        int number =
+                ByteBuffer.wrap(magic).order(java.nio.ByteOrder.LITTLE_ENDIAN).getInt();
+        return number == ZSTD_MAGIC || (number & ~0xF) == ZSTD_SKIPPABLE_MAGIC;
     }
 
     /** The text, decompressed. */
@@ -100,6 +103,30 @@ public final class TextInput implements Closeable {
     @Override
     public void close() throws IOException {
         opened.close();
+    }
+
+    /**
+     * Input for a GZIPInputStream, which takes a file to be over when nothing is available behind a member (JDK 17 does):
+     * here something is, unless it really is over.
+     */
+    private static final class Members extends BufferedInputStream {
+        Members(InputStream in) {
+            super(in, 1 << 16);
+        }
+
+        @Override
+        public synchronized int available() throws IOException {
+            int buffered = super.available();
+            if (buffered > 0) {
+                return buffered;
+            }
+            mark(1);
+            if (read() < 0) {
+                return 0;
+            }
+            reset();
+            return 1;
+        }
     }
 
     private static final class Counted implements ReadableByteChannel {

@@ -181,9 +181,49 @@ class CommandLineTest {
     }
 
     @Test
-    void versionNamesTheProgram() {
+    void theVersionIsBare() {
         assertEquals(0, run("-V"));
-        assertTrue(out().matches("era_echo \\d+\\.\\d+.*\n"), out());
+        assertTrue(out().matches("\\d+\\.\\d+.*\n"), out());
+    }
+
+    @Test
+    void helpAndVersionTakeNoValue() {
+        assertEquals(1, run("--help=x"));
+        assertTrue(err().startsWith("error: unexpected value 'x' for '--help' found; no more were expected\n"), err());
+        err.reset();
+        assertEquals(1, run("d", "--version=1"));
+        assertTrue(
+                err().startsWith("error: unexpected value '1' for '--version' found; no more were expected\n"), err());
+        assertEquals("", out());
+    }
+
+    @Test
+    void aNearMissIsToldWhatItIsNearTo() {
+        for (String[] miss : new String[][] {
+            {"--ouput", "output"},
+            {"--formats=xml", "format"},
+            {"--write-since", "written-since"},
+            {"--versio", "version"}
+        }) {
+            err.reset();
+            assertEquals(1, run(miss[0], "dev"));
+            assertTrue(err().contains("\n  tip: a similar argument exists: '--" + miss[1] + "'\n"), err());
+        }
+    }
+
+    @Test
+    void aNumberMayHaveAPlusSign() {
+        assertEquals(0, run("--written-since", "+30", "dev"));
+        assertEquals("false null 30 xml [dev]\n", out());
+        for (String none : new String[] {"+", "++3", "+-3", "-3"}) {
+            assertEquals(1, run("--written-since=" + none, "dev"), none);
+        }
+    }
+
+    @Test
+    void anEmptyArgumentTooManyIsAnUnexpectedArgument() {
+        assertEquals(1, run("--written-since", "1", "dev", ""));
+        assertTrue(err().startsWith("error: unexpected argument '' found\n\nUsage: "), err());
     }
 
     @Test
