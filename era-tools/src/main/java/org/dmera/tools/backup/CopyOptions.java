@@ -18,10 +18,19 @@ public final class CopyOptions {
     }
 
     public static CopyEngine.Options of(Arguments arguments) {
+        long bytesPerSecond = bytes(arguments, "bwlimit", 0);
+        if (bytesPerSecond == 0 && arguments.has("bwlimit")) {
+            throw new InvalidValueException(
+                    "bwlimit", arguments.value("bwlimit"), "nothing would ever be read; leave it out for no limit");
+        }
+        if (arguments.has("level") && zstdLevel(arguments) == 0) {
+            throw new InvalidValueException(
+                    "level", arguments.value("level"), "nothing is compressed with --compress none");
+        }
         return new CopyEngine.Options(
                 (int) arguments.number("readers", CopyEngine.Options.DEFAULT.readers(), 1, 32),
                 zstdLevel(arguments),
-                bytes(arguments, "bwlimit", 0));
+                bytesPerSecond);
     }
 
     /** 0 for none. */
