@@ -36,7 +36,7 @@ class PeerHabitsTest {
     }
 
     private static byte[] image() {
-        return Fixtures.imageBytes(Fixtures.image("f_undigested.crash"));
+        return Fixtures.imageBytes(Fixtures.image("e_crash_bs24.crash"));
     }
 
     @Test
@@ -51,8 +51,8 @@ class PeerHabitsTest {
         String xml = ToolRun.of("era_dump", meta).text();
         assertEquals(xml, ToolRun.of("era_dump", "--io-engine", "sync", meta).text());
         assertEquals(
-                ToolRun.of("era_invalidate", "--written-since", 30, meta).text(),
-                ToolRun.of("era_invalidate", "--io-engine=async", "--written-since", "+30", meta)
+                ToolRun.of("era_invalidate", "--written-since", 2, meta).text(),
+                ToolRun.of("era_invalidate", "--io-engine=async", "--written-since", "+2", meta)
                         .text());
         assertEquals(
                 "", ToolRun.of("era_check", "-v", "--io-engine=async", meta).text());

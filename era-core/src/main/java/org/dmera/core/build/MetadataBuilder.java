@@ -20,6 +20,9 @@ import org.dmera.core.format.WritesetValue;
  * checked, and a violation is an {@link IOException} with the reason. After a failure call {@link #abandon}.
  */
 public final class MetadataBuilder implements MetadataVisitor {
+    /** Of what needs more, the exact size isn't found out: 256 MiB. */
+    private static final long MAX_COUNTED_BLOCKS = 1 << 16;
+
     private final SequentialWriter out;
     private final ByteBuffer superblockBuffer = SequentialWriter.newBuffer(1);
     private final Superblock superblock = new Superblock().wrap(superblockBuffer, 0);
@@ -68,16 +71,21 @@ public final class MetadataBuilder implements MetadataVisitor {
     }
 
     /**
-     * Writes no more when not even {@code blocks} more, and what has to come in any case, have room. What was needed is told
+     * Writes no more when not even {@code blocks} more, and what has to come in any case, have room: what was needed is told
      * in the end, when it is known.
+     *
+     * @throws IOException at once when so much is needed that reading on would take long
      */
-    private void requireRoom(long blocks) {
+    private void requireRoom(long blocks) throws IOException {
         long least = out.next()
                 + blocks
                 + arrayBlocks(nrBlocks, ArrayBlock.ERAS_PER_BLOCK)
                 + 1
                 + SpaceMapBuilder.sizeBlocks(out.limitBlocks());
         if (least > out.limitBlocks()) {
+            if (least > MAX_COUNTED_BLOCKS) {
+                throw out.tooSmallByFar(least);
+            }
             out.countOnly();
         }
     }

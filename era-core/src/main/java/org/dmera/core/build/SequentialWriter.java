@@ -139,11 +139,20 @@ final class SequentialWriter {
         device.flush();
     }
 
-    /** @param neededBlocks with which it would fit */
-    IOException tooSmall(long neededBlocks) {
-        String needed = neededBlocks + " blocks of 4096 bytes (" + neededBlocks * BlockDevice.BLOCK_BYTES + " bytes)";
+    /** Says that {@code blocks} are needed, no more and no less. */
+    IOException tooSmall(long blocks) {
+        return tooSmall("", blocks);
+    }
+
+    /** Says that {@code blocks} are needed, and probably more. */
+    IOException tooSmallByFar(long blocks) {
+        return tooSmall("at least ", blocks);
+    }
+
+    private IOException tooSmall(String about, long blocks) {
+        String needed = about + blocks + " blocks of 4096 bytes (" + blocks * BlockDevice.BLOCK_BYTES + " bytes)";
         return new IOException(
-                neededBlocks > IndexBlock.MAX_METADATA_BLOCKS
+                blocks > IndexBlock.MAX_METADATA_BLOCKS
                         ? "The metadata needs " + needed + ", the format has room for " + IndexBlock.MAX_METADATA_BLOCKS
                         : "Output file too small: it has " + device.sizeBlocks() + " blocks, the metadata needs "
                                 + needed);
