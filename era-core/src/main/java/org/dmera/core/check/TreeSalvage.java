@@ -87,7 +87,7 @@ final class TreeSalvage extends Salvage {
         long lostUpTo = survey.lostUpTo(lastArchived());
         this.areWritesetsLost = lostUpTo >= 0;
         boolean isAllThere = unclaimed != null && unclaimed.isComplete() && !contradicted;
-        if (contradicted && !unclaimed.isComplete()) {
+        if (contradicted && (unclaimed == null || !unclaimed.isComplete())) {
             // References lead to older versions, and what they should lead to can't be read.
             this.orphanEra = currentEra;
             this.mergedUpTo = currentEra;
