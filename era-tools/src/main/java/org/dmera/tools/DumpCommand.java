@@ -3,6 +3,7 @@ package org.dmera.tools;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.changes.LastWritten;
 import org.dmera.core.changes.WritesetFold;
@@ -53,7 +54,7 @@ final class DumpCommand implements Command {
         RepairCommand.refuseHints(arguments);
         try (BlockDevice device = MetadataInput.open(input, snapshot)) {
             MetadataRoots roots = snapshot ? MetadataRoots.readSnapshot(device) : MetadataRoots.read(device);
-            try (OutputFile file = OutputFile.open(arguments.value("output"), input, console);
+            try (OutputFile file = OutputFile.open(arguments.value("output"), List.of(arguments.operand(0)), console);
                     OutputPipe pipe = new OutputPipe(file.channel());
                     Progress progress = new Progress(console, "era_dump", " blocks", 1, roots.allocatedBlocks())) {
                 BlockDevice counted = new ProgressDevice(device, progress);
@@ -81,7 +82,7 @@ final class DumpCommand implements Command {
         try (BlockDevice device = MetadataInput.open(input, false)) {
             MetadataRoots.requireBinary(device);
             Salvage salvage = Salvage.open(device, hints);
-            try (OutputFile file = OutputFile.open(arguments.value("output"), input, console);
+            try (OutputFile file = OutputFile.open(arguments.value("output"), List.of(arguments.operand(0)), console);
                     OutputPipe pipe = new OutputPipe(file.channel())) {
                 MetadataVisitor writer = writer(arguments, pipe);
                 salvage.stream(arguments.has("logical") ? new WritesetFold(writer) : writer);

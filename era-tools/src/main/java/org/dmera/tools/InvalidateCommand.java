@@ -4,6 +4,7 @@ package org.dmera.tools;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
+import java.util.List;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.changes.BlockSet;
 import org.dmera.core.changes.ChangedBlocks;
@@ -76,7 +77,7 @@ final class InvalidateCommand implements Command {
                 return cache.run(blocks, roots, since, arguments.value("output"), input, console);
             }
             // Nothing is written before the answer is complete: half a list would lose changes.
-            try (OutputFile file = OutputFile.open(arguments.value("output"), input, console);
+            try (OutputFile file = OutputFile.open(arguments.value("output"), List.of(arguments.operand(0)), console);
                     OutputPipe pipe = new OutputPipe(file.channel())) {
                 switch (arguments.value("format", "xml")) {
                     case "json" -> BlocksJsonWriter.write(blocks, roots, since, before, pipe);

@@ -4,12 +4,14 @@ package org.dmera.tools;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.DeviceOpener;
 import org.dmera.core.build.MetadataBuilder;
 import org.dmera.tools.cli.Arguments;
 import org.dmera.tools.cli.Console;
 import org.dmera.tools.cli.Usage;
+import org.dmera.tools.io.Overwriting;
 import org.dmera.tools.io.Progress;
 import org.dmera.tools.io.TextInput;
 import org.dmera.tools.xml.MetadataXmlReader;
@@ -32,9 +34,7 @@ final class RestoreCommand implements Command {
         long inputBytes = !input.equals("-") && Files.isRegularFile(Path.of(input)) ? Files.size(Path.of(input)) : -1;
         try (Progress progress = new Progress(console, "era_restore", " MiB", 1 << 20, inputBytes);
                 TextInput xml = TextInput.open(input, console, progress)) {
-            if (inputBytes >= 0 && Files.exists(output) && Files.isSameFile(Path.of(input), output)) {
-                throw new IOException("The output is the input: " + output);
-            }
+            Overwriting.refuse(output.toString(), List.of(input));
             try (BlockDevice device = DeviceOpener.open(output, true, DeviceOpener.Claim.EXCLUSIVE)) {
                 restore(xml, device);
             }

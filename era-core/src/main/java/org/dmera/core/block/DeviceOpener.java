@@ -1,22 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.core.block;
 
+import java.io.Closeable;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import org.dmera.core.file.FileIdentity;
+import org.dmera.core.linux.Errno;
+import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.FileDescriptors;
-import org.dmera.core.linux.FileLocks;
 
 /**
  * Opens metadata devices by path, and says what is wrong with a path in the words that users of thin-provisioning-tools
  * and their scripts know.
  */
 public final class DeviceOpener {
-    /** Bit mask of the file type in st_mode, and its value for a block device (inode(7)). */
-    private static final int S_IFMT = 0170000;
-
-    private static final int S_IFBLK = 0060000;
-
     private static final String SNAPSHOT_HINT =
             ". To read the metadata snapshot of a live device, use --metadata-snapshot";
 
@@ -25,8 +23,8 @@ public final class DeviceOpener {
     /** How a block device is claimed. */
     public enum Claim {
         /**
-         * O_EXCL: fails when the device is mounted or in use by device-mapper. A regular file must not be locked by an
-         * engine.
+         * O_EXCL: fails when the device is mounted or in use by device-mapper. A regular file is claimed, so that no engine and
+         * no other tool writes it meanwhile, or uses it at all when it is opened for writing ({@link org.dmera.core.file.FileClaim}).
          */
         EXCLUSIVE,
         /** None: for reading the held snapshot of a device that is in use. It is read past the page cache. */
@@ -43,59 +41,52 @@ public final class DeviceOpener {
         if (!Files.exists(path)) {
             throw new IOException((writable ? "Couldn't find output file " : "Couldn't find input file ") + path);
         }
-        boolean blockDevice = isBlockDevice(path);
-        if (!blockDevice && !Files.isRegularFile(path)) {
+        FileIdentity identity = FileIdentity.of(path);
+        if (!identity.isBlockDevice() && !identity.isRegularFile()) {
             throw new IOException("Not a block device or regular file: " + path);
         }
         if (!Files.isReadable(path) || writable && !Files.isWritable(path)) {
             throw new IOException("Permission denied: " + path);
         }
-        if (!blockDevice) {
-            if (claim == Claim.EXCLUSIVE) {
-                requireUnlocked(path, writable);
-            }
-            return FileBlockDevice.open(path, writable);
+        if (claim == Claim.SHARED && writable) {
+            throw new IllegalArgumentException("what is in use is only read");
+        }
+        if (!identity.isBlockDevice()) {
+            return claim == Claim.SHARED
+                    ? FileBlockDevice.open(path, false)
+                    : FileBlockDevice.openClaimed(path, writable, identity, SNAPSHOT_HINT);
         }
         if (claim == Claim.SHARED) {
-            if (writable) {
-                throw new IllegalArgumentException("a device that is in use is only read");
-            }
             return FileBlockDevice.openLive(path);
         }
-        int fd = claim(path, writable);
-        return FileBlockDevice.open(path, writable, () -> FileDescriptors.close(fd));
+        return FileBlockDevice.open(path, writable, claim(path, writable));
     }
 
     /** Whether {@code path} leads to a block device. */
     public static boolean isBlockDevice(Path path) throws IOException {
-        return ((int) Files.getAttribute(path, "unix:mode") & S_IFMT) == S_IFBLK;
+        return FileIdentity.of(path).isBlockDevice();
     }
 
     /**
-     * Refuses a regular file that an engine has in use: the engine holds the flock(2) lock of what it writes to.
+     * Keeps a block device for the caller until what is returned is closed.
      *
-     * @param writable whether it is to be written, which no option allows
+     * @throws IOException in one line, when it is mounted or held by somebody else
      */
-    public static void requireUnlocked(Path path, boolean writable) throws IOException {
-        if (FileLocks.heldElsewhere(path)) {
-            throw new IOException(
-                    "File " + path + " is in use (locked by an engine)" + (writable ? "" : SNAPSHOT_HINT));
-        }
-    }
-
-    private static int claim(Path path, boolean writable) throws IOException {
+    public static Closeable claim(Path device, boolean writable) throws IOException {
+        int fd;
         try {
-            return FileDescriptors.open(
-                    path.toString(),
+            fd = FileDescriptors.open(
+                    device.toString(),
                     FileDescriptors.O_EXCL | (writable ? FileDescriptors.O_RDWR : FileDescriptors.O_RDONLY));
-        } catch (org.dmera.core.linux.ErrnoException e) {
-            if (e.is(org.dmera.core.linux.Errno.EBUSY)) {
+        } catch (ErrnoException e) {
+            if (e.is(Errno.EBUSY)) {
                 throw new IOException(
-                        "Device " + path + " is in use (mounted, or held by device-mapper)"
+                        "Device " + device + " is in use (mounted, or held by device-mapper)"
                                 + (writable ? "" : SNAPSHOT_HINT),
                         e);
             }
             throw e;
         }
+        return () -> FileDescriptors.close(fd);
     }
 }

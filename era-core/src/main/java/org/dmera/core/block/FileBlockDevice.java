@@ -9,6 +9,8 @@ import java.nio.file.OpenOption;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Set;
+import org.dmera.core.file.FileClaim;
+import org.dmera.core.file.FileIdentity;
 
 /**
  * A regular file or a block device as a {@link BlockDevice}, through positioned reads and writes.
@@ -19,7 +21,7 @@ public final class FileBlockDevice implements BlockDevice {
     private final Path path;
     private final FileChannel channel;
     private final long sizeBlocks;
-    private final java.io.Closeable claim;
+    private java.io.Closeable claim;
 
     private FileBlockDevice(Path path, FileChannel channel, java.io.Closeable claim) throws IOException {
         this.path = path;
@@ -70,6 +72,35 @@ public final class FileBlockDevice implements BlockDevice {
         }
     }
 
+    /**
+     * Opens a regular file and claims it against others: against all when {@code writable}, else against those who write.
+     *
+     * @param seen what {@code path} led to
+     * @param hint for the message when it can't be read because it is in use
+     */
+    static FileBlockDevice openClaimed(Path path, boolean writable, FileIdentity seen, String hint) throws IOException {
+        FileIdentity before = seen;
+        while (true) {
+            FileBlockDevice opened = open(path, writable, null);
+            try {
+                if (writable) {
+                    FileClaim.requireForWriting(opened.channel, path);
+                } else {
+                    opened.claim = FileClaim.requireForReading(opened.channel, path, hint);
+                }
+                // Whoever had it may have put another file in its place before letting go.
+                if (FileClaim.isStill(before, path)) {
+                    return opened;
+                }
+            } catch (IOException e) {
+                opened.close();
+                throw e;
+            }
+            opened.close();
+            before = FileIdentity.of(path);
+        }
+    }
+
     /** Where it was opened. */
     public Path path() {
         return path;
@@ -110,8 +141,10 @@ public final class FileBlockDevice implements BlockDevice {
 
     @Override
     public void close() throws IOException {
-        try (claim) {
-            channel.close();
+        try (channel) {
+            if (claim != null) {
+                claim.close();
+            }
         }
     }
 }

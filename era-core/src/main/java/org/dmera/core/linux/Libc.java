@@ -50,6 +50,9 @@ final class Libc {
 
         int flock(int fd, int operation);
 
+        /** With an argument that is a pointer, as the commands that lock have. */
+        int fcntl(int fd, int command, long argument);
+
         int mknod(String path, int mode, long dev);
 
         int fallocate(int fd, int mode, long offset, long length);

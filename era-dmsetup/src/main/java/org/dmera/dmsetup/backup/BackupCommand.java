@@ -6,16 +6,18 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import org.dmera.core.file.FileClaim;
 import org.dmera.dmsetup.control.DmClient;
 import org.dmera.tools.Command;
 import org.dmera.tools.backup.BackupUsage;
 import org.dmera.tools.backup.CopyOptions;
-import org.dmera.tools.backup.copy.ExclusiveLock;
 import org.dmera.tools.cli.Arguments;
 import org.dmera.tools.cli.Console;
 import org.dmera.tools.cli.Usage;
+import org.dmera.tools.io.Overwriting;
 
 /** {@code era_backup}: the whole cycle of a backup on a running era device. */
 public final class BackupCommand implements Command {
@@ -50,6 +52,9 @@ public final class BackupCommand implements Command {
                     arguments.value("identity"),
                     CopyOptions.of(arguments),
                     console.quiet());
+            Overwriting.refuse(
+                    stateFile.toString(),
+                    List.of(device.metadata().toString(), device.origin().toString()));
             Files.createDirectories(stateFile.toAbsolutePath().getParent());
             FileChannel lockFile = lock(stateFile);
             try (lockFile) {
@@ -90,7 +95,7 @@ public final class BackupCommand implements Command {
     private static FileChannel lock(Path stateFile) throws IOException {
         Path file = stateFile.resolveSibling(stateFile.getFileName() + ".lock");
         FileChannel channel = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
-        if (!ExclusiveLock.take(channel)) {
+        if (!FileClaim.takeForWriting(channel)) {
             channel.close();
             throw new Backup.BusyException("another era_backup is at work: " + file + " is locked");
         }

@@ -6,8 +6,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import org.dmera.core.file.FileReplacement;
 import org.dmera.core.linux.NativeText;
-import org.dmera.tools.backup.apply.AtomicFile;
 
 /**
  * What a device's backups have come to: lines of {@code name=value} in a file that is replaced atomically.
@@ -110,6 +110,6 @@ record BackupState(
                 + "\nmetadata-snapshot=" + metadataSnapshot
                 + "\norigin-snapshot=" + originSnapshot.replace('\n', ' ')
                 + "\nend=yes\n";
-        AtomicFile.replace(file, NativeText.bytes(text));
+        FileReplacement.replace(file, NativeText.bytes(text));
     }
 }

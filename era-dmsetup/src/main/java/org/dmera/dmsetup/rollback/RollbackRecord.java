@@ -7,9 +7,9 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
+import org.dmera.core.file.FileReplacement;
 import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.ioctl.TargetSpec;
-import org.dmera.tools.backup.apply.AtomicFile;
 
 /**
  * How far a rollback has come, in a file: written before each step that can't be undone, so that a run after a killed one
@@ -48,7 +48,7 @@ record RollbackRecord(long since, CacheTable former, boolean commandDone, long s
                 + "\nsnapshot-before=" + snapshotBefore
                 + "\ninvalidated=" + invalidated
                 + "\n" + END + "\n";
-        AtomicFile.replace(file, NativeText.bytes(text));
+        FileReplacement.replace(file, NativeText.bytes(text));
     }
 
     /** What an earlier run left, or null. */

@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
+import org.dmera.core.file.FileClaim;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.FileDescriptors;
@@ -19,8 +20,7 @@ import org.dmera.core.linux.NativeText;
  * device-mapper claims a device once for all its tables, and shared by the targets that name it.
  *
  * <p>A block device is opened with O_EXCL, which keeps mounts, swap and the kernel's device-mapper away; a regular file is
- * locked with flock(2), which keeps a second engine away. (Not with fcntl(2), which Java's own locks use: such a lock is
- * lost as soon as anything in this process closes the same file.)
+ * locked with flock(2), which keeps a second engine away, and claimed as the tools do ({@link FileClaim}).
  */
 public final class FileBackings {
     /** Guards this map and who uses what; held for a moment only, and after that of a {@link Shared}. */
@@ -104,11 +104,24 @@ public final class FileBackings {
             return FileDescriptors.open(path.toString(), access | FileDescriptors.O_EXCL);
         }
         int fd = FileDescriptors.open(path.toString(), access);
-        if (writable && !FileSpace.tryLock(fd)) {
+        try {
+            if (writable) {
+                lock(fd, path);
+            }
+            return fd;
+        } catch (IOException e) {
             FileDescriptors.close(fd);
+            throw e;
+        }
+    }
+
+    private static void lock(int fd, Path path) throws ErrnoException {
+        if (!FileSpace.tryLock(fd)) {
             throw new ErrnoException("lock " + path + ", in use by another engine", Errno.EBUSY.number());
         }
-        return fd;
+        if (!FileSpace.tryLockByte(fd, FileClaim.CLAIM_BYTE, true)) {
+            throw new ErrnoException("lock " + path + ", in use by another program", Errno.EBUSY.number());
+        }
     }
 
     /** What is claimed once: a file for reading, or for writing too. */
@@ -135,7 +148,9 @@ public final class FileBackings {
                 int fd = claim(path, key.writable, id.isBlock());
                 boolean same = false;
                 try {
-                    same = StorageId.of(Path.of("/proc/self/fd/" + fd)).equals(id);
+                    // A tool that had it claimed may have put another file in its place before letting go.
+                    same = StorageId.of(Path.of("/proc/self/fd/" + fd)).equals(id)
+                            && StorageId.of(path).equals(id);
                 } finally {
                     if (!same) {
                         FileDescriptors.close(fd);

@@ -14,6 +14,7 @@ import org.dmera.tools.backup.stream.StreamReader;
 import org.dmera.tools.cli.Arguments;
 import org.dmera.tools.cli.Console;
 import org.dmera.tools.cli.Usage;
+import org.dmera.tools.io.Overwriting;
 
 /** {@code era_apply}: puts a chain of streams onto a target, or checks one against the other. */
 public final class ApplyCommand implements Command {
@@ -47,6 +48,9 @@ public final class ApplyCommand implements Command {
         }
         if (!arguments.has("verify") && !arguments.has("dry-run")) {
             Overwriting.refuse(arguments.value("output"), arguments.operands());
+            List<String> others = new ArrayList<>(arguments.operands());
+            others.add(arguments.value("output"));
+            Overwriting.refuse(Applier.stateFileOf(target, stateFile).toString(), others);
         }
         List<StreamReader> streams = new ArrayList<>();
         try {

@@ -10,13 +10,13 @@ import org.dmera.tools.backup.apply.StreamMerge;
 import org.dmera.tools.backup.copy.CopyEngine;
 import org.dmera.tools.backup.copy.MetadataView;
 import org.dmera.tools.backup.copy.OriginReader;
-import org.dmera.tools.backup.copy.StreamOutput;
 import org.dmera.tools.backup.stream.StreamFooter;
 import org.dmera.tools.backup.stream.StreamHeader;
 import org.dmera.tools.backup.stream.StreamReader;
 import org.dmera.tools.cli.Arguments;
 import org.dmera.tools.cli.Console;
 import org.dmera.tools.cli.Usage;
+import org.dmera.tools.io.Overwriting;
 
 /** {@code era_copy}: a full copy or an increment of an origin as a stream; or several streams merged into one. */
 public final class CopyCommand implements Command {
@@ -85,9 +85,6 @@ public final class CopyCommand implements Command {
         String output = arguments.value("output", "-");
         List<String> inputs = List.of(arguments.operand(0), arguments.value("metadata"), arguments.value("after", "-"));
         Overwriting.refuse(output, inputs);
-        if (!output.equals("-")) {
-            Overwriting.refuse(output + StreamOutput.PARTIAL, inputs);
-        }
         try (MetadataView metadata = new MetadataView(metadataPath, arguments.has("metadata-snapshot"));
                 OriginReader origin = OriginReader.open(originPath)) {
             long sizeBytes = metadata.trackedBytes(originPath, origin.sizeBytes());
@@ -95,7 +92,7 @@ public final class CopyCommand implements Command {
             Base base = base(arguments, console, sizeBytes);
             CopyPlan plan = CopyPlan.of(
                     metadata, sizeBytes, base, identity != null ? identity : MetadataView.identityOf(metadataPath));
-            try (StreamDestination out = StreamDestination.open(output, console)) {
+            try (StreamDestination out = StreamDestination.open(output, inputs, console)) {
                 StreamFooter footer = plan.run(origin, out.channel(), options, console.quiet());
                 out.commit();
                 report(arguments, console, plan.header(), footer);
@@ -119,6 +116,8 @@ public final class CopyCommand implements Command {
     }
 
     private static int merge(Arguments arguments, Console console) throws IOException {
+        String output = arguments.value("output", "-");
+        Overwriting.refuse(output, arguments.operands());
         List<StreamReader> streams = new ArrayList<>();
         try {
             for (String path : arguments.operands()) {
@@ -127,7 +126,7 @@ public final class CopyCommand implements Command {
                 stream.requireComplete();
             }
             StreamHeader header = StreamMerge.header(streams, CopyPlan.newStreamId());
-            try (StreamDestination out = StreamDestination.open(arguments.value("output", "-"), console);
+            try (StreamDestination out = StreamDestination.open(output, arguments.operands(), console);
                     TransferProgress progress = new TransferProgress("era_copy", -1, console.quiet())) {
                 StreamFooter footer =
                         StreamMerge.merge(streams, header, out.channel(), CopyOptions.zstdLevel(arguments), progress);

@@ -3,6 +3,7 @@ package org.dmera.tools.cache;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.cache.CacheMetadata;
 import org.dmera.core.cache.StaleCacheBlocks;
@@ -115,7 +116,7 @@ public final class CacheInvalidation {
                 }
             }
             // Nothing is written before the answer is complete: half a list would leave stale blocks in the cache.
-            try (OutputFile file = OutputFile.open(output, eraMetadata, console);
+            try (OutputFile file = OutputFile.open(output, List.of(eraMetadata.toString(), path.toString()), console);
                     OutputPipe pipe = new OutputPipe(file.channel())) {
                 switch (format) {
                     case "cblocks" -> CacheBlocksWriter.text(stale, pipe);

@@ -2,7 +2,6 @@
 package org.dmera.tools.check;
 
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -13,6 +12,7 @@ import org.dmera.core.check.Damage;
 import org.dmera.core.check.Salvage;
 import org.dmera.core.check.SalvageHints;
 import org.dmera.core.check.Severity;
+import org.dmera.core.file.FileIdentity;
 import org.dmera.core.scan.MetadataRoots;
 import org.dmera.tools.Command;
 import org.dmera.tools.cli.Arguments;
@@ -72,7 +72,9 @@ public final class RepairCommand implements Command {
 
     /** Rebuilds {@code input} in {@code output} and reports what was lost; returns the exit code. */
     static int repair(Path input, Path output, SalvageHints hints, Console console) throws IOException {
-        if (Files.exists(input) && Files.exists(output) && Files.isSameFile(input, output)) {
+        FileIdentity written = FileIdentity.ofExisting(output);
+        FileIdentity read = FileIdentity.ofExisting(input);
+        if (written != null && read != null && written.overlaps(read)) {
             throw new IOException("input and output are the same: the damaged metadata is only read, it can't be"
                     + " repaired in place (era_check --auto-repair mends the space map in place)");
         }

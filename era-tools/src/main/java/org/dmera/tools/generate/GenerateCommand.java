@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.DeviceOpener;
 import org.dmera.core.build.MetadataBuilder;
+import org.dmera.core.file.Links;
 import org.dmera.core.format.IndexBlock;
 import org.dmera.tools.Command;
 import org.dmera.tools.cli.Arguments;
@@ -77,6 +78,9 @@ public final class GenerateCommand implements Command {
     private static void makeFile(Path output, long blocks) throws IOException {
         if (Files.exists(output) && Files.size(output) > 0) {
             throw new IOException("The output exists and isn't empty: " + output);
+        }
+        if (!Files.exists(output)) {
+            Links.requireFolderForFiles(Links.follow(output));
         }
         try (RandomAccessFile file = new RandomAccessFile(output.toFile(), "rw")) {
             file.setLength(blocks * BlockDevice.BLOCK_BYTES);

@@ -5,12 +5,14 @@ import java.awt.Graphics2D;
 import java.awt.RenderingHints;
 import java.awt.image.BufferedImage;
 import java.io.BufferedWriter;
+import java.io.FilterOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.io.OutputStreamWriter;
+import java.nio.channels.Channels;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
+import java.util.List;
 import java.util.Locale;
 import javax.imageio.ImageIO;
 import javax.xml.parsers.DocumentBuilderFactory;
@@ -27,6 +29,8 @@ import org.dmera.tools.backup.copy.MetadataView;
 import org.dmera.tools.cli.Arguments;
 import org.dmera.tools.cli.Console;
 import org.dmera.tools.cli.Usage;
+import org.dmera.tools.io.OutputFile;
+import org.dmera.tools.io.Overwriting;
 
 /** {@code era_plot}: what was written where and when, as a picture. */
 public final class PlotCommand implements Command {
@@ -54,6 +58,8 @@ public final class PlotCommand implements Command {
             throw new IOException(output + ": a picture's name ends with .svg or .png");
         }
         int width = (int) arguments.number("width", DEFAULT_WIDTH_PIXELS, 400, 8000);
+        List<String> inputs = List.of(arguments.operand(0));
+        Overwriting.refuse(output.toString(), inputs);
         EraPicture picture;
         try (MetadataView view = new MetadataView(Path.of(arguments.operand(0)), arguments.has("metadata-snapshot"))) {
             long currentEra = view.roots().currentEra();
@@ -68,18 +74,27 @@ public final class PlotCommand implements Command {
         } catch (NoClassDefFoundError | InternalError e) {
             throw needsFonts(e);
         }
-        Path partial = output.resolveSibling(output.getFileName() + ".partial");
-        try {
+        try (OutputFile file = OutputFile.open(output.toString(), inputs, console)) {
+            // Closed by the command alone, when it has its final name.
+            OutputStream out = new FilterOutputStream(Channels.newOutputStream(file.channel())) {
+                @Override
+                public void write(byte[] bytes, int from, int length) throws IOException {
+                    this.out.write(bytes, from, length);
+                }
+
+                @Override
+                public void close() throws IOException {
+                    flush();
+                }
+            };
             if (svg) {
-                writeSvg(picture, partial);
+                writeSvg(picture, out, output);
             } else {
-                writePng(picture, partial);
+                writePng(picture, out, output);
             }
-            Files.move(partial, output, StandardCopyOption.REPLACE_EXISTING, StandardCopyOption.ATOMIC_MOVE);
+            file.commit();
         } catch (NoClassDefFoundError | InternalError e) {
             throw needsFonts(e);
-        } finally {
-            Files.deleteIfExists(partial);
         }
         return 0;
     }
@@ -92,21 +107,19 @@ public final class PlotCommand implements Command {
                 cause);
     }
 
-    private static void writePng(EraPicture picture, Path file) throws IOException {
+    private static void writePng(EraPicture picture, OutputStream out, Path file) throws IOException {
         BufferedImage image = new BufferedImage(picture.width(), picture.height(), BufferedImage.TYPE_INT_RGB);
         Graphics2D g = image.createGraphics();
         g.setRenderingHint(RenderingHints.KEY_ANTIALIASING, RenderingHints.VALUE_ANTIALIAS_ON);
         g.setRenderingHint(RenderingHints.KEY_TEXT_ANTIALIASING, RenderingHints.VALUE_TEXT_ANTIALIAS_ON);
         picture.paint(g);
         g.dispose();
-        try (OutputStream out = Files.newOutputStream(file)) {
-            if (!ImageIO.write(image, "png", out)) {
-                throw new IOException(file + ": this Java has no writer for PNG");
-            }
+        if (!ImageIO.write(image, "png", out)) {
+            throw new IOException(file + ": this Java has no writer for PNG");
         }
     }
 
-    private static void writeSvg(EraPicture picture, Path file) throws IOException {
+    private static void writeSvg(EraPicture picture, OutputStream out, Path file) throws IOException {
         SVGGraphics2D g;
         try {
             g = new SVGGraphics2D(
@@ -117,10 +130,10 @@ public final class PlotCommand implements Command {
         g.setSVGCanvasSize(new java.awt.Dimension(picture.width(), picture.height()));
         picture.paint(g);
         // Not Batik's own writer: that names a document type on the web, which readers would want to fetch.
-        try (BufferedWriter out = Files.newBufferedWriter(file, StandardCharsets.UTF_8)) {
+        try (BufferedWriter text = new BufferedWriter(new OutputStreamWriter(out, StandardCharsets.UTF_8))) {
             TransformerFactory.newInstance()
                     .newTransformer()
-                    .transform(new DOMSource(g.getRoot()), new StreamResult(out));
+                    .transform(new DOMSource(g.getRoot()), new StreamResult(text));
         } catch (TransformerException e) {
             throw new IOException(file + ": " + e.getMessage(), e);
         }

@@ -42,7 +42,7 @@ public final class Applier implements Closeable {
         boolean existed = Files.exists(targetPath);
         target = Target.open(targetPath);
         try {
-            this.stateFile = stateFile != null ? stateFile : defaultStateFile(targetPath, target.isDevice());
+            this.stateFile = stateFileOf(targetPath, stateFile);
             state = existed ? TargetState.read(this.stateFile) : TargetState.none();
         } catch (IOException e) {
             target.close();
@@ -50,9 +50,15 @@ public final class Applier implements Closeable {
         }
     }
 
-    /** Beside a file; for a device in {@code /var/lib/era-apply}, because nothing can be kept beside it. */
-    public static Path defaultStateFile(Path target, boolean device) throws IOException {
-        return device
+    /**
+     * Where a target's state is kept: in {@code given}; when that is null beside a file, and for a device in
+     * {@code /var/lib/era-apply}, because nothing can be kept beside it.
+     */
+    public static Path stateFileOf(Path target, Path given) throws IOException {
+        if (given != null) {
+            return given;
+        }
+        return Files.exists(target) && DeviceOpener.isBlockDevice(target)
                 ? Path.of("/var/lib/era-apply")
                         .resolve(target.toRealPath().toString().substring(1).replace('/', '-') + ".erastate")
                 : target.resolveSibling(target.getFileName() + ".erastate");
@@ -87,7 +93,7 @@ public final class Applier implements Closeable {
             return Chain.firstToApply(TargetState.none(), streams);
         }
         boolean device = DeviceOpener.isBlockDevice(targetPath);
-        TargetState state = TargetState.read(stateFile != null ? stateFile : defaultStateFile(targetPath, device));
+        TargetState state = TargetState.read(stateFileOf(targetPath, stateFile));
         return firstToApply(streams, targetPath, state, TargetCheck.whyUnfit(targetPath, device, state));
     }
 

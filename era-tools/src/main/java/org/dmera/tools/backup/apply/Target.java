@@ -11,13 +11,14 @@ import java.nio.file.StandardOpenOption;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.concurrent.TimeUnit;
-import org.dmera.core.block.DeviceOpener;
+import org.dmera.core.file.FileClaim;
+import org.dmera.core.file.FileIdentity;
+import org.dmera.core.file.Links;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.FileDescriptors;
 import org.dmera.core.linux.FileSpace;
 import org.dmera.core.linux.PageCache;
-import org.dmera.tools.backup.copy.ExclusiveLock;
 
 /**
  * The file or block device that streams are applied to. A block device is claimed (it must not be mounted); either kind
@@ -43,20 +44,32 @@ final class Target implements Closeable {
 
     /** Opens the target, and creates a file that is not there. */
     static Target open(Path path) throws IOException {
-        boolean exists = Files.exists(path);
-        boolean device = exists && DeviceOpener.isBlockDevice(path);
-        if (exists && !device && !Files.isRegularFile(path)) {
+        FileIdentity there = FileIdentity.ofExisting(path);
+        boolean device = there != null && there.isBlockDevice();
+        if (there != null && !device && !there.isRegularFile()) {
             throw new IOException("Not a block device or regular file: " + path);
         }
-        if (exists && !Files.isWritable(path)) {
+        if (there != null && !Files.isWritable(path)) {
             throw new IOException("Permission denied: " + path);
         }
-        if (!exists && path.startsWith("/dev")) {
-            throw new IOException("Couldn't find output file " + path);
+        if (there == null) {
+            Links.requireFolderForFiles(Links.follow(path));
         }
-        if (exists && !device) {
-            DeviceOpener.requireUnlocked(path, true);
+        while (true) {
+            Target opened = open(path, device);
+            // Whoever had the file may have put another one in its place before letting go.
+            if (there == null || FileClaim.isStill(there, path)) {
+                return opened;
+            }
+            opened.close();
+            there = FileIdentity.of(path);
+            if (there.isBlockDevice() != device) {
+                throw new IOException(path + ": another file took its place meanwhile");
+            }
         }
+    }
+
+    private static Target open(Path path, boolean device) throws IOException {
         FileChannel channel;
         try {
             channel = FileChannel.open(
@@ -65,8 +78,11 @@ final class Target implements Closeable {
             throw new IOException("Couldn't create " + path + ": no such folder", e);
         }
         try {
-            if (!ExclusiveLock.take(channel)) {
-                throw new IOException(path + ": another era_apply is at work on it");
+            if (!device) {
+                FileClaim.requireNoEngine(path, "");
+            }
+            if (!FileClaim.takeForWriting(channel)) {
+                throw new IOException(path + ": another era_apply is at work on it, or another program has it locked");
             }
             int fd = FileDescriptors.open(
                     path.toString(), FileDescriptors.O_RDWR | (device ? FileDescriptors.O_EXCL : 0));

@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.dmera.core.file.FileReplacement;
 import org.dmera.core.linux.NativeText;
 import org.dmera.tools.backup.stream.StreamHeader;
 import org.dmera.tools.backup.stream.StreamReader;
@@ -193,6 +194,6 @@ record TargetState(
             s.append("pending-hole-from=").append(pending.holeFromBytes).append('\n');
         }
         s.append("end=yes\n");
-        AtomicFile.replace(file, NativeText.bytes(s.toString()));
+        FileReplacement.replace(file, NativeText.bytes(s.toString()));
     }
 }

@@ -8,13 +8,12 @@ import java.nio.channels.FileChannel;
 import java.nio.channels.WritableByteChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
-import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.concurrent.Future;
 import org.dmera.core.block.DirectIo;
+import org.dmera.core.file.FileReplacement;
 import org.dmera.tools.backup.stream.Chunk;
 import org.dmera.tools.backup.stream.LargeBuffers;
 
@@ -24,17 +23,11 @@ import org.dmera.tools.backup.stream.LargeBuffers;
  * its own, so that the disk is busy while the next chunks are made.
  */
 public final class StreamOutput implements WritableByteChannel, Closeable {
-    /** What is appended to the name of a stream that is not whole. */
-    public static final String PARTIAL = ".partial";
-
     private static final int BUFFER_BYTES = OriginReader.REQUEST_BYTES;
     /** One that is written and one that is filled: more are only less in the processors' caches. */
     private static final int BUFFERS = 2;
 
-    private final Path path;
-    private final Path partial;
-    /** Has the file locked; not closed before the end, nor is any other channel of it: that would give up the lock. */
-    private final FileChannel plain;
+    private final FileReplacement file;
     /** Null where there is no O_DIRECT. */
     private FileChannel direct;
 
@@ -43,74 +36,52 @@ public final class StreamOutput implements WritableByteChannel, Closeable {
     private final Deque<Full> writing = new ArrayDeque<>();
     private ByteBuffer buffer = LargeBuffers.take(BUFFER_BYTES).limit(BUFFER_BYTES);
     private long positionBytes;
-    private boolean complete;
 
     /** A buffer on its way to the disk. */
     private record Full(ByteBuffer buffer, Future<Void> done) {}
 
     /**
-     * Creates {@code FILE.partial}, or takes one that an interrupted run left.
+     * Begins a file.
      *
      * @throws IOException when somebody else is writing it
      */
     public StreamOutput(Path path) throws IOException {
-        this.path = path;
-        this.partial = path.resolveSibling(path.getFileName() + PARTIAL);
-        if (Files.isDirectory(path)) {
-            throw new IOException("Not a block device or regular file: " + path);
-        }
+        this(begin(path));
+    }
+
+    private static FileReplacement begin(Path path) throws IOException {
         try {
-            plain = openLocked();
-        } catch (java.nio.file.NoSuchFileException e) {
-            throw new IOException("Couldn't create " + partial + ": no such folder", e);
-        } catch (java.nio.file.AccessDeniedException e) {
-            throw new IOException("Permission denied: " + partial, e);
+            return FileReplacement.begin(path);
+        } catch (FileReplacement.BusyException e) {
+            throw busy(e);
         }
+    }
+
+    /** Says who it will be that writes the same file. */
+    public static IOException busy(FileReplacement.BusyException e) {
+        return new IOException(e.partial() + ": another era_copy or era_backup is writing it", e);
+    }
+
+    /** Takes over {@code file}, and closes it. */
+    public StreamOutput(FileReplacement file) throws IOException {
+        this.file = file;
         try {
             channel = choose();
         } catch (IOException e) {
-            plain.close();
+            file.close();
             throw e;
-        }
-    }
-
-    private FileChannel openLocked() throws IOException {
-        while (true) {
-            Object before = inode();
-            FileChannel opened = FileChannel.open(partial, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
-            try {
-                if (!ExclusiveLock.take(opened)) {
-                    throw new IOException(partial + ": another era_copy or era_backup is writing it");
-                }
-                // Whoever had it locked may have given it its final name in the meantime: that one is left alone.
-                if (before != null && before.equals(inode())) {
-                    opened.truncate(0);
-                    return opened;
-                }
-            } catch (IOException e) {
-                opened.close();
-                throw e;
-            }
-            opened.close();
-        }
-    }
-
-    private Object inode() throws IOException {
-        try {
-            return Files.readAttributes(partial, BasicFileAttributes.class).fileKey();
-        } catch (java.nio.file.NoSuchFileException e) {
-            return null;
         }
     }
 
     /** The channel to write by. */
     private FileChannel choose() throws IOException {
-        long block = Files.getFileStore(partial).getBlockSize();
+        FileChannel plain = file.channel();
+        long block = Files.getFileStore(file.written()).getBlockSize();
         if (block <= 0 || Chunk.ALIGNMENT_BYTES % block != 0) {
             return plain;
         }
         try {
-            direct = FileChannel.open(partial, StandardOpenOption.WRITE, DirectIo.DIRECT);
+            direct = FileChannel.open(file.written(), StandardOpenOption.WRITE, DirectIo.DIRECT);
             direct.write(Chunk.aligned(Chunk.ALIGNMENT_BYTES).limit(Chunk.ALIGNMENT_BYTES), 0);
             return direct;
         } catch (IOException | UnsupportedOperationException e) {
@@ -153,7 +124,7 @@ public final class StreamOutput implements WritableByteChannel, Closeable {
         try {
             Workers.await(full.done);
         } catch (IOException e) {
-            throw new IOException(partial + ": " + e.getMessage(), e);
+            throw new IOException(file.written() + ": " + e.getMessage(), e);
         }
         return full.buffer;
     }
@@ -170,13 +141,7 @@ public final class StreamOutput implements WritableByteChannel, Closeable {
             oldest();
         }
         channel.truncate(sizeBytes);
-        channel.force(true);
-        Files.move(partial, path, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-        complete = true;
-        Path folder = path.toAbsolutePath().getParent();
-        try (FileChannel directory = FileChannel.open(folder, StandardOpenOption.READ)) {
-            directory.force(true);
-        }
+        file.commit();
     }
 
     @Override
@@ -188,10 +153,9 @@ public final class StreamOutput implements WritableByteChannel, Closeable {
     @Override
     public void close() throws IOException {
         writer.close();
-        try (plain) {
-            if (!complete) {
-                Files.deleteIfExists(partial);
-            }
+        // In this order: to close another channel of the file gives up its claim.
+        try {
+            file.close();
         } finally {
             if (direct != null) {
                 direct.close();

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.file;
+
+import java.io.Closeable;
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.channels.OverlappingFileLockException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.Map;
+import org.dmera.core.linux.FileLocks;
+
+/**
+ * Who may use a regular file, among tools and engines: any number of readers, or one who writes. (Block devices have
+ * O_EXCL for this.)
+ *
+ * <p>The locks are those of fcntl(2), on the file itself and so on whatever name leads to it. Readers and engines lock one
+ * byte far behind the end of any file ({@link #CLAIM_BYTE}), so that other programs' locks on the same file, such as
+ * qemu's, don't meet theirs. A tool that writes locks the whole file, and so keeps out, and is kept out by, these too. The
+ * engine's lock is one of the open file description (F_OFD_SETLK), which the kernel holds against those of processes, as
+ * Java takes them: neither is lost when the engine closes another descriptor of the file.
+ *
+ * <p>Java's locks are: as soon as this process closes any other channel of the same file the lock is gone. So whoever has
+ * claimed a file must not open it a second time.
+ */
+public final class FileClaim implements Closeable {
+    /** The byte that stands for the file. */
+    public static final long CLAIM_BYTE = Long.MAX_VALUE - 1;
+
+    private static final String BY_A_PROGRAM = "locked by another program";
+
+    /** Readers in this process, by file: Java takes no lock twice in a process, not even a shared one. */
+    private static final Map<FileIdentity, Integer> READERS = new HashMap<>();
+
+    private final FileIdentity read;
+
+    private FileClaim(FileIdentity read) {
+        this.read = read;
+    }
+
+    /**
+     * Claims a file for writing, until {@code channel}, which is open for writing, is closed or the process ends.
+     *
+     * @return false when another process, or another part of this one, has it
+     */
+    public static boolean takeForWriting(FileChannel channel) throws IOException {
+        try {
+            return channel.tryLock() != null;
+        } catch (OverlappingFileLockException e) {
+            return false;
+        }
+    }
+
+    /**
+     * As {@link #takeForWriting}.
+     *
+     * @param path what the file is called, for messages
+     * @throws IOException in one line, fit for the user, when somebody else has it
+     */
+    public static void requireForWriting(FileChannel channel, Path path) throws IOException {
+        requireNoEngine(path, "");
+        if (!takeForWriting(channel)) {
+            throw inUse(path, BY_A_PROGRAM, "");
+        }
+    }
+
+    /**
+     * As {@link #takeForReading}.
+     *
+     * @param hint what the user could do instead, for the message
+     */
+    public static FileClaim requireForReading(FileChannel channel, Path path, String hint) throws IOException {
+        requireNoEngine(path, hint);
+        FileClaim claim = takeForReading(channel, path);
+        if (claim == null) {
+            throw inUse(path, BY_A_PROGRAM, hint);
+        }
+        return claim;
+    }
+
+    /**
+     * Refuses a file that an engine has: it has flock(2)'s lock too, which tells it from a tool, and keeps away those who
+     * know only that one.
+     *
+     * @param hint what the user could do instead, for the message
+     */
+    public static void requireNoEngine(Path path, String hint) throws IOException {
+        if (FileLocks.heldElsewhere(path)) {
+            throw inUse(path, "locked by an engine", hint);
+        }
+    }
+
+    private static IOException inUse(Path path, String by, String hint) {
+        return new IOException("File " + path + " is in use (" + by + ")" + hint);
+    }
+
+    /**
+     * Claims a file for reading, until this is closed or the process ends.
+     *
+     * @param channel of the file, open for reading
+     * @return null when somebody has it for writing
+     */
+    public static FileClaim takeForReading(FileChannel channel, Path path) throws IOException {
+        FileIdentity identity = FileIdentity.of(path);
+        synchronized (READERS) {
+            Integer readers = READERS.get(identity);
+            if (readers == null && !lockForReading(channel)) {
+                return null;
+            }
+            READERS.put(identity, readers == null ? 1 : readers + 1);
+        }
+        return new FileClaim(identity);
+    }
+
+    private static boolean lockForReading(FileChannel channel) throws IOException {
+        FileLock lock;
+        try {
+            lock = channel.tryLock(CLAIM_BYTE, 1, true);
+        } catch (OverlappingFileLockException e) {
+            return false;
+        }
+        return lock != null;
+    }
+
+    /** To be called before the channel is closed. */
+    @Override
+    public void close() {
+        synchronized (READERS) {
+            READERS.computeIfPresent(read, (file, readers) -> readers == 1 ? null : readers - 1);
+        }
+    }
+
+    /** Whether {@code path} still leads to {@code was}: a file may be replaced between being looked at and being claimed. */
+    public static boolean isStill(FileIdentity was, Path path) throws IOException {
+        return Files.exists(path) && was.equals(FileIdentity.of(path));
+    }
+}

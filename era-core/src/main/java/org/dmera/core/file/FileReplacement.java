@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.file;
+
+import java.io.Closeable;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.util.HashSet;
+import java.util.Set;
+
+/**
+ * A file that appears, or is replaced, whole or not at all: what is new is written to {@code FILE.partial} beside it, made
+ * durable, renamed, and the folder made durable. So after a kill or a power cut at any moment the name leads to the old
+ * content or to all of the new.
+ *
+ * <p>Both are claimed meanwhile ({@link FileClaim}): what is replaced must not be in use by an engine or a tool, and of two
+ * runs with the same output the second is refused. What a killed run left under the partial name is taken away by the next
+ * one; a signal that ends the program takes it away itself.
+ *
+ * <p>A symbolic link is followed, not replaced, and owner and mode of what was there stay. Where the folder takes no new
+ * file, or the owner can't be kept, the file that is there is written where it is.
+ */
+public final class FileReplacement implements Closeable {
+    /** What is appended to the name of a file that is not whole. */
+    public static final String PARTIAL = ".partial";
+
+    /** Those that are at work, so that a signal can take their files away; its monitor is held to rename one, too. */
+    private static final Set<FileReplacement> AT_WORK = new HashSet<>();
+
+    /** Another run writes the same file. */
+    public static final class BusyException extends IOException {
+        private static final long serialVersionUID = 1L;
+
+        private final String partial;
+
+        BusyException(Path partial) {
+            super(partial + ": another run is writing it");
+            this.partial = partial.toString();
+        }
+
+        /** The name under which it is written. */
+        public String partial() {
+            return partial;
+        }
+    }
+
+    private final Path target;
+    /** Equal to {@code target} when that is written where it is. */
+    private final Path written;
+
+    private final FileChannel channel;
+    /** Of what is replaced, to hold its claim; null when nothing is. */
+    private FileChannel old;
+
+    private FileIdentity oldIdentity;
+    private boolean committed;
+    /** A signal came; guarded by the monitor of {@link #AT_WORK}. */
+    private boolean abandoned;
+
+    private FileReplacement(Path target, Path written, FileChannel channel, FileChannel old, FileIdentity oldIdentity) {
+        this.target = target;
+        this.written = written;
+        this.channel = channel;
+        this.old = old;
+        this.oldIdentity = oldIdentity;
+    }
+
+    /**
+     * Begins to replace, or to make, a regular file.
+     *
+     * @throws BusyException when another run is at it
+     * @throws IOException also when the file is in use, is no regular file, or can't be made there; one line, fit for the
+     *     user
+     */
+    public static FileReplacement begin(Path file) throws IOException {
+        Path target = Links.follow(file);
+        FileChannel old = null;
+        try {
+            FileIdentity before = FileIdentity.ofExisting(target);
+            if (before == null) {
+                Links.requireFolderForFiles(target);
+            } else {
+                old = claim(target, before);
+                before = FileIdentity.of(target);
+            }
+            FileReplacement replacement = beginBeside(target, old, before);
+            synchronized (AT_WORK) {
+                EndOfProgram.watch();
+                AT_WORK.add(replacement);
+            }
+            return replacement;
+        } catch (IOException | RuntimeException e) {
+            if (old != null) {
+                old.close();
+            }
+            throw e;
+        }
+    }
+
+    /** Replaces {@code file} by one that holds {@code content}; durable when it returns. Makes its folder if need be. */
+    public static void replace(Path file, byte[] content) throws IOException {
+        Files.createDirectories(file.toAbsolutePath().getParent());
+        try (FileReplacement replacement = begin(file)) {
+            ByteBuffer rest = ByteBuffer.wrap(content);
+            while (rest.hasRemaining()) {
+                replacement.channel.write(rest);
+            }
+            replacement.commit();
+        }
+    }
+
+    /** Opens and claims a file that is there. */
+    private static FileChannel claim(Path target, FileIdentity seen) throws IOException {
+        FileIdentity before = seen;
+        while (true) {
+            if (!before.isRegularFile()) {
+                throw new IOException(
+                        Files.isDirectory(target)
+                                ? "The output is a directory: " + target
+                                : "Not a regular file: " + target);
+            }
+            FileChannel opened;
+            try {
+                opened = FileChannel.open(target, StandardOpenOption.WRITE);
+            } catch (AccessDeniedException e) {
+                throw new IOException("Permission denied: " + target, e);
+            }
+            try {
+                FileClaim.requireForWriting(opened, target);
+                if (FileClaim.isStill(before, target)) {
+                    return opened;
+                }
+            } catch (IOException e) {
+                opened.close();
+                throw e;
+            }
+            opened.close();
+            before = FileIdentity.of(target);
+        }
+    }
+
+    private static FileReplacement beginBeside(Path target, FileChannel old, FileIdentity before) throws IOException {
+        Path partial = target.resolveSibling(target.getFileName() + PARTIAL);
+        FileChannel fresh;
+        try {
+            fresh = create(partial);
+        } catch (NoSuchFileException e) {
+            throw new IOException("Couldn't create " + partial + ": no such folder", e);
+        } catch (AccessDeniedException e) {
+            if (old == null) {
+                throw new IOException("Permission denied: " + partial, e);
+            }
+            return inPlace(target, old, before);
+        } catch (BusyException e) {
+            throw e;
+        } catch (FileSystemException e) {
+            throw new IOException(partial + ": " + (e.getReason() == null ? e.getMessage() : e.getReason()), e);
+        }
+        try {
+            if (old == null || takesOwnerAndMode(partial, target)) {
+                return new FileReplacement(target, partial, fresh, old, before);
+            }
+        } catch (IOException e) {
+            Files.deleteIfExists(partial);
+            fresh.close();
+            throw e;
+        }
+        Files.delete(partial);
+        fresh.close();
+        return inPlace(target, old, before);
+    }
+
+    private static FileReplacement inPlace(Path target, FileChannel old, FileIdentity before) throws IOException {
+        old.truncate(0);
+        return new FileReplacement(target, target, old, null, before);
+    }
+
+    /** Makes and claims a file; what a killed run left under its name is deleted. */
+    private static FileChannel create(Path partial) throws IOException {
+        while (true) {
+            FileChannel fresh;
+            try {
+                fresh = FileChannel.open(
+                        partial, StandardOpenOption.CREATE_NEW, StandardOpenOption.READ, StandardOpenOption.WRITE);
+            } catch (FileAlreadyExistsException e) {
+                deleteLeftOver(partial);
+                continue;
+            }
+            if (FileClaim.takeForWriting(fresh)) {
+                return fresh;
+            }
+            // Another run took it for a left-over, and has deleted it by now.
+            fresh.close();
+        }
+    }
+
+    /**
+     * Deletes what a killed run left. Whoever deletes or renames the partial file has it claimed while its name leads to it,
+     * so that nobody deletes what another run has made meanwhile.
+     */
+    private static void deleteLeftOver(Path partial) throws IOException {
+        if (!Files.isRegularFile(partial, LinkOption.NOFOLLOW_LINKS)) {
+            if (Files.exists(partial, LinkOption.NOFOLLOW_LINKS)) {
+                throw new IOException(partial + " is in the way: it isn't a regular file");
+            }
+            return;
+        }
+        try (FileChannel left = FileChannel.open(partial, StandardOpenOption.WRITE, LinkOption.NOFOLLOW_LINKS)) {
+            FileIdentity before = FileIdentity.ofExisting(partial);
+            if (!FileClaim.takeForWriting(left)) {
+                throw new BusyException(partial);
+            }
+            if (before != null && FileClaim.isStill(before, partial)) {
+                Files.delete(partial);
+            }
+        } catch (NoSuchFileException e) {
+            // Another run gave it its final name, or deleted it.
+            return;
+        }
+    }
+
+    private static boolean takesOwnerAndMode(Path partial, Path target) throws IOException {
+        for (String id : new String[] {"unix:uid", "unix:gid"}) {
+            Object wanted = Files.getAttribute(target, id);
+            if (!wanted.equals(Files.getAttribute(partial, id))) {
+                try {
+                    Files.setAttribute(partial, id, wanted);
+                } catch (FileSystemException e) {
+                    return false;
+                }
+            }
+        }
+        Files.setPosixFilePermissions(partial, Files.getPosixFilePermissions(target));
+        return true;
+    }
+
+    /** To write to; closing it is this class's business. */
+    public FileChannel channel() {
+        return channel;
+    }
+
+    /** The file that {@link #channel} writes to, for those who want to open it once more. */
+    public Path written() {
+        return written;
+    }
+
+    /** What was written is complete: it is made durable and takes its place. Without this, {@link #close} deletes it. */
+    public void commit() throws IOException {
+        try {
+            channel.force(true);
+        } catch (IOException e) {
+            throw new IOException(written + ": making it durable failed: " + e.getMessage(), e);
+        }
+        if (!written.equals(target)) {
+            claimWhatCameMeanwhile();
+            synchronized (AT_WORK) {
+                if (abandoned) {
+                    throw new IOException("interrupted");
+                }
+                Files.move(written, target, StandardCopyOption.ATOMIC_MOVE);
+                committed = true;
+            }
+            syncFolderOf(target);
+        }
+        committed = true;
+    }
+
+    /** The name may lead to another file than when this began, and that one may be in use. */
+    private void claimWhatCameMeanwhile() throws IOException {
+        FileIdentity now = FileIdentity.ofExisting(target);
+        if (now == null || now.equals(oldIdentity)) {
+            return;
+        }
+        FileChannel came = claim(target, now);
+        if (old != null) {
+            old.close();
+        }
+        old = came;
+        oldIdentity = now;
+    }
+
+    /** Makes durable what a file is called, and that it is there. */
+    public static void syncFolderOf(Path file) throws IOException {
+        try (FileChannel folder = FileChannel.open(file.toAbsolutePath().getParent(), StandardOpenOption.READ)) {
+            folder.force(true);
+        }
+    }
+
+    @Override
+    public void close() throws IOException {
+        synchronized (AT_WORK) {
+            AT_WORK.remove(this);
+        }
+        try (channel) {
+            deleteUnlessCommitted();
+        } finally {
+            if (old != null) {
+                old.close();
+            }
+        }
+    }
+
+    private void deleteUnlessCommitted() throws IOException {
+        if (!committed && !written.equals(target) && channel.isOpen()) {
+            Files.deleteIfExists(written);
+        }
+    }
+
+    /** A signal ends the program by its shutdown hooks, and not by those who would close what they began. */
+    private static final class EndOfProgram extends Thread {
+        private static boolean watching;
+
+        /** To be called with the monitor of {@link #AT_WORK}. */
+        static void watch() {
+            if (!watching) {
+                try {
+                    Runtime.getRuntime().addShutdownHook(new EndOfProgram());
+                } catch (IllegalStateException e) {
+                    // The program is ending: what is begun now is part of its clean-up, and is waited for.
+                    return;
+                }
+                watching = true;
+            }
+        }
+
+        @Override
+        public void run() {
+            synchronized (AT_WORK) {
+                for (FileReplacement each : AT_WORK) {
+                    each.abandoned = true;
+                    try {
+                        each.deleteUnlessCommitted();
+                    } catch (IOException e) {
+                        System.err.println("couldn't delete " + each.written + ": " + e.getMessage());
+                    }
+                }
+            }
+        }
+    }
+}

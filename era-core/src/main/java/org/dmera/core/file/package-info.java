@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Files as programs share them: which of two paths are one file, who may use it, and how one takes another's place.
+ */
+package org.dmera.core.file;
