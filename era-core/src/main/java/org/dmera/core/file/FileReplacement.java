@@ -204,10 +204,12 @@ public final class FileReplacement implements Closeable {
     }
 
     /**
-     * Deletes what a killed run left. Whoever deletes or renames the partial file has it claimed while its name leads to it,
+     * Deletes what a killed run left under a partial name. Whoever deletes or renames the partial file has it claimed while its name leads to it,
      * so that nobody deletes what another run has made meanwhile.
+     *
+     * @throws BusyException when it is no left-over: somebody is writing it
      */
-    private static void deleteLeftOver(Path partial) throws IOException {
+    public static void deleteLeftOver(Path partial) throws IOException {
         if (!Files.isRegularFile(partial, LinkOption.NOFOLLOW_LINKS)) {
             if (Files.exists(partial, LinkOption.NOFOLLOW_LINKS)) {
                 throw new IOException(partial + " is in the way: it isn't a regular file");

@@ -6,9 +6,14 @@ import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import org.dmera.core.changes.LastWritten;
+import java.util.List;
+import org.dmera.core.changes.EraPoint;
+import org.dmera.core.file.FileReplacement;
+import org.dmera.core.linux.Errno;
+import org.dmera.core.metadata.RefusedException;
 import org.dmera.core.scan.BlockReader;
 import org.dmera.core.scan.WritesetScanner;
+import org.dmera.dmsetup.control.DmException;
 import org.dmera.tools.backup.Base;
 import org.dmera.tools.backup.CopyPlan;
 import org.dmera.tools.backup.copy.CopyEngine;
@@ -17,6 +22,7 @@ import org.dmera.tools.backup.copy.OriginReader;
 import org.dmera.tools.backup.copy.StreamOutput;
 import org.dmera.tools.backup.stream.StreamFooter;
 import org.dmera.tools.backup.stream.StreamHeader;
+import org.dmera.tools.io.Overwriting;
 
 /**
  * One backup of one device.
@@ -64,6 +70,7 @@ final class Backup implements Closeable {
     private final OriginHook hook;
     private final Options options;
     private final Log log;
+    private final PointFile pointFile;
     private BackupState state;
     /** Whoever copies now, and may be interrupted; guarded by this. */
     private Thread copier;
@@ -76,17 +83,15 @@ final class Backup implements Closeable {
         this.hook = hook;
         this.options = options;
         this.log = log;
+        this.pointFile = new PointFile(options.stateFile);
         this.state = BackupState.read(options.stateFile);
     }
 
     /** Does it all; returns the stream's path. */
     Path run() throws IOException {
         clean("an earlier backup was interrupted");
-        long held = device.snapshotBlock();
-        if (held >= 0) {
-            throw new BusyException(device.name() + ": a metadata snapshot is held at block " + held
-                    + ", and not by this backup: whoever took it must drop it first (drop_metadata_snap)");
-        }
+        deleteLeftOvers();
+        requireNoneHeld();
         long before = device.currentEra();
         long checkpoint = device.checkpoint();
         long newEra = checkpoint;
@@ -117,17 +122,58 @@ final class Backup implements Closeable {
         return snapshot;
     }
 
+    private void requireNoneHeld() throws IOException {
+        long held = device.snapshotBlock();
+        if (held >= 0) {
+            throw new BusyException(device.name() + ": a metadata snapshot is held at block " + held
+                    + ", and not by this backup: whoever took it must drop it first (drop_metadata_snap)");
+        }
+    }
+
     private void takeMetadataSnapshot() throws IOException {
-        remember(state.withMetadataSnapshot(BackupState.ASKED));
-        device.takeSnapshot();
-        remember(state.withMetadataSnapshot(Long.toString(device.snapshotBlock())));
+        remember(state.withMetadataSnapshot(HeldSnapshot.asked(device.currentEra())));
+        try {
+            device.takeSnapshot();
+        } catch (IOException e) {
+            if (isRefusal(e)) {
+                // Then none was taken, and one that is held is somebody else's.
+                remember(state.withMetadataSnapshot(BackupState.NONE));
+                requireNoneHeld();
+            }
+            throw e;
+        }
+        HeldSnapshot held = HeldSnapshot.of(device);
+        if (held == null) {
+            throw new IOException(device.name() + ": somebody dropped the metadata snapshot that was just taken");
+        }
+        remember(state.withMetadataSnapshot(held.text()));
+    }
+
+    private static boolean isRefusal(IOException e) {
+        return e instanceof DmException answer
+                ? answer.is(Errno.EINVAL) || answer.is(Errno.EBUSY)
+                : e.getCause() instanceof RefusedException;
+    }
+
+    /** What killed runs left in the folder; what another program is writing stays. */
+    private void deleteLeftOvers() throws IOException {
+        for (Path partial : StreamNames.partial(options.folder, streamName())) {
+            try {
+                FileReplacement.deleteLeftOver(partial);
+            } catch (FileReplacement.BusyException e) {
+                log.say(e.getMessage());
+            }
+        }
+        pointFile.deleteOthers(state);
+    }
+
+    private String streamName() {
+        return device.name().replace('/', '-');
     }
 
     private Path copy(MetadataView metadata, OriginReader origin, long newEra) throws IOException {
         String identity = options.identity != null ? options.identity : MetadataView.identityOf(device.metadata());
-        Witnesses witnesses = new Witnesses(state.witnesses(), Math.max(0, state.era()));
-        LastWritten.forEach(metadata.device(), metadata.roots(), witnesses);
-        String why = whyFull(metadata, identity, newEra, witnesses);
+        String why = whyFull(metadata, identity, newEra);
         Base base = why == null
                 ? new Base(state.era(), state.sizeBytes(), state.blockSizeBytes(), state.identity())
                 : Base.NOTHING;
@@ -135,15 +181,21 @@ final class Backup implements Closeable {
         CopyPlan plan =
                 CopyPlan.of(metadata, sizeBytes, base, identity, newEra, hook == null ? 0 : StreamHeader.POINT_IN_TIME);
         Files.createDirectories(options.folder);
-        String name = device.name().replace('/', '-');
+        String name = streamName();
         long number = Math.max(state.number(), StreamNames.highest(options.folder, name) + 1);
         Path stream = options.folder.resolve(StreamNames.of(name, number, why != null));
+        Overwriting.refuse(
+                stream.toString(),
+                List.of(device.metadata().toString(), origin.path().toString()));
+        EraPoint point = EraPoint.of(
+                metadata.device(), metadata.roots(), metadata.roots().currentEra());
         StreamFooter footer;
         try (StreamOutput out = new StreamOutput(stream)) {
             footer = plan.run(origin, out, options.copy, options.quiet);
             endCopy();
             out.commit();
         }
+        String history = pointFile.write(point, number + 1);
         remember(new BackupState(
                 identity,
                 newEra,
@@ -151,17 +203,17 @@ final class Backup implements Closeable {
                 metadata.blockSizeBytes(),
                 number + 1,
                 why == null ? state.increments() + 1 : 0,
-                witnesses.text(),
+                history,
                 state.metadataSnapshot(),
                 state.originSnapshot()));
+        pointFile.deleteOthers(state);
         log.say(stream + ": " + org.dmera.tools.backup.StreamText.of(plan.header(), footer)
                 + (why == null ? "" : " (full, because " + why + ")"));
         return stream;
     }
 
     /** Why an increment won't do, or null. */
-    private String whyFull(MetadataView metadata, String identity, long newEra, Witnesses witnesses)
-            throws IOException {
+    private String whyFull(MetadataView metadata, String identity, long newEra) throws IOException {
         if (options.full) {
             return "it was asked for";
         }
@@ -177,11 +229,21 @@ final class Backup implements Closeable {
         if (metadata.blockSizeBytes() != state.blockSizeBytes()) {
             return "the block size changed";
         }
-        if (newEra < state.era()) {
-            return "the era went back from " + state.era() + " to " + newEra + ": the metadata were made anew";
+        if (newEra <= state.era()) {
+            return "the era was " + state.era() + " then and is " + newEra + " now: the metadata were made anew";
         }
-        if (witnesses.contradiction() != null) {
-            return "the metadata were made anew, or the origin shrank in between: " + witnesses.contradiction();
+        EraPoint then = pointFile.read(state);
+        if (then == null) {
+            return "the file is gone or damaged that tells whether the metadata are the same as then";
+        }
+        // The checkpoint of this backup and its snapshot have begun an era each since then.
+        if (metadata.roots().currentEra() < then.era() + 2) {
+            return "the era was " + then.era() + " then and is "
+                    + metadata.roots().currentEra() + " now: the metadata were made anew";
+        }
+        String contradiction = then.contradiction(metadata.device(), metadata.roots());
+        if (contradiction != null) {
+            return "the metadata were made anew, or the origin shrank in between: " + contradiction;
         }
         long smallest = smallestSince(metadata, state.era());
         return smallest * metadata.blockSizeBytes() < Math.min(state.sizeBytes(), device.sizeBytes())
@@ -205,15 +267,17 @@ final class Backup implements Closeable {
 
     /** Drops what is held. {@code why} is said when there was something. */
     private void clean(String why) throws IOException {
-        String metadataSnapshot = state.metadataSnapshot();
-        if (!metadataSnapshot.equals(BackupState.NONE)) {
-            long held = device.snapshotBlock();
-            boolean ours = metadataSnapshot.equals(BackupState.ASKED) || metadataSnapshot.equals(Long.toString(held));
-            if (held >= 0 && ours) {
+        String noted = state.metadataSnapshot();
+        if (!noted.equals(BackupState.NONE)) {
+            HeldSnapshot held = HeldSnapshot.of(device);
+            if (held != null && held.isNotedAs(noted)) {
                 device.dropSnapshot();
                 if (why != null) {
-                    log.say(device.name() + ": dropped the metadata snapshot at block " + held + ": " + why);
+                    log.say(device.name() + ": dropped the metadata snapshot at block " + held.block() + ": " + why);
                 }
+            } else if (held != null) {
+                log.say(device.name() + ": the metadata snapshot at block " + held.block() + " of era " + held.era()
+                        + " is not the one that this backup took, and stays");
             }
             remember(state.withMetadataSnapshot(BackupState.NONE));
         }

@@ -18,9 +18,8 @@ import org.dmera.core.linux.NativeText;
  * @param blockSizeBytes of the metadata then
  * @param number of the next stream
  * @param increments since the last full stream
- * @param witnesses see {@link Witnesses}
- * @param metadataSnapshot {@link #NONE}; {@link #ASKED} when a snapshot may have been taken; else the block of the one
- *     that was
+ * @param history names the {@link PointFile} of what the metadata knew then; empty when there is none
+ * @param metadataSnapshot {@link #NONE}; else what {@link HeldSnapshot} notes of the one that was taken, or may have been
  * @param originSnapshot {@link #NONE}; {@link #ASKED} when the hook may have made one; else what it made
  */
 record BackupState(
@@ -30,7 +29,7 @@ record BackupState(
         long blockSizeBytes,
         long number,
         long increments,
-        String witnesses,
+        String history,
         String metadataSnapshot,
         String originSnapshot) {
     static final String NONE = "";
@@ -48,12 +47,12 @@ record BackupState(
 
     BackupState withMetadataSnapshot(String held) {
         return new BackupState(
-                identity, era, sizeBytes, blockSizeBytes, number, increments, witnesses, held, originSnapshot);
+                identity, era, sizeBytes, blockSizeBytes, number, increments, history, held, originSnapshot);
     }
 
     BackupState withOriginSnapshot(String held) {
         return new BackupState(
-                identity, era, sizeBytes, blockSizeBytes, number, increments, witnesses, metadataSnapshot, held);
+                identity, era, sizeBytes, blockSizeBytes, number, increments, history, metadataSnapshot, held);
     }
 
     /** Reads the file, or {@link #fresh} when there is none. */
@@ -80,7 +79,7 @@ record BackupState(
                     Long.parseLong(text(fields, "block-size")),
                     Long.parseLong(text(fields, "next-number")),
                     Long.parseLong(text(fields, "increments")),
-                    text(fields, "witnesses"),
+                    fields.getOrDefault("history", ""),
                     text(fields, "metadata-snapshot"),
                     text(fields, "origin-snapshot"));
         } catch (IllegalArgumentException e) {
@@ -106,7 +105,7 @@ record BackupState(
                 + "\nblock-size=" + blockSizeBytes
                 + "\nnext-number=" + number
                 + "\nincrements=" + increments
-                + "\nwitnesses=" + witnesses
+                + "\nhistory=" + history
                 + "\nmetadata-snapshot=" + metadataSnapshot
                 + "\norigin-snapshot=" + originSnapshot.replace('\n', ' ')
                 + "\nend=yes\n";

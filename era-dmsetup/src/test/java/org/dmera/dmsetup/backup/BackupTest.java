@@ -226,6 +226,174 @@ class BackupTest {
         assertTargetEqualsOrigin();
     }
 
+    /** A device to which nobody has written yet, with two backups' worth of eras. */
+    private void beginWithAFreshDevice(Path folder) throws IOException {
+        device.close();
+        device = new FileEraDevice(Files.createDirectory(folder), 4_000_256);
+    }
+
+    private void assertFullBecause(String why) throws IOException {
+        Path stream = run();
+        assertTrue(stream.toString().endsWith(".full.erastream"), stream.toString());
+        assertTrue(said.get(said.size() - 1).contains(why), said.toString());
+        assertTargetEqualsOrigin();
+    }
+
+    @Test
+    void aBlockThatWasNeverWrittenAndNowHasAnOldEraGivesAFullBackup() throws IOException {
+        beginWithAFreshDevice(dir.resolve("fresh"));
+        while (device.currentEra() < 5) {
+            device.checkpoint();
+        }
+        run();
+        device.writeBehind(100_000, new byte[] {1});
+        device.makeMetadataAnew();
+        device.write(3_000_000, new byte[] {2});
+        while (device.currentEra() < 20) {
+            device.checkpoint();
+        }
+        assertFullBecause("made anew");
+    }
+
+    @Test
+    void oneBlockAmongThousandsThatContradictsGivesAFullBackup() throws IOException {
+        FileEraDevice before = device;
+        beginWithAFreshDevice(dir.resolve("large"));
+        before.close();
+        device.resize(40_000_000);
+        for (int block = 0; block < 4000; block++) {
+            device.write((long) block * FileEraDevice.BLOCK_BYTES, new byte[] {1});
+        }
+        run();
+        long era = device.currentEra();
+        device.makeMetadataAnew();
+        // The same writes in the same eras once more, but for one block: nearly all of the history is the same.
+        device.checkpoint();
+        for (int block = 0; block < 4000; block++) {
+            if (block != 1234) {
+                device.write((long) block * FileEraDevice.BLOCK_BYTES, new byte[] {1});
+            }
+        }
+        while (device.currentEra() <= era + 3) {
+            device.checkpoint();
+        }
+        assertFullBecause("made anew");
+    }
+
+    @Test
+    void anEraThatIsNotAboveTheLastBackupsGivesAFullBackup() throws IOException {
+        beginWithAFreshDevice(dir.resolve("fresh"));
+        run();
+        for (int i = 0; i < 3; i++) {
+            long latest = device.currentEra() - 1;
+            device.writeBehind(500_000 + 1000 * i, new byte[] {1});
+            device.makeMetadataAnew();
+            while (device.currentEra() < latest) {
+                device.checkpoint();
+            }
+            assertFullBecause("made anew");
+        }
+    }
+
+    @Test
+    void aLostHistoryGivesAFullBackupAndOldOnesAreDeleted() throws IOException {
+        run();
+        scribble(3);
+        run();
+        List<Path> histories;
+        try (Stream<Path> files = Files.list(dir)) {
+            histories = files.filter(f -> f.toString().endsWith(".eras")).toList();
+        }
+        assertEquals(1, histories.size(), histories.toString());
+        byte[] bytes = Files.readAllBytes(histories.get(0));
+        bytes[bytes.length / 2] ^= 1;
+        Files.write(histories.get(0), bytes);
+        assertFullBecause("gone or damaged");
+        scribble(3);
+        assertTrue(run().toString().endsWith(".incr.erastream"));
+    }
+
+    @Test
+    void aSnapshotThatSomebodyTookInBetweenIsNotDropped() throws IOException {
+        run();
+        scribble(5);
+        device.whileCopying = () -> {
+            throw new IllegalStateException("killed here");
+        };
+        Backup killed = backup(null, 0);
+        assertThrows(IllegalStateException.class, killed::run);
+        long ours = device.snapshotBlock();
+        device.dropSnapshot();
+        device.takeSnapshot();
+        long theirs = device.snapshotBlock();
+        assertTrue(ours > 0 && theirs > 0, ours + ", " + theirs);
+        try (Backup backup = backup(null, 0)) {
+            assertThrows(Backup.BusyException.class, backup::run);
+        }
+        assertEquals(theirs, device.snapshotBlock());
+        assertTrue(said.stream().anyMatch(s -> s.contains("is not the one that this backup took")), said.toString());
+        device.dropSnapshot();
+        run();
+        assertTargetEqualsOrigin();
+    }
+
+    @Test
+    void aSnapshotThatSomebodyTookJustBeforeUsIsNotDropped() throws IOException {
+        run();
+        device.beforeNextTake = device::takeSnapshot;
+        try (Backup backup = backup(null, 0)) {
+            assertThrows(Backup.BusyException.class, backup::run);
+        }
+        long block = device.snapshotBlock();
+        assertTrue(block > 0, "theirs is held");
+        try (Backup backup = backup(null, 0)) {
+            assertThrows(Backup.BusyException.class, backup::run);
+        }
+        assertEquals(block, device.snapshotBlock());
+        device.dropSnapshot();
+        run();
+        assertTargetEqualsOrigin();
+    }
+
+    @Test
+    void afterAKillSomebodyElsesSnapshotIsNotDropped() throws IOException {
+        run();
+        scribble(5);
+        device.afterSnapshot = () -> {
+            throw new IllegalStateException("killed here");
+        };
+        Backup killed = backup(null, 0);
+        assertThrows(IllegalStateException.class, killed::run);
+        device.afterSnapshot = () -> {};
+        device.dropSnapshot();
+        device.checkpoint();
+        device.takeSnapshot();
+        long block = device.snapshotBlock();
+        try (Backup backup = backup(null, 0)) {
+            assertThrows(Backup.BusyException.class, backup::run);
+        }
+        assertEquals(block, device.snapshotBlock());
+        device.dropSnapshot();
+        run();
+        assertTargetEqualsOrigin();
+    }
+
+    @Test
+    void whatAKilledBackupLeftOfAStreamIsDeletedByTheNextOneAndNothingElse() throws IOException {
+        run();
+        Path streams = dir.resolve("streams");
+        Path left = Files.write(streams.resolve("dev.000002.full.erastream.partial"), new byte[1000]);
+        Path other = Files.write(streams.resolve("dev.old.000002.full.erastream.partial"), new byte[1000]);
+        Path busy = streams.resolve("dev.000009.full.erastream");
+        try (var merge = new org.dmera.tools.backup.copy.StreamOutput(busy)) {
+            merge.write(java.nio.ByteBuffer.wrap(new byte[] {1}));
+            run();
+            assertTrue(Files.exists(streams.resolve("dev.000009.full.erastream.partial")), "somebody is writing it");
+        }
+        assertFalse(Files.exists(left));
+        assertTrue(Files.exists(other), "another device's");
+    }
+
     @Test
     void anErasThatWentBackGivesAFullBackup() throws IOException {
         for (int i = 0; i < 4; i++) {

@@ -20,6 +20,15 @@ final class FileEraDevice implements EraDevice {
     boolean writesArrive = true;
     Runnable afterCheckpoint = () -> {};
     Runnable afterSnapshot = () -> {};
+    /** What somebody else does just before the next one is taken, or null. */
+    Step beforeNextTake;
+    /** What happens once while the snapshot is held and copied from, or null. */
+    Runnable whileCopying;
+
+    /** Something that somebody does to the device. */
+    interface Step {
+        void run() throws IOException;
+    }
 
     FileEraDevice(Path dir, long sizeBytes) throws IOException {
         metadata = dir.resolve("metadata");
@@ -101,6 +110,11 @@ final class FileEraDevice implements EraDevice {
 
     @Override
     public long sizeBytes() {
+        Runnable step = whileCopying;
+        if (step != null && snapshotBlock() >= 0) {
+            whileCopying = null;
+            step.run();
+        }
         try {
             return Files.size(origin);
         } catch (IOException e) {
@@ -133,6 +147,11 @@ final class FileEraDevice implements EraDevice {
 
     @Override
     public void takeSnapshot() throws IOException {
+        Step before = beforeNextTake;
+        beforeNextTake = null;
+        if (before != null) {
+            before.run();
+        }
         try {
             era.takeSnapshot();
         } catch (RefusedException e) {

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.backup;
+
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+import java.util.Locale;
+import java.util.regex.Pattern;
+import org.dmera.core.changes.EraPoint;
+import org.dmera.core.file.FileReplacement;
+
+/**
+ * Where the history is kept that the next backup's metadata must have in common with this one's: beside the state file, as
+ * {@code STATE.NUMBER.eras}, because it may be large. The state names it by its SHA-256, so that a file of another time, or
+ * a damaged one, is taken for none.
+ */
+final class PointFile {
+    private final Path stateFile;
+
+    PointFile(Path stateFile) {
+        this.stateFile = stateFile;
+    }
+
+    private Path file(long number) {
+        return stateFile.resolveSibling(stateFile.getFileName() + String.format(Locale.ROOT, ".%06d.eras", number));
+    }
+
+    /** Writes it durably; returns what the state is to remember it by. */
+    String write(EraPoint point, long number) throws IOException {
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        point.write(bytes);
+        FileReplacement.replace(file(number), bytes.toByteArray());
+        return digest(bytes.toByteArray());
+    }
+
+    /** The point that {@code state} remembers, or null when there is none any more. */
+    EraPoint read(BackupState state) throws IOException {
+        Path file = file(state.number());
+        if (state.history().isEmpty() || !Files.exists(file)) {
+            return null;
+        }
+        byte[] bytes = Files.readAllBytes(file);
+        return digest(bytes).equals(state.history()) ? EraPoint.read(new ByteArrayInputStream(bytes)) : null;
+    }
+
+    /** Deletes those that {@code state} doesn't remember. */
+    void deleteOthers(BackupState state) throws IOException {
+        Pattern name = Pattern.compile(Pattern.quote(stateFile.getFileName().toString()) + "\\.[0-9]{6,18}\\.eras");
+        Path kept = file(state.number());
+        for (Path file : StreamNames.matching(stateFile.toAbsolutePath().getParent(), name)) {
+            if (!file.getFileName().equals(kept.getFileName())) {
+                Files.delete(file);
+            }
+        }
+    }
+
+    private static String digest(byte[] bytes) {
+        try {
+            return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(bytes));
+        } catch (NoSuchAlgorithmException e) {
+            throw new AssertionError("every Java platform has SHA-256", e);
+        }
+    }
+}
