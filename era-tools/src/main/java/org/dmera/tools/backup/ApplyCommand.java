@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.dmera.tools.Command;
 import org.dmera.tools.backup.apply.Applier;
+import org.dmera.tools.backup.apply.Chain;
 import org.dmera.tools.backup.apply.DecodedChunks;
 import org.dmera.tools.backup.apply.Verifier;
 import org.dmera.tools.backup.stream.Chunk;
@@ -60,6 +61,7 @@ public final class ApplyCommand implements Command {
                 streams.add(stream);
                 total += stream.header().isFull() ? stream.header().originSizeBytes() : 0;
             }
+            Chain.requireOneOrigin(streams);
             if (arguments.has("verify")) {
                 return verify(streams, target, console);
             }

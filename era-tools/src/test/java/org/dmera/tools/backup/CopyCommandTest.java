@@ -223,6 +223,30 @@ class CopyCommandTest {
     }
 
     @Test
+    void streamsOfSeveralOriginsInOneCommandAreRefusedBeforeAnythingIsWritten() throws IOException {
+        JsonNode image = Fixtures.image("b_eras_bs8.clean");
+        Path metadata = metadata("b_eras_bs8.clean");
+        Path origin = origin(image);
+        // As era_backup calls them: a pattern for the one meets the other, and sorts it last.
+        Path mine = dir.resolve("data.000001.full.erastream");
+        Path other = dir.resolve("data.old.000001.full.erastream");
+        Run.copy("--full", "--identity", "vg/data_era", "-m", metadata, origin, "-o", mine)
+                .ok();
+        Run.copy("--full", "--identity", "vg/old_era", "-m", metadata, origin, "-o", other)
+                .ok();
+        Path target = dir.resolve("target");
+        for (Object[] options : new Object[][] {{}, {"--force"}, {"--dry-run"}, {"--verify"}}) {
+            Object[] command = java.util.Arrays.copyOf(new Object[] {mine, other, "-o", target}, 4 + options.length);
+            System.arraycopy(options, 0, command, 4, options.length);
+            Run.apply(command).refused("another origin", "vg/old_era", "vg/data_era");
+        }
+        Run.copy("--merge", mine, other, "-o", target).refused("another origin");
+        assertTrue(Files.notExists(target));
+        Run.apply(mine, "-o", target).ok();
+        Run.apply(other, "-o", target).ok();
+    }
+
+    @Test
     void aLimitOfBandwidthIsKept() throws IOException {
         JsonNode image = Fixtures.image("b_eras_bs8.clean");
         Path metadata = metadata("b_eras_bs8.clean");

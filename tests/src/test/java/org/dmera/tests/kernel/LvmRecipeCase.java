@@ -28,7 +28,10 @@ final class LvmRecipeCase implements LabCase {
         put(folder, "once", DocumentedCommands.block("lvcreate -L 64M -n data_era vg"));
         put(folder, "nightly", DocumentedCommands.block("era_backup data --to /backup\n"));
         put(folder, "moment", DocumentedCommands.block("era_backup data --to /backup --origin-snapshot-cmd " + HOOK));
-        put(folder, "restore", DocumentedCommands.block("era_apply /backup/data.*.erastream -o /dev/vg/restored"));
+        put(
+                folder,
+                "restore",
+                DocumentedCommands.block("era_apply /backup/data.??????.????.erastream -o /dev/vg/restored"));
         put(folder, "merge", DocumentedCommands.block("cd /backup\n"));
         put(folder, "cost", DocumentedCommands.block("era_stat --metadata-snapshot /dev/vg/data_era"));
         put(folder, "hook", DocumentedCommands.fileInManPage(HOOK));
@@ -115,7 +118,7 @@ final class LvmRecipeCase implements LabCase {
                 . ./merge
                 cd $steps
                 [ "$(echo /backup/*.erastream)" = /backup/data.000008.full.erastream ]
-                era_apply --verify /backup/data.*.erastream -o /dev/vg/restored
+                era_apply --verify /backup/data.??????.????.erastream -o /dev/vg/restored
                 dmsetup remove data
                 vgremove -q -y vg
                 losetup -d $disk

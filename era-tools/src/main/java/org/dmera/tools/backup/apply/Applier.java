@@ -74,6 +74,7 @@ public final class Applier implements Closeable {
         for (StreamReader stream : streams) {
             stream.requireComplete();
         }
+        Chain.requireOneOrigin(streams);
         String unfit = TargetCheck.whyUnfit(targetPath, target.isDevice(), state);
         int first = force ? 0 : firstToApply(streams, targetPath, state, unfit);
         boolean resumable = !force && unfit == null;

@@ -18,6 +18,23 @@ public final class Chain {
     private Chain() {}
 
     /**
+     * Refuses streams of several origins in one command: a pattern of file names may have met another volume's, and the last
+     * full stream would win.
+     */
+    public static void requireOneOrigin(List<StreamReader> streams) throws IOException {
+        StreamReader first = streams.get(0);
+        for (StreamReader stream : streams) {
+            if (!stream.header().identity().equals(first.header().identity())) {
+                throw new IOException(stream.name() + ": it comes from another origin than " + first.name()
+                        + ": its metadata are \"" + stream.header().identity() + "\", the other's are \""
+                        + first.header().identity()
+                        + "\" (if it is one origin whose metadata were moved, name its streams from the last full one"
+                        + " on)");
+            }
+        }
+    }
+
+    /**
      * Which of the {@code streams} are still to be applied to a target in {@code state}: the index of the first.
      *
      * @return {@code streams.size()} when the last one has been applied already
@@ -63,6 +80,7 @@ public final class Chain {
 
     /** Refuses streams that can't be merged: each must fit a target that holds the ones before it. */
     public static void requireLinked(List<StreamReader> streams) throws IOException {
+        requireOneOrigin(streams);
         TargetState at = TargetState.none().finished(streams.get(0).header(), -1);
         for (StreamReader next : streams.subList(1, streams.size())) {
             requireFit(at, next);
