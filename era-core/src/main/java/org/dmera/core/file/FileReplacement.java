@@ -154,7 +154,7 @@ public final class FileReplacement implements Closeable {
         try {
             fresh = create(partial);
         } catch (NoSuchFileException e) {
-            throw new IOException("Couldn't create " + partial + ": no such folder", e);
+            throw new IOException("No such file or directory: " + partial + " (no such folder)", e);
         } catch (AccessDeniedException e) {
             if (old == null) {
                 throw new IOException("Permission denied: " + partial, e);

@@ -58,7 +58,7 @@ public final class Links {
     public static void requireFolderForFiles(Path newFile) throws IOException {
         Path folder = newFile.toAbsolutePath().getParent();
         if (!Files.isDirectory(folder)) {
-            throw new IOException("Couldn't create " + newFile + ": no such folder");
+            throw new IOException("No such file or directory: " + folder + " (no such folder for " + newFile + ")");
         }
         long fileSystem = fileSystem(folder);
         boolean amongNodes = Files.exists(DEV)

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.io.OutputStream;
 import java.io.RandomAccessFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -222,12 +223,57 @@ class RunningDeviceTest {
         refused(readers, "era_invalidate", "--written-since", 1, metadata);
         refused(readers, "era_stat", metadata);
         refused(readers, "era_copy", "--full", "-m", metadata, origin, "-o", target);
+        Path link = Files.createSymbolicLink(folder.resolve("link"), metadata);
+        for (Path output : List.of(metadata, link)) {
+            String replaced = "File " + metadata + " is in use (locked by an engine)\n";
+            refused(replaced, "era_dump", before, "-o", output);
+            refused(replaced, "era_invalidate", "--written-since", 1, before, "-o", output);
+            refused(replaced, "era_copy", "--full", "-m", before, originBefore, "-o", output);
+            refused(replaced, "era_copy", "--merge", full, "-o", output);
+        }
         assertEquals(-1L, Files.mismatch(before, metadata));
         assertEquals(-1L, Files.mismatch(originBefore, origin));
 
         programs.run("era-dmsetup", "remove", NAME).good();
         programs.run("era_check", metadata).good();
         programs.run("era_apply", full, "-o", origin).good();
+    }
+
+    @Test
+    void theEngineKeepsOffAFileThatAToolIsBuilding() throws Exception {
+        Path xml = folder.resolve("one.xml");
+        programs.run("era-dmsetup", "message", NAME, "0", "take_metadata_snap").good();
+        programs.run("era_dump", "--metadata-snapshot", "-o", xml, metadata).good();
+        Path pipe = folder.resolve("pipe");
+        programs.host("mkfifo", pipe).good();
+        Path built = sized("built", 4 << 20);
+        Path link = Files.createSymbolicLink(folder.resolve("built-link"), built);
+        String table = "0 " + DEVICE_BYTES / 512 + " era " + link + " " + sized("other", DEVICE_BYTES) + " "
+                + BLOCK_BYTES / 512;
+        Programs.Running restore = programs.start("era_restore", "-i", pipe, "-o", built);
+        byte[] text = Files.readAllBytes(xml);
+        try (OutputStream half = Files.newOutputStream(pipe)) {
+            half.write(text, 0, text.length / 2);
+            half.flush();
+            // It has the file once it reads.
+            while (!programs.run("era_check", built).text().contains("is in use")) {
+                assertTrue(restore.process().isAlive(), "era_restore ended with half of its input");
+            }
+            Programs.Result create = programs.run("era-dmsetup", "create", NAME + "-2", "--table", table);
+            assertTrue(create.exitCode() != 0, create.text());
+            refused(
+                    "File " + built + " is in use (locked by another program)\n",
+                    "era_restore",
+                    "-i",
+                    xml,
+                    "-o",
+                    built);
+            half.write(text, text.length / 2, text.length - text.length / 2);
+        }
+        restore.await().good();
+        programs.run("era_check", built).good();
+        programs.run("era-dmsetup", "create", NAME + "-2", "--table", table).good();
+        programs.run("era-dmsetup", "remove", NAME + "-2").good();
     }
 
     private void refused(String error, String tool, Object... args) throws Exception {
@@ -263,6 +309,46 @@ class RunningDeviceTest {
         Programs.Result future = programs.host(pull, uri, before, failed, 1 + Integer.parseInt(base));
         assertTrue(future.exitCode() != 0, "an era that is yet to come: " + future.text());
         assertTrue(Files.notExists(failed), "a pull that fails leaves no backup");
+    }
+
+    /** 3 GiB are more than one request may ask for; the ordinary run has a device of a few requests. */
+    @Test
+    void oneLongRangeIsPulledIntoAnotherFolderInRequestsThatServersTake() throws Exception {
+        String pull = Fixtures.projectRoot().resolve("docs/examples/nbd-pull").toString();
+        long bytes = Programs.NIGHTLY ? 3L << 30 : 80 << 20;
+        String name = NAME + "-long";
+        Path longOrigin = sized("longOrigin", bytes);
+        programs.run(
+                        "era-dmsetup",
+                        "create",
+                        name,
+                        "--table",
+                        "0 " + bytes / 512 + " era " + sized("longMetadata", 4 << 20) + " " + longOrigin + " 2048")
+                .good();
+        String export = programs.run("era-dmsetup", "uri", name).good().trim();
+        String era = programs.run("era-dmsetup", "checkpoint", name).good().trim();
+        Path one = Files.createDirectory(folder.resolve("one"));
+        Path two = Files.createDirectory(folder.resolve("two: and blanks"));
+        programs.host(pull, export, "-", one.resolve("full.qcow2")).good();
+        List<Object> writes = new ArrayList<>(List.of("-f", "raw", export));
+        for (long at = 0; at < bytes; at += 16 << 20) {
+            writes.addAll(List.of("-c", "write -z " + at + " 16M"));
+        }
+        writes.addAll(List.of("-c", "write -P 3 0 64k", "-c", "write -P 4 " + (bytes - 65536) + " 64k"));
+        programs.host("qemu-io", writes.toArray()).good();
+        Path pulled = two.resolve("mon:day.qcow2");
+        programs.host(pull, export, one.resolve("full.qcow2"), pulled, era).good();
+        programs.host("qemu-img", "compare", "-f", "qcow2", "-F", "raw", pulled, longOrigin)
+                .good();
+
+        Programs.Result noBase = programs.host(pull, export, one.resolve("no.qcow2"), two.resolve("new.qcow2"), era);
+        assertTrue(noBase.exitCode() != 0 && noBase.text().contains("there is no BASE"), noBase.text());
+        Programs.Result again = programs.host(pull, export, one.resolve("full.qcow2"), pulled, era);
+        assertTrue(again.exitCode() != 0 && again.text().contains("exists"), again.text());
+        try (Stream<Path> files = Files.list(two)) {
+            assertEquals(List.of(pulled), files.toList());
+        }
+        programs.run("era-dmsetup", "remove", name).good();
     }
 
     /** Only the device's name on the network stands otherwise here than there. */
