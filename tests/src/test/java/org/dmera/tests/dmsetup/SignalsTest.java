@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 import java.util.TreeMap;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import org.dmera.tests.io.Host;
 import org.dmera.tests.io.TestLinks;
@@ -80,7 +81,9 @@ class SignalsTest {
             Files.move(log, old);
 
             send(program, "HUP");
+            long deadline = System.nanoTime() + TimeUnit.MINUTES.toNanos(2);
             while (!Files.exists(log)) {
+                assertTrue(System.nanoTime() < deadline, "no new log: is SIGHUP ignored, as nohup has it?");
                 LockSupport.parkNanos(5_000_000);
             }
             awaitLog(program, "(SIGHUP)");
