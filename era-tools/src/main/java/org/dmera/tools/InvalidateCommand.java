@@ -60,6 +60,9 @@ final class InvalidateCommand implements Command {
         CacheInvalidation cache = CacheInvalidation.of(arguments);
         try (BlockDevice device = MetadataInput.open(input, snapshot)) {
             MetadataRoots roots = snapshot ? MetadataRoots.readSnapshot(device) : MetadataRoots.read(device);
+            if (cache != null && snapshot) {
+                cache.requireOfNow(device, roots);
+            }
             if (cache == null && since > roots.currentEra() + 1) {
                 // A script that remembers an era from before the metadata was made anew would copy nothing, in silence.
                 console.error("warning: era " + since + " is after the current era " + roots.currentEra()

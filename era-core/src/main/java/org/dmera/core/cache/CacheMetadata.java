@@ -9,6 +9,7 @@ import org.dmera.core.block.BlockType;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.CacheSuperblock;
 import org.dmera.core.format.DamagedMetadataException;
+import org.dmera.core.format.Limits;
 import org.dmera.core.scan.ArrayScanner;
 import org.dmera.core.scan.BlockReader;
 
@@ -81,10 +82,10 @@ public final class CacheMetadata {
                 "8");
         expect(blockSizeSectors > 0, "data_block_size", blockSizeSectors, "more than 0");
         expect(
-                cacheBlocks <= device.sizeBlocks() * ArrayBlock.WORDS_PER_BLOCK,
+                cacheBlocks <= Math.min(device.sizeBlocks() * ArrayBlock.WORDS_PER_BLOCK, Limits.MAX_ORIGIN_BLOCKS),
                 "cache_blocks",
                 cacheBlocks,
-                "no more than " + device.sizeBlocks() + " metadata blocks can map");
+                "no more than " + device.sizeBlocks() + " metadata blocks can map, and less than 2^31");
     }
 
     /**

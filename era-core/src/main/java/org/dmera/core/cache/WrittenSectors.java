@@ -37,8 +37,6 @@ public final class WrittenSectors {
     private final BlockSet written;
     private final long blockSizeSectors;
     private final Extent[] extents;
-    /** Neighbours ask for neighbours. */
-    private int recent;
 
     /**
      * @param written blocks of the era device
@@ -56,6 +54,11 @@ public final class WrittenSectors {
                         "an extent begins at sector " + extent.originSector() + ", expected " + expected);
             }
             expected = extent.originEnd();
+            if (extent.eraSector() + extent.lengthSectors() > written.nrBlocks() * blockSizeSectors) {
+                throw new IllegalArgumentException("an extent reaches to sector "
+                        + (extent.eraSector() + extent.lengthSectors()) + " of the era device, whose metadata has "
+                        + written.nrBlocks() + " blocks of " + blockSizeSectors + " sectors");
+            }
         }
     }
 
@@ -83,14 +86,7 @@ public final class WrittenSectors {
      * lies past the origin's end, in its last and shorter block, is no part of the question.
      */
     public boolean anyIn(long begin, long end) {
-        int at = recent;
-        while (at > 0 && extents[at].originSector() > begin) {
-            at--;
-        }
-        while (at < extents.length && extents[at].originEnd() <= begin) {
-            at++;
-        }
-        recent = Math.min(at, Math.max(0, extents.length - 1));
+        int at = firstEndingAfter(begin);
         for (; at < extents.length && extents[at].originSector() < end; at++) {
             Extent extent = extents[at];
             long shift = extent.eraSector() - extent.originSector();
@@ -101,5 +97,19 @@ public final class WrittenSectors {
             }
         }
         return false;
+    }
+
+    private int firstEndingAfter(long sector) {
+        int low = 0;
+        int high = extents.length;
+        while (low < high) {
+            int middle = (low + high) >>> 1;
+            if (extents[middle].originEnd() <= sector) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        return low;
     }
 }

@@ -70,7 +70,7 @@ record CacheStack(DeviceId eraDevice, TargetSpec eraTarget, List<Extent> extents
                             + ": only linear layers can be followed from a cache to its era device");
                 }
                 String[] words = line.params().trim().split(" +", -1);
-                if (words.length != 2 || at < line.startSector()) {
+                if (words.length != 2 || !words[1].matches("[0-9]{1,18}") || at < line.startSector()) {
                     throw new IOException(
                             id.name() + " (" + word + ") has a table that can't be followed: " + line.line());
                 }

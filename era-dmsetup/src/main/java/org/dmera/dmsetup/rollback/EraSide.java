@@ -12,6 +12,7 @@ import org.dmera.core.scan.MetadataRoots;
 import org.dmera.dmsetup.control.DeviceId;
 import org.dmera.dmsetup.control.DevicePaths;
 import org.dmera.dmsetup.control.DmClient;
+import org.dmera.dmsetup.ioctl.DmFlags;
 import org.dmera.tools.io.MetadataInput;
 import org.dmera.tools.io.ReaderThreads;
 
@@ -40,7 +41,11 @@ final class EraSide {
         return client.eraStatus(id()).currentEra();
     }
 
+    /** @throws IOException also when the device is suspended: the kernel would let us wait, and not be killed, until it isn't */
     void requireBegun(long since) throws IOException {
+        if (client.info(id()).has(DmFlags.SUSPEND)) {
+            throw new IOException("the era device " + name() + " is suspended: resume it first");
+        }
         long current = currentEra();
         if (since > current) {
             throw new IOException("era " + since + " of " + name() + " has not begun: the current era is " + current
@@ -49,7 +54,7 @@ final class EraSide {
     }
 
     void requireNoSnapshot() throws IOException {
-        long block = client.eraStatus(id()).snapshotBlock();
+        long block = snapshotBlock();
         if (block >= 0) {
             throw new IOException("a metadata snapshot of " + name() + " is held (block " + block
                     + "), by a backup perhaps: wait for it, or drop the snapshot");
@@ -57,7 +62,6 @@ final class EraSide {
     }
 
     void take() throws IOException {
-        requireNoSnapshot();
         client.message(id(), stack.eraTarget().startSector(), "take_metadata_snap");
     }
 
@@ -65,15 +69,29 @@ final class EraSide {
         client.message(id(), stack.eraTarget().startSector(), "drop_metadata_snap");
     }
 
+    /** The metadata block of the held snapshot, or −1 for none. */
+    long snapshotBlock() throws IOException {
+        return client.eraStatus(id()).snapshotBlock();
+    }
+
     /**
      * Drops the snapshot that a killed run has left; nobody else's.
      *
      * @param before the era in which ours was about to be taken, or −1: taking it began the next one
+     * @param block where it was seen, or −1 when the run was killed before it could look
      */
-    void dropOurs(long before) throws IOException {
-        if (before < 0 || client.eraStatus(id()).snapshotBlock() < 0) {
+    void dropOurs(long before, long block) throws IOException {
+        long held = snapshotBlock();
+        if (before < 0 || held < 0) {
             return;
         }
+        if (block >= 0) {
+            if (held == block) {
+                drop();
+            }
+            return;
+        }
+        // Killed within the call that takes it. A backup begins an era before it takes one, so this isn't a backup's.
         try (BlockDevice device = open()) {
             if (MetadataRoots.readSnapshot(device).currentEra() == before + 1) {
                 drop();
@@ -121,7 +139,11 @@ final class EraSide {
     private WrittenSectors written(BlockDevice device, MetadataRoots roots, long since) throws IOException {
         BlockSet blocks = ChangedBlocks.find(
                 device, roots, since, ChangedBlocks.NO_BOUND, ReaderThreads.count(), new ReaderThreads());
-        return new WrittenSectors(blocks, roots.dataBlockSizeSectors(), stack.extents());
+        try {
+            return new WrittenSectors(blocks, roots.dataBlockSizeSectors(), stack.extents());
+        } catch (IllegalArgumentException e) {
+            throw new IOException("the metadata of " + name() + " is not of this device: " + e.getMessage(), e);
+        }
     }
 
     private BlockDevice open() throws IOException {

@@ -41,6 +41,11 @@ final class MappedCache {
         return info().has(DmFlags.SUSPEND);
     }
 
+    /** How many have it open: a mount is one. */
+    int openCount() throws IOException {
+        return info().openCount();
+    }
+
     /** Whether a table is loaded that isn't live. */
     boolean hasInactiveTable() throws IOException {
         return info().has(DmFlags.INACTIVE_PRESENT);

@@ -35,10 +35,16 @@ import org.dmera.tools.io.Progress;
  * end. From step 2 to step 7 any failure leaves the cache in passthrough mode, and the record says where to go on.
  */
 public final class Rollback implements Closeable {
+    /** Is told which process the user's command is. */
+    public interface Started {
+        /** @param start when it began, in milliseconds of the epoch */
+        void process(long pid, long start) throws IOException;
+    }
+
     /** Runs the user's command. */
     public interface Command {
         /** @return its exit code */
-        int run() throws IOException;
+        int run(Started started) throws IOException;
     }
 
     private interface Step {
@@ -120,21 +126,18 @@ public final class Rollback implements Closeable {
     void run(Command command, String commandText) throws IOException {
         record = RollbackRecord.load(recordFile);
         boolean goesOn = record != null;
-        CacheTable live = goesOn ? resumed() : cache.table();
-        examine(live, goesOn);
+        CacheTable live = cache.table();
         if (goesOn) {
             requireSame(live);
-            if (record.invalidated() && !live.isPassthrough()) {
-                log.say("the rollback of " + cache.name() + " had been finished");
-                Files.delete(recordFile);
-                return;
-            }
-            log.say("going on with the rollback of " + cache.name() + " to era " + since + " that was begun");
-            era.dropOurs(record.snapshotBefore());
-        } else {
+            live = resumed();
+        }
+        examine(live, goesOn);
+        if (!goesOn) {
             requireUntouched();
             record = RollbackRecord.begin(since, live);
             record.save(recordFile);
+        } else if (!goOn(live)) {
+            return;
         }
         try {
             if (!live.isPassthrough()) {
@@ -146,23 +149,75 @@ public final class Rollback implements Closeable {
             whole(() -> leavePassthrough(invalidate(writtenSince())));
         } catch (IOException e) {
             if (!goesOn && !commandStarted && e.getSuppressed().length == 0) {
-                Files.delete(recordFile);
+                Files.deleteIfExists(recordFile);
                 throw e;
             }
-            throw new IOException(e.getMessage() + howToGoOn(), e);
+            throw new IOException(e.getMessage() + alsoSaid(e) + howToGoOn(), e);
+        } catch (RuntimeException | VirtualMachineError e) {
+            // Whatever this is, those who use the device must not hang.
+            howToGoOn();
+            throw e;
         }
         Files.delete(recordFile);
     }
 
+    /** @return whether anything is left to do */
+    private boolean goOn(CacheTable live) throws IOException {
+        if (record.invalidated() && !live.isPassthrough()) {
+            log.say("the rollback of " + cache.name() + " to era " + since + " that was begun had been finished:"
+                    + " nothing is run now. For another one, give the same command again");
+            Files.delete(recordFile);
+            return false;
+        }
+        if (record.isCommandRunning()) {
+            throw new IOException("the command of the run that was killed still works, as process "
+                    + record.commandPid() + ": wait for it, and then run this again");
+        }
+        log.say("going on with the rollback of " + cache.name() + " to era " + since + " that was begun");
+        if (record.commandDone() && !live.isPassthrough()) {
+            // Old blocks may have reached the volume since: only another rollback of it makes that good.
+            log.say("the cache is no longer in passthrough mode: the command is run again");
+            record = record.withCommandDone(false);
+            record.save(recordFile);
+        } else if (record.commandDone()) {
+            log.say("the command has succeeded, and is not run again");
+        }
+        era.dropOurs(record.snapshotBefore(), record.snapshotBlock());
+        return true;
+    }
+
+    private static String alsoSaid(IOException e) {
+        StringBuilder more = new StringBuilder();
+        for (Throwable suppressed : e.getSuppressed()) {
+            more.append(". And the former table could not be put back: ").append(suppressed.getMessage());
+        }
+        return more.toString();
+    }
+
     /**
      * Lets the step that is under way be finished, and no other begin: for the end of the process. What is suspended is
-     * resumed by then, and the metadata snapshot dropped.
+     * resumed by then, the metadata snapshot dropped, and while the command has not been started, the former table put
+     * back.
      */
     void stop() {
         step.lock();
-        if (record != null) {
-            log.say("interrupted" + howToGoOn());
+        if (record == null) {
+            return;
         }
+        try {
+            if (!commandStarted && !record.commandDone() && !cache.table().isPassthrough()) {
+                IOException failure = new IOException("interrupted");
+                putFormerBack(failure);
+                if (failure.getSuppressed().length == 0) {
+                    Files.deleteIfExists(recordFile);
+                }
+                log.say("interrupted" + alsoSaid(failure));
+                return;
+            }
+        } catch (IOException e) {
+            log.say("interrupted: " + e.getMessage());
+        }
+        log.say("interrupted" + howToGoOn());
     }
 
     /** Says every step with its figures, and changes nothing. */
@@ -187,7 +242,10 @@ public final class Rollback implements Closeable {
         StaleCacheBlocks stale = stale(era.writtenLive(since));
         log.say("would invalidate " + stale.count() + " of " + stale.mapped()
                 + " cached blocks, which hold something written since era " + since + ", as things are now; "
-                + stale.kept() + " would stay");
+                + stale.kept() + " would stay"
+                + (status.dirty() > 0
+                        ? ", less those of the dirty ones that aren't counted yet: what is written back is written since"
+                        : ""));
         log.say("would go back to: " + live.spec().line());
     }
 
@@ -209,8 +267,14 @@ public final class Rollback implements Closeable {
         log.say((goesOn ? "" : cache.name() + ": ") + live.mode() + " cache on the era device " + era.name() + ", "
                 + status.cached() + " of " + status.cacheBlocks() + " blocks hold something, " + status.dirty()
                 + " dirty");
+        int opens = cache.openCount();
+        if (opens > 0) {
+            log.say("warning: " + cache.name() + " is open (" + opens + "): what a mounted file system has in memory is"
+                    + " of the state that goes");
+        }
     }
 
+    /** Nothing is changed before this: another cache's suspension or loaded table is not ours. */
     private void requireSame(CacheTable live) throws IOException {
         if (record.since() != since) {
             throw new IOException("a rollback of " + cache.name() + " to era " + record.since()
@@ -220,6 +284,14 @@ public final class Rollback implements Closeable {
         if (!record.former().isSameCache(live)) {
             throw new IOException(cache.name() + " is another cache than the one whose rollback was begun: delete the"
                     + " record of that, " + recordFile + ", if it is of no use any more");
+        }
+        boolean isOurs = live.isPassthrough()
+                || live.mode().equals(record.former().mode())
+                        && (live.isCleaning()
+                                || live.policy().equals(record.former().policy()));
+        if (!isOurs) {
+            throw new IOException("the table of " + cache.name() + " was changed since its rollback was begun: "
+                    + live.spec().params() + "; delete the record, " + recordFile + ", to begin anew");
         }
     }
 
@@ -327,11 +399,14 @@ public final class Rollback implements Closeable {
     private void runCommand(Command command, String text) throws IOException {
         log.say("running: " + text);
         commandStarted = true;
-        int code = command.run();
+        int code = command.run((pid, start) -> {
+            record = record.withCommandStarted(pid, start);
+            record.save(recordFile);
+        });
         if (code != 0) {
             throw new IOException("the command failed with exit code " + code + ": " + text);
         }
-        record = record.withCommandDone();
+        record = record.withCommandDone(true);
         record.save(recordFile);
     }
 
@@ -356,20 +431,38 @@ public final class Rollback implements Closeable {
         if (left.count() > 0) {
             throw new IOException(left.count() + " stale blocks are still in the cache after their invalidation");
         }
+        long cached = cache.statusUncommitted().cached();
+        if (left.mapped() != cached) {
+            throw new IOException("the cache holds " + cached + " blocks, and its metadata, as read from "
+                    + DevicePaths.of(cache.table().metadata()) + ", " + left.mapped()
+                    + ": is that its metadata device?");
+        }
         record = record.withInvalidated();
         record.save(recordFile);
         return left.mapped();
     }
 
     private WrittenSectors writtenSince() throws IOException {
-        record = record.withSnapshotBefore(era.currentEra());
-        record.save(recordFile);
-        era.take();
+        era.requireNoSnapshot();
+        remember(era.currentEra(), -1);
         try {
+            era.take();
+        } catch (IOException e) {
+            remember(-1, -1);
+            throw e;
+        }
+        try {
+            remember(record.snapshotBefore(), era.snapshotBlock());
             return era.writtenInSnapshot(since);
         } finally {
             era.drop();
+            remember(-1, -1);
         }
+    }
+
+    private void remember(long eraBefore, long snapshotBlock) throws IOException {
+        record = record.withSnapshot(eraBefore, snapshotBlock);
+        record.save(recordFile);
     }
 
     private StaleCacheBlocks stale(WrittenSectors written) throws IOException {

@@ -18,26 +18,51 @@ import org.dmera.dmsetup.ioctl.TargetSpec;
  * @param since the era that the volume is rolled back to the beginning of
  * @param former the cache's table as it was, and will be again
  * @param commandDone whether the user's command has succeeded
+ * @param commandPid the process that the user's command was last started as, or −1
+ * @param commandStart when that began, in milliseconds of the epoch: numbers of processes come again
  * @param snapshotBefore the era in which our metadata snapshot was about to be taken, or −1 when there was none
+ * @param snapshotBlock the metadata block that our snapshot was seen in, or −1 when it has not been taken yet
  * @param invalidated whether nothing stale is in the cache any more
  */
-record RollbackRecord(long since, CacheTable former, boolean commandDone, long snapshotBefore, boolean invalidated) {
+record RollbackRecord(
+        long since,
+        CacheTable former,
+        boolean commandDone,
+        long commandPid,
+        long commandStart,
+        long snapshotBefore,
+        long snapshotBlock,
+        boolean invalidated) {
     private static final String END = "end=yes";
 
     static RollbackRecord begin(long since, CacheTable former) {
-        return new RollbackRecord(since, former, false, -1, false);
+        return new RollbackRecord(since, former, false, -1, -1, -1, -1, false);
     }
 
-    RollbackRecord withCommandDone() {
-        return new RollbackRecord(since, former, true, snapshotBefore, invalidated);
+    RollbackRecord withCommandStarted(long pid, long start) {
+        return new RollbackRecord(since, former, false, pid, start, snapshotBefore, snapshotBlock, invalidated);
     }
 
-    RollbackRecord withSnapshotBefore(long era) {
-        return new RollbackRecord(since, former, commandDone, era, invalidated);
+    RollbackRecord withCommandDone(boolean done) {
+        return new RollbackRecord(since, former, done, -1, -1, snapshotBefore, snapshotBlock, invalidated);
+    }
+
+    RollbackRecord withSnapshot(long eraBefore, long block) {
+        return new RollbackRecord(since, former, commandDone, commandPid, commandStart, eraBefore, block, invalidated);
     }
 
     RollbackRecord withInvalidated() {
-        return new RollbackRecord(since, former, commandDone, snapshotBefore, true);
+        return new RollbackRecord(
+                since, former, commandDone, commandPid, commandStart, snapshotBefore, snapshotBlock, true);
+    }
+
+    /** Whether the user's command, started by a run that was killed, is still at work. */
+    boolean isCommandRunning() {
+        return commandPid >= 0
+                && ProcessHandle.of(commandPid)
+                        .flatMap(process -> process.info().startInstant())
+                        .filter(start -> start.toEpochMilli() == commandStart)
+                        .isPresent();
     }
 
     void save(Path file) throws IOException {
@@ -45,7 +70,10 @@ record RollbackRecord(long since, CacheTable former, boolean commandDone, long s
                 + "\nlength=" + former.lengthSectors()
                 + "\ntable=" + former.spec().params()
                 + "\ncommand-done=" + commandDone
+                + "\ncommand-pid=" + commandPid
+                + "\ncommand-start=" + commandStart
                 + "\nsnapshot-before=" + snapshotBefore
+                + "\nsnapshot-block=" + snapshotBlock
                 + "\ninvalidated=" + invalidated
                 + "\n" + END + "\n";
         FileReplacement.replace(file, NativeText.bytes(text));
@@ -74,7 +102,10 @@ record RollbackRecord(long since, CacheTable former, boolean commandDone, long s
                     Long.parseLong(values.get("since")),
                     CacheTable.parse(line),
                     Boolean.parseBoolean(values.get("command-done")),
+                    Long.parseLong(values.get("command-pid")),
+                    Long.parseLong(values.get("command-start")),
                     Long.parseLong(values.get("snapshot-before")),
+                    Long.parseLong(values.get("snapshot-block")),
                     Boolean.parseBoolean(values.get("invalidated")));
         } catch (IllegalArgumentException e) {
             throw new IOException(file + ": not the record of a rollback: " + e.getMessage(), e);

@@ -4,6 +4,7 @@ package org.dmera.dmsetup.rollback;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.util.List;
 import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.control.DeviceId;
@@ -49,15 +50,35 @@ public final class Rollbacks {
             }
             Thread stopper = new Thread(rollback::stop, "rollback-stop");
             Runtime.getRuntime().addShutdownHook(stopper);
-            rollback.run(() -> execute(command), text);
-            Runtime.getRuntime().removeShutdownHook(stopper);
+            try {
+                rollback.run(started -> execute(command, started), text);
+            } finally {
+                remove(stopper);
+            }
         }
     }
 
-    private static int execute(List<String> command) throws IOException {
+    private static void remove(Thread stopper) throws InterruptedIOException {
+        try {
+            Runtime.getRuntime().removeShutdownHook(stopper);
+        } catch (IllegalStateException e) {
+            // The process is ending: the channel must stay open until the hook has done its work.
+            try {
+                stopper.join();
+            } catch (InterruptedException interrupted) {
+                Thread.currentThread().interrupt();
+                throw new InterruptedIOException("interrupted");
+            }
+        }
+    }
+
+    private static int execute(List<String> command, Rollback.Started started) throws IOException {
         ProcessBuilder builder = new ProcessBuilder(command).inheritIO();
         NativeText.restoreLocale(builder.environment());
         Process process = builder.start();
+        started.process(
+                process.pid(),
+                process.info().startInstant().map(Instant::toEpochMilli).orElse(-1L));
         try {
             return process.waitFor();
         } catch (InterruptedException e) {

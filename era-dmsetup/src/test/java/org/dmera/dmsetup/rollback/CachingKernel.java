@@ -117,7 +117,7 @@ final class CachingKernel implements Control {
         return sector < 30_000 ? OFFSET + 10_000 + sector : OFFSET + sector - 30_000;
     }
 
-    String table(String name) {
+    synchronized String table(String name) {
         Device device = named(name);
         return device.live.get(0).line()
                 + (device.suspended ? " suspended" : "")
@@ -166,7 +166,7 @@ final class CachingKernel implements Control {
     }
 
     @Override
-    public int call(int command, ByteBuffer buffer) throws IOException {
+    public synchronized int call(int command, ByteBuffer buffer) throws IOException {
         calls++;
         boolean kill = callsUntilKill >= 0 && callsUntilKill-- == 0;
         if (kill && !killAfterEffect) {
@@ -264,7 +264,10 @@ final class CachingKernel implements Control {
             if (!noFlush && !device.suspended) {
                 writeMetadata(false);
                 for (int i = 0; table.isCleaning() && cleanerStuck.isEmpty() && i < 5 && !dirty.isEmpty(); i++) {
-                    dirty.pollFirst();
+                    int origin = cached.get(dirty.pollFirst());
+                    for (int s = 0; s < CACHE_BLOCK; s++) {
+                        era.mark(eraSector(origin * CACHE_BLOCK + s) / ERA_BLOCK);
+                    }
                 }
             }
             text = "8 9/1024 " + CACHE_BLOCK + " " + (lost ? 0 : cached.size()) + "/" + CACHE_BLOCKS + " 1 2 3 4 0 5 "

@@ -88,6 +88,19 @@ public final class CacheInvalidation {
     }
 
     /**
+     * Refuses a metadata snapshot that is not of the era device's present.
+     *
+     * @param roots of the held snapshot
+     */
+    public void requireOfNow(BlockDevice eraDevice, MetadataRoots roots) throws IOException {
+        long now = MetadataRoots.read(eraDevice).currentEra();
+        if (now != roots.currentEra()) {
+            throw new IOException("the metadata snapshot was taken in era " + roots.currentEra() + ", and now is era "
+                    + now + ": what was written since is not in it; drop it, if it is yours, and take a new one");
+        }
+    }
+
+    /**
      * Writes the list.
      *
      * @param written the era device's blocks that were written since era {@code since}

@@ -26,7 +26,7 @@ final class CacheRecipeCase implements LabCase {
     @Override
     public void prepare(Path folder) throws IOException {
         put(folder, "once", "dd if=/dev/zero of=/dev/fast1");
-        put(folder, "snapshot", "sync -f /srv/data");
+        put(folder, "snapshot", "lvchange -y --cachemode writethrough vol/data");
         put(folder, "rollback", "umount /srv/data");
     }
 
@@ -66,7 +66,12 @@ final class CacheRecipeCase implements LabCase {
                 #!/bin/sh
                 exec dd if=/run/%1$s/vendor of=/dev/lun bs=1M oflag=direct conv=notrunc 2> /dev/null
                 END
-                chmod 755 /usr/local/sbin/storage-rollback
+                cat > /usr/local/sbin/storage-snapshot <<END
+                #!/bin/sh
+                sync /run/%1$s/lun
+                exec cp /run/%1$s/lun /run/%1$s/vendor
+                END
+                chmod 755 /usr/local/sbin/storage-rollback /usr/local/sbin/storage-snapshot
                 set -x
                 . ./once
                 mkfs.ext4 -q /dev/vol/data
@@ -84,12 +89,9 @@ final class CacheRecipeCase implements LabCase {
                 }
                 fill kept
                 cp -r /srv/data/kept /run/%1$s/kept
-                lvchange -q -y --cachemode passthrough vol/data
-                lvchange -q -y --cachemode writeback vol/data
+                sync -f /srv/data
                 . ./snapshot > era
-                echo "@era since $(tail -n 1 era)"
-                sync /run/%1$s/lun
-                cp /run/%1$s/lun /run/%1$s/vendor
+                echo "@era since $(grep -x '[0-9][0-9]*' era)"
                 fill gone
                 fill kept
                 . ./rollback > said

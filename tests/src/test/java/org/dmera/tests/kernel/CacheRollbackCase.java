@@ -154,7 +154,8 @@ final class CacheRollbackCase implements LabCase {
 
                 cat > vendor-rollback <<END
                 dd if=$work/vendor of=$volume bs=1M oflag=direct conv=notrunc 2> /dev/null
-                dd if=$cacheMeta of=before.img bs=4k iflag=direct 2> /dev/null
+                # The first time: a run that came to its end before it could be killed has invalidated.
+                [ -e before.img ] || dd if=$cacheMeta of=before.img bs=4k iflag=direct 2> /dev/null
                 END
                 rollback() {
                     "$@" "$lab/era-dmsetup" era-dmsetup rollback $name --control kernel --state $work/state --since $era -- \\
