@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.core.linux;
 
+import java.io.IOException;
+import java.nio.channels.ServerSocketChannel;
+
 /** What prctl(2) and signal(2) set for a thread, or for the process. */
 public final class ProcessSettings {
     private static final int PR_SET_IO_FLUSHER = 57;
@@ -9,6 +12,11 @@ public final class ProcessSettings {
     private static final int FIRST_REALTIME = 34;
 
     private static final int LAST_REALTIME = 64;
+    /**
+     * By this one the virtual machine wakes a thread whose channel is closed while it waits in accept(2) or read(2); were it
+     * ignored, that thread would wait for ever, and whoever joins it. Its handler does nothing, so it ends nothing either.
+     */
+    private static final int WAKES_CHANNELS = LAST_REALTIME - 2;
 
     private ProcessSettings() {}
 
@@ -24,10 +32,17 @@ public final class ProcessSettings {
         }
     }
 
-    /** Has the process ignore the real-time signals, each of which would end it. The virtual machine has no names for them. */
-    public static void ignoreRealtimeSignals() {
+    /**
+     * Has the process ignore the real-time signals, each of which would end it, but for the one that the virtual machine
+     * handles itself. It has no names for them.
+     */
+    public static void ignoreRealtimeSignals() throws IOException {
+        // The first channel of a process installs that handler.
+        ServerSocketChannel.open().close();
         for (int signal = FIRST_REALTIME; signal <= LAST_REALTIME; signal++) {
-            Libc.CALLS.signal(signal, SIG_IGN);
+            if (signal != WAKES_CHANNELS) {
+                Libc.CALLS.signal(signal, SIG_IGN);
+            }
         }
     }
 }
