@@ -17,6 +17,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.locks.LockSupport;
@@ -61,7 +62,7 @@ class RollbackTest {
         }
         kernel.mark(5);
         since = kernel.checkpoint();
-        TreeSet<Integer> written = new TreeSet<>();
+        Set<Integer> written = new TreeSet<>();
         for (int i = 0; i < 10; i++) {
             int sector = kernel.cached.get(3 * i) * CachingKernel.CACHE_BLOCK + 7 * i;
             kernel.mark(sector);
@@ -82,7 +83,7 @@ class RollbackTest {
         formerTable = kernel.table("cached");
     }
 
-    private Map<Integer, Integer> kept(TreeSet<Integer> written) {
+    private Map<Integer, Integer> kept(Set<Integer> written) {
         Map<Integer, Integer> kept = new TreeMap<>(kernel.cached);
         kept.values().removeIf(origin -> {
             for (int s = 0; s < CachingKernel.CACHE_BLOCK; s++) {

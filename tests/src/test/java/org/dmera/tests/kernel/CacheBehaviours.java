@@ -36,7 +36,7 @@ final class CacheBehaviours {
                 dmsetup suspend $name
             }
             rounds=0
-            until [ "$(field 7)" != 0/256 ] && [ $rounds -ge 3 ]; do
+            until [ "$(field 7 | cut -d/ -f1)" -ge 20 ] && [ $rounds -ge 3 ]; do
                 dd if=/dev/urandom of=$dev bs=32k count=100 oflag=direct conv=notrunc 2> /dev/null
                 sleep 1
                 rounds=$((rounds + 1))
@@ -59,7 +59,7 @@ final class CacheBehaviours {
                         before=$(field 7)
                         code=0; dmsetup load $name --table "$(cache passthrough)" || code=$?; echo "@code load $code"
                         code=0; dmsetup resume $name 2> said || code=$?; echo "@code resume $code $(grep -o 'busy' said)"
-                        echo "@cached inBetween $(field 7)"
+                        echo "@cached inBetween $([ "$(field 7 | cut -d/ -f1)" -le 1 ] && echo none || field 7)"
                         switch "$(cache writeback cleaner)"
                         [ "$(field 7)" = "$before" ]
                         echo "@cached afterwards same"
@@ -67,7 +67,7 @@ final class CacheBehaviours {
                     assertNotEquals("0", log.answer("dirty", "before"));
                     assertEquals("0", log.answer("code", "load"));
                     assertEquals("1 busy", log.answer("code", "resume"));
-                    assertEquals("0/256", log.answer("cached", "inBetween"));
+                    assertEquals("none", log.answer("cached", "inBetween"));
                     assertEquals("same", log.answer("cached", "afterwards"));
                 }),
                 behaviour("cacheBlocksAreInvalidatedInPassthroughModeOnly", """
