@@ -237,12 +237,16 @@ class DamageTableTest {
 
     private static void write(Map<String, String> rows) throws IOException {
         StringBuilder text = new StringBuilder(Files.readString(page(), StandardCharsets.UTF_8));
-        text.setLength(text.indexOf("In short,"));
+        int begin = text.indexOf("In short,");
+        int next = text.indexOf("\n## ", begin);
+        String rest = next < 0 ? "" : text.substring(next);
+        text.setLength(begin);
         text.append(summary(rows)).append("\n\n");
         text.append("| structure | damage | 0.9.0 finds it | 0.9.0 repair | 1.1.0 finds it | 1.1.0 repair"
                 + " | ours finds it | our repair |\n|---|---|---|---|---|---|---|---|\n");
         rows.forEach((damage, outcome) ->
                 text.append("| ").append(damage).append(" | ").append(outcome).append(" |\n"));
+        text.append(rest);
         Files.writeString(page(), text, StandardCharsets.UTF_8);
     }
 
