@@ -14,6 +14,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.control.DeviceId;
 import org.dmera.dmsetup.control.DmClient;
 import org.dmera.dmsetup.device.MappedDevice;
@@ -87,7 +88,7 @@ class NbdClientsTest {
     void clientsTakeTheUriOfADeviceWhateverItsNameAndItsSocketAre() throws Exception {
         Path odd = Files.createDirectory(folder.resolve("a&b=c+d;%20"));
         try (TestEngine other = new TestEngine(odd)) {
-            for (String name : List.of("plain", "\u00fc+&=?#%41:;@", "a\\x20b")) {
+            for (String name : List.of("plain", NativeText.ofUnicode("\u00fc+&=?#%41:;@"), "a\\x20b")) {
                 other.create(name, "2048 zero");
                 try (DmClient control = DmClient.open(odd.resolve("control").toString())) {
                     String uri = control.message(DeviceId.ofName(name), 0, "@uri");

@@ -139,7 +139,7 @@ class OriginDevicesTest {
 
     @Test
     void aFullStateFolderIsToldAsSuchAndANewDeviceLeavesNothingThere() throws Exception {
-        Path state = mount("state", "-t", "tmpfs", "-o", "size=16k", "none");
+        Path state = mount("state", "-t", "tmpfs", "-o", "size=16k,mode=0700", "none");
         try (TestEngine engine = new TestEngine(folder)) {
             Host.run(folder, "dd", "if=/dev/zero", "of=" + state.resolve("fill"), "bs=4k");
             ErrnoException e = assertThrows(ErrnoException.class, () -> engine.create("vol", "8 zero"));
