@@ -256,9 +256,12 @@ class EngineLifeTest {
         Program.need(Files.isExecutable(Path.of("/usr/bin/perl")), "needs perl, which stands in for systemd");
         try (Program program = new Program(folder)) {
             Files.createDirectories(program.socket.getParent());
-            // A listening socket as standard input, as a unit with StandardInput=socket has it.
-            String activate = "use Socket; socket(S, AF_UNIX, SOCK_STREAM, 0); bind(S, sockaddr_un($ARGV[0])) or die;"
-                    + " listen(S, 8); open(STDIN, '<&', \\*S) or die; exec @ARGV[1..$#ARGV];";
+            // A listening socket as standard input, as a unit with StandardInput=socket has it; it gets its name only
+            // when it listens, so that whoever finds the name can connect.
+            String activate = "use Socket; socket(S, AF_UNIX, SOCK_STREAM, 0);"
+                    + " bind(S, sockaddr_un(\"$ARGV[0].new\")) or die; listen(S, 8) or die;"
+                    + " rename(\"$ARGV[0].new\", $ARGV[0]) or die;"
+                    + " open(STDIN, '<&', \\*S) or die; exec @ARGV[1..$#ARGV];";
             Process engine = new ProcessBuilder(
                             "/usr/bin/perl",
                             "-e",
@@ -275,6 +278,10 @@ class EngineLifeTest {
                     .redirectError(folder.resolve("log").toFile())
                     .start();
             try {
+                while (!Files.exists(program.socket)) {
+                    assertTrue(engine.isAlive(), "what stands in for systemd has ended");
+                    Thread.sleep(5);
+                }
                 assertEquals("No devices found\n", program.run("ls").ok().out());
                 engine.destroy();
                 assertEquals(0, engine.waitFor());
