@@ -4,24 +4,14 @@ package org.dmera.tools.stat;
 import java.awt.Graphics2D;
 import java.awt.RenderingHints;
 import java.awt.image.BufferedImage;
-import java.io.BufferedWriter;
 import java.io.FilterOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
-import java.io.OutputStreamWriter;
 import java.nio.channels.Channels;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import javax.imageio.ImageIO;
-import javax.xml.parsers.DocumentBuilderFactory;
-import javax.xml.parsers.ParserConfigurationException;
-import javax.xml.transform.TransformerException;
-import javax.xml.transform.TransformerFactory;
-import javax.xml.transform.dom.DOMSource;
-import javax.xml.transform.stream.StreamResult;
-import org.apache.batik.svggen.SVGGraphics2D;
 import org.dmera.core.changes.EraHistogram;
 import org.dmera.core.changes.LastWritten;
 import org.dmera.tools.Command;
@@ -72,7 +62,7 @@ public final class PlotCommand implements Command {
             String title = arguments.value("title", arguments.operand(0));
             picture = new EraPicture(title, grid, histogram, currentEra, view.blockSizeBytes(), width);
         } catch (NoClassDefFoundError | InternalError e) {
-            throw needsFonts(e);
+            throw cannotDraw(e);
         }
         try (OutputFile file = OutputFile.open(output.toString(), inputs, console)) {
             // Closed by the command alone, when it has its final name.
@@ -88,22 +78,28 @@ public final class PlotCommand implements Command {
                 }
             };
             if (svg) {
-                writeSvg(picture, out, output);
+                SvgPicture.write(picture, out, output);
             } else {
                 writePng(picture, out, output);
             }
             file.commit();
         } catch (NoClassDefFoundError | InternalError e) {
-            throw needsFonts(e);
+            throw cannotDraw(e);
         }
         return 0;
     }
 
-    /** Java draws text with the system's fonts and says little when there are none. */
-    private static IOException needsFonts(Error cause) {
+    /**
+     * What is missing. The libraries that draw are a package of their own, and Java draws text with the system's fonts and
+     * says little when there are none.
+     */
+    private static IOException cannotDraw(Error cause) {
+        boolean library = cause.getCause() instanceof ClassNotFoundException;
         return new IOException(
-                "drawing needs fontconfig, freetype and a font (Debian: fontconfig, libfreetype6, fonts-dejavu-core): "
-                        + cause.getMessage(),
+                library
+                        ? "drawing needs the libraries that come with era_plot (Debian: dm-era-plot)"
+                        : "drawing needs fontconfig, freetype and a font"
+                                + " (Debian: fontconfig, libfreetype6, fonts-dejavu-core): " + cause.getMessage(),
                 cause);
     }
 
@@ -116,26 +112,6 @@ public final class PlotCommand implements Command {
         g.dispose();
         if (!ImageIO.write(image, "png", out)) {
             throw new IOException(file + ": this Java has no writer for PNG");
-        }
-    }
-
-    private static void writeSvg(EraPicture picture, OutputStream out, Path file) throws IOException {
-        SVGGraphics2D g;
-        try {
-            g = new SVGGraphics2D(
-                    DocumentBuilderFactory.newInstance().newDocumentBuilder().newDocument());
-        } catch (ParserConfigurationException e) {
-            throw new IOException("this Java has no XML document builder", e);
-        }
-        g.setSVGCanvasSize(new java.awt.Dimension(picture.width(), picture.height()));
-        picture.paint(g);
-        // Not Batik's own writer: that names a document type on the web, which readers would want to fetch.
-        try (BufferedWriter text = new BufferedWriter(new OutputStreamWriter(out, StandardCharsets.UTF_8))) {
-            TransformerFactory.newInstance()
-                    .newTransformer()
-                    .transform(new DOMSource(g.getRoot()), new StreamResult(text));
-        } catch (TransformerException e) {
-            throw new IOException(file + ": " + e.getMessage(), e);
         }
     }
 }
