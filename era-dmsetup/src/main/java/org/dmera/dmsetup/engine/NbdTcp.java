@@ -25,7 +25,7 @@ public record NbdTcp(String host, int port, Path tls) {
     /**
      * Reads {@code tcp:HOST:PORT}.
      *
-     * @param plainAllowed whether to serve without TLS at an address that others than this host can reach
+     * @param plainAllowed whether to serve without TLS: even of the loopback address every local user can read and write
      * @throws IllegalArgumentException saying what is wrong with it
      */
     public static NbdTcp parse(String address, Path tls, boolean plainAllowed) {
@@ -40,10 +40,12 @@ public record NbdTcp(String host, int port, Path tls) {
         }
         NbdTcp tcp = new NbdTcp(host, Integer.parseInt(port), tls);
         try {
-            if (tls == null && !plainAllowed && !tcp.address().getAddress().isLoopbackAddress()) {
-                throw new IllegalArgumentException(address
-                        + " can be reached from other hosts: give certificates with --nbd-tls, or accept with"
-                        + " --nbd-plain that everybody who reaches it can read and write every device");
+            boolean loopback = tcp.address().getAddress().isLoopbackAddress();
+            if (tls == null && !plainAllowed) {
+                throw new IllegalArgumentException(address + " can be reached "
+                        + (loopback ? "by every user of this host" : "from other hosts")
+                        + ": give certificates with --nbd-tls, or accept with --nbd-plain that everybody who reaches it"
+                        + " can read and write every device");
             }
         } catch (UnknownHostException e) {
             throw new IllegalArgumentException(address + ": unknown host " + host, e);

@@ -14,7 +14,10 @@ import java.security.PublicKey;
 import java.security.Signature;
 import java.security.SignatureException;
 import java.security.cert.Certificate;
+import java.security.cert.CertificateExpiredException;
 import java.security.cert.CertificateFactory;
+import java.security.cert.CertificateNotYetValidException;
+import java.security.cert.X509Certificate;
 import java.security.spec.InvalidKeySpecException;
 import java.security.spec.PKCS8EncodedKeySpec;
 import java.util.Base64;
@@ -58,6 +61,7 @@ public final class TlsIdentity {
                 throw new IOException("the private key in " + keyFile + " is not the one of the certificate in "
                         + certificateFile + ", which TLS needs");
             }
+            requireValid(chain, certificateFile);
             KeyStore keys = emptyStore();
             keys.setKeyEntry("server", key, NO_PASSWORD, chain);
             KeyManagerFactory keyManagers = KeyManagerFactory.getInstance(KeyManagerFactory.getDefaultAlgorithm());
@@ -124,6 +128,28 @@ public final class TlsIdentity {
         }
     }
 
+    /** What every client would refuse is said at the start, and not to each of them. */
+    private static void requireValid(Certificate[] chain, Path file) throws IOException {
+        for (Certificate each : chain) {
+            if (each instanceof X509Certificate certificate) {
+                try {
+                    certificate.checkValidity();
+                } catch (CertificateExpiredException e) {
+                    throw new IOException(
+                            file + ": the certificate of " + certificate.getSubjectX500Principal() + " expired on "
+                                    + certificate.getNotAfter().toInstant(),
+                            e);
+                } catch (CertificateNotYetValidException e) {
+                    throw new IOException(
+                            file + ": the certificate of " + certificate.getSubjectX500Principal()
+                                    + " is not valid before "
+                                    + certificate.getNotBefore().toInstant(),
+                            e);
+                }
+            }
+        }
+    }
+
     private static KeyStore emptyStore() throws GeneralSecurityException, IOException {
         KeyStore store = KeyStore.getInstance("PKCS12");
         store.load(null, null);
@@ -148,7 +174,9 @@ public final class TlsIdentity {
         int from = pem.indexOf(begin);
         int to = pem.indexOf("-----END PRIVATE KEY-----");
         if (from < 0 || to < from) {
-            throw new IOException(file + ": no unencrypted PKCS#8 private key in it (" + begin + ")");
+            boolean other = pem.contains(" PRIVATE KEY-----");
+            throw new IOException(file + ": no unencrypted PKCS#8 private key in it (" + begin + ")"
+                    + (other ? "; this makes one of another kind: openssl pkcs8 -topk8 -nocrypt -in " + file : ""));
         }
         PKCS8EncodedKeySpec spec =
                 new PKCS8EncodedKeySpec(Base64.getMimeDecoder().decode(pem.substring(from + begin.length(), to)));

@@ -95,7 +95,7 @@ class EngineTroubleTest {
     void anNbdAddressThatCanNotBeServedIsRefusedByName() throws Exception {
         try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
             String address = "tcp:127.0.0.1:" + taken.getLocalPort();
-            assertRefused("NBD at " + address + ": Address already in use", withNbd("--nbd", address));
+            assertRefused("NBD at " + address + ": Address already in use", withNbd("--nbd", address, "--nbd-plain"));
             String noFolder = folder.resolve("pki").toString();
             assertRefused(
                     "TLS needs the file " + noFolder + "/server-key.pem, which does not exist",

@@ -239,12 +239,75 @@ class NbdTcpTest {
     }
 
     @Test
-    void plainTcpThatOthersCanReachIsRefusedUnlessAskedFor() {
-        NbdTcp.parse("tcp:127.0.0.1:10809", null, false);
-        NbdTcp.parse("tcp:[::1]:10809", null, false);
+    void aCertificateThatHasExpiredIsRefusedAtTheStart() throws Exception {
+        Path old = Files.createDirectory(folder.resolve("old"));
+        String store = old.resolve("store").toString();
+        run(
+                        Path.of(System.getProperty("java.home"), "bin", "keytool")
+                                .toString(),
+                        "-genkeypair",
+                        "-keyalg",
+                        "EC",
+                        "-storetype",
+                        "PKCS12",
+                        "-alias",
+                        "a",
+                        "-dname",
+                        "CN=localhost",
+                        "-storepass",
+                        "secret",
+                        "-startdate",
+                        "-3d",
+                        "-validity",
+                        "1",
+                        "-keystore",
+                        store)
+                .exitCode();
+        for (String[] part : new String[][] {{"-nokeys", "server-cert.pem"}, {"-nocerts", "server-key.pem"}}) {
+            run(
+                            "openssl",
+                            "pkcs12",
+                            "-in",
+                            store,
+                            "-passin",
+                            "pass:secret",
+                            "-nodes",
+                            part[0],
+                            "-out",
+                            old.resolve(part[1]).toString())
+                    .good();
+        }
+        IOException e = assertThrows(IOException.class, () -> TlsIdentity.load(old));
+        assertTrue(
+                e.getMessage().startsWith(old + "/server-cert.pem: the certificate of CN=localhost expired on "),
+                e.getMessage());
+    }
+
+    @Test
+    void aKeyOfAnotherKindIsRefusedWithTheCommandThatConvertsIt() throws Exception {
+        Path rsa = selfSigned("traditional", "rsa:2048");
+        String key = rsa.resolve("server-key.pem").toString();
+        run("openssl", "rsa", "-traditional", "-in", key, "-out", key + ".old");
+        Files.move(Path.of(key + ".old"), Path.of(key), java.nio.file.StandardCopyOption.REPLACE_EXISTING);
+        IOException e = assertThrows(IOException.class, () -> TlsIdentity.load(rsa));
+        String command = "openssl pkcs8 -topk8 -nocrypt -in " + key;
+        assertTrue(e.getMessage().endsWith(command), e.getMessage());
+        run("sh", "-c", command + " >" + key + ".new").good();
+        Files.move(Path.of(key + ".new"), Path.of(key), java.nio.file.StandardCopyOption.REPLACE_EXISTING);
+        TlsIdentity.load(rsa);
+    }
+
+    @Test
+    void plainTcpIsRefusedUnlessAskedFor() {
+        for (String local : List.of("tcp:127.0.0.1:10809", "tcp:[::1]:10809")) {
+            NbdTcp.parse(local, null, true);
+            IllegalArgumentException e =
+                    assertThrows(IllegalArgumentException.class, () -> NbdTcp.parse(local, null, false));
+            assertTrue(e.getMessage().contains("by every user of this host"), e.getMessage());
+        }
         IllegalArgumentException e =
                 assertThrows(IllegalArgumentException.class, () -> NbdTcp.parse("tcp:0.0.0.0:10809", null, false));
-        assertTrue(e.getMessage().contains("--nbd-tls"), e.getMessage());
+        assertTrue(e.getMessage().contains("from other hosts: give certificates with --nbd-tls"), e.getMessage());
         assertEquals(
                 "tcp:0.0.0.0:10809",
                 NbdTcp.parse("tcp:0.0.0.0:10809", null, true).toString());
