@@ -81,6 +81,14 @@ public final class MetadataRoots {
         return new MetadataRoots(readSuperblock(device, blockNr, "superblock of the metadata snapshot"), true);
     }
 
+    /** Whether nothing was committed between the two: whatever a commit changes, it changes one of the roots. */
+    public boolean isSameState(MetadataRoots other) {
+        return currentEra == other.currentEra
+                && currentWritesetRoot == other.currentWritesetRoot
+                && writesetTreeRoot == other.writesetTreeRoot
+                && eraArrayRoot == other.eraArrayRoot;
+    }
+
     private static Superblock readSuperblock(BlockDevice device, long blockNr, String structure) throws IOException {
         if (device.sizeBlocks() == 0) {
             throw new DamagedMetadataException(0, "Metadata device/file too small.  Is this binary metadata?");

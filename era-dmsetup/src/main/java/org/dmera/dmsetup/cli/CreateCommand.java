@@ -29,6 +29,9 @@ final class CreateCommand implements Command {
         List<TargetSpec> specs = session.has(Switch.NOTABLE)
                 ? null
                 : TableText.read(session, operands.size() > 1 ? operands.get(1) : null);
+        if (session.has(Switch.ENROLL)) {
+            ActivationCommands.requireEra(specs);
+        }
         session.openForCreation();
         if (session.has(Switch.ATTACH)) {
             Attachments.requireEngine(session);
@@ -43,7 +46,20 @@ final class CreateCommand implements Command {
         create(
                 session,
                 new Wanted(mangled, new DeviceId(mangled, uuid, major, minor), session.has(Switch.READONLY), specs));
-        return !session.has(Switch.ATTACH) || attach(session, mangled);
+        boolean done = !session.has(Switch.ATTACH) || attach(session, mangled);
+        if (session.has(Switch.ENROLL)) {
+            enroll(session, name, mangled, specs.get(0));
+        }
+        return done;
+    }
+
+    private static void enroll(Session session, String name, String mangled, TargetSpec spec) throws IOException {
+        try {
+            ActivationCommands.enroll(session, name, spec);
+        } catch (IOException | RuntimeException e) {
+            revert(session, mangled, e);
+            throw e;
+        }
     }
 
     private static boolean attach(Session session, String name) throws IOException, CommandLineException {

@@ -69,6 +69,8 @@ public final class DmSetup {
             case "udevflags" -> new Entry(1, 1, false, MiscCommands::udevFlags);
             case "udevcreatecookie", "udevreleasecookie", "udevcomplete", "udevcomplete_all", "udevcookies" ->
                 new Entry(0, ANY, false, MiscCommands::noCookies);
+            case "activate" -> new Entry(0, ANY, false, ActivationCommands::activate);
+            case "deactivate" -> new Entry(0, ANY, false, ActivationCommands::deactivate);
             case "checkpoint" -> new Entry(0, ANY, true, MiscCommands::checkpoint);
             case "rollback" -> new Entry(1, ANY, false, new RollbackCommand());
             case "monitor" -> new Entry(0, 1, false, new MonitorCommand());

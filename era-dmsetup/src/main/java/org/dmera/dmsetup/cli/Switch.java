@@ -81,10 +81,13 @@ enum Switch {
     ADDNODEONCREATE('\0', false),
 
     // Ours.
+    ALL('\0', false),
     ATTACH('\0', false),
     CONTROL('\0', true),
     DETACH('\0', false),
     DRY_RUN('\0', false),
+    ENROLL('\0', false),
+    ERATAB('\0', true),
     JSON('\0', false),
     LOG_LEVEL('\0', true),
     NBD('\0', true),

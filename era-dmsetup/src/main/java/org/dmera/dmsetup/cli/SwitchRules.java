@@ -85,6 +85,15 @@ final class SwitchRules {
                         : only(WITH_JSON.contains(command), command);
             case ATTACH ->
                 given.has(Switch.CONCISE) ? "has no effect on --concise" : only(command.equals("create"), command);
+            case ALL -> only(command.equals("activate") || command.equals("deactivate"), command);
+            case ENROLL ->
+                given.has(Switch.CONCISE) ? "has no effect on --concise" : only(command.equals("create"), command);
+            case ERATAB ->
+                only(
+                        command.equals("activate")
+                                || command.equals("deactivate")
+                                || command.equals("create") && given.has(Switch.ENROLL),
+                        command);
             case DETACH -> only(command.equals("engine"), command);
             case DRY_RUN, SINCE -> only(command.equals("rollback"), command);
             case STATE -> only(Set.of("engine", "create", "rollback").contains(command), command);

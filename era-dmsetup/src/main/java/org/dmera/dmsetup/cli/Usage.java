@@ -11,6 +11,7 @@ final class Usage {
             Mapped devices of the kernel, or of an engine in userspace, by dmsetup's commands:
 
               create NAME [-u UUID] [-j MAJOR -m MINOR] [-r] [-n | --table TABLE | FILE] [--attach]
+                     [--enroll [--eratab FILE]]
               create --concise [SPECIFICATIONS]
               load | reload DEVICE [--table TABLE | FILE]
               clear DEVICE...
@@ -39,6 +40,8 @@ final class Usage {
 
             and besides:
 
+              activate | deactivate [--eratab FILE] NAME... | --all
+                                     make devices of eratab(5), if all is right with them, or take them away
               checkpoint DEVICE      begin a new era, and print its number
               monitor [--interval SECONDS] [--count TIMES] [--json] DEVICE
                                      show era, metadata and marked blocks as they change

@@ -50,11 +50,14 @@ public final class EngineProcess {
         ProcessSettings.ignoreRealtimeSignals();
         serveBlockDevices(log);
         Engine engine = new Engine(options, log);
+        ServiceManager manager = new ServiceManager(log);
+        manager.ready();
         try {
             stop.await();
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
+        manager.stopping();
         engine.close();
         return 0;
     }

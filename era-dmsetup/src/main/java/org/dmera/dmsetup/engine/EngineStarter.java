@@ -37,6 +37,8 @@ public final class EngineStarter {
                 .redirectOutput(ProcessBuilder.Redirect.appendTo(logFile))
                 .redirectError(ProcessBuilder.Redirect.appendTo(logFile));
         NativeText.restoreLocale(builder.environment());
+        // It is no part of a service that happens to create a device.
+        builder.environment().remove(ServiceManager.VARIABLE);
         Process process = builder.start();
         long deadline = System.nanoTime() + PATIENCE_NANOS;
         while (!answers(options.control())) {

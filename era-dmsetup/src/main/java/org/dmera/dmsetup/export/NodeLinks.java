@@ -78,7 +78,20 @@ final class NodeLinks {
         Path link = link(device.name());
         makeFolder();
         write(device, link, node, false);
-        return Files.createSymbolicLink(link, Path.of(node));
+        Files.createSymbolicLink(link, Path.of(node));
+        tellUdev(node);
+        return link;
+    }
+
+    /** Has udev look at the node once more (sysfs, {@code uevent}): its rules tell by the link what it is. */
+    private void tellUdev(String node) {
+        Path uevent = Path.of("/sys/class/block", Path.of(node).getFileName().toString(), "uevent");
+        try {
+            Files.writeString(uevent, "change");
+        } catch (IOException e) {
+            // Where /sys is read-only, as in containers, udev does not run either.
+            log.accept("attach: " + uevent + ": " + e.getMessage());
+        }
     }
 
     /** Notes whether file systems on the node are frozen, so that their users don't wait for ever after a kill. */

@@ -114,7 +114,7 @@ final class EraSide {
                 MetadataRoots roots = MetadataRoots.read(device);
                 try {
                     WrittenSectors written = written(device, roots, since);
-                    if (isSame(roots, MetadataRoots.read(device))) {
+                    if (roots.isSameState(MetadataRoots.read(device))) {
                         return written;
                     }
                 } catch (DamagedMetadataException e) {
@@ -126,14 +126,6 @@ final class EraSide {
                             + " times that it was read: too many write to it",
                     damage);
         }
-    }
-
-    /** Whatever a commit changes, it changes one of the roots. */
-    private static boolean isSame(MetadataRoots a, MetadataRoots b) {
-        return a.currentEra() == b.currentEra()
-                && a.currentWritesetRoot() == b.currentWritesetRoot()
-                && a.writesetTreeRoot() == b.writesetTreeRoot()
-                && a.eraArrayRoot() == b.eraArrayRoot();
     }
 
     private WrittenSectors written(BlockDevice device, MetadataRoots roots, long since) throws IOException {

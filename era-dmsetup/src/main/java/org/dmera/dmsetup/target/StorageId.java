@@ -46,6 +46,14 @@ public record StorageId(boolean isBlock, long device, long inode) {
         return DeviceNumber.major(dev) << 32 | DeviceNumber.minor(dev);
     }
 
+    /**
+     * What it is besides a number that a boot may change: a file's inode, the uuid of a mapped device of the kernel's, the file
+     * of a loop device; empty for other block devices. Without white space.
+     */
+    public String nature() {
+        return isBlock ? BlockDevices.nature(this) : "inode." + inode;
+    }
+
     /** The device number as {@code major:minor}. */
     String deviceText() {
         return (device >>> 32) + ":" + (int) device;
