@@ -101,6 +101,11 @@ final class MissedParts {
         return unknown;
     }
 
+    /** Whether array blocks are loose and a block that can't be read is missed, too: it may be what led to them. */
+    boolean mayHaveLostTheirNode() {
+        return unknown > 0 && !loose.isEmpty();
+    }
+
     /** Whether there are none. */
     boolean isEmpty() {
         return subtrees.isEmpty() && loose.isEmpty();

@@ -2,6 +2,7 @@
 package org.dmera.core.check;
 
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.List;
 import org.dmera.core.format.Superblock;
 
@@ -35,8 +36,32 @@ final class RootCandidate {
         this.indexBlock = indexBlock;
     }
 
+    /** What {@code superblock} leads to, whether or not it is still there. */
+    static RootCandidate of(Superblock superblock) {
+        RootCandidate state = new RootCandidate(superblock.spaceMapBitmapRoot());
+        state.writesetTrees.add(superblock.writesetTreeRoot());
+        state.eraArrays.add(superblock.eraArrayRoot());
+        if (superblock.currentWritesetRoot() != 0) {
+            state.bitsets.add(superblock.currentWritesetRoot());
+        }
+        return state;
+    }
+
+    /** Whether all to which {@code superblock} leads is among the roots: then it knows of no other marks. */
+    boolean hasRootsOf(Superblock superblock) {
+        return writesetTrees.contains(superblock.writesetTreeRoot())
+                && eraArrays.contains(superblock.eraArrayRoot())
+                && (superblock.currentWritesetRoot() == 0 || bitsets.contains(superblock.currentWritesetRoot()));
+    }
+
     /** Blocks that are in use, and broken, wherever they belong. */
     int broken;
+
+    /** Whether there is one of each root that a state has, that of the ref-count tree included. */
+    boolean hasAllRoots;
+
+    /** The blocks that its space map counts as used, but bitmaps that are none; null without a space map. */
+    BitSet used;
 
     /** Whether any tree was found. */
     boolean isAnything() {

@@ -168,7 +168,11 @@ final class RootSearch {
             if (state != null) {
                 add(state, counts, trees);
                 for (int i = 0; i < counts.nrBitmaps(); i++) {
-                    known.set((int) index.bitmapBlock(i));
+                    int bitmap = (int) index.bitmapBlock(i);
+                    known.set(bitmap);
+                    if (Seen.code(table.seen(bitmap)) != Seen.BITMAP) {
+                        state.used.clear(bitmap);
+                    }
                 }
             }
         }
@@ -191,6 +195,7 @@ final class RootSearch {
                 at = counts.firstUsed(at + 1, table.size())) {
             used.set(at);
         }
+        state.used = used;
         usedInAny.or(used);
         BitSet unused = (BitSet) broken.clone();
         unused.andNot(used);

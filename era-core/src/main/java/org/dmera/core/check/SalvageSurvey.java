@@ -54,6 +54,10 @@ final class SalvageSurvey implements TreeWalk.Visitor {
     private StoredCounts stored;
     /** The same, if it doesn't contradict the trees either, or belongs to them all the same. */
     private StoredCounts sound;
+
+    private final DamageLog beside = new DamageLog();
+    /** Blocks of the trees that are no part of the space map, though it leads there. */
+    private final BitSet mistaken = new BitSet();
     /** Blocks to which more references lead than {@link #sound} counts: some of those lead to an older version. */
     private List<Integer> doubted = List.of();
 
@@ -162,13 +166,16 @@ final class SalvageSurvey implements TreeWalk.Visitor {
      * leads there may lead to an older version, and must not be believed.
      */
     private void compare() {
-        DamageLog unheard = new DamageLog();
-        quiet = new BlockReader(device, table, unheard, new Seen(-1));
+        quiet = new BlockReader(device, table, beside, new Seen(-1));
         SpaceMapCheck spaceMap = new SpaceMapCheck(quiet, superblock, device.sizeBlocks());
         StoredCounts counts = spaceMap.load();
+        beside.kept().stream()
+                .mapToLong(Damage::blockNr)
+                .filter(b -> table.isUsable(b) && table.references((int) b) > 0)
+                .forEach(b -> mistaken.set((int) b));
         spaceMap.claim();
         if (superblock.metadataSnap() != 0) {
-            MetadataChecker.claimSnapshot(superblock, quiet, unheard);
+            MetadataChecker.claimSnapshot(superblock, quiet, beside);
         }
         isAllAccountedFor = spaceMap.isAllAccountedFor();
         if (!spaceMap.agreesWithItself()) {
@@ -227,6 +234,18 @@ final class SalvageSurvey implements TreeWalk.Visitor {
      */
     boolean isMapReliable() {
         return isMapReliable;
+    }
+
+    /** What the space map stores, or null if it contradicts itself, or isn't the one of this state. */
+    StoredCounts storedOfThisState() {
+        return sound;
+    }
+
+    /** What is wrong with the held snapshot and the space map, but for references that lead into the trees instead. */
+    List<Damage> besideTheTrees() {
+        return beside.kept().stream()
+                .filter(damage -> !table.isUsable(damage.blockNr()) || !mistaken.get((int) damage.blockNr()))
+                .toList();
     }
 
     /** What the space map stores, or null if it contradicts itself. */

@@ -113,7 +113,7 @@ final class SpaceMapCheck implements TreeWalk.Visitor {
             MissedParts parts =
                     isSnapshotHeld ? MissedParts.ofAnybody(reader, counts) : new MissedParts(reader, counts);
             Orphans.reportSubtrees(parts, log);
-            if (missed) {
+            if (missed || parts.mayHaveLostTheirNode()) {
                 // What a tree leads to instead is free: an older version, most likely, which must not be adopted.
                 Orphans.reportLoose(parts, log);
                 Orphans.reportUnknown(parts, log);

@@ -68,6 +68,11 @@ public final class SpaceMapRepair {
             throw new IllegalArgumentException(
                     "the report is about another device, or the device was changed after the check");
         }
+        if (StaleSuperblock.isOlderThanAnother(device)) {
+            throw new IOException(
+                    "a later state of the metadata than the superblock's is on the device, so that the superblock"
+                            + " may be an old one: nothing was changed. Build a new device with era_repair");
+        }
         new SpaceMapRepair(device, report.table(), MetadataChecker.countReferences(device)).run();
     }
 

@@ -3,8 +3,13 @@ package org.dmera.core.check;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.util.Arrays;
+import java.util.BitSet;
+import java.util.HashSet;
 import java.util.List;
 import org.dmera.core.block.BlockDevice;
+import org.dmera.core.block.BlockType;
+import org.dmera.core.format.Eras;
 import org.dmera.core.format.MetadataVisitor;
 import org.dmera.core.format.Superblock;
 
@@ -26,6 +31,15 @@ final class StaleSuperblock extends Salvage {
                                 + " device counts too");
     }
 
+    /** Whether a state is on the device that was written after the one to which the superblock leads. */
+    static boolean isOlderThanAnother(BlockDevice device) throws IOException {
+        ByteBuffer block = BlockReader.newBuffer();
+        device.read(0, block);
+        Superblock superblock = new Superblock().wrap(block.clear(), 0);
+        TreeSalvage trees = new TreeSalvage(device, superblock, SalvageHints.NONE);
+        return trees.isAnythingWrong() && Others.on(device, superblock, trees, SalvageHints.NONE).isOlder;
+    }
+
     /**
      * What to salvage instead of {@code trees}, or {@code trees} if the superblock is the last one as far as can be seen.
      *
@@ -33,45 +47,123 @@ final class StaleSuperblock extends Salvage {
      */
     static Salvage orCurrent(BlockDevice device, Superblock superblock, TreeSalvage trees, SalvageHints hints)
             throws IOException {
-        if (!trees.isDamaged()) {
+        if (!trees.isAnythingWrong()) {
             return trees;
         }
-        RootSearch search = new RootSearch(device, hints);
-        FoundStates found = search.find();
-        if (found.states().isEmpty()) {
+        Others others = Others.on(device, superblock, trees, hints);
+        if (others.found.states().isEmpty() || !others.isOlder && (others.isOwnThere || !trees.isContradicted())) {
             return trees;
         }
-        SharedArrays shared = new SharedArrays();
-        long era = trees.currentEra();
-        long reach = trees.nrBlocks();
-        boolean isOwnStateThere = false;
-        for (RootCandidate state : found.states()) {
-            if (state.indexBlock != 0 && state.indexBlock == superblock.spaceMapBitmapRoot()) {
-                isOwnStateThere = true;
-                continue;
-            }
-            SalvageLayer layer = new SalvageLayer(device, search.table(), state, shared);
-            // A bitset that damage has left behind passes for an open writeset of the era after the last.
-            boolean mayHaveNone =
-                    !state.bitsets.isEmpty() && (state.broken > 0 || trees.countsAsUsed(state.bitsets.get(0)));
-            era = Math.max(era, layer.leastEra() - (mayHaveNone ? 1 : 0));
-            reach = Math.max(reach, layer.reach);
-        }
-        boolean isOlder = era > trees.currentEra();
-        if (!isOlder && (isOwnStateThere || !trees.isContradicted())) {
-            return trees;
-        }
-        if (isOlder && hints.currentEra() < 0) {
+        if (others.isOlder && hints.currentEra() < 0) {
             throw new IOException("the superblock is sealed and is of era " + superblock.currentEra()
                     + ", and a later state of the metadata is on the device: say what the current era is with"
-                    + " --current-era; it is at least " + era + "; when in doubt, a higher one loses nothing");
+                    + " --current-era; it is at least " + others.era + "; when in doubt, a higher one loses nothing");
         }
         SalvageHints known = new SalvageHints(
                 superblock.dataBlockSizeSectors(),
-                hints.nrBlocks() >= 0 ? hints.nrBlocks() : reach,
-                Math.max(hints.currentEra(), era));
+                hints.nrBlocks() >= 0 ? hints.nrBlocks() : others.reach,
+                Math.max(hints.currentEra(), others.era));
         return new StaleSuperblock(
-                new TreeSalvage(device, superblock, known), new MergedSalvage(device, search.table(), found, known));
+                new TreeSalvage(device, superblock, known),
+                new MergedSalvage(device, others.search.table(), others.found, known));
+    }
+
+    /** The states on the device, next to that of the superblock. */
+    private static final class Others {
+        final RootSearch search;
+        final FoundStates found;
+        /** The current era is certainly no lower. */
+        long era;
+        /** The origin had that many blocks in one of them. */
+        long reach;
+        /** Whether one of them is later than the superblock's. */
+        boolean isOlder;
+
+        boolean isOwnThere;
+
+        private Others(BlockDevice device, SalvageHints hints) throws IOException {
+            search = new RootSearch(device, hints);
+            found = search.find();
+        }
+
+        static Others on(BlockDevice device, Superblock superblock, TreeSalvage trees, SalvageHints hints)
+                throws IOException {
+            Others others = new Others(device, hints);
+            others.compare(device, superblock, trees);
+            return others;
+        }
+
+        private void compare(BlockDevice device, Superblock superblock, TreeSalvage trees) {
+            BitSet overtaken = inPlace(device, trees.overwritten());
+            BitSet wrong = trees.wrongBesideTheTrees();
+            SharedArrays shared = new SharedArrays();
+            SalvageLayer own = new SalvageLayer(device, search.table(), RootCandidate.of(superblock), shared);
+            era = trees.currentEra();
+            reach = trees.nrBlocks();
+            for (RootCandidate state : found.states()) {
+                if (state.indexBlock != 0 && state.indexBlock == superblock.spaceMapBitmapRoot()) {
+                    isOwnThere = true;
+                    continue;
+                }
+                SalvageLayer layer = new SalvageLayer(device, search.table(), state, shared);
+                // A bitset that damage has left behind passes for an open writeset of the era after the last.
+                boolean mayHaveNone =
+                        !state.bitsets.isEmpty() && (state.broken > 0 || trees.countsAsUsed(state.bitsets.get(0)));
+                if (state.used == null || !state.used.intersects(wrong)) {
+                    era = Math.max(era, layer.leastEra() - (mayHaveNone ? 1 : 0));
+                }
+                reach = Math.max(reach, layer.reach);
+                isOlder |= state.hasAllRoots
+                        && state.used.intersects(overtaken)
+                        && !state.hasRootsOf(superblock)
+                        && !isOlder(layer, own, trees.nrBlocks(), superblock.currentEra());
+            }
+            isOlder |= era > trees.currentEra();
+        }
+    }
+
+    /**
+     * Of {@code blocks}, those whose content is sealed for that very place. A state that counts one of them as used has written
+     * it after the superblock's state did.
+     */
+    private static BitSet inPlace(BlockDevice device, BitSet blocks) {
+        BlockReader reader =
+                new BlockReader(device, new BlockTable(device.sizeBlocks()), new DamageLog(), new Seen(-1));
+        ByteBuffer block = BlockReader.newBuffer();
+        BitSet inPlace = new BitSet();
+        blocks.stream().filter(b -> reader.tryRead(b, block) == null).forEach(b -> {
+            BlockType type = reader.identify(block);
+            inPlace.set(b, type != null && block.getLong(type.blockNrOffset()) == b);
+        });
+        return inPlace;
+    }
+
+    /**
+     * Whether {@code layer} is certainly older than {@code own}: it has yet to digest a writeset that {@code own} no longer has,
+     * or some origin block has an earlier era in it, and marks are only ever added and raised. Then what it wrote stands in
+     * the place of {@code own}'s because a write was lost.
+     */
+    private static boolean isOlder(SalvageLayer layer, SalvageLayer own, long nrBlocks, long currentEra) {
+        if (layer.hasUndigested(own, currentEra)) {
+            return true;
+        }
+        int[] there = new int[SalvageLayer.WINDOW];
+        int[] here = new int[SalvageLayer.WINDOW];
+        for (long first = 0; first < nrBlocks; first += SalvageLayer.WINDOW) {
+            int count = (int) Math.min(SalvageLayer.WINDOW, nrBlocks - first);
+            BitSet unknown = new BitSet();
+            Arrays.fill(there, 0);
+            Arrays.fill(here, 0);
+            // What is open there may be of any era.
+            layer.lay(there, first / SalvageLayer.WINDOW, count, Eras.HIGHEST, new HashSet<>(), unknown);
+            own.lay(here, first / SalvageLayer.WINDOW, count, currentEra, new HashSet<>(), unknown);
+            for (int i = 0; i < count; i++) {
+                if (Integer.compareUnsigned(there[i], here[i]) < 0 && !unknown.get(i)) {
+                    return true;
+                }
+            }
+        }
+        return false;
     }
 
     @Override

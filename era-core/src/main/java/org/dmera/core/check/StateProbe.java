@@ -93,6 +93,7 @@ final class StateProbe {
             state.isLeaky |= emptyRoot != 0;
         }
         boolean hasRoots = !state.writesetTrees.isEmpty() && !state.eraArrays.isEmpty() && refCountRoots == 1;
+        state.hasAllRoots = hasRoots;
         return hasRoots || state.broken > 0 ? state : null;
     }
 

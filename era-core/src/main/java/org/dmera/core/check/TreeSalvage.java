@@ -5,7 +5,11 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
@@ -37,6 +41,11 @@ final class TreeSalvage extends Salvage {
     private final List<Damage> damages;
     private final boolean isOvertaken;
     private final StoredCounts ownCounts;
+    /** The same, or null when it may be of another state. */
+    private final StoredCounts soundCounts;
+
+    private final BlockTable ownTable;
+    private final List<Damage> besideTheTrees;
     private final boolean isDamaged;
     private final List<String> remarks = new ArrayList<>();
     private final ByteBuffer block = BlockReader.newBuffer();
@@ -58,6 +67,9 @@ final class TreeSalvage extends Salvage {
         SalvageSurvey first = survey(damaged, damagedSuperblock, hints);
         this.damages = first.log().kept();
         this.ownCounts = first.stored();
+        this.soundCounts = first.storedOfThisState();
+        this.ownTable = first.reader().table();
+        this.besideTheTrees = first.besideTheTrees();
         this.isOvertaken = first.isContradicted() || damages.stream().anyMatch(TreeSalvage::isOtherContent);
         this.isDamaged = isOvertaken || !damages.isEmpty() || !first.isWhole();
         TreeMender.Mended mended = damages.isEmpty() ? null : TreeMender.mend(damaged);
@@ -103,11 +115,6 @@ final class TreeSalvage extends Salvage {
         }
     }
 
-    /** Whether anything is wrong with what the superblock leads to, its space map included. */
-    boolean isDamaged() {
-        return isDamaged;
-    }
-
     /** Whether something else is in a place to which the superblock leads: it may have been written later. */
     boolean isContradicted() {
         return isOvertaken;
@@ -116,6 +123,46 @@ final class TreeSalvage extends Salvage {
     /** Whether the superblock's own space map, if it doesn't contradict itself, counts the block as used. */
     boolean countsAsUsed(long blockNr) {
         return ownCounts != null && ownCounts.count((int) blockNr) > 0;
+    }
+
+    /** Whether anything is wrong with what the superblock leads to, its space map and a held snapshot included. */
+    boolean isAnythingWrong() {
+        return isDamaged || besideTheTrees.stream().anyMatch(damage -> damage.severity() == Severity.FATAL);
+    }
+
+    /**
+     * Blocks to which the superblock's state leads, and which hold something of another kind. If another reference leads to
+     * one for which that kind is right, or more lead there than the state's own space map counts, a reference is wrong, and
+     * the block isn't named.
+     */
+    BitSet overwritten() {
+        BitSet blocks = new BitSet();
+        Map<Long, Long> references = Stream.concat(damages.stream(), besideTheTrees.stream())
+                .filter(damage -> damage.kind() == DamageKind.WRONG_TYPE)
+                .collect(Collectors.groupingBy(Damage::blockNr, Collectors.counting()));
+        references.forEach((blockNr, wrong) -> {
+            if (!ownTable.isUsable(blockNr)) {
+                return;
+            }
+            int b = blockNr.intValue();
+            int counted = soundCounts == null ? -1 : soundCounts.count(b);
+            int found = ownTable.references(b);
+            if (counted < 0 ? found <= wrong : counted > 0 && found <= counted) {
+                blocks.set(b);
+            }
+        });
+        return blocks;
+    }
+
+    /** Blocks beside the trees that can be read, and are wrong: who shares them is no witness. */
+    BitSet wrongBesideTheTrees() {
+        BitSet blocks = new BitSet();
+        besideTheTrees.stream()
+                .filter(damage -> isOtherContent(damage) && damage.kind() != DamageKind.WRONG_TYPE)
+                .mapToLong(Damage::blockNr)
+                .filter(ownTable::isUsable)
+                .forEach(b -> blocks.set((int) b));
+        return blocks;
     }
 
     private static boolean isOtherContent(Damage damage) {

@@ -48,7 +48,8 @@ class RepairLosesNothingTest {
         List<String> complaints = new ArrayList<>();
         Tally tally = new RepairTrials(kind, maker, snapshotHeld, complaints::add).run(1, TRIALS);
         assertEquals(0, tally.lost(), complaints::toString);
-        assertTrue(kind == Kind.STALE_SUPERBLOCK || tally.refused() == 0, complaints::toString);
+        long mayAsk = kind == Kind.STALE_SUPERBLOCK ? TRIALS : kind.mayPassForStaleSuperblock() ? TRIALS / 4 : 0;
+        assertTrue(tally.refused() <= mayAsk, complaints::toString);
         assertEquals(TRIALS, tally.trials());
     }
 }
