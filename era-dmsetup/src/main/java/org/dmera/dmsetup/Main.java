@@ -10,9 +10,13 @@ import java.util.Arrays;
 import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.backup.BackupCommand;
 import org.dmera.dmsetup.cli.DmSetup;
+import org.dmera.dmsetup.serve.ServeCommand;
 import org.dmera.tools.cli.CommandLine;
 
-/** Entry point of {@code era-dmsetup}, and of {@code era_backup}, which needs the same channels. */
+/**
+ * Entry point of {@code era-dmsetup}, of {@code era_backup}, which needs the same channels, and of {@code era_serve}, which
+ * needs the same server.
+ */
 public final class Main {
     private static final int OUTPUT_BYTES = 64 * 1024;
 
@@ -25,6 +29,9 @@ public final class Main {
     public static void main(String[] args) {
         if (args.length > 0 && args[0].equals("era_backup")) {
             System.exit(CommandLine.run(new BackupCommand(), args, 1));
+        }
+        if (args.length > 0 && args[0].equals("era_serve")) {
+            CommandLine.leave(CommandLine.run(new ServeCommand(), args, 1));
         }
         PrintStream out = stream(FileDescriptor.out, false);
         PrintStream err = stream(FileDescriptor.err, true);

@@ -11,8 +11,6 @@ import org.dmera.core.changes.EraPoint;
 import org.dmera.core.file.FileReplacement;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.metadata.RefusedException;
-import org.dmera.core.scan.BlockReader;
-import org.dmera.core.scan.WritesetScanner;
 import org.dmera.dmsetup.control.DmException;
 import org.dmera.tools.backup.Base;
 import org.dmera.tools.backup.CopyPlan;
@@ -245,24 +243,10 @@ final class Backup implements Closeable {
         if (contradiction != null) {
             return "the metadata were made anew, or the origin shrank in between: " + contradiction;
         }
-        long smallest = smallestSince(metadata, state.era());
+        long smallest = metadata.fewestBlocksSince(state.era());
         return smallest * metadata.blockSizeBytes() < Math.min(state.sizeBytes(), device.sizeBytes())
                 ? "the origin had but " + smallest + " blocks in between"
                 : null;
-    }
-
-    /**
-     * The fewest blocks that the origin had since {@code era}, as far as writesets tell that are not digested yet. What
-     * comes back when an origin shrinks and grows again may be anything, and no mark tells of it.
-     */
-    private static long smallestSince(MetadataView metadata, long era) throws IOException {
-        long[] fewest = {Long.MAX_VALUE / metadata.blockSizeBytes()};
-        new WritesetScanner(new BlockReader(metadata.device())).forEach(metadata.roots(), (of, nrBits, root) -> {
-            if (of >= era) {
-                fewest[0] = Math.min(fewest[0], nrBits);
-            }
-        });
-        return fewest[0];
     }
 
     /** Drops what is held. {@code why} is said when there was something. */

@@ -6,11 +6,11 @@ import java.nio.file.Path;
 import java.util.Map;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
-import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.control.EngineVerb;
 import org.dmera.dmsetup.device.EngineLog;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.export.Attacher;
+import org.dmera.dmsetup.export.NbdUri;
 import org.dmera.dmsetup.target.EraTarget;
 
 /** The engine's own messages to a device, which {@code era-dmsetup}'s own commands send. */
@@ -30,7 +30,7 @@ final class EngineVerbs {
                             attacher.makeWay(device);
                             return "";
                         },
-                "@uri", (device, sector) -> uri(nbdSocket, device),
+                "@uri", (device, sector) -> NbdUri.of(nbdSocket, device.name()),
                 "@failure", EngineVerbs::failure,
                 "@marked", EngineVerbs::marked);
     }
@@ -80,26 +80,6 @@ final class EngineVerbs {
             }
             throw e;
         }
-    }
-
-    /** The device's NBD URI, by the scheme of NBD's own document on URIs. */
-    private static String uri(Path nbdSocket, MappedDevice device) {
-        return "nbd+unix:///" + escaped(device.name()) + "?socket="
-                + escaped(nbdSocket.toAbsolutePath().toString());
-    }
-
-    /** All but slashes and what RFC 3986 calls unreserved: clients differ in what else they take as it is. */
-    private static String escaped(String text) {
-        StringBuilder uri = new StringBuilder();
-        for (byte b : NativeText.bytes(text)) {
-            char c = (char) (b & 0xff);
-            if (c < 128 && (Character.isLetterOrDigit(c) || "-._~/".indexOf(c) >= 0)) {
-                uri.append(c);
-            } else {
-                uri.append(String.format("%%%02X", (int) c));
-            }
-        }
-        return uri.toString();
     }
 
     /** Why an era target's status is {@code Error}; empty when it is not. */

@@ -9,7 +9,7 @@ import java.util.List;
  * Handlers for signals. Java has no API of its own for a second SIGTERM while the first is being handled; the one that
  * every JVM has (jdk.unsupported) is reached by reflection, because the compiler warns of its name and can't be told not to.
  */
-final class Signals {
+public final class Signals {
     private Signals() {}
 
     /**
@@ -17,12 +17,12 @@ final class Signals {
      * KILL, for what it tells itself of its own faults (SEGV, BUS, FPE, ILL), and for those that don't end it (QUIT, which
      * makes it print what its threads do, PIPE, XFSZ). USR2 it has for sampling its threads, and aborts when another sends it.
      */
-    static final List<String> ENDING = List.of(
+    public static final List<String> ENDING = List.of(
             "TERM", "INT", "USR1", "USR2", "ALRM", "VTALRM", "PROF", "POLL", "PWR", "STKFLT", "XCPU", "ABRT", "TRAP",
             "SYS");
 
     /** Runs {@code handler} on a thread of its own for each {@code name} (TERM, INT) that comes. */
-    static void handle(String name, Runnable handler) {
+    public static void handle(String name, Runnable handler) {
         try {
             Class<?> signalType = Class.forName("sun.misc.Signal");
             Class<?> handlerType = Class.forName("sun.misc.SignalHandler");

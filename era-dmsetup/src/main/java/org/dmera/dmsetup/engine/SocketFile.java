@@ -21,8 +21,8 @@ import java.util.Set;
 import org.dmera.core.linux.NativeText;
 import org.dmera.core.linux.TrustedFolder;
 
-/** Makes the control socket so that at no moment anybody but its owner can reach it. */
-final class SocketFile {
+/** Makes an engine's or another server's socket so that at no moment anybody but its owner can reach it. */
+public final class SocketFile {
     private static final FileAttribute<Set<PosixFilePermission>> FOR_OWNER =
             PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------"));
 
@@ -72,7 +72,7 @@ final class SocketFile {
      * @throws IOException when somebody answers there already, when something else than a socket lies there, or when the
      *     path is too long for a socket
      */
-    static ServerSocketChannel bind(Path socket) throws IOException {
+    public static ServerSocketChannel bind(Path socket) throws IOException {
         int bytes = NativeText.bytes(socket.toString()).length;
         if (bytes > MAX_PATH_BYTES) {
             // It could be made: by its shorter name in the nest. But nobody could connect to it.

@@ -8,9 +8,8 @@ import java.util.List;
 import org.dmera.tools.Command;
 import org.dmera.tools.backup.apply.Applier;
 import org.dmera.tools.backup.apply.Chain;
-import org.dmera.tools.backup.apply.DecodedChunks;
 import org.dmera.tools.backup.apply.Verifier;
-import org.dmera.tools.backup.stream.Chunk;
+import org.dmera.tools.backup.stream.StreamFooter;
 import org.dmera.tools.backup.stream.StreamReader;
 import org.dmera.tools.cli.Arguments;
 import org.dmera.tools.cli.Console;
@@ -30,6 +29,11 @@ public final class ApplyCommand implements Command {
                 .flag("verify", 0, "Compare the target with the streams, write nothing")
                 .flag("force", 'f', "Apply the streams whatever the target holds")
                 .option("state", 0, "FILE", "Where the target's state is kept [default: FILE.erastate]")
+                .option("changed-since", 0, "ERA", "Take the origin itself back: write what changed since this era")
+                .option("metadata", 'm', "DEV", "With --changed-since: the era device's metadata")
+                .flag("metadata-snapshot", 0, "Use the metadata snapshot that is held: for a device in use")
+                .option("identity", 0, "TEXT", "Names the metadata instead of what the device says of itself")
+                .flag("compare", 0, "With --changed-since: leave out what is right already")
                 .flag("quiet", 'q', "Say nothing")
                 .operands("STREAM", true, "The streams, oldest first; - is standard input")
                 .footer("""
@@ -37,13 +41,17 @@ public final class ApplyCommand implements Command {
 
                         Examples:
                           era_apply full.erastream monday.erastream -o /backup/data.img
-                          era_copy ... | ssh host era_apply - -o /backup/data.img""");
+                          era_copy ... | ssh host era_apply - -o /backup/data.img
+                          era_apply full.erastream --changed-since 7 -m /dev/vg/meta -o /dev/vg/data""");
     }
 
     @Override
     public int run(Arguments arguments, Console console) throws IOException {
         Path target = Path.of(arguments.value("output"));
         Path stateFile = arguments.has("state") ? Path.of(arguments.value("state")) : null;
+        if (RevertRun.isAskedFor(arguments)) {
+            return RevertRun.run(arguments, console);
+        }
         if (arguments.operands().size() > 1 && arguments.operands().contains("-")) {
             throw new IOException("standard input can be the only stream, not one of several");
         }
@@ -108,15 +116,10 @@ public final class ApplyCommand implements Command {
         try (TransferProgress progress = new TransferProgress("era_apply", -1, console.quiet())) {
             for (int i = 0; i < streams.size(); i++) {
                 StreamReader stream = streams.get(i);
-                try (DecodedChunks chunks = new DecodedChunks(stream, chunk -> {})) {
-                    Chunk chunk;
-                    while ((chunk = chunks.next()) != null) {
-                        progress.accept(chunk.dataBytes());
-                    }
-                    console.print(stream.name() + ": sound, "
-                            + (i < first ? skipped(streams, stream) + ", " : "would be applied, ")
-                            + StreamText.of(stream.header(), chunks.finish()));
-                }
+                StreamFooter footer = StreamCheck.requireSound(stream, progress);
+                console.print(stream.name() + ": sound, "
+                        + (i < first ? skipped(streams, stream) + ", " : "would be applied, ")
+                        + StreamText.of(stream.header(), footer));
             }
         }
         return 0;

@@ -41,7 +41,7 @@ public final class CopyOptions {
     }
 
     /** An option's value in bytes, or {@code otherwise} when it was not given. */
-    static long bytes(Arguments arguments, String name, long otherwise) {
+    public static long bytes(Arguments arguments, String name, long otherwise) {
         String text = arguments.value(name);
         if (text == null) {
             return otherwise;

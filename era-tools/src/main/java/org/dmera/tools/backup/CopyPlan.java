@@ -79,7 +79,7 @@ public final class CopyPlan {
     }
 
     /** Random: from the kernel itself, because Java's own source takes 30 ms to set up. */
-    static byte[] newStreamId() throws IOException {
+    public static byte[] newStreamId() throws IOException {
         try (InputStream random = Files.newInputStream(Path.of("/dev/urandom"))) {
             return random.readNBytes(StreamHeader.ID_BYTES);
         }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.tools.cli;
 
+import java.util.List;
 import org.dmera.tools.Command;
 import org.dmera.tools.Commands;
 import org.dmera.tools.backup.BackupUsage;
+import org.dmera.tools.backup.ServeUsage;
 import picocli.AutoComplete;
 import picocli.CommandLine.Model.CommandSpec;
 
@@ -25,7 +27,9 @@ public final class Completion {
                 script.append(AutoComplete.bash(name, new picocli.CommandLine(PicocliModel.of(command.usage()))));
             }
         }
-        script.append(AutoComplete.bash("era_backup", new picocli.CommandLine(PicocliModel.of(BackupUsage.usage()))));
+        for (Usage above : List.of(BackupUsage.usage(), ServeUsage.usage())) {
+            script.append(AutoComplete.bash(above.program(), new picocli.CommandLine(PicocliModel.of(above))));
+        }
         return script.append(AutoComplete.bash("era-tools", new picocli.CommandLine(all)))
                 .toString();
     }

@@ -19,7 +19,7 @@ final class Programs {
     static final boolean NIGHTLY = Boolean.getBoolean("era.nightly");
     private static final boolean CI = "true".equals(System.getenv("CI"));
     private static final long LIMIT_SECONDS = 600;
-    private static final List<String> OF_DMSETUP = List.of("era-dmsetup", "era_backup");
+    private static final List<String> OF_DMSETUP = List.of("era-dmsetup", "era_backup", "era_serve");
 
     private final Path folder;
     private final Map<String, String> environment;

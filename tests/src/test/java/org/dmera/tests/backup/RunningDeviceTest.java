@@ -11,6 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -153,6 +154,38 @@ class RunningDeviceTest {
         assertTrue(status().endsWith(" -"), status() + ", seed " + seed);
         assertChainGivesTheOrigin();
         assertTrue(held > 0, "no kill came while the snapshot was held, seed " + seed);
+    }
+
+    @Test
+    void aDeviceInUseIsTakenBackThroughItselfAndTheNextBackupHoldsThat() throws Exception {
+        Programs.needRootAnd();
+        write(40);
+        programs.run("era_backup", backup()).good();
+        byte[] then = Files.readAllBytes(origin);
+        Path full = folder.resolve("streams/" + NAME + ".000001.full.erastream");
+        String era = InProcess.run("era_apply", "-n", full, "-o", folder.resolve("none"))
+                .replaceAll("(?s).*up to era ([0-9]+).*", "$1");
+        write(10);
+        programs.run("era_backup", backup()).good();
+        write(10);
+        String node = programs.run("era-dmsetup", "attach", NAME).good().trim();
+        programs.run("era-dmsetup", "message", NAME, "0", "take_metadata_snap").good();
+        Object[] revert = {full, "--changed-since", era, "-m", metadata, "--metadata-snapshot", "--compare"};
+        Programs.Result past = programs.run("era_apply", with(revert, "-o", origin));
+        assertTrue(past.exitCode() == 1 && past.text().contains("is not a block device"), past.text());
+        String said = programs.run("era_apply", with(revert, "-o", node)).good();
+        assertTrue(said.contains("and verified: wrote"), said);
+        programs.run("era-dmsetup", "message", NAME, "0", "drop_metadata_snap").good();
+        programs.run("era-dmsetup", "detach", NAME).good();
+        assertEquals(-1, Arrays.mismatch(then, Files.readAllBytes(origin)), "seed " + seed);
+        programs.run("era_backup", backup()).good();
+        assertChainGivesTheOrigin();
+    }
+
+    private static Object[] with(Object[] args, Object... more) {
+        List<Object> all = new ArrayList<>(Arrays.asList(args));
+        all.addAll(Arrays.asList(more));
+        return all.toArray();
     }
 
     @Test

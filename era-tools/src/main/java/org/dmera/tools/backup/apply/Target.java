@@ -24,7 +24,7 @@ import org.dmera.core.linux.PageCache;
  * The file or block device that streams are applied to. A block device is claimed (it must not be mounted); either kind
  * is locked against a second run. Writes go through the page cache, and {@link #flush} drops them from it.
  */
-final class Target implements Closeable {
+public final class Target implements Closeable {
     private static final int ZEROES_BYTES = 1 << 20;
     private static final int MARKED_BYTES = 1 << 20;
 
@@ -43,7 +43,7 @@ final class Target implements Closeable {
     }
 
     /** Opens the target, and creates a file that is not there. */
-    static Target open(Path path) throws IOException {
+    public static Target open(Path path) throws IOException {
         FileIdentity there = FileIdentity.ofExisting(path);
         boolean device = there != null && there.isBlockDevice();
         if (there != null && !device && !there.isRegularFile()) {
@@ -98,11 +98,11 @@ final class Target implements Closeable {
         }
     }
 
-    boolean isDevice() {
+    public boolean isDevice() {
         return device;
     }
 
-    long sizeBytes() throws IOException {
+    public long sizeBytes() throws IOException {
         return channel.size();
     }
 
@@ -123,7 +123,7 @@ final class Target implements Closeable {
     }
 
     /** Writes all that remains of {@code src}. */
-    void write(long offsetBytes, ByteBuffer src) throws IOException {
+    public void write(long offsetBytes, ByteBuffer src) throws IOException {
         long at = offsetBytes;
         try {
             while (src.hasRemaining()) {
@@ -135,7 +135,7 @@ final class Target implements Closeable {
     }
 
     /** Makes a range read as zero; frees its space where the file system can. */
-    void zero(long offsetBytes, long lengthBytes) throws IOException {
+    public void zero(long offsetBytes, long lengthBytes) throws IOException {
         if (!zeroCallFails) {
             try {
                 if (device) {
@@ -177,7 +177,7 @@ final class Target implements Closeable {
     }
 
     /** Makes everything written durable, and gives the page cache back. */
-    void flush() throws IOException {
+    public void flush() throws IOException {
         try {
             channel.force(true);
         } catch (IOException e) {

@@ -2,11 +2,10 @@
 package org.dmera.tools.backup.apply;
 
 import java.io.IOException;
-import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import org.dmera.tools.backup.copy.MetadataView;
+import org.dmera.tools.backup.copy.OriginReader;
 
 /**
  * Whether a target is still what its state says. A state may outlive its target: a file is cut or replaced, a device's
@@ -24,7 +23,7 @@ final class TargetCheck {
             return "file " + Files.getAttribute(path, "unix:dev") + ":" + Files.getAttribute(path, "unix:ino");
         }
         String id = MetadataView.identityOf(path);
-        return id.startsWith("/") ? "device of " + size(path) + " bytes" : "device " + id;
+        return id.startsWith("/") ? "device of " + OriginReader.sizeOf(path) + " bytes" : "device " + id;
     }
 
     /** Why the state tells nothing of the target any more, or null when it does. */
@@ -52,11 +51,5 @@ final class TargetCheck {
         return sized && state.targetId().equals(idOf(path, false))
                 ? null
                 : "has been cut or replaced since " + half.name() + " was interrupted on it";
-    }
-
-    private static long size(Path device) throws IOException {
-        try (FileChannel channel = FileChannel.open(device, StandardOpenOption.READ)) {
-            return channel.size();
-        }
     }
 }

@@ -11,7 +11,9 @@ import org.dmera.core.changes.BlockSet;
 import org.dmera.core.changes.ChangedBlocks;
 import org.dmera.core.linux.DeviceNumber;
 import org.dmera.core.linux.NativeText;
+import org.dmera.core.scan.BlockReader;
 import org.dmera.core.scan.MetadataRoots;
+import org.dmera.core.scan.WritesetScanner;
 import org.dmera.tools.backup.stream.StreamHeader;
 import org.dmera.tools.io.MetadataInput;
 
@@ -27,15 +29,24 @@ public final class MetadataView implements Closeable {
 
     /** {@code snapshot}: look at the held metadata snapshot of a device that may be in use. */
     public MetadataView(Path path, boolean snapshot) throws IOException {
+        this(path, snapshot, false);
+    }
+
+    private MetadataView(Path path, boolean snapshot, boolean writable) throws IOException {
         this.path = path;
         this.snapshot = snapshot;
-        device = MetadataInput.open(path, snapshot);
+        device = MetadataInput.open(path, writable, snapshot);
         try {
             roots = snapshot ? MetadataRoots.readSnapshot(device) : MetadataRoots.read(device);
         } catch (IOException e) {
             device.close();
             throw e;
         }
+    }
+
+    /** Metadata of a device that rests, nobody else's meanwhile, so that marks can be added. */
+    public static MetadataView writable(Path path) throws IOException {
+        return new MetadataView(path, false, true);
     }
 
     public MetadataRoots roots() {
@@ -85,6 +96,20 @@ public final class MetadataView implements Closeable {
                     + ": the metadata were made anew since, or are another device's; take a full copy");
         }
         return ChangedBlocks.since(device, roots, since);
+    }
+
+    /**
+     * The fewest blocks that the origin had since {@code era}, as far as writesets tell that are not digested yet. What
+     * comes back when an origin shrinks and grows again may be anything, and no mark tells of it.
+     */
+    public long fewestBlocksSince(long era) throws IOException {
+        long[] fewest = {Long.MAX_VALUE / blockSizeBytes()};
+        new WritesetScanner(new BlockReader(device)).forEach(roots, (of, nrBits, root) -> {
+            if (of >= era) {
+                fewest[0] = Math.min(fewest[0], nrBits);
+            }
+        });
+        return fewest[0];
     }
 
     /**

@@ -64,6 +64,13 @@ public final class OriginReader implements Closeable {
         return new OriginReader(path, FileChannel.open(path, StandardOpenOption.READ), fd);
     }
 
+    /** The size of a block device or file, which may be in use. */
+    public static long sizeOf(Path path) throws IOException {
+        try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
+            return channel.size();
+        }
+    }
+
     /** Null when the file system has no O_DIRECT, or one with larger blocks than ours. */
     private static FileChannel openDirect(Path path) throws IOException {
         long block = Files.getFileStore(path).getBlockSize();

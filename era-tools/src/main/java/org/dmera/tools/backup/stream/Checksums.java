@@ -12,7 +12,8 @@ final class Checksums {
     private final byte[] streamId;
     private final CRC32C crc = new CRC32C();
     private final CRC32 crc32 = new CRC32();
-    private final MessageDigest sha256 = sha256();
+    /** Made when it is first wanted. */
+    private MessageDigest sha256;
 
     Checksums(byte[] streamId) {
         this.streamId = streamId.clone();
@@ -54,6 +55,9 @@ final class Checksums {
      * themselves would be most of the work of an uncompressed copy.
      */
     void digest(Chunk chunk, ByteBuffer storedBytes) {
+        if (sha256 == null) {
+            sha256 = sha256();
+        }
         ByteBuffer head = chunk.head;
         head.position(0).limit(Chunk.HEADER_BYTES + chunk.extents().size() * ExtentTable.ENTRY_BYTES);
         sha256.update(head);

@@ -6,15 +6,32 @@ import com.github.luben.zstd.ZstdException;
 import java.io.Closeable;
 import java.nio.ByteBuffer;
 
-/** Verifies and unpacks the data of chunks that a {@link StreamReader} has read. One instance a thread. */
+/**
+ * Verifies and unpacks the data of chunks that a {@link StreamReader} or a {@link ChunkCursor} has read. One instance a
+ * thread.
+ */
 public final class ChunkDecoder implements Closeable {
-    private final StreamReader stream;
-    private final Checksums sums;
+    private String name;
+    /** Those of data, which are the same in every stream. */
+    private final Checksums sums = new Checksums(new byte[StreamHeader.ID_BYTES]);
+
     private ZstdDecompressCtx zstd;
 
     public ChunkDecoder(StreamReader stream) {
-        this.stream = stream;
-        sums = new Checksums(stream.header().streamId());
+        name = stream.name();
+    }
+
+    /** For chunks of several streams: {@link #decode(Chunk, String)}. */
+    ChunkDecoder() {}
+
+    private String where(Chunk chunk) {
+        return name + ": chunk " + chunk.sequence;
+    }
+
+    /** As {@link #decode(Chunk)}, of the stream that messages call {@code stream}. */
+    void decode(Chunk chunk, String stream) throws StreamException {
+        name = stream;
+        decode(chunk);
     }
 
     /**
@@ -25,7 +42,7 @@ public final class ChunkDecoder implements Closeable {
     public void decode(Chunk chunk) throws StreamException {
         ByteBuffer stored = chunk.stored();
         if (sums.plain(stored, chunk.storedBytes) != chunk.head.getInt(Chunk.STORED_CRC)) {
-            throw new StreamException(stream.where(chunk), "the checksum of its data does not fit: damaged");
+            throw new StreamException(where(chunk), "the checksum of its data does not fit: damaged");
         }
         sums.digest(chunk, stored);
         int encoding = chunk.head.getInt(Chunk.ENCODING);
@@ -33,7 +50,7 @@ public final class ChunkDecoder implements Closeable {
             case Chunk.ENCODING_RAW -> {
                 if (chunk.storedBytes != chunk.dataBytes) {
                     throw new StreamException(
-                            stream.where(chunk),
+                            where(chunk),
                             "it stores " + chunk.storedBytes + " bytes for " + chunk.dataBytes + " of data");
                 }
                 chunk.data().clear().put(0, stored, 0, chunk.storedBytes);
@@ -41,7 +58,7 @@ public final class ChunkDecoder implements Closeable {
             case Chunk.ENCODING_ZSTD -> unpack(chunk);
             default ->
                 throw new StreamException(
-                        stream.where(chunk), "encoding " + Integer.toUnsignedString(encoding) + " is not known");
+                        where(chunk), "encoding " + Integer.toUnsignedString(encoding) + " is not known");
         }
     }
 
@@ -54,11 +71,11 @@ public final class ChunkDecoder implements Closeable {
             bytes = zstd.decompressDirectByteBuffer(
                     chunk.data().clear(), 0, chunk.dataBytes, chunk.stored().clear(), 0, chunk.storedBytes);
         } catch (ZstdException e) {
-            throw new StreamException(stream.where(chunk), "its zstd data can't be unpacked: " + e.getMessage(), e);
+            throw new StreamException(where(chunk), "its zstd data can't be unpacked: " + e.getMessage(), e);
         }
         if (bytes != chunk.dataBytes) {
             throw new StreamException(
-                    stream.where(chunk), "it unpacks to " + bytes + " bytes, its header says " + chunk.dataBytes);
+                    where(chunk), "it unpacks to " + bytes + " bytes, its header says " + chunk.dataBytes);
         }
     }
 

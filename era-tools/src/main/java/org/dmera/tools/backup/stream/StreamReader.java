@@ -97,9 +97,18 @@ public final class StreamReader implements Closeable {
      * length, before anything is written anywhere. Does nothing for a pipe.
      */
     public void requireComplete() throws IOException {
-        if (!regularFile) {
-            return;
+        if (regularFile) {
+            footerAtEnd();
         }
+    }
+
+    /** The file, for reading at any place; null when the stream is none. */
+    FileChannel file() {
+        return regularFile ? (FileChannel) in : null;
+    }
+
+    /** The footer at the end of a stream that is a regular file. */
+    StreamFooter footerAtEnd() throws IOException {
         FileChannel channel = (FileChannel) in;
         long footerAt = channel.size() - StreamFooter.BYTES;
         ByteBuffer b = ByteBuffer.allocate(StreamFooter.BYTES).order(ByteOrder.LITTLE_ENDIAN);
@@ -122,6 +131,7 @@ public final class StreamReader implements Closeable {
                     "the footer counts " + f.streamBytes() + " bytes before it, the file has " + footerAt
                             + ": something is missing or was added");
         }
+        return f;
     }
 
     /**
@@ -146,35 +156,17 @@ public final class StreamReader implements Closeable {
         if (!whole) {
             throw new StreamException(where, "truncated: the stream ends in its header");
         }
-        if (head.getInt(0) != Chunk.MAGIC) {
-            throw new StreamException(where, "damaged: neither a chunk nor the footer begins here");
-        }
-        int count = head.getInt(Chunk.EXTENTS);
-        chunk.dataBytes = head.getInt(Chunk.DATA_BYTES);
-        chunk.storedBytes = head.getInt(Chunk.STORED_BYTES);
-        if (count <= 0 || count > ExtentTable.MAX_EXTENTS || outside(chunk.dataBytes) || outside(chunk.storedBytes)) {
-            throw new StreamException(where, "damaged: its header holds an impossible count or length");
-        }
-        int headBytes = Chunk.HEADER_BYTES + count * ExtentTable.ENTRY_BYTES;
+        int headBytes = ChunkHead.begin(chunk, where);
         head.limit(headBytes);
         if (!fill(head)) {
             throw new StreamException(where, "truncated: the stream ends in its extent table");
         }
-        if (head.getInt(Chunk.HEAD_CRC) != sums.seeded(head, Chunk.HEAD_CRC, headBytes)) {
-            throw new StreamException(
-                    where, "the checksum of its header and extents does not fit: damaged, or from another stream");
-        }
-        chunk.sequence = head.getLong(Chunk.SEQUENCE);
+        ChunkHead.verify(chunk, headBytes, sums, where);
         if (chunk.sequence != chunks) {
             throw new StreamException(
                     where, "out of order: it says that it is chunk " + Long.toUnsignedString(chunk.sequence));
         }
-        head.limit(headBytes).position(Chunk.HEADER_BYTES);
-        chunk.extents().decode(head, count);
-        String wrong = chunk.extents().check(endBytes, header.originSizeBytes(), chunk.dataBytes);
-        if (wrong != null) {
-            throw new StreamException(where, wrong);
-        }
+        ChunkHead.takeTable(chunk, headBytes, endBytes, header.originSizeBytes(), where);
         chunk.stored().clear().limit(chunk.storedBytes);
         if (!fill(chunk.stored())) {
             throw new StreamException(where, "truncated: the stream ends in its data");
@@ -182,11 +174,6 @@ public final class StreamReader implements Closeable {
         endBytes = chunk.extents().endBytes();
         chunks++;
         return true;
-    }
-
-    /** What {@link ChunkDecoder} needs to name a chunk of this stream. */
-    String where(Chunk chunk) {
-        return name + ": chunk " + chunk.sequence;
     }
 
     /** Takes the digest of a decoded chunk; chunks come in order. */
@@ -247,10 +234,6 @@ public final class StreamReader implements Closeable {
             streamBytes += n;
         }
         return true;
-    }
-
-    private static boolean outside(int bytes) {
-        return bytes < 0 || bytes > Chunk.MAX_DATA_BYTES;
     }
 
     @Override

@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tools.backup.image;
+
+import java.io.Closeable;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Queue;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.function.Consumer;
+import org.dmera.tools.backup.apply.Chain;
+import org.dmera.tools.backup.stream.Chunk;
+import org.dmera.tools.backup.stream.ChunkCursor;
+import org.dmera.tools.backup.stream.StreamException;
+import org.dmera.tools.backup.stream.StreamFile;
+import org.dmera.tools.backup.stream.StreamHeader;
+import org.dmera.tools.backup.stream.StreamReader;
+
+/**
+ * The states that a chain of streams has led through, each readable at any place: what a target would hold to which the
+ * streams up to one of them had been applied.
+ *
+ * <p>Memory is bounded whatever the size of the origin: an index with two numbers for each chunk or each n-th
+ * ({@link StreamIndex}), the tables and the data of the chunks that were read last. A chunk is verified each time it is
+ * read from the file. What is damaged fails alone: the ranges that it may have held, in those states that would have taken
+ * them from it.
+ *
+ * <p>Any number of threads may read.
+ */
+public final class StreamImage implements Closeable {
+    /** For the indexes of all streams; 12.6 million chunks are 11 TiB, or what all streams of a chain hold together. */
+    private static final long INDEX_BYTES = 192L << 20;
+
+    private static final long TABLES_BYTES = 32L << 20;
+    /** So many chunks may be read from their files at a time; who wants the same waits for the other. */
+    private static final int LOCKS = 64;
+
+    private final List<StreamIndex> streams = new ArrayList<>();
+    /** Of each state, the stream that it begins with: the last full one. */
+    private final int[] first;
+
+    private final LeastRecentlyUsed<ChunkTable> tables;
+    private final LeastRecentlyUsed<byte[]> data;
+    private final Queue<ChunkCursor> cursors = new ConcurrentLinkedQueue<>();
+    private final Object[] locks = new Object[LOCKS];
+    private final Consumer<String> log;
+    private final Set<ChunkKey> complained = ConcurrentHashMap.newKeySet();
+
+    private StreamImage(List<StreamFile> files, long cacheBytes, long indexBytes, Consumer<String> log) {
+        this.log = log;
+        tables = new LeastRecentlyUsed<>(TABLES_BYTES, ChunkTable::memoryBytes);
+        data = new LeastRecentlyUsed<>(cacheBytes, bytes -> bytes.length);
+        for (int i = 0; i < LOCKS; i++) {
+            locks[i] = new Object();
+        }
+        first = new int[files.size()];
+        long chunks = 0;
+        for (StreamFile file : files) {
+            chunks += file.footer().chunks();
+        }
+        int stride = (int) Math.max(1, (chunks * StreamIndex.NOTE_BYTES + indexBytes - 1) / indexBytes);
+        ChunkCursor cursor = takeCursor();
+        for (StreamFile file : files) {
+            int i = streams.size();
+            streams.add(new StreamIndex(file, stride, cursor, log));
+            first[i] = file.header().isFull() ? i : first[i - 1];
+        }
+        cursors.add(cursor);
+    }
+
+    /**
+     * Opens a chain.
+     *
+     * @param paths its streams, oldest first, of which the first is a full one
+     * @param cacheBytes for the data of chunks that were read last
+     * @param log gets a line for each place that is found damaged
+     * @throws IOException when one is no stream or not whole, or they don't follow one another
+     */
+    public static StreamImage open(List<Path> paths, long cacheBytes, Consumer<String> log) throws IOException {
+        return open(paths, cacheBytes, INDEX_BYTES, log);
+    }
+
+    /** The same with other memory for the index: with less than two numbers for each chunk, finding one takes longer. */
+    public static StreamImage open(List<Path> paths, long cacheBytes, long indexBytes, Consumer<String> log)
+            throws IOException {
+        List<StreamFile> files = new ArrayList<>();
+        try {
+            List<StreamReader> readers = new ArrayList<>();
+            for (Path path : paths) {
+                StreamFile file = StreamFile.open(path);
+                files.add(file);
+                readers.add(file.reader());
+            }
+            if (!files.get(0).header().isFull()) {
+                throw new IOException(files.get(0).name() + ": it is an increment on era "
+                        + files.get(0).header().baseEra() + ", and what did not change is in none of the streams: begin"
+                        + " with a full stream");
+            }
+            Chain.requireLinked(readers);
+            return new StreamImage(files, cacheBytes, indexBytes, log);
+        } catch (IOException | RuntimeException | Error e) {
+            for (StreamFile file : files) {
+                file.close();
+            }
+            throw e;
+        }
+    }
+
+    /** How many states there are: one after each stream. */
+    public int states() {
+        return streams.size();
+    }
+
+    /** The header of the stream that led to a state. */
+    public StreamHeader header(int state) {
+        return streams.get(state).file().header();
+    }
+
+    /** The name of the stream that led to a state. */
+    public String name(int state) {
+        return streams.get(state).file().name();
+    }
+
+    /** The origin's size in a state. */
+    public long sizeBytes(int state) {
+        return header(state).originSizeBytes();
+    }
+
+    /** Bytes that the indexes take. */
+    public long indexBytes() {
+        long bytes = 0;
+        for (StreamIndex stream : streams) {
+            bytes += stream.memoryBytes();
+        }
+        return bytes;
+    }
+
+    /** Where a byte of a state comes from, and up to where it is so. */
+    private static final class Place {
+        int stream;
+        ChunkKey chunk;
+        ChunkTable table;
+        int extent;
+        long end;
+
+        boolean isZero() {
+            return table.dataAt(extent) == ChunkTable.ZERO;
+        }
+    }
+
+    /**
+     * Fills {@code dst} with the state's bytes from {@code offset} on; what lies behind the origin's end is zero.
+     *
+     * @throws StreamException when a part of it was in a chunk that is damaged; then {@code dst} is undefined
+     */
+    public void read(int state, long offset, ByteBuffer dst) throws IOException {
+        long at = offset;
+        Place place = new Place();
+        while (dst.hasRemaining()) {
+            int length;
+            if (at >= sizeBytes(state)) {
+                length = dst.remaining();
+                zero(dst, length);
+            } else {
+                find(state, at, place);
+                length = (int) Math.min(dst.remaining(), place.end - at);
+                if (place.isZero()) {
+                    zero(dst, length);
+                } else {
+                    long skipped = at - place.table.begin(place.extent);
+                    dst.put(data(place), place.table.dataAt(place.extent) + (int) skipped, length);
+                }
+            }
+            at += length;
+        }
+    }
+
+    private static void zero(ByteBuffer dst, int length) {
+        int end = dst.position() + length;
+        while (end - dst.position() >= Long.BYTES) {
+            dst.putLong(0);
+        }
+        while (dst.position() < end) {
+            dst.put((byte) 0);
+        }
+    }
+
+    /**
+     * How many bytes of a state from {@code offset} on, up to {@code length}, are alike: the count for data, the negated
+     * count for zeroes. What can't be told counts as data: reading it tells why.
+     */
+    public long allocation(int state, long offset, long length) throws IOException {
+        long size = sizeBytes(state);
+        if (offset >= size) {
+            return -length;
+        }
+        Place place = new Place();
+        try {
+            find(state, offset, place);
+        } catch (StreamException e) {
+            return Math.min(length, Chunk.ALIGNMENT_BYTES - offset % Chunk.ALIGNMENT_BYTES);
+        }
+        long bytes = Math.min(length, place.end - offset);
+        return place.isZero() ? -bytes : bytes;
+    }
+
+    private void find(int state, long at, Place place) throws IOException {
+        long end = sizeBytes(state);
+        // What a later stream cut off is gone, even where a still later one lets the origin grow again.
+        long limit = end;
+        for (int i = state; i >= first[state]; i--) {
+            StreamIndex stream = streams.get(i);
+            limit = Math.min(limit, stream.file().header().originSizeBytes());
+            if (at >= limit) {
+                continue;
+            }
+            if (stream.damagedUntil(at) >= 0) {
+                throw new StreamException(
+                        stream.file().name(), "byte " + at + " of the origin may have been in a chunk that is damaged");
+            }
+            long until = stream.nextDamaged(at);
+            int note = stream.noteBefore(at);
+            if (note >= 0) {
+                ChunkKey key = new ChunkKey(i, stream.place(note));
+                ChunkTable table = table(stream, key);
+                while (at >= table.end() && table.nextPlace() < stream.place(note + 1)) {
+                    ChunkKey nextKey = new ChunkKey(i, table.nextPlace());
+                    ChunkTable next = table(stream, nextKey);
+                    if (next.begin(0) > at) {
+                        until = Math.min(until, next.begin(0));
+                        break;
+                    }
+                    table = next;
+                    key = nextKey;
+                }
+                int extent = table.extentBefore(at);
+                if (at < table.end(extent)) {
+                    place.stream = i;
+                    place.chunk = key;
+                    place.table = table;
+                    place.extent = extent;
+                    place.end = Math.min(Math.min(end, limit), table.end(extent));
+                    return;
+                }
+                if (extent + 1 < table.size()) {
+                    until = Math.min(until, table.begin(extent + 1));
+                }
+            }
+            end = Math.min(end, Math.min(until, stream.begin(note + 1)));
+        }
+        throw new StreamException(
+                name(state), "byte " + at + " of the origin is in none of the streams, and the first of them is full");
+    }
+
+    private ChunkTable table(StreamIndex stream, ChunkKey key) throws IOException {
+        ChunkTable table = tables.get(key);
+        if (table == null) {
+            ChunkCursor cursor = takeCursor();
+            try {
+                table = readTable(stream, key, cursor);
+            } finally {
+                cursors.add(cursor);
+            }
+        }
+        return table;
+    }
+
+    private ChunkTable readTable(StreamIndex stream, ChunkKey key, ChunkCursor cursor) throws IOException {
+        try {
+            long next = cursor.head(stream.file(), key.place(), 0);
+            ChunkTable table = new ChunkTable(cursor.chunk().extents(), next);
+            tables.put(key, table);
+            return table;
+        } catch (IOException e) {
+            throw complain(key, e);
+        }
+    }
+
+    private byte[] data(Place place) throws IOException {
+        byte[] bytes = data.get(place.chunk);
+        if (bytes != null) {
+            return bytes;
+        }
+        synchronized (locks[(place.chunk.hashCode() & Integer.MAX_VALUE) % LOCKS]) {
+            bytes = data.get(place.chunk);
+            if (bytes == null) {
+                bytes = readData(place);
+                data.put(place.chunk, bytes);
+            }
+            return bytes;
+        }
+    }
+
+    private byte[] readData(Place place) throws IOException {
+        ChunkCursor cursor = takeCursor();
+        try {
+            cursor.head(streams.get(place.stream).file(), place.chunk.place(), 0);
+            cursor.data();
+            byte[] bytes = new byte[cursor.chunk().dataBytes()];
+            cursor.chunk().data().clear().get(bytes);
+            return bytes;
+        } catch (IOException e) {
+            throw complain(place.chunk, e);
+        } finally {
+            cursors.add(cursor);
+        }
+    }
+
+    /** Each chunk gets into the log once. */
+    private IOException complain(ChunkKey chunk, IOException e) {
+        if (complained.add(chunk)) {
+            log.accept(e.getMessage());
+        }
+        return e;
+    }
+
+    private ChunkCursor takeCursor() {
+        ChunkCursor cursor = cursors.poll();
+        return cursor != null ? cursor : new ChunkCursor();
+    }
+
+    @Override
+    public void close() throws IOException {
+        ChunkCursor cursor = cursors.poll();
+        while (cursor != null) {
+            cursor.close();
+            cursor = cursors.poll();
+        }
+        IOException failed = null;
+        for (StreamIndex stream : streams) {
+            try {
+                stream.file().close();
+            } catch (IOException e) {
+                failed = e;
+            }
+        }
+        if (failed != null) {
+            throw failed;
+        }
+    }
+}
