@@ -53,6 +53,7 @@ final class Backup implements Closeable {
      * @param stateFile what is remembered between backups
      * @param full whether a full copy was asked for
      * @param fullEvery a full copy after so many increments, 0 for never
+     * @param maxChangedPercent a full copy where an increment would hold more of the origin, 100 for never
      * @param identity instead of what the metadata device says of itself, or null
      */
     record Options(
@@ -60,6 +61,7 @@ final class Backup implements Closeable {
             Path stateFile,
             boolean full,
             long fullEvery,
+            long maxChangedPercent,
             String identity,
             CopyEngine.Options copy,
             boolean quiet) {}
@@ -176,8 +178,13 @@ final class Backup implements Closeable {
                 ? new Base(state.era(), state.sizeBytes(), state.blockSizeBytes(), state.identity())
                 : Base.NOTHING;
         long sizeBytes = Math.min(metadata.trackedBytes(origin.path(), origin.sizeBytes()), device.sizeBytes());
-        CopyPlan plan =
-                CopyPlan.of(metadata, sizeBytes, base, identity, newEra, hook == null ? 0 : StreamHeader.POINT_IN_TIME);
+        int flags = hook == null ? 0 : StreamHeader.POINT_IN_TIME;
+        CopyPlan plan = CopyPlan.of(metadata, sizeBytes, base, identity, newEra, flags);
+        double percent = 100.0 * plan.totalBytes() / Math.max(1, sizeBytes);
+        if (why == null && options.maxChangedPercent < 100 && percent > options.maxChangedPercent) {
+            why = Math.round(percent) + " % of the origin changed";
+            plan = CopyPlan.of(metadata, sizeBytes, Base.NOTHING, identity, newEra, flags);
+        }
         Files.createDirectories(options.folder);
         String name = streamName();
         long number = Math.max(state.number(), StreamNames.highest(options.folder, name) + 1);

@@ -6,11 +6,14 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.time.Instant;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.dmera.core.file.FileClaim;
 import org.dmera.dmsetup.control.DmClient;
+import org.dmera.dmsetup.control.EraStatus;
+import org.dmera.dmsetup.control.Mangling;
 import org.dmera.tools.Command;
 import org.dmera.tools.backup.BackupUsage;
 import org.dmera.tools.backup.CopyOptions;
@@ -24,6 +27,8 @@ public final class BackupCommand implements Command {
     /** EX_TEMPFAIL of sysexits.h: nothing is wrong, but not now. */
     private static final int TRY_AGAIN_LATER = 75;
 
+    private static final double NANOS_PER_SECOND = 1e9;
+
     /** systemd kills after 90 seconds. */
     private static final long PATIENCE_SECONDS = 60;
 
@@ -34,21 +39,59 @@ public final class BackupCommand implements Command {
 
     @Override
     public int run(Arguments arguments, Console console) throws IOException {
+        refuseWhatMeansNothing(arguments);
+        if (arguments.has("list") || arguments.has("verify")) {
+            return look(arguments, console);
+        }
+        long began = System.nanoTime();
+        try {
+            backUp(arguments, console);
+        } catch (Backup.BusyException e) {
+            console.error(e.getMessage());
+            return TRY_AGAIN_LATER;
+        } catch (IOException | RuntimeException e) {
+            try {
+                writeMetrics(arguments, false, began);
+            } catch (IOException also) {
+                e.addSuppressed(also);
+            }
+            throw e;
+        }
+        writeMetrics(arguments, true, began);
+        return 0;
+    }
+
+    private static void refuseWhatMeansNothing(Arguments arguments) throws IOException {
+        boolean looks = arguments.has("list") || arguments.has("verify");
+        if (arguments.has("list") && arguments.has("verify")) {
+            throw new IOException("--list and --verify: one of them can be given");
+        }
+        if (arguments.has("json") && !arguments.has("list")) {
+            throw new IOException("--json is for --list");
+        }
+        for (String option :
+                new String[] {"full", "full-every", "max-changed", "keep", "metrics", "origin-snapshot-cmd"}) {
+            if (looks && arguments.has(option)) {
+                throw new IOException(
+                        "--list and --verify make no backup: --" + option + " has no meaning beside them");
+            }
+        }
+    }
+
+    private static void backUp(Arguments arguments, Console console) throws IOException {
         Path folder = Path.of(arguments.value("to"));
-        try (MappedEraDevice device = MappedEraDevice.open(
-                DmClient.open(arguments.value("control")),
-                arguments.operand(0),
-                path(arguments, "metadata"),
-                path(arguments, "origin"))) {
+        int keep = (int) arguments.number("keep", -1, 0, Integer.MAX_VALUE);
+        try (MappedEraDevice device = open(arguments)) {
             Path stateFile = arguments.has("state")
                     ? path(arguments, "state")
-                    : folder.resolve(device.name().replace('/', '-') + ".erabackup");
+                    : folder.resolve(fileName(device.name()) + ".erabackup");
             String hook = arguments.value("origin-snapshot-cmd");
             Backup.Options options = new Backup.Options(
                     folder,
                     stateFile,
                     arguments.has("full"),
                     arguments.number("full-every", 0, 1, Integer.MAX_VALUE),
+                    arguments.number("max-changed", 100, 0, 100),
                     arguments.value("identity"),
                     CopyOptions.of(arguments),
                     console.quiet());
@@ -59,12 +102,84 @@ public final class BackupCommand implements Command {
             FileChannel lockFile = lock(stateFile);
             try (lockFile) {
                 run(device, hook == null ? null : new OriginHook(hook, device), options, console);
+                if (keep >= 0) {
+                    keep(folder, fileName(device.name()), keep, options, console);
+                }
             }
-        } catch (Backup.BusyException e) {
-            console.error(e.getMessage());
-            return TRY_AGAIN_LATER;
         }
-        return 0;
+    }
+
+    private static void keep(Path folder, String name, int keep, Backup.Options options, Console console)
+            throws IOException {
+        try {
+            new Retention(folder, name, keep, options.copy().zstdLevel(), console::print).keep();
+        } catch (IOException e) {
+            throw new IOException("the backup is made, but older ones were not merged: " + e.getMessage(), e);
+        }
+    }
+
+    private static MappedEraDevice open(Arguments arguments) throws IOException {
+        return MappedEraDevice.open(
+                DmClient.open(arguments.value("control")),
+                arguments.operand(0),
+                path(arguments, "metadata"),
+                path(arguments, "origin"));
+    }
+
+    private static String fileName(String device) {
+        return device.replace('/', '-');
+    }
+
+    /** Looks at the backups that there are. The device itself is asked how full its metadata are, if it answers. */
+    private static int look(Arguments arguments, Console console) throws IOException {
+        Path folder = Path.of(arguments.value("to"));
+        if (!Files.isDirectory(folder)) {
+            throw new IOException("No such folder: " + folder);
+        }
+        StoredBackups backups = stored(arguments);
+        if (arguments.has("verify")) {
+            if (backups.streams().isEmpty()) {
+                throw new IOException(folder + ": there are no backups of " + arguments.operand(0));
+            }
+            return backups.verify(console::print) ? 0 : 1;
+        }
+        if (arguments.has("json")) {
+            console.print(new BackupReport(backups, statusOrNull(arguments), Instant.now())
+                    .json()
+                    .stripTrailing());
+        } else {
+            for (String line : backups.table()) {
+                console.print(line);
+            }
+        }
+        return backups.isSound() ? 0 : 1;
+    }
+
+    /** By the name that device-mapper has for the device, or as it is given; the device need not be there. */
+    private static StoredBackups stored(Arguments arguments) throws IOException {
+        Path folder = Path.of(arguments.value("to"));
+        String given = MappedEraDevice.nameOf(arguments.operand(0));
+        String mangled = Mangling.name(given, Mangling.Mode.ofEnvironment(System.getenv()));
+        StoredBackups backups = new StoredBackups(folder, fileName(mangled));
+        return backups.streams().isEmpty() ? new StoredBackups(folder, fileName(given)) : backups;
+    }
+
+    private static EraStatus statusOrNull(Arguments arguments) {
+        try (MappedEraDevice device = open(arguments)) {
+            return device.status();
+        } catch (IOException e) {
+            // Backups are looked at on other machines, too; the report says that it doesn't know.
+            return null;
+        }
+    }
+
+    private static void writeMetrics(Arguments arguments, boolean success, long began) throws IOException {
+        if (arguments.has("metrics")) {
+            new BackupReport(stored(arguments), statusOrNull(arguments), Instant.now())
+                    .writeMetrics(
+                            path(arguments, "metrics"),
+                            new BackupReport.Outcome(success, (System.nanoTime() - began) / NANOS_PER_SECOND));
+        }
     }
 
     private static void run(EraDevice device, OriginHook hook, Backup.Options options, Console console)

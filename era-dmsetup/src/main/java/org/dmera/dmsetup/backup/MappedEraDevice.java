@@ -10,6 +10,7 @@ import java.util.concurrent.TimeUnit;
 import org.dmera.dmsetup.control.DeviceId;
 import org.dmera.dmsetup.control.DevicePaths;
 import org.dmera.dmsetup.control.DmClient;
+import org.dmera.dmsetup.control.EraStatus;
 import org.dmera.dmsetup.control.Mangling;
 import org.dmera.dmsetup.ioctl.DevNumber;
 import org.dmera.dmsetup.ioctl.DmIoctl;
@@ -18,6 +19,7 @@ import org.dmera.dmsetup.ioctl.Words;
 
 /** An era device of the kernel or of the engine, by the control channel. */
 final class MappedEraDevice implements EraDevice {
+    private static final String MAPPER = "/dev/mapper/";
     private static final int SECTOR_BYTES = 512;
     /** How long to look for a moment without a write in flight, and how often. */
     private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(10);
@@ -48,6 +50,11 @@ final class MappedEraDevice implements EraDevice {
         return !mangled.equals(asItIs) && client.exists(asItIs) ? asItIs : mangled;
     }
 
+    /** A device's name, which is given as it is or as a path in /dev/mapper. */
+    static String nameOf(String given) {
+        return given.startsWith(MAPPER) ? given.substring(MAPPER.length()) : given;
+    }
+
     /**
      * Finds the device.
      *
@@ -56,8 +63,7 @@ final class MappedEraDevice implements EraDevice {
      * @param origin instead of what the table says, or null
      */
     static MappedEraDevice open(DmClient client, String name, Path metadata, Path origin) throws IOException {
-        String given = name.startsWith("/dev/mapper/") ? name.substring("/dev/mapper/".length()) : name;
-        DeviceId id = find(client, given);
+        DeviceId id = find(client, nameOf(name));
         List<TargetSpec> table = client.table(id);
         if (table.size() != 1 || !table.get(0).type().equals("era")) {
             throw new IOException(id.name() + " is not an era device: its table is "
@@ -105,9 +111,14 @@ final class MappedEraDevice implements EraDevice {
         return target.lengthSectors() * SECTOR_BYTES;
     }
 
+    /** How full its metadata are, among other things. */
+    EraStatus status() throws IOException {
+        return client.eraStatus(id);
+    }
+
     @Override
     public long currentEra() throws IOException {
-        return client.eraStatus(id).currentEra();
+        return status().currentEra();
     }
 
     @Override

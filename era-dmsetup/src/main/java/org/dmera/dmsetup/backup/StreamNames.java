@@ -4,6 +4,8 @@ package org.dmera.dmsetup.backup;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.regex.Matcher;
@@ -14,7 +16,10 @@ import org.dmera.core.file.FileReplacement;
 /** What streams are called: in the order of their names they are a chain. */
 final class StreamNames {
     /** As a pattern, whose group is the number; %s is the device. */
-    private static final String NAME = "%s\\.([0-9]{1,18})\\.(?:full|incr)\\.erastream";
+    private static final String NAME = "%s\\.([0-9]{1,18})\\.(full|incr)\\.erastream";
+
+    /** One of them. */
+    record Named(Path file, long number, boolean full) {}
 
     private StreamNames() {}
 
@@ -27,15 +32,26 @@ final class StreamNames {
      * the state file was lost, so that a backup never takes an earlier one's place.
      */
     static long highest(Path folder, String device) throws IOException {
+        List<Named> all = all(folder, device);
+        return all.isEmpty() ? 0 : all.get(all.size() - 1).number;
+    }
+
+    /**
+     * The streams of {@code device} in {@code folder}, in the order of the chain. Of two with the same number the full one
+     * comes first: the increment has been merged into it, and whoever did that was killed before it was deleted.
+     */
+    static List<Named> all(Path folder, String device) throws IOException {
         Pattern pattern = Pattern.compile(NAME.formatted(Pattern.quote(device)));
-        long highest = 0;
+        List<Named> all = new ArrayList<>();
         for (Path file : matching(folder, pattern)) {
             Matcher name = pattern.matcher(file.getFileName().toString());
             if (name.matches()) {
-                highest = Math.max(highest, Long.parseLong(name.group(1)));
+                all.add(new Named(
+                        file, Long.parseLong(name.group(1)), name.group(2).equals("full")));
             }
         }
-        return highest;
+        all.sort(Comparator.comparingLong(Named::number).thenComparing(stream -> !stream.full()));
+        return all;
     }
 
     /** The streams of {@code device} in {@code folder} that are not whole: a killed run left them, or somebody is at them. */

@@ -4,9 +4,15 @@ package org.dmera.tests.backup;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.OutputStream;
+import java.io.PrintStream;
 import java.io.RandomAccessFile;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -17,7 +23,9 @@ import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
+import org.dmera.dmsetup.backup.BackupCommand;
 import org.dmera.testkit.Fixtures;
+import org.dmera.tools.cli.CommandLine;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -156,29 +164,100 @@ class RunningDeviceTest {
         assertTrue(held > 0, "no kill came while the snapshot was held, seed " + seed);
     }
 
+    /** era_backup in this process, which saves the start of a JVM. */
+    private String backUpHere(int exitCode, Object... args) throws IOException {
+        List<String> words =
+                new ArrayList<>(List.of("--control", folder.resolve("control").toString()));
+        for (Object arg : args) {
+            words.add(arg.toString());
+        }
+        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        PrintStream err = new PrintStream(out, true, StandardCharsets.UTF_8);
+        int code = CommandLine.run(
+                new BackupCommand(), words.toArray(new String[0]), InputStream.nullInputStream(), out, err);
+        assertEquals(exitCode, code, out.toString(StandardCharsets.UTF_8));
+        return out.toString(StandardCharsets.UTF_8);
+    }
+
+    @Test
+    void backupsAreListedVerifiedMeasuredAndMerged() throws Exception {
+        write(20);
+        Path metrics = folder.resolve("backup.prom");
+        Object[] keeping = backup("--keep", 2, "--metrics", metrics);
+        for (int i = 0; i < 5; i++) {
+            write(1);
+            backUpHere(0, keeping);
+        }
+        String table = backUpHere(0, backup("--list"));
+        assertEquals(4, table.lines().count(), table);
+        assertTrue(table.contains(NAME + ".000003.full.erastream  all ") && !table.contains(".000002."), table);
+        assertChainGivesTheOrigin();
+
+        JsonNode json = new ObjectMapper().readTree(backUpHere(0, backup("--list", "--json")));
+        assertEquals(5, json.get("last_backup").get("number").asInt(), json.toString());
+        assertTrue(json.get("last_backup").get("age_seconds").asLong() < 600, json.toString());
+        assertEquals(1024, json.get("metadata").get("total_blocks").asInt(), json.toString());
+        assertTrue(json.get("metadata").get("used_blocks").asInt() > 5, json.toString());
+        assertEquals(3, json.get("streams").size(), json.toString());
+
+        String text = Files.readString(metrics);
+        String label = "{device=\"" + NAME + "\"} ";
+        assertTrue(text.contains("era_backup_run_success" + label + "1\n"), text);
+        assertTrue(text.contains("era_backup_streams" + label + "3\n"), text);
+        assertTrue(text.contains("era_backup_metadata_blocks" + label + "1024\n"), text);
+
+        String sound = backUpHere(0, backup("--verify"));
+        assertEquals(3, sound.split(": sound, ", -1).length - 1, sound);
+        Path increment = folder.resolve("streams/" + NAME + ".000004.incr.erastream");
+        byte[] bytes = Files.readAllBytes(increment);
+        bytes[bytes.length - 100] ^= 1;
+        Files.write(increment, bytes);
+        String damaged = backUpHere(1, backup("--verify"));
+        assertTrue(damaged.contains(increment + ": chunk "), damaged);
+        // The next backup is made, and says that the older ones stay as they are.
+        write(1);
+        String notMerged = backUpHere(1, keeping);
+        assertTrue(notMerged.contains("the backup is made, but older ones were not merged"), notMerged);
+        assertTrue(Files.readString(metrics).contains("era_backup_run_success" + label + "0\n"));
+        assertTrue(Files.exists(folder.resolve("streams/" + NAME + ".000003.full.erastream")));
+    }
+
+    @Test
+    void aFullCopyIsMadeWhenMoreChangedThanIsWorthAnIncrement() throws Exception {
+        write(5);
+        backUpHere(0, backup("--max-changed", 30));
+        programs.host("qemu-io", "-f", "raw", uri, "-c", "write -P 7 0 4M").good();
+        String little = backUpHere(0, backup("--max-changed", 30));
+        assertTrue(little.contains(".000002.incr."), little);
+        programs.host("qemu-io", "-f", "raw", uri, "-c", "write -P 7 0 16M").good();
+        String much = backUpHere(0, backup("--max-changed", 30));
+        assertTrue(much.contains(".000003.full.") && much.contains("50 % of the origin changed"), much);
+        assertChainGivesTheOrigin();
+    }
+
     @Test
     void aDeviceInUseIsTakenBackThroughItselfAndTheNextBackupHoldsThat() throws Exception {
         Programs.needRootAnd();
         write(40);
-        programs.run("era_backup", backup()).good();
+        backUpHere(0, backup());
         byte[] then = Files.readAllBytes(origin);
         Path full = folder.resolve("streams/" + NAME + ".000001.full.erastream");
         String era = InProcess.run("era_apply", "-n", full, "-o", folder.resolve("none"))
                 .replaceAll("(?s).*up to era ([0-9]+).*", "$1");
         write(10);
-        programs.run("era_backup", backup()).good();
+        backUpHere(0, backup());
         write(10);
         String node = programs.run("era-dmsetup", "attach", NAME).good().trim();
         programs.run("era-dmsetup", "message", NAME, "0", "take_metadata_snap").good();
         Object[] revert = {full, "--changed-since", era, "-m", metadata, "--metadata-snapshot", "--compare"};
-        Programs.Result past = programs.run("era_apply", with(revert, "-o", origin));
-        assertTrue(past.exitCode() == 1 && past.text().contains("is not a block device"), past.text());
-        String said = programs.run("era_apply", with(revert, "-o", node)).good();
+        InProcess.Result past = InProcess.tryRun("era_apply", with(revert, "-o", origin));
+        assertTrue(past.code() == 1 && past.text().contains("is not a block device"), past.text());
+        String said = InProcess.run("era_apply", with(revert, "-o", node));
         assertTrue(said.contains("and verified: wrote"), said);
         programs.run("era-dmsetup", "message", NAME, "0", "drop_metadata_snap").good();
         programs.run("era-dmsetup", "detach", NAME).good();
         assertEquals(-1, Arrays.mismatch(then, Files.readAllBytes(origin)), "seed " + seed);
-        programs.run("era_backup", backup()).good();
+        backUpHere(0, backup());
         assertChainGivesTheOrigin();
     }
 

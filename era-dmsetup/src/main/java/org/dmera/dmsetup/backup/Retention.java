@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.backup;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import org.dmera.core.file.FileReplacement;
+import org.dmera.tools.backup.CopyPlan;
+import org.dmera.tools.backup.StreamCheck;
+import org.dmera.tools.backup.StreamText;
+import org.dmera.tools.backup.apply.StreamMerge;
+import org.dmera.tools.backup.copy.StreamOutput;
+import org.dmera.tools.backup.stream.StreamFooter;
+import org.dmera.tools.backup.stream.StreamHeader;
+import org.dmera.tools.backup.stream.StreamReader;
+
+/**
+ * Keeps the newest increments of a device, and one full stream before them, into which the older ones are merged.
+ *
+ * <p>The order makes it safe to be killed anywhere: the merged stream is made beside the others, under the number of the
+ * newest that is in it, made durable, read back, and only then are those deleted that it replaces, newest first. At each
+ * moment the names in their order are a chain that leads to the same states: a full stream fits wherever it stands, and the
+ * increment that is in it fits behind it once more. The next run finds what is left to delete.
+ */
+final class Retention {
+    /** Is told before each step that changes something, for tests. */
+    interface Steps {
+        void before(String step) throws IOException;
+    }
+
+    private final Path folder;
+    private final String device;
+    private final int increments;
+    private final int zstdLevel;
+    private final Backup.Log log;
+    private final Steps steps;
+
+    /** {@code increments}: how many are kept. */
+    Retention(Path folder, String device, int increments, int zstdLevel, Backup.Log log) {
+        this(folder, device, increments, zstdLevel, log, step -> {});
+    }
+
+    Retention(Path folder, String device, int increments, int zstdLevel, Backup.Log log, Steps steps) {
+        this.folder = folder;
+        this.device = device;
+        this.increments = increments;
+        this.zstdLevel = zstdLevel;
+        this.log = log;
+        this.steps = steps;
+    }
+
+    /**
+     * Does it.
+     *
+     * @throws IOException when streams are damaged or don't follow one another; then none is deleted
+     */
+    void keep() throws IOException {
+        List<StreamNames.Named> all = StreamNames.all(folder, device);
+        List<Long> numbers =
+                all.stream().map(StreamNames.Named::number).distinct().toList();
+        if (numbers.size() <= increments + 1) {
+            return;
+        }
+        long base = numbers.get(numbers.size() - 1 - increments);
+        List<StreamNames.Named> merged = toMerge(all, base);
+        Path full = folder.resolve(StreamNames.of(device, base, true));
+        if (merged.size() > 1) {
+            merge(merged, full);
+        } else {
+            full = merged.get(0).file();
+        }
+        // Also one that was there: without those before it nothing would be left if it is damaged.
+        StreamCheck.requireSound(full);
+        List<StreamNames.Named> replaced = new ArrayList<>();
+        for (StreamNames.Named stream : all) {
+            if (stream.number() <= base && !stream.file().equals(full)) {
+                replaced.add(stream);
+            }
+        }
+        Collections.reverse(replaced);
+        for (StreamNames.Named stream : replaced) {
+            steps.before("delete " + stream.file().getFileName());
+            Files.delete(stream.file());
+            // So that the order of deletions survives a power cut.
+            FileReplacement.syncFolderOf(stream.file());
+        }
+    }
+
+    /** The last full stream up to number {@code base}, and what follows it up to there. */
+    private List<StreamNames.Named> toMerge(List<StreamNames.Named> all, long base) throws IOException {
+        List<StreamNames.Named> chain = new ArrayList<>();
+        for (StreamNames.Named stream : all) {
+            if (stream.number() > base) {
+                break;
+            }
+            if (stream.full()) {
+                chain.clear();
+            }
+            boolean isInThatBefore =
+                    !chain.isEmpty() && chain.get(chain.size() - 1).number() == stream.number();
+            if (stream.full() || !chain.isEmpty() && !isInThatBefore) {
+                chain.add(stream);
+            }
+        }
+        if (chain.isEmpty()) {
+            throw new IOException(
+                    folder + ": nothing is merged: there is no full stream of " + device + " up to number " + base);
+        }
+        return chain;
+    }
+
+    private void merge(List<StreamNames.Named> chain, Path full) throws IOException {
+        List<StreamReader> streams = new ArrayList<>();
+        try {
+            for (StreamNames.Named stream : chain) {
+                StreamReader reader = StreamReader.open(stream.file().toString(), null);
+                streams.add(reader);
+                reader.requireComplete();
+            }
+            StreamHeader header = StreamMerge.header(streams, CopyPlan.newStreamId());
+            StreamFooter footer;
+            steps.before("write " + full.getFileName());
+            try (StreamOutput out = new StreamOutput(full)) {
+                footer = StreamMerge.merge(streams, header, out, zstdLevel, bytes -> {});
+                steps.before("rename " + full.getFileName());
+                out.commit();
+            }
+            log.say(full + ": merged of " + chain.size() + " streams: " + StreamText.of(header, footer));
+        } finally {
+            for (StreamReader stream : streams) {
+                stream.close();
+            }
+        }
+    }
+}
