@@ -86,7 +86,7 @@ public final class CopyEngine implements Closeable {
             }
             Workers.await(oldest.done);
             writer.write(oldest.chunk);
-            progress.accept(oldest.plan.totalBytes(false));
+            progress.accept(oldest.plan.totalBytes(false) + oldest.plan.totalBytes(true));
             room += weight(oldest.plan);
             idle.add(oldest);
         }
@@ -108,7 +108,7 @@ public final class CopyEngine implements Closeable {
         encoders.forEach(ChunkEncoder::close);
     }
 
-    /** Cuts ranges into chunks of at most {@link OriginReader#REQUEST_BYTES}. */
+    /** Cuts ranges into chunks of at most {@link OriginReader#REQUEST_BYTES}; what is a hole is planned as zero, unread. */
     private final class Planner {
         /** Leaves room in the table for extents that zeroes cut in two. */
         private static final int MAX_PLANNED = ExtentTable.MAX_EXTENTS / 8;
@@ -138,7 +138,13 @@ public final class CopyEngine implements Closeable {
                     at = ranges.beginBytes();
                     end = ranges.endBytes();
                 }
-                int length = (int) Math.min(room, end - at);
+                long hole = Math.min(end, origin.holeUntil(at));
+                if (hole > at) {
+                    plan.add(at, hole - at, true);
+                    at = hole;
+                    continue;
+                }
+                int length = (int) Math.min(room, Math.min(end, origin.dataUntil(at)) - at);
                 plan.add(at, length, false);
                 at += length;
                 // What follows an odd length (the origin's end) would not be aligned.
@@ -160,6 +166,9 @@ public final class CopyEngine implements Closeable {
             ByteBuffer data = chunk.data();
             int at = 0;
             for (int i = 0; i < plan.size(); i++) {
+                if (plan.isZero(i)) {
+                    continue;
+                }
                 int length = (int) plan.lengthBytes(i);
                 origin.read(plan.offsetBytes(i), length, data, at);
                 at += length;
@@ -184,6 +193,10 @@ public final class CopyEngine implements Closeable {
             for (int i = 0; i < plan.size(); i++) {
                 long offset = plan.offsetBytes(i);
                 long end = offset + plan.lengthBytes(i);
+                if (plan.isZero(i)) {
+                    extents.add(offset, end - offset, true);
+                    continue;
+                }
                 while (offset < end) {
                     int length = (int) Math.min(end - offset, grainBytes - offset % grainBytes);
                     boolean zero = Zeroes.fill(data, from, length);

@@ -37,12 +37,15 @@ public final class OriginReader implements Closeable {
     private final long sizeBytes;
     /** For advice on the page cache; −1 with O_DIRECT. */
     private final int adviceFd;
+    /** What was never written, of a file; null for a device. */
+    private final Holes holes;
 
     private OriginReader(Path path, FileChannel channel, int adviceFd) throws IOException {
         this.path = path;
         this.channel = channel;
         this.adviceFd = adviceFd;
         this.sizeBytes = channel.size();
+        this.holes = Files.isRegularFile(path) ? Holes.of(path, sizeBytes) : null;
     }
 
     /** Opens a block device or file, which may be in use. */
@@ -101,6 +104,19 @@ public final class OriginReader implements Closeable {
         return sizeBytes;
     }
 
+    /**
+     * Where the hole ends that {@code offset} lies in, which need not be read to know that it is zero; {@code offset} itself
+     * when it lies in none. Both are aligned, but for the origin's end. For one thread.
+     */
+    public long holeUntil(long offset) {
+        return holes == null ? offset : holes.holeUntil(offset);
+    }
+
+    /** Where the next hole begins behind {@code offset}, which lies in none; aligned. The origin's end if there is none. */
+    public long dataUntil(long offset) {
+        return holes == null ? sizeBytes : holes.dataUntil(offset);
+    }
+
     /** Whether reads bypass the page cache. */
     public boolean isDirect() {
         return adviceFd < 0;
@@ -139,7 +155,8 @@ public final class OriginReader implements Closeable {
 
     @Override
     public void close() throws IOException {
-        try (channel) {
+        try (channel;
+                holes) {
             if (adviceFd >= 0) {
                 FileDescriptors.close(adviceFd);
             }
