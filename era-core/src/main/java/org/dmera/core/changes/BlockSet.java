@@ -106,33 +106,34 @@ public final class BlockSet {
         words[index] &= ~word;
     }
 
+    /** The first member from {@code from} on, or {@link #nrBlocks}. */
+    public long nextMember(long from) {
+        return next(from, 0);
+    }
+
+    /** The first block from {@code from} on that is no member, or {@link #nrBlocks}. */
+    public long nextNonMember(long from) {
+        return next(from, -1L);
+    }
+
+    private long next(long from, long flip) {
+        long block = from;
+        while (block < nrBlocks) {
+            long found = (words[(int) (block >>> 6)] ^ flip) & -1L << block;
+            if (found != 0) {
+                return Math.min(nrBlocks, (block & ~63L) + Long.numberOfTrailingZeros(found));
+            }
+            block = (block | 63) + 1;
+        }
+        return nrBlocks;
+    }
+
     /** Visits the runs of members, each as long as it can be. */
     public void forEachRange(RangeVisitor visitor) throws IOException {
-        long begin = -1;
-        for (int i = 0; i < words.length; i++) {
-            long word = words[i];
-            long base = (long) i << 6;
-            if (word == (begin < 0 ? 0 : -1L)) {
-                continue;
-            }
-            int bit = 0;
-            while (bit < 64) {
-                // The lowest bit, from here on, at which the state changes.
-                long changes = (begin < 0 ? word : ~word) & -1L << bit;
-                if (changes == 0) {
-                    break;
-                }
-                bit = Long.numberOfTrailingZeros(changes);
-                if (begin < 0) {
-                    begin = base + bit;
-                } else {
-                    visitor.range(begin, base + bit);
-                    begin = -1;
-                }
-            }
-        }
-        if (begin >= 0) {
-            visitor.range(begin, nrBlocks);
+        for (long begin = nextMember(0); begin < nrBlocks; ) {
+            long end = nextNonMember(begin);
+            visitor.range(begin, end);
+            begin = nextMember(end);
         }
     }
 }
