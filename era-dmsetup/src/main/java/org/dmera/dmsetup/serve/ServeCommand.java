@@ -53,10 +53,11 @@ public final class ServeCommand implements Command {
         if (arguments.has("attach")) {
             serveBlockDevice();
         }
-        CountDownLatch stop = new CountDownLatch(1);
-        Signals.ENDING.forEach(name -> Signals.handle(name, stop::countDown));
         try (StreamImage image = StreamImage.open(paths, cacheBytes(arguments), console::error)) {
             StateExports exports = new StateExports(image);
+            // Not before: who waits for a long index can end it as any program.
+            CountDownLatch stop = new CountDownLatch(1);
+            Signals.ENDING.forEach(name -> Signals.handle(name, stop::countDown));
             Path own = arguments.has("socket") ? null : Files.createTempDirectory("era_serve");
             Path socket = own == null ? Path.of(arguments.value("socket")) : own.resolve("nbd");
             try (NbdServer server = new NbdServer(exports, console::error)) {

@@ -75,6 +75,7 @@ final class RevertRun {
                     Target to = dry ? null : Target.open(target)) {
                 Revert revert = new Revert(image, origin, written.blockSizeBytes());
                 BlockSet since = written.blocks();
+                revert.requireSameElsewhere(since);
                 BlockSet blocks = toWrite(revert, since, arguments, console);
                 String amount = ByteCount.text(revert.bytes(blocks)) + " in " + blocks.count() + " blocks"
                         + (arguments.has("compare")

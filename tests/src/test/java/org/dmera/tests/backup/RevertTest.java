@@ -164,6 +164,23 @@ class RevertTest {
     }
 
     @Test
+    void aTargetThatIsNotTheOriginIsNotWrittenTo() throws IOException {
+        byte[] another = new byte[(int) IMAGE_BYTES];
+        random.nextBytes(another);
+        Path stranger = Files.write(folder.resolve("stranger"), another);
+        Object[] args = revert();
+        args[3] = stranger;
+        byte[] marks = Files.readAllBytes(metadata);
+        refused("it is not the origin, or was written past its era device", args);
+        assertEquals(-1, Arrays.mismatch(another, Files.readAllBytes(stranger)));
+        assertEquals(-1, Arrays.mismatch(marks, Files.readAllBytes(metadata)));
+        args[3] = Files.write(folder.resolve("short"), Arrays.copyOf(another, another.length / 2));
+        refused("Output file too small", args);
+        args[3] = folder.resolve("none");
+        refused("Couldn't find output file", args);
+    }
+
+    @Test
     void aDamagedChunkIsFoundBeforeAnythingIsWritten() throws IOException {
         for (Path stream : List.of(full, increment)) {
             byte[] sound = Files.readAllBytes(stream);
@@ -185,7 +202,7 @@ class RevertTest {
         programs.run("era_apply", revert()).good();
         long usual = System.nanoTime() - began;
         int halfway = 0;
-        int kills = Programs.NIGHTLY ? 150 : 5;
+        int kills = Programs.NIGHTLY ? 150 : 3;
         for (int i = 0; i < kills; i++) {
             Files.write(image.origin, now);
             image.metadataCopy(metadata);

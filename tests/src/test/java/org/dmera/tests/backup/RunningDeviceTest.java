@@ -252,6 +252,11 @@ class RunningDeviceTest {
         Object[] revert = {full, "--changed-since", era, "-m", metadata, "--metadata-snapshot", "--compare"};
         InProcess.Result past = InProcess.tryRun("era_apply", with(revert, "-o", origin));
         assertTrue(past.code() == 1 && past.text().contains("is not a block device"), past.text());
+        write(1);
+        InProcess.Result stale = InProcess.tryRun("era_apply", with(revert, "-o", node));
+        assertTrue(stale.code() == 1 && stale.text().contains("written to since the metadata snapshot"), stale.text());
+        programs.run("era-dmsetup", "message", NAME, "0", "drop_metadata_snap").good();
+        programs.run("era-dmsetup", "message", NAME, "0", "take_metadata_snap").good();
         String said = InProcess.run("era_apply", with(revert, "-o", node));
         assertTrue(said.contains("and verified: wrote"), said);
         programs.run("era-dmsetup", "message", NAME, "0", "drop_metadata_snap").good();

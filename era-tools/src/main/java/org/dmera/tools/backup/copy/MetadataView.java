@@ -99,6 +99,20 @@ public final class MetadataView implements Closeable {
     }
 
     /**
+     * Refuses a snapshot that is not the last word: an era has begun since it was taken, or something was written. Of a device
+     * that nobody writes to meanwhile.
+     */
+    public void requireNothingSinceSnapshot() throws IOException {
+        MetadataRoots live = MetadataRoots.read(device);
+        if (live.currentEra() != roots.currentEra()
+                || ChangedBlocks.since(device, live, live.currentEra()).count() > 0) {
+            throw new IOException(path + ": the device was written to since the metadata snapshot was taken (in era "
+                    + roots.currentEra()
+                    + "), or a new era began: drop it, and take another while nobody uses the device");
+        }
+    }
+
+    /**
      * The fewest blocks that the origin had since {@code era}, as far as writesets tell that are not digested yet. What
      * comes back when an origin shrinks and grows again may be anything, and no mark tells of it.
      */

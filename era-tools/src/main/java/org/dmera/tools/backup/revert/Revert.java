@@ -21,6 +21,12 @@ import org.dmera.tools.backup.stream.Chunk;
  * were written since.
  */
 public final class Revert {
+    /** Blocks that were not written since which are looked at. */
+    private static final long MOST_LOOKS = 256;
+
+    private static final long FEWEST_LOOKS = 8;
+    private static final long LOOKED_AT_BYTES = 32 << 20;
+
     private final StreamImage image;
     private final int state;
     private final OriginReader target;
@@ -63,6 +69,35 @@ public final class Revert {
                 stretch.at(at, length);
                 progress.accept(length);
             }
+        }
+    }
+
+    /**
+     * Looks at a sample of the blocks that were not written since, all over the target: each must be as in the streams.
+     *
+     * @throws IOException when one is not: another disk was meant, or this one was written past its era device
+     */
+    public void requireSameElsewhere(BlockSet since) throws IOException {
+        long blocks = Math.min(since.nrBlocks(), (sizeBytes + blockSizeBytes - 1) / blockSizeBytes);
+        long others = 0;
+        for (long block = 0; block < blocks; block++) {
+            others += since.contains(block) ? 0 : 1;
+        }
+        long step =
+                Math.max(1, others / Math.max(FEWEST_LOOKS, Math.min(MOST_LOOKS, LOOKED_AT_BYTES / blockSizeBytes)));
+        BlockSet sample = new BlockSet(since.nrBlocks());
+        long other = 0;
+        for (long block = 0; block < blocks; block++) {
+            if (!since.contains(block) && other++ % step == 0) {
+                sample.add(block);
+            }
+        }
+        BlockSet differing = differing(sample, bytes -> {});
+        if (differing.count() > 0) {
+            throw new IOException(target.path() + ": " + differing.count() + " of " + sample.count()
+                    + " blocks differ from the streams that were not written since, by the metadata: it is not the origin, or"
+                    + " was written past its era device; nothing is written (to put all of the backup onto it, leave out"
+                    + " --changed-since)");
         }
     }
 

@@ -71,8 +71,15 @@ public final class WrittenSince implements Closeable {
         }
     }
 
-    /** The blocks that were written in the era or later. */
+    /**
+     * The blocks that were written in the era or later, by now.
+     *
+     * @throws IOException also when the snapshot does not tell of all of them
+     */
     public BlockSet blocks() throws IOException {
+        if (metadata.isSnapshot()) {
+            metadata.requireNothingSinceSnapshot();
+        }
         return metadata.changedSince(era);
     }
 

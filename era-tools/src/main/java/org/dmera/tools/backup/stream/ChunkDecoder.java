@@ -28,10 +28,11 @@ public final class ChunkDecoder implements Closeable {
         return name + ": chunk " + chunk.sequence;
     }
 
-    /** As {@link #decode(Chunk)}, of the stream that messages call {@code stream}. */
+    /** As {@link #decode(Chunk)}, of the stream that messages call {@code stream}, without a digest for the whole. */
     void decode(Chunk chunk, String stream) throws StreamException {
         name = stream;
-        decode(chunk);
+        verify(chunk);
+        unpackAny(chunk);
     }
 
     /**
@@ -40,11 +41,19 @@ public final class ChunkDecoder implements Closeable {
      * @throws StreamException naming the chunk, when the bytes are not those that were written
      */
     public void decode(Chunk chunk) throws StreamException {
-        ByteBuffer stored = chunk.stored();
-        if (sums.plain(stored, chunk.storedBytes) != chunk.head.getInt(Chunk.STORED_CRC)) {
+        verify(chunk);
+        sums.digest(chunk, chunk.stored());
+        unpackAny(chunk);
+    }
+
+    private void verify(Chunk chunk) throws StreamException {
+        if (sums.plain(chunk.stored(), chunk.storedBytes) != chunk.head.getInt(Chunk.STORED_CRC)) {
             throw new StreamException(where(chunk), "the checksum of its data does not fit: damaged");
         }
-        sums.digest(chunk, stored);
+    }
+
+    private void unpackAny(Chunk chunk) throws StreamException {
+        ByteBuffer stored = chunk.stored();
         int encoding = chunk.head.getInt(Chunk.ENCODING);
         switch (encoding) {
             case Chunk.ENCODING_RAW -> {
