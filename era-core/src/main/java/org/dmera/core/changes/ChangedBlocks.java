@@ -8,6 +8,8 @@ import java.nio.IntBuffer;
 import java.util.concurrent.Executor;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.format.ArrayBlock;
+import org.dmera.core.format.DamagedMetadataException;
+import org.dmera.core.format.Eras;
 import org.dmera.core.scan.ArrayScanner;
 import org.dmera.core.scan.BlockReader;
 import org.dmera.core.scan.MetadataRoots;
@@ -244,6 +246,9 @@ public final class ChangedBlocks {
 
         private ByteBuffer buffer;
         private IntBuffer values;
+        private final long lastArchived = roots.lastArchived();
+        /** Below 0 when an era was above the last that can have been digested. */
+        private long beyond;
 
         EraAdder(Part part) {
             this.part = part;
@@ -251,7 +256,7 @@ public final class ChangedBlocks {
 
         @Override
         @SuppressWarnings("ReferenceEquality") // Another buffer with the same content is another buffer.
-        public void values(long firstBlock, ByteBuffer run, int offset, int count) {
+        public void values(long firstBlock, ByteBuffer run, int offset, int count) throws DamagedMetadataException {
             if (buffer != run) {
                 buffer = run;
                 values = run.duplicate().clear().order(run.order()).asIntBuffer();
@@ -265,16 +270,24 @@ public final class ChangedBlocks {
                 set.or((int) (block >>> 6), bounded ? boundedBits(at, end, bit) : bits(at, end, bit));
                 at = end;
             }
+            if (beyond < 0) {
+                Eras.requireDigested(run, offset, count, firstBlock, lastArchived);
+            }
         }
 
         /** Without a branch: which side an era falls on is random to a predictor. */
         private long bits(int begin, int end, int firstBit) {
             long word = 0;
             long low = since;
+            long high = lastArchived;
+            long above = 0;
             int[] from = eras;
             for (int i = begin, bit = firstBit; i < end; i++, bit++) {
-                word |= (((from[i] & 0xFFFFFFFFL) - low) >>> 63 ^ 1) << bit;
+                long era = from[i] & 0xFFFFFFFFL;
+                word |= ((era - low) >>> 63 ^ 1) << bit;
+                above |= high - era;
             }
+            beyond |= above;
             return word;
         }
 
@@ -283,6 +296,7 @@ public final class ChangedBlocks {
             long reached = 0;
             for (int i = begin, bit = firstBit; i < end; i++, bit++) {
                 long era = eras[i] & 0xFFFFFFFFL;
+                beyond |= lastArchived - era;
                 long tooLate = (era - before) >>> 63 ^ 1;
                 word |= (((era - since) >>> 63 ^ 1) & ~tooLate) << bit;
                 reached |= tooLate;

@@ -89,7 +89,8 @@ public final class LastWritten {
         return true;
     }
 
-    private void putEras(long firstIndex, ByteBuffer buffer, int offset, int count) {
+    private void putEras(long firstIndex, ByteBuffer buffer, int offset, int count) throws DamagedMetadataException {
+        Eras.requireDigested(buffer, offset, count, firstIndex, roots.lastArchived());
         window.put((int) (firstIndex - begin) * ArrayBlock.ERA_BYTES, buffer, offset, count * ArrayBlock.ERA_BYTES);
     }
 

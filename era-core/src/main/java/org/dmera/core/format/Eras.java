@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.core.format;
 
+import java.nio.ByteBuffer;
+
 /**
  * How eras (u32) compare, for everybody who asks when a block was last written.
  *
@@ -17,6 +19,36 @@ public final class Eras {
     /** The highest era of which the writeset tree can hold a writeset, given whether the current one is open. */
     public static long lastArchived(long currentEra, boolean hasCurrent) {
         return hasCurrent ? currentEra - 1 & HIGHEST : currentEra;
+    }
+
+    /**
+     * Requires the values of an era array to be eras that can have been digested. One that is too high may be a block that was
+     * swapped for another's, and would hide blocks from those who ask for what was written before an era.
+     *
+     * @param eras little-endian, packed, the first at {@code offset}
+     * @param firstBlock the origin block of the first
+     * @param lastArchived the highest era allowed: see {@link #lastArchived}
+     */
+    public static void requireDigested(ByteBuffer eras, int offset, int count, long firstBlock, long lastArchived)
+            throws DamagedMetadataException {
+        long below = 0;
+        for (int i = 0; i < count; i++) {
+            below |= lastArchived - (eras.getInt(offset + Integer.BYTES * i) & HIGHEST);
+        }
+        for (int i = 0; i < count && below < 0; i++) {
+            long era = eras.getInt(offset + Integer.BYTES * i) & HIGHEST;
+            if (era > lastArchived) {
+                throw notDigested(firstBlock + i, era, lastArchived);
+            }
+        }
+    }
+
+    /** For origin block {@code block} the era array has an era that can't have been digested. */
+    public static DamagedMetadataException notDigested(long block, long era, long lastArchived) {
+        return new DamagedMetadataException(
+                -1,
+                "era array: it has era " + era + " for block " + block + ", the last that can have been digested is "
+                        + lastArchived);
     }
 
     /** The era in which a block was last written that was written in both. */

@@ -7,6 +7,7 @@ import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockSeal;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.format.DamagedMetadataException;
+import org.dmera.core.format.Eras;
 import org.dmera.core.format.IndexBlock;
 import org.dmera.core.format.Limits;
 import org.dmera.core.format.Superblock;
@@ -230,6 +231,11 @@ public final class MetadataRoots {
     /** Whether there is a current writeset: never in a snapshot. */
     public boolean hasCurrentWriteset() {
         return currentWritesetRoot != 0;
+    }
+
+    /** The highest era that can have been archived, and so digested. */
+    public long lastArchived() {
+        return Eras.lastArchived(currentEra, hasCurrentWriteset());
     }
 
     public long currentWritesetNrBits() {

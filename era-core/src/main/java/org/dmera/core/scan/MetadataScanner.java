@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.format.DamagedMetadataException;
+import org.dmera.core.format.Eras;
 import org.dmera.core.format.MetadataVisitor;
 
 /** Streams the whole content of metadata, in order and in constant memory, to a {@link MetadataVisitor}. */
@@ -29,7 +30,7 @@ public final class MetadataScanner implements WritesetScanner.WritesetVisitor {
         visitor.superblock(roots.dataBlockSizeSectors(), roots.nrBlocks(), roots.currentEra());
         scanner.writesets.forEach(roots, scanner);
         visitor.beginEraArray();
-        new ArrayScanner(reader).scanEras(roots, 0, roots.nrBlocks(), scanner.new Eras());
+        new ArrayScanner(reader).scanEras(roots, 0, roots.nrBlocks(), scanner.new EraPasser(roots.lastArchived()));
         visitor.endEraArray();
         visitor.end();
     }
@@ -50,9 +51,16 @@ public final class MetadataScanner implements WritesetScanner.WritesetVisitor {
     }
 
     /** Passes eras on. */
-    private final class Eras implements ArrayScanner.ValueVisitor {
+    private final class EraPasser implements ArrayScanner.ValueVisitor {
+        private final long lastArchived;
+
+        EraPasser(long lastArchived) {
+            this.lastArchived = lastArchived;
+        }
+
         @Override
         public void values(long firstIndex, ByteBuffer buffer, int offset, int count) throws IOException {
+            Eras.requireDigested(buffer, offset, count, firstIndex, lastArchived);
             visitor.eras(firstIndex, buffer, offset, count);
         }
     }

@@ -5,7 +5,6 @@ import java.io.IOException;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.DamagedMetadataException;
-import org.dmera.core.format.Eras;
 import org.dmera.core.format.WritesetValue;
 
 /** Lists the writesets that have not been digested, in ascending order of era, and reads their bits. */
@@ -37,7 +36,7 @@ public final class WritesetScanner {
      */
     public void forEach(MetadataRoots roots, WritesetVisitor visitor) throws IOException {
         long currentEra = roots.currentEra();
-        long highestArchived = Eras.lastArchived(currentEra, roots.hasCurrentWriteset());
+        long highestArchived = roots.lastArchived();
         if (roots.writesetTreeRoot() != 0) {
             walker.walk(
                     roots.writesetTreeRoot(),

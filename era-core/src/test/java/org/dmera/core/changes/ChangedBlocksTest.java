@@ -14,12 +14,19 @@ import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
 import java.util.SplittableRandom;
+import org.dmera.core.block.BlockDevice;
+import org.dmera.core.block.BlockSeal;
+import org.dmera.core.block.BlockType;
 import org.dmera.core.block.MemoryBlockDevice;
 import org.dmera.core.build.MetadataBuilder;
+import org.dmera.core.format.ArrayBlock;
+import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.scan.MetadataRoots;
+import org.dmera.core.scan.MetadataScanner;
 import org.dmera.testkit.Fixtures;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -192,5 +199,42 @@ class ChangedBlocksTest {
         BlockSet changed = ChangedBlocks.since(device, MetadataRoots.read(device), 10);
         assertEquals(1, changed.count());
         assertEquals(1L << 5, changed.word(0));
+    }
+
+    /** A block of the era array that holds what it can't: to believe it would take blocks off a bounded list. */
+    @Test
+    void anEraThatCantHaveBeenDigestedIsRefused() throws IOException {
+        for (int era : new int[] {19, 20, -1}) {
+            MemoryBlockDevice device = new MemoryBlockDevice((int) MetadataBuilder.sufficientBlocks(8, 1));
+            MetadataBuilder builder = new MetadataBuilder(device);
+            builder.superblock(128, 8, 19);
+            ByteBuffer values = ByteBuffer.allocate(32).order(ByteOrder.LITTLE_ENDIAN);
+            builder.beginEraArray();
+            builder.eras(0, values, 0, 8);
+            builder.endEraArray();
+            builder.end();
+            MetadataRoots roots = MetadataRoots.read(device);
+            ByteBuffer bytes = ByteBuffer.wrap(device.bytes()).order(ByteOrder.LITTLE_ENDIAN);
+            int root = (int) roots.eraArrayRoot() * BlockDevice.BLOCK_BYTES;
+            long arrayBlock = new BTreeNode().wrap(bytes, root).valueLong(0);
+            int offset = (int) arrayBlock * BlockDevice.BLOCK_BYTES;
+            bytes.putInt(offset + ArrayBlock.VALUES + 4 * 5, era);
+            new BlockSeal().seal(BlockType.ARRAY_BLOCK, bytes, offset, arrayBlock);
+            if (era == 19) {
+                // Without a current writeset the current era is over.
+                assertEquals(1, ChangedBlocks.since(device, roots, 19).count());
+                continue;
+            }
+            String expected = "era array: it has era " + Integer.toUnsignedLong(era)
+                    + " for block 5, the last that can have" + " been digested is 19";
+            for (Executable reader : List.<Executable>of(
+                    () -> ChangedBlocks.since(device, roots, 3),
+                    () -> ChangedBlocks.find(device, roots, 0, 7),
+                    () -> LastWritten.forEach(device, roots, (block, last) -> {}),
+                    () -> MetadataScanner.scan(device, roots, new MetadataBuilder(new MemoryBlockDevice(64))))) {
+                DamagedMetadataException refused = assertThrows(DamagedMetadataException.class, reader);
+                assertEquals(expected, refused.getMessage());
+            }
+        }
     }
 }
