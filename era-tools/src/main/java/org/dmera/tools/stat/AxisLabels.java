@@ -24,10 +24,11 @@ final class AxisLabels {
             step *= 2;
         }
         for (long at = 0; at < sizeBytes; at += step) {
-            String text = at % unit == 0
-                    ? Long.toString(at / unit)
-                    : String.format(Locale.ROOT, "%.3f", at / scale.bytes()).replaceAll("0+$", "");
-            labels.set(cellOf.applyAsInt(at), text);
+            labels.set(cellOf.applyAsInt(at), number(at, unit, scale));
+        }
+        // Where it ends, unless another number is too near.
+        if (sizeBytes % step == 0 || sizeBytes % step > step / 2) {
+            labelLast(labels, number(sizeBytes, unit, scale));
         }
         return labels;
     }
@@ -43,7 +44,23 @@ final class AxisLabels {
         for (long era = step; era <= lastEra; era += step) {
             labels.set(cellOf.applyAsInt(era), Long.toString(era));
         }
+        if (lastEra % step > step / 2) {
+            labelLast(labels, Long.toString(lastEra));
+        }
         return labels;
+    }
+
+    private static String number(long bytes, long unit, Scale scale) {
+        return bytes % unit == 0
+                ? Long.toString(bytes / unit)
+                : String.format(Locale.ROOT, "%.3f", bytes / scale.bytes()).replaceAll("\\.?0+$", "");
+    }
+
+    private static void labelLast(List<String> labels, String text) {
+        int last = labels.size() - 1;
+        if (last >= 0 && labels.get(last).equals(NOTHING)) {
+            labels.set(last, text);
+        }
     }
 
     private static List<String> blank(int cells) {

@@ -4,10 +4,10 @@ package org.dmera.tools.stat;
 import java.awt.Color;
 import java.awt.Font;
 import java.awt.Graphics2D;
+import java.awt.font.FontRenderContext;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
 import org.dmera.core.changes.EraHistogram;
 import org.dmera.core.linux.NativeText;
 import org.knowm.xchart.HeatMapChart;
@@ -25,21 +25,25 @@ final class EraPicture {
     private static final Color GRID = new Color(0xe4, 0xe7, 0xeb);
     private static final Color CURVE = new Color(0xb5, 0x1f, 0x4b);
     /**
-     * Pale to dark, so that the picture also works in grey and for colour-blind eyes, and each step a multiple of the one
+     * Pale to dark, so that the picture also works in grey and for colour-blind eyes, the palest plain to see on white, and each step a multiple of the one
      * before: on most devices a place has few of its blocks written in one era, and equal steps would show one colour.
      */
     private static final Shade[] SHADES = {
-        new Shade(0, "up to 0.1 %", new Color(0xfb, 0xd3, 0x7f)),
-        new Shade(0.001, "0.1 to 1 %", new Color(0xf5, 0x93, 0x4e)),
-        new Shade(0.01, "1 to 10 %", new Color(0xd9, 0x48, 0x4f)),
-        new Shade(0.1, "10 to 50 %", new Color(0x8e, 0x1a, 0x5e)),
-        new Shade(0.5, "50 to 100 %", new Color(0x32, 0x0a, 0x47))
+        new Shade(0, "up to 0.1 %", new Color(0xdd, 0x9e, 0x1f)),
+        new Shade(0.001, "0.1 to 1 %", new Color(0xd8, 0x6a, 0x28)),
+        new Shade(0.01, "1 to 10 %", new Color(0xc1, 0x3a, 0x4b)),
+        new Shade(0.1, "10 to 50 %", new Color(0x7d, 0x1a, 0x5c)),
+        new Shade(0.5, "50 to 100 %", new Color(0x2a, 0x08, 0x40))
     };
 
-    private static final int TITLE_LETTERS = 90;
-    private static final int TICK_SPACING_PIXELS = 80;
+    /** Below this many pixels letters are smaller, and the legend is below the map. */
+    private static final int NARROW_PIXELS = 700;
+    /** A map lower than this has no room for its labels. */
+    private static final int LEAST_HEIGHT_PIXELS = 250;
+    /** What a legend below takes. */
+    private static final int LEGEND_PIXELS = 130;
 
-    private static final Font TEXT = new Font(Font.SANS_SERIF, Font.PLAIN, 13);
+    private static final int TICK_SPACING_PIXELS = 80;
 
     /** The colour of cells of which more than {@code above} (0 to 1) was written. */
     private record Shade(double above, String text, Color color) {}
@@ -47,13 +51,17 @@ final class EraPicture {
     private final int width;
     private final int mapHeight;
     private final int curveHeight;
+    private final Font text;
+    private final Font heading;
     private final HeatMapChart map;
     private final XYChart curve;
 
     EraPicture(String device, EraGrid grid, EraHistogram histogram, long currentEra, long blockBytes, int width) {
         this.width = width;
-        this.mapHeight = width * 45 / 100;
-        this.curveHeight = width * 35 / 100;
+        this.mapHeight = Math.max(LEAST_HEIGHT_PIXELS, width * 45 / 100) + (width < NARROW_PIXELS ? LEGEND_PIXELS : 0);
+        this.curveHeight = Math.max(LEAST_HEIGHT_PIXELS * 3 / 4, width * 35 / 100);
+        this.text = new Font(Font.SANS_SERIF, Font.PLAIN, width < NARROW_PIXELS ? 10 : 13);
+        this.heading = new Font(Font.SANS_SERIF, Font.BOLD, Math.min(17, Math.max(10, width / 75)));
         map = heatMap(device, grid, histogram.blocks(), currentEra, blockBytes);
         curve = curve(histogram, currentEra, blockBytes);
     }
@@ -79,7 +87,11 @@ final class EraPicture {
                 .width(width)
                 .height(mapHeight)
                 .title(title(
-                        device, ": share of blocks last written, by place and era (" + never(grid, nrBlocks) + ")"))
+                        device,
+                        (width < NARROW_PIXELS
+                                        ? ": written where and when ("
+                                        : ": share of blocks last written, by place and era (")
+                                + never(grid, nrBlocks) + ")"))
                 .xAxisTitle("position in the origin, " + scale.unit())
                 .yAxisTitle("era")
                 .build();
@@ -131,24 +143,30 @@ final class EraPicture {
         return shade;
     }
 
-    /** Cuts the front of a long path. */
-    private static String title(String path, String text) {
+    /** Cuts the front of a long path, so that the rest fits. */
+    private String title(String path, String text) {
         String device = NativeText.toUnicode(path);
-        int room = TITLE_LETTERS - text.length();
-        return (device.length() <= room ? device : "…" + device.substring(device.length() - room)) + text;
+        FontRenderContext plain = new FontRenderContext(null, true, true);
+        double room = width * 0.84;
+        int from = 0;
+        while (from < device.length()
+                && heading.getStringBounds((from == 0 ? "" : "…") + device.substring(from) + text, plain)
+                                .getWidth()
+                        > room) {
+            from++;
+        }
+        return (from == 0 ? "" : "…") + device.substring(from) + text;
     }
 
     private static String never(EraGrid grid, long nrBlocks) {
-        return nrBlocks == 0
-                ? "empty"
-                : String.format(Locale.ROOT, "%.3g %% never", 100.0 * grid.neverWritten() / nrBlocks);
+        return nrBlocks == 0 ? "empty" : Amounts.percent(grid.neverWritten(), nrBlocks) + " never";
     }
 
     private XYChart curve(EraHistogram histogram, long currentEra, long blockBytes) {
         int points = Math.min(histogram.bins(), 1000);
         double[] eras = new double[points + 1];
         double[] amounts = new double[points + 1];
-        Scale scale = Scale.of((histogram.blocks() - neverOf(histogram)) * blockBytes);
+        Scale scale = Scale.of((histogram.blocks() - histogram.never()) * blockBytes);
         long since = 0;
         int point = points - 1;
         for (int bin = histogram.bins() - 1; bin >= 0; bin--) {
@@ -191,23 +209,20 @@ final class EraPicture {
         return chart;
     }
 
-    private static long neverOf(EraHistogram histogram) {
-        return histogram.lastEra(0) == 0 ? histogram.count(0) : 0;
-    }
-
     private void style(AxesChartStyler styler) {
         styler.setChartBackgroundColor(Color.WHITE);
         styler.setPlotBackgroundColor(Color.WHITE);
         styler.setChartFontColor(INK);
-        styler.setChartTitleFont(new Font(Font.SANS_SERIF, Font.BOLD, Math.min(17, width / 75)));
+        styler.setChartTitleFont(heading);
         styler.setChartTitleBoxVisible(false);
         styler.setChartTitlePadding(8);
-        styler.setLegendFont(TEXT);
+        styler.setLegendFont(text);
         styler.setLegendBorderColor(Color.WHITE);
-        styler.setLegendPosition(Styler.LegendPosition.OutsideE);
+        styler.setLegendPosition(
+                width < NARROW_PIXELS ? Styler.LegendPosition.OutsideS : Styler.LegendPosition.OutsideE);
         styler.setChartPadding(14);
-        styler.setAxisTickLabelsFont(TEXT);
-        styler.setAxisTitleFont(TEXT);
+        styler.setAxisTickLabelsFont(text);
+        styler.setAxisTitleFont(text);
         styler.setPlotGridLinesColor(GRID);
         styler.setPlotBorderColor(GRID);
         styler.setAntiAlias(true);

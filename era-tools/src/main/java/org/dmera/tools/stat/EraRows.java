@@ -18,23 +18,23 @@ final class EraRows {
     private EraRows() {}
 
     /** Newest first; era 0, which means never, is left out. */
-    static List<Row> of(EraHistogram histogram, long currentEra) {
+    static List<Row> of(EraHistogram histogram) {
         List<Row> rows = new ArrayList<>();
         int bin = histogram.bins() - 1;
         long since = 0;
         int span = 1;
-        while (bin >= 0 && histogram.lastEra(bin) > 0) {
+        while (bin > 0) {
             if (rows.size() >= SINGLE) {
                 span *= 2;
             }
-            int lowest = Math.max(histogram.firstEra(0) == 0 && histogram.lastEra(0) == 0 ? 1 : 0, bin - span + 1);
+            int lowest = Math.max(1, bin - span + 1);
             long blocks = 0;
             long last = histogram.lastEra(bin);
             for (; bin >= lowest; bin--) {
                 blocks += histogram.count(bin);
             }
             since += blocks;
-            rows.add(new Row(Math.max(1, histogram.firstEra(lowest)), Math.min(last, currentEra), blocks, since));
+            rows.add(new Row(histogram.firstEra(lowest), last, blocks, since));
         }
         return rows;
     }

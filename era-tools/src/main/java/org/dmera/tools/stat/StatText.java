@@ -20,8 +20,8 @@ final class StatText {
         line(
                 s,
                 "Space",
-                facts.metadataUsedBlocks() + " of " + facts.metadataBlocks() + " blocks used ("
-                        + percent(facts.metadataUsedBlocks(), facts.metadataBlocks()) + " of "
+                facts.metadataUsedBlocks() + " of " + Amounts.blocks(facts.metadataBlocks()) + " used ("
+                        + Amounts.percent(facts.metadataUsedBlocks(), facts.metadataBlocks()) + " of "
                         + ByteCount.text(facts.metadataBlocks() * METADATA_BLOCK_BYTES) + ")"
                         + (facts.deviceBlocks() > facts.metadataBlocks()
                                 ? ", the device has " + facts.deviceBlocks()
@@ -29,22 +29,18 @@ final class StatText {
         line(
                 s,
                 "Origin",
-                ByteCount.text(facts.originBytes()) + ": " + roots.nrBlocks() + " blocks of "
+                ByteCount.text(facts.originBytes()) + ": " + Amounts.blocks(roots.nrBlocks()) + " of "
                         + ByteCount.text(facts.blockBytes()));
         line(s, "Current era", Long.toString(roots.currentEra()));
         if (!snapshot) {
             line(s, "Snapshot", roots.metadataSnap() == 0 ? "none held" : "held, at block " + roots.metadataSnap());
         }
         line(s, "Writesets", writesets(facts));
-        long never = facts.histogram().firstEra(0) == 0 && facts.histogram().lastEra(0) == 0
-                ? facts.histogram().count(0)
-                : -1;
-        if (never >= 0) {
-            line(
-                    s,
-                    "Never written",
-                    ByteCount.text(never * facts.blockBytes()) + " (" + percent(never, roots.nrBlocks()) + ")");
-        }
+        long never = facts.histogram().never();
+        line(
+                s,
+                "Never written",
+                ByteCount.text(never * facts.blockBytes()) + " (" + Amounts.percent(never, roots.nrBlocks()) + ")");
         table(s, facts);
         return s.toString();
     }
@@ -66,8 +62,7 @@ final class StatText {
             s.append(", era ")
                     .append(facts.roots().currentEra())
                     .append("'s is open with ")
-                    .append(list.get(list.size() - 1).marked())
-                    .append(list.get(list.size() - 1).marked() == 1 ? " block" : " blocks");
+                    .append(Amounts.blocks(list.get(list.size() - 1).marked()));
         } else {
             s.append(", none open");
         }
@@ -75,7 +70,7 @@ final class StatText {
     }
 
     private static void table(StringBuilder s, MetadataFacts facts) {
-        List<EraRows.Row> rows = EraRows.of(facts.histogram(), facts.roots().currentEra());
+        List<EraRows.Row> rows = EraRows.of(facts.histogram());
         if (rows.isEmpty()) {
             return;
         }
@@ -95,19 +90,11 @@ final class StatText {
                     ByteCount.text(row.blocks() * facts.blockBytes()),
                     "#".repeat(columns),
                     ByteCount.text(row.since() * facts.blockBytes()),
-                    percent(row.since(), facts.roots().nrBlocks())));
+                    Amounts.percent(row.since(), facts.roots().nrBlocks())));
         }
     }
 
     private static void line(StringBuilder s, String label, String value) {
         s.append(String.format(Locale.ROOT, "%-15s%s%n", label, value));
-    }
-
-    private static String percent(long part, long whole) {
-        double share = whole == 0 ? 0 : 100.0 * part / whole;
-        if (share > 0 && share < 0.01) {
-            return "<0.01 %";
-        }
-        return String.format(Locale.ROOT, share < 10 || share > 99 && share < 100 ? "%.2f %%" : "%.1f %%", share);
     }
 }

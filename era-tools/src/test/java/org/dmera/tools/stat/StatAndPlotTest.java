@@ -140,7 +140,7 @@ class StatAndPlotTest {
         for (int b = 0; b < 100_000; b++) {
             histogram.block(b, b * 50L);
         }
-        List<EraRows.Row> rows = EraRows.of(histogram, 5_000_000);
+        List<EraRows.Row> rows = EraRows.of(histogram);
         assertTrue(rows.size() < 50, rows.size() + " rows");
         long next = 5_000_000;
         for (EraRows.Row row : rows) {
@@ -148,7 +148,43 @@ class StatAndPlotTest {
             next = row.first() - 1;
         }
         assertEquals(0, next);
-        assertEquals(100_000, rows.get(rows.size() - 1).since());
+        // Block 0 was never written.
+        assertEquals(99_999, rows.get(rows.size() - 1).since());
+        assertEquals(1, histogram.never());
+        assertEquals(4_999_950, histogram.firstEra(histogram.bins() - 51));
+        assertEquals(1, histogram.count(histogram.bins() - 51));
+    }
+
+    @Test
+    void everyEraIsInOneBinHoweverManyThereAre() {
+        for (long currentEra : new long[] {0, 1, 2, 1 << 20, (1 << 20) + 1, 3_000_000, 0xFFFFFFFFL}) {
+            EraHistogram histogram = new EraHistogram(currentEra);
+            long next = 0;
+            for (int bin = 0; bin < histogram.bins(); bin++) {
+                assertEquals(next, histogram.firstEra(bin), "of " + currentEra);
+                assertTrue(histogram.lastEra(bin) >= next, "of " + currentEra);
+                next = histogram.lastEra(bin) + 1;
+            }
+            assertEquals(currentEra + 1, next);
+            assertEquals(0, histogram.lastEra(0));
+            assertTrue(histogram.bins() <= (1 << 20) + 1, histogram.bins() + " bins");
+            for (long era : new long[] {0, 1, currentEra / 3, currentEra - 1, currentEra}) {
+                histogram.block(0, Math.max(0, era));
+                assertTrue(histogram.count(Math.max(0, era), Math.max(0, era)) > 0, era + " of " + currentEra);
+            }
+        }
+    }
+
+    @Test
+    void onlyNothingIsNoneAndOnlyTheWholeIsAll() {
+        assertEquals("0.00 %", Amounts.percent(0, 10));
+        assertEquals("<0.01 %", Amounts.percent(1, 1_000_000));
+        assertEquals("50.0 %", Amounts.percent(1, 2));
+        assertEquals("99.99 %", Amounts.percent(9_999, 10_000));
+        assertEquals(">99.99 %", Amounts.percent(999_999, 1_000_000));
+        assertEquals("100.0 %", Amounts.percent(10, 10));
+        assertEquals("1 block", Amounts.blocks(1));
+        assertEquals("0 blocks", Amounts.blocks(0));
     }
 
     @Test
@@ -174,8 +210,31 @@ class StatAndPlotTest {
         run(new PlotCommand(), image("h_large.live"), "-o", png);
         assertEquals(0, code, err);
         Set<Integer> colours = coloursOfTheMap(png);
-        assertTrue(colours.contains(0xFFFBD37F), "places with single blocks");
-        assertTrue(colours.contains(0xFFD9484F), "places of which more than a hundredth was written");
+        assertTrue(colours.contains(0xFFDD9E1F), "places with single blocks");
+        assertTrue(colours.contains(0xFFC13A4B), "places of which more than a hundredth was written");
+    }
+
+    @Test
+    void aNarrowPictureHasAMapAndATitleThatCanBeRead() throws IOException {
+        Path png = dir.resolve("picture.png");
+        run(new PlotCommand(), image("h_large.live"), "-o", png, "--width", "400", "--title", "x".repeat(300));
+        assertEquals(0, code, err);
+        BufferedImage picture = ImageIO.read(png.toFile());
+        int rows = 0;
+        for (int y = 0; y < 240; y++) {
+            int cells = 0;
+            for (int x = 0; x < 400; x++) {
+                cells += picture.getRGB(x, y) == 0xFFDD9E1F ? 1 : 0;
+            }
+            rows += cells > 40 ? 1 : 0;
+        }
+        assertTrue(rows > 150, "the map is " + rows + " pixels high");
+        // The title is cut in front, and has white at both ends.
+        for (int y = 20; y < 36; y++) {
+            for (int x : new int[] {0, 1, 2, 3, 396, 397, 398, 399}) {
+                assertEquals(0xFFFFFFFF, picture.getRGB(x, y), "at " + x + "," + y);
+            }
+        }
     }
 
     @Test
@@ -183,7 +242,7 @@ class StatAndPlotTest {
         Path png = dir.resolve("picture.png");
         run(new PlotCommand(), image("a_fresh_bs8.live"), "-o", png);
         assertEquals(0, code, err);
-        assertFalse(coloursOfTheMap(png).contains(0xFFFBD37F));
+        assertFalse(coloursOfTheMap(png).contains(0xFFDD9E1F));
     }
 
     /** The colours of a picture of the usual width, without the legend and the curve. */
@@ -210,7 +269,8 @@ class StatAndPlotTest {
         List<String> places = AxisLabels.ofBytes(size, Scale.of(size), 200, at -> (int) (at / (size / 200 + 1)));
         assertEquals("0", places.get(0));
         assertEquals("1", places.get(66));
-        assertEquals(6, places.stream().filter(label -> !label.isBlank()).count());
+        assertEquals("3", places.get(199));
+        assertEquals(7, places.stream().filter(label -> !label.isBlank()).count());
         List<String> fractions = AxisLabels.ofBytes(4096, Scale.of(4096), 8, at -> (int) (at / 512));
         assertEquals(List.of("0", "0.5", "1", "1.5", "2", "2.5", "3", "3.5"), fractions);
     }
