@@ -10,13 +10,15 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.dmera.dmsetup.cli.ShellWords;
 import org.dmera.testkit.Fixtures;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /**
  * The real dmsetup, side by side with era-dmsetup. Each runs the same commands on an engine of its own; what it would open
@@ -24,17 +26,59 @@ import org.junit.jupiter.api.io.TempDir;
  * gets along with the engine proves the engine's answers; that both print the same proves era-dmsetup.
  */
 class RealDmsetupTest {
-    private static final Path DMSETUP = Path.of("/usr/sbin/dmsetup");
+    /** By which each complains. */
+    private static final String NAME = "/usr/sbin/dmsetup";
+
     private static final Path TESTS = Fixtures.projectRoot().resolve("tests/dmsetup");
-    private static final String VERSION = "1.02.185";
+
+    /** Releases of dmsetup, and how each is called. */
+    private enum Release {
+        /** Debian 12's, which is the host's own. */
+        DEBIAN_12("1.02.185", "setup/packages.txt") {
+            @Override
+            List<String> command() {
+                return List.of(NAME);
+            }
+        },
+        /** Debian 13's, with the C library that it was built for. */
+        DEBIAN_13("1.02.205", "tests/peers/fetch-dmsetup") {
+            @Override
+            List<String> command() {
+                String set = System.getenv("ERA_PEER_DMSETUP_ROOT");
+                String root = set == null ? "/opt/dmsetup-1.02.205" : set;
+                String libraries = root + "/usr/lib/x86_64-linux-gnu";
+                return List.of(
+                        libraries + "/ld-linux-x86-64.so.2",
+                        "--library-path",
+                        libraries,
+                        "--argv0",
+                        NAME,
+                        root + "/usr/sbin/dmsetup");
+            }
+        };
+
+        final String version;
+        final String whence;
+
+        Release(String version, String whence) {
+            this.version = version;
+            this.whence = whence;
+        }
+
+        abstract List<String> command();
+    }
 
     @TempDir
     Path folder;
 
-    @Test
+    @ParameterizedTest
+    @EnumSource
     @Timeout(600)
-    void bothPrintTheSameAndLeaveTheSameDevices() throws Exception {
-        need(Files.isExecutable(DMSETUP), "needs dmsetup");
+    void bothPrintTheSameAndLeaveTheSameDevices(Release release) throws Exception {
+        List<String> dmsetup = release.command();
+        for (String part : List.of(dmsetup.get(0), dmsetup.get(dmsetup.size() - 1))) {
+            need(Files.isExecutable(Path.of(part)), "needs " + part + ": " + release.whence);
+        }
         need(Files.isExecutable(Path.of("/usr/bin/gcc")), "needs gcc");
         Path library = folder.resolve("redirect.so");
         Path source = TESTS.resolve("redirect.c");
@@ -46,9 +90,10 @@ class RealDmsetupTest {
         assertEquals(0, compiled.exit(), compiled.stderr().toString());
         try (TestEngine real = new TestEngine(Files.createDirectory(folder.resolve("real")));
                 TestEngine ours = new TestEngine(Files.createDirectory(folder.resolve("ours")))) {
-            List<String> hello = run(List.of(DMSETUP.toString(), "version"), "", library, real.socket)
-                    .stdout();
-            need(hello.get(0).contains(VERSION), "needs dmsetup " + VERSION + ", not: " + hello);
+            List<String> asked = new ArrayList<>(dmsetup);
+            asked.add("version");
+            List<String> hello = run(asked, "", library, real.socket).stdout();
+            need(hello.get(0).contains(release.version), "needs dmsetup " + release.version + ", not: " + hello);
             Path realImage = real.file("image", 65_536);
             Path ourImage = ours.file("image", 65_536);
             DmSetupOnEngine program = new DmSetupOnEngine(ours);
@@ -59,7 +104,7 @@ class RealDmsetupTest {
                     continue;
                 }
                 ShellWords words = ShellWords.of(line);
-                List<String> command = new ArrayList<>(List.of(DMSETUP.toString()));
+                List<String> command = new ArrayList<>(dmsetup);
                 words.words().forEach(word -> command.add(word.replace("IMAGE", realImage.toString())));
                 DmSetupOnEngine.Result theirs = run(command, words.stdin(), library, real.socket);
                 DmSetupOnEngine.Result mine = program.run(
@@ -85,11 +130,24 @@ class RealDmsetupTest {
         assumeTrue(condition, what);
     }
 
-    /** Without what must differ: paths, the text of usage, and what dmsetup sees of device nodes, which there are none of. */
+    private static final String POSSIBILITIES = "; possibilities:";
+
+    /** getopt names the options that an abbreviation may stand for in an order that each release has its own of. */
+    private static String sorted(String line) {
+        int at = line.indexOf(POSSIBILITIES);
+        if (at < 0) {
+            return line;
+        }
+        String[] options = line.substring(at + POSSIBILITIES.length()).trim().split(" ", -1);
+        Arrays.sort(options);
+        return line.substring(0, at) + POSSIBILITIES + " " + String.join(" ", options);
+    }
+
+    /** Without what must differ: the release, paths, the text of usage, and what dmsetup sees of device nodes, which there are none of. */
     private DmSetupOnEngine.Result comparable(DmSetupOnEngine.Result result, Path image) {
         List<String> out = new ArrayList<>();
         for (String line : result.stdout()) {
-            if (!line.startsWith("Read Ahead:")) {
+            if (!line.startsWith("Read Ahead:") && !line.startsWith("Library version:")) {
                 out.add(line.replace(image.toString(), "IMAGE").replace(folder.resolve("dev") + "/", "/dev/"));
             }
         }
@@ -105,10 +163,7 @@ class RealDmsetupTest {
             // dmsetup says some things a second time, in other words.
             boolean again = line.startsWith("Failed to mangle ") || line.startsWith("Parsed 5 fields: ");
             if (!again && !line.contains(": open failed: No such ")) {
-                err.add(
-                        line.startsWith(DMSETUP + ":")
-                                ? "dmsetup" + line.substring(DMSETUP.toString().length())
-                                : line);
+                err.add(sorted(line.startsWith(NAME + ":") ? "dmsetup" + line.substring(NAME.length()) : line));
             }
         }
         return new DmSetupOnEngine.Result(result.exit(), out, err);
