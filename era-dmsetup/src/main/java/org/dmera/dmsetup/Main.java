@@ -28,7 +28,8 @@ public final class Main {
     /** Runs the command line after {@code args[0]}, which is the program's name. */
     public static void main(String[] args) {
         if (args.length > 0 && args[0].equals("era_backup")) {
-            System.exit(CommandLine.run(new BackupCommand(), args, 1));
+            // What its hook would wait for, when a signal ends it, is over.
+            CommandLine.leave(CommandLine.run(new BackupCommand(), args, 1));
         }
         if (args.length > 0 && args[0].equals("era_serve")) {
             CommandLine.leave(CommandLine.run(new ServeCommand(), args, 1));

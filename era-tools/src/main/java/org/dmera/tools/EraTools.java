@@ -5,11 +5,15 @@ import java.io.IOException;
 import org.dmera.tools.cli.Arguments;
 import org.dmera.tools.cli.CommandLine;
 import org.dmera.tools.cli.Console;
+import org.dmera.tools.cli.HelpText;
 import org.dmera.tools.cli.NearMiss;
 import org.dmera.tools.cli.Usage;
 
 /** {@code era-tools} without a command that it knows: says which there are. */
 final class EraTools implements Command {
+    /** The column in which a list of commands tells what they are for. */
+    private static final int ABOUT_AT = 24;
+
     @Override
     public Usage usage() {
         return new Usage("era-tools", "Tools for dm-era metadata: which blocks of a device were written since when.")
@@ -20,8 +24,8 @@ final class EraTools implements Command {
     private static String commands() {
         StringBuilder commands = new StringBuilder("Commands:");
         for (String name : Commands.names()) {
-            commands.append("\n  ").append(name).append(" ".repeat(Math.max(1, 22 - name.length())));
-            commands.append(Commands.find(name).usage().about());
+            commands.append("\n  ").append(name).append(" ".repeat(ABOUT_AT - 2 - name.length()));
+            commands.append(HelpText.wrap(Commands.find(name).usage().about(), ABOUT_AT));
         }
         return commands.toString();
     }

@@ -29,8 +29,6 @@ public final class FileClaim implements Closeable {
     /** The byte that stands for the file. */
     public static final long CLAIM_BYTE = Long.MAX_VALUE - 1;
 
-    private static final String BY_A_PROGRAM = "locked by another program";
-
     /** Readers in this process, by file: Java takes no lock twice in a process, not even a shared one. */
     private static final Map<FileIdentity, Integer> READERS = new HashMap<>();
 
@@ -60,9 +58,8 @@ public final class FileClaim implements Closeable {
      * @throws IOException in one line, fit for the user, when somebody else has it
      */
     public static void requireForWriting(FileChannel channel, Path path) throws IOException {
-        requireNoEngine(path, "");
         if (!takeForWriting(channel)) {
-            throw inUse(path, BY_A_PROGRAM, "");
+            throw inUse(path, "");
         }
     }
 
@@ -72,28 +69,26 @@ public final class FileClaim implements Closeable {
      * @param hint what the user could do instead, for the message
      */
     public static FileClaim requireForReading(FileChannel channel, Path path, String hint) throws IOException {
-        requireNoEngine(path, hint);
         FileClaim claim = takeForReading(channel, path);
         if (claim == null) {
-            throw inUse(path, BY_A_PROGRAM, hint);
+            throw inUse(path, hint);
         }
         return claim;
     }
 
     /**
-     * Refuses a file that an engine has: it has flock(2)'s lock too, which tells it from a tool, and keeps away those who
-     * know only that one.
-     *
-     * @param hint what the user could do instead, for the message
+     * Whether it is an engine that has the file: it has flock(2)'s lock too, which tells it from a tool, and keeps away those
+     * who know only that one. To be asked after a refusal alone: to read the list of locks has the kernel stop all who lock,
+     * which takes as long as a whole run on a small device.
      */
-    public static void requireNoEngine(Path path, String hint) throws IOException {
-        if (FileLocks.heldElsewhere(path)) {
-            throw inUse(path, "locked by an engine", hint);
-        }
+    public static boolean isEngines(Path path) throws IOException {
+        return FileLocks.heldElsewhere(path);
     }
 
-    private static IOException inUse(Path path, String by, String hint) {
-        return new IOException("File " + path + " is in use (" + by + ")" + hint);
+    /** Somebody else has the file: in one line, fit for the user, who it is. */
+    private static IOException inUse(Path path, String hint) throws IOException {
+        String by = isEngines(path) ? "an engine" : "another program";
+        return new IOException("File " + path + " is in use (locked by " + by + ")" + hint);
     }
 
     /**
@@ -128,7 +123,13 @@ public final class FileClaim implements Closeable {
     @Override
     public void close() {
         synchronized (READERS) {
-            READERS.computeIfPresent(read, (file, readers) -> readers == 1 ? null : readers - 1);
+            // No lambda: linking the first one of a process costs as much as checking a small device.
+            Integer readers = READERS.get(read);
+            if (readers != null && readers > 1) {
+                READERS.put(read, readers - 1);
+            } else {
+                READERS.remove(read);
+            }
         }
     }
 

@@ -38,8 +38,6 @@ class DeviceNodes {
     private static final String DEFAULT_GROUP = "disk";
     private static final int S_IFMT = 0170000;
     private static final int S_IFBLK = 0060000;
-    /** What links in the folder lead to: udev's are relative. */
-    private static final Pattern LINKED = Pattern.compile("(\\.\\.|/dev)/(dm-|loop|nbd)[0-9]+");
 
     private DeviceNodes() {}
 
@@ -75,6 +73,9 @@ class DeviceNodes {
     void renamed(String oldName, String newName) throws IOException {}
 
     private static final class OfKernel extends DeviceNodes {
+        /** What links in the folder lead to: udev's are relative. */
+        private static final Pattern LINKED = Pattern.compile("(\\.\\.|/dev)/(dm-|loop|nbd)[0-9]+");
+
         private final Path folder;
         private final Switches switches;
         private final boolean udevMakesThem;

@@ -19,7 +19,12 @@ public final class DmSetup {
 
     /** With the channels that users choose among. */
     public DmSetup(InputStream in, PrintStream out, PrintStream err) {
-        this(in, out, err, Channel::new);
+        this(in, out, err, new java.util.function.Function<>() {
+            @Override
+            public Session.Connector apply(Switches switches) {
+                return new Channel(switches);
+            }
+        });
     }
 
     /** With a channel of the caller's. */
@@ -34,51 +39,135 @@ public final class DmSetup {
         this.connectors = connectors;
     }
 
-    /** A command's name, how many words may follow it, and whether it is run for each of several devices. */
-    private record Entry(int least, int most, boolean repeated, Command command) {}
+    /** How many words may follow a command's name, and whether it is run for each of several devices. */
+    private record Entry(int least, int most, boolean repeated) {}
 
     private static final int ANY = Integer.MAX_VALUE;
 
     private static Entry entry(String name) {
         return switch (name) {
-            case "create" -> new Entry(0, 2, false, new CreateCommand());
-            case "load", "reload" -> new Entry(0, 2, false, TableCommands::load);
-            case "clear" -> new Entry(0, ANY, true, TableCommands::clear);
-            case "wipe_table" -> new Entry(0, ANY, true, TableCommands::wipe);
-            case "suspend" -> new Entry(0, ANY, true, StateCommands::suspend);
-            case "resume" -> new Entry(0, ANY, true, StateCommands::resume);
-            case "remove" -> new Entry(0, ANY, true, StateCommands::remove);
-            case "remove_all" -> new Entry(0, 0, false, StateCommands::removeAll);
-            case "rename" -> new Entry(1, 2, false, StateCommands::rename);
-            case "message" -> new Entry(2, ANY, false, StateCommands::message);
-            case "mknodes" -> new Entry(0, ANY, true, StateCommands::makeNodes);
-            case "status" -> new Entry(0, ANY, false, new StatusCommand(StatusCommand.Of.STATUS));
-            case "table" -> new Entry(0, ANY, false, new StatusCommand(StatusCommand.Of.TABLE));
-            case "info" -> new Entry(0, ANY, false, new InfoCommand());
-            case "ls" -> new Entry(0, 0, false, new ListCommand());
-            case "deps" -> new Entry(0, ANY, false, new DepsCommand());
-            case "wait" -> new Entry(0, 2, false, new WaitCommand());
-            case "targets" -> new Entry(0, 0, false, MiscCommands::targets);
-            case "target-version" -> new Entry(1, ANY, true, MiscCommands::targetVersion);
-            case "version" -> new Entry(0, 0, false, MiscCommands::version);
-            case "help" -> new Entry(0, 0, false, MiscCommands::help);
-            case "splitname" -> new Entry(1, 2, false, new SplitNameCommand());
-            case "setgeometry" -> new Entry(5, 5, false, MiscCommands::setGeometry);
-            case "measure" -> new Entry(0, ANY, false, new StatusCommand(StatusCommand.Of.MEASUREMENT));
-            case "mangle" -> new Entry(0, ANY, true, StateCommands::mangle);
-            case "udevflags" -> new Entry(1, 1, false, MiscCommands::udevFlags);
-            case "udevcreatecookie", "udevreleasecookie", "udevcomplete", "udevcomplete_all", "udevcookies" ->
-                new Entry(0, ANY, false, MiscCommands::noCookies);
-            case "activate" -> new Entry(0, ANY, false, ActivationCommands::activate);
-            case "deactivate" -> new Entry(0, ANY, false, ActivationCommands::deactivate);
-            case "checkpoint" -> new Entry(0, ANY, true, MiscCommands::checkpoint);
-            case "rollback" -> new Entry(1, ANY, false, new RollbackCommand());
-            case "monitor" -> new Entry(0, 1, false, new MonitorCommand());
-            case "uri" -> new Entry(0, ANY, true, MiscCommands::uri);
-            case "attach" -> new Entry(0, ANY, true, Attachments::attach);
-            case "detach" -> new Entry(0, ANY, true, Attachments::detach);
-            case "engine" -> new Entry(0, 0, false, new EngineCommand());
+            case "create", "load", "reload", "wait" -> new Entry(0, 2, false);
+            case "clear",
+                    "wipe_table",
+                    "suspend",
+                    "resume",
+                    "remove",
+                    "mknodes",
+                    "mangle",
+                    "checkpoint",
+                    "uri",
+                    "attach",
+                    "detach" -> new Entry(0, ANY, true);
+            case "remove_all", "ls", "targets", "version", "help", "engine" -> new Entry(0, 0, false);
+            case "rename", "splitname" -> new Entry(1, 2, false);
+            case "message" -> new Entry(2, ANY, false);
+            case "status",
+                    "table",
+                    "info",
+                    "deps",
+                    "measure",
+                    "udevcreatecookie",
+                    "udevreleasecookie",
+                    "udevcomplete",
+                    "udevcomplete_all",
+                    "udevcookies",
+                    "activate",
+                    "deactivate" -> new Entry(0, ANY, false);
+            case "target-version" -> new Entry(1, ANY, true);
+            case "setgeometry" -> new Entry(5, 5, false);
+            case "udevflags" -> new Entry(1, 1, false);
+            case "rollback" -> new Entry(1, ANY, false);
+            case "monitor" -> new Entry(0, 1, false);
             default -> null;
+        };
+    }
+
+    /** The names of all commands. */
+    static final List<String> NAMES = List.of(
+            "create",
+            "load",
+            "reload",
+            "clear",
+            "wipe_table",
+            "suspend",
+            "resume",
+            "remove",
+            "remove_all",
+            "rename",
+            "message",
+            "mknodes",
+            "status",
+            "table",
+            "info",
+            "ls",
+            "deps",
+            "wait",
+            "targets",
+            "target-version",
+            "version",
+            "help",
+            "splitname",
+            "setgeometry",
+            "measure",
+            "mangle",
+            "udevflags",
+            "udevcreatecookie",
+            "udevreleasecookie",
+            "udevcomplete",
+            "udevcomplete_all",
+            "udevcookies",
+            "activate",
+            "deactivate",
+            "checkpoint",
+            "rollback",
+            "monitor",
+            "uri",
+            "attach",
+            "detach",
+            "engine");
+
+    /** Runs a command. No method references: to link the first one of a process takes as long as the command itself. */
+    private static boolean run(String name, Session session, List<String> operands)
+            throws IOException, CommandLineException {
+        return switch (name) {
+            case "create" -> new CreateCommand().run(session, operands);
+            case "load", "reload" -> TableCommands.load(session, operands);
+            case "clear" -> TableCommands.clear(session, operands);
+            case "wipe_table" -> TableCommands.wipe(session, operands);
+            case "suspend" -> StateCommands.suspend(session, operands);
+            case "resume" -> StateCommands.resume(session, operands);
+            case "remove" -> StateCommands.remove(session, operands);
+            case "remove_all" -> StateCommands.removeAll(session, operands);
+            case "rename" -> StateCommands.rename(session, operands);
+            case "message" -> StateCommands.message(session, operands);
+            case "mknodes" -> StateCommands.makeNodes(session, operands);
+            case "status" -> new StatusCommand(StatusCommand.Of.STATUS).run(session, operands);
+            case "table" -> new StatusCommand(StatusCommand.Of.TABLE).run(session, operands);
+            case "info" -> new InfoCommand().run(session, operands);
+            case "ls" -> new ListCommand().run(session, operands);
+            case "deps" -> new DepsCommand().run(session, operands);
+            case "wait" -> new WaitCommand().run(session, operands);
+            case "targets" -> MiscCommands.targets(session, operands);
+            case "target-version" -> MiscCommands.targetVersion(session, operands);
+            case "version" -> MiscCommands.version(session, operands);
+            case "help" -> MiscCommands.help(session, operands);
+            case "splitname" -> new SplitNameCommand().run(session, operands);
+            case "setgeometry" -> MiscCommands.setGeometry(session, operands);
+            case "measure" -> new StatusCommand(StatusCommand.Of.MEASUREMENT).run(session, operands);
+            case "mangle" -> StateCommands.mangle(session, operands);
+            case "udevflags" -> MiscCommands.udevFlags(session, operands);
+            case "udevcreatecookie", "udevreleasecookie", "udevcomplete", "udevcomplete_all", "udevcookies" ->
+                MiscCommands.noCookies(session, operands);
+            case "activate" -> ActivationCommands.activate(session, operands);
+            case "deactivate" -> ActivationCommands.deactivate(session, operands);
+            case "checkpoint" -> MiscCommands.checkpoint(session, operands);
+            case "rollback" -> new RollbackCommand().run(session, operands);
+            case "monitor" -> new MonitorCommand().run(session, operands);
+            case "uri" -> MiscCommands.uri(session, operands);
+            case "attach" -> Attachments.attach(session, operands);
+            case "detach" -> Attachments.detach(session, operands);
+            case "engine" -> new EngineCommand().run(session, operands);
+            default -> throw new IllegalArgumentException(name);
         };
     }
 
@@ -116,10 +205,10 @@ public final class DmSetup {
         }
         List<String> words = switches.operands();
         if (switches.has(Switch.HELP)) {
-            return command(session, new Entry(0, ANY, false, MiscCommands::help), List.of());
+            return command(session, "help", List.of());
         }
         if (switches.has(Switch.VERSION)) {
-            return command(session, new Entry(0, ANY, false, MiscCommands::version), List.of());
+            return command(session, "version", List.of());
         }
         if (words.isEmpty()) {
             Usage.print(err);
@@ -143,13 +232,13 @@ public final class DmSetup {
             err.println("Couldn't process command line.");
             return 1;
         }
-        return command(session, entry, operands);
+        return command(session, words.get(0), operands);
     }
 
-    private int command(Session session, Entry entry, List<String> operands) {
+    private int command(Session session, String name, List<String> operands) {
         boolean done = false;
         try {
-            done = runEach(session, entry, operands);
+            done = runEach(session, name, operands);
         } catch (IOException | CommandLineException | RuntimeException | Error e) {
             complain(e);
         }
@@ -192,13 +281,13 @@ public final class DmSetup {
         return text.replace('\n', ' ');
     }
 
-    private static boolean runEach(Session session, Entry entry, List<String> operands)
+    private static boolean runEach(Session session, String name, List<String> operands)
             throws IOException, CommandLineException {
-        if (!entry.repeated || operands.size() < 2) {
-            return entry.command.run(session, operands);
+        if (operands.size() < 2 || !entry(name).repeated) {
+            return run(name, session, operands);
         }
         for (String operand : operands) {
-            if (!entry.command.run(session, List.of(operand))) {
+            if (!run(name, session, List.of(operand))) {
                 return false;
             }
         }

@@ -46,12 +46,16 @@ final class StatusCommand implements Command {
         if (session.has(Switch.EXEC)) {
             return execute(session, listing);
         }
-        return listing.forEach(session, device -> {
-            DmIoctl io = call(session, device);
-            if (io != null) {
-                print(session, io, listing.withNames());
+        // Not a lambda: to link the first one of a process takes as long as the command itself.
+        return listing.forEach(session, new Listing.Action() {
+            @Override
+            public boolean run(DeviceId device) throws IOException {
+                DmIoctl io = call(session, device);
+                if (io != null) {
+                    print(session, io, listing.withNames());
+                }
+                return io != null;
             }
-            return io != null;
         });
     }
 

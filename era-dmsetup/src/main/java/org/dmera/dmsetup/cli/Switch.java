@@ -110,6 +110,11 @@ enum Switch {
         return longName;
     }
 
+    /** The short form, or NUL for none. */
+    char letter() {
+        return letter;
+    }
+
     boolean hasValue() {
         return value;
     }

@@ -18,7 +18,8 @@ public final class DmCall {
     private int flags;
     private int eventNr;
     private int payloadBytes;
-    private Consumer<DmIoctl> payload = io -> {};
+    /** What goes into a request besides, or null. */
+    private Consumer<DmIoctl> payload;
 
     private DmCall(String task, DmCommand command, DeviceId device) {
         this.task = task;
@@ -70,7 +71,13 @@ public final class DmCall {
     /** The message and the sector of its target. */
     public DmCall message(long sector, String text) {
         payloadBytes = TextPayload.messageBytes(text);
-        payload = io -> TextPayload.encodeMessage(io, sector, text);
+        // Not a lambda: to link the first one of a process takes as long as sending the message.
+        payload = new Consumer<>() {
+            @Override
+            public void accept(DmIoctl io) {
+                TextPayload.encodeMessage(io, sector, text);
+            }
+        };
         return this;
     }
 
@@ -106,7 +113,9 @@ public final class DmCall {
             io.setFlags(io.flags() | flags);
             io.setEventNr(eventNr);
             device.encode(io);
-            payload.accept(io);
+            if (payload != null) {
+                payload.accept(io);
+            }
             int result = control.call(command.number(), io.buffer());
             if (result < 0) {
                 throw new DmException(task, device, -result);

@@ -20,7 +20,7 @@ public record EraStatus(
      * @throws IOException for {@code Error} and for what is not such a status
      */
     public static EraStatus parse(String params) throws IOException {
-        String[] words = params.trim().split("[ /]", -1);
+        String[] words = params.trim().replace('/', ' ').split(" ", -1);
         if (words.length < 5) {
             throw new IOException("the era target's status is \"" + params.trim() + "\": its metadata has failed");
         }

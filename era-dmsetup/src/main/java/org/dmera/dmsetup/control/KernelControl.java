@@ -3,8 +3,15 @@ package org.dmera.dmsetup.control;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import org.dmera.core.linux.Errno;
+import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.FileDescriptors;
 import org.dmera.core.linux.Ioctl;
 import org.dmera.dmsetup.ioctl.DmCommand;
@@ -35,7 +42,22 @@ public final class KernelControl implements Control {
      */
     public static KernelControl open() throws IOException {
         Path node = Files.exists(NODES[0]) || !Files.exists(NODES[1]) ? NODES[0] : NODES[1];
+        requireDriver(node);
         return new KernelControl(node, FileDescriptors.open(node.toString(), FileDescriptors.O_RDWR));
+    }
+
+    /** Where there is no driver, this says so without the C library, whose loading takes longer than all the rest. */
+    private static void requireDriver(Path node) throws IOException {
+        try {
+            FileChannel.open(node, StandardOpenOption.READ, StandardOpenOption.WRITE)
+                    .close();
+        } catch (NoSuchFileException e) {
+            throw new ErrnoException("open " + node, Errno.ENOENT.number());
+        } catch (AccessDeniedException e) {
+            throw new ErrnoException("open " + node, Errno.EACCES.number());
+        } catch (FileSystemException e) {
+            throw new IOException("open " + node + ": " + e.getReason(), e);
+        }
     }
 
     @Override

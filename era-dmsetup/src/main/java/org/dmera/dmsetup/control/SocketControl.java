@@ -20,6 +20,9 @@ public final class SocketControl implements Control {
     /** Nothing longer is read, on either side. */
     static final int MAX_FRAME_BYTES = 16 << 20;
 
+    private static final String MAKER_PROPERTY = "java.nio.channels.spi.SelectorProvider";
+    private static final String LINUX_MAKER = "sun.nio.ch.EPollSelectorProvider";
+
     private final Path path;
     private final SocketChannel channel;
 
@@ -35,6 +38,7 @@ public final class SocketControl implements Control {
      */
     public static SocketControl connect(Path path) throws IOException {
         checkOwner(path);
+        spareLookups();
         SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX);
         try {
             channel.connect(UnixDomainSocketAddress.of(path));
@@ -42,6 +46,17 @@ public final class SocketControl implements Control {
         } catch (IOException | RuntimeException e) {
             channel.close();
             throw e instanceof IOException io ? io : new IOException(path + ": " + e.getMessage(), e);
+        }
+    }
+
+    /**
+     * Names the maker of sockets that Java takes on Linux: else it looks for others in every jar, which takes longer than
+     * the call.
+     */
+    private static void spareLookups() {
+        if (System.getProperty(MAKER_PROPERTY) == null
+                && Class.forName(Object.class.getModule(), LINUX_MAKER) != null) {
+            System.setProperty(MAKER_PROPERTY, LINUX_MAKER);
         }
     }
 

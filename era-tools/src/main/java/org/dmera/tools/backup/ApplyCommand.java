@@ -47,6 +47,7 @@ public final class ApplyCommand implements Command {
 
     @Override
     public int run(Arguments arguments, Console console) throws IOException {
+        requireSensible(arguments);
         Path target = Path.of(arguments.value("output"));
         Path stateFile = arguments.has("state") ? Path.of(arguments.value("state")) : null;
         if (RevertRun.isAskedFor(arguments)) {
@@ -99,6 +100,22 @@ public final class ApplyCommand implements Command {
             }
         }
         return 0;
+    }
+
+    /** Options that would change nothing beside the others are a misunderstanding, and said to be one. */
+    private static void requireSensible(Arguments arguments) throws IOException {
+        if (!arguments.has("verify")) {
+            return;
+        }
+        if (arguments.has("dry-run")) {
+            throw new IOException("--verify and --dry-run exclude each other: neither writes anything");
+        }
+        for (String option : new String[] {"force", "state"}) {
+            if (arguments.has(option)) {
+                throw new IOException(
+                        "--" + option + " has no meaning with --verify, which compares and applies nothing");
+            }
+        }
     }
 
     private static String skipped(List<StreamReader> streams, StreamReader stream) {

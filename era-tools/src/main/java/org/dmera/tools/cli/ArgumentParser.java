@@ -1,26 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.tools.cli;
 
-import java.util.LinkedHashSet;
-import java.util.List;
-import picocli.CommandLine.MissingParameterException;
-import picocli.CommandLine.Model.ArgSpec;
-import picocli.CommandLine.Model.OptionSpec;
-import picocli.CommandLine.OverwrittenOptionException;
-import picocli.CommandLine.ParameterException;
-import picocli.CommandLine.ParseResult;
-import picocli.CommandLine.UnmatchedArgumentException;
-
 /**
- * Reads a command line with picocli, by the model that {@link PicocliModel} makes of a {@link Usage}.
+ * Reads a command line by the table of a {@link Usage}: options and operands in any order, {@code --} before operands that
+ * look like options, a value behind its option or attached to it, letters in one word.
  *
- * <p>Command lines that {@link PlainArguments} understands don't get that far.
- *
- * <p>What is wrong is worded as the Rust tools' parser words it, because scripts and the peers' own tests look for those
- * texts: this class translates picocli's exceptions.
+ * <p>It is no library's parser because the set-up of one takes longer than a whole run on a small device. What is wrong is
+ * worded as the parser of the Rust tools words it, because scripts and the peers' own tests look for those texts.
  */
 final class ArgumentParser {
-    private ArgumentParser() {}
+    private final Usage usage;
+    private final String[] args;
+    private final Arguments result = new Arguments();
+    /** The next argument to look at. */
+    private int at;
+    /** The first thing that is wrong: told at the end, because a request for help goes before. */
+    private UsageException wrong;
+
+    private boolean help;
+    private boolean version;
+
+    private ArgumentParser(Usage usage, String[] args, int from) {
+        this.usage = usage;
+        this.args = args;
+        this.at = from;
+    }
 
     /**
      * The arguments from {@code args[from]} on.
@@ -29,104 +33,153 @@ final class ArgumentParser {
      * @throws HelpRequest for {@code --help} and {@code --version}, whatever else is wrong beside it
      */
     static Arguments parse(Usage usage, String[] args, int from) throws UsageException, HelpRequest {
-        Arguments plain = PlainArguments.read(usage, args, from);
-        return plain != null ? plain : parseWithPicocli(usage, args, from);
+        return new ArgumentParser(usage, args, from).parse();
     }
 
-    /** As {@link #parse}, always the long way: for comparison. */
-    static Arguments parseWithPicocli(Usage usage, String[] args, int from) throws UsageException, HelpRequest {
-        refuseValues(args, from, usage);
-        picocli.CommandLine parser = new picocli.CommandLine(PicocliModel.of(usage));
-        parser.setExpandAtFiles(false);
-        parser.setUnmatchedOptionsAllowedAsOptionParameters(false);
-        parser.setAllowOptionsAsOptionParameters(false);
-        ParseResult result;
-        try {
-            result = parser.parseArgs(java.util.Arrays.copyOfRange(args, from, args.length));
-        } catch (ParameterException e) {
-            refuseHelp(parser.isUsageHelpRequested(), parser.isVersionHelpRequested());
-            throw translate(usage, parser, e);
-        }
-        refuseHelp(result.isUsageHelpRequested(), result.isVersionHelpRequested());
-        return arguments(usage, result);
-    }
-
-    /** {@code --help=x} is neither a request for help nor anything else; picocli takes the value for granted. */
-    private static void refuseValues(String[] args, int from, Usage usage) throws UsageException {
-        for (int i = from; i < args.length && !args[i].equals("--"); i++) {
-            for (String flag : new String[] {"--help", "--version"}) {
-                if (args[i].startsWith(flag + "=")) {
-                    throw UsageException.withSynopsis(
-                            "unexpected value '" + args[i].substring(flag.length() + 1) + "' for '" + flag
-                                    + "' found; no more were expected",
-                            usage.synopsis());
-                }
+    private Arguments parse() throws UsageException, HelpRequest {
+        boolean operandsOnly = false;
+        while (at < args.length) {
+            String arg = args[at++];
+            if (operandsOnly || !isOption(arg)) {
+                operand(arg);
+            } else if (arg.equals("--")) {
+                operandsOnly = true;
+            } else if (arg.startsWith("--")) {
+                longOption(arg);
+            } else {
+                letters(arg);
             }
         }
-    }
-
-    private static void refuseHelp(boolean help, boolean version) throws HelpRequest {
         if (help || version) {
             throw new HelpRequest(!help);
         }
+        if (wrong != null) {
+            throw wrong;
+        }
+        requireAll();
+        return result;
     }
 
-    private static Arguments arguments(Usage usage, ParseResult result) throws UsageException {
-        Arguments arguments = new Arguments();
-        for (OptionSpec matched : new LinkedHashSet<>(result.matchedOptions())) {
-            Option option = usage.byName(PicocliModel.name(matched));
-            for (String value : matched.originalStringValues()) {
-                if (option.choices != null && !List.of(option.choices).contains(value)) {
-                    throw UsageException.of("invalid value '" + value + "' for '" + option.display()
-                            + "'\n  [possible values: " + String.join(", ", option.choices) + "]");
-                }
-                arguments.add(option, option.takesValue() ? value : null);
-            }
-        }
-        // picocli lists an operand that may be repeated once for each time, with all its values each time.
-        for (ArgSpec operand : new LinkedHashSet<>(result.matchedPositionals())) {
-            for (String value : operand.originalStringValues()) {
-                arguments.addOperand(value);
-            }
-        }
-        requireAll(usage, arguments);
-        return arguments;
+    /** A single dash is none: it stands for standard input or output. */
+    private static boolean isOption(String arg) {
+        return arg.length() > 1 && arg.charAt(0) == '-';
     }
 
-    private static UsageException translate(Usage usage, picocli.CommandLine parser, ParameterException e) {
-        if (e instanceof UnmatchedArgumentException unmatched) {
-            return unexpected(usage, unmatched.getUnmatched().get(0));
+    private void operand(String arg) {
+        int known = usage.operands.size();
+        boolean anyNumber = known > 0 && usage.operands.get(known - 1).repeatable;
+        if (result.operands().size() >= known && !anyNumber) {
+            refuse(unexpected(arg));
+        } else {
+            result.addOperand(arg);
         }
-        if (e instanceof OverwrittenOptionException overwritten) {
-            return UsageException.withSynopsis(
-                    "the argument '" + display(usage, overwritten.getOverwritten()) + "' cannot be used multiple times",
-                    usage.synopsis());
-        }
-        if (e instanceof MissingParameterException missing) {
-            return UsageException.of("a value is required for '"
-                    + display(usage, missing.getMissing().get(0)) + "' but none was supplied");
-        }
-        for (String arg : parser.getParseResult().originalArgs()) {
-            int equals = arg.indexOf('=');
-            Option flag = equals > 2 ? usage.byName(arg.substring(2, equals)) : null;
-            if (flag != null && !flag.takesValue() && arg.startsWith("--")) {
-                return UsageException.withSynopsis(
-                        "unexpected value '" + arg.substring(equals + 1) + "' for '" + flag.display()
-                                + "' found; no more were expected",
-                        usage.synopsis());
-            }
-        }
-        return UsageException.withSynopsis(e.getMessage(), usage.synopsis());
     }
 
-    private static void requireAll(Usage usage, Arguments arguments) throws UsageException {
+    private void longOption(String arg) {
+        int equals = arg.indexOf('=');
+        String name = arg.substring(2, equals < 0 ? arg.length() : equals);
+        String value = equals < 0 ? null : arg.substring(equals + 1);
+        boolean asksForHelp = name.equals("help");
+        Option option = asksForHelp || name.equals("version") ? null : usage.byName(name);
+        if (option != null) {
+            take(option, value);
+        } else if (!asksForHelp && !name.equals("version")) {
+            refuse(unexpected("--" + name));
+        } else if (value != null) {
+            refuse(unexpectedValue(value, "--" + name));
+        } else {
+            help |= asksForHelp;
+            version |= !asksForHelp;
+        }
+    }
+
+    /** {@code -ro FILE}, {@code -roFILE}, {@code -ro=FILE}. */
+    private void letters(String arg) {
+        for (int i = 1; i < arg.length(); i++) {
+            char letter = arg.charAt(i);
+            Option option = usage.byLetter(letter);
+            if (option == null && letter == 'h') {
+                help = true;
+            } else if (option == null && letter == 'V') {
+                version = true;
+            } else if (option == null) {
+                refuse(unexpected("-" + letter));
+                return;
+            } else if (option.takesValue()) {
+                String rest = arg.substring(i + 1);
+                take(option, rest.isEmpty() ? null : rest.startsWith("=") ? rest.substring(1) : rest);
+                return;
+            } else if (i + 1 < arg.length() && arg.charAt(i + 1) == '=') {
+                refuse(unexpectedValue(arg.substring(i + 2), option.display()));
+                return;
+            } else {
+                take(option, null);
+            }
+        }
+    }
+
+    /** {@code attached} is what stood in the same argument, or null. */
+    private void take(Option option, String attached) {
+        String value = attached;
+        if (!option.takesValue() && attached != null) {
+            refuse(unexpectedValue(attached, option.display()));
+            return;
+        }
+        if (option.takesValue() && attached == null) {
+            if (at == args.length || isOption(args[at])) {
+                refuse(UsageException.of("a value is required for '" + option.display() + "' but none was supplied"));
+                return;
+            }
+            value = args[at++];
+        }
+        if (result.has(option.name) && !option.repeatable) {
+            refuse(UsageException.withSynopsis(
+                    "the argument '" + option.display() + "' cannot be used multiple times", usage.synopsis()));
+        } else if (option.choices != null
+                && !java.util.Arrays.asList(option.choices).contains(value)) {
+            refuse(noChoice(option, value));
+        } else {
+            result.add(option, value);
+        }
+    }
+
+    private void refuse(UsageException e) {
+        if (wrong == null) {
+            wrong = e;
+        }
+    }
+
+    private static UsageException noChoice(Option option, String value) {
+        String similar = NearMiss.of(value, java.util.Arrays.asList(option.choices));
+        return UsageException.of("invalid value '" + value + "' for '" + option.display() + "'\n  [possible values: "
+                + String.join(", ", option.choices) + "]"
+                + (similar == null ? "" : "\n\n  tip: a similar value exists: '" + similar + "'"));
+    }
+
+    private UsageException unexpectedValue(String value, String flag) {
+        return UsageException.withSynopsis(
+                "unexpected value '" + value + "' for '" + flag + "' found; no more were expected", usage.synopsis());
+    }
+
+    private UsageException unexpected(String arg) {
+        String tip = "";
+        String similar = arg.startsWith("--") ? NearMiss.of(arg.substring(2), usage.shownNames()) : null;
+        if (similar != null) {
+            tip = "\n\n  tip: a similar argument exists: '--" + similar + "'";
+        } else if (isOption(arg) && !usage.operands.isEmpty()) {
+            tip = "\n\n  tip: to pass '" + arg + "' as a value, use '-- " + arg + "'";
+        }
+        return UsageException.withSynopsis("unexpected argument '" + arg + "' found" + tip, usage.synopsis());
+    }
+
+    private void requireAll() throws UsageException {
         StringBuilder missing = new StringBuilder();
         for (Option option : usage.options) {
-            if (option.required && !arguments.has(option.name)) {
+            if (option.required && !result.has(option.name)) {
                 missing.append("\n  ").append(option.display());
             }
         }
-        for (int i = arguments.operands().size(); i < usage.operands.size(); i++) {
+        for (int i = result.operands().size(); i < usage.operands.size(); i++) {
             if (usage.operands.get(i).required) {
                 missing.append("\n  ").append(usage.operands.get(i).display());
             }
@@ -137,25 +190,6 @@ final class ArgumentParser {
         }
     }
 
-    private static UsageException unexpected(Usage usage, String arg) {
-        int equals = arg.startsWith("--") ? arg.indexOf('=') : -1;
-        String name = equals < 0 ? arg : arg.substring(0, equals);
-        String tip = "";
-        String similar = name.startsWith("--") ? NearMiss.of(name.substring(2), usage.shownNames()) : null;
-        if (similar != null) {
-            tip = "\n\n  tip: a similar argument exists: '--" + similar + "'";
-        } else if (name.startsWith("-") && name.length() > 1 && !usage.operands.isEmpty()) {
-            tip = "\n\n  tip: to pass '" + name + "' as a value, use '-- " + name + "'";
-        }
-        return UsageException.withSynopsis("unexpected argument '" + name + "' found" + tip, usage.synopsis());
-    }
-
-    private static String display(Usage usage, ArgSpec arg) {
-        return arg instanceof OptionSpec option
-                ? usage.byName(PicocliModel.name(option)).display()
-                : arg.paramLabel();
-    }
-
     /** {@code --help} or {@code --version} was asked for: no error, but an end to the reading. */
     static final class HelpRequest extends Exception {
         private static final long serialVersionUID = 1L;
@@ -163,7 +197,7 @@ final class ArgumentParser {
         /** {@code --version} rather than {@code --help}. */
         final boolean version;
 
-        private HelpRequest(boolean version) {
+        HelpRequest(boolean version) {
             super(null, null, false, false);
             this.version = version;
         }

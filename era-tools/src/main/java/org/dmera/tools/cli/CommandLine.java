@@ -101,7 +101,7 @@ public final class CommandLine {
         try {
             // The version is bare, as thin-provisioning-tools print it: scripts compare it.
             // --help is an answer to print even when --quiet stands beside it.
-            String text = request.version ? Version.current() + "\n" : PicocliModel.help(usage);
+            String text = request.version ? Version.current() + "\n" : HelpText.of(usage);
             java.nio.ByteBuffer bytes =
                     java.nio.ByteBuffer.wrap(text.getBytes(java.nio.charset.StandardCharsets.UTF_8));
             while (bytes.hasRemaining()) {

@@ -7,7 +7,7 @@ import java.util.List;
 /**
  * The command line of one program: a plain table of its options, in the order in which help shows them.
  *
- * <p>{@link PicocliModel} makes of it what picocli parses, explains and completes. {@code --help} and {@code --version}
+ * <p>{@link ArgumentParser} reads command lines by it, {@link HelpText} explains it, {@link Completion} completes it. {@code --help} and {@code --version}
  * belong to every program and are not declared.
  */
 public final class Usage {

@@ -3,33 +3,32 @@ package org.dmera.tools.xml;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import org.dmera.core.format.MetadataVisitor;
 import org.dmera.tools.io.OutputPipe;
 
 /**
  * era_dump's XML, byte for byte as thin-provisioning-tools 1.x writes it: one element a line, two spaces a level.
  *
- * <p>Nearly all of it is lines of two shapes. Each is stored as a handful of eight-byte words: constant text, digits
- * from {@link BlockNumber}, constant text; a store may run past the end of its line, the next line covers that.
+ * <p>Nearly all of it is lines of two shapes, each a {@link NumberedLine}. They are made in an array, a few at a time, and
+ * go to the output together.
  */
 public final class MetadataXmlWriter implements MetadataVisitor {
-    private static final long BIT_0 = Ascii.word("    <bit");
-    private static final long BIT_1 = Ascii.word(" block=\"");
-    private static final long VALUE = Ascii.word(" value=\"");
-    private static final long TRUE = Ascii.word("true\"/>\n");
-    private static final long FALSE = Ascii.word("false\"/>");
-    private static final long ERA_0 = Ascii.word("    <era");
-    private static final long ERA_1 = BIT_1;
-
-    /** The longest line, with what a store may run past it. */
-    private static final int LINE_BYTES = 80;
-    /** Lines for which room is asked at a time. */
-    private static final int LINES = 1024;
+    /** Lines that are made before they go to the output: as many as a word has bits. */
+    private static final int LINES = 64;
 
     private final OutputPipe out;
     private final boolean compact;
-    private final BlockNumber number = new BlockNumber();
-    private EraText eraText;
+    private final NumberedLine set = new NumberedLine(bytes("    <bit block=\""), bytes("\" value=\"true\"/>\n"));
+    private final NumberedLine unset = new NumberedLine(bytes("    <bit block=\""), bytes("\" value=\"false\"/>\n"));
+    private final NumberedLine written = new NumberedLine(bytes("    <era block=\""), new byte[0]);
+    private final byte[] lines = new byte[LINES * NumberedLine.MAX_BYTES];
+    /** The next block: how many thousands, and what remains. */
+    private int thousands;
+
+    private int low;
+    private EraTails eraTails;
+    private int lastEra;
 
     private long nrBits;
     private long runBegin;
@@ -73,54 +72,41 @@ public final class MetadataXmlWriter implements MetadataVisitor {
                 addRuns(begin, bits, word);
             } else {
                 if (i == 0) {
-                    number.set(begin);
+                    setBlock(begin);
                 }
-                writeBits(out.room(64 * LINE_BYTES), word, bits);
+                writeBits(out.room(LINES * NumberedLine.MAX_BYTES), word, bits);
             }
         }
     }
 
     private void writeBits(ByteBuffer b, long word, int bits) {
-        int p = b.position();
+        byte[] chunk = lines;
+        int p = 0;
         long rest = word;
+        int at = low;
         for (int i = 0; i < bits; i++) {
-            b.putLong(p, BIT_0);
-            b.putLong(p + 8, BIT_1);
-            p = putNumber(b, p + 16);
-            b.putLong(p, VALUE);
-            if ((rest & 1) != 0) {
-                b.putLong(p + 8, TRUE);
-                p += 16;
-            } else {
-                b.putLong(p + 8, FALSE);
-                b.put(p + 16, (byte) '\n');
-                p += 17;
-            }
+            p = ((rest & 1) != 0 ? set : unset).put(chunk, p, at);
             rest >>>= 1;
+            if (++at == 1000) {
+                at = 0;
+                setThousands(thousands + 1);
+            }
         }
-        b.position(p);
+        low = at;
+        b.put(chunk, 0, p);
     }
 
-    /** Puts the number and its closing quotation mark, and counts up; returns where it ends. */
-    private int putNumber(ByteBuffer b, int at) {
-        BlockNumber n = number;
-        int low = n.low;
-        int p = at;
-        int length = n.highLength;
-        if (length != 0) {
-            b.putLong(p, n.high);
-            p += length;
-            b.putInt(p, Ascii.THREE_DIGITS_QUOTE[low]);
-            p += 4;
-        } else {
-            b.putInt(p, BlockNumber.shortDigits(low));
-            p += BlockNumber.shortLength(low);
-        }
-        n.low = ++low;
-        if (low == 1000) {
-            n.carry();
-        }
-        return p;
+    /** Lines are for {@code block} and those after it from now on. */
+    private void setBlock(long block) {
+        low = (int) (block % 1000);
+        setThousands((int) (block / 1000));
+    }
+
+    private void setThousands(int thousands) {
+        this.thousands = thousands;
+        set.setThousands(thousands);
+        unset.setThousands(thousands);
+        written.setThousands(thousands);
     }
 
     private void addRuns(long begin, int bits, long word) throws IOException {
@@ -163,34 +149,38 @@ public final class MetadataXmlWriter implements MetadataVisitor {
 
     @Override
     public void beginEraArray() throws IOException {
-        eraText = new EraText();
+        eraTails = new EraTails();
         out.ascii("  <era_array>\n");
     }
 
     @Override
     public void eras(long firstBlock, ByteBuffer buffer, int offset, int count) throws IOException {
-        number.set(firstBlock);
+        setBlock(firstBlock);
         for (int done = 0; done < count; ) {
             int n = Math.min(LINES, count - done);
-            writeEras(out.room(LINES * LINE_BYTES), buffer, offset + 4 * done, n);
+            writeEras(out.room(LINES * NumberedLine.MAX_BYTES), buffer, offset + 4 * done, n);
             done += n;
         }
     }
 
     private void writeEras(ByteBuffer b, ByteBuffer eras, int offset, int count) {
-        EraText text = eraText;
-        int p = b.position();
+        byte[] chunk = lines;
+        int p = 0;
+        int at = low;
         for (int i = 0; i < count; i++) {
-            b.putLong(p, ERA_0);
-            b.putLong(p + 8, ERA_1);
-            p = putNumber(b, p + 16);
-            int slot = text.slot(eras.getInt(offset + 4 * i));
-            b.putLong(p, text.first[slot]);
-            b.putLong(p + 8, text.second[slot]);
-            b.putLong(p + 16, text.third[slot]);
-            p += text.length[slot];
+            int era = eras.getInt(offset + 4 * i);
+            if (era != lastEra || i == 0) {
+                written.setTail(eraTails.of(era));
+                lastEra = era;
+            }
+            p = written.put(chunk, p, at);
+            if (++at == 1000) {
+                at = 0;
+                setThousands(thousands + 1);
+            }
         }
-        b.position(p);
+        low = at;
+        b.put(chunk, 0, p);
     }
 
     @Override
@@ -203,31 +193,24 @@ public final class MetadataXmlWriter implements MetadataVisitor {
         out.ascii("</superblock>\n");
     }
 
-    /** {@code  era="N"/>} and a line end, for eras that were met lately: a device has few, and they repeat. */
-    private static final class EraText {
+    private static byte[] bytes(String ascii) {
+        return ascii.getBytes(StandardCharsets.US_ASCII);
+    }
+
+    /** {@code " era="N"/>} and a line end, for eras that were met lately: a device has few, and they repeat. */
+    private static final class EraTails {
         private static final int SLOTS = 1024;
 
-        final long[] first = new long[SLOTS];
-        final long[] second = new long[SLOTS];
-        final long[] third = new long[SLOTS];
-        final int[] length = new int[SLOTS];
+        private final byte[][] tails = new byte[SLOTS][];
         private final int[] eras = new int[SLOTS];
 
-        int slot(int era) {
+        byte[] of(int era) {
             int slot = era & SLOTS - 1;
-            if (eras[slot] != era || length[slot] == 0) {
-                fill(slot, era);
+            if (eras[slot] != era || tails[slot] == null) {
+                eras[slot] = era;
+                tails[slot] = bytes("\" era=\"" + Integer.toUnsignedString(era) + "\"/>\n");
             }
-            return slot;
-        }
-
-        private void fill(int slot, int era) {
-            String text = " era=\"" + Integer.toUnsignedString(era) + "\"/>\n";
-            eras[slot] = era;
-            first[slot] = Ascii.word(text, 0);
-            second[slot] = Ascii.word(text, 8);
-            third[slot] = Ascii.word(text, 16);
-            length[slot] = text.length();
+            return tails[slot];
         }
     }
 }

@@ -354,7 +354,7 @@ class ContractTest {
                 Ran.tool("era-tools", "generate-completion", "bash").good().out();
         Path script = Files.writeString(folder.resolve("completion"), completion);
         Ran ran = Ran.shell("source " + script + "; complete -p era_dump; COMP_WORDS=(era_invalidate --written-); "
-                + "COMP_CWORD=1; COMP_LINE='era_invalidate --written-'; COMP_POINT=25; _complete_era_invalidate; "
+                + "COMP_CWORD=1; COMP_LINE='era_invalidate --written-'; COMP_POINT=25; _era_complete; "
                 + "echo \"${COMPREPLY[@]}\"");
         assertTrue(ran.out().contains("era_dump"), ran.toString());
         assertTrue(ran.out().contains("--written-since"), ran.toString());

@@ -3,6 +3,7 @@ package org.dmera.tests.tools;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -31,9 +32,18 @@ class ShellCompletionTest {
                         "era_backup --origin-s",
                         "era_serve --att",
                         "era_stat --format ",
+                        "era_stat --format=j",
+                        "era_restore --input=" + ROOT + "/LICEN",
+                        "era_copy -c z",
+                        "era_copy -- --fu",
                         "era_plot --t",
                         "era_stat " + ROOT + "/LICEN",
-                        "era-tools era_app"),
+                        "era-tools era_app",
+                        "era-tools era_dump --format=j",
+                        "era-dmsetup chec",
+                        "era-dmsetup --nohe",
+                        "era-dmsetup --control=k",
+                        "era-dmsetup --log-level w"),
                 Map.of());
         assertEquals(
                 List.of(
@@ -43,9 +53,50 @@ class ShellCompletionTest {
                         "era_backup --origin-snapshot-cmd",
                         "era_serve --attach",
                         "era_stat --format json text era_stat --format",
+                        "era_stat --format=json",
+                        "era_restore --input=" + ROOT + "/LICENSE",
+                        "era_copy -c zstd",
+                        "era_copy -- --fu",
                         "era_plot --title",
                         "era_stat " + ROOT + "/LICENSE",
-                        "era-tools era_apply"),
+                        "era-tools era_apply",
+                        "era-tools era_dump --format=json",
+                        "era-dmsetup checkpoint",
+                        "era-dmsetup --noheadings",
+                        "era-dmsetup --control=kernel",
+                        "era-dmsetup --log-level warning"),
                 ran.good().out().lines().toList());
+    }
+
+    /** Languages with digits of their own get the same script. */
+    @ParameterizedTest
+    @ValueSource(strings = {"ar-EG", "fa-IR", "ar-EG-u-nu-arab"})
+    void theScriptIsTheSameInEveryLanguage(String language) throws Exception {
+        Ran.needLaunchers();
+        String java = "-Duser.language=" + language.substring(0, 2) + " -Duser.country=" + language.substring(3, 5)
+                + (language.endsWith("arab") ? " -Duser.extensions=u-nu-arab" : "");
+        Ran ran = Ran.of(
+                List.of(ROOT.resolve("dist/bin/era-tools").toString(), "generate-completion", "bash"),
+                Map.of("LC_ALL", language.substring(0, 5).replace('-', '_') + ".UTF-8", "ERA_JAVA_OPTS", java));
+        assertEquals(
+                Files.readString(ROOT.resolve("dist/completion/era-tools.bash")),
+                ran.good().out());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"bash", "zsh"})
+    void devicesAreTheOnesThatEraDmsetupLists(String shell) throws Exception {
+        Ran.needLaunchers();
+        Ran.need(Path.of("/usr/bin", shell), "setup/packages.txt");
+        Ran ran = Ran.of(
+                List.of(
+                        "/usr/bin/" + shell,
+                        "-c",
+                        "era-dmsetup() { echo \"$ERA_CONTROL: $*\" >&2; printf 'vol\\t(254:0)\\nother\\t(254:1)\\n'; }\n"
+                                + ". " + ROOT + "/dist/completion/era-tools." + shell + "\n"
+                                + "COMP_WORDS=(era-dmsetup --control /run/x status v); COMP_CWORD=4; _era_complete\n"
+                                + "echo \"${COMPREPLY[@]}\""),
+                Map.of());
+        assertEquals("vol\n", ran.out(), ran.toString());
     }
 }

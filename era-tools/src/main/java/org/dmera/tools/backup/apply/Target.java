@@ -78,11 +78,11 @@ public final class Target implements Closeable {
             throw new IOException("Couldn't create " + path + ": no such folder", e);
         }
         try {
-            if (!device) {
-                FileClaim.requireNoEngine(path, "");
-            }
             if (!FileClaim.takeForWriting(channel)) {
-                throw new IOException(path + ": another era_apply is at work on it, or another program has it locked");
+                throw new IOException(
+                        !device && FileClaim.isEngines(path)
+                                ? "File " + path + " is in use (locked by an engine)"
+                                : path + ": another era_apply is at work on it, or another program has it locked");
             }
             int fd = FileDescriptors.open(
                     path.toString(), FileDescriptors.O_RDWR | (device ? FileDescriptors.O_EXCL : 0));

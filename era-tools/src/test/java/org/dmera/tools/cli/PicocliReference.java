@@ -1,23 +1,74 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.tools.cli;
 
+import java.util.LinkedHashSet;
+import java.util.List;
 import picocli.CommandLine.Help.Ansi;
+import picocli.CommandLine.Model.ArgSpec;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Model.PositionalParamSpec;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ParseResult;
 
 /**
- * picocli's model of a command, for parsing, help and shell completion.
- *
- * <p>To picocli nothing is required: {@link ArgumentParser} looks for what is missing, after everything that was given has
- * been found right. It is built by calls, option by option: scanning annotations would cost more than most of the tools' whole run.
+ * A command line as picocli, which thousands of programs use, takes it: a second opinion on {@link ArgumentParser}. To
+ * picocli nothing is required; what is missing is looked for afterwards.
  */
-final class PicocliModel {
-    private PicocliModel() {}
+final class PicocliReference {
+    private PicocliReference() {}
 
     /** What {@code --help} prints. */
     static String help(Usage usage) {
-        return new picocli.CommandLine(of(usage)).getUsageMessage(Ansi.AUTO);
+        return new picocli.CommandLine(of(usage)).getUsageMessage(Ansi.OFF);
+    }
+
+    /**
+     * Parses {@code args}.
+     *
+     * @return what was given, or null when picocli takes it for wrong, or for a request for help
+     */
+    static Arguments parse(Usage usage, String... args) {
+        picocli.CommandLine parser = new picocli.CommandLine(of(usage));
+        parser.setExpandAtFiles(false);
+        parser.setUnmatchedOptionsAllowedAsOptionParameters(false);
+        parser.setAllowOptionsAsOptionParameters(false);
+        ParseResult result;
+        try {
+            result = parser.parseArgs(args);
+        } catch (ParameterException e) {
+            return null;
+        }
+        if (result.isUsageHelpRequested() || result.isVersionHelpRequested()) {
+            return null;
+        }
+        Arguments arguments = new Arguments();
+        for (OptionSpec matched : new LinkedHashSet<>(result.matchedOptions())) {
+            Option option = usage.byName(matched.longestName().substring(2));
+            for (String value : matched.originalStringValues()) {
+                if (option.choices != null && !List.of(option.choices).contains(value)) {
+                    return null;
+                }
+                arguments.add(option, option.takesValue() ? value : null);
+            }
+        }
+        // picocli lists an operand that may be repeated once for each time, with all its values each time.
+        for (ArgSpec operand : new LinkedHashSet<>(result.matchedPositionals())) {
+            for (String value : operand.originalStringValues()) {
+                arguments.addOperand(value);
+            }
+        }
+        return isComplete(usage, arguments) ? arguments : null;
+    }
+
+    private static boolean isComplete(Usage usage, Arguments arguments) {
+        for (Option option : usage.options) {
+            if (option.required && !arguments.has(option.name)) {
+                return false;
+            }
+        }
+        int given = arguments.operands().size();
+        return given >= usage.operands.size() || !usage.operands.get(given).required;
     }
 
     /** The command as picocli knows commands. */
@@ -58,11 +109,6 @@ final class PicocliModel {
         return spec;
     }
 
-    /** The name under which {@link Usage} knows an option of its model. */
-    static String name(OptionSpec option) {
-        return option.longestName().substring(2);
-    }
-
     private static OptionSpec model(Option option) {
         String name = "--" + option.name;
         OptionSpec.Builder builder =
@@ -73,9 +119,6 @@ final class PicocliModel {
             boolean isFile = option.label.equals("FILE") || option.label.equals("DEV");
             Class<?> type = isFile ? java.nio.file.Path.class : String.class;
             builder.type(option.repeatable ? type.arrayType() : type);
-            if (option.choices != null) {
-                builder.completionCandidates(java.util.List.of(option.choices));
-            }
         } else {
             builder.arity("0").type(boolean.class);
         }

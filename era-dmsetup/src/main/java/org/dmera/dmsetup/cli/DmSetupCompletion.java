@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.cli;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import org.dmera.dmsetup.device.EngineLog;
+import org.dmera.tools.cli.Completion;
+
+/** What a shell may complete for era-dmsetup. */
+public final class DmSetupCompletion implements Completion.Program {
+    @Override
+    public String name() {
+        return "era-dmsetup";
+    }
+
+    @Override
+    public List<String> options() {
+        List<String> options = new ArrayList<>();
+        for (Switch s : Switch.values()) {
+            String takes = takes(s);
+            if (s.letter() != '\0') {
+                options.add("-" + s.letter() + takes);
+            }
+            options.add("--" + s.longName() + takes);
+        }
+        return options;
+    }
+
+    private static String takes(Switch s) {
+        if (!s.hasValue()) {
+            return "";
+        }
+        return switch (s) {
+            case CONTROL -> "=kernel,engine";
+            case MANGLENAME -> "=none,auto,hex";
+            case LOG_LEVEL -> "=" + levels();
+            case STATE, NBD, NBD_TLS -> "=";
+            default -> "=#";
+        };
+    }
+
+    private static String levels() {
+        List<String> levels = new ArrayList<>();
+        for (EngineLog.Level level : EngineLog.Level.values()) {
+            levels.add(level.name().toLowerCase(Locale.ROOT));
+        }
+        return String.join(",", levels);
+    }
+
+    @Override
+    public List<String> words() {
+        return DmSetup.NAMES;
+    }
+
+    @Override
+    public boolean takesDevices() {
+        return true;
+    }
+}
