@@ -14,6 +14,9 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import org.dmera.tools.backup.image.StreamImage;
 import org.dmera.tools.backup.stream.StreamException;
 import org.junit.jupiter.api.BeforeEach;
@@ -99,6 +102,35 @@ class StreamImageTest {
             }
         }
         assertEquals(List.of(), log);
+    }
+
+    @Test
+    void manyReadersOfMoreThanTheCacheHoldsGetWhatTheyAskedFor() throws Exception {
+        chain(4);
+        ExecutorService readers = Executors.newFixedThreadPool(8);
+        try (StreamImage image = StreamImage.open(streams, 0, log::add)) {
+            List<Future<Integer>> done = new ArrayList<>();
+            for (int reader = 0; reader < 8; reader++) {
+                Random own = new Random(seed + reader);
+                done.add(readers.submit(() -> {
+                    for (int i = 0; i < 60; i++) {
+                        int state = own.nextInt(states.size());
+                        byte[] wanted = states.get(state);
+                        int offset = own.nextInt(wanted.length - 100_000);
+                        assertArrayEquals(
+                                Arrays.copyOfRange(wanted, offset, offset + 100_000),
+                                read(image, state, offset, 100_000),
+                                "state " + state + ", " + offset + ", seed " + seed);
+                    }
+                    return 60;
+                }));
+            }
+            for (Future<Integer> each : done) {
+                assertEquals(60, each.get());
+            }
+        } finally {
+            readers.shutdown();
+        }
     }
 
     @Test

@@ -44,7 +44,7 @@ public final class StreamImage implements Closeable {
     private final int[] first;
 
     private final LeastRecentlyUsed<ChunkTable> tables;
-    private final LeastRecentlyUsed<byte[]> data;
+    private final ChunkCache data;
     private final Queue<ChunkCursor> cursors = new ConcurrentLinkedQueue<>();
     private final Object[] locks = new Object[LOCKS];
     private final Consumer<String> log;
@@ -53,7 +53,7 @@ public final class StreamImage implements Closeable {
     private StreamImage(List<StreamFile> files, long cacheBytes, long indexBytes, Consumer<String> log) {
         this.log = log;
         tables = new LeastRecentlyUsed<>(TABLES_BYTES, ChunkTable::memoryBytes);
-        data = new LeastRecentlyUsed<>(cacheBytes, bytes -> bytes.length);
+        data = new ChunkCache(cacheBytes);
         for (int i = 0; i < LOCKS; i++) {
             locks[i] = new Object();
         }
@@ -172,7 +172,12 @@ public final class StreamImage implements Closeable {
                     zero(dst, length);
                 } else {
                     long skipped = at - place.table.begin(place.extent);
-                    dst.put(data(place), place.table.dataAt(place.extent) + (int) skipped, length);
+                    ChunkCache.Slot slot = data(place);
+                    try {
+                        dst.put(slot.bytes, place.table.dataAt(place.extent) + (int) skipped, length);
+                    } finally {
+                        data.letGo(slot);
+                    }
                 }
             }
             at += length;
@@ -280,33 +285,36 @@ public final class StreamImage implements Closeable {
         }
     }
 
-    private byte[] data(Place place) throws IOException {
-        byte[] bytes = data.get(place.chunk);
-        if (bytes != null) {
-            return bytes;
+    /** The chunk's data, in a slot that is held. */
+    private ChunkCache.Slot data(Place place) throws IOException {
+        ChunkCache.Slot slot = data.hold(place.chunk);
+        if (slot != null) {
+            return slot;
         }
         synchronized (locks[(place.chunk.hashCode() & Integer.MAX_VALUE) % LOCKS]) {
-            bytes = data.get(place.chunk);
-            if (bytes == null) {
-                bytes = readData(place);
-                data.put(place.chunk, bytes);
-            }
-            return bytes;
+            slot = data.hold(place.chunk);
+            return slot != null ? slot : readData(place);
         }
     }
 
-    private byte[] readData(Place place) throws IOException {
+    private ChunkCache.Slot readData(Place place) throws IOException {
+        ChunkCache.Slot slot = data.take();
         ChunkCursor cursor = takeCursor();
+        boolean filled = false;
         try {
             cursor.head(streams.get(place.stream).file(), place.chunk.place(), 0);
             cursor.data();
-            byte[] bytes = new byte[cursor.chunk().dataBytes()];
-            cursor.chunk().data().clear().get(bytes);
-            return bytes;
+            cursor.chunk().data().clear().get(slot.bytes, 0, cursor.chunk().dataBytes());
+            data.filled(slot, place.chunk);
+            filled = true;
+            return slot;
         } catch (IOException e) {
             throw complain(place.chunk, e);
         } finally {
             cursors.add(cursor);
+            if (!filled) {
+                data.letGo(slot);
+            }
         }
     }
 
