@@ -60,7 +60,7 @@ public final class StreamImage implements Closeable {
         first = new int[files.size()];
         long chunks = 0;
         for (StreamFile file : files) {
-            chunks += file.footer().chunks();
+            chunks += file.chunks();
         }
         int stride = (int) Math.max(1, (chunks * StreamIndex.NOTE_BYTES + indexBytes - 1) / indexBytes);
         ChunkCursor cursor = takeCursor();

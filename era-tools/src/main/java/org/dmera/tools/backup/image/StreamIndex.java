@@ -32,7 +32,7 @@ final class StreamIndex {
     StreamIndex(StreamFile file, int stride, ChunkCursor cursor, Consumer<String> log) {
         this.file = file;
         this.stride = stride;
-        int expected = (int) Math.min((file.footer().chunks() + stride - 1) / stride, 1 << 26);
+        int expected = (int) Math.min((file.chunks() + stride - 1) / stride, 1 << 26);
         begins = new long[expected];
         places = new long[expected];
         scan(cursor, log);

@@ -59,6 +59,12 @@ public final class StreamFile implements Closeable {
         return footer;
     }
 
+    /** How many chunks there are, by the footer; but no more than there is room for. */
+    public long chunks() {
+        long room = chunksEndAt() / (Chunk.HEADER_BYTES + ExtentTable.ENTRY_BYTES);
+        return Math.max(0, Math.min(footer.chunks(), room));
+    }
+
     /** Where the first chunk begins in the file. */
     public long firstChunkAt() {
         return StreamHeader.BYTES;
