@@ -36,17 +36,6 @@ final class RootCandidate {
         this.indexBlock = indexBlock;
     }
 
-    /** What {@code superblock} leads to, whether or not it is still there. */
-    static RootCandidate of(Superblock superblock) {
-        RootCandidate state = new RootCandidate(superblock.spaceMapBitmapRoot());
-        state.writesetTrees.add(superblock.writesetTreeRoot());
-        state.eraArrays.add(superblock.eraArrayRoot());
-        if (superblock.currentWritesetRoot() != 0) {
-            state.bitsets.add(superblock.currentWritesetRoot());
-        }
-        return state;
-    }
-
     /** Whether all to which {@code superblock} leads is among the roots: then it knows of no other marks. */
     boolean hasRootsOf(Superblock superblock) {
         return writesetTrees.contains(superblock.writesetTreeRoot())
@@ -60,8 +49,8 @@ final class RootCandidate {
     /** Whether there is one of each root that a state has, that of the ref-count tree included. */
     boolean hasAllRoots;
 
-    /** The blocks that its space map counts as used, but bitmaps that are none; null without a space map. */
-    BitSet used;
+    /** Of the blocks that the search watches, those that its space map counts as used, but for bitmaps that are none. */
+    BitSet usedOfWatched = new BitSet();
 
     /** Whether any tree was found. */
     boolean isAnything() {

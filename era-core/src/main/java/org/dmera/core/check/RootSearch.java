@@ -24,6 +24,7 @@ final class RootSearch {
 
     private final BlockDevice device;
     private final SalvageHints hints;
+    private final BitSet watched;
     private final BlockTable table;
     private final BlockReader reader;
     private final StateProbe probe;
@@ -46,6 +47,12 @@ final class RootSearch {
     private boolean areAllCovered = true;
 
     RootSearch(BlockDevice device, SalvageHints hints) {
+        this(device, hints, new BitSet());
+    }
+
+    /** {@code watched}: blocks of which each state is to tell whether it uses them. */
+    RootSearch(BlockDevice device, SalvageHints hints, BitSet watched) {
+        this.watched = watched;
         this.device = device;
         this.hints = hints;
         this.table = new BlockTable(device.sizeBlocks());
@@ -53,8 +60,13 @@ final class RootSearch {
         this.probe = new StateProbe(reader);
     }
 
+    /** @throws IOException when there is nothing, or what can't be derived is not in the hints */
     Salvage run() throws IOException {
-        return new MergedSalvage(device, table, find(), hints);
+        FoundStates found = find();
+        if (highestSealed() == 0) {
+            throw new IOException("bad checksum in superblock, and no era metadata found on the whole device");
+        }
+        return new MergedSalvage(device, table, found, hints);
     }
 
     /** What was seen of each block. */
@@ -63,12 +75,9 @@ final class RootSearch {
     }
 
     /** Looks at the whole device. */
-    FoundStates find() throws IOException {
+    FoundStates find() {
         look();
         int highest = highestSealed();
-        if (highest == 0) {
-            throw new IOException("bad checksum in superblock, and no era metadata found on the whole device");
-        }
         findBroken(highest);
         BitSet trees = treeBlocks();
         for (int b = 1; b < table.size(); b++) {
@@ -171,7 +180,7 @@ final class RootSearch {
                     int bitmap = (int) index.bitmapBlock(i);
                     known.set(bitmap);
                     if (Seen.code(table.seen(bitmap)) != Seen.BITMAP) {
-                        state.used.clear(bitmap);
+                        state.usedOfWatched.clear(bitmap);
                     }
                 }
             }
@@ -195,7 +204,8 @@ final class RootSearch {
                 at = counts.firstUsed(at + 1, table.size())) {
             used.set(at);
         }
-        state.used = used;
+        state.usedOfWatched = (BitSet) watched.clone();
+        state.usedOfWatched.and(used);
         usedInAny.or(used);
         BitSet unused = (BitSet) broken.clone();
         unused.andNot(used);

@@ -43,7 +43,6 @@ final class SalvageLayer implements TreeWalk.Visitor {
 
     private final boolean whole;
     boolean writesetsLost;
-    private boolean areWritesetsIncomplete;
     long reach = -1;
     /** How long an era array is whose end is there, or −1. */
     long closedReach = -1;
@@ -167,17 +166,6 @@ final class SalvageLayer implements TreeWalk.Visitor {
     @Override
     public void lost(long from, long last) {
         writesetsLost = true;
-        areWritesetsIncomplete = true;
-    }
-
-    /** Whether this state has a writeset of an era before {@code currentEra} that {@code other} is certain not to have. */
-    boolean hasUndigested(SalvageLayer other, long currentEra) {
-        return !other.areWritesetsIncomplete
-                && writesets.stream()
-                        .mapToLong(Writeset::era)
-                        .anyMatch(era -> era >= 0
-                                && era < currentEra
-                                && other.writesets.stream().noneMatch(there -> there.era() == era));
     }
 
     /** The current era is certainly no lower. */

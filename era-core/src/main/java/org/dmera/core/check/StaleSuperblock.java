@@ -3,13 +3,10 @@ package org.dmera.core.check;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.util.Arrays;
 import java.util.BitSet;
-import java.util.HashSet;
 import java.util.List;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockType;
-import org.dmera.core.format.Eras;
 import org.dmera.core.format.MetadataVisitor;
 import org.dmera.core.format.Superblock;
 
@@ -81,27 +78,35 @@ final class StaleSuperblock extends Salvage {
 
         boolean isOwnThere;
 
-        private Others(BlockDevice device, SalvageHints hints) throws IOException {
-            search = new RootSearch(device, hints);
+        /** Blocks that a later state has written over. */
+        private final BitSet overtaken;
+        /** Blocks that are wrong wherever they are used. */
+        private final BitSet wrong;
+
+        private Others(BlockDevice device, TreeSalvage trees, SalvageHints hints) {
+            overtaken = inPlace(device, trees.overwritten());
+            wrong = trees.wrongBesideTheTrees();
+            BitSet watched = (BitSet) overtaken.clone();
+            watched.or(wrong);
+            search = new RootSearch(device, hints, watched);
             found = search.find();
         }
 
-        static Others on(BlockDevice device, Superblock superblock, TreeSalvage trees, SalvageHints hints)
-                throws IOException {
-            Others others = new Others(device, hints);
+        static Others on(BlockDevice device, Superblock superblock, TreeSalvage trees, SalvageHints hints) {
+            Others others = new Others(device, trees, hints);
             others.compare(device, superblock, trees);
             return others;
         }
 
         private void compare(BlockDevice device, Superblock superblock, TreeSalvage trees) {
-            BitSet overtaken = inPlace(device, trees.overwritten());
-            BitSet wrong = trees.wrongBesideTheTrees();
             SharedArrays shared = new SharedArrays();
-            SalvageLayer own = new SalvageLayer(device, search.table(), RootCandidate.of(superblock), shared);
             era = trees.currentEra();
             reach = trees.nrBlocks();
             for (RootCandidate state : found.states()) {
-                if (state.indexBlock != 0 && state.indexBlock == superblock.spaceMapBitmapRoot()) {
+                boolean isAnothers = state.isWhole()
+                        && !state.writesetTrees.contains(superblock.writesetTreeRoot())
+                        && !state.eraArrays.contains(superblock.eraArrayRoot());
+                if (state.indexBlock == superblock.spaceMapBitmapRoot() && !isAnothers) {
                     isOwnThere = true;
                     continue;
                 }
@@ -109,14 +114,12 @@ final class StaleSuperblock extends Salvage {
                 // A bitset that damage has left behind passes for an open writeset of the era after the last.
                 boolean mayHaveNone =
                         !state.bitsets.isEmpty() && (state.broken > 0 || trees.countsAsUsed(state.bitsets.get(0)));
-                if (state.used == null || !state.used.intersects(wrong)) {
+                if (!state.usedOfWatched.intersects(wrong)) {
                     era = Math.max(era, layer.leastEra() - (mayHaveNone ? 1 : 0));
                 }
                 reach = Math.max(reach, layer.reach);
-                isOlder |= state.hasAllRoots
-                        && state.used.intersects(overtaken)
-                        && !state.hasRootsOf(superblock)
-                        && !isOlder(layer, own, trees.nrBlocks(), superblock.currentEra());
+                isOlder |=
+                        state.hasAllRoots && state.usedOfWatched.intersects(overtaken) && !state.hasRootsOf(superblock);
             }
             isOlder |= era > trees.currentEra();
         }
@@ -136,34 +139,6 @@ final class StaleSuperblock extends Salvage {
             inPlace.set(b, type != null && block.getLong(type.blockNrOffset()) == b);
         });
         return inPlace;
-    }
-
-    /**
-     * Whether {@code layer} is certainly older than {@code own}: it has yet to digest a writeset that {@code own} no longer has,
-     * or some origin block has an earlier era in it, and marks are only ever added and raised. Then what it wrote stands in
-     * the place of {@code own}'s because a write was lost.
-     */
-    private static boolean isOlder(SalvageLayer layer, SalvageLayer own, long nrBlocks, long currentEra) {
-        if (layer.hasUndigested(own, currentEra)) {
-            return true;
-        }
-        int[] there = new int[SalvageLayer.WINDOW];
-        int[] here = new int[SalvageLayer.WINDOW];
-        for (long first = 0; first < nrBlocks; first += SalvageLayer.WINDOW) {
-            int count = (int) Math.min(SalvageLayer.WINDOW, nrBlocks - first);
-            BitSet unknown = new BitSet();
-            Arrays.fill(there, 0);
-            Arrays.fill(here, 0);
-            // What is open there may be of any era.
-            layer.lay(there, first / SalvageLayer.WINDOW, count, Eras.HIGHEST, new HashSet<>(), unknown);
-            own.lay(here, first / SalvageLayer.WINDOW, count, currentEra, new HashSet<>(), unknown);
-            for (int i = 0; i < count; i++) {
-                if (Integer.compareUnsigned(there[i], here[i]) < 0 && !unknown.get(i)) {
-                    return true;
-                }
-            }
-        }
-        return false;
     }
 
     @Override

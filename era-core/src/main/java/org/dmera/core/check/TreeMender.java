@@ -9,6 +9,8 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
+import java.util.stream.Collectors;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockSeal;
 import org.dmera.core.block.BlockType;
@@ -34,13 +36,16 @@ import org.dmera.core.format.WritesetValue;
 final class TreeMender {
     private static final int MOST_ROUNDS = 16;
 
+    private static final int MOST_IN_CIRCLE = 64;
+
     /**
      * What the trees were, as a view of the device; and what was done, for the user.
      *
      * @param doubtful array blocks that got a place by elimination, in an array of several: an older version of a leaf may
      *     lead to others that are right elsewhere
+     * @param isOnlyMoved whether all that was wrong were blocks in places other than they say themselves
      */
-    record Mended(BlockDevice device, List<String> remarks, List<Doubtful> doubtful) {}
+    record Mended(BlockDevice device, List<String> remarks, List<Doubtful> doubtful, boolean isOnlyMoved) {}
 
     /** The array block {@code blockNr}, that was given the place {@code index} in some array. */
     record Doubtful(int blockNr, Content content, long index) {
@@ -57,6 +62,9 @@ final class TreeMender {
     private final Set<Long> blanked = new HashSet<>();
     private final List<String> remarks = new ArrayList<>();
     private final List<Doubtful> doubtful = new ArrayList<>();
+    /** Blocks that were put where they say that they belong. */
+    private int moved;
+
     private BlockDevice view;
     private BlockReader reader;
 
@@ -86,7 +94,9 @@ final class TreeMender {
         }
         PatchedDevice mended = new PatchedDevice(device, patches);
         try {
-            return isCertain(MetadataChecker.check(mended)) ? new Mended(mended, remarks, doubtful) : null;
+            return isCertain(MetadataChecker.check(mended))
+                    ? new Mended(mended, remarks, doubtful, patches.size() == moved)
+                    : null;
         } catch (InterruptedIOException e) {
             Thread.currentThread().interrupt();
             return null;
@@ -139,27 +149,38 @@ final class TreeMender {
                 || lost.isEmpty() && survey.lastWriteset() < superblock.currentEra() && recall(superblock, missed);
     }
 
-    /** Two blocks that each say that they belong where the other is. */
+    /** Blocks that have changed places, two or more of them in a circle: each says where it belongs. */
     private boolean putBack(List<Damage> damages) {
         boolean done = false;
         for (Damage damage : damages) {
-            long here = damage.blockNr();
             boolean displaced =
                     damage.kind() == DamageKind.WRONG_BLOCK_NUMBER || damage.kind() == DamageKind.WRONG_TYPE;
-            if (!displaced || patches.containsKey(here)) {
-                continue;
-            }
-            ByteBuffer one = BlockReader.newBuffer();
-            ByteBuffer other = BlockReader.newBuffer();
-            long there = home(here, one);
-            if (there != here && there > 0 && home(there, other) == here && !patches.containsKey(there)) {
-                patches.put(here, other);
-                patches.put(there, one);
-                remarks.add("blocks " + here + " and " + there + " had changed places");
+            Map<Long, ByteBuffer> circle = displaced ? circle(damage.blockNr()) : Map.of();
+            if (circle.size() > 1) {
+                patches.putAll(circle);
+                moved += circle.size();
+                remarks.add("blocks "
+                        + circle.keySet().stream().map(String::valueOf).collect(Collectors.joining(", "))
+                        + " had changed places");
                 done = true;
             }
         }
         return done;
+    }
+
+    /** What belongs where, from the block {@code first} on, until one says that it belongs there; empty when none does. */
+    private Map<Long, ByteBuffer> circle(long first) {
+        Map<Long, ByteBuffer> found = new TreeMap<>();
+        long here = first;
+        do {
+            ByteBuffer block = BlockReader.newBuffer();
+            long home = patches.containsKey(here) || found.size() == MOST_IN_CIRCLE ? 0 : home(here, block);
+            if (home <= 0 || found.putIfAbsent(home, block) != null) {
+                return Map.of();
+            }
+            here = home;
+        } while (here != first);
+        return found;
     }
 
     /** Where the block {@code blockNr} says that it belongs; 0 when it doesn't say. */

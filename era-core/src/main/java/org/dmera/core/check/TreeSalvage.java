@@ -40,6 +40,7 @@ final class TreeSalvage extends Salvage {
 
     private final List<Damage> damages;
     private final boolean isOvertaken;
+    private final boolean wereBlocksMoved;
     private final StoredCounts ownCounts;
     /** The same, or null when it may be of another state. */
     private final StoredCounts soundCounts;
@@ -73,6 +74,7 @@ final class TreeSalvage extends Salvage {
         this.isOvertaken = first.isContradicted() || damages.stream().anyMatch(TreeSalvage::isOtherContent);
         this.isDamaged = isOvertaken || !damages.isEmpty() || !first.isWhole();
         TreeMender.Mended mended = damages.isEmpty() ? null : TreeMender.mend(damaged);
+        this.wereBlocksMoved = mended != null && mended.isOnlyMoved();
         Superblock superblock = damagedSuperblock;
         if (mended != null) {
             BlockReader opener = new BlockReader(mended.device(), new BlockTable(1), new DamageLog(), new Seen(-1));
@@ -115,9 +117,12 @@ final class TreeSalvage extends Salvage {
         }
     }
 
-    /** Whether something else is in a place to which the superblock leads: it may have been written later. */
+    /**
+     * Whether something else is in a place to which the superblock leads: it may have been written later. Not if blocks had
+     * changed places, and nothing else was wrong.
+     */
     boolean isContradicted() {
-        return isOvertaken;
+        return isOvertaken && !wereBlocksMoved;
     }
 
     /** Whether the superblock's own space map, if it doesn't contradict itself, counts the block as used. */

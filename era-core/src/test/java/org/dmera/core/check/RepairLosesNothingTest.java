@@ -51,5 +51,9 @@ class RepairLosesNothingTest {
         long mayAsk = kind == Kind.STALE_SUPERBLOCK ? TRIALS : kind.mayPassForStaleSuperblock() ? TRIALS / 4 : 0;
         assertTrue(tally.refused() <= mayAsk, complaints::toString);
         assertEquals(TRIALS, tally.trials());
+        if (kind == Kind.TWO_SWAPPED_BLOCKS || kind == Kind.THREE_BLOCKS_IN_A_CIRCLE) {
+            // Each says where it belongs.
+            assertTrue(tally.exact() >= TRIALS * 3 / 4, tally::toString);
+        }
     }
 }

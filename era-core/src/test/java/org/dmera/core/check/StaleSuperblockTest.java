@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import org.dmera.core.block.MemoryBlockDevice;
+import org.dmera.core.metadata.EraMetadata;
 import org.dmera.testkit.EraTruth;
 import org.dmera.testkit.Fixtures;
 import org.junit.jupiter.api.Test;
@@ -50,6 +51,16 @@ class StaleSuperblockTest {
                 assertTrue(era > 0, name);
             }
         }
+    }
+
+    @Test
+    void whereNothingElseCanBeReadTheSuperblockIsTheLastWord() throws IOException {
+        MemoryBlockDevice device = new MemoryBlockDevice(64);
+        EraMetadata metadata = EraMetadata.openOrFormat(device, 8);
+        metadata.resize(100);
+        metadata.commit();
+        java.util.Arrays.fill(device.bytes(), 4096, device.bytes().length, (byte) 0);
+        assertEquals(100, Salvage.open(device, SalvageHints.NONE).nrBlocks());
     }
 
     private static EraTruth stream(Salvage salvage) throws IOException {

@@ -20,7 +20,7 @@ import org.junit.jupiter.api.DynamicTest;
 
 /**
  * A real cache on a real era device, and the volume beneath rolled back: by hand without any invalidation, which must show
- * stale bytes, then by {@code era-dmsetup rollback}, killed a few times on its way, or refused and failing first: every byte is that of the rolled-back
+ * stale bytes, then by {@code era-dmsetup rollback}, killed at each of its steps, or refused and failing first: every byte is that of the rolled-back
  * volume, and exactly the cache blocks that touch nothing written since have stayed.
  */
 final class CacheRollbackCase implements LabCase {
@@ -66,15 +66,17 @@ final class CacheRollbackCase implements LabCase {
         int warmSectors = CACHE_SECTORS / 2;
         int warmAt = random.nextInt((length() - warmSectors) / 512) * 512;
         StringBuilder writes = new StringBuilder();
-        for (int i = 0; i < 12; i++) {
-            // Most of them where the cache is warm.
-            int at = random.nextInt(4) == 0
-                    ? random.nextInt(length() / 8 - 16)
-                    : (warmAt + random.nextInt(warmSectors)) / 8;
+        for (int i = 0; i < 24; i++) {
+            // Most of them in one half of what the cache was warmed with, so that something there is stale, and
+            // something in
+            // the other half is not.
+            int at = random.nextInt(8) == 0
+                    ? random.nextInt(warmAt / 8 + 1)
+                    : (warmAt + random.nextInt(warmSectors / 2)) / 8;
             writes.append("scribble ")
                     .append(at)
                     .append(' ')
-                    .append(random.nextInt(1, 9))
+                    .append(random.nextInt(1, 8))
                     .append('\n');
         }
         String features = (writeback ? "writeback" : "writethrough") + (secondFormat ? " metadata2" : "");
@@ -175,8 +177,19 @@ final class CacheRollbackCase implements LabCase {
                     dmsetup table $name | grep passthrough
                     mv works vendor-rollback
                 fi
+                # Killed when it says for the STEPth time what it does.
+                killAtStep() {
+                    mkfifo steps
+                    rollback exec > steps &
+                    victim=$!
+                    head -n $1 steps > /dev/null
+                    kill -KILL $victim 2> /dev/null || true
+                    wait $victim || true
+                    rm steps
+                }
                 if %12$s; then
-                    for after in 1 1.5 2 2.5 3; do rollback timeout -s KILL $after || true; done
+                    for step in 1 2 3 4 5 6 7 8; do killAtStep $step; done
+                    for after in 1.2 2.1; do rollback timeout -s KILL $after || true; done
                 fi
                 rollback env
                 dmsetup suspend $name
@@ -189,7 +202,32 @@ final class CacheRollbackCase implements LabCase {
                 echo "@held snapshot $(dmsetup status $name-data | awk '{ print $7 }')"
                 dd if=$meta of=era.img bs=4k iflag=direct 2> /dev/null
                 echo "@era since $era"
-                dmsetup remove $name
+                if %13$s; then
+                    # A cache whose metadata can't be written any more.
+                    dmsetup remove $name
+                    dmsetup create $name-meta --table "0 8192 linear $cacheMeta 0"
+                    dmsetup create $name --table "$(echo "$former" | sed "s|$cacheMeta|/dev/mapper/$name-meta|")"
+                    dmsetup suspend $name-meta
+                    dmsetup load $name-meta --table "0 8192 error"
+                    dmsetup resume $name-meta
+                    for i in 1 2 3 4 5 6 7 8; do
+                        dmsetup status $name | grep -q 'Fail\\|needs_check' && break
+                        dd if=/dev/urandom of=$dev bs=64k count=16 oflag=direct conv=notrunc,fsync 2> /dev/null || true
+                        sleep 1
+                    done
+                    dmsetup status $name | tee failed
+                    before=$(dmsetup table $name)
+                    work=$work/failed rollback env > said 2>&1 && echo "@failed answer none" || echo "@failed answer $(head -1 said)"
+                    # The last one is what dmsetup ends with.
+                    echo "@failed lines $(grep -v '^Command failed' said | wc -l)"
+                    [ "$(dmsetup table $name)" = "$before" ]
+                    dmsetup load $name-meta --table "0 8192 linear $cacheMeta 0"
+                    dmsetup resume $name-meta
+                    dmsetup remove $name
+                    dmsetup remove $name-meta
+                else
+                    dmsetup remove $name
+                fi
                 [ %5$d = 0 ] || dmsetup remove $name-shift
                 dmsetup remove $name-data
                 losetup -d $meta $volume $cacheMeta $cacheData
@@ -212,6 +250,17 @@ final class CacheRollbackCase implements LabCase {
 
     @Override
     public Stream<DynamicTest> checks(Path folder, CaseLog log) {
+        Stream<DynamicTest> trouble = !troubled
+                ? Stream.empty()
+                : Stream.of(DynamicTest.dynamicTest("aCacheThatHasFailedIsRefusedInOneLine", () -> {
+                    assertEquals("1", log.answer("failed", "lines"));
+                    String answer = log.answer("failed", "answer");
+                    assertTrue(answer.matches(".*(has failed|needs_check|read-only).*"), answer);
+                }));
+        return Stream.concat(trouble, rollbackChecks(folder, log));
+    }
+
+    private Stream<DynamicTest> rollbackChecks(Path folder, CaseLog log) {
         return Stream.of(
                 DynamicTest.dynamicTest(
                         "withoutInvalidationStaleBytesAreRead",
