@@ -55,6 +55,7 @@ public final class DmSetup {
                     "mknodes",
                     "mangle",
                     "checkpoint",
+                    "thaw",
                     "uri",
                     "attach",
                     "detach" -> new Entry(0, ANY, true);
@@ -72,7 +73,8 @@ public final class DmSetup {
                     "udevcomplete_all",
                     "udevcookies",
                     "activate",
-                    "deactivate" -> new Entry(0, ANY, false);
+                    "deactivate",
+                    "freeze" -> new Entry(0, ANY, false);
             case "target-version" -> new Entry(1, ANY, true);
             case "setgeometry" -> new Entry(5, 5, false);
             case "udevflags" -> new Entry(1, 1, false);
@@ -119,6 +121,8 @@ public final class DmSetup {
             "activate",
             "deactivate",
             "checkpoint",
+            "freeze",
+            "thaw",
             "rollback",
             "monitor",
             "uri",
@@ -161,6 +165,8 @@ public final class DmSetup {
             case "activate" -> ActivationCommands.activate(session, operands);
             case "deactivate" -> ActivationCommands.deactivate(session, operands);
             case "checkpoint" -> MiscCommands.checkpoint(session, operands);
+            case "freeze" -> FreezeCommands.freeze(session, operands);
+            case "thaw" -> FreezeCommands.thaw(session, operands);
             case "rollback" -> new RollbackCommand().run(session, operands);
             case "monitor" -> new MonitorCommand().run(session, operands);
             case "uri" -> MiscCommands.uri(session, operands);

@@ -35,7 +35,7 @@ public final class DmSetupCompletion implements Completion.Program {
             case CONTROL -> "=kernel,engine";
             case MANGLENAME -> "=none,auto,hex";
             case LOG_LEVEL -> "=" + levels();
-            case STATE, NBD, NBD_TLS -> "=";
+            case COW, STATE, NBD, NBD_TLS -> "=";
             default -> "=#";
         };
     }

@@ -118,7 +118,7 @@ final class StateCommands {
         }
     }
 
-    private static DmIoctl runRetrying(Session session, DmCall call) throws IOException {
+    static DmIoctl runRetrying(Session session, DmCall call) throws IOException {
         for (int tries = 1; ; tries++) {
             try {
                 return call.run(session.control());

@@ -145,7 +145,8 @@ final class StatusCommand implements Command {
         boolean found = ordered.forEach(session, device -> {
             DmIoctl io = call(session, device);
             List<TargetSpec> lines = lines(session, io);
-            if (session.has(Switch.TARGET) && lines.isEmpty()) {
+            if (session.has(Switch.TARGET) && lines.isEmpty() || listing.all() && FreezeCommands.isView(lines)) {
+                // No line makes a view again.
                 return true;
             }
             DeviceState state = DeviceState.of(session, io);

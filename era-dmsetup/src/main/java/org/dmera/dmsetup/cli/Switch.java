@@ -84,6 +84,7 @@ enum Switch {
     ALL('\0', false),
     ATTACH('\0', false),
     CONTROL('\0', true),
+    COW('\0', true),
     DETACH('\0', false),
     DRY_RUN('\0', false),
     ENROLL('\0', false),

@@ -9,7 +9,8 @@ import java.util.Set;
  */
 final class SwitchRules {
     private static final Set<String> WITH_TARGETS = Set.of("ls", "status", "table");
-    private static final Set<String> WITH_JSON = Set.of("ls", "info", "status", "table", "checkpoint", "monitor");
+    private static final Set<String> WITH_JSON =
+            Set.of("ls", "info", "status", "table", "checkpoint", "freeze", "monitor");
 
     private SwitchRules() {}
 
@@ -95,6 +96,7 @@ final class SwitchRules {
                                 || command.equals("create") && given.has(Switch.ENROLL),
                         command);
             case DETACH -> only(command.equals("engine"), command);
+            case COW -> only(command.equals("freeze"), command);
             case DRY_RUN, SINCE -> only(command.equals("rollback"), command);
             case STATE -> only(Set.of("engine", "create", "rollback").contains(command), command);
             case LOG_LEVEL, NBD, NBD_PLAIN, NBD_TLS ->

@@ -43,6 +43,9 @@ final class Usage {
               activate | deactivate [--eratab FILE] NAME... | --all
                                      make devices of eratab(5), if all is right with them, or take them away
               checkpoint DEVICE      begin a new era, and print its number
+              freeze DEVICE... --cow DIR [--nolockfs] [--json]
+                                     views DEVICE@ERA of an engine's devices, all of one moment; print their names
+              thaw VIEW...           remove views, and what they have kept in DIR
               monitor [--interval SECONDS] [--count TIMES] [--json] DEVICE
                                      show era, metadata and marked blocks as they change
               rollback CACHE --since ERA [--dry-run] -- COMMAND...

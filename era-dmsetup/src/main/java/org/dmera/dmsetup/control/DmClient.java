@@ -3,9 +3,12 @@ package org.dmera.dmsetup.control;
 
 import java.io.Closeable;
 import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import org.dmera.core.linux.Errno;
 import org.dmera.dmsetup.ioctl.Dependencies;
+import org.dmera.dmsetup.ioctl.DevNumber;
 import org.dmera.dmsetup.ioctl.DeviceEntry;
 import org.dmera.dmsetup.ioctl.DmCommand;
 import org.dmera.dmsetup.ioctl.DmFlags;
@@ -13,6 +16,7 @@ import org.dmera.dmsetup.ioctl.DmIoctl;
 import org.dmera.dmsetup.ioctl.MalformedPayloadException;
 import org.dmera.dmsetup.ioctl.TargetSpec;
 import org.dmera.dmsetup.ioctl.TextPayload;
+import org.dmera.dmsetup.ioctl.Words;
 
 /** What programs do with mapped devices, on either channel: list them, read tables and status, send messages. */
 public final class DmClient implements Closeable {
@@ -151,6 +155,42 @@ public final class DmClient implements Closeable {
         TargetSpec target = eraTarget(table(device), device);
         message(device, target.startSector(), "checkpoint");
         return eraStatus(device).currentEra();
+    }
+
+    /**
+     * A view of a device of an engine.
+     *
+     * @param name of the view
+     * @param era the one that began with it: what was written since has this one, or a later one
+     */
+    public record View(String name, long era) {}
+
+    /**
+     * Freezes era devices of an engine at one moment.
+     *
+     * @param folder where the engine keeps what is overwritten
+     * @param lockFileSystems whether file systems on their nodes are frozen for the moment
+     * @param uuids that the views are to have; or empty
+     * @return a view of each, in the order of {@code devices}
+     */
+    public List<View> freeze(List<DeviceId> devices, Path folder, boolean lockFileSystems, List<String> uuids)
+            throws IOException {
+        StringBuilder text = new StringBuilder("@freeze ")
+                .append(Words.escape(folder.toAbsolutePath().normalize().toString()))
+                .append(lockFileSystems ? " lockfs" : " nolockfs");
+        for (int i = 0; i < devices.size(); i++) {
+            text.append(' ').append(DevNumber.text(info(devices.get(i)).dev()));
+            if (!uuids.isEmpty()) {
+                text.append('=').append(Words.escape(uuids.get(i)));
+            }
+        }
+        String answer = message(devices.get(0), 0, text.toString());
+        List<View> views = new ArrayList<>();
+        for (String line : answer.lines().toList()) {
+            int space = line.indexOf(' ');
+            views.add(new View(line.substring(space + 1), Long.parseLong(line.substring(0, space))));
+        }
+        return views;
     }
 
     /** The status of the device's era target. */

@@ -381,9 +381,9 @@ public final class EngineControl implements Control {
             // What the others ask for, or take away, needs no table.
             registry.awaitBack(device);
         }
-        EngineVerb verb = words.size() == 1 ? verbs.get(words.get(0)) : null;
+        EngineVerb verb = verbs.get(words.get(0));
         if (verb != null) {
-            answer = verb.run(device, sector);
+            answer = verb.run(device, sector, words.subList(1, words.size()));
         } else if (words.get(0).startsWith("@")) {
             messageForDevice(device, words);
         } else {

@@ -11,6 +11,7 @@ import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.device.DeviceState.Slot;
 import org.dmera.dmsetup.ioctl.DevNumber;
 import org.dmera.dmsetup.ioctl.TargetSpec;
+import org.dmera.dmsetup.target.Target;
 
 /**
  * A mapped device's two table slots and its state, and all that changes them, one change at a time: load, clear, suspend,
@@ -38,6 +39,8 @@ final class DeviceLife {
     private boolean appeared;
     /** The engine ends: suspended, though what is remembered says that the device was running. */
     private boolean stopped;
+    /** Its table is none that could be loaded, and stays. */
+    private boolean ofOneTable;
 
     DeviceLife(MappedDevice device, DeviceRegistry registry, DeviceIo io, RememberedState state) {
         this.device = device;
@@ -64,6 +67,9 @@ final class DeviceLife {
         life.lock();
         try {
             checkPresent();
+            if (ofOneTable) {
+                throw new ErrnoException("load of a table for " + device + ", which is a view", Errno.EPERM.number());
+            }
             LoadedTable loaded = load(new DeviceRecord.Table(readOnly, specs, List.of()));
             LoadedTable old = table(true);
             try {
@@ -77,6 +83,52 @@ final class DeviceLife {
             loading = null;
             life.unlock();
         }
+    }
+
+    /** Gives a device that was just made its table, which it has until its end. It is closed when this throws. */
+    void begin(LoadedTable table) throws IOException {
+        life.lock();
+        try {
+            ofOneTable = true;
+            swap(Slot.of(table), false, false);
+        } catch (IOException | RuntimeException | Error e) {
+            if (table(false) != table) {
+                closeAfter(table, e);
+            }
+            throw e;
+        } finally {
+            life.unlock();
+        }
+    }
+
+    /** No change is made until {@link #unlock}, but by this thread. */
+    void lock() {
+        life.lock();
+    }
+
+    void unlock() {
+        life.unlock();
+    }
+
+    /**
+     * The one target of a running device. With the lock.
+     *
+     * @throws ErrnoException ENXIO when it is gone or has no table, EBUSY when it is suspended, EINVAL when it has several
+     *     targets
+     */
+    Target onlyTarget() throws ErrnoException {
+        checkPresent();
+        LoadedTable live = table(false);
+        if (live == null) {
+            throw new ErrnoException(device + " has no live table", Errno.ENXIO.number());
+        }
+        if (state.now().suspended() || stopped) {
+            throw new ErrnoException(device + " is suspended", Errno.EBUSY.number());
+        }
+        if (live.count() != 1) {
+            throw new ErrnoException(device + " has a table of " + live.count() + " lines", Errno.EINVAL.number());
+        }
+        return live.targets().target(0);
     }
 
     /** Opens a table, which counts as one of the device's until {@link #loading} is cleared. */
@@ -174,20 +226,20 @@ final class DeviceLife {
     }
 
     /** Has users make whole what they have written, as the kernel's lock_fs does, and write no more. */
-    private void beforeHold(boolean freeze) throws IOException {
+    void beforeHold(boolean freeze) throws IOException {
         if (freeze) {
             registry.tellSuspending(device);
         }
     }
 
     /** Users go on where the device does, as after the kernel's unlock_fs. */
-    private void afterHold() {
+    void afterHold() {
         if (!state.now().suspended()) {
             registry.tell(listener -> listener.resumed(device));
         }
     }
 
-    private void hold() throws IOException {
+    void hold() throws IOException {
         try {
             io.hold();
         } catch (InterruptedException e) {
@@ -311,6 +363,9 @@ final class DeviceLife {
                     takeBackSuspend(old, e);
                 }
                 throw e;
+            }
+            if (old != null) {
+                old.replaced();
             }
             io.setTable(fresh.table().targets());
             io.setReadOnly(fresh.table().readOnly());

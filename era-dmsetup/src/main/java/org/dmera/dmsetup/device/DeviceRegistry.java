@@ -15,6 +15,8 @@ import java.util.function.Consumer;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.ioctl.DevNumber;
+import org.dmera.dmsetup.ioctl.TargetSpec;
+import org.dmera.dmsetup.target.Target;
 import org.dmera.dmsetup.target.TargetFactory;
 
 /**
@@ -27,6 +29,7 @@ public final class DeviceRegistry {
     /** The first major of the range "local/experimental use" of Linux's devices.txt. */
     public static final int LOCAL_MAJOR = 120;
 
+    private static final int SECTOR_BYTES = 512;
     private static final long BACK_NANOS = TimeUnit.SECONDS.toNanos(30);
 
     private final int major;
@@ -166,9 +169,69 @@ public final class DeviceRegistry {
         return device;
     }
 
+    /** Makes the target of a device that is being made. */
+    public interface TargetMaker {
+        Target make(MappedDevice device) throws IOException;
+    }
+
+    /**
+     * Makes a device that is read only, has one target for all its life, and is not remembered: a restart knows nothing of
+     * it.
+     *
+     * @param uuid empty for none
+     * @param lengthBytes its size, whole sectors
+     * @throws ErrnoException as of {@link #create}
+     */
+    public MappedDevice createView(String name, String uuid, long lengthBytes, TargetMaker maker) throws IOException {
+        DeviceIndex.checkName(name);
+        MappedDevice device = index.add(
+                name,
+                uuid,
+                OptionalInt.empty(),
+                free -> make(free, newId(), DeviceState.fresh(name, uuid), DeviceStore.NONE, true));
+        try {
+            Target target = maker.make(device);
+            long sectors = lengthBytes / SECTOR_BYTES;
+            DeviceRecord.Table words = new DeviceRecord.Table(
+                    true, List.of(new TargetSpec(0, sectors, target.type(), target.table())), List.of());
+            device.life()
+                    .begin(new LoadedTable(words, new TargetTable(List.of(new TargetTable.Line(0, sectors, target)))));
+        } catch (IOException | RuntimeException | Error e) {
+            index.forget(device);
+            throw e;
+        }
+        index.publish(device);
+        log.info("created " + device);
+        return device;
+    }
+
+    /** What is done with several devices at one moment; a failure ends it for all. */
+    public interface OneMoment {
+        /** A device that runs, and whose one target this is, is about to be held. */
+        void prepare(MappedDevice device, Target target) throws IOException;
+
+        /** The device is held: nothing is under way, and nothing begins. So are those on top of it, and all will be. */
+        void held(MappedDevice device, Target target) throws IOException;
+    }
+
+    /**
+     * Holds several devices at once, so that there is a moment at which nothing is on its way to any of them: what was answered
+     * by then is before it, and what is begun only after an answer is never before it when what was answered is not.
+     *
+     * @param freeze whether file systems on their nodes are frozen meanwhile
+     * @throws ErrnoException as of {@link DeviceLife#onlyTarget}, or of a suspend, or what {@code moment} throws
+     */
+    public void atOneMoment(List<MappedDevice> devices, boolean freeze, OneMoment moment) throws IOException {
+        new HeldTogether(this, devices).run(freeze, moment);
+    }
+
     private MappedDevice make(int minor, String id, DeviceState first, boolean hidden) {
+        return make(minor, id, first, store, hidden);
+    }
+
+    private MappedDevice make(int minor, String id, DeviceState first, DeviceStore rememberedBy, boolean hidden) {
         MappedDevice device = new MappedDevice(
-                this, minor, new DeviceIo(background), new RememberedState(minor, id, first, store, log));
+                this, minor, new DeviceIo(background), new RememberedState(minor, id, first, rememberedBy, log));
         device.hidden = hidden;
         return device;
     }

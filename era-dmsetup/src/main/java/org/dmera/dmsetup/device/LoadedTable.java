@@ -143,6 +143,11 @@ final class LoadedTable {
         forEach(targets.lines(), Target::suspend);
     }
 
+    /** Tells every target that another table takes their place. */
+    void replaced() {
+        targets.lines().forEach(line -> line.target().replaced());
+    }
+
     /** Makes every write that has returned durable beneath all targets, each even when another fails; the first failure is thrown. */
     static void sync(TargetTable targets) throws IOException {
         forEach(targets.lines(), Target::sync);

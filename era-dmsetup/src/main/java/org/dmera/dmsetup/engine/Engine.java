@@ -95,7 +95,7 @@ public final class Engine implements Closeable {
             attachedDevices.bringBack(registry.devices());
             control = new ControlServer(
                     server,
-                    new EngineControl(registry, EngineVerbs.all(options.nbd(), attacher, log)),
+                    new EngineControl(registry, EngineVerbs.all(options.nbd(), attacher, new Freezer(registry), log)),
                     allowedUsers(),
                     log);
         } catch (IOException | RuntimeException e) {

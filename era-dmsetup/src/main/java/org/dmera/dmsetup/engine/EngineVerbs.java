@@ -12,27 +12,45 @@ import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.export.Attacher;
 import org.dmera.dmsetup.export.NbdUri;
 import org.dmera.dmsetup.target.EraTarget;
+import org.dmera.dmsetup.target.FrozenTarget;
 
 /** The engine's own messages to a device, which {@code era-dmsetup}'s own commands send. */
 final class EngineVerbs {
     private EngineVerbs() {}
 
-    static Map<String, EngineVerb> all(Path nbdSocket, Attacher attacher, EngineLog log) {
+    /** A verb of one word. */
+    private interface OneWord {
+        String run(MappedDevice device, long sector) throws IOException;
+    }
+
+    static Map<String, EngineVerb> all(Path nbdSocket, Attacher attacher, Freezer freezer, EngineLog log) {
         return Map.of(
-                "@attach", (device, sector) -> attach(attacher, device, log),
+                "@attach", oneWord((device, sector) -> attach(attacher, device, log)),
                 "@detach",
-                        (device, sector) -> {
+                        oneWord((device, sector) -> {
                             detach(attacher, device);
                             return "";
-                        },
+                        }),
                 "@makeway",
-                        (device, sector) -> {
+                        oneWord((device, sector) -> {
                             attacher.makeWay(device);
                             return "";
-                        },
-                "@uri", (device, sector) -> NbdUri.of(nbdSocket, device.name()),
-                "@failure", EngineVerbs::failure,
-                "@marked", EngineVerbs::marked);
+                        }),
+                "@uri", oneWord((device, sector) -> NbdUri.of(nbdSocket, device.name())),
+                "@failure", oneWord(EngineVerbs::failure),
+                "@marked", oneWord(EngineVerbs::marked),
+                "@freeze", (device, sector, arguments) -> freezer.freeze(arguments));
+    }
+
+    private static EngineVerb oneWord(OneWord verb) {
+        return (device, sector, arguments) -> {
+            if (!arguments.isEmpty()) {
+                throw new ErrnoException(
+                        "a message with words that it does not have: " + String.join(" ", arguments),
+                        Errno.EINVAL.number());
+            }
+            return verb.run(device, sector);
+        };
     }
 
     /** Attaches, now and after every restart. */
@@ -82,10 +100,12 @@ final class EngineVerbs {
         }
     }
 
-    /** Why an era target's status is {@code Error}; empty when it is not. */
+    /** Why an era target's status is {@code Error}, or how a view was lost; empty when it is not. */
     private static String failure(MappedDevice device, long sector) throws IOException {
         return device.onTarget(sector, target -> {
-            String failure = target instanceof EraTarget era ? era.failure() : null;
+            String failure = target instanceof EraTarget era
+                    ? era.failure()
+                    : target instanceof FrozenTarget frozen ? frozen.view().failure() : null;
             return failure == null ? "" : failure;
         });
     }

@@ -47,6 +47,7 @@ final class EraMetadataThread {
     private final Condition work = lock.newCondition();
     private final ArrayDeque<FutureTask<?>> tasks = new ArrayDeque<>();
     private final Thread thread;
+    private final Consumer<int[]> beforeMarks;
     private final Consumer<Throwable> onFailure;
     private List<Waiting> waiting = new ArrayList<>();
     private List<EraWorker.Call> calls = new ArrayList<>();
@@ -58,8 +59,12 @@ final class EraMetadataThread {
     /** Why no pass runs until the target is resumed: an error in this program, or memory that was not to be had. */
     private volatile IOException broken;
 
-    /** {@code onFailure} hears of failures of the metadata, on the thread. */
-    EraMetadataThread(String name, Consumer<Throwable> onFailure) {
+    /**
+     * {@code beforeMarks} hears of blocks that are about to be marked, {@code onFailure} of failures of the metadata; on the
+     * thread.
+     */
+    EraMetadataThread(String name, Consumer<int[]> beforeMarks, Consumer<Throwable> onFailure) {
+        this.beforeMarks = beforeMarks;
         this.onFailure = onFailure;
         this.thread = new Thread(this::loop, name);
         thread.setDaemon(true);
@@ -331,6 +336,20 @@ final class EraMetadataThread {
     private final EraWorker.Work intake = new EraWorker.Work() {
         @Override
         public EraWorker.Writes takeWrites() {
+            Batch batch = takeBatch();
+            if (batch != null) {
+                try {
+                    beforeMarks.accept(batch.blocks);
+                } catch (RuntimeException | Error e) {
+                    // Nobody else knows of them any more.
+                    batch.failed(e);
+                    throw e;
+                }
+            }
+            return batch;
+        }
+
+        private Batch takeBatch() {
             lock.lock();
             try {
                 if (waiting.isEmpty()) {

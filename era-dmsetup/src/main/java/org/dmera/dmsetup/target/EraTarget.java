@@ -46,6 +46,9 @@ import org.dmera.core.persistent.NoSpaceException;
  * suspend opens it again. When the origin loses acknowledged writes, which a failed sync tells once, every later flush and
  * every new era fails, and the status is {@code Error}, for as long as this table is in use.
  *
+ * <p><b>Views</b> of what the device held at a moment ({@link FrozenView}) begin with an era while no write is under way.
+ * After that each write, its blocks marked, first has what it overwrites kept for them ({@link CopyBeforeWrite}).
+ *
  * <p>Longer than a class should be, because writes, new eras and suspends depend on one another's order at every step, and
  * that is followed best in one place.
  */
@@ -85,6 +88,10 @@ public final class EraTarget implements Target, ChangeTracking {
     private volatile Submitted pendingStatus;
     /** Why acknowledged writes are not on the origin, or null; for as long as this table is used. */
     private volatile IOException originLoss;
+    /** The views that there are, null for none; another one for each change. Written under {@link #viewsLock}. */
+    private volatile CopyBeforeWrite copies;
+
+    private final Object viewsLock = new Object();
 
     private volatile OwedAnswers answers = stillOwed -> {};
     /**
@@ -117,7 +124,7 @@ public final class EraTarget implements Target, ChangeTracking {
         this.log = log;
         this.onClose = onClose;
         this.metadataDevice = new BackingBlockDevice(metadataBacking);
-        this.thread = new EraMetadataThread("era-" + metadataBacking.display(), this::failed);
+        this.thread = new EraMetadataThread("era-" + metadataBacking.display(), this::beforeMarks, this::failed);
         try {
             thread.run(() -> {
                 open();
@@ -172,6 +179,7 @@ public final class EraTarget implements Target, ChangeTracking {
         }
         int slot = enter(offsetBytes, src.remaining());
         try {
+            copyBefore(offsetBytes, src.remaining());
             origin.write(offsetBytes, src, flags);
             requireNoLossIf(flags);
         } finally {
@@ -236,6 +244,7 @@ public final class EraTarget implements Target, ChangeTracking {
         }
         int slot = enter(offsetBytes, length);
         try {
+            copyBefore(offsetBytes, length);
             origin.discard(offsetBytes, length, flags);
             requireNoLossIf(flags);
         } finally {
@@ -250,6 +259,7 @@ public final class EraTarget implements Target, ChangeTracking {
         }
         int slot = enter(offsetBytes, length);
         try {
+            copyBefore(offsetBytes, length);
             origin.writeZeroes(offsetBytes, length, flags);
             requireNoLossIf(flags);
         } finally {
@@ -279,6 +289,14 @@ public final class EraTarget implements Target, ChangeTracking {
                 Client.goOn(waiting);
             }
             Client.requireHere(waiting);
+        }
+    }
+
+    /** What the range holds goes to the views that there are, before it is written. */
+    private void copyBefore(long offsetBytes, long length) throws IOException {
+        CopyBeforeWrite views = copies;
+        if (views != null) {
+            views.before(offsetBytes, length);
         }
     }
 
@@ -320,7 +338,12 @@ public final class EraTarget implements Target, ChangeTracking {
 
     @Override
     public boolean mustWait(long offsetBytes, long length) {
-        return length > 0 && !isMarked(offsetBytes / blockSizeBytes, (offsetBytes + length - 1) / blockSizeBytes);
+        if (length <= 0) {
+            return false;
+        }
+        CopyBeforeWrite views = copies;
+        return !isMarked(offsetBytes / blockSizeBytes, (offsetBytes + length - 1) / blockSizeBytes)
+                || views != null && views.mustCopy(offsetBytes, length);
     }
 
     @Override
@@ -329,7 +352,14 @@ public final class EraTarget implements Target, ChangeTracking {
             then.prepared(null);
             return;
         }
-        thread.mark((int) (offsetBytes / blockSizeBytes), (int) ((offsetBytes + length - 1) / blockSizeBytes), then);
+        int first = (int) (offsetBytes / blockSizeBytes);
+        int last = (int) ((offsetBytes + length - 1) / blockSizeBytes);
+        if (copies != null && isMarked(first, last)) {
+            // What it waits for is a copy, which it makes itself.
+            then.prepared(null);
+            return;
+        }
+        thread.mark(first, last, then);
     }
 
     // ---- life
@@ -372,6 +402,7 @@ public final class EraTarget implements Target, ChangeTracking {
             if (worker == null || failure != null || !isCurrentOnDevice(worker.metadata())) {
                 // Another table ran on this metadata since it was loaded, or it failed: what is in memory is stale.
                 worker = null;
+                loseViews("the metadata were opened again");
                 metadataBacking.forgetLoss();
                 open();
             }
@@ -476,8 +507,15 @@ public final class EraTarget implements Target, ChangeTracking {
         return why instanceof IOException ? why.getMessage() : why.toString();
     }
 
+    /** Another table takes its place: what is written by that one is not copied. */
+    @Override
+    public void replaced() {
+        loseViews("another table is in use");
+    }
+
     @Override
     public void close() throws IOException {
+        loseViews("the table that it is of was closed");
         suspend();
         try {
             thread.close(() -> {
@@ -741,6 +779,116 @@ public final class EraTarget implements Target, ChangeTracking {
         return List.of(metadataBacking, origin);
     }
 
+    // ---- views
+
+    /**
+     * Makes ready for a view, which {@link #freeze} begins, or its close takes back.
+     *
+     * @param file for its copies; closed with the view, or when this throws
+     */
+    public FrozenView prepareView(CowFile file) throws IOException {
+        try {
+            CopyBeforeWrite views = copies;
+            if (views != null && views.views().length >= CopyBeforeWrite.MAX_VIEWS) {
+                throw new ErrnoException(
+                        "a device has " + CopyBeforeWrite.MAX_VIEWS + " views at most", Errno.EBUSY.number());
+            }
+            return new FrozenView(this, origin, file, lengthBytes, nrBlocks());
+        } catch (IOException | RuntimeException | Error e) {
+            file.close();
+            throw e;
+        }
+    }
+
+    /**
+     * Begins a new era, and {@code view} with it: what has been written by now is in the view, and what is written later is
+     * in the new era. The caller has the device held: no request is under way. {@link #settleEra} must follow when it goes
+     * on.
+     *
+     * @throws ErrnoException EBUSY when suspended, or what a checkpoint fails with; there is no view then
+     */
+    public void freeze(FrozenView view) throws IOException {
+        verbs.lock();
+        try {
+            if (!active) {
+                throw suspended();
+            }
+            requireNoLoss("a new era");
+            try {
+                call(EraMetadata::rollover);
+            } catch (RefusedException e) {
+                throw invalid(e.getMessage());
+            } catch (EraMetadataThread.NotRunning e) {
+                throw suspended();
+            }
+            view.begin(currentEra);
+            synchronized (viewsLock) {
+                copies = copies == null ? CopyBeforeWrite.of(origin, view) : copies.with(view);
+            }
+        } finally {
+            verbs.unlock();
+        }
+    }
+
+    /**
+     * The rest of what the beginning of an era means, which needs no writer to wait: what was written before and is answered
+     * only now counts in the new era too, and what was acknowledged before is on stable storage.
+     */
+    public void settleEra() throws IOException {
+        verbs.lock();
+        try {
+            if (active) {
+                markAgain();
+                sync();
+            }
+        } finally {
+            verbs.unlock();
+        }
+    }
+
+    /** On the metadata thread. */
+    private void beforeMarks(int[] blocks) {
+        CopyBeforeWrite views = copies;
+        EraWorker w = worker;
+        if (views != null && w != null) {
+            views.beforeMarks(w.metadata(), blocks);
+        }
+    }
+
+    /** A view has lost something that it was to keep: no further copies are made for it. */
+    void viewLost(FrozenView view, String state, IOException why) {
+        remove(view);
+        log.accept("era: " + origin.display() + ": the view of era " + Integer.toUnsignedString(view.newEra())
+                + " is lost (" + state + "): " + why.getMessage());
+    }
+
+    /** A view ends; returns when nothing is copied for it any more. */
+    void endView(FrozenView view) {
+        CopyBeforeWrite views = remove(view);
+        if (views != null) {
+            views.awaitCopies();
+        }
+    }
+
+    /** Takes a view away; returns those that there were. */
+    private CopyBeforeWrite remove(FrozenView view) {
+        synchronized (viewsLock) {
+            CopyBeforeWrite views = copies;
+            copies = views == null ? null : views.without(view);
+            return views;
+        }
+    }
+
+    private void loseViews(String reason) {
+        CopyBeforeWrite views = copies;
+        if (views != null) {
+            for (FrozenView view : views.views()) {
+                view.lose(FrozenView.INVALID, new IOException(reason));
+                view.awaitNoReaders();
+            }
+        }
+    }
+
     // ---- what changed
 
     /** Whether its metadata are at rest: nothing to mark, to answer, or to digest. */
@@ -771,8 +919,17 @@ public final class EraTarget implements Target, ChangeTracking {
 
     @Override
     public void lastWritten(long offsetBytes, long length, EraRuns visitor) throws IOException {
+        lastWritten(null, offsetBytes, length, visitor);
+    }
+
+    /** The same, as it was at the moment of {@code view}; null for now. */
+    void lastWritten(FrozenView view, long offsetBytes, long length, EraRuns visitor) throws IOException {
         long end = offsetBytes + length;
         long block = offsetBytes / blockSizeBytes;
+        if (view != null) {
+            // It has its map in slices.
+            block -= block % FrozenView.SLICE_BLOCKS;
+        }
         long lastBlock = (end - 1) / blockSizeBytes;
         int[] eras = new int[(int) Math.min(SLICE_BLOCKS, lastBlock - block + 1)];
         long at = offsetBytes;
@@ -781,7 +938,7 @@ public final class EraTarget implements Target, ChangeTracking {
             int count = (int) Math.min(eras.length, lastBlock - block + 1);
             readers.acquireUninterruptibly();
             try {
-                readEras(first, count, eras);
+                readEras(view, first, count, eras);
                 at = visit(first, count, eras, at, end, visitor);
             } finally {
                 readers.release();
@@ -793,21 +950,28 @@ public final class EraTarget implements Target, ChangeTracking {
         }
     }
 
-    private void readEras(long first, int count, int[] eras) throws IOException {
+    private void readEras(FrozenView view, long first, int count, int[] eras) throws IOException {
         thread.run(() -> {
             EraWorker w = worker;
             if (w == null) {
                 throw new IOException("the metadata could not be opened: " + failure());
             }
-            w.metadata().readEras(first, count, eras, 0);
+            if (view == null) {
+                w.metadata().readEras(first, count, eras, 0);
+            } else {
+                view.readLive(w.metadata(), first, count, eras);
+            }
             return null;
         });
+        if (view != null) {
+            view.readKept(first, count, eras);
+        }
     }
 
     /** Visits a slice as runs from byte {@code from} on; returns where they end, or −1 when the visitor has had enough. */
     private long visit(long first, int count, int[] eras, long from, long end, EraRuns visitor) throws IOException {
         long at = from;
-        for (int i = 0; i < count; ) {
+        for (int i = (int) (from / blockSizeBytes - first); i < count; ) {
             int era = eras[i];
             int same = i;
             while (same < count && eras[same] == era) {

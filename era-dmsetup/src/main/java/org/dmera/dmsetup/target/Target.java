@@ -106,6 +106,9 @@ public interface Target extends Closeable {
     /** The device has been suspended; its I/O is finished. */
     default void suspend() throws IOException {}
 
+    /** The device has another table from now on, and takes no request until this returns; {@link #close} comes later. */
+    default void replaced() {}
+
     /** The parameter text of the table line (STATUS_TABLE), after {@code start length type}. */
     String table();
 

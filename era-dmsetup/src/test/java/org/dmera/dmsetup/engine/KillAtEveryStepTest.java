@@ -306,9 +306,9 @@ class KillAtEveryStepTest {
         void verb(String word) throws IOException {
             Attacher attacher = (Attacher) Proxy.newProxyInstance(
                     Attacher.class.getClassLoader(), new Class<?>[] {Attacher.class}, this::attacher);
-            EngineVerbs.all(folder.resolve("nbd"), attacher, EngineLog.silent())
+            EngineVerbs.all(folder.resolve("nbd"), attacher, new Freezer(registry), EngineLog.silent())
                     .get(word)
-                    .run(vol, 0);
+                    .run(vol, 0, List.of());
         }
 
         void create(String name) throws IOException {

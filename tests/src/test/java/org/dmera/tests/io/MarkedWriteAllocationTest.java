@@ -11,6 +11,8 @@ import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
 import java.nio.file.Path;
 import java.util.List;
+import org.dmera.dmsetup.control.DeviceId;
+import org.dmera.dmsetup.control.DmClient;
 import org.dmera.dmsetup.device.AnswerScope;
 import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.device.MappedDevice;
@@ -55,6 +57,24 @@ class MarkedWriteAllocationTest {
                 write(io, data, scope, WARM_UP_WRITES);
                 long before = threads.getCurrentThreadAllocatedBytes();
                 write(io, data, scope, WRITES);
+                assertFew(threads.getCurrentThreadAllocatedBytes() - before);
+            }
+        }
+    }
+
+    @Test
+    void aWriteToWhatEveryViewHasKeptMakesNoObjectEither() throws Exception {
+        try (TestEngine engine = new TestEngine(folder);
+                DmClient control = DmClient.open(folder.resolve("control").toString())) {
+            DeviceIo io = engine.createEra("vol", MIB).io();
+            ByteBuffer data = ByteBuffer.allocateDirect(BLOCK);
+            for (int view = 0; view < 3; view++) {
+                control.freeze(List.of(DeviceId.ofName("vol")), folder, true, List.of());
+            }
+            try (AnswerScope scope = io.openScope(1)) {
+                write(io, data, scope, WARM_UP_WRITES / 4);
+                long before = threads.getCurrentThreadAllocatedBytes();
+                write(io, data, scope, WRITES / 4);
                 assertFew(threads.getCurrentThreadAllocatedBytes() - before);
             }
         }

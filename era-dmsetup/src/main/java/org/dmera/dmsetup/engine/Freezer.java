@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.engine;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.dmera.core.linux.Errno;
+import org.dmera.core.linux.ErrnoException;
+import org.dmera.core.linux.NativeText;
+import org.dmera.dmsetup.device.DeviceRegistry;
+import org.dmera.dmsetup.device.MappedDevice;
+import org.dmera.dmsetup.ioctl.DevNumber;
+import org.dmera.dmsetup.target.CowFile;
+import org.dmera.dmsetup.target.EraTarget;
+import org.dmera.dmsetup.target.FrozenTarget;
+import org.dmera.dmsetup.target.FrozenView;
+import org.dmera.dmsetup.target.Target;
+
+/**
+ * Freezes era devices: views of what all of them held at one moment, each a mapped device called {@code DEVICE@ERA}, where
+ * ERA is the era that began then.
+ *
+ * <p>First what may fail: the files for the copies. Then the devices are held, and for each an era and a view begin, which
+ * takes as long as a commit of metadata. When they go on, what was written by then is synced, as with every new era; and only
+ * then the views become devices. All of it happens, or no view is left; the new eras stay.
+ */
+final class Freezer {
+    private static final String LOCK_FILE_SYSTEMS = "lockfs";
+    private static final String LEAVE_FILE_SYSTEMS = "nolockfs";
+
+    private final DeviceRegistry registry;
+
+    Freezer(DeviceRegistry registry) {
+        this.registry = registry;
+    }
+
+    /** What is to be frozen: a device, and the uuid that its view is to have, empty for none. */
+    private record Wish(MappedDevice device, String uuid) {}
+
+    /** A view on its way. */
+    private record Frozen(EraTarget target, FrozenView view) {}
+
+    /**
+     * Answers {@code @freeze FOLDER lockfs|nolockfs MAJOR:MINOR[=UUID]...}: a line for each device, in that order, with the
+     * new era and the name of the view.
+     */
+    String freeze(List<String> arguments) throws IOException {
+        try {
+            return freezeAll(arguments);
+        } catch (IOException e) {
+            // The client is told the errno alone.
+            registry.log().error("freeze: " + e.getMessage());
+            throw e;
+        }
+    }
+
+    private String freezeAll(List<String> arguments) throws IOException {
+        if (arguments.size() < 3
+                || !List.of(LOCK_FILE_SYSTEMS, LEAVE_FILE_SYSTEMS).contains(arguments.get(1))) {
+            throw invalid("expected FOLDER lockfs|nolockfs MAJOR:MINOR[=UUID]...");
+        }
+        Path folder = NativeText.path(arguments.get(0));
+        if (!folder.isAbsolute()) {
+            throw invalid(folder + ": expected an absolute path");
+        }
+        List<Wish> wishes = new ArrayList<>();
+        for (String word : arguments.subList(2, arguments.size())) {
+            Wish wish = wish(word);
+            if (wishes.stream().anyMatch(other -> other.device.equals(wish.device))) {
+                throw invalid(wish.device + " is named twice");
+            }
+            wishes.add(wish);
+        }
+        return freeze(wishes, folder, arguments.get(1).equals(LOCK_FILE_SYSTEMS));
+    }
+
+    private Wish wish(String word) throws ErrnoException {
+        int equals = word.indexOf('=');
+        String number = equals < 0 ? word : word.substring(0, equals);
+        MappedDevice device = number.matches(registry.major() + ":[0-9]{1,7}")
+                ? registry.byDev(
+                        DevNumber.encode(registry.major(), Integer.parseInt(number.substring(number.indexOf(':') + 1))))
+                : null;
+        if (device == null) {
+            throw new ErrnoException("no device " + number, Errno.ENXIO.number());
+        }
+        return new Wish(device, equals < 0 ? "" : word.substring(equals + 1));
+    }
+
+    private static ErrnoException invalid(String reason) {
+        return new ErrnoException(reason, Errno.EINVAL.number());
+    }
+
+    private String freeze(List<Wish> wishes, Path folder, boolean lockFileSystems) throws IOException {
+        Map<MappedDevice, Frozen> frozen = new LinkedHashMap<>();
+        List<MappedDevice> made = new ArrayList<>();
+        boolean whole = false;
+        try {
+            begin(wishes.stream().map(Wish::device).toList(), folder, lockFileSystems, frozen);
+            for (Frozen each : frozen.values()) {
+                each.target.settleEra();
+            }
+            StringBuilder answer = new StringBuilder();
+            for (Wish wish : wishes) {
+                MappedDevice view = makeDevice(wish, frozen.get(wish.device).view);
+                made.add(view);
+                answer.append(Integer.toUnsignedString(
+                                frozen.get(wish.device).view.newEra()))
+                        .append(' ')
+                        .append(view.name())
+                        .append('\n');
+            }
+            whole = true;
+            return answer.toString();
+        } finally {
+            if (!whole) {
+                takeBack(frozen, made);
+            }
+        }
+    }
+
+    private void begin(
+            List<MappedDevice> devices, Path folder, boolean lockFileSystems, Map<MappedDevice, Frozen> frozen)
+            throws IOException {
+        registry.atOneMoment(devices, lockFileSystems, new DeviceRegistry.OneMoment() {
+            @Override
+            public void prepare(MappedDevice device, Target target) throws IOException {
+                if (!(target instanceof EraTarget era)) {
+                    throw invalid(device + " is a " + target.type() + " device; expected an era device");
+                }
+                frozen.put(device, new Frozen(era, era.prepareView(CowFile.create(folder))));
+            }
+
+            @Override
+            public void held(MappedDevice device, Target target) throws IOException {
+                Frozen of = frozen.get(device);
+                of.target.freeze(of.view);
+            }
+        });
+    }
+
+    private MappedDevice makeDevice(Wish wish, FrozenView view) throws IOException {
+        String name = wish.device.name() + "@" + Integer.toUnsignedString(view.newEra());
+        MappedDevice device = registry.createView(
+                name,
+                wish.uuid,
+                view.lengthBytes(),
+                made -> new FrozenTarget(view, new MappedDeviceBacking(wish.device, made)));
+        view.onLoss(() -> device.events().raise());
+        return device;
+    }
+
+    private void takeBack(Map<MappedDevice, Frozen> frozen, List<MappedDevice> made) {
+        for (MappedDevice view : made) {
+            try {
+                registry.remove(view, true);
+            } catch (IOException e) {
+                registry.log().error("freeze: taking " + view + " back", e);
+            }
+        }
+        for (Frozen each : frozen.values()) {
+            try {
+                each.view.close();
+            } catch (IOException e) {
+                registry.log().error("freeze: closing the file of a view", e);
+            }
+        }
+    }
+}
