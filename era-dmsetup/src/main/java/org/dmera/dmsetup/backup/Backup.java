@@ -17,6 +17,7 @@ import org.dmera.tools.backup.CopyPlan;
 import org.dmera.tools.backup.copy.CopyEngine;
 import org.dmera.tools.backup.copy.MetadataView;
 import org.dmera.tools.backup.copy.OriginReader;
+import org.dmera.tools.backup.copy.OriginSource;
 import org.dmera.tools.backup.copy.StreamOutput;
 import org.dmera.tools.backup.stream.StreamFooter;
 import org.dmera.tools.backup.stream.StreamHeader;
@@ -30,6 +31,9 @@ import org.dmera.tools.io.Overwriting;
  * metadata snapshot; (5) list, copy; (6) drop both; (7) note C. Whatever is written between 1 and 4 is in this copy or,
  * because its era is at least C, in the next one; if step 2 can't be done, the base stays at the era before, and what
  * was written since then is copied twice.
+ *
+ * <p>With a view of the device ({@link Views}) 1 to 3 are one step: C begins with the view, which is read instead of the
+ * origin. The list may have blocks that were written after that; their data are as of the view all the same.
  *
  * <p>The state says durably that a snapshot may be held before it is taken, so the run after a killed one drops it.
  */
@@ -46,6 +50,18 @@ final class Backup implements Closeable {
     /** Is told what is going on. */
     interface Log {
         void say(String line) throws IOException;
+    }
+
+    /** Views of devices as of one moment, to read instead of their origins. */
+    interface Views {
+        /** Begins the view of {@code device}; returns the era that began with it. */
+        long begin(EraDevice device) throws IOException;
+
+        /** Opens the view. */
+        OriginSource open(EraDevice device) throws IOException;
+
+        /** Everything was read; throws when the view has been lost, so that it may have been wrong. */
+        void requireWhole(EraDevice device) throws IOException;
     }
 
     /**
@@ -71,6 +87,7 @@ final class Backup implements Closeable {
     private final Options options;
     private final Log log;
     private final PointFile pointFile;
+    private Views views;
     private BackupState state;
     /** Whoever copies now, and may be interrupted; guarded by this. */
     private Thread copier;
@@ -87,29 +104,39 @@ final class Backup implements Closeable {
         this.state = BackupState.read(options.stateFile);
     }
 
+    /** Reads a view instead of the origin; without a hook. */
+    Backup through(Views through) {
+        views = through;
+        return this;
+    }
+
     /** Does it all; returns the stream's path. */
     Path run() throws IOException {
         clean("an earlier backup was interrupted");
         deleteLeftOvers();
         requireNoneHeld();
-        long before = device.currentEra();
-        long checkpoint = device.checkpoint();
-        long newEra = checkpoint;
-        if (!device.awaitEarlierWrites()) {
-            newEra = before;
-            log.say(device.name() + ": was never without a write in flight, so the next increment copies again what is"
-                    + " written from era " + before + " on");
-        }
+        long newEra = views == null ? beginEra() : views.begin(device);
         Path originPath = takeOriginSnapshot();
         takeMetadataSnapshot();
         beginCopy();
         Path stream;
         try (MetadataView metadata = new MetadataView(device.metadata(), true);
-                OriginReader origin = OriginReader.open(originPath)) {
+                OriginSource origin = views == null ? OriginReader.open(originPath) : views.open(device)) {
             stream = copy(metadata, origin, newEra);
         }
         clean(null);
         return stream;
+    }
+
+    private long beginEra() throws IOException {
+        long before = device.currentEra();
+        long checkpoint = device.checkpoint();
+        if (device.awaitEarlierWrites()) {
+            return checkpoint;
+        }
+        log.say(device.name() + ": was never without a write in flight, so the next increment copies again what is"
+                + " written from era " + before + " on");
+        return before;
     }
 
     private Path takeOriginSnapshot() throws IOException {
@@ -171,14 +198,14 @@ final class Backup implements Closeable {
         return device.name().replace('/', '-');
     }
 
-    private Path copy(MetadataView metadata, OriginReader origin, long newEra) throws IOException {
+    private Path copy(MetadataView metadata, OriginSource origin, long newEra) throws IOException {
         String identity = options.identity != null ? options.identity : MetadataView.identityOf(device.metadata());
         String why = whyFull(metadata, identity, newEra);
         Base base = why == null
                 ? new Base(state.era(), state.sizeBytes(), state.blockSizeBytes(), state.identity())
                 : Base.NOTHING;
         long sizeBytes = Math.min(metadata.trackedBytes(origin.path(), origin.sizeBytes()), device.sizeBytes());
-        int flags = hook == null ? 0 : StreamHeader.POINT_IN_TIME;
+        int flags = hook == null && views == null ? 0 : StreamHeader.POINT_IN_TIME;
         CopyPlan plan = CopyPlan.of(metadata, sizeBytes, base, identity, newEra, flags);
         double percent = 100.0 * plan.totalBytes() / Math.max(1, sizeBytes);
         if (why == null && options.maxChangedPercent < 100 && percent > options.maxChangedPercent) {
@@ -197,6 +224,9 @@ final class Backup implements Closeable {
         StreamFooter footer;
         try (StreamOutput out = new StreamOutput(stream)) {
             footer = plan.run(origin, out, options.copy, options.quiet);
+            if (views != null) {
+                views.requireWhole(device);
+            }
             endCopy();
             out.commit();
         }

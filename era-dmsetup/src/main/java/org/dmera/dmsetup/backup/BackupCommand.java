@@ -1,15 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.dmsetup.backup;
 
+import java.io.Closeable;
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Instant;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.HashSet;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicReference;
 import org.dmera.core.file.FileClaim;
 import org.dmera.dmsetup.control.DmClient;
 import org.dmera.dmsetup.control.EraStatus;
@@ -40,6 +48,7 @@ public final class BackupCommand implements Command {
     @Override
     public int run(Arguments arguments, Console console) throws IOException {
         refuseWhatMeansNothing(arguments);
+        requireOneDeviceFor(arguments);
         if (arguments.has("list") || arguments.has("verify")) {
             return look(arguments, console);
         }
@@ -69,8 +78,9 @@ public final class BackupCommand implements Command {
         if (arguments.has("json") && !arguments.has("list")) {
             throw new IOException("--json is for --list");
         }
-        for (String option :
-                new String[] {"full", "full-every", "max-changed", "keep", "metrics", "origin-snapshot-cmd"}) {
+        for (String option : new String[] {
+            "full", "full-every", "max-changed", "keep", "metrics", "cow", "no-freeze", "origin-snapshot-cmd"
+        }) {
             if (looks && arguments.has(option)) {
                 throw new IOException(
                         "--list and --verify make no backup: --" + option + " has no meaning beside them");
@@ -79,34 +89,121 @@ public final class BackupCommand implements Command {
     }
 
     private static void backUp(Arguments arguments, Console console) throws IOException {
-        Path folder = Path.of(arguments.value("to"));
         int keep = (int) arguments.number("keep", -1, 0, Integer.MAX_VALUE);
-        try (MappedEraDevice device = open(arguments)) {
-            Path stateFile = arguments.has("state")
-                    ? path(arguments, "state")
-                    : folder.resolve(fileName(device.name()) + ".erabackup");
-            String hook = arguments.value("origin-snapshot-cmd");
-            Backup.Options options = new Backup.Options(
-                    folder,
-                    stateFile,
-                    arguments.has("full"),
-                    arguments.number("full-every", 0, 1, Integer.MAX_VALUE),
-                    arguments.number("max-changed", 100, 0, 100),
-                    arguments.value("identity"),
-                    CopyOptions.of(arguments),
-                    console.quiet());
-            Overwriting.refuse(
-                    stateFile.toString(),
-                    List.of(device.metadata().toString(), device.origin().toString()));
-            Files.createDirectories(stateFile.toAbsolutePath().getParent());
-            FileChannel lockFile = lock(stateFile);
-            try (lockFile) {
-                run(device, hook == null ? null : new OriginHook(hook, device), options, console);
+        // What was opened is closed in the opposite order, each whatever becomes of the others.
+        try (Opened opened = new Opened()) {
+            List<Run> runs = new ArrayList<>();
+            for (String name : arguments.operands()) {
+                runs.add(prepare(arguments, name, console, opened));
+            }
+            run(runs, group(arguments, runs), console);
+            for (Run run : runs) {
                 if (keep >= 0) {
-                    keep(folder, fileName(device.name()), keep, options, console);
+                    keep(run.options.folder(), fileName(run.device.name()), keep, run.options, console);
                 }
             }
         }
+    }
+
+    /** The views that the devices are read through; null when they are read as they are. */
+    private static FrozenGroup group(Arguments arguments, List<Run> runs) throws IOException {
+        MappedEraDevice first = runs.get(0).device;
+        if (!isFrozen(arguments, first)) {
+            if (runs.size() > 1) {
+                throw new IOException(
+                        "several devices are backed up together as views of one moment, which only an engine"
+                                + " has: say one device here, or leave out --no-freeze");
+            }
+            if (arguments.has("cow")) {
+                throw new IOException("--cow is for views: it has no effect with the kernel's devices, --no-freeze,"
+                        + " --origin and --origin-snapshot-cmd");
+            }
+            return null;
+        }
+        Path cow = Path.of(arguments.has("cow") ? arguments.value("cow") : arguments.value("to"));
+        Files.createDirectories(cow);
+        FrozenGroup group = new FrozenGroup(first.client(), cow);
+        for (Run run : runs) {
+            group.add(run.device, run.options.stateFile());
+        }
+        return group;
+    }
+
+    /** What one device's backup needs, its state locked. */
+    private record Run(MappedEraDevice device, OriginHook hook, Backup.Options options) {}
+
+    /** What is to be closed in the end. */
+    private static final class Opened implements Closeable {
+        private final Deque<Closeable> all = new ArrayDeque<>();
+
+        <T extends Closeable> T add(T closeable) {
+            all.push(closeable);
+            return closeable;
+        }
+
+        @Override
+        public void close() throws IOException {
+            IOException failed = null;
+            for (Closeable each : all) {
+                try {
+                    each.close();
+                } catch (IOException e) {
+                    failed = e;
+                }
+            }
+            if (failed != null) {
+                throw failed;
+            }
+        }
+    }
+
+    private static void requireOneDeviceFor(Arguments arguments) throws IOException {
+        int count = arguments.operands().size();
+        if (count == 1) {
+            return;
+        }
+        for (String option : new String[] {
+            "list", "verify", "metrics", "state", "metadata", "origin", "identity", "origin-snapshot-cmd"
+        }) {
+            if (arguments.has(option)) {
+                throw new IOException("--" + option + " is about one device; expected one, not " + count);
+            }
+        }
+        if (new HashSet<>(arguments.operands()).size() < count) {
+            throw new IOException("a device is named twice");
+        }
+    }
+
+    /** A view is what an engine's device is read through, unless it is said otherwise what to read. */
+    private static boolean isFrozen(Arguments arguments, MappedEraDevice device) {
+        return !device.client().control().isKernel()
+                && !arguments.has("no-freeze")
+                && !arguments.has("origin")
+                && !arguments.has("origin-snapshot-cmd");
+    }
+
+    private static Run prepare(Arguments arguments, String name, Console console, Opened opened) throws IOException {
+        Path folder = Path.of(arguments.value("to"));
+        MappedEraDevice device = opened.add(open(arguments, name));
+        Path stateFile = arguments.has("state")
+                ? path(arguments, "state")
+                : folder.resolve(fileName(device.name()) + ".erabackup");
+        String hook = arguments.value("origin-snapshot-cmd");
+        Backup.Options options = new Backup.Options(
+                folder,
+                stateFile,
+                arguments.has("full"),
+                arguments.number("full-every", 0, 1, Integer.MAX_VALUE),
+                arguments.number("max-changed", 100, 0, 100),
+                arguments.value("identity"),
+                CopyOptions.of(arguments),
+                console.quiet());
+        Overwriting.refuse(
+                stateFile.toString(),
+                List.of(device.metadata().toString(), device.origin().toString()));
+        Files.createDirectories(stateFile.toAbsolutePath().getParent());
+        opened.add(lock(stateFile));
+        return new Run(device, hook == null ? null : new OriginHook(hook, device), options);
     }
 
     private static void keep(Path folder, String name, int keep, Backup.Options options, Console console)
@@ -118,10 +215,10 @@ public final class BackupCommand implements Command {
         }
     }
 
-    private static MappedEraDevice open(Arguments arguments) throws IOException {
+    private static MappedEraDevice open(Arguments arguments, String name) throws IOException {
         return MappedEraDevice.open(
                 DmClient.open(arguments.value("control")),
-                arguments.operand(0),
+                name,
                 path(arguments, "metadata"),
                 path(arguments, "origin"));
     }
@@ -165,7 +262,7 @@ public final class BackupCommand implements Command {
     }
 
     private static EraStatus statusOrNull(Arguments arguments) {
-        try (MappedEraDevice device = open(arguments)) {
+        try (MappedEraDevice device = open(arguments, arguments.operand(0))) {
             return device.status();
         } catch (IOException e) {
             // Backups are looked at on other machines, too; the report says that it doesn't know.
@@ -182,16 +279,33 @@ public final class BackupCommand implements Command {
         }
     }
 
-    private static void run(EraDevice device, OriginHook hook, Backup.Options options, Console console)
-            throws IOException {
+    /** Backs up one device after the other; {@code group} null: without views. */
+    private static void run(List<Run> runs, FrozenGroup group, Console console) throws IOException {
         CountDownLatch done = new CountDownLatch(1);
-        try (Backup backup = new Backup(device, hook, options, console::print)) {
-            // A signal ends the JVM through its hooks: this one waits until the snapshots are gone.
-            Runtime.getRuntime().addShutdownHook(new Thread(() -> {
-                backup.stop();
-                await(done);
-            }));
-            backup.run();
+        AtomicReference<Backup> current = new AtomicReference<>();
+        AtomicBoolean stopped = new AtomicBoolean();
+        // A signal ends the JVM through its hooks: this one waits until the snapshots are gone.
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> {
+            stopped.set(true);
+            Backup running = current.get();
+            if (running != null) {
+                running.stop();
+            }
+            await(done);
+        }));
+        try (group) {
+            for (Run run : runs) {
+                try (Backup backup = new Backup(run.device, run.hook, run.options, console::print).through(group)) {
+                    current.set(backup);
+                    if (stopped.get()) {
+                        throw new InterruptedIOException("interrupted");
+                    }
+                    backup.run();
+                }
+                if (group != null) {
+                    group.thaw(run.device);
+                }
+            }
         } finally {
             done.countDown();
         }

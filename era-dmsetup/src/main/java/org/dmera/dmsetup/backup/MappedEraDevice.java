@@ -91,6 +91,14 @@ final class MappedEraDevice implements EraDevice {
         }
     }
 
+    DmClient client() {
+        return client;
+    }
+
+    DeviceId id() {
+        return id;
+    }
+
     @Override
     public String name() {
         return id.name();

@@ -14,6 +14,8 @@ public final class BackupUsage {
                 .option("full-every", 0, "N", "Copy everything each Nth time [default: never again]")
                 .option("max-changed", 0, "PERCENT", "Copy everything when more of the origin changed")
                 .option("keep", 0, "N", "Keep N increments; merge older ones into the full copy")
+                .option("cow", 0, "DIR", "Where the engine keeps what is overwritten meanwhile [default: as --to]")
+                .flag("no-freeze", 0, "Read the device of an engine as it is, not a view of one moment")
                 .option("origin-snapshot-cmd", 0, "COMMAND", "Makes and removes a snapshot of the origin")
                 .option("state", 0, "FILE", "What is remembered between backups [default: DIR/DEVICE.erabackup]")
                 .option("metadata", 'm', "DEV", "The metadata, if not what the table says")
@@ -26,7 +28,7 @@ public final class BackupUsage {
                 .flag("verify", 0, "Read every chunk of the backups that there are, make none");
         return CopyOptions.declare(usage)
                 .flag("quiet", 'q', "Say nothing")
-                .operand("DEVICE", "The era device's name")
+                .operands("DEVICE", true, "The era device's name; several of an engine are copied as of one moment")
                 .footer("Exit codes: 0 done; 1 failed; 75 another backup is at work or holds the metadata snapshot.");
     }
 }

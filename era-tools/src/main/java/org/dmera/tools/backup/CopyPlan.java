@@ -11,7 +11,7 @@ import org.dmera.tools.backup.copy.ByteRanges;
 import org.dmera.tools.backup.copy.ChangedRanges;
 import org.dmera.tools.backup.copy.CopyEngine;
 import org.dmera.tools.backup.copy.MetadataView;
-import org.dmera.tools.backup.copy.OriginReader;
+import org.dmera.tools.backup.copy.OriginSource;
 import org.dmera.tools.backup.stream.StreamFooter;
 import org.dmera.tools.backup.stream.StreamHeader;
 import org.dmera.tools.backup.stream.StreamWriter;
@@ -95,7 +95,7 @@ public final class CopyPlan {
     }
 
     /** Makes the copy. */
-    public StreamFooter run(OriginReader origin, WritableByteChannel out, CopyEngine.Options options, boolean quiet)
+    public StreamFooter run(OriginSource origin, WritableByteChannel out, CopyEngine.Options options, boolean quiet)
             throws IOException {
         try (CopyEngine engine = new CopyEngine(origin, header.streamId(), header.blockSizeBytes(), options);
                 TransferProgress progress = new TransferProgress("era_copy", totalBytes, quiet)) {

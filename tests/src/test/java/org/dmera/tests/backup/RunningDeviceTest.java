@@ -15,6 +15,7 @@ import java.io.RandomAccessFile;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -109,6 +110,11 @@ class RunningDeviceTest {
         return programs.run("era-dmsetup", "status", NAME).good().trim();
     }
 
+    private void assertNoView() throws Exception {
+        String devices = programs.run("era-dmsetup", "ls").good();
+        assertEquals(1, devices.lines().count(), devices + ", seed " + seed);
+    }
+
     private Object[] backup(Object... more) {
         List<Object> args = new ArrayList<>(List.of(NAME, "--to", folder.resolve("streams")));
         args.addAll(List.of(more));
@@ -155,11 +161,13 @@ class RunningDeviceTest {
             if (i % 3 == 2) {
                 programs.run("era_backup", backup()).good();
                 assertTrue(status().endsWith(" -"), status() + ", seed " + seed);
+                assertNoView();
                 assertChainGivesTheOrigin();
             }
         }
         programs.run("era_backup", backup()).good();
         assertTrue(status().endsWith(" -"), status() + ", seed " + seed);
+        assertNoView();
         assertChainGivesTheOrigin();
         assertTrue(held > 0, "no kill came while the snapshot was held, seed " + seed);
     }
@@ -284,6 +292,45 @@ class RunningDeviceTest {
         backup.process().destroy();
         assertTrue(backup.await().exitCode() != 0);
         assertTrue(status().endsWith(" -"), status());
+        assertNoView();
+    }
+
+    @Test
+    void aBackupHoldsTheMomentAtWhichItBeganUnlessItIsToldNotTo() throws Exception {
+        write(40);
+        Path then = Files.copy(origin, folder.resolve("then"));
+        Programs.Running backup = programs.start("era_backup", backup("--bwlimit", "10M"));
+        while (status().endsWith(" -")) {
+            assertTrue(backup.process().isAlive(), "the backup ended before its snapshot was seen");
+        }
+        write(40);
+        backup.await().good();
+        assertNoView();
+        programs.run(
+                        "era_apply",
+                        folder.resolve("streams/" + NAME + ".000001.full.erastream"),
+                        "-o",
+                        folder.resolve("first"))
+                .good();
+        assertEquals(-1L, Files.mismatch(then, folder.resolve("first")), "seed " + seed);
+        programs.run("era_backup", backup("--no-freeze")).good();
+        assertChainGivesTheOrigin();
+    }
+
+    @Test
+    void whatABackupOfViewsCannotDoIsToldInOneLine() throws Exception {
+        Path nowhere = folder.resolve("streams");
+        refused(
+                "--state is about one device; expected one, not 2\n",
+                "era_backup",
+                backup("other", "--state", folder.resolve("state")));
+        refused("a device is named twice\n", "era_backup", backup(NAME));
+        refused(
+                "--cow is for views: it has no effect with the kernel's devices, --no-freeze, --origin and"
+                        + " --origin-snapshot-cmd\n",
+                "era_backup",
+                backup("--no-freeze", "--cow", nowhere));
+        assertNoView();
     }
 
     @Test
@@ -404,20 +451,28 @@ class RunningDeviceTest {
     void aPullOverNbdGivesQcow2ImagesThatEqualTheDevice() throws Exception {
         String pull = Fixtures.projectRoot().resolve("docs/examples/nbd-pull").toString();
         write(40);
-        String base = programs.run("era-dmsetup", "checkpoint", NAME).good().trim();
+        String view = freeze();
+        String base = view.substring(view.indexOf('@') + 1);
+        Path then = Files.copy(origin, folder.resolve("then"));
+        write(5);
         Path before = folder.resolve("pull0.qcow2");
-        programs.host(pull, uri, "-", before).good();
-        programs.host("qemu-img", "compare", "-f", "qcow2", "-F", "raw", before, origin)
+        programs.host(pull, uriOf(view), "-", before).good();
+        programs.host("qemu-img", "compare", "-f", "qcow2", "-F", "raw", before, then)
                 .good();
+        programs.run("era-dmsetup", "thaw", view).good();
         programs.host("nbdcopy", uri, folder.resolve("nbdcopy.raw")).good();
         assertEquals(-1L, Files.mismatch(origin, folder.resolve("nbdcopy.raw")));
         for (int i = 1; i <= 3; i++) {
             write(5);
-            String next = programs.run("era-dmsetup", "checkpoint", NAME).good().trim();
+            view = freeze();
+            String next = view.substring(view.indexOf('@') + 1);
+            Files.copy(origin, then, StandardCopyOption.REPLACE_EXISTING);
+            write(5);
             Path pulled = folder.resolve("pull" + i + ".qcow2");
-            programs.host(pull, uri, before, pulled, base).good();
-            programs.host("qemu-img", "compare", "-f", "qcow2", "-F", "raw", pulled, origin)
+            programs.host(pull, uriOf(view), before, pulled, base).good();
+            programs.host("qemu-img", "compare", "-f", "qcow2", "-F", "raw", pulled, then)
                     .good();
+            programs.run("era-dmsetup", "thaw", view).good();
             assertTrue(Files.size(pulled) < DEVICE_BYTES / 2, "a pull is an increment: " + Files.size(pulled));
             before = pulled;
             base = next;
@@ -426,6 +481,16 @@ class RunningDeviceTest {
         Programs.Result future = programs.host(pull, uri, before, failed, 1 + Integer.parseInt(base));
         assertTrue(future.exitCode() != 0, "an era that is yet to come: " + future.text());
         assertTrue(Files.notExists(failed), "a pull that fails leaves no backup");
+    }
+
+    private String freeze() throws Exception {
+        return programs.run("era-dmsetup", "freeze", NAME, "--cow", folder)
+                .good()
+                .trim();
+    }
+
+    private String uriOf(String device) throws Exception {
+        return programs.run("era-dmsetup", "uri", device).good().trim();
     }
 
     /** 3 GiB are more than one request may ask for; the ordinary run has a device of a few requests. */
@@ -488,10 +553,11 @@ class RunningDeviceTest {
         }
         write(40);
         for (String line :
-                DocumentedCommands.block("era-dmsetup checkpoint vol").lines().toList()) {
-            String said = typed(bin, line.replace("nbd://host/vol", "'" + uri + "'"));
+                DocumentedCommands.block("era-dmsetup freeze vol").lines().toList()) {
+            String ofView = "'" + uri.replace("/vol?", "/vol%40$1?") + "'";
+            String said = typed(bin, line.replaceAll("nbd://host/vol@([0-9]+)", ofView));
             if (line.contains("# prints ")) {
-                assertEquals(line.replaceFirst(".*# prints ([0-9]+).*", "$1"), said.trim());
+                assertEquals(line.replaceFirst(".*# prints (vol@[0-9]+).*", "$1"), said.trim());
             } else if (line.contains(" - ")) {
                 write(5);
             }

@@ -42,7 +42,7 @@ public final class CopyEngine implements Closeable {
         public static final Options DEFAULT = new Options(8, 1, 0);
     }
 
-    private final OriginReader origin;
+    private final OriginSource origin;
     private final byte[] streamId;
     private final Options options;
     private final int grainBytes;
@@ -50,7 +50,7 @@ public final class CopyEngine implements Closeable {
     private final ConcurrentLinkedQueue<ChunkEncoder> encoders = new ConcurrentLinkedQueue<>();
 
     /** {@code blockSizeBytes}: of the era device. */
-    public CopyEngine(OriginReader origin, byte[] streamId, long blockSizeBytes, Options options) {
+    public CopyEngine(OriginSource origin, byte[] streamId, long blockSizeBytes, Options options) {
         this.origin = origin;
         this.streamId = streamId.clone();
         this.options = options;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.tools.backup.copy;
 
-import java.io.Closeable;
 import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -22,7 +21,7 @@ import org.dmera.tools.backup.stream.Chunk;
  * writes that come through the era device go to the disk below the origin node's own cache, so a page that an earlier
  * reader left there would be old data. Without O_DIRECT the range is therefore dropped before it is read, too.
  */
-public final class OriginReader implements Closeable {
+public final class OriginReader implements OriginSource {
     /** Reads begin at multiples of this. */
     public static final int ALIGNMENT_BYTES = Chunk.ALIGNMENT_BYTES;
 
@@ -95,24 +94,23 @@ public final class OriginReader implements Closeable {
         }
     }
 
+    @Override
     public Path path() {
         return path;
     }
 
     /** Size of the device or file when it was opened. */
+    @Override
     public long sizeBytes() {
         return sizeBytes;
     }
 
-    /**
-     * Where the hole ends that {@code offset} lies in, which need not be read to know that it is zero; {@code offset} itself
-     * when it lies in none. Both are aligned, but for the origin's end. For one thread.
-     */
+    @Override
     public long holeUntil(long offset) {
         return holes == null ? offset : holes.holeUntil(offset);
     }
 
-    /** Where the next hole begins behind {@code offset}, which lies in none; aligned. The origin's end if there is none. */
+    @Override
     public long dataUntil(long offset) {
         return holes == null ? sizeBytes : holes.dataUntil(offset);
     }
@@ -122,10 +120,7 @@ public final class OriginReader implements Closeable {
         return adviceFd < 0;
     }
 
-    /**
-     * Reads {@code length} bytes at {@code offset} to index {@code at} of {@code into}; offset, index and the buffer's
-     * memory are aligned, and the buffer has room for the length rounded up to {@link #ALIGNMENT_BYTES}.
-     */
+    @Override
     public void read(long offset, int length, ByteBuffer into, int at) throws IOException {
         int rounded = (length + ALIGNMENT_BYTES - 1) & -ALIGNMENT_BYTES;
         into.limit(at + (isDirect() ? rounded : length)).position(at);

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.backup;
+
+import java.io.Closeable;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.UUID;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+import org.dmera.core.linux.Errno;
+import org.dmera.core.linux.NativeText;
+import org.dmera.dmsetup.control.DeviceId;
+import org.dmera.dmsetup.control.DmCall;
+import org.dmera.dmsetup.control.DmClient;
+import org.dmera.dmsetup.control.DmException;
+import org.dmera.dmsetup.ioctl.DmCommand;
+import org.dmera.tools.backup.copy.OriginSource;
+
+/**
+ * Views of the devices of one call, all of one moment: that at which the first of them is wanted.
+ *
+ * <p>A view has a uuid that is made from its state file, whose lock the caller holds. So whatever a killed run has left has
+ * the same, and is thawed by the next one, which need not know what it was called.
+ */
+final class FrozenGroup implements Backup.Views, Closeable {
+    /** A connection that was just closed counts as an open for a moment. */
+    private static final int THAW_TRIES = 50;
+
+    private static final long BETWEEN_TRIES_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
+
+    private final DmClient client;
+    private final Path cow;
+    private final Map<EraDevice, DeviceId> members = new LinkedHashMap<>();
+    private final Map<EraDevice, String> uuids = new LinkedHashMap<>();
+    /** Once they are frozen; those that are not thawed yet. */
+    private final Map<EraDevice, DmClient.View> views = new LinkedHashMap<>();
+
+    private boolean begun;
+    /** The view that is open; one at a time. */
+    private NbdSource open;
+
+    /** {@code cow}: where the engine keeps what is overwritten. */
+    FrozenGroup(DmClient client, Path cow) {
+        this.client = client;
+        this.cow = cow;
+    }
+
+    /** Adds a device, before the first view is wanted. */
+    void add(MappedEraDevice device, Path stateFile) {
+        members.put(device, device.id());
+        String file = stateFile.toAbsolutePath().normalize().toString();
+        uuids.put(device, "era-backup-" + UUID.nameUUIDFromBytes(NativeText.bytes(file)));
+    }
+
+    @Override
+    public long begin(EraDevice device) throws IOException {
+        if (!begun) {
+            begun = true;
+            freeze();
+        }
+        return views.get(device).era();
+    }
+
+    private void freeze() throws IOException {
+        for (String uuid : uuids.values()) {
+            thaw(DeviceId.ofUuid(uuid));
+        }
+        List<DmClient.View> made;
+        try {
+            made = client.freeze(new ArrayList<>(members.values()), cow, true, new ArrayList<>(uuids.values()));
+        } catch (DmException e) {
+            throw new IOException(
+                    "the engine can't freeze " + String.join(", ", names()) + " with --cow " + cow + ": "
+                            + e.getMessage() + " (its log says why; --no-freeze goes without a view)",
+                    e);
+        }
+        int i = 0;
+        for (EraDevice device : members.keySet()) {
+            views.put(device, made.get(i++));
+        }
+    }
+
+    private List<String> names() {
+        return members.keySet().stream().map(EraDevice::name).toList();
+    }
+
+    @Override
+    public OriginSource open(EraDevice device) throws IOException {
+        DeviceId view = DeviceId.ofUuid(uuids.get(device));
+        open = new NbdSource(
+                client.message(view, 0, "@uri"), device.origin(), () -> client.message(view, 0, "@failure"));
+        return open;
+    }
+
+    @Override
+    public void requireWhole(EraDevice device) throws IOException {
+        open.flush();
+    }
+
+    /** The copy of {@code device} is made, or has failed. */
+    void thaw(EraDevice device) throws IOException {
+        if (views.remove(device) != null) {
+            thaw(DeviceId.ofUuid(uuids.get(device)));
+        }
+    }
+
+    /** Thaws a view, if there is one. */
+    private void thaw(DeviceId view) throws IOException {
+        for (int tries = 1; ; tries++) {
+            try {
+                DmCall.of("thaw", DmCommand.DEV_REMOVE, view).run(client.control());
+                return;
+            } catch (DmException e) {
+                if (e.is(Errno.ENXIO)) {
+                    return;
+                }
+                if (!e.is(Errno.EBUSY) || tries == THAW_TRIES) {
+                    throw e;
+                }
+                LockSupport.parkNanos(BETWEEN_TRIES_NANOS);
+            }
+        }
+    }
+
+    @Override
+    public void close() throws IOException {
+        IOException failed = null;
+        for (EraDevice device : new ArrayList<>(views.keySet())) {
+            try {
+                thaw(device);
+            } catch (IOException e) {
+                failed = e;
+            }
+        }
+        if (failed != null) {
+            throw failed;
+        }
+    }
+}
