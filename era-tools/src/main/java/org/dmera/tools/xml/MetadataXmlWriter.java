@@ -16,6 +16,8 @@ import org.dmera.tools.io.OutputPipe;
 public final class MetadataXmlWriter implements MetadataVisitor {
     /** Lines that are made before they go to the output: as many as a word has bits. */
     private static final int LINES = 64;
+    /** Ten bits. */
+    private static final int TEN = 0x3ff;
 
     private final OutputPipe out;
     private final boolean compact;
@@ -84,10 +86,24 @@ public final class MetadataXmlWriter implements MetadataVisitor {
         int p = 0;
         long rest = word;
         int at = low;
-        for (int i = 0; i < bits; i++) {
-            p = ((rest & 1) != 0 ? set : unset).put(chunk, p, at);
-            rest >>>= 1;
-            if (++at == 1000) {
+        // Blocks to go until one whose number ends in 0: ten alike from there on, as most are, go in one piece.
+        int untilTen = (10 - at % 10) % 10;
+        for (int left = bits; left > 0; ) {
+            int count = 1;
+            if (untilTen == 0) {
+                untilTen = 10;
+                int next = (int) rest & TEN;
+                if (left >= 10 && (next == 0 || next == TEN) && set.hasTen(at)) {
+                    count = 10;
+                }
+            }
+            NumberedLine line = (rest & 1) != 0 ? set : unset;
+            p = count == 10 ? line.putTen(chunk, p, at) : line.put(chunk, p, at);
+            rest >>>= count;
+            left -= count;
+            untilTen -= count;
+            at += count;
+            if (at == 1000) {
                 at = 0;
                 setThousands(thousands + 1);
             }

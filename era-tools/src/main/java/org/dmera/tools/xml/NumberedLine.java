@@ -19,6 +19,10 @@ final class NumberedLine {
     private int digitsAt;
 
     private int length;
+    /** The lines of ten blocks, whose last digits are 0 to 9. */
+    private final byte[] ten = new byte[10 * MAX_BYTES];
+    /** The first of those blocks, modulo 1000; below 0 when the lines are others by now. */
+    private int tenAt = -1;
 
     /** The line of block 0: {@code head}, the number, {@code tail}. */
     NumberedLine(byte[] head, byte[] tail) {
@@ -49,6 +53,33 @@ final class NumberedLine {
         this.tail = tail;
         System.arraycopy(tail, 0, bytes, digitsAt + 3, tail.length);
         length = digitsAt + 3 + tail.length;
+        tenAt = -1;
+    }
+
+    /** Whether {@link #putTen} can be asked for the lines from block {@code 1000 * thousands + low} on: they are of one length. */
+    boolean hasTen(int low) {
+        return low >= 100 || thousands != 0;
+    }
+
+    /** As {@link #put}, ten lines: of {@code low}, which ends in 0, and those after it. */
+    int putTen(byte[] to, int at, int low) {
+        if (tenAt < 0) {
+            for (int i = 0; i < 10; i++) {
+                System.arraycopy(bytes, 0, ten, i * length, length);
+                ten[i * length + digitsAt + 2] = (byte) ('0' + i);
+            }
+        }
+        if (tenAt != low) {
+            tenAt = low;
+            int digits = Ascii.THREE_DIGITS_QUOTE[low];
+            int line = length;
+            for (int p = digitsAt; p < 10 * line; p += line) {
+                ten[p] = (byte) digits;
+                ten[p + 1] = (byte) (digits >>> 8);
+            }
+        }
+        System.arraycopy(ten, 0, to, at, 10 * length);
+        return at + 10 * length;
     }
 
     /** Puts the line of block {@code 1000 * thousands + low} at {@code at}; returns where it ends. */
