@@ -15,6 +15,7 @@ import org.dmera.core.check.SpaceMapRepair;
 import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.linux.NativeText;
 import org.dmera.core.scan.MetadataRoots;
+import org.dmera.dmsetup.ioctl.Words;
 import org.dmera.dmsetup.target.StorageId;
 import org.dmera.tools.io.MetadataInput;
 import org.dmera.tools.io.ReaderThreads;
@@ -104,7 +105,8 @@ public final class Preparation {
             throw new IOException(origin + " has " + blocks + " blocks, and its metadata are of " + roots.nrBlocks()
                     + ": if it was made smaller on purpose, create the device by hand, with --enroll");
         }
-        return "0 " + sectors + " era " + entry.metadata() + " " + entry.origin() + " " + entry.blockSizeSectors();
+        return "0 " + sectors + " era " + Words.escape(entry.metadata()) + " " + Words.escape(entry.origin()) + " "
+                + entry.blockSizeSectors();
     }
 
     /** Enrolls metadata and origin as they are now, whether the device is in use or not. */

@@ -23,6 +23,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** Devices of eratab: made when all is right with them, refused with the reason when a record would be lost. */
 class ActivationTest {
@@ -239,6 +241,43 @@ class ActivationTest {
         Done result = run("activate", "a");
         assertEquals("a: there is another device of that name\nCommand failed.", result.err());
         assertEquals(1, run("deactivate", "a").exit());
+        assertEquals(List.of("a"), devices());
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "a /m /o | expected NAME METADATA ORIGIN BLOCK-SIZE [OPTIONS], found 3 fields",
+                "a /m /o 8 engine more | expected NAME METADATA ORIGIN BLOCK-SIZE [OPTIONS], found 6 fields",
+                "a/b /m /o 8 | \"a/b\" can't be the name of a device",
+                "control /m /o 8 | \"control\" can't be the name of a device",
+                "a m /o 8 | metadata m: expected a path from /, ID= or PARTUUID=",
+                "a /m UUID=1 8 | origin UUID=1: a file system's name leads to the era device as well as to its origin: "
+                        + "name the disk, by ID=, PARTUUID= or a path",
+                "a /m /o 0 | block size 0: expected a number of sectors of 512 bytes",
+                "a /m /o 64k | block size 64k: expected a number of sectors of 512 bytes",
+                "a /m /o 8 engine,kernel | options engine and kernel exclude each other",
+                "a /m /o 8 attach | option attach: the kernel's devices have nodes of their own; it goes with engine",
+                "a /m /o 8 nofial | option \"nofial\": expected _netdev, attach, check, defaults, engine, kernel, noauto, "
+                        + "nofail, repair=counts, repair=never",
+                "x /m /o 8 | there is a device x in an earlier line",
+                "y /n /o 8 | /n is the metadata of x, too",
+            })
+    void aLineThatMakesNoSenseIsRefusedWithItsNumber(String line, String why) throws Exception {
+        Files.writeString(eratab, "# one\nx /n /p 8\n" + line + "\n");
+        Done done = run("activate", "--all");
+        assertEquals(1, done.exit());
+        assertEquals(eratab + ": line 3: " + why + "\nCommand failed.", done.err());
+    }
+
+    @Test
+    void blanksInNamesAreWrittenAsInFstab() throws Exception {
+        Path meta = folder.resolve("a meta");
+        Files.move(folder.resolve("a_meta"), meta);
+        Files.writeString(eratab, line("a", "engine").replace("a_meta", "a\\040meta"));
+        run("activate", "a").ok();
+        run("activate", "a").ok();
         assertEquals(List.of("a"), devices());
     }
 

@@ -59,17 +59,112 @@ class SystemdUnitsTest {
     /** As systemd itself reads them, with the launcher where this distribution has it. */
     @ParameterizedTest
     @ValueSource(
-            strings = {"era-backup@data.timer", "era-backup@data.service", "era-engine.socket", "era-engine.service"})
+            strings = {
+                "era-backup@data.timer",
+                "era-backup@data.service",
+                "era-engine.socket",
+                "era-engine.service",
+                "era-activate@data.service"
+            })
     void systemdFindsNothingWrongWithAUnit(String unit) throws Exception {
         needAnalyze();
         try (Stream<Path> units = Files.list(DIST.resolve("systemd"))) {
-            for (Path each : units.toList()) {
+            for (Path each : units.filter(file -> file.toString().matches(".*\\.(service|socket|timer)"))
+                    .toList()) {
                 Files.writeString(
                         folder.resolve(each.getFileName()),
-                        Files.readString(each).replace("ExecStart=", "ExecStart=" + DIST.resolve("bin") + "/"));
+                        Files.readString(each).replaceAll("(Exec\\w+=)", "$1" + DIST.resolve("bin") + "/"));
             }
         }
         assertEquals("", said(ANALYZE, "verify", "--man=no", folder.resolve(unit)));
+    }
+
+    @Test
+    void theEnginesUnitIsNotExposed() throws Exception {
+        needAnalyze();
+        said(
+                ANALYZE,
+                "security",
+                "--offline=yes",
+                "--threshold=40",
+                "--no-pager",
+                DIST.resolve("systemd/era-engine.service"));
+    }
+
+    /** What the generator makes of eratab: units that come after their devices, and before what is mounted on them. */
+    @Test
+    void theGeneratorOrdersEachDevice() throws Exception {
+        needAnalyze();
+        Path table = Files.writeString(
+                folder.resolve("eratab"),
+                """
+                # NAME METADATA ORIGIN BLOCK-SIZE OPTIONS
+                srv /dev/vg/srv_era ID=wwn-1 128 kernel,check
+                img /images/my\\040meta /dev/vg/img 128 engine,attach,nofail
+                net /dev/a /dev/b 8 _netdev
+                by-hand /dev/c /dev/d 8 noauto
+                """);
+        Path made = Files.createDirectory(folder.resolve("made"));
+        said("env", "ERA_TAB=" + table, DIST.resolve("systemd/era-generator"), made, made, made);
+        List<String> srv = Files.readAllLines(made.resolve("era-activate@srv.service.d/eratab.conf"));
+        assertTrue(
+                srv.containsAll(List.of(
+                        "Before=blockdev@dev-mapper-srv.target",
+                        "After=dev-vg-srv_era.device",
+                        "After=dev-disk-by\\x2did-wwn\\x2d1.device",
+                        "Before=local-fs.target")),
+                srv.toString());
+        List<String> img = Files.readAllLines(made.resolve("era-activate@img.service.d/eratab.conf"));
+        assertTrue(
+                img.containsAll(List.of(
+                        "Before=blockdev@dev-era-img.target",
+                        "RequiresMountsFor=\"/images/my meta\"",
+                        "Requires=era-engine.socket",
+                        "After=era-engine.socket era-engine.service")),
+                img.toString());
+        assertFalse(img.contains("Before=local-fs.target"), img.toString());
+        assertEquals(
+                List.of("[Unit]", "Requires=era-activate@srv.service", "Wants=era-activate@img.service"),
+                Files.readAllLines(made.resolve("local-fs.target.d/eratab.conf")));
+        assertEquals(
+                List.of("[Unit]", "Requires=era-activate@net.service"),
+                Files.readAllLines(made.resolve("remote-fs.target.d/eratab.conf")));
+        assertFalse(Files.exists(made.resolve("era-activate@by-hand.service.d")));
+        // A local mount may wait for the engine, so that does not wait for the mounts.
+        assertFalse(Files.exists(made.resolve("era-engine.service.d")));
+    }
+
+    @Test
+    void theEngineTellsTheServiceManagerWhenItIsReadyAndWhenItStops() throws Exception {
+        Path python = Path.of("/usr/bin/python3");
+        Program.need(Files.isExecutable(python), "this machine lacks python3 (setup/packages.txt)");
+        String script = """
+                import os, socket, subprocess, sys
+                manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+                manager.bind(sys.argv[1])
+                manager.settimeout(60)
+                engine = subprocess.Popen(sys.argv[2:], env=dict(os.environ, NOTIFY_SOCKET=sys.argv[1]))
+                print(manager.recv(100).decode())
+                engine.terminate()
+                print(manager.recv(100).decode())
+                print(engine.wait())
+                """;
+        Program program = new Program(folder);
+        assertEquals(
+                "READY=1\nSTOPPING=1\n0\n",
+                said(
+                        python,
+                        "-c",
+                        script,
+                        folder.resolve("notify"),
+                        DIST.resolve("bin/era-dmsetup"),
+                        "engine",
+                        "--log-level",
+                        "error",
+                        "--control",
+                        program.socket,
+                        "--state",
+                        program.state));
     }
 
     @Test
