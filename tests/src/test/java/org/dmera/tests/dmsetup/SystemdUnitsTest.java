@@ -95,9 +95,7 @@ class SystemdUnitsTest {
     @Test
     void theGeneratorOrdersEachDevice() throws Exception {
         needAnalyze();
-        Path table = Files.writeString(
-                folder.resolve("eratab"),
-                """
+        Path table = Files.writeString(folder.resolve("eratab"), """
                 # NAME METADATA ORIGIN BLOCK-SIZE OPTIONS
                 srv /dev/vg/srv_era ID=wwn-1 128 kernel,check
                 img /images/my\\040meta /dev/vg/img 128 engine,attach,nofail
