@@ -75,8 +75,7 @@ public final class OriginReader implements OriginSource {
 
     /** Null when the file system has no O_DIRECT, or one with larger blocks than ours. */
     private static FileChannel openDirect(Path path) throws IOException {
-        long block = Files.getFileStore(path).getBlockSize();
-        if (block <= 0 || ALIGNMENT_BYTES % block != 0) {
+        if (!DirectIo.isAligned(path, ALIGNMENT_BYTES)) {
             return null;
         }
         FileChannel channel;

@@ -6,7 +6,6 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.channels.WritableByteChannel;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayDeque;
@@ -76,8 +75,7 @@ public final class StreamOutput implements WritableByteChannel, Closeable {
     /** The channel to write by. */
     private FileChannel choose() throws IOException {
         FileChannel plain = file.channel();
-        long block = Files.getFileStore(file.written()).getBlockSize();
-        if (block <= 0 || Chunk.ALIGNMENT_BYTES % block != 0) {
+        if (!DirectIo.isAligned(file.written(), Chunk.ALIGNMENT_BYTES)) {
             return plain;
         }
         try {
