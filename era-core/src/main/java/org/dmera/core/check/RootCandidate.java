@@ -36,6 +36,17 @@ final class RootCandidate {
         this.indexBlock = indexBlock;
     }
 
+    /** The roots to which {@code superblock} leads. */
+    static RootCandidate of(Superblock superblock) {
+        RootCandidate state = new RootCandidate(superblock.spaceMapBitmapRoot());
+        state.writesetTrees.add(superblock.writesetTreeRoot());
+        state.eraArrays.add(superblock.eraArrayRoot());
+        if (superblock.currentWritesetRoot() != 0) {
+            state.bitsets.add(superblock.currentWritesetRoot());
+        }
+        return state;
+    }
+
     /** Whether all to which {@code superblock} leads is among the roots: then it knows of no other marks. */
     boolean hasRootsOf(Superblock superblock) {
         return writesetTrees.contains(superblock.writesetTreeRoot())

@@ -55,6 +55,8 @@ final class SalvageSurvey implements TreeWalk.Visitor {
     /** The same, if it doesn't contradict the trees either, or belongs to them all the same. */
     private StoredCounts sound;
 
+    private boolean hasMapOfAnother;
+
     private final DamageLog beside = new DamageLog();
     /** Blocks of the trees that are no part of the space map, though it leads there. */
     private final BitSet mistaken = new BitSet();
@@ -183,6 +185,7 @@ final class SalvageSurvey implements TreeWalk.Visitor {
         }
         stored = counts;
         List<Integer> tooMany = tooManyReferences();
+        hasMapOfAnother = !tooMany.isEmpty();
         if (!spaceMap.isOfThisState() && !tooMany.isEmpty()) {
             return;
         }
@@ -239,6 +242,11 @@ final class SalvageSurvey implements TreeWalk.Visitor {
     /** What the space map stores, or null if it contradicts itself, or isn't the one of this state. */
     StoredCounts storedOfThisState() {
         return sound;
+    }
+
+    /** Whether the space map agrees with itself, and counts something as free that is referred to: it may be another state's. */
+    boolean hasMapOfAnother() {
+        return hasMapOfAnother;
     }
 
     /** What is wrong with the held snapshot and the space map, but for references that lead into the trees instead. */

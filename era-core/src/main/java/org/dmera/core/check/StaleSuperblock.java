@@ -3,6 +3,7 @@ package org.dmera.core.check;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
 import org.dmera.core.block.BlockDevice;
@@ -103,12 +104,14 @@ final class StaleSuperblock extends Salvage {
             era = trees.currentEra();
             reach = trees.nrBlocks();
             for (RootCandidate state : found.states()) {
-                boolean isAnothers = state.isWhole()
-                        && !state.writesetTrees.contains(superblock.writesetTreeRoot())
-                        && !state.eraArrays.contains(superblock.eraArrayRoot());
-                if (state.indexBlock == superblock.spaceMapBitmapRoot() && !isAnothers) {
-                    isOwnThere = true;
-                    continue;
+                if (state.indexBlock == superblock.spaceMapBitmapRoot()) {
+                    // Whole, and with other roots, it is another state that has come to the same block for its index.
+                    boolean isAnothers = state.isWhole() && !state.hasRootsOf(superblock);
+                    isOlder |= isAnothers && !trees.areFaultless();
+                    isOwnThere |= !isAnothers;
+                    if (!isAnothers) {
+                        continue;
+                    }
                 }
                 SalvageLayer layer = new SalvageLayer(device, search.table(), state, shared);
                 // A bitset that damage has left behind passes for an open writeset of the era after the last.
@@ -121,7 +124,40 @@ final class StaleSuperblock extends Salvage {
                 isOlder |=
                         state.hasAllRoots && state.usedOfWatched.intersects(overtaken) && !state.hasRootsOf(superblock);
             }
-            isOlder |= era > trees.currentEra();
+            isOlder |= trees.areFaultless() && trees.hasMapOfAnother() && addsMarks(device, superblock);
+            // A power cut between the commit of a new era and its superblock leaves a state that is one era ahead.
+            isOlder |= era > trees.currentEra() + (trees.isContradicted() ? 0 : 1);
+        }
+
+        /**
+         * Whether another state has a later era for some origin block than the superblock's has. Marks are only ever added and
+         * raised, so an older state hasn't. Asked only where all of the superblock's trees are as they should be.
+         */
+        private boolean addsMarks(BlockDevice device, Superblock superblock) {
+            SharedArrays shared = new SharedArrays();
+            SalvageLayer own = new SalvageLayer(device, search.table(), RootCandidate.of(superblock), shared);
+            int[] here = new int[SalvageLayer.WINDOW];
+            int[] there = new int[SalvageLayer.WINDOW];
+            for (RootCandidate state : found.states()) {
+                if (!state.isWhole() || state.hasRootsOf(superblock)) {
+                    continue;
+                }
+                SalvageLayer layer = new SalvageLayer(device, search.table(), state, shared);
+                long end = Math.min(superblock.nrBlocks(), layer.reach);
+                for (long first = 0; first < end; first += SalvageLayer.WINDOW) {
+                    int count = (int) Math.min(SalvageLayer.WINDOW, end - first);
+                    Arrays.fill(here, 0);
+                    Arrays.fill(there, 0);
+                    own.lay(here, first / SalvageLayer.WINDOW, count, superblock.currentEra());
+                    layer.lay(there, first / SalvageLayer.WINDOW, count, layer.leastEra());
+                    for (int i = 0; i < count; i++) {
+                        if (Integer.compareUnsigned(here[i], there[i]) < 0) {
+                            return true;
+                        }
+                    }
+                }
+            }
+            return false;
         }
     }
 

@@ -47,6 +47,7 @@ final class TreeSalvage extends Salvage {
 
     private final BlockTable ownTable;
     private final List<Damage> besideTheTrees;
+    private final boolean hasMapOfAnother;
     private final boolean isDamaged;
     private final List<String> remarks = new ArrayList<>();
     private final ByteBuffer block = BlockReader.newBuffer();
@@ -71,6 +72,7 @@ final class TreeSalvage extends Salvage {
         this.soundCounts = first.storedOfThisState();
         this.ownTable = first.reader().table();
         this.besideTheTrees = first.besideTheTrees();
+        this.hasMapOfAnother = first.hasMapOfAnother();
         this.isOvertaken = first.isContradicted() || damages.stream().anyMatch(TreeSalvage::isOtherContent);
         this.isDamaged = isOvertaken || !damages.isEmpty() || !first.isWhole();
         TreeMender.Mended mended = damages.isEmpty() ? null : TreeMender.mend(damaged);
@@ -130,9 +132,21 @@ final class TreeSalvage extends Salvage {
         return ownCounts != null && ownCounts.count((int) blockNr) > 0;
     }
 
+    /** Whether the space map may be that of another state. */
+    boolean hasMapOfAnother() {
+        return hasMapOfAnother;
+    }
+
+    /** Whether the trees break no rule, whatever the space map counts. */
+    boolean areFaultless() {
+        return damages.stream().noneMatch(damage -> damage.severity() == Severity.FATAL);
+    }
+
     /** Whether anything is wrong with what the superblock leads to, its space map and a held snapshot included. */
     boolean isAnythingWrong() {
-        return isDamaged || besideTheTrees.stream().anyMatch(damage -> damage.severity() == Severity.FATAL);
+        return isDamaged
+                || hasMapOfAnother
+                || besideTheTrees.stream().anyMatch(damage -> damage.severity() == Severity.FATAL);
     }
 
     /**

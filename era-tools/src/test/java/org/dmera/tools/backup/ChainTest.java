@@ -161,8 +161,10 @@ class ChainTest {
         long base = origin.era;
         Run.apply(f, "-o", target).ok();
         Path other = dir.resolve("other");
-        new ScratchOrigin(dir.resolve("origin2"), 3_000_001, 4096, 4000, 55).full(other);
-        interrupt(other, 0.5, "--force");
+        ScratchOrigin otherOrigin = new ScratchOrigin(dir.resolve("origin2"), 3_000_001, 4096, 4000, 55);
+        otherOrigin.scribble(300);
+        otherOrigin.full(other);
+        interrupt(other, 0.9, "--force");
         origin.scribble(3);
         Path a = increment("a", base, origin.size());
         Run.apply(a, "-o", target).refused("was interrupted");
