@@ -5,9 +5,7 @@ import java.io.EOFException;
 import java.io.IOException;
 import java.net.URI;
 import java.net.URLDecoder;
-import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
-import java.nio.channels.SocketChannel;
 import java.nio.file.Path;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
@@ -20,16 +18,9 @@ import org.dmera.tools.backup.copy.OriginSource;
  * request at a time, and the simplest replies that there are.
  */
 final class NbdSource implements OriginSource {
-    /** {@code NBDMAGIC} and {@code IHAVEOPT}, and what the server's flags and ours mean: newstyle, and no padding. */
-    private static final long MAGIC = 0x4e42444d41474943L;
-
-    private static final long OPTION_MAGIC = 0x49484156454f5054L;
-    private static final int FIXED_NEWSTYLE_WITHOUT_ZEROES = 3;
     private static final int OPTION_EXPORT_NAME = 1;
-    private static final int REQUEST_MAGIC = 0x25609513;
     private static final int REPLY_MAGIC = 0x67446698;
     private static final int COMMAND_READ = 0;
-    private static final int COMMAND_DISCONNECT = 2;
     private static final int COMMAND_FLUSH = 3;
 
     /** Why a read can have failed, as far as somebody else knows. */
@@ -42,6 +33,7 @@ final class NbdSource implements OriginSource {
     private final Path socket;
     private final Reason reason;
     private final long sizeBytes;
+    private final NbdHoles holes;
     private final Queue<Connection> idle = new ConcurrentLinkedQueue<>();
 
     /**
@@ -63,6 +55,7 @@ final class NbdSource implements OriginSource {
         Connection first = new Connection();
         sizeBytes = first.sizeBytes;
         idle.add(first);
+        holes = new NbdHoles(socket, export, sizeBytes);
     }
 
     private static String decoded(String escaped) {
@@ -83,8 +76,18 @@ final class NbdSource implements OriginSource {
     public void read(long offset, int length, ByteBuffer into, int at) throws IOException {
         use("reading " + length + " bytes at " + offset, connection -> {
             connection.ask(COMMAND_READ, offset, length);
-            connection.receiveInto(into.limit(at + length).position(at));
+            connection.wire.receiveInto(into.limit(at + length).position(at));
         });
+    }
+
+    @Override
+    public long holeUntil(long offset) throws IOException {
+        return holes.holeUntil(offset);
+    }
+
+    @Override
+    public long dataUntil(long offset) throws IOException {
+        return holes.dataUntil(offset);
     }
 
     /** Flushes: a view says by that whether all that was read of it is right. */
@@ -112,7 +115,7 @@ final class NbdSource implements OriginSource {
             throw new IOException(export + ": " + what + " failed: " + (known.isEmpty() ? e.getMessage() : known), e);
         } finally {
             if (!done && connection != null) {
-                connection.channel.close();
+                connection.wire.drop();
             }
         }
     }
@@ -127,55 +130,40 @@ final class NbdSource implements OriginSource {
 
     @Override
     public void close() throws IOException {
-        Connection connection;
-        while ((connection = idle.poll()) != null) {
-            connection.close();
+        try (holes) {
+            Connection connection;
+            while ((connection = idle.poll()) != null) {
+                connection.wire.close();
+            }
         }
     }
 
     /** One connection, used by one thread at a time. */
     private final class Connection {
-        final SocketChannel channel;
+        final NbdWire wire;
         final long sizeBytes;
-        private final ByteBuffer header = ByteBuffer.allocate(28);
+        private final ByteBuffer header = ByteBuffer.allocate(16);
 
         Connection() throws IOException {
-            channel = SocketChannel.open(UnixDomainSocketAddress.of(socket));
+            wire = new NbdWire(socket);
             boolean agreed = false;
             try {
-                sizeBytes = agree();
+                wire.option(OPTION_EXPORT_NAME, ByteBuffer.wrap(NativeText.bytes(export)));
+                sizeBytes = wire.receive(ByteBuffer.allocate(10)).getLong();
                 agreed = true;
-            } finally {
-                if (!agreed) {
-                    channel.close();
-                }
-            }
-        }
-
-        private long agree() throws IOException {
-            ByteBuffer hello = receive(ByteBuffer.allocate(18));
-            if (hello.getLong() != MAGIC || hello.getLong() != OPTION_MAGIC) {
-                throw new IOException(socket + ": no server of the newstyle NBD protocol");
-            }
-            byte[] name = NativeText.bytes(export);
-            send(ByteBuffer.allocate(20 + name.length)
-                    .putInt(FIXED_NEWSTYLE_WITHOUT_ZEROES)
-                    .putLong(OPTION_MAGIC)
-                    .putInt(OPTION_EXPORT_NAME)
-                    .putInt(name.length)
-                    .put(name)
-                    .flip());
-            try {
-                return receive(ByteBuffer.allocate(10)).getLong();
             } catch (EOFException e) {
                 throw new IOException(socket + ": no export " + export, e);
+            } finally {
+                if (!agreed) {
+                    wire.drop();
+                }
             }
         }
 
         /** Sends a request, and takes the head of its answer. */
         void ask(int command, long offset, int length) throws IOException {
-            request(command, offset, length);
-            ByteBuffer reply = receive(header.clear().limit(16));
+            wire.request(command, offset, length);
+            ByteBuffer reply = wire.receive(header.clear());
             int magic = reply.getInt();
             int error = reply.getInt();
             if (magic != REPLY_MAGIC) {
@@ -183,42 +171,6 @@ final class NbdSource implements OriginSource {
             }
             if (error != 0) {
                 throw new IOException(Errno.name(error));
-            }
-        }
-
-        private void request(int command, long offset, int length) throws IOException {
-            header.clear();
-            header.putInt(REQUEST_MAGIC)
-                    .putShort((short) 0)
-                    .putShort((short) command)
-                    .putLong(offset)
-                    .putLong(offset)
-                    .putInt(length);
-            send(header.flip());
-        }
-
-        private void send(ByteBuffer out) throws IOException {
-            while (out.hasRemaining()) {
-                channel.write(out);
-            }
-        }
-
-        private ByteBuffer receive(ByteBuffer into) throws IOException {
-            receiveInto(into);
-            return into.flip();
-        }
-
-        void receiveInto(ByteBuffer into) throws IOException {
-            while (into.hasRemaining()) {
-                if (channel.read(into) < 0) {
-                    throw new EOFException("the engine closed the connection");
-                }
-            }
-        }
-
-        void close() throws IOException {
-            try (channel) {
-                request(COMMAND_DISCONNECT, 0, 0);
             }
         }
     }

@@ -230,6 +230,41 @@ class RunningDeviceTest {
         assertTrue(Files.exists(folder.resolve("streams/" + NAME + ".000003.full.erastream")));
     }
 
+    /** 256 GiB, which nobody reads in the time that a test has. */
+    @Test
+    void theFirstCopyDoesNotReadThroughTheViewWhatWasNeverWritten() throws Exception {
+        String name = NAME + "-sparse";
+        long bytes = 256L << 30;
+        Path large = sized("large", bytes);
+        String table = "0 " + bytes / 512 + " era " + sized("large-metadata", 4 << 20) + " " + large + " 8192";
+        programs.run("era-dmsetup", "create", name, "--table", table).good();
+        String at = programs.run("era-dmsetup", "uri", name).good().trim();
+        programs.host(
+                        "qemu-io",
+                        "-f",
+                        "raw",
+                        at,
+                        "-c",
+                        "write -P 1 0 5000",
+                        "-c",
+                        "write -P 2 100G 300k",
+                        "-c",
+                        "write -P 3 " + (bytes - 512) + " 512")
+                .good();
+        String said = backUpHere(0, name, "--to", folder.resolve("streams"));
+        assertTrue(said.contains(".full."), said);
+        Path stream;
+        try (Stream<Path> files = Files.list(folder.resolve("streams"))) {
+            stream = files.filter(path -> path.toString().endsWith(".erastream"))
+                    .findFirst()
+                    .orElseThrow();
+        }
+        InProcess.run("era_apply", stream, "-o", folder.resolve("target"));
+        programs.host("qemu-img", "compare", "-f", "raw", "-F", "raw", large, folder.resolve("target"))
+                .good();
+        programs.run("era-dmsetup", "remove", name).good();
+    }
+
     @Test
     void aFullCopyIsMadeWhenMoreChangedThanIsWorthAnIncrement() throws Exception {
         write(5);

@@ -18,12 +18,12 @@ public interface OriginSource extends Closeable {
      * Where the hole ends that {@code offset} lies in, which need not be read to know that it is zero; {@code offset} itself
      * when it lies in none. Both are aligned, but for the origin's end. For one thread.
      */
-    default long holeUntil(long offset) {
+    default long holeUntil(long offset) throws IOException {
         return offset;
     }
 
     /** Where the next hole begins behind {@code offset}, which lies in none; aligned. The origin's end if there is none. */
-    default long dataUntil(long offset) {
+    default long dataUntil(long offset) throws IOException {
         return sizeBytes();
     }
 
