@@ -3,6 +3,7 @@ package org.dmera.tests.kernel;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
 
@@ -63,6 +64,7 @@ final class CacheBehaviours {
                         dirty_and_suspended
                         echo "@dirty before $(field 14)"
                         before=$(field 7)
+                        echo "@cached before $before"
                         code=0; dmsetup load $name --table "$(cache passthrough)" || code=$?; echo "@code load $code"
                         code=0; dmsetup resume $name 2> said || code=$?; echo "@code resume $code $(grep -o 'busy' said)"
                         echo "@cached inBetween $([ "$(field 7 | cut -d/ -f1)" -le 1 ] && echo none || field 7)"
@@ -73,7 +75,9 @@ final class CacheBehaviours {
                     assertNotEquals("0", log.answer("dirty", "before"));
                     assertEquals("0", log.answer("code", "load"));
                     assertEquals("1 busy", log.answer("code", "resume"));
-                    assertEquals("none", log.answer("cached", "inBetween"));
+                    // Mostly the mappings are not loaded yet; a slow machine has shown them.
+                    String inBetween = log.answer("cached", "inBetween");
+                    assertTrue(inBetween.equals("none") || inBetween.equals(log.answer("cached", "before")), inBetween);
                     assertEquals("same", log.answer("cached", "afterwards"));
                 }),
                 behaviour("cacheBlocksAreInvalidatedInPassthroughModeOnly", """
