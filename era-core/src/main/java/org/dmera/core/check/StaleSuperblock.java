@@ -124,6 +124,8 @@ final class StaleSuperblock extends Salvage {
                 isOlder |=
                         state.hasAllRoots && state.usedOfWatched.intersects(overtaken) && !state.hasRootsOf(superblock);
             }
+            // One lost write explains one such block; two of them are another state's.
+            isOlder |= overtaken.cardinality() > 1;
             isOlder |= trees.areFaultless() && trees.hasMapOfAnother() && addsMarks(device, superblock);
             // A power cut between the commit of a new era and its superblock leaves a state that is one era ahead.
             isOlder |= era > trees.currentEra() + (trees.isContradicted() ? 0 : 1);
