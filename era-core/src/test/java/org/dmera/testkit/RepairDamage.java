@@ -54,7 +54,10 @@ public final class RepairDamage {
          * write of that block was lost or one of block 0, and repair asks for the current era.
          */
         public boolean mayPassForStaleSuperblock() {
-            return this == STALE_BLOCK || this == STALE_NODE_AND_A_BROKEN_BLOCK || this == WRONG_NODE;
+            return switch (this) {
+                case STALE_BLOCK, STALE_NODE, STALE_POINTER, STALE_NODE_AND_A_BROKEN_BLOCK, WRONG_NODE -> true;
+                default -> false;
+            };
         }
 
         /** Whether the superblock can't be had back. */
