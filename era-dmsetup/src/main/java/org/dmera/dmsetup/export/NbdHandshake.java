@@ -214,14 +214,19 @@ final class NbdHandshake {
         boolean keep = false;
         try {
             describe(option, name, device.io());
-            reply(option, Nbd.REP_ACK);
-            keep = option == Nbd.OPT_GO;
-            return keep ? agreed(name, device) : null;
+            if (option == Nbd.OPT_GO) {
+                reply(option, Nbd.REP_ACK);
+                keep = true;
+                return agreed(name, device);
+            }
         } finally {
             if (!keep) {
                 device.close();
             }
         }
+        // Whoever has the answer may remove the device.
+        reply(option, Nbd.REP_ACK);
+        return null;
     }
 
     /** Contexts count for the export for which they were set. */

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -34,6 +35,10 @@ class TerminalTest {
             image.scribble(new Random(1), 200);
             image.catchUp();
             image.checkpoint();
+            // No holes, which take no time.
+            byte[] dense = new byte[(int) (MIB << 20)];
+            new Random(2).nextBytes(dense);
+            Files.write(image.origin, dense, StandardOpenOption.WRITE);
             String copy = String.join(
                     " ",
                     Path.of(System.getProperty("java.home"), "bin/java").toString(),
