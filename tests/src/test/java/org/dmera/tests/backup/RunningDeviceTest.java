@@ -279,6 +279,24 @@ class RunningDeviceTest {
     }
 
     @Test
+    void aViewIsANodeOfItsOwnWhichStaysWhatItWasUntilItIsThawed() throws Exception {
+        Programs.needRootAnd();
+        write(20);
+        byte[] then = Files.readAllBytes(origin);
+        String view = programs.run("era-dmsetup", "freeze", NAME, "--cow", folder)
+                .good()
+                .replaceFirst("(?s)\\s.*", "");
+        assertTrue(view.startsWith(NAME + "@"), view);
+        Path node = Path.of(programs.run("era-dmsetup", "attach", view).good().trim());
+        write(20);
+        assertEquals(-1, Arrays.mismatch(then, Files.readAllBytes(node)), "seed " + seed);
+        assertTrue(Arrays.mismatch(then, Files.readAllBytes(origin)) >= 0, "seed " + seed);
+        programs.run("era-dmsetup", "detach", view).good();
+        programs.run("era-dmsetup", "thaw", view).good();
+        assertNoView();
+    }
+
+    @Test
     void aDeviceInUseIsTakenBackThroughItselfAndTheNextBackupHoldsThat() throws Exception {
         Programs.needRootAnd();
         write(40);
