@@ -2,7 +2,7 @@
 package org.dmera.testkit;
 
 import java.nio.ByteBuffer;
-import org.dmera.core.format.MetadataVisitor;
+import org.dmera.core.content.MetadataVisitor;
 
 /**
  * What metadata says in the end: for each origin block the latest era in which it was written. A visitor for content

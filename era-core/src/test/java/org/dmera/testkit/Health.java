@@ -14,7 +14,6 @@ import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.BitmapBlock;
 import org.dmera.core.format.IndexBlock;
 import org.dmera.core.format.Superblock;
-import org.dmera.core.metadata.ReferencedBlocks;
 
 /** Whether metadata on a device is in perfect health: every rule of the checker, and a count of references of its own. */
 public final class Health {

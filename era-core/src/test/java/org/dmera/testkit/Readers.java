@@ -8,16 +8,16 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.util.Arrays;
 import org.dmera.core.block.MemoryBlockDevice;
-import org.dmera.core.changes.ChangedBlocks;
-import org.dmera.core.changes.LastWritten;
 import org.dmera.core.check.CheckReport;
 import org.dmera.core.check.MetadataChecker;
 import org.dmera.core.check.Salvage;
 import org.dmera.core.check.SalvageHints;
+import org.dmera.core.content.ChangedBlocks;
+import org.dmera.core.content.LastWritten;
 import org.dmera.core.metadata.Digest;
 import org.dmera.core.metadata.EraMetadata;
-import org.dmera.core.scan.MetadataRoots;
-import org.dmera.core.scan.MetadataScanner;
+import org.dmera.core.read.MetadataRoots;
+import org.dmera.core.read.MetadataScanner;
 
 /** All who read metadata, and that they read the same. */
 public final class Readers {

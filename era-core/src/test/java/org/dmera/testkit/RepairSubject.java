@@ -19,8 +19,8 @@ import org.dmera.core.metadata.EraMetadata;
 import org.dmera.core.metadata.MetadataFailedException;
 import org.dmera.core.metadata.RefusedException;
 import org.dmera.core.persistent.NoSpaceException;
-import org.dmera.core.scan.MetadataRoots;
-import org.dmera.core.scan.MetadataScanner;
+import org.dmera.core.read.MetadataRoots;
+import org.dmera.core.read.MetadataScanner;
 
 /**
  * Sound metadata that can be damaged: what it looks like, what it means, and what its blocks held before.

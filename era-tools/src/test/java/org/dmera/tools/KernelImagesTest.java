@@ -20,7 +20,7 @@ import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.dmera.core.block.FileBlockDevice;
-import org.dmera.core.scan.MetadataRoots;
+import org.dmera.core.read.MetadataRoots;
 import org.dmera.testkit.Fixtures;
 import org.dmera.testkit.Health;
 import org.junit.jupiter.api.Test;

@@ -146,7 +146,7 @@ class RoundTripTest {
         MemoryBlockDevice device = new MemoryBlockDevice((int) blocks);
         new MetadataGenerator(128, nrBlocks, writesets, writesets, 0.3, 8, 1).generate(new MetadataBuilder(device));
         Health.require(device, "generated");
-        long used = org.dmera.core.scan.MetadataRoots.read(device).allocatedBlocks();
+        long used = org.dmera.core.read.MetadataRoots.read(device).allocatedBlocks();
         assertTrue(used <= blocks && blocks - used <= 2 + blocks / 50, used + " of " + blocks);
     }
 

@@ -4,11 +4,11 @@ package org.dmera.core.build;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import org.dmera.core.block.BlockDevice;
+import org.dmera.core.content.MetadataVisitor;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.IndexBlock;
 import org.dmera.core.format.Limits;
-import org.dmera.core.format.MetadataVisitor;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.format.WritesetValue;
 

@@ -10,8 +10,8 @@ import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.CacheSuperblock;
 import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.Limits;
-import org.dmera.core.scan.ArrayScanner;
-import org.dmera.core.scan.BlockReader;
+import org.dmera.core.read.ArrayScanner;
+import org.dmera.core.read.BlockReader;
 
 /**
  * The metadata of a cache: what its superblock says, validated, and the mappings that it leads to.

@@ -3,7 +3,7 @@ package org.dmera.core.cache;
 
 import java.io.IOException;
 import java.util.List;
-import org.dmera.core.changes.BlockSet;
+import org.dmera.core.content.BlockSet;
 
 /**
  * Which sectors of a cache's origin lie on blocks of the era device that were written: the set of written blocks, seen

@@ -4,8 +4,8 @@ package org.dmera.core.check;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.function.LongFunction;
+import org.dmera.core.content.MetadataVisitor;
 import org.dmera.core.format.ArrayBlock;
-import org.dmera.core.format.MetadataVisitor;
 
 /**
  * Streams a salvaged bitset: what is lost of it comes out with every bit set, or with those that any part has that may

@@ -9,7 +9,7 @@ import java.util.Map;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockSeal;
 import org.dmera.core.block.BlockType;
-import org.dmera.core.format.MetadataVisitor;
+import org.dmera.core.content.MetadataVisitor;
 import org.dmera.core.format.Superblock;
 
 /**

@@ -8,7 +8,7 @@ import java.util.BitSet;
 import java.util.List;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockType;
-import org.dmera.core.format.MetadataVisitor;
+import org.dmera.core.content.MetadataVisitor;
 import org.dmera.core.format.Superblock;
 
 /**

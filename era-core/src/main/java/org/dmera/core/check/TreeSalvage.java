@@ -11,11 +11,11 @@ import java.util.Map;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.dmera.core.block.BlockDevice;
+import org.dmera.core.content.MetadataVisitor;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.IndexBlock;
 import org.dmera.core.format.Limits;
-import org.dmera.core.format.MetadataVisitor;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.format.WritesetValue;
 

@@ -20,7 +20,7 @@ import org.dmera.core.format.BitmapBlock;
 import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.IndexBlock;
 import org.dmera.core.format.Superblock;
-import org.dmera.core.scan.MetadataRoots;
+import org.dmera.core.read.MetadataRoots;
 import org.dmera.testkit.EraTruth;
 import org.junit.jupiter.api.Test;
 

@@ -19,6 +19,7 @@ import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.Superblock;
 import org.dmera.testkit.EraModel;
 import org.dmera.testkit.Health;
+import org.dmera.testkit.MetadataDiff;
 import org.dmera.testkit.RecordingBlockDevice;
 import org.junit.jupiter.api.Test;
 

@@ -12,6 +12,7 @@ import java.util.stream.Stream;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.MemoryBlockDevice;
 import org.dmera.testkit.Fixtures;
+import org.dmera.testkit.MetadataDiff;
 import org.dmera.testkit.Scenario;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.TestInstance;

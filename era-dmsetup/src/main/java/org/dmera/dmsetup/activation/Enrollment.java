@@ -16,9 +16,9 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import org.dmera.core.block.BlockDevice;
-import org.dmera.core.changes.EraPoint;
+import org.dmera.core.content.EraPoint;
 import org.dmera.core.file.FileReplacement;
-import org.dmera.core.scan.MetadataRoots;
+import org.dmera.core.read.MetadataRoots;
 
 /**
  * That this metadata belongs to this origin, written down when somebody knew it: what both are called for good, and what the

@@ -14,9 +14,9 @@ import org.dmera.core.check.Severity;
 import org.dmera.core.check.SpaceMapRepair;
 import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.linux.NativeText;
-import org.dmera.core.scan.MetadataRoots;
+import org.dmera.core.read.MetadataRoots;
 import org.dmera.dmsetup.ioctl.Words;
-import org.dmera.dmsetup.target.StorageId;
+import org.dmera.dmsetup.targets.StorageId;
 import org.dmera.tools.io.MetadataInput;
 import org.dmera.tools.io.ReaderThreads;
 

@@ -9,7 +9,7 @@ import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.util.Set;
 import java.util.TreeSet;
-import org.dmera.dmsetup.target.StorageId;
+import org.dmera.dmsetup.targets.StorageId;
 
 /**
  * What a device or file is called that stays the same over boots: its links in {@code /dev/disk/by-id} and

@@ -16,7 +16,7 @@ import org.dmera.dmsetup.control.DevicePaths;
 import org.dmera.dmsetup.control.DmClient;
 import org.dmera.dmsetup.ioctl.TargetSpec;
 import org.dmera.dmsetup.ioctl.Words;
-import org.dmera.dmsetup.target.StorageId;
+import org.dmera.dmsetup.targets.StorageId;
 
 /** {@code activate} and {@code deactivate}: the devices of eratab, and {@code create --enroll}, which lets them in there. */
 final class ActivationCommands {

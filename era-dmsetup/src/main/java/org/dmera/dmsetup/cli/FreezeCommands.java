@@ -14,7 +14,7 @@ import org.dmera.dmsetup.ioctl.DmCommand;
 import org.dmera.dmsetup.ioctl.DmFlags;
 import org.dmera.dmsetup.ioctl.DmIoctl;
 import org.dmera.dmsetup.ioctl.TargetSpec;
-import org.dmera.dmsetup.target.FrozenTarget;
+import org.dmera.dmsetup.targets.FrozenTarget;
 
 /** {@code freeze} and {@code thaw}: views of an engine's devices as they were at one moment. */
 final class FreezeCommands {

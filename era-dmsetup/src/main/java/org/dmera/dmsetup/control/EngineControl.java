@@ -26,8 +26,8 @@ import org.dmera.dmsetup.ioctl.TargetSpec;
 import org.dmera.dmsetup.ioctl.TargetVersion;
 import org.dmera.dmsetup.ioctl.TextPayload;
 import org.dmera.dmsetup.ioctl.Words;
-import org.dmera.dmsetup.target.Backing;
-import org.dmera.dmsetup.target.TargetFactory;
+import org.dmera.dmsetup.targets.Backing;
+import org.dmera.dmsetup.targets.TargetFactory;
 
 /**
  * The engine's side of the control interface: each call on a buffer becomes one on the registry, and the buffer is left

@@ -6,7 +6,7 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
-import org.dmera.dmsetup.target.OwedAnswers;
+import org.dmera.dmsetup.targets.OwedAnswers;
 
 /** What all senders of answers owe for one device, and for the devices on top of it, whose writes are its writes, too. */
 final class AnswerScopes {

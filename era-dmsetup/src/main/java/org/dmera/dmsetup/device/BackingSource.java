@@ -2,7 +2,7 @@
 package org.dmera.dmsetup.device;
 
 import java.util.List;
-import org.dmera.dmsetup.target.TargetFactory;
+import org.dmera.dmsetup.targets.TargetFactory;
 
 /**
  * Opens what tables name. A device may open the same file in both of its tables; two devices may not share one for

@@ -8,10 +8,10 @@ import java.util.concurrent.Executor;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
-import org.dmera.dmsetup.target.ChangeTracking;
-import org.dmera.dmsetup.target.OwedAnswers;
-import org.dmera.dmsetup.target.PreparedTogether;
-import org.dmera.dmsetup.target.Target;
+import org.dmera.dmsetup.targets.ChangeTracking;
+import org.dmera.dmsetup.targets.OwedAnswers;
+import org.dmera.dmsetup.targets.PreparedTogether;
+import org.dmera.dmsetup.targets.Target;
 
 /**
  * The I/O of one mapped device: finds the target that covers a request, cuts requests at target borders, and holds

@@ -11,7 +11,7 @@ import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.device.DeviceState.Slot;
 import org.dmera.dmsetup.ioctl.DevNumber;
 import org.dmera.dmsetup.ioctl.TargetSpec;
-import org.dmera.dmsetup.target.Target;
+import org.dmera.dmsetup.targets.Target;
 
 /**
  * A mapped device's two table slots and its state, and all that changes them, one change at a time: load, clear, suspend,

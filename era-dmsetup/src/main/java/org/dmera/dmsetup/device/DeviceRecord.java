@@ -41,7 +41,7 @@ public record DeviceRecord(
      * on the same files and devices, or on none.
      *
      * @param word as in the table
-     * @param identity as {@link org.dmera.dmsetup.target.Backing#remembered} gives it; without white space
+     * @param identity as {@link org.dmera.dmsetup.targets.Backing#remembered} gives it; without white space
      */
     public record Found(String word, String identity) {}
 }

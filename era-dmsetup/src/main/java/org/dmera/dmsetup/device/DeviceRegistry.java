@@ -16,8 +16,8 @@ import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.ioctl.DevNumber;
 import org.dmera.dmsetup.ioctl.TargetSpec;
-import org.dmera.dmsetup.target.Target;
-import org.dmera.dmsetup.target.TargetFactory;
+import org.dmera.dmsetup.targets.Target;
+import org.dmera.dmsetup.targets.TargetFactory;
 
 /**
  * The mapped devices of one engine: names, uuids and minors, each unique; open counts; removal at once or deferred.

@@ -4,8 +4,8 @@ package org.dmera.dmsetup.device;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
-import org.dmera.dmsetup.target.Backing;
-import org.dmera.dmsetup.target.TargetFactory;
+import org.dmera.dmsetup.targets.Backing;
+import org.dmera.dmsetup.targets.TargetFactory;
 
 /** Opens what a table names, and keeps what each name led to. */
 final class FoundBackings implements TargetFactory.BackingOpener {

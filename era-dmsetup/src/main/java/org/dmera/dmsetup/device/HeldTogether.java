@@ -11,7 +11,7 @@ import java.util.List;
 import java.util.Map;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
-import org.dmera.dmsetup.target.Target;
+import org.dmera.dmsetup.targets.Target;
 
 /**
  * Several devices that are held at one moment.

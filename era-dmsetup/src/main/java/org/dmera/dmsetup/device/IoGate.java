@@ -8,7 +8,7 @@ import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
-import org.dmera.dmsetup.target.Client;
+import org.dmera.dmsetup.targets.Client;
 
 /**
  * Counts the requests in flight, and can hold new ones back until the counted ones are done: what a suspend needs.

@@ -9,9 +9,9 @@ import java.util.function.Consumer;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.ioctl.TargetSpec;
-import org.dmera.dmsetup.target.Backing;
-import org.dmera.dmsetup.target.StorageAreas;
-import org.dmera.dmsetup.target.Target;
+import org.dmera.dmsetup.targets.Backing;
+import org.dmera.dmsetup.targets.StorageAreas;
+import org.dmera.dmsetup.targets.Target;
 
 /**
  * A table in one of a device's two slots: the lines as they were loaded, and the targets made from them.

@@ -7,9 +7,9 @@ import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.ioctl.DevNumber;
 import org.dmera.dmsetup.ioctl.TargetSpec;
-import org.dmera.dmsetup.target.Backing;
-import org.dmera.dmsetup.target.StorageAreas;
-import org.dmera.dmsetup.target.Target;
+import org.dmera.dmsetup.targets.Backing;
+import org.dmera.dmsetup.targets.StorageAreas;
+import org.dmera.dmsetup.targets.Target;
 
 /**
  * A mapped device: a name, a uuid, two table slots, suspend and resume, an event counter, an open count.

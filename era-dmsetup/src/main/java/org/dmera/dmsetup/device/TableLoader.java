@@ -8,9 +8,9 @@ import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.ioctl.TargetSpec;
 import org.dmera.dmsetup.ioctl.Words;
-import org.dmera.dmsetup.target.TableException;
-import org.dmera.dmsetup.target.Target;
-import org.dmera.dmsetup.target.TargetFactory;
+import org.dmera.dmsetup.targets.TableException;
+import org.dmera.dmsetup.targets.Target;
+import org.dmera.dmsetup.targets.TargetFactory;
 
 /** Makes targets from table lines, with the kernel's checks, in its order, and its reasons in the log. */
 final class TableLoader {

@@ -2,7 +2,7 @@
 package org.dmera.dmsetup.device;
 
 import java.util.List;
-import org.dmera.dmsetup.target.Target;
+import org.dmera.dmsetup.targets.Target;
 
 /** The targets of one table in the order of their sectors, without gaps: which one covers a byte of the device? */
 public final class TargetTable {

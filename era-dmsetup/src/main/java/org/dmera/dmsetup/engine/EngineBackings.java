@@ -15,9 +15,9 @@ import org.dmera.dmsetup.device.DeviceRecord;
 import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.ioctl.DevNumber;
-import org.dmera.dmsetup.target.Backing;
-import org.dmera.dmsetup.target.FileBackings;
-import org.dmera.dmsetup.target.TargetFactory;
+import org.dmera.dmsetup.targets.Backing;
+import org.dmera.dmsetup.targets.FileBackings;
+import org.dmera.dmsetup.targets.TargetFactory;
 
 /**
  * Opens what tables name: a mapped device of this engine ({@code engine:NAME}, {@code /dev/mapper/NAME} if the engine has

@@ -4,9 +4,9 @@ package org.dmera.dmsetup.engine;
 import java.util.ArrayList;
 import java.util.List;
 import org.dmera.dmsetup.device.EngineLog;
-import org.dmera.dmsetup.target.EraTargetFactory;
-import org.dmera.dmsetup.target.TargetFactory;
-import org.dmera.dmsetup.target.TargetRegistry;
+import org.dmera.dmsetup.targets.EraTargetFactory;
+import org.dmera.dmsetup.targets.TargetFactory;
+import org.dmera.dmsetup.targets.TargetRegistry;
 
 /** The target types of the engine, in the order in which {@code targets} lists them. */
 final class EngineTargets {

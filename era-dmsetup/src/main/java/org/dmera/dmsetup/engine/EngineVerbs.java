@@ -11,8 +11,8 @@ import org.dmera.dmsetup.device.EngineLog;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.export.Attacher;
 import org.dmera.dmsetup.export.NbdUri;
-import org.dmera.dmsetup.target.EraTarget;
-import org.dmera.dmsetup.target.FrozenTarget;
+import org.dmera.dmsetup.targets.EraTarget;
+import org.dmera.dmsetup.targets.FrozenTarget;
 
 /** The engine's own messages to a device, which {@code era-dmsetup}'s own commands send. */
 final class EngineVerbs {

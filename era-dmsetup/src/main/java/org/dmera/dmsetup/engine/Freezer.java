@@ -13,11 +13,11 @@ import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.ioctl.DevNumber;
-import org.dmera.dmsetup.target.CowFile;
-import org.dmera.dmsetup.target.EraTarget;
-import org.dmera.dmsetup.target.FrozenTarget;
-import org.dmera.dmsetup.target.FrozenView;
-import org.dmera.dmsetup.target.Target;
+import org.dmera.dmsetup.targets.CowFile;
+import org.dmera.dmsetup.targets.EraTarget;
+import org.dmera.dmsetup.targets.FrozenTarget;
+import org.dmera.dmsetup.targets.FrozenView;
+import org.dmera.dmsetup.targets.Target;
 
 /**
  * Freezes era devices: views of what all of them held at one moment, each a mapped device called {@code DEVICE@ERA}, where

@@ -10,10 +10,10 @@ import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.ioctl.DevNumber;
-import org.dmera.dmsetup.target.Backing;
-import org.dmera.dmsetup.target.OwedAnswers;
-import org.dmera.dmsetup.target.StorageAreas;
-import org.dmera.dmsetup.target.Target;
+import org.dmera.dmsetup.targets.Backing;
+import org.dmera.dmsetup.targets.OwedAnswers;
+import org.dmera.dmsetup.targets.StorageAreas;
+import org.dmera.dmsetup.targets.Target;
 
 /** A mapped device beneath another one. It counts as an open, so the lower device can't be removed before the upper. */
 final class MappedDeviceBacking implements Backing {

@@ -12,7 +12,7 @@ import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.export.ExportSource;
-import org.dmera.dmsetup.target.StorageAreas;
+import org.dmera.dmsetup.targets.StorageAreas;
 
 /** Exports every device of a registry that has a live table, or will have it as soon as it is back after a restart. */
 final class RegistryExports implements ExportSource {

@@ -10,7 +10,7 @@ import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import org.dmera.dmsetup.device.AnswerScope;
 import org.dmera.dmsetup.device.DeviceIo;
-import org.dmera.dmsetup.target.Client;
+import org.dmera.dmsetup.targets.Client;
 
 /**
  * The requests of one connection that wait for metadata while the connection goes on with others.

@@ -5,7 +5,7 @@ import java.io.Closeable;
 import java.io.IOException;
 import java.util.List;
 import org.dmera.dmsetup.device.DeviceIo;
-import org.dmera.dmsetup.target.StorageAreas;
+import org.dmera.dmsetup.targets.StorageAreas;
 
 /** The devices that clients may open: the engine's mapped devices. */
 public interface ExportSource {

@@ -15,7 +15,7 @@ import org.dmera.core.linux.InputPoll;
 import org.dmera.core.linux.RawIo;
 import org.dmera.dmsetup.device.AnswerScope;
 import org.dmera.dmsetup.device.DeviceIo;
-import org.dmera.dmsetup.target.Target;
+import org.dmera.dmsetup.targets.Target;
 
 /**
  * A thread that reads requests for a file from the kernel, serves them and answers them.

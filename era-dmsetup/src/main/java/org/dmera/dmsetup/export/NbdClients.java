@@ -4,8 +4,8 @@ package org.dmera.dmsetup.export;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import org.dmera.core.linux.PeerPoll;
-import org.dmera.dmsetup.target.Client;
-import org.dmera.dmsetup.target.StorageAreas;
+import org.dmera.dmsetup.targets.Client;
+import org.dmera.dmsetup.targets.StorageAreas;
 
 /**
  * The clients of a server that have chosen a device. Before a new one's first request, and the first after a pause, those

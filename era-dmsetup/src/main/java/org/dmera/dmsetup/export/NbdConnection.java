@@ -12,8 +12,8 @@ import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.device.AnswerScope;
 import org.dmera.dmsetup.device.DeviceIo;
-import org.dmera.dmsetup.target.Client;
-import org.dmera.dmsetup.target.Target;
+import org.dmera.dmsetup.targets.Client;
+import org.dmera.dmsetup.targets.Target;
 
 /**
  * The transmission phase of one client, on one thread that blocks.

@@ -25,7 +25,7 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
 import jdk.net.ExtendedSocketOptions;
 import org.dmera.core.linux.PeerPoll;
-import org.dmera.dmsetup.target.Client;
+import org.dmera.dmsetup.targets.Client;
 
 /**
  * Serves the devices of an engine to NBD clients: any number of listeners, a thread for each connection.

@@ -6,8 +6,8 @@ import java.nio.ByteBuffer;
 import java.util.List;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
-import org.dmera.dmsetup.target.Backing;
-import org.dmera.dmsetup.target.Target;
+import org.dmera.dmsetup.targets.Backing;
+import org.dmera.dmsetup.targets.Target;
 import org.dmera.tools.backup.image.StreamImage;
 
 /** One state of a chain of streams, to be read. */

@@ -9,7 +9,7 @@ import java.util.List;
 import java.util.OptionalInt;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.dmera.dmsetup.ioctl.TargetSpec;
-import org.dmera.dmsetup.target.TargetRegistry;
+import org.dmera.dmsetup.targets.TargetRegistry;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 

@@ -19,10 +19,10 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
-import org.dmera.dmsetup.target.EraTargetFactory;
-import org.dmera.dmsetup.target.MemoryBacking;
-import org.dmera.dmsetup.target.Target;
-import org.dmera.dmsetup.target.TargetRegistry;
+import org.dmera.dmsetup.targets.EraTargetFactory;
+import org.dmera.dmsetup.targets.MemoryBacking;
+import org.dmera.dmsetup.targets.Target;
+import org.dmera.dmsetup.targets.TargetRegistry;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 

@@ -20,9 +20,9 @@ import org.dmera.dmsetup.control.DmException;
 import org.dmera.dmsetup.control.EngineControl;
 import org.dmera.dmsetup.ioctl.DmCommand;
 import org.dmera.dmsetup.ioctl.TargetSpec;
-import org.dmera.dmsetup.target.Backing;
-import org.dmera.dmsetup.target.Target;
-import org.dmera.dmsetup.target.TargetFactory;
+import org.dmera.dmsetup.targets.Backing;
+import org.dmera.dmsetup.targets.Target;
+import org.dmera.dmsetup.targets.TargetFactory;
 import org.junit.jupiter.api.Test;
 
 /** The end of an engine, when some of its steps fail. */

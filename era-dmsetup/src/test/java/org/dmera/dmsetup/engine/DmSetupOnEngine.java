@@ -12,7 +12,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import org.dmera.dmsetup.cli.DmSetup;
 import org.dmera.dmsetup.device.MappedDevice;
-import org.dmera.dmsetup.target.EraTarget;
+import org.dmera.dmsetup.targets.EraTarget;
 
 /** Runs era-dmsetup's commands in this process on an engine in this process, one after another, each to its rest. */
 final class DmSetupOnEngine {

@@ -17,7 +17,7 @@ import org.dmera.dmsetup.cli.ShellWords;
 import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.EngineLog;
 import org.dmera.dmsetup.device.MappedDevice;
-import org.dmera.dmsetup.target.EraTarget;
+import org.dmera.dmsetup.targets.EraTarget;
 
 /**
  * An engine on which recorded sections are replayed by era-dmsetup: each command must give the recorded output, errors and

@@ -13,10 +13,10 @@ import java.util.Set;
 import org.dmera.dmsetup.device.AnswerScope;
 import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.device.TargetTable;
-import org.dmera.dmsetup.target.Client;
-import org.dmera.dmsetup.target.EraTargetFactory;
-import org.dmera.dmsetup.target.MemoryBacking;
-import org.dmera.dmsetup.target.Target;
+import org.dmera.dmsetup.targets.Client;
+import org.dmera.dmsetup.targets.EraTargetFactory;
+import org.dmera.dmsetup.targets.MemoryBacking;
+import org.dmera.dmsetup.targets.Target;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 

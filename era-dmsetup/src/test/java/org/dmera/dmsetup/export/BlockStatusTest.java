@@ -13,9 +13,9 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.device.TargetTable;
-import org.dmera.dmsetup.target.Backing;
-import org.dmera.dmsetup.target.ChangeTracking;
-import org.dmera.dmsetup.target.Target;
+import org.dmera.dmsetup.targets.Backing;
+import org.dmera.dmsetup.targets.ChangeTracking;
+import org.dmera.dmsetup.targets.Target;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 

@@ -7,7 +7,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import org.dmera.core.block.DeviceOpener;
-import org.dmera.core.changes.BlockSet;
+import org.dmera.core.content.BlockSet;
 import org.dmera.core.linux.DeviceNumber;
 import org.dmera.tools.backup.apply.Target;
 import org.dmera.tools.backup.copy.OriginReader;

@@ -7,7 +7,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import org.dmera.core.cache.CacheMetadata;
 import org.dmera.core.cache.StaleCacheBlocks;
-import org.dmera.core.scan.MetadataRoots;
+import org.dmera.core.read.MetadataRoots;
 import org.dmera.tools.io.OutputPipe;
 import org.dmera.tools.json.PipeStream;
 import org.dmera.tools.xml.Ascii;

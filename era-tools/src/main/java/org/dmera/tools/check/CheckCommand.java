@@ -12,7 +12,7 @@ import org.dmera.core.check.SalvageHints;
 import org.dmera.core.check.Severity;
 import org.dmera.core.check.SpaceMapRepair;
 import org.dmera.core.check.Structure;
-import org.dmera.core.scan.MetadataRoots;
+import org.dmera.core.read.MetadataRoots;
 import org.dmera.tools.Command;
 import org.dmera.tools.cli.Arguments;
 import org.dmera.tools.cli.Console;

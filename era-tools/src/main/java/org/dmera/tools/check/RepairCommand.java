@@ -13,7 +13,7 @@ import org.dmera.core.check.Salvage;
 import org.dmera.core.check.SalvageHints;
 import org.dmera.core.check.Severity;
 import org.dmera.core.file.FileIdentity;
-import org.dmera.core.scan.MetadataRoots;
+import org.dmera.core.read.MetadataRoots;
 import org.dmera.tools.Command;
 import org.dmera.tools.cli.Arguments;
 import org.dmera.tools.cli.Console;

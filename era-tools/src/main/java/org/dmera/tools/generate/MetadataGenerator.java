@@ -3,7 +3,7 @@ package org.dmera.tools.generate;
 
 import java.io.IOException;
 import java.util.SplittableRandom;
-import org.dmera.core.format.MetadataVisitor;
+import org.dmera.core.content.MetadataVisitor;
 import org.dmera.tools.xml.ContentGatherer;
 
 /**

@@ -8,7 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import org.dmera.core.block.DeviceOpener;
 import org.dmera.core.block.FileBlockDevice;
-import org.dmera.core.scan.MetadataRoots;
+import org.dmera.core.read.MetadataRoots;
 
 /** Opens the metadata that a tool reads, and refuses what can't be any in the words that users know. */
 public final class MetadataInput {

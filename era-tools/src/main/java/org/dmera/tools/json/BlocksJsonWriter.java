@@ -4,9 +4,9 @@ package org.dmera.tools.json;
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
 import java.io.IOException;
-import org.dmera.core.changes.BlockSet;
-import org.dmera.core.changes.ChangedBlocks;
-import org.dmera.core.scan.MetadataRoots;
+import org.dmera.core.content.BlockSet;
+import org.dmera.core.content.ChangedBlocks;
+import org.dmera.core.read.MetadataRoots;
 import org.dmera.tools.io.OutputPipe;
 
 /** era_invalidate's list as one JSON object; ranges are of blocks, their ends exclusive. */

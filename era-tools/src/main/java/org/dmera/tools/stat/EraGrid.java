@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.tools.stat;
 
-import org.dmera.core.changes.LastWritten;
+import org.dmera.core.content.LastWritten;
 
 /** Blocks by position and by the era in which they were last written, in as many cells as a picture can show. */
 final class EraGrid implements LastWritten.Visitor {

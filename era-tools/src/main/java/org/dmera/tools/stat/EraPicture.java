@@ -8,7 +8,7 @@ import java.awt.font.FontRenderContext;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import org.dmera.core.changes.EraHistogram;
+import org.dmera.core.content.EraHistogram;
 import org.dmera.core.linux.NativeText;
 import org.knowm.xchart.HeatMapChart;
 import org.knowm.xchart.HeatMapChartBuilder;

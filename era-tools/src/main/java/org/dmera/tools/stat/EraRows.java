@@ -3,7 +3,7 @@ package org.dmera.tools.stat;
 
 import java.util.ArrayList;
 import java.util.List;
-import org.dmera.core.changes.EraHistogram;
+import org.dmera.core.content.EraHistogram;
 
 /**
  * A histogram cut down to what a screen holds: the newest eras one by one, because "since last night" is what people

@@ -6,13 +6,13 @@ import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import org.dmera.core.block.BlockDevice;
-import org.dmera.core.changes.EraHistogram;
-import org.dmera.core.changes.LastWritten;
+import org.dmera.core.content.EraHistogram;
+import org.dmera.core.content.LastWritten;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.Superblock;
-import org.dmera.core.scan.BlockReader;
-import org.dmera.core.scan.MetadataRoots;
-import org.dmera.core.scan.WritesetScanner;
+import org.dmera.core.read.BlockReader;
+import org.dmera.core.read.MetadataRoots;
+import org.dmera.core.read.WritesetScanner;
 
 /**
  * Everything that era_stat tells.

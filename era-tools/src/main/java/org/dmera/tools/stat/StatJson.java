@@ -6,9 +6,9 @@ import com.fasterxml.jackson.core.JsonGenerator;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.util.HexFormat;
-import org.dmera.core.changes.EraHistogram;
+import org.dmera.core.content.EraHistogram;
 import org.dmera.core.linux.NativeText;
-import org.dmera.core.scan.MetadataRoots;
+import org.dmera.core.read.MetadataRoots;
 
 /** The facts as JSON: every era that has blocks, and what each "since" would copy. */
 final class StatJson {

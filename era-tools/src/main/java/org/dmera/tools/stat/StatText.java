@@ -3,7 +3,7 @@ package org.dmera.tools.stat;
 
 import java.util.List;
 import java.util.Locale;
-import org.dmera.core.scan.MetadataRoots;
+import org.dmera.core.read.MetadataRoots;
 import org.dmera.tools.backup.ByteCount;
 
 /** The facts as text for a terminal. */

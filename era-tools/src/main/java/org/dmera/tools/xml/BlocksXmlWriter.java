@@ -3,7 +3,7 @@ package org.dmera.tools.xml;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import org.dmera.core.changes.BlockSet;
+import org.dmera.core.content.BlockSet;
 import org.dmera.tools.io.OutputPipe;
 
 /**

@@ -4,7 +4,7 @@ package org.dmera.tools.xml;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import org.dmera.core.format.MetadataVisitor;
+import org.dmera.core.content.MetadataVisitor;
 
 /**
  * Gathers single bits, runs of bits and eras into the long runs that a {@link MetadataVisitor} takes: it gives the

@@ -4,7 +4,7 @@ package org.dmera.tools.xml;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.channels.ReadableByteChannel;
-import org.dmera.core.format.MetadataVisitor;
+import org.dmera.core.content.MetadataVisitor;
 
 /**
  * Reads metadata XML: by {@link DumpScanner} as far as it looks as era_dump writes it, and by {@link XmlParser} from

@@ -4,7 +4,7 @@ package org.dmera.tools.xml;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
-import org.dmera.core.format.MetadataVisitor;
+import org.dmera.core.content.MetadataVisitor;
 import org.dmera.tools.io.OutputPipe;
 
 /**

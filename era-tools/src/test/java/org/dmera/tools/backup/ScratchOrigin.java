@@ -8,7 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Random;
-import org.dmera.core.changes.BlockSet;
+import org.dmera.core.content.BlockSet;
 import org.dmera.tools.backup.copy.ByteRanges;
 import org.dmera.tools.backup.copy.ChangedRanges;
 import org.dmera.tools.backup.copy.CopyEngine;

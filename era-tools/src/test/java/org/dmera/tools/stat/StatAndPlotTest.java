@@ -20,7 +20,7 @@ import java.util.List;
 import java.util.Set;
 import javax.imageio.ImageIO;
 import javax.xml.parsers.DocumentBuilderFactory;
-import org.dmera.core.changes.EraHistogram;
+import org.dmera.core.content.EraHistogram;
 import org.dmera.testkit.Fixtures;
 import org.dmera.tools.Command;
 import org.dmera.tools.Commands;

@@ -14,7 +14,7 @@ import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.SplittableRandom;
-import org.dmera.core.format.MetadataVisitor;
+import org.dmera.core.content.MetadataVisitor;
 import org.dmera.testkit.Fixtures;
 import org.dmera.tools.generate.MetadataGenerator;
 import org.dmera.tools.io.OutputPipe;

@@ -15,8 +15,8 @@ import org.dmera.dmsetup.engine.Engine;
 import org.dmera.dmsetup.engine.EngineOptions;
 import org.dmera.dmsetup.export.ExportSource;
 import org.dmera.dmsetup.ioctl.TargetSpec;
-import org.dmera.dmsetup.target.EraTarget;
-import org.dmera.dmsetup.target.Target;
+import org.dmera.dmsetup.targets.EraTarget;
+import org.dmera.dmsetup.targets.Target;
 
 /** An engine in this process, with files of its own in a folder. */
 final class TestEngine implements Closeable {

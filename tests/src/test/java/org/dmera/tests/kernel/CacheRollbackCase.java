@@ -13,9 +13,9 @@ import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.dmera.core.block.MemoryBlockDevice;
 import org.dmera.core.cache.CacheMetadata;
-import org.dmera.core.changes.BlockSet;
-import org.dmera.core.changes.ChangedBlocks;
-import org.dmera.core.scan.MetadataRoots;
+import org.dmera.core.content.BlockSet;
+import org.dmera.core.content.ChangedBlocks;
+import org.dmera.core.read.MetadataRoots;
 import org.junit.jupiter.api.DynamicTest;
 
 /**

@@ -9,11 +9,11 @@ import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.dmera.core.block.MemoryBlockDevice;
-import org.dmera.core.changes.BlockSet;
-import org.dmera.core.changes.ChangedBlocks;
 import org.dmera.core.check.CheckReport;
 import org.dmera.core.check.MetadataChecker;
-import org.dmera.core.scan.MetadataRoots;
+import org.dmera.core.content.BlockSet;
+import org.dmera.core.content.ChangedBlocks;
+import org.dmera.core.read.MetadataRoots;
 import org.junit.jupiter.api.DynamicTest;
 
 /**

@@ -11,7 +11,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 import org.dmera.core.block.MemoryBlockDevice;
-import org.dmera.core.metadata.MetadataDiff;
+import org.dmera.testkit.MetadataDiff;
 import org.junit.jupiter.api.DynamicTest;
 
 /**

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.tools.backup.copy;
 
-import org.dmera.core.changes.BlockSet;
+import org.dmera.core.content.BlockSet;
 
 /**
  * The members of a set of blocks as ranges of bytes, and everything from a given byte on, which is where an origin grew

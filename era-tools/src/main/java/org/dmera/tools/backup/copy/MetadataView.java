@@ -7,13 +7,13 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import org.dmera.core.block.DeviceOpener;
 import org.dmera.core.block.FileBlockDevice;
-import org.dmera.core.changes.BlockSet;
-import org.dmera.core.changes.ChangedBlocks;
+import org.dmera.core.content.BlockSet;
+import org.dmera.core.content.ChangedBlocks;
 import org.dmera.core.linux.DeviceNumber;
 import org.dmera.core.linux.NativeText;
-import org.dmera.core.scan.BlockReader;
-import org.dmera.core.scan.MetadataRoots;
-import org.dmera.core.scan.WritesetScanner;
+import org.dmera.core.read.BlockReader;
+import org.dmera.core.read.MetadataRoots;
+import org.dmera.core.read.WritesetScanner;
 import org.dmera.tools.backup.stream.StreamHeader;
 import org.dmera.tools.io.MetadataInput;
 

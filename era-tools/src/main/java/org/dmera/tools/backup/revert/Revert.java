@@ -4,7 +4,7 @@ package org.dmera.tools.backup.revert;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.function.LongConsumer;
-import org.dmera.core.changes.BlockSet;
+import org.dmera.core.content.BlockSet;
 import org.dmera.tools.backup.apply.Target;
 import org.dmera.tools.backup.copy.ByteRanges;
 import org.dmera.tools.backup.copy.ChangedRanges;

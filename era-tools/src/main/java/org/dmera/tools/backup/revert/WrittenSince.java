@@ -4,7 +4,7 @@ package org.dmera.tools.backup.revert;
 import java.io.Closeable;
 import java.io.IOException;
 import java.nio.file.Path;
-import org.dmera.core.changes.BlockSet;
+import org.dmera.core.content.BlockSet;
 import org.dmera.core.metadata.EraMetadata;
 import org.dmera.tools.backup.copy.MetadataView;
 import org.dmera.tools.backup.stream.StreamHeader;

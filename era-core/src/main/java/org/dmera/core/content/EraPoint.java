@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.content;
+
+import java.io.ByteArrayOutputStream;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.util.Arrays;
+import java.util.HexFormat;
+import java.util.zip.Deflater;
+import java.util.zip.DeflaterOutputStream;
+import java.util.zip.InflaterInputStream;
+import org.dmera.core.block.BlockDevice;
+import org.dmera.core.read.MetadataRoots;
+
+/**
+ * What metadata knew at one moment: a token that "what changed since then" is asked by, and that metadata which were made
+ * anew since can't answer.
+ *
+ * <p>An era alone is no such token: a counter that was reset climbs past the old number again. Metadata carry no name of
+ * their own either (the kernel leaves the uuid zero). But history can't change: when each block was last written is the same
+ * later on, unless it was written since, and then its era is at least {@link #era}. So this holds the era of every block,
+ * as runs, deflated: some KiB for most devices, in the worst case a few bytes for each block.
+ *
+ * <p>What it can't tell apart are metadata with the very same history, block by block; and if nothing had been written by
+ * then, any that have got past the era without a write before it.
+ */
+public final class EraPoint {
+    private static final int MAGIC = 0x45524150;
+    private static final int VERSION = 1;
+    private static final int UUID_BYTES = 16;
+
+    private final long era;
+    private final long nrBlocks;
+    private final long blockSizeSectors;
+    private final byte[] uuid;
+    private final byte[] runs;
+
+    private EraPoint(long era, long nrBlocks, long blockSizeSectors, byte[] uuid, byte[] runs) {
+        this.era = era;
+        this.nrBlocks = nrBlocks;
+        this.blockSizeSectors = blockSizeSectors;
+        this.uuid = uuid;
+        this.runs = runs;
+    }
+
+    /**
+     * The point at which the metadata are.
+     *
+     * @param era the first that later writes may have: of a held snapshot its current era; of metadata at rest the next one
+     */
+    public static EraPoint of(BlockDevice device, MetadataRoots roots, long era) throws IOException {
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        Deflater deflater = new Deflater(Deflater.BEST_SPEED);
+        try (DeflaterOutputStream out = new DeflaterOutputStream(bytes, deflater, 1 << 16)) {
+            EraRuns.forEach(device, roots, (first, count, of) -> {
+                putNumber(out, count);
+                putNumber(out, of);
+            });
+        } finally {
+            deflater.end();
+        }
+        return new EraPoint(
+                era,
+                roots.nrBlocks(),
+                roots.dataBlockSizeSectors(),
+                Arrays.copyOf(roots.uuid(), UUID_BYTES),
+                bytes.toByteArray());
+    }
+
+    /** Every write after this point has this era, or a later one. */
+    public long era() {
+        return era;
+    }
+
+    /**
+     * Why these metadata can't be the same as those that the point is of, later on.
+     *
+     * @return null when nothing contradicts
+     */
+    public String contradiction(BlockDevice device, MetadataRoots roots) throws IOException {
+        if (roots.dataBlockSizeSectors() != blockSizeSectors) {
+            return "the block size was " + blockSizeSectors + " sectors and is " + roots.dataBlockSizeSectors();
+        }
+        if (roots.currentEra() < era) {
+            return "the era went back from " + era + " to " + roots.currentEra();
+        }
+        if (!isZero(uuid) && !isZero(roots.uuid()) && !Arrays.equals(uuid, roots.uuid())) {
+            return "their uuid was " + HexFormat.of().formatHex(uuid) + " and is "
+                    + HexFormat.of().formatHex(roots.uuid());
+        }
+        try (Cursor before = new Cursor()) {
+            String[] found = {null};
+            EraRuns.forEach(device, roots, (first, count, now) -> {
+                // What was written since may have any era from the point's on; what the origin grew by says nothing.
+                if (found[0] == null && first < nrBlocks) {
+                    found[0] = before.compare(first, Math.min(count, nrBlocks - first), now);
+                }
+            });
+            return found[0];
+        }
+    }
+
+    private static boolean isZero(byte[] bytes) {
+        for (byte b : bytes) {
+            if (b != 0) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /** The runs of the point, taken one after another. */
+    private final class Cursor implements AutoCloseable {
+        private final InputStream in = new InflaterInputStream(new java.io.ByteArrayInputStream(runs));
+        private long left;
+        private long of;
+
+        /** Takes {@code count} blocks from {@code first} on, which now are of one era. */
+        String compare(long first, long count, long now) throws IOException {
+            long at = first;
+            long end = first + count;
+            while (at < end) {
+                if (left == 0) {
+                    left = number(in);
+                    of = number(in);
+                }
+                if (of != now && now < Math.max(era, of)) {
+                    return "block " + at + " was last written in era " + of + " then, and now the metadata say era "
+                            + now;
+                }
+                long taken = Math.min(left, end - at);
+                left -= taken;
+                at += taken;
+            }
+            return null;
+        }
+
+        @Override
+        public void close() throws IOException {
+            in.close();
+        }
+    }
+
+    /** Writes it in a form of its own, for {@link #read}. */
+    public void write(OutputStream to) throws IOException {
+        DataOutputStream out = new DataOutputStream(to);
+        out.writeInt(MAGIC);
+        out.writeInt(VERSION);
+        out.writeLong(era);
+        out.writeLong(nrBlocks);
+        out.writeLong(blockSizeSectors);
+        out.write(uuid);
+        out.writeInt(runs.length);
+        out.write(runs);
+        out.flush();
+    }
+
+    /** Reads what {@link #write} wrote; whether it is undamaged is the caller's to know. */
+    public static EraPoint read(InputStream from) throws IOException {
+        DataInputStream in = new DataInputStream(from);
+        if (in.readInt() != MAGIC || in.readInt() != VERSION) {
+            throw new IOException("not a point in an era device's history, or one of a later version");
+        }
+        long era = in.readLong();
+        long nrBlocks = in.readLong();
+        long blockSizeSectors = in.readLong();
+        byte[] uuid = in.readNBytes(UUID_BYTES);
+        int length = in.readInt();
+        byte[] runs = in.readNBytes(length);
+        if (runs.length != length) {
+            throw new IOException(
+                    "a point in an era device's history is cut: it has " + runs.length + " bytes of runs of " + length);
+        }
+        return new EraPoint(era, nrBlocks, blockSizeSectors, uuid, runs);
+    }
+
+    private static void putNumber(OutputStream out, long number) throws IOException {
+        long rest = number;
+        while (rest > 0x7f) {
+            out.write((int) (rest & 0x7f | 0x80));
+            rest >>>= 7;
+        }
+        out.write((int) rest);
+    }
+
+    private static long number(InputStream in) throws IOException {
+        long number = 0;
+        for (int shift = 0; shift < Long.SIZE; shift += 7) {
+            int b = in.read();
+            if (b < 0) {
+                throw new IOException("a point in an era device's history ends before its last block");
+            }
+            number |= (b & 0x7fL) << shift;
+            if (b < 0x80) {
+                return number;
+            }
+        }
+        throw new IOException("a point in an era device's history holds an impossible number");
+    }
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.content;
+
+import java.io.Closeable;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Iterator;
+import java.util.NoSuchElementException;
+import org.dmera.core.block.BlockDevice;
+import org.dmera.core.block.DeviceOpener;
+import org.dmera.core.read.MetadataRoots;
+
+/**
+ * The front door for who writes backup software: what an era device's metadata knew at one moment.
+ *
+ * <pre>{@code
+ * try (EraSnapshot snapshot = EraSnapshot.open(Path.of("/dev/vg/meta"))) {
+ *     for (ByteRange range : snapshot.changedSince(era)) {
+ *         copy(range.offset(), range.length());
+ *     }
+ * }
+ * }</pre>
+ *
+ * <p>Damaged metadata is refused, with a {@link org.dmera.core.format.DamagedMetadataException}: there is no partial answer.
+ * One thread uses it at a time.
+ */
+public final class EraSnapshot implements Closeable {
+    private static final int SECTOR_BYTES = 512;
+
+    private final BlockDevice device;
+    private final MetadataRoots roots;
+    private final boolean isHeld;
+
+    private EraSnapshot(BlockDevice device, MetadataRoots roots, boolean isHeld) {
+        this.device = device;
+        this.roots = roots;
+        this.isHeld = isHeld;
+    }
+
+    /**
+     * Opens the metadata snapshot that an era device holds ({@code dmsetup message NAME 0 take_metadata_snap}); the device may
+     * be in use.
+     *
+     * @param metadata the metadata device, a block device or regular file
+     * @throws IOException in one line, when it can't be read, or holds no snapshot
+     */
+    public static EraSnapshot open(Path metadata) throws IOException {
+        BlockDevice device = DeviceOpener.open(metadata, false, DeviceOpener.Claim.SHARED);
+        return of(device, true);
+    }
+
+    /**
+     * Opens the metadata of an era device that is not in use, and keeps others from using it until {@link #close}.
+     *
+     * @param metadata the metadata device, a block device or regular file
+     * @throws IOException in one line, when it can't be read, or is in use
+     */
+    public static EraSnapshot openOffline(Path metadata) throws IOException {
+        return of(DeviceOpener.open(metadata, false, DeviceOpener.Claim.EXCLUSIVE), false);
+    }
+
+    private static EraSnapshot of(BlockDevice device, boolean isHeld) throws IOException {
+        try {
+            MetadataRoots.requireBinary(device);
+            return new EraSnapshot(
+                    device, isHeld ? MetadataRoots.readSnapshot(device) : MetadataRoots.read(device), isHeld);
+        } catch (IOException | RuntimeException e) {
+            device.close();
+            throw e;
+        }
+    }
+
+    /** The era (u32) that was current at that moment. */
+    public long currentEra() {
+        return roots.currentEra();
+    }
+
+    /** Bytes in a block, which is what a mark stands for. */
+    public long blockBytes() {
+        return roots.dataBlockSizeSectors() * SECTOR_BYTES;
+    }
+
+    /** Blocks that the origin has, the last of which may be a part of one. */
+    public long nrBlocks() {
+        return roots.nrBlocks();
+    }
+
+    /**
+     * What was written in {@code era} or later, in ascending order, as few ranges as there can be.
+     *
+     * @param era u32
+     * @throws IOException for an era to come: the metadata was made anew since, or is another device's; or when the snapshot
+     *     was dropped meanwhile
+     */
+    public Iterable<ByteRange> changedSince(long era) throws IOException {
+        BlockSet blocks = ChangedBlocks.since(device, roots, era);
+        requireStillHeld();
+        return () -> new Ranges(blocks, blockBytes());
+    }
+
+    /**
+     * What was written since {@code point}, of an earlier snapshot of the same metadata.
+     *
+     * @throws IOException when the metadata is another device's or was made anew, so that its eras are others; or as
+     *     {@link #changedSince(long)}
+     */
+    public Iterable<ByteRange> changedSince(EraPoint point) throws IOException {
+        String contradiction = point.contradiction(device, roots);
+        requireStillHeld();
+        if (contradiction != null) {
+            throw new IOException(
+                    "the point is of other metadata, or the metadata was made anew since: " + contradiction);
+        }
+        return changedSince(Math.min(point.era(), roots.currentEra() + 1));
+    }
+
+    /** A token for {@link #changedSince(EraPoint)} of later snapshots: what is written after this moment has its era, or a later one. */
+    public EraPoint point() throws IOException {
+        // Metadata that nobody uses goes on with a new era, as the kernel's target does when it is resumed.
+        EraPoint point = EraPoint.of(device, roots, isHeld ? roots.currentEra() : roots.currentEra() + 1);
+        requireStillHeld();
+        return point;
+    }
+
+    /** Blocks of a snapshot that is dropped are written over. */
+    private void requireStillHeld() throws IOException {
+        if (isHeld && !MetadataRoots.readSnapshot(device).isSameState(roots)) {
+            throw new IOException("the metadata snapshot was dropped, and another taken, while it was read");
+        }
+    }
+
+    @Override
+    public void close() throws IOException {
+        device.close();
+    }
+
+    private static final class Ranges implements Iterator<ByteRange> {
+        private final BlockSet blocks;
+        private final long blockBytes;
+        private long next;
+
+        Ranges(BlockSet blocks, long blockBytes) {
+            this.blocks = blocks;
+            this.blockBytes = blockBytes;
+            this.next = blocks.nextMember(0);
+        }
+
+        @Override
+        public boolean hasNext() {
+            return next < blocks.nrBlocks();
+        }
+
+        @Override
+        public ByteRange next() {
+            if (!hasNext()) {
+                throw new NoSuchElementException();
+            }
+            long begin = next;
+            long end = blocks.nextNonMember(begin);
+            next = blocks.nextMember(end);
+            return new ByteRange(begin * blockBytes, (end - begin) * blockBytes);
+        }
+    }
+}

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.read;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import org.dmera.core.block.BlockDevice;
+import org.dmera.core.block.BlockSeal;
+import org.dmera.core.block.BlockType;
+import org.dmera.core.format.DamagedMetadataException;
+import org.dmera.core.format.Eras;
+import org.dmera.core.format.IndexBlock;
+import org.dmera.core.format.Limits;
+import org.dmera.core.format.Superblock;
+
+/**
+ * What a superblock says, validated: where a reader of metadata starts. Either the live one, or the copy that a held
+ * metadata snapshot keeps; of the copy, the current writeset is left out, because a snapshot doesn't hold it.
+ */
+public final class MetadataRoots {
+    /** Origin blocks are fewer than this. */
+    public static final long MAX_NR_BLOCKS = Limits.MAX_ORIGIN_BLOCKS;
+
+    /** The words that scripts and the peers' tests look for. */
+    private static final String XML = "This looks like XML.  This tool only supports the binary metadata format.";
+
+    /** Text goes on for so long: the shortest XML there is of metadata has more. */
+    private static final int TEXT_BYTES = 32;
+
+    /** Rereads of a superblock that a running target may be rewriting at the very moment. */
+    private static final int ATTEMPTS = 5;
+
+    private final byte[] uuid;
+    private final long dataBlockSizeSectors;
+    private final long nrBlocks;
+    private final long currentEra;
+    private final long currentWritesetNrBits;
+    private final long currentWritesetRoot;
+    private final long writesetTreeRoot;
+    private final long eraArrayRoot;
+    private final long metadataSnap;
+    private final long allocatedBlocks;
+
+    private MetadataRoots(Superblock superblock, boolean snapshot) {
+        uuid = superblock.uuid();
+        dataBlockSizeSectors = superblock.dataBlockSizeSectors();
+        nrBlocks = superblock.nrBlocks();
+        currentEra = superblock.currentEra();
+        currentWritesetNrBits = snapshot ? 0 : superblock.currentWritesetNrBits();
+        currentWritesetRoot = snapshot ? 0 : superblock.currentWritesetRoot();
+        writesetTreeRoot = superblock.writesetTreeRoot();
+        eraArrayRoot = superblock.eraArrayRoot();
+        metadataSnap = superblock.metadataSnap();
+        allocatedBlocks = superblock.spaceMapNrAllocated();
+    }
+
+    /**
+     * Reads the live superblock.
+     *
+     * @throws DamagedMetadataException whose message contains {@code bad checksum in superblock}, or says that the
+     *     device holds XML, or which field is impossible
+     */
+    public static MetadataRoots read(BlockDevice device) throws IOException {
+        return new MetadataRoots(readSuperblock(device, 0, "superblock"), false);
+    }
+
+    /**
+     * Reads the superblock copy of the held metadata snapshot; the device may be in use by a running target.
+     *
+     * @throws DamagedMetadataException as {@link #read}; or {@code no current metadata snap}
+     */
+    public static MetadataRoots readSnapshot(BlockDevice device) throws IOException {
+        long blockNr = readSuperblock(device, 0, "superblock").metadataSnap();
+        if (blockNr == 0) {
+            throw new DamagedMetadataException(-1, "no current metadata snap");
+        }
+        if (blockNr < 0 || blockNr >= device.sizeBlocks()) {
+            throw new DamagedMetadataException(
+                    0,
+                    "superblock: the metadata snapshot is block " + Long.toUnsignedString(blockNr)
+                            + ", outside the device, which has " + device.sizeBlocks() + " blocks");
+        }
+        return new MetadataRoots(readSuperblock(device, blockNr, "superblock of the metadata snapshot"), true);
+    }
+
+    /** Whether nothing was committed between the two: whatever a commit changes, it changes one of the roots. */
+    public boolean isSameState(MetadataRoots other) {
+        return currentEra == other.currentEra
+                && currentWritesetRoot == other.currentWritesetRoot
+                && writesetTreeRoot == other.writesetTreeRoot
+                && eraArrayRoot == other.eraArrayRoot;
+    }
+
+    private static Superblock readSuperblock(BlockDevice device, long blockNr, String structure) throws IOException {
+        if (device.sizeBlocks() == 0) {
+            throw new DamagedMetadataException(0, "Metadata device/file too small.  Is this binary metadata?");
+        }
+        ByteBuffer block = BlockReader.newBuffer(1);
+        BlockSeal seal = new BlockSeal();
+        BlockSeal.Verdict verdict = null;
+        for (int attempt = 0; attempt < ATTEMPTS && verdict != BlockSeal.Verdict.OK; attempt++) {
+            device.read(blockNr, block.clear());
+            verdict = seal.verify(BlockType.SUPERBLOCK, block, 0, blockNr);
+        }
+        if (verdict != BlockSeal.Verdict.OK) {
+            if (looksLikeXml(block)) {
+                throw new DamagedMetadataException(blockNr, XML);
+            }
+            throw new DamagedMetadataException(
+                    blockNr,
+                    verdict == BlockSeal.Verdict.BAD_CHECKSUM
+                            ? "bad checksum in " + structure + (isZero(block) ? " (it is all zeroes)" : "")
+                            : structure + ": block " + blockNr + " says that it is block "
+                                    + Long.toUnsignedString(block.getLong(Superblock.BLOCK_NR)));
+        }
+        return validated(new Superblock().wrap(block, 0), blockNr, structure, device.sizeBlocks());
+    }
+
+    private static Superblock validated(Superblock superblock, long blockNr, String structure, long metadataBlocks)
+            throws DamagedMetadataException {
+        expect(superblock.magic() == Superblock.MAGIC, blockNr, structure, "magic", superblock.magic(), "2126579579");
+        expect(superblock.version() == Superblock.VERSION, blockNr, structure, "version", superblock.version(), "1");
+        expect(
+                superblock.metadataBlockSizeSectors() == Superblock.METADATA_BLOCK_SIZE_SECTORS,
+                blockNr,
+                structure,
+                "metadata_block_size",
+                superblock.metadataBlockSizeSectors(),
+                "8");
+        expect(
+                superblock.dataBlockSizeSectors() > 0,
+                blockNr,
+                structure,
+                "data_block_size",
+                superblock.dataBlockSizeSectors(),
+                "more than 0");
+        // Before anybody makes room for so many blocks.
+        String impossible = Limits.whyNoOrigin(superblock.nrBlocks(), superblock.dataBlockSizeSectors());
+        if (impossible == null) {
+            impossible = Limits.whyNoRoomForEras(superblock.nrBlocks(), metadataBlocks);
+        }
+        if (impossible != null) {
+            throw new DamagedMetadataException(blockNr, structure + ": " + impossible);
+        }
+        return superblock;
+    }
+
+    private static void expect(boolean holds, long blockNr, String structure, String field, long value, String expected)
+            throws DamagedMetadataException {
+        if (!holds) {
+            throw new DamagedMetadataException(
+                    blockNr,
+                    structure + ": " + field + " is " + Long.toUnsignedString(value) + ", expected " + expected);
+        }
+    }
+
+    /**
+     * Refuses a device that holds XML: one line that says so is more help than a damaged superblock. Only what is not
+     * sealed is looked at, for the first byte of a sound superblock's checksum may be any.
+     *
+     * @throws DamagedMetadataException when it does; what the device can't deliver is for others to tell
+     */
+    public static void requireBinary(BlockDevice device) throws DamagedMetadataException {
+        ByteBuffer block = BlockReader.newBuffer(1);
+        try {
+            device.read(0, block);
+        } catch (IOException e) {
+            // An unreadable superblock is damage like any other.
+            return;
+        }
+        if (new BlockSeal().identify(block, 0) == null && looksLikeXml(block)) {
+            throw new DamagedMetadataException(0, XML);
+        }
+    }
+
+    /**
+     * Whether text begins here that only XML begins with: {@code <} and a letter, {@code ?} or {@code !}, and no control
+     * characters in the first bytes, which a damaged superblock has.
+     */
+    public static boolean looksLikeXml(ByteBuffer bytes) {
+        int at = 0;
+        int end = bytes.capacity();
+        if (end >= 3 && bytes.get(0) == (byte) 0xEF && bytes.get(1) == (byte) 0xBB && bytes.get(2) == (byte) 0xBF) {
+            at = 3;
+        }
+        while (at < end
+                && (bytes.get(at) == ' ' || bytes.get(at) == '\n' || bytes.get(at) == '\r' || bytes.get(at) == '\t')) {
+            at++;
+        }
+        if (at > end - 2 || bytes.get(at) != '<') {
+            return false;
+        }
+        for (int i = at; i < Math.min(end, at + TEXT_BYTES); i++) {
+            byte b = bytes.get(i);
+            if (b >= 0 && b < ' ' && b != '\n' && b != '\r' && b != '\t') {
+                return false;
+            }
+        }
+        byte next = bytes.get(at + 1);
+        return next == '?' || next == '!' || next >= 'a' && next <= 'z' || next >= 'A' && next <= 'Z';
+    }
+
+    private static boolean isZero(ByteBuffer block) {
+        for (int i = 0; i < BlockDevice.BLOCK_BYTES; i += Long.BYTES) {
+            if (block.getLong(i) != 0) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /** The 16 bytes of the uuid; the kernel writes zeroes. */
+    public byte[] uuid() {
+        return uuid.clone();
+    }
+
+    /** Sectors of 512 bytes in an origin block. */
+    public long dataBlockSizeSectors() {
+        return dataBlockSizeSectors;
+    }
+
+    /** Origin blocks, at most {@link #MAX_NR_BLOCKS}. */
+    public long nrBlocks() {
+        return nrBlocks;
+    }
+
+    /** The current era, 0 to 2^32 − 1. */
+    public long currentEra() {
+        return currentEra;
+    }
+
+    /** Whether there is a current writeset: never in a snapshot. */
+    public boolean hasCurrentWriteset() {
+        return currentWritesetRoot != 0;
+    }
+
+    /** The highest era that can have been archived, and so digested. */
+    public long lastArchived() {
+        return Eras.lastArchived(currentEra, hasCurrentWriteset());
+    }
+
+    public long currentWritesetNrBits() {
+        return currentWritesetNrBits;
+    }
+
+    public long currentWritesetRoot() {
+        return currentWritesetRoot;
+    }
+
+    public long writesetTreeRoot() {
+        return writesetTreeRoot;
+    }
+
+    public long eraArrayRoot() {
+        return eraArrayRoot;
+    }
+
+    /** Block of the held snapshot's superblock copy, 0 when none is held. */
+    public long metadataSnap() {
+        return metadataSnap;
+    }
+
+    /** Metadata blocks in use, as the space map has it; nobody has verified that. */
+    public long allocatedBlocks() {
+        return Math.max(0, Math.min(allocatedBlocks, IndexBlock.MAX_METADATA_BLOCKS));
+    }
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.read;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import org.dmera.core.block.BlockDevice;
+import org.dmera.core.content.MetadataVisitor;
+import org.dmera.core.format.DamagedMetadataException;
+import org.dmera.core.format.Eras;
+
+/** Streams the whole content of metadata, in order and in constant memory, to a {@link MetadataVisitor}. */
+public final class MetadataScanner implements WritesetScanner.WritesetVisitor {
+    private final MetadataVisitor visitor;
+    private final WritesetScanner writesets;
+    private final Words words = new Words();
+
+    private MetadataScanner(BlockReader reader, MetadataVisitor visitor) {
+        this.visitor = visitor;
+        this.writesets = new WritesetScanner(reader);
+    }
+
+    /**
+     * Streams what {@code roots} lead to.
+     *
+     * @throws DamagedMetadataException when something can't be read; the visitor has had what came before it
+     */
+    public static void scan(BlockDevice device, MetadataRoots roots, MetadataVisitor visitor) throws IOException {
+        BlockReader reader = new BlockReader(device);
+        MetadataScanner scanner = new MetadataScanner(reader, visitor);
+        visitor.superblock(roots.dataBlockSizeSectors(), roots.nrBlocks(), roots.currentEra());
+        scanner.writesets.forEach(roots, scanner);
+        visitor.beginEraArray();
+        new ArrayScanner(reader).scanEras(roots, 0, roots.nrBlocks(), scanner.new EraPasser(roots.lastArchived()));
+        visitor.endEraArray();
+        visitor.end();
+    }
+
+    @Override
+    public void writeset(long era, long nrBits, long root) throws IOException {
+        visitor.beginWriteset(era, nrBits);
+        writesets.scanBits(era, nrBits, root, words);
+        visitor.endWriteset();
+    }
+
+    /** Passes words on. */
+    private final class Words implements ArrayScanner.ValueVisitor {
+        @Override
+        public void values(long firstIndex, ByteBuffer buffer, int offset, int count) throws IOException {
+            visitor.words(firstIndex, buffer, offset, count);
+        }
+    }
+
+    /** Passes eras on. */
+    private final class EraPasser implements ArrayScanner.ValueVisitor {
+        private final long lastArchived;
+
+        EraPasser(long lastArchived) {
+            this.lastArchived = lastArchived;
+        }
+
+        @Override
+        public void values(long firstIndex, ByteBuffer buffer, int offset, int count) throws IOException {
+            Eras.requireDigested(buffer, offset, count, firstIndex, lastArchived);
+            visitor.eras(firstIndex, buffer, offset, count);
+        }
+    }
+}

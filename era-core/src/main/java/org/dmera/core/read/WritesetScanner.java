@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.read;
+
+import java.io.IOException;
+import org.dmera.core.format.ArrayBlock;
+import org.dmera.core.format.BTreeNode;
+import org.dmera.core.format.DamagedMetadataException;
+import org.dmera.core.format.WritesetValue;
+
+/** Lists the writesets that have not been digested, in ascending order of era, and reads their bits. */
+public final class WritesetScanner {
+    /** Receives writesets. */
+    public interface WritesetVisitor {
+        /**
+         * A writeset.
+         *
+         * @param era below or equal to the current era
+         * @param nrBits blocks that the origin had in that era: may differ from what it has now
+         * @param root of its bitset; to be read with {@link #scanBits}
+         */
+        void writeset(long era, long nrBits, long root) throws IOException;
+    }
+
+    private final TreeWalker walker;
+    private final ArrayScanner arrays;
+
+    public WritesetScanner(BlockReader reader) {
+        walker = new TreeWalker(reader);
+        arrays = new ArrayScanner(reader);
+    }
+
+    /**
+     * Visits the archived writesets, and after them the current one where there is one, under the current era.
+     *
+     * @throws DamagedMetadataException when the tree isn't one, or an era is above the current one
+     */
+    public void forEach(MetadataRoots roots, WritesetVisitor visitor) throws IOException {
+        long currentEra = roots.currentEra();
+        long highestArchived = roots.lastArchived();
+        if (roots.writesetTreeRoot() != 0) {
+            walker.walk(
+                    roots.writesetTreeRoot(),
+                    WritesetValue.BYTES,
+                    "writeset tree",
+                    new Leaves(highestArchived, visitor));
+        }
+        if (roots.hasCurrentWriteset()) {
+            visitor.writeset(
+                    currentEra, nrBits(roots.currentWritesetNrBits(), currentEra), roots.currentWritesetRoot());
+        }
+    }
+
+    private static long nrBits(long nrBits, long era) throws DamagedMetadataException {
+        if (nrBits > MetadataRoots.MAX_NR_BLOCKS) {
+            throw new DamagedMetadataException(
+                    -1, "writeset of era " + era + ": nr_bits is " + nrBits + ", expected at most 2147483647");
+        }
+        return nrBits;
+    }
+
+    /**
+     * Reads the words of a writeset's bitset that hold its first {@code nrBits} bits. Bits past those in the last word
+     * mean nothing and are passed on as they are.
+     */
+    public void scanBits(long era, long nrBits, long root, ArrayScanner.ValueVisitor visitor) throws IOException {
+        scanBits(era, 0, nrBits, root, visitor);
+    }
+
+    /** As {@link #scanBits(long, long, long, ArrayScanner.ValueVisitor)}, from word {@code firstWord} on. */
+    public void scanBits(long era, long firstWord, long nrBits, long root, ArrayScanner.ValueVisitor visitor)
+            throws IOException {
+        arrays.scan(root, firstWord, (nrBits + 63) / 64, ArrayBlock.WORD_BYTES, "writeset of era " + era, visitor);
+    }
+
+    /** A class, not a lambda: the first lambda of a process costs it 10 ms. */
+    private static final class Leaves implements TreeWalker.LeafVisitor {
+        private final long highestEra;
+        private final WritesetVisitor visitor;
+
+        Leaves(long highestEra, WritesetVisitor visitor) {
+            this.highestEra = highestEra;
+            this.visitor = visitor;
+        }
+
+        @Override
+        public boolean leaf(BTreeNode leaf) throws IOException {
+            for (int i = 0, count = leaf.nrEntries(); i < count; i++) {
+                long era = leaf.key(i);
+                if (era < 0 || era > highestEra) {
+                    throw new DamagedMetadataException(
+                            leaf.blockNr(),
+                            "writeset tree: btree node " + leaf.blockNr() + " has a writeset of era "
+                                    + Long.toUnsignedString(era) + ", expected at most " + highestEra);
+                }
+                int offset = leaf.valueOffset(i);
+                visitor.writeset(
+                        era,
+                        nrBits(WritesetValue.nrBits(leaf.buffer(), offset), era),
+                        WritesetValue.root(leaf.buffer(), offset));
+            }
+            return true;
+        }
+    }
+}

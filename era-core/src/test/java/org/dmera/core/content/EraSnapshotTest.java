@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.content;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.List;
+import java.util.Random;
+import org.dmera.core.block.MemoryBlockDevice;
+import org.dmera.core.metadata.EraMetadata;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What a backup program asks of a device's metadata, and what it is told. */
+class EraSnapshotTest {
+    private static final int BLOCKS = 1000;
+    private static final long BLOCK_BYTES = 4096;
+
+    @TempDir
+    private Path folder;
+
+    private final MemoryBlockDevice device = new MemoryBlockDevice(512);
+
+    private EraMetadata formatted(int nrBlocks) throws IOException {
+        EraMetadata metadata = EraMetadata.openOrFormat(device, 8);
+        metadata.resize(nrBlocks);
+        metadata.rollover();
+        metadata.commit();
+        return metadata;
+    }
+
+    private Path file() throws Exception {
+        return Files.write(folder.resolve("meta"), device.bytes());
+    }
+
+    @Test
+    void theProgramOfTheManualCopiesWhatWasWritten() throws Exception {
+        EraMetadata metadata = formatted(BLOCKS);
+        metadata.mark(3);
+        metadata.rollover();
+        long era = metadata.currentEra();
+        metadata.mark(7);
+        metadata.mark(8);
+        metadata.mark(BLOCKS - 1);
+        metadata.takeSnapshot();
+        metadata.commit();
+        List<ByteRange> copied = new ArrayList<>();
+        try (EraSnapshot snapshot = EraSnapshot.open(file())) {
+            for (ByteRange range : snapshot.changedSince(era)) {
+                copied.add(range);
+            }
+        }
+        assertEquals(
+                List.of(
+                        new ByteRange(7 * BLOCK_BYTES, 2 * BLOCK_BYTES),
+                        new ByteRange((BLOCKS - 1) * BLOCK_BYTES, BLOCK_BYTES)),
+                copied);
+    }
+
+    @Test
+    void rangesAreThoseOfTheSetHoweverItsRunsLie() throws Exception {
+        Random random = new Random(20);
+        for (int trial = 0; trial < 300; trial++) {
+            int size = 1 + random.nextInt(400);
+            BlockSet set = new BlockSet(size);
+            BitSet expected = new BitSet(size);
+            for (int i = random.nextInt(4); i > 0; i--) {
+                int from = random.nextInt(size);
+                int to = Math.min(size, from + random.nextInt(200));
+                for (int b = from; b < to; b++) {
+                    set.add(b);
+                    expected.set(b);
+                }
+            }
+            BitSet visited = new BitSet(size);
+            long[] last = {-1};
+            set.forEachRange((begin, end) -> {
+                assertTrue(begin > last[0] && end > begin && end <= size, begin + " to " + end);
+                visited.set((int) begin, (int) end);
+                last[0] = end;
+            });
+            assertEquals(expected, visited);
+        }
+    }
+
+    @Test
+    void anEraToComeIsRefused() throws Exception {
+        EraMetadata metadata = formatted(BLOCKS);
+        metadata.takeSnapshot();
+        metadata.commit();
+        try (EraSnapshot snapshot = EraSnapshot.open(file())) {
+            long tooLate = snapshot.currentEra() + 2;
+            IOException refusal = assertThrows(IOException.class, () -> snapshot.changedSince(tooLate));
+            assertTrue(refusal.getMessage().contains("current era is " + snapshot.currentEra()), refusal::getMessage);
+        }
+    }
+
+    @Test
+    void aPointKeptFromTheLastTimeFindsWhatWasWrittenSince() throws Exception {
+        EraMetadata metadata = formatted(BLOCKS);
+        metadata.mark(3);
+        metadata.takeSnapshot();
+        metadata.commit();
+        EraPoint point;
+        try (EraSnapshot snapshot = EraSnapshot.open(file())) {
+            point = kept(snapshot.point());
+        }
+        metadata.dropSnapshot();
+        metadata.rollover();
+        metadata.mark(5);
+        metadata.takeSnapshot();
+        metadata.commit();
+        try (EraSnapshot snapshot = EraSnapshot.open(file())) {
+            assertEquals(List.of(5L), blocks(snapshot.changedSince(point)));
+        }
+    }
+
+    @Test
+    void aPointOfMetadataThatWasMadeAnewIsRefusedThoughItsEraHasPassed() throws Exception {
+        EraMetadata metadata = formatted(BLOCKS);
+        metadata.mark(3);
+        metadata.rollover();
+        metadata.takeSnapshot();
+        metadata.commit();
+        EraPoint point;
+        try (EraSnapshot snapshot = EraSnapshot.open(file())) {
+            point = kept(snapshot.point());
+        }
+        device.write(0, java.nio.ByteBuffer.allocate((int) (512 * BLOCK_BYTES)));
+        EraMetadata anew = formatted(BLOCKS);
+        for (int i = 0; i < 9; i++) {
+            anew.rollover();
+            anew.mark(4);
+        }
+        anew.takeSnapshot();
+        anew.commit();
+        try (EraSnapshot snapshot = EraSnapshot.open(file())) {
+            IOException refusal = assertThrows(IOException.class, () -> snapshot.changedSince(point));
+            assertTrue(refusal.getMessage().contains("made anew"), refusal::getMessage);
+        }
+    }
+
+    @Test
+    void aSnapshotThatIsReplacedWhileItIsReadIsNoAnswer() throws Exception {
+        EraMetadata metadata = formatted(BLOCKS);
+        metadata.takeSnapshot();
+        metadata.commit();
+        Path file = file();
+        try (EraSnapshot snapshot = EraSnapshot.open(file)) {
+            metadata.dropSnapshot();
+            metadata.rollover();
+            metadata.mark(1);
+            metadata.takeSnapshot();
+            metadata.commit();
+            Files.write(file, device.bytes());
+            assertThrows(IOException.class, () -> snapshot.changedSince(0));
+        }
+    }
+
+    @Test
+    void metadataThatNobodyUsesIsReadWithoutASnapshotAndOnlyThen() throws Exception {
+        EraMetadata metadata = formatted(BLOCKS);
+        metadata.mark(2);
+        metadata.commit();
+        Path file = file();
+        assertThrows(IOException.class, () -> EraSnapshot.open(file).close());
+        try (EraSnapshot offline = EraSnapshot.openOffline(file)) {
+            assertEquals(List.of(2L), blocks(offline.changedSince(1)));
+            assertEquals(BLOCKS, offline.nrBlocks());
+            assertEquals(offline.currentEra() + 1, offline.point().era());
+        }
+    }
+
+    private static List<Long> blocks(Iterable<ByteRange> ranges) {
+        List<Long> blocks = new ArrayList<>();
+        for (ByteRange range : ranges) {
+            for (long at = range.offset(); at < range.offset() + range.length(); at += BLOCK_BYTES) {
+                blocks.add(at / BLOCK_BYTES);
+            }
+        }
+        return blocks;
+    }
+
+    private static EraPoint kept(EraPoint point) throws IOException {
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        point.write(bytes);
+        return EraPoint.read(new ByteArrayInputStream(bytes.toByteArray()));
+    }
+}

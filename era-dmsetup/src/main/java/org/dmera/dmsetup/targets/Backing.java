@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.targets;
+
+import java.io.Closeable;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.SocketChannel;
+
+/**
+ * What a target sits on: a regular file, a block device, or another mapped device of the same engine.
+ *
+ * <p>I/O as in {@link Target}, by byte offset within the backing; thread-safe.
+ */
+public interface Backing extends Closeable {
+    /** How a table prints it: {@code major:minor}, or the absolute path of a plain file, which has none. */
+    String display();
+
+    /** dev_t as {@code major << 32 | minor}, or −1 for a plain file. */
+    long device();
+
+    /** Size in bytes when it was opened. */
+    long sizeBytes();
+
+    /** Two backings with equal identities are the same thing: the same file or device, opened twice. */
+    default Object identity() {
+        return this;
+    }
+
+    /**
+     * What it is, as text without white space that still tells it from others after a restart, whatever its name leads to
+     * then; empty for what is not remembered.
+     */
+    default String remembered() {
+        return "";
+    }
+
+    /** Adds where the range lies in the end: for a mapped device, what its tables lead to. */
+    default void storage(long offsetBytes, long lengthBytes, StorageAreas areas) {
+        areas.add(identity(), offsetBytes, lengthBytes);
+    }
+
+    /** Fills {@code dst} from {@code offsetBytes} on. */
+    void read(long offsetBytes, ByteBuffer dst) throws IOException;
+
+    /** As {@link Target#sendTo}. */
+    default long sendTo(SocketChannel socket, long offsetBytes, long lengthBytes) {
+        return 0;
+    }
+
+    /** Writes {@code src}; {@code flags} is 0 or {@link Target#FUA}. */
+    void write(long offsetBytes, ByteBuffer src, int flags) throws IOException;
+
+    /**
+     * Makes every write that has returned durable.
+     *
+     * @throws IOException when some were lost; and always from then on, until it is opened again: the system tells of a loss
+     *     only once, and a later success would say nothing of those writes
+     */
+    void flush() throws IOException;
+
+    /**
+     * The same, for whoever begins an era or suspends: also while a mapped device beneath is suspended, which holds requests
+     * back and has nothing under way.
+     */
+    default void sync() throws IOException {
+        flush();
+    }
+
+    /** What it failed to make durable does not count any more: what lies on it is read anew. */
+    default void forgetLoss() {}
+
+    /** The range's data is no longer wanted. */
+    void discard(long offsetBytes, long lengthBytes, int flags) throws IOException;
+
+    /** The range reads as zeroes afterwards; {@code flags} as in {@link Target#writeZeroes}. */
+    void writeZeroes(long offsetBytes, long lengthBytes, int flags) throws IOException;
+
+    /**
+     * How many bytes from {@code offsetBytes} on, up to {@code lengthBytes}, are in the same state as the first: the
+     * count when they hold data, the negated count when they are a hole that reads as zeroes.
+     */
+    long allocation(long offsetBytes, long lengthBytes) throws IOException;
+
+    /** As {@link Target#mustWait}, for a mapped device that tracks changes itself. */
+    default boolean mustWait(long offsetBytes, long lengthBytes) {
+        return false;
+    }
+
+    /** As {@link Target#prepare}, for a mapped device that tracks changes itself. */
+    default void prepare(long offsetBytes, long lengthBytes, Target.Prepared then) {
+        then.prepared(null);
+    }
+
+    /** As {@link Target#answersOwed}, for a mapped device that tracks changes itself; until this is closed. */
+    default void answersOwed(OwedAnswers answers) {}
+}

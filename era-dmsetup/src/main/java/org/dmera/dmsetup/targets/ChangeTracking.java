@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.targets;
+
+import java.io.IOException;
+
+/** A target that knows when each of its blocks was last written. */
+public interface ChangeTracking {
+    /** The era that writes are counted in now; an unsigned 32-bit number. */
+    int currentEra();
+
+    /**
+     * The record that the numbers of its eras belong to: another object when the target goes on with other metadata. Kept
+     * by tables that go on with the same.
+     */
+    Object lineage();
+
+    /**
+     * Visits the range in ascending order as runs of bytes that were last written in the same era, from the live
+     * metadata and the writes marked in core. A block that was never written has era 0.
+     *
+     * <p>Every write that was answered before the call is seen.
+     */
+    void lastWritten(long offsetBytes, long lengthBytes, EraRuns visitor) throws IOException;
+
+    /** Takes runs of bytes with the era of their last write. */
+    @FunctionalInterface
+    interface EraRuns {
+        /** The next {@code lengthBytes} bytes have {@code era} (unsigned); false to hear no more. */
+        boolean run(long lengthBytes, int era) throws IOException;
+    }
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.targets;
+
+import java.io.Closeable;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Set;
+import java.util.UUID;
+
+/**
+ * The sparse file that keeps what a view's device held before it was written. It has no name: its space is free when the
+ * engine ends, however it ends, and nobody else can come by it. What was never written to it reads as zeroes. No
+ * write waits for a sync, for no view outlives its engine.
+ */
+public final class CowFile implements Closeable {
+    private final Path folder;
+    private final FileChannel channel;
+
+    private CowFile(Path folder, FileChannel channel) {
+        this.folder = folder;
+        this.channel = channel;
+    }
+
+    /**
+     * Makes one in a folder.
+     *
+     * @throws IOException when that can't be: no such folder, no room, no permission
+     */
+    public static CowFile create(Path folder) throws IOException {
+        Path file = folder.resolve("era-view-" + UUID.randomUUID() + ".cow");
+        FileChannel channel = FileChannel.open(
+                file,
+                Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.READ, StandardOpenOption.WRITE),
+                PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
+        try {
+            Files.delete(file);
+        } catch (IOException e) {
+            channel.close();
+            throw e;
+        }
+        return new CowFile(folder, channel);
+    }
+
+    /** Where it was made. */
+    public Path folder() {
+        return folder;
+    }
+
+    /** Writes all of {@code src}; the writers of one range take turns. */
+    void write(long offsetBytes, ByteBuffer src) throws IOException {
+        long at = offsetBytes;
+        while (src.hasRemaining()) {
+            at += channel.write(src, at);
+        }
+    }
+
+    /** Fills {@code dst}. */
+    void read(long offsetBytes, ByteBuffer dst) throws IOException {
+        long at = offsetBytes;
+        while (dst.hasRemaining()) {
+            int n = channel.read(dst, at);
+            if (n < 0) {
+                // A hole at the end.
+                while (dst.hasRemaining()) {
+                    dst.put((byte) 0);
+                }
+                return;
+            }
+            at += n;
+        }
+    }
+
+    /** Has the system tell of what it could not write after all. */
+    void sync() throws IOException {
+        channel.force(false);
+    }
+
+    @Override
+    public void close() throws IOException {
+        channel.close();
+    }
+}

@@ -1,0 +1,432 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.targets;
+
+import java.io.IOException;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
+import org.dmera.core.metadata.EraWorker;
+
+/**
+ * The thread that owns one era target's metadata, from load to close.
+ *
+ * <p>It does two kinds of work. <em>Passes</em> of the {@link EraWorker}, while the target is running: it is woken by a
+ * write that needs a mark or by a call, and by itself while there is something to digest. Whatever has come in when a pass
+ * gets to it shares one commit. And <em>tasks</em>, one at a time between passes, in any state: opening, the ends of resume
+ * and suspend, questions that only read.
+ */
+final class EraMetadataThread {
+    /** An answer to a call that came when no passes were running. */
+    static final class NotRunning extends IOException {
+        private static final long serialVersionUID = 1L;
+
+        NotRunning() {
+            super("the target is suspended");
+        }
+    }
+
+    /** Blocks that are marked in one commit, about; a longer range is marked in several. */
+    private static final int MAX_BATCH_BLOCKS = 1 << 20;
+
+    /** A range of blocks that must be marked before it may be written. */
+    private record Waiting(int first, int last, Target.Prepared then) {
+        int count() {
+            return last - first + 1;
+        }
+    }
+
+    private final ReentrantLock lock = new ReentrantLock();
+    private final Condition work = lock.newCondition();
+    private final ArrayDeque<FutureTask<?>> tasks = new ArrayDeque<>();
+    private final Thread thread;
+    private final Consumer<int[]> beforeMarks;
+    private final Consumer<Throwable> onFailure;
+    private List<Waiting> waiting = new ArrayList<>();
+    private List<EraWorker.Call> calls = new ArrayList<>();
+    private EraWorker running;
+    private boolean woken;
+    private boolean closed;
+    /** The thread waits for work. */
+    private boolean parked;
+    /** Why no pass runs until the target is resumed: an error in this program, or memory that was not to be had. */
+    private volatile IOException broken;
+
+    /**
+     * {@code beforeMarks} hears of blocks that are about to be marked, {@code onFailure} of failures of the metadata; on the
+     * thread.
+     */
+    EraMetadataThread(String name, Consumer<int[]> beforeMarks, Consumer<Throwable> onFailure) {
+        this.beforeMarks = beforeMarks;
+        this.onFailure = onFailure;
+        this.thread = new Thread(this::loop, name);
+        thread.setDaemon(true);
+        thread.start();
+    }
+
+    /** Runs {@code task} on the thread, between passes, and waits for it. */
+    <T> T run(Callable<T> task) throws IOException {
+        FutureTask<T> future = new FutureTask<>(task);
+        lock.lock();
+        try {
+            if (closed) {
+                throw new IOException("the target is closed");
+            }
+            tasks.add(future);
+            work.signal();
+        } finally {
+            lock.unlock();
+        }
+        return join(future);
+    }
+
+    private static <T> T join(FutureTask<T> future) throws IOException {
+        boolean interrupted = false;
+        try {
+            while (true) {
+                try {
+                    return future.get();
+                } catch (InterruptedException e) {
+                    interrupted = true;
+                } catch (CancellationException e) {
+                    throw new IOException("the target's thread has ended", e);
+                } catch (ExecutionException e) {
+                    if (e.getCause() instanceof IOException io) {
+                        throw io;
+                    }
+                    throw new IOException("internal error: " + e.getCause(), e.getCause());
+                }
+            }
+        } finally {
+            if (interrupted) {
+                Thread.currentThread().interrupt();
+            }
+        }
+    }
+
+    /** From now on passes of {@code worker} run; on this thread. */
+    void start(EraWorker worker) {
+        lock.lock();
+        try {
+            running = worker;
+            broken = null;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** No further pass runs; on this thread. Calls that come too late hear that the target is suspended. */
+    void stop() {
+        List<EraWorker.Call> late;
+        lock.lock();
+        try {
+            running = null;
+            woken = false;
+            late = calls;
+            calls = new ArrayList<>();
+        } finally {
+            lock.unlock();
+        }
+        for (EraWorker.Call call : late) {
+            call.done(new NotRunning());
+        }
+    }
+
+    /** Has blocks {@code first} to {@code last} marked; {@code then} hears of it, on the thread. */
+    void mark(int first, int last, Target.Prepared then) {
+        if (last - first >= MAX_BATCH_BLOCKS) {
+            int next = first + MAX_BATCH_BLOCKS;
+            mark(first, next - 1, failure -> {
+                if (failure == null) {
+                    markRest(next, last, then);
+                } else {
+                    then.prepared(failure);
+                }
+            });
+            return;
+        }
+        lock.lock();
+        try {
+            if (!closed && broken == null) {
+                waiting.add(new Waiting(first, last, then));
+                woken = true;
+                work.signal();
+                return;
+            }
+        } finally {
+            lock.unlock();
+        }
+        then.prepared(broken != null ? broken : new IOException("the target is closed"));
+    }
+
+    /** The rest of a long range, on the thread: a failure has nobody else to go to. */
+    private void markRest(int first, int last, Target.Prepared then) {
+        try {
+            mark(first, last, then);
+        } catch (RuntimeException | Error e) {
+            then.prepared(new IOException("the write can't be recorded: " + e, e));
+        }
+    }
+
+    /** Has {@code call} done in a pass. */
+    void call(EraWorker.Call call) {
+        lock.lock();
+        try {
+            if (running != null && !closed && broken == null) {
+                calls.add(call);
+                woken = true;
+                work.signal();
+                return;
+            }
+        } finally {
+            lock.unlock();
+        }
+        call.done(broken != null ? broken : new NotRunning());
+    }
+
+    /** How many calls wait for a pass. */
+    int waitingCalls() {
+        lock.lock();
+        try {
+            return calls.size();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Whether there is nothing to do: nobody waits for anything, and nothing is left to digest. */
+    boolean isIdle() {
+        lock.lock();
+        try {
+            return closed || parked && tasks.isEmpty() && (running == null || !woken);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Ends the thread, after the tasks that were given to it; {@code last} is its last task. */
+    void close(Callable<Void> last) throws IOException {
+        FutureTask<Void> future = new FutureTask<>(last);
+        lock.lock();
+        try {
+            if (closed) {
+                return;
+            }
+            tasks.add(future);
+            closed = true;
+            work.signal();
+        } finally {
+            lock.unlock();
+        }
+        join(future);
+    }
+
+    private void loop() {
+        try {
+            work();
+        } finally {
+            end();
+        }
+    }
+
+    /** Nobody waits for a thread that has ended, whatever ended it. */
+    private void end() {
+        List<FutureTask<?>> left;
+        lock.lock();
+        try {
+            closed = true;
+            left = List.copyOf(tasks);
+            tasks.clear();
+        } finally {
+            lock.unlock();
+        }
+        for (FutureTask<?> task : left) {
+            task.cancel(false);
+        }
+        failWaiting(new IOException("the target is closed"));
+    }
+
+    private void work() {
+        boolean again = false;
+        boolean tasksTurn = true;
+        while (true) {
+            FutureTask<?> task = null;
+            EraWorker worker = null;
+            lock.lock();
+            try {
+                while (tasks.isEmpty() && !closed && (running == null || !woken && !again)) {
+                    parked = true;
+                    work.awaitUninterruptibly();
+                    parked = false;
+                }
+                boolean passDue = running != null && (woken || again) && !closed;
+                // In turn: many who ask hold up no write, and writes nobody who asks.
+                if (!passDue || tasksTurn) {
+                    task = tasks.poll();
+                }
+                if (task == null) {
+                    if (closed) {
+                        break;
+                    }
+                    woken = false;
+                    worker = running;
+                }
+                tasksTurn = task == null;
+            } finally {
+                lock.unlock();
+            }
+            if (task != null) {
+                task.run();
+            } else {
+                again = pass(worker);
+            }
+        }
+    }
+
+    private boolean pass(EraWorker worker) {
+        try {
+            return broken == null && worker.pass(intake);
+        } catch (RuntimeException | Error e) {
+            broken = new IOException("internal error in the metadata worker: " + e, e);
+            try {
+                onFailure.accept(broken);
+            } finally {
+                failWaiting(broken);
+            }
+            return false;
+        }
+    }
+
+    private void failWaiting(IOException why) {
+        List<Waiting> writes;
+        List<EraWorker.Call> left;
+        lock.lock();
+        try {
+            writes = waiting;
+            waiting = new ArrayList<>();
+            left = calls;
+            calls = new ArrayList<>();
+        } finally {
+            lock.unlock();
+        }
+        for (Waiting w : writes) {
+            answer(w, why);
+        }
+        for (EraWorker.Call call : left) {
+            call.done(why);
+        }
+    }
+
+    /** One that fails to take its answer keeps nobody else from theirs. */
+    private void answer(Waiting write, IOException failure) {
+        try {
+            write.then.prepared(failure);
+        } catch (RuntimeException | Error e) {
+            onFailure.accept(e);
+        }
+    }
+
+    private final EraWorker.Work intake = new EraWorker.Work() {
+        @Override
+        public EraWorker.Writes takeWrites() {
+            Batch batch = takeBatch();
+            if (batch != null) {
+                try {
+                    beforeMarks.accept(batch.blocks);
+                } catch (RuntimeException | Error e) {
+                    // Nobody else knows of them any more.
+                    batch.failed(e);
+                    throw e;
+                }
+            }
+            return batch;
+        }
+
+        private Batch takeBatch() {
+            lock.lock();
+            try {
+                if (waiting.isEmpty()) {
+                    return null;
+                }
+                int taken = 0;
+                int blocks = 0;
+                while (taken < waiting.size() && blocks < MAX_BATCH_BLOCKS) {
+                    blocks += waiting.get(taken++).count();
+                }
+                Batch batch = new Batch(new ArrayList<>(waiting.subList(0, taken)), blocks);
+                waiting = new ArrayList<>(waiting.subList(taken, waiting.size()));
+                woken |= !waiting.isEmpty();
+                return batch;
+            } finally {
+                lock.unlock();
+            }
+        }
+
+        @Override
+        public List<EraWorker.Call> takeCalls() {
+            lock.lock();
+            try {
+                if (calls.isEmpty()) {
+                    return List.of();
+                }
+                List<EraWorker.Call> taken = calls;
+                calls = new ArrayList<>();
+                Collections.reverse(taken);
+                return taken;
+            } finally {
+                lock.unlock();
+            }
+        }
+    };
+
+    /** All that waits for marks, block by block in the order of arrival. */
+    private final class Batch implements EraWorker.Writes {
+        private final List<Waiting> writes;
+        private final int[] blocks;
+
+        Batch(List<Waiting> writes, int count) {
+            this.writes = writes;
+            blocks = new int[count];
+            int at = 0;
+            for (Waiting w : writes) {
+                for (int block = w.first; block <= w.last; block++) {
+                    blocks[at++] = block;
+                }
+            }
+        }
+
+        @Override
+        public int count() {
+            return blocks.length;
+        }
+
+        @Override
+        public int block(int index) {
+            return blocks[index];
+        }
+
+        @Override
+        public void marked() {
+            for (Waiting w : writes) {
+                answer(w, null);
+            }
+        }
+
+        @Override
+        public void failed(Throwable why) {
+            onFailure.accept(why);
+            String reason = why instanceof IOException ? why.getMessage() : why.toString();
+            IOException failure = new IOException("the write can't be recorded: " + reason, why);
+            for (Waiting w : writes) {
+                answer(w, failure);
+            }
+        }
+    }
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.targets;
+
+import java.io.Closeable;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.SocketChannel;
+import java.util.List;
+
+/**
+ * One line of a table: a run of a mapped device's sectors, and what happens to I/O on it.
+ *
+ * <p><b>I/O</b> comes from many threads at once and blocks until it is done. Offsets are bytes from the target's first
+ * sector; the caller has cut requests at target borders, so every request lies inside the target. A failure is an
+ * {@link IOException}; an {@link org.dmera.core.linux.ErrnoException} says which errno the client gets (others are EIO).
+ *
+ * <p><b>Life</b>: constructed by {@link TargetFactory#load} (a table load), then {@link #resume} when its table goes live
+ * and after each suspend, {@link #suspend} when the device has no I/O in flight any more, {@link #close} in the end. These
+ * come from one thread at a time. {@link #status}, {@link #message} come at any time between load and close.
+ */
+public interface Target extends Closeable {
+    /** {@code REQ_FUA}: the data is durable before the call returns. */
+    int FUA = 1;
+    /** Write-zeroes: the range must stay allocated. */
+    int NO_HOLE = 2;
+    /** Write-zeroes: fail with EOPNOTSUPP rather than being slower than a write would be. */
+    int FAST_ZERO = 4;
+
+    /** The target type's name, as in a table line. */
+    String type();
+
+    /** Fills {@code dst} from {@code offsetBytes} on. */
+    void read(long offsetBytes, ByteBuffer dst) throws IOException;
+
+    /**
+     * Sends bytes from {@code offsetBytes} on to a socket in non-blocking mode without copying them through memory of
+     * ours.
+     *
+     * @return how many went, up to {@code lengthBytes}; 0 when it can't be done, or not now, or the range can't be read:
+     *     then {@link #read} goes on, or tells the error
+     */
+    default long sendTo(SocketChannel socket, long offsetBytes, long lengthBytes) {
+        return 0;
+    }
+
+    /** Writes {@code src}; {@code flags} is 0 or {@link #FUA}. */
+    void write(long offsetBytes, ByteBuffer src, int flags) throws IOException;
+
+    /** Makes every write that has returned durable. */
+    void flush() throws IOException;
+
+    /**
+     * Makes every write that has returned durable on what lies beneath, before a suspend: whoever looks there meanwhile, past
+     * the page cache, finds all that was acknowledged.
+     */
+    default void sync() throws IOException {
+        for (Backing backing : dependencies()) {
+            backing.sync();
+        }
+    }
+
+    /** The range's data is no longer wanted. */
+    void discard(long offsetBytes, long lengthBytes, int flags) throws IOException;
+
+    /** The range reads as zeroes afterwards; {@code flags} of {@link #FUA}, {@link #NO_HOLE}, {@link #FAST_ZERO}. */
+    void writeZeroes(long offsetBytes, long lengthBytes, int flags) throws IOException;
+
+    /**
+     * How many bytes from {@code offsetBytes} on, up to {@code lengthBytes}, are in the same state as the first: the
+     * count when they hold data, the negated count when they are a hole that reads as zeroes.
+     */
+    default long allocation(long offsetBytes, long lengthBytes) throws IOException {
+        return lengthBytes;
+    }
+
+    /**
+     * Whether a write, discard or write-zeroes of the range would have to wait for metadata first. Never blocks. An
+     * answer of false may be out of date when the write comes: then the write itself waits.
+     */
+    default boolean mustWait(long offsetBytes, long lengthBytes) {
+        return false;
+    }
+
+    /**
+     * Starts what a write of the range would have to wait for, together with whatever else is waiting, so that a caller
+     * can go on with other requests in the meantime. {@code then} is called exactly once, on any thread, and returns
+     * soon; the write that it lets go does not wait again, unless an era began in between.
+     */
+    default void prepare(long offsetBytes, long lengthBytes, Prepared then) {
+        then.prepared(null);
+    }
+
+    /** Told when what a write waited for is done. */
+    @FunctionalInterface
+    interface Prepared {
+        /** {@code failure} is null, or why the write must fail. */
+        void prepared(IOException failure);
+    }
+
+    /** Gives the target, before its table goes live, a view of the answers that its device's clients are to be sent. */
+    default void answersOwed(OwedAnswers answers) {}
+
+    /** The table has gone live, or the device goes on after a suspend. */
+    default void resume() throws IOException {}
+
+    /** The device has been suspended; its I/O is finished. */
+    default void suspend() throws IOException {}
+
+    /** The device has another table from now on, and takes no request until this returns; {@link #close} comes later. */
+    default void replaced() {}
+
+    /** The parameter text of the table line (STATUS_TABLE), after {@code start length type}. */
+    String table();
+
+    /** The status text after {@code start length type}; never blocks for long, also when suspended. */
+    String status();
+
+    /**
+     * A message, its words split at white space.
+     *
+     * @return the text of an answer, or null when there is none
+     * @throws org.dmera.core.linux.ErrnoException EINVAL for a word that is not understood, EBUSY when suspended
+     */
+    default String message(List<String> words) throws IOException {
+        throw new org.dmera.core.linux.ErrnoException(
+                type() + ": unsupported message", org.dmera.core.linux.Errno.EINVAL.number());
+    }
+
+    /** Adds where the range lies in the end, as {@link Backing#storage}; by default everywhere beneath. */
+    default void storage(long offsetBytes, long lengthBytes, StorageAreas areas) {
+        for (Backing backing : dependencies()) {
+            backing.storage(0, backing.sizeBytes(), areas);
+        }
+    }
+
+    /** The devices and files beneath it, each once. */
+    List<Backing> dependencies();
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.targets;
+
+import java.nio.ByteBuffer;
+import java.util.List;
+
+/** {@code zero}: reads as zeroes, forgets what is written. */
+public final class ZeroTarget implements Target {
+    private static final ByteBuffer ZEROES = ByteBuffer.allocateDirect(1 << 16).asReadOnlyBuffer();
+
+    private ZeroTarget() {}
+
+    /** Makes zero targets. */
+    public static final class Factory implements TargetFactory {
+        @Override
+        public String type() {
+            return "zero";
+        }
+
+        @Override
+        public int[] version() {
+            return new int[] {1, 1, 0};
+        }
+
+        @Override
+        public Target load(long startSector, long lengthSectors, List<String> arguments, BackingOpener backings)
+                throws TableException {
+            if (!arguments.isEmpty()) {
+                throw TableWords.invalid("No arguments required");
+            }
+            return new ZeroTarget();
+        }
+    }
+
+    @Override
+    public String type() {
+        return "zero";
+    }
+
+    @Override
+    public void read(long offsetBytes, ByteBuffer dst) {
+        while (dst.hasRemaining()) {
+            dst.put(ZEROES.slice(0, Math.min(dst.remaining(), ZEROES.capacity())));
+        }
+    }
+
+    @Override
+    public void write(long offsetBytes, ByteBuffer src, int flags) {
+        src.position(src.limit());
+    }
+
+    @Override
+    public void flush() {}
+
+    @Override
+    public void discard(long offsetBytes, long lengthBytes, int flags) {}
+
+    @Override
+    public void writeZeroes(long offsetBytes, long lengthBytes, int flags) {}
+
+    @Override
+    public long allocation(long offsetBytes, long lengthBytes) {
+        return -lengthBytes;
+    }
+
+    @Override
+    public String table() {
+        return "";
+    }
+
+    @Override
+    public String status() {
+        return "";
+    }
+
+    @Override
+    public List<Backing> dependencies() {
+        return List.of();
+    }
+
+    @Override
+    public void close() {}
+}

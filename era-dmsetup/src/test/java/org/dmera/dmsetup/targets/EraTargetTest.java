@@ -1,0 +1,597 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.targets;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.dmera.core.linux.Errno;
+import org.dmera.core.linux.ErrnoException;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+@Timeout(300)
+class EraTargetTest {
+    private static final int BLOCK = 4096;
+    private static final int ORIGIN_BLOCKS = 4096;
+
+    private final List<String> journal = new CopyOnWriteArrayList<>();
+    private final MemoryBacking metadata = new MemoryBacking("meta", 256 * BLOCK, journal);
+    private final MemoryBacking origin = new MemoryBacking("origin", ORIGIN_BLOCKS * BLOCK, journal);
+    private final Map<String, Backing> files = Map.of("meta", metadata, "origin", origin);
+    private final List<String> log = new CopyOnWriteArrayList<>();
+    private final EraTargetFactory factory = new EraTargetFactory(log::add);
+    private final List<Target> loaded = new ArrayList<>();
+
+    private TargetFactory.BackingOpener opener(Object owner) {
+        return new TargetFactory.BackingOpener() {
+            @Override
+            public Backing open(String name) throws IOException {
+                Backing found = files.get(name);
+                if (found == null) {
+                    throw new ErrnoException("open " + name, Errno.ENOENT.number());
+                }
+                return found;
+            }
+
+            @Override
+            public Object owner() {
+                return owner;
+            }
+        };
+    }
+
+    private EraTarget load(String... words) throws Exception {
+        return load("device", ORIGIN_BLOCKS * 8L, words);
+    }
+
+    private EraTarget load(Object owner, long sectors, String... words) throws Exception {
+        EraTarget target = (EraTarget) factory.load(0, sectors, List.of(words), opener(owner));
+        loaded.add(target);
+        return target;
+    }
+
+    private EraTarget running() throws Exception {
+        EraTarget target = load("meta", "origin", "8");
+        target.resume();
+        return target;
+    }
+
+    @AfterEach
+    void closeAll() throws IOException {
+        metadata.hook = (operation, offset, length) -> {};
+        origin.hook = metadata.hook;
+        for (Target t : loaded) {
+            t.close();
+        }
+    }
+
+    private static void write(Target target, long block) throws IOException {
+        target.write(block * BLOCK, ByteBuffer.allocate(BLOCK).putInt(42).rewind(), 0);
+    }
+
+    /** Returns when a write to a marked block has reached the origin, where it stays until {@code goOn}. */
+    private CompletableFuture<Void> beginWrite(EraTarget target, long block, CountDownLatch goOn) throws IOException {
+        CountDownLatch landing = new CountDownLatch(1);
+        origin.hook = (operation, offset, length) -> {
+            if (operation.equals("write")) {
+                landing.countDown();
+                await(goOn);
+            }
+        };
+        CompletableFuture<Void> slow = inBackground(() -> write(target, block));
+        await(landing);
+        return slow;
+    }
+
+    private static int eraOf(EraTarget target, long block) throws IOException {
+        int[] found = new int[1];
+        target.lastWritten(block * BLOCK, BLOCK, (length, era) -> {
+            found[0] = era;
+            return true;
+        });
+        return found[0];
+    }
+
+    @Test
+    void aWriteReachesTheOriginOnlyAfterItsMarkIsFlushed() throws Exception {
+        EraTarget target = running();
+        journal.clear();
+        write(target, 7);
+        int data = journal.indexOf("origin:write");
+        List<String> before = journal.subList(0, data);
+        assertEquals("meta:flush", before.get(before.size() - 1), before.toString());
+        assertTrue(before.contains("meta:write"));
+        assertEquals(1, eraOf(target, 7));
+    }
+
+    @Test
+    void aSecondWriteToABlockTouchesNoMetadata() throws Exception {
+        EraTarget target = running();
+        write(target, 7);
+        journal.clear();
+        write(target, 7);
+        target.read(0, ByteBuffer.allocate(BLOCK));
+        target.flush();
+        assertEquals(List.of("origin:write", "origin:flush"), journal);
+    }
+
+    @Test
+    void writesThatWaitShareOneCommit() throws Exception {
+        EraTarget target = running();
+        CountDownLatch committing = new CountDownLatch(1);
+        CountDownLatch goOn = new CountDownLatch(1);
+        AtomicBoolean first = new AtomicBoolean(true);
+        metadata.hook = (operation, offset, length) -> {
+            if (operation.equals("flush") && first.getAndSet(false)) {
+                committing.countDown();
+                await(goOn);
+            }
+        };
+        int before = metadata.flushes.get();
+        List<CompletableFuture<Void>> writes = new ArrayList<>();
+        writes.add(inBackground(() -> write(target, 0)));
+        await(committing);
+        CountDownLatch prepared = new CountDownLatch(64);
+        for (int i = 1; i <= 64; i++) {
+            assertTrue(target.mustWait((long) i * BLOCK, BLOCK));
+            target.prepare((long) i * BLOCK, BLOCK, failure -> prepared.countDown());
+        }
+        goOn.countDown();
+        await(prepared);
+        for (CompletableFuture<Void> w : writes) {
+            w.get(240, TimeUnit.SECONDS);
+        }
+        assertEquals(4, metadata.flushes.get() - before, "two flushes for each of two commits");
+        assertFalse(target.mustWait(64L * BLOCK, BLOCK));
+    }
+
+    @Test
+    void readsAndMarkedWritesGoOnWhileACommitRuns() throws Exception {
+        EraTarget target = running();
+        write(target, 7);
+        CountDownLatch committing = new CountDownLatch(1);
+        CountDownLatch goOn = new CountDownLatch(1);
+        metadata.hook = (operation, offset, length) -> {
+            if (operation.equals("flush")) {
+                committing.countDown();
+                await(goOn);
+            }
+        };
+        CompletableFuture<Void> waiting = inBackground(() -> write(target, 8));
+        await(committing);
+        write(target, 7);
+        target.read(8L * BLOCK, ByteBuffer.allocate(BLOCK));
+        assertFalse(waiting.isDone());
+        goOn.countDown();
+        waiting.get(240, TimeUnit.SECONDS);
+    }
+
+    @Test
+    void aWriteUnderWayAtACheckpointIsMarkedInTheNewEraBeforeTheCheckpointReturns() throws Exception {
+        EraTarget target = running();
+        write(target, 7);
+        CountDownLatch goOn = new CountDownLatch(1);
+        CompletableFuture<Void> slow = beginWrite(target, 7, goOn);
+        target.message(List.of("checkpoint"));
+        assertFalse(slow.isDone(), "the checkpoint waits for no write");
+        assertEquals(2, eraOf(target, 7));
+        goOn.countDown();
+        slow.get(240, TimeUnit.SECONDS);
+        assertEquals(0, eraOf(target, 8));
+    }
+
+    /** Threads that spin make the checkpoint's thread late, so that a suspend could come between its two halves. */
+    @Test
+    void aSuspendWaitsForACheckpointThatStillHasToMarkAWriteAgain() throws Exception {
+        EraTarget target = running();
+        write(target, 7);
+        CountDownLatch goOn = new CountDownLatch(1);
+        CompletableFuture<Void> slow = beginWrite(target, 7, goOn);
+        AtomicBoolean stop = new AtomicBoolean();
+        List<CompletableFuture<Void>> spinning = new ArrayList<>();
+        for (int i = 0; i < 2 * Runtime.getRuntime().availableProcessors(); i++) {
+            spinning.add(inBackground(() -> {
+                while (!stop.get()) {
+                    Thread.onSpinWait();
+                }
+            }));
+        }
+        try {
+            for (int i = 0; i < 40; i++) {
+                CountDownLatch committing = new CountDownLatch(1);
+                metadata.hook = (operation, offset, length) -> committing.countDown();
+                CompletableFuture<Void> checkpoint = inBackground(() -> target.message(List.of("checkpoint")));
+                await(committing);
+                target.suspend();
+                checkpoint.get(240, TimeUnit.SECONDS);
+                assertNull(target.failure());
+                target.resume();
+            }
+        } finally {
+            stop.set(true);
+            goOn.countDown();
+        }
+        slow.get(240, TimeUnit.SECONDS);
+        for (CompletableFuture<Void> spinner : spinning) {
+            spinner.get(240, TimeUnit.SECONDS);
+        }
+    }
+
+    @Test
+    void aCheckpointUnderLoadLosesNoWrite() throws Exception {
+        EraTarget target = running();
+        AtomicBoolean stop = new AtomicBoolean();
+        long[][] lastEra = new long[4][64];
+        List<CompletableFuture<Void>> writers = new ArrayList<>();
+        for (int w = 0; w < 4; w++) {
+            int writer = w;
+            writers.add(inBackground(() -> {
+                for (int i = 0; !stop.get(); i++) {
+                    int block = i % 64;
+                    long before = Integer.toUnsignedLong(target.currentEra());
+                    write(target, writer * 64L + block);
+                    // It was acknowledged in this era or a later one.
+                    lastEra[writer][block] = before;
+                }
+            }));
+        }
+        for (int i = 0; i < 50; i++) {
+            target.message(List.of("checkpoint"));
+        }
+        stop.set(true);
+        for (CompletableFuture<Void> w : writers) {
+            w.get(240, TimeUnit.SECONDS);
+        }
+        for (int w = 0; w < 4; w++) {
+            for (int b = 0; b < 64; b++) {
+                int marked = eraOf(target, w * 64L + b);
+                assertTrue(
+                        marked >= lastEra[w][b],
+                        "block " + b + " written in era " + lastEra[w][b] + " or later has " + marked);
+            }
+        }
+    }
+
+    @Test
+    void aDiscardMarksEveryBlockThatItTouches() throws Exception {
+        EraTarget target = running();
+        target.discard(10L * BLOCK + 512, 5L * BLOCK, 0);
+        for (int block = 10; block <= 15; block++) {
+            assertEquals(1, eraOf(target, block), "block " + block);
+        }
+        assertEquals(0, eraOf(target, 9));
+        assertEquals(0, eraOf(target, 16));
+    }
+
+    @Test
+    void aDiscardOfMoreBlocksThanOneCommitMarksMarksThemAll() throws Exception {
+        long blocks = (5L << 20) + 3;
+        Backing huge = new Backing() {
+            @Override
+            public String display() {
+                return "huge";
+            }
+
+            @Override
+            public long device() {
+                return -1;
+            }
+
+            @Override
+            public long sizeBytes() {
+                return blocks * BLOCK;
+            }
+
+            @Override
+            public void read(long offsetBytes, ByteBuffer dst) {
+                dst.position(dst.limit());
+            }
+
+            @Override
+            public void write(long offsetBytes, ByteBuffer src, int flags) {
+                src.position(src.limit());
+            }
+
+            @Override
+            public void flush() {}
+
+            @Override
+            public void discard(long offsetBytes, long lengthBytes, int flags) {}
+
+            @Override
+            public void writeZeroes(long offsetBytes, long lengthBytes, int flags) {}
+
+            @Override
+            public long allocation(long offsetBytes, long lengthBytes) {
+                return -lengthBytes;
+            }
+
+            @Override
+            public void close() {}
+        };
+        MemoryBacking large = new MemoryBacking("large", 64 << 20);
+        EraTarget target = (EraTarget)
+                factory.load(0, blocks * 8, List.of("large", "huge", "8"), name -> name.equals("large") ? large : huge);
+        loaded.add(target);
+        target.resume();
+        target.discard(BLOCK, (blocks - 2) * BLOCK, 0);
+        List<String> runs = new ArrayList<>();
+        long[] last = {0, -1};
+        target.lastWritten(0, blocks * BLOCK, (length, era) -> {
+            if (era != last[1]) {
+                runs.add(last[0] / BLOCK + ":" + era);
+            }
+            last[0] += length;
+            last[1] = era;
+            return true;
+        });
+        assertEquals(List.of("0:0", "1:1", (blocks - 1) + ":0"), runs);
+    }
+
+    @Test
+    void aFailingMetadataDeviceFailsUnmarkedWritesAlone() throws Exception {
+        EraTarget target = running();
+        write(target, 7);
+        metadata.hook = (operation, offset, length) -> {
+            if (!operation.equals("read")) {
+                throw new IOException("the cable is out");
+            }
+        };
+        assertThrows(IOException.class, () -> write(target, 8));
+        assertEquals(0, ByteBuffer.wrap(origin.bytes()).getInt(8 * BLOCK), "the origin was not touched");
+        write(target, 7);
+        target.read(0, ByteBuffer.allocate(BLOCK));
+        assertEquals("Error", target.status());
+        assertNotNull(target.failure());
+        metadata.hook = (operation, offset, length) -> {};
+        assertThrows(IOException.class, () -> write(target, 8), "only a resume opens the metadata again");
+        target.suspend();
+        target.resume();
+        assertNull(target.failure());
+        assertEquals(1, eraOf(target, 7));
+        write(target, 8);
+        assertEquals(2, eraOf(target, 8));
+    }
+
+    @Test
+    void aFullMetadataDeviceSaysSoAndKeepsWhatIsMarked() throws Exception {
+        MemoryBacking small = new MemoryBacking("small", 17 * BLOCK, journal);
+        EraTarget target = (EraTarget) new EraTargetFactory(log::add)
+                .load(
+                        0,
+                        ORIGIN_BLOCKS * 8L,
+                        List.of("small", "origin", "8"),
+                        name -> name.equals("small") ? small : origin);
+        target.resume();
+        loaded.add(target);
+        write(target, 1);
+        IOException full = null;
+        for (int i = 0; full == null && i < 100; i++) {
+            try {
+                target.message(List.of("take_metadata_snap"));
+                write(target, i);
+                target.message(List.of("checkpoint"));
+            } catch (IOException e) {
+                full = e;
+            }
+        }
+        assertNotNull(full);
+        assertTrue(log.stream().anyMatch(line -> line.contains("no space")), log.toString());
+        assertEquals("Error", target.status());
+        target.read(0, ByteBuffer.allocate(BLOCK));
+        target.suspend();
+        assertEquals("Error", target.status());
+    }
+
+    @Test
+    void aSuspendedTargetAnswersStatusAndRefusesMessages() throws Exception {
+        EraTarget target = running();
+        target.suspend();
+        assertTrue(target.status().endsWith(" 1 -"), target.status());
+        ErrnoException e = assertThrows(ErrnoException.class, () -> target.message(List.of("checkpoint")));
+        assertTrue(e.is(Errno.EBUSY));
+        target.resume();
+        assertTrue(target.status().endsWith(" 2 -"), target.status());
+    }
+
+    @Test
+    void messagesIgnoreCaseAndRefuseWhatTheyDoNotKnow() throws Exception {
+        EraTarget target = running();
+        target.message(List.of("ChecKPoint"));
+        assertEquals(2, target.currentEra());
+        assertEinval("era: unsupported message 'foo'", () -> target.message(List.of("foo")));
+        assertEinval("era: incorrect number of message arguments", () -> target.message(List.of("checkpoint", "x")));
+        assertEinval("era: no snap to drop", () -> target.message(List.of("drop_metadata_snap")));
+        target.message(List.of("take_metadata_snap"));
+        assertEinval("era: metadata snapshot already exists", () -> target.message(List.of("take_metadata_snap")));
+        target.message(List.of("drop_metadata_snap"));
+        assertEquals(3, target.currentEra());
+    }
+
+    private static void assertEinval(String reason, org.junit.jupiter.api.function.Executable call) {
+        ErrnoException e = assertThrows(ErrnoException.class, call);
+        assertTrue(e.is(Errno.EINVAL), e.toString());
+        assertTrue(e.getMessage().startsWith(reason), e.getMessage());
+    }
+
+    @Test
+    void aTableLoadedWhileAnotherRunsSeesTheWritesInBetween() throws Exception {
+        EraTarget old = running();
+        EraTarget next = load("meta", "origin", "8");
+        write(old, 7);
+        old.message(List.of("checkpoint"));
+        write(old, 8);
+        String status = next.status();
+        assertEquals(status, next.status(), "the status of an inactive table only reads");
+        old.suspend();
+        next.resume();
+        assertEquals(1, eraOf(next, 7));
+        assertEquals(2, eraOf(next, 8));
+        assertEquals(3, next.currentEra());
+    }
+
+    @Test
+    void tablesThatTheKernelRefusesAreRefusedInItsWords() {
+        assertRefused("Invalid argument count", "meta", "origin");
+        assertRefused("Error opening metadata device", "nowhere", "origin", "8");
+        assertRefused("Error opening data device", "meta", "nowhere", "8");
+        for (String bad : List.of("8x", "x", "-8", "+8", "0x8", "8.0", "")) {
+            assertRefused("Error parsing block size", "meta", "origin", bad);
+        }
+        for (String bad : List.of("0", "7", "12", "4", "4294967296")) {
+            assertRefused("Invalid block size", "meta", "origin", bad);
+        }
+    }
+
+    @Test
+    void tablesThatTheKernelWouldTakeToItsHarmAreRefusedToo() throws Exception {
+        assertRefused("Block size does not fit 32 bits", "meta", "origin", "4294967304");
+        assertRefused("Metadata and origin are the same device", "meta", "meta", "8");
+        TableException longer =
+                assertThrows(TableException.class, () -> load("device", ORIGIN_BLOCKS * 8L + 1, "meta", "origin", "8"));
+        assertTrue(longer.getMessage().contains("longer than the origin"), longer.getMessage());
+        running();
+        TableException inUse = assertThrows(
+                TableException.class, () -> load("another device", ORIGIN_BLOCKS * 8L, "meta", "origin", "8"));
+        assertEquals("Metadata device is in use by another era target", inUse.getMessage());
+    }
+
+    private void assertRefused(String reason, String... words) {
+        TableException e = assertThrows(TableException.class, () -> load(words));
+        assertEquals(reason, e.getMessage());
+        assertEquals(Errno.EINVAL.number(), e.errno());
+    }
+
+    @Test
+    void anotherBlockSizeOrADamagedSuperblockIsRefused() throws Exception {
+        EraTarget target = running();
+        target.close();
+        assertRefused("Error reading metadata", "meta", "origin", "16");
+        metadata.bytes()[100] ^= 1;
+        TableException e = assertThrows(TableException.class, () -> load("meta", "origin", "8"));
+        assertEquals("Error reading metadata", e.getMessage());
+    }
+
+    private interface Action {
+        void run() throws Exception;
+    }
+
+    private static CompletableFuture<Void> inBackground(Action action) {
+        return CompletableFuture.runAsync(
+                () -> {
+                    try {
+                        action.run();
+                    } catch (Exception e) {
+                        throw new java.util.concurrent.CompletionException(e);
+                    }
+                },
+                task -> {
+                    Thread thread = new Thread(task);
+                    thread.setDaemon(true);
+                    thread.start();
+                });
+    }
+
+    private static void await(CountDownLatch latch) throws IOException {
+        try {
+            assertTrue(latch.await(240, TimeUnit.SECONDS));
+        } catch (InterruptedException e) {
+            throw new IOException(e);
+        }
+    }
+
+    @Test
+    void whenThereIsNoMemoryInAPassAllThatWaitIsAnsweredAndAResumeHealsIt() throws Exception {
+        EraTarget target = running();
+        write(target, 1);
+        CountDownLatch failing = new CountDownLatch(1);
+        metadata.hook = (operation, offset, length) -> {
+            await(failing);
+            throw new OutOfMemoryError("no memory for " + operation);
+        };
+        CompletableFuture<Void> first = inBackground(() -> write(target, 2));
+        CompletableFuture<Void> second = inBackground(() -> write(target, 3));
+        CompletableFuture<Void> message = inBackground(() -> target.message(List.of("checkpoint")));
+        failing.countDown();
+        for (CompletableFuture<Void> one : List.of(first, second, message)) {
+            assertThrows(ExecutionException.class, () -> one.get(240, TimeUnit.SECONDS));
+        }
+        assertEquals("Error", target.status());
+        assertTrue(target.failure().contains("no memory for"), target.failure());
+        write(target, 1);
+        target.suspend();
+        metadata.hook = (operation, offset, length) -> {};
+        target.resume();
+        write(target, 2);
+        assertEquals(target.currentEra(), eraOf(target, 2));
+        assertNull(target.failure());
+    }
+
+    @Test
+    void memoryThatIsMissingWhileATableIsLoadedIsTheFailureOfTheLoadAlone() throws Exception {
+        metadata.hook = (operation, offset, length) -> {
+            throw new OutOfMemoryError("no memory for " + operation);
+        };
+        assertThrows(OutOfMemoryError.class, () -> load("meta", "origin", "8"));
+        metadata.hook = (operation, offset, length) -> {};
+        running();
+    }
+
+    @Test
+    void statusCallsDoNotPileUpWhileTheMetadataDeviceDoesNotAnswer() throws Exception {
+        EraTarget target = running();
+        CountDownLatch held = new CountDownLatch(1);
+        CountDownLatch goOn = new CountDownLatch(1);
+        metadata.hook = (operation, offset, length) -> {
+            held.countDown();
+            await(goOn);
+        };
+        CompletableFuture<Void> writing = inBackground(() -> write(target, 5));
+        await(held);
+        for (int i = 0; i < 10; i++) {
+            target.status();
+        }
+        assertEquals(1, target.waitingCalls());
+        goOn.countDown();
+        writing.get(240, TimeUnit.SECONDS);
+        target.message(List.of("checkpoint"));
+        assertTrue(target.status().contains(" " + target.currentEra() + " "), target.status());
+    }
+
+    @Test
+    void aTableForWhoseMarksThereIsNoMemoryIsRefusedWithTheFigures() throws Exception {
+        MarksMemory memory = new MarksMemory();
+        long blocks = 1L << 30;
+        List<Long> reserved = new ArrayList<>();
+        TableException refusal = null;
+        while (refusal == null) {
+            try {
+                reserved.add(memory.reserve(blocks));
+            } catch (TableException e) {
+                refusal = e;
+            }
+        }
+        assertEquals(Errno.ENOMEM.number(), refusal.errno());
+        String figures = "The marks of 1073741824 blocks need 269 MB of memory";
+        assertTrue(refusal.getMessage().startsWith(figures), refusal.getMessage());
+        assertFalse(reserved.isEmpty());
+        memory.release(reserved.get(0));
+        memory.reserve(blocks);
+    }
+}

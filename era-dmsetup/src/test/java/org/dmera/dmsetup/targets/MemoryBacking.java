@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.targets;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/** A backing in memory, which notes what is done to it, and on which each operation can be held up or made to fail. */
+public final class MemoryBacking implements Backing {
+    /** Comes before (or after) an operation: may wait, or throw. */
+    public interface Hook {
+        void at(String operation, long offsetBytes, long lengthBytes) throws IOException;
+    }
+
+    private final String name;
+    private final byte[] bytes;
+    public final AtomicInteger flushes = new AtomicInteger();
+    public final AtomicInteger writes = new AtomicInteger();
+    /** What happened on all backings that share this list, in order: {@code name:operation}. */
+    public final List<String> journal;
+
+    public volatile Hook hook = (operation, offset, length) -> {};
+    /** Comes after a write or zeroing, when its bytes are there. */
+    public volatile Hook after = (operation, offset, length) -> {};
+
+    public volatile boolean closed;
+
+    public MemoryBacking(String name, int sizeBytes, List<String> journal) {
+        this.name = name;
+        this.bytes = new byte[sizeBytes];
+        this.journal = journal;
+    }
+
+    public MemoryBacking(String name, int sizeBytes) {
+        this(name, sizeBytes, new CopyOnWriteArrayList<>());
+    }
+
+    public byte[] bytes() {
+        return bytes;
+    }
+
+    @Override
+    public String display() {
+        return name;
+    }
+
+    @Override
+    public long device() {
+        return -1;
+    }
+
+    @Override
+    public long sizeBytes() {
+        return bytes.length;
+    }
+
+    @Override
+    public void read(long offsetBytes, ByteBuffer dst) throws IOException {
+        hook.at("read", offsetBytes, dst.remaining());
+        synchronized (bytes) {
+            dst.put(bytes, (int) offsetBytes, dst.remaining());
+        }
+    }
+
+    @Override
+    public void write(long offsetBytes, ByteBuffer src, int flags) throws IOException {
+        int length = src.remaining();
+        hook.at("write", offsetBytes, length);
+        synchronized (bytes) {
+            src.get(bytes, (int) offsetBytes, length);
+        }
+        after.at("write", offsetBytes, length);
+        writes.incrementAndGet();
+        journal.add(name + ":write");
+    }
+
+    @Override
+    public void flush() throws IOException {
+        hook.at("flush", 0, 0);
+        flushes.incrementAndGet();
+        journal.add(name + ":flush");
+    }
+
+    @Override
+    public void discard(long offsetBytes, long lengthBytes, int flags) throws IOException {
+        writeZeroes(offsetBytes, lengthBytes, flags);
+    }
+
+    @Override
+    public void writeZeroes(long offsetBytes, long lengthBytes, int flags) throws IOException {
+        hook.at("zero", offsetBytes, lengthBytes);
+        synchronized (bytes) {
+            java.util.Arrays.fill(bytes, (int) offsetBytes, (int) (offsetBytes + lengthBytes), (byte) 0);
+        }
+        after.at("zero", offsetBytes, lengthBytes);
+        journal.add(name + ":zero");
+    }
+
+    @Override
+    public long allocation(long offsetBytes, long lengthBytes) {
+        return lengthBytes;
+    }
+
+    @Override
+    public void close() {
+        closed = true;
+    }
+
+    @Override
+    public String toString() {
+        return name;
+    }
+}
