@@ -10,24 +10,17 @@ import org.dmera.tools.cli.NearMiss;
 import org.dmera.tools.cli.Usage;
 
 /** {@code era-tools} without a command that it knows: says which there are. */
-final class EraTools implements Command {
-    /** The column in which a list of commands tells what they are for. */
-    private static final int ABOUT_AT = 24;
+public final class EraTools implements Command {
+    /** Its help lists the {@link Commands} besides. */
+    public static final Usage USAGE = new Usage(
+                    "era-tools", "Tools for dm-era metadata: which blocks of a device were written since when.")
+            .operand("COMMAND", "What to do; era-tools <COMMAND> --help says how");
+
+    private EraTools() {}
 
     @Override
     public Usage usage() {
-        return new Usage("era-tools", "Tools for dm-era metadata: which blocks of a device were written since when.")
-                .operand("COMMAND", "What to do; era-tools <COMMAND> --help says how")
-                .footer(commands());
-    }
-
-    private static String commands() {
-        StringBuilder commands = new StringBuilder("Commands:");
-        for (String name : Commands.names()) {
-            commands.append("\n  ").append(name).append(" ".repeat(ABOUT_AT - 2 - name.length()));
-            commands.append(HelpText.wrap(Commands.find(name).usage().about(), ABOUT_AT));
-        }
-        return commands.toString();
+        return USAGE;
     }
 
     /**
@@ -38,12 +31,20 @@ final class EraTools implements Command {
         EraTools tools = new EraTools();
         if (args.length == from) {
             int code = CommandLine.run(tools, args, from);
-            System.err.println("\n" + commands());
+            listCommands();
             return code;
         }
         // What follows an unknown command is of no interest, not even --help.
         boolean isCommand = !args[from].startsWith("-");
         return CommandLine.run(tools, isCommand ? new String[] {"--", args[from]} : args, isCommand ? 0 : from);
+    }
+
+    private static void listCommands() {
+        try {
+            System.err.print("\n" + HelpText.commands(USAGE));
+        } catch (IOException e) {
+            System.err.println("era-tools: " + e.getMessage());
+        }
     }
 
     @Override

@@ -217,8 +217,7 @@ public final class DmSetup {
             return command(session, "version", List.of());
         }
         if (words.isEmpty()) {
-            Usage.print(err);
-            return 1;
+            return explain();
         }
         Entry entry = entry(words.get(0));
         List<String> operands = words.subList(1, words.size());
@@ -228,8 +227,7 @@ public final class DmSetup {
         }
         if (operands.size() < entry.least || operands.size() > entry.most) {
             err.println("Incorrect number of arguments.");
-            Usage.print(err);
-            return 1;
+            return explain();
         }
         try {
             SwitchRules.check(switches, words.get(0));
@@ -239,6 +237,16 @@ public final class DmSetup {
             return 1;
         }
         return command(session, words.get(0), operands);
+    }
+
+    /** How it is used, for who has used it wrongly. */
+    private int explain() {
+        try {
+            Usage.print(err);
+        } catch (IOException e) {
+            complain(e);
+        }
+        return 1;
     }
 
     private int command(Session session, String name, List<String> operands) {

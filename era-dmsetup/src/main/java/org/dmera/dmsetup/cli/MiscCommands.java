@@ -101,7 +101,7 @@ final class MiscCommands {
         return false;
     }
 
-    static boolean help(Session session, List<String> operands) {
+    static boolean help(Session session, List<String> operands) throws IOException {
         Usage.print(session.err());
         if (session.has(Switch.COLUMNS)) {
             Report.printFields(session.err());

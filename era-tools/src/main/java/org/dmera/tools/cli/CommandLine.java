@@ -5,6 +5,8 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.io.PrintStream;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
@@ -101,9 +103,8 @@ public final class CommandLine {
         try {
             // The version is bare, as thin-provisioning-tools print it: scripts compare it.
             // --help is an answer to print even when --quiet stands beside it.
-            String text = request.version ? Version.current() + "\n" : HelpText.of(usage);
-            java.nio.ByteBuffer bytes =
-                    java.nio.ByteBuffer.wrap(text.getBytes(java.nio.charset.StandardCharsets.UTF_8));
+            ByteBuffer bytes = ByteBuffer.wrap(
+                    request.version ? (Version.current() + "\n").getBytes(StandardCharsets.UTF_8) : HelpText.of(usage));
             while (bytes.hasRemaining()) {
                 console.output().write(bytes);
             }

@@ -1,101 +1,55 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.tools.cli;
 
-import java.util.StringTokenizer;
+import java.io.File;
+import java.io.FileInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
 
-/** What {@code --help} prints: how the program is called, what it is for, and a line or more for each operand and option. */
+/**
+ * What {@code --help} prints: how the program is called, what it is for, and a line or more for each operand and option.
+ * picocli has laid it out when the product was built ({@link HelpPages}), for it takes longer to start than most commands
+ * take to run; here it is only fetched.
+ */
 public final class HelpText {
-    private static final int WIDTH = 100;
-    /** Room for a letter, a comma and what is between. */
-    private static final int NAMES_AT = 6;
-    /** A longer name doesn't push the descriptions of all others to the right: its own begins below it. */
-    private static final int LONGEST_BESIDE = 22;
+    /** Of the texts, on the class path and in lib. */
+    public static final String FOLDER = "help/";
 
-    private final StringBuilder text = new StringBuilder();
-    private final int descriptionsAt;
+    private HelpText() {}
 
-    private HelpText(int descriptionsAt) {
-        this.descriptionsAt = descriptionsAt;
+    /** The help of the program that {@code usage} describes, UTF-8. */
+    static byte[] of(Usage usage) throws IOException {
+        return read(HelpText.class, fileName(usage));
     }
 
-    /** The help of {@code usage}, lines of at most 100 characters as far as words allow. */
-    static String of(Usage usage) {
-        HelpText help = new HelpText(descriptionsAt(usage));
-        help.text.append("Usage: ").append(usage.synopsis()).append('\n');
-        help.wrapped(usage.about, 0);
-        if (!usage.operands.isEmpty()) {
-            help.text.append("\nArguments:\n");
-            for (Option operand : usage.operands) {
-                help.row((char) 0, operand.display(), operand.description);
+    /** The text in the file {@code name}, which is on the class path below {@code neighbour}'s package. */
+    public static byte[] read(Class<?> neighbour, String name) throws IOException {
+        // To open a jar takes as long as all the rest; what is installed has the texts beside it.
+        String home = System.getProperty("era.home");
+        if (home != null) {
+            File file = new File(home + "/lib/" + FOLDER + name);
+            if (file.exists()) {
+                try (InputStream in = new FileInputStream(file)) {
+                    return in.readAllBytes();
+                }
             }
         }
-        help.text.append("\nOptions:\n");
-        for (Option option : usage.options) {
-            if (!option.hidden) {
-                help.row(option.letter, names(option), option.description);
+        try (InputStream in = neighbour.getResourceAsStream(FOLDER + name)) {
+            if (in == null) {
+                throw new IOException("this installation has no help text " + name);
             }
+            return in.readAllBytes();
         }
-        help.row('h', "--help", "Print help");
-        help.row('V', "--version", "Print version");
-        if (!usage.footer.isEmpty()) {
-            help.text.append('\n').append(usage.footer).append('\n');
-        }
-        return help.text.toString();
     }
 
-    private static String names(Option option) {
-        return "--" + option.name + (option.takesValue() ? "=<" + option.label + ">" : "");
+    static String fileName(Usage usage) {
+        return usage.program.replace(' ', '-') + ".txt";
     }
 
-    private static int descriptionsAt(Usage usage) {
-        int longest = "--version".length();
-        for (Option option : usage.options) {
-            longest = Math.max(longest, option.hidden ? 0 : fitting(names(option)));
-        }
-        for (Option operand : usage.operands) {
-            longest = Math.max(longest, fitting(operand.display()));
-        }
-        return NAMES_AT + longest + 2;
-    }
-
-    private static int fitting(String name) {
-        return name.length() > LONGEST_BESIDE ? 0 : name.length();
-    }
-
-    private void row(char letter, String names, String description) {
-        int start = text.length();
-        text.append(letter == 0 ? "      " : "  -" + letter + ", ").append(names);
-        int room = descriptionsAt - (text.length() - start);
-        if (room < 2) {
-            text.append('\n');
-            room = descriptionsAt;
-        }
-        text.append(" ".repeat(room));
-        wrapped(description, descriptionsAt);
-    }
-
-    /** Appends {@code words} from column {@code indent} on, where the text has already been brought to. */
-    private void wrapped(String words, int indent) {
-        text.append(wrap(words, indent)).append('\n');
-    }
-
-    /** {@code words} in lines that end before column 100; each but the first begins with {@code indent} blanks. */
-    public static String wrap(String words, int indent) {
-        StringBuilder lines = new StringBuilder();
-        int column = indent;
-        StringTokenizer tokens = new StringTokenizer(words, " ");
-        while (tokens.hasMoreTokens()) {
-            String word = tokens.nextToken();
-            if (column > indent && column + 1 + word.length() > WIDTH) {
-                lines.append('\n').append(" ".repeat(indent));
-                column = indent;
-            } else if (column > indent) {
-                lines.append(' ');
-                column++;
-            }
-            lines.append(word);
-            column += word.length();
-        }
-        return lines.toString();
+    /** The list of commands at the end of the help of a program that has some. */
+    public static String commands(Usage usage) throws IOException {
+        String text = new String(of(usage), StandardCharsets.UTF_8);
+        return text.substring(text.indexOf("Commands:"));
     }
 }

@@ -12,7 +12,7 @@ import org.dmera.tools.cli.Usage;
 public final class GenerateCompletionCommand implements Command {
     @Override
     public Usage usage() {
-        return new Usage("generate-completion", "Print a script that completes the tools' options in a shell")
+        return new Usage("era-tools generate-completion", "Print a script that completes the tools' options in a shell")
                 .operand("SHELL", "bash or zsh")
                 .footer("Use it as: eval \"$(era-tools generate-completion bash)\"");
     }

@@ -22,7 +22,7 @@ public final class GenerateCommand implements Command {
 
     @Override
     public Usage usage() {
-        return new Usage("generate", "Make up metadata of any size, the same for the same options")
+        return new Usage("era-tools generate", "Make up metadata of any size, the same for the same options")
                 .option("block-size", 0, "SECTORS", "Sectors in an origin block, a multiple of 8 (default 128)")
                 .option("nr-blocks", 0, "BLOCKS", "Blocks of the origin (default 65536)")
                 .option("writesets", 0, "COUNT", "Writesets that are not digested yet (default 3)")

@@ -123,20 +123,4 @@ class ArgumentParserTest {
         }
         assertThrows(UsageException.class, () -> ArgumentParser.parse(usage, new String[] {"--", "--help", "x"}, 0));
     }
-
-    @Test
-    void helpSaysWhatPicocliWouldSay() {
-        for (String name : Commands.names()) {
-            Usage usage = Commands.find(name).usage();
-            assertEquals(words(PicocliReference.help(usage)), words(HelpText.of(usage)));
-            for (String line : HelpText.of(usage).split("\n", -1)) {
-                assertTrue(line.length() <= 100, line);
-                assertEquals(line.stripTrailing(), line);
-            }
-        }
-    }
-
-    private static List<String> words(String text) {
-        return List.of(text.trim().split("\\s+", -1));
-    }
 }

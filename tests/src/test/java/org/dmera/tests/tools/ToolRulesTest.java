@@ -71,14 +71,16 @@ class ToolRulesTest {
             return List.of(line.split(" ", -1));
         }
 
+        /** What users type. */
         String program() {
-            return name().toLowerCase(java.util.Locale.ROOT);
+            return this == GENERATE ? "era-tools generate" : name().toLowerCase(java.util.Locale.ROOT);
         }
 
         Command command() {
             return switch (this) {
                 case ERA_BACKUP -> new BackupCommand();
                 case ERA_SERVE -> new ServeCommand();
+                case GENERATE -> Commands.find("generate");
                 default -> Commands.find(program());
             };
         }
