@@ -346,6 +346,11 @@ final class SalvageSurvey implements TreeWalk.Visitor {
         return anyWriteset;
     }
 
+    /** Whether the writesets follow each other without a gap, and end after the last that can have been archived. */
+    boolean areWritesetsAhead() {
+        return gapUpTo < 0 && previousEra > lastDigested();
+    }
+
     /** The highest credible era in the era array that is above the superblock's current one, or −1. */
     long highestInArray() {
         return highestInArray;

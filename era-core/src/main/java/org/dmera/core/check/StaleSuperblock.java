@@ -126,6 +126,7 @@ final class StaleSuperblock extends Salvage {
             }
             // One lost write explains one such block; two of them are another state's.
             isOlder |= overtaken.cardinality() > 1;
+            isOlder |= trees.areWritesetsAhead();
             isOlder |= trees.areFaultless() && trees.hasMapOfAnother() && addsMarks(device, superblock);
             // A power cut between the commit of a new era and its superblock leaves a state that is one era ahead.
             isOlder |= era > trees.currentEra() + (trees.isContradicted() ? 0 : 1);

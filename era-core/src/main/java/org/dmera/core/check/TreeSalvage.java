@@ -48,6 +48,7 @@ final class TreeSalvage extends Salvage {
     private final BlockTable ownTable;
     private final List<Damage> besideTheTrees;
     private final boolean hasMapOfAnother;
+    private final boolean areWritesetsAhead;
     private final boolean isDamaged;
     private final List<String> remarks = new ArrayList<>();
     private final ByteBuffer block = BlockReader.newBuffer();
@@ -73,6 +74,7 @@ final class TreeSalvage extends Salvage {
         this.ownTable = first.reader().table();
         this.besideTheTrees = first.besideTheTrees();
         this.hasMapOfAnother = first.hasMapOfAnother();
+        this.areWritesetsAhead = first.areWritesetsAhead() && !first.isWhole();
         this.isOvertaken = first.isContradicted() || damages.stream().anyMatch(TreeSalvage::isOtherContent);
         this.isDamaged = isOvertaken || !damages.isEmpty() || !first.isWhole();
         TreeMender.Mended mended = damages.isEmpty() ? null : TreeMender.mend(damaged);
@@ -135,6 +137,14 @@ final class TreeSalvage extends Salvage {
     /** Whether the space map may be that of another state. */
     boolean hasMapOfAnother() {
         return hasMapOfAnother;
+    }
+
+    /**
+     * Whether the tree of writesets is of a later era than the superblock's state can have archived, and not all is
+     * accounted for: a later state has come to the same block for its root, or its keys are wrong.
+     */
+    boolean areWritesetsAhead() {
+        return areWritesetsAhead;
     }
 
     /** Whether the trees break no rule, whatever the space map counts. */

@@ -14,6 +14,7 @@ import org.dmera.testkit.RepairTrials;
 import org.dmera.testkit.RepairTrials.Maker;
 import org.dmera.testkit.RepairTrials.Tally;
 import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 
 /** A short run of {@link RepairTrials}, and a long one at night; its {@code main} makes as many as anyone likes. */
@@ -44,6 +45,15 @@ class RepairLosesNothingTest {
             }
         }
         return tests.stream();
+    }
+
+    /** The block that held the writeset tree of era 31 holds that of era 33 now: all is sealed for its place. */
+    @Test
+    void aLaterTreeInTheBlockOfAnOldSuperblocksTreeTellsOfTheLaterState() {
+        List<String> complaints = new ArrayList<>();
+        Tally tally = new RepairTrials(Kind.STALE_SUPERBLOCK, Maker.ENGINE, true, complaints::add).run(500188, 8);
+        assertEquals(0, tally.lost(), complaints::toString);
+        assertEquals(8, tally.refused());
     }
 
     private static void losesNothing(Kind kind, Maker maker, boolean snapshotHeld) {
