@@ -9,23 +9,24 @@ import org.dmera.core.read.MetadataRoots;
  * {@link LastWritten} in the order of the blocks, as runs of one era. It takes memory for {@link #WINDOW_BLOCKS} blocks at
  * most: of a larger device the metadata are read several times.
  */
-final class EraRuns {
+public final class EraRuns {
     /** 64 MiB of eras. */
     private static final int WINDOW_BLOCKS = 1 << 24;
 
     private EraRuns() {}
 
     /** Receives runs that follow one another, from block 0 to the last. */
-    interface Visitor {
+    public interface Visitor {
         /** Blocks {@code first} to {@code first + count − 1} were last written in {@code era}; 0 for never. */
         void run(long first, long count, long era) throws IOException;
     }
 
-    static void forEach(BlockDevice device, MetadataRoots roots, Visitor visitor) throws IOException {
+    public static void forEach(BlockDevice device, MetadataRoots roots, Visitor visitor) throws IOException {
         forEach(device, roots, WINDOW_BLOCKS, visitor);
     }
 
-    static void forEach(BlockDevice device, MetadataRoots roots, int windowBlocks, Visitor visitor) throws IOException {
+    public static void forEach(BlockDevice device, MetadataRoots roots, int windowBlocks, Visitor visitor)
+            throws IOException {
         int[] window = new int[(int) Math.min(roots.nrBlocks(), windowBlocks)];
         long first = 0;
         long era = -1;

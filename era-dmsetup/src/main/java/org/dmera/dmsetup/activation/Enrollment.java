@@ -15,8 +15,8 @@ import java.util.HexFormat;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
+import org.dmera.core.EraPoint;
 import org.dmera.core.block.BlockDevice;
-import org.dmera.core.content.EraPoint;
 import org.dmera.core.file.FileReplacement;
 import org.dmera.core.read.MetadataRoots;
 

@@ -7,7 +7,7 @@ import java.io.InterruptedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import org.dmera.core.content.EraPoint;
+import org.dmera.core.EraPoint;
 import org.dmera.core.file.FileReplacement;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.metadata.RefusedException;

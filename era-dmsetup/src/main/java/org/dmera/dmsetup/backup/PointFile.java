@@ -11,7 +11,7 @@ import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 import java.util.Locale;
 import java.util.regex.Pattern;
-import org.dmera.core.content.EraPoint;
+import org.dmera.core.EraPoint;
 import org.dmera.core.file.FileReplacement;
 
 /**

@@ -21,6 +21,7 @@ public final class ChangedRanges implements ByteRanges {
      * @param sizeBytes the origin's size, which cuts the last block
      * @param allFromBytes from here on everything counts; at least {@code sizeBytes} for nothing more than the set
      */
+    @SuppressWarnings("exports") // for the programs of this project
     public ChangedRanges(BlockSet set, long blockSizeBytes, long sizeBytes, long allFromBytes) {
         this.set = set;
         this.blockSizeBytes = blockSizeBytes;

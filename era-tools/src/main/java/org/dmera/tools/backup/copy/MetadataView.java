@@ -49,10 +49,12 @@ public final class MetadataView implements Closeable {
         return new MetadataView(path, false, true);
     }
 
+    @SuppressWarnings("exports") // for the programs of this project
     public MetadataRoots roots() {
         return roots;
     }
 
+    @SuppressWarnings("exports") // for the programs of this project
     public FileBlockDevice device() {
         return device;
     }
@@ -89,6 +91,7 @@ public final class MetadataView implements Closeable {
      *
      * @throws IOException when the metadata have not come so far, so that they can't be those that the era is from
      */
+    @SuppressWarnings("exports") // for the programs of this project
     public BlockSet changedSince(long since) throws IOException {
         if (since > roots.currentEra() + 1) {
             throw new IOException(path + ": changes since era " + since + " were asked for, and the current era is "

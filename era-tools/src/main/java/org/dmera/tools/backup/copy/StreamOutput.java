@@ -57,11 +57,13 @@ public final class StreamOutput implements WritableByteChannel, Closeable {
     }
 
     /** Says who it will be that writes the same file. */
+    @SuppressWarnings("exports") // for the programs of this project
     public static IOException busy(FileReplacement.BusyException e) {
         return new IOException(e.partial() + ": another era_copy or era_backup is writing it", e);
     }
 
     /** Takes over {@code file}, and closes it. */
+    @SuppressWarnings("exports") // for the programs of this project
     public StreamOutput(FileReplacement file) throws IOException {
         this.file = file;
         try {

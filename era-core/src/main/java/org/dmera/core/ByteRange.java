@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package org.dmera.core.content;
+package org.dmera.core;
 
 /**
  * Part of an origin device.

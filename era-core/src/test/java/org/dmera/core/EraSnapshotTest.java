@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package org.dmera.core.content;
+package org.dmera.core;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -15,6 +15,7 @@ import java.util.BitSet;
 import java.util.List;
 import java.util.Random;
 import org.dmera.core.block.MemoryBlockDevice;
+import org.dmera.core.content.BlockSet;
 import org.dmera.core.metadata.EraMetadata;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package org.dmera.core.content;
+package org.dmera.core;
 
 import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
@@ -13,6 +13,7 @@ import java.util.zip.Deflater;
 import java.util.zip.DeflaterOutputStream;
 import java.util.zip.InflaterInputStream;
 import org.dmera.core.block.BlockDevice;
+import org.dmera.core.content.EraRuns;
 import org.dmera.core.read.MetadataRoots;
 
 /**
@@ -51,6 +52,7 @@ public final class EraPoint {
      *
      * @param era the first that later writes may have: of a held snapshot its current era; of metadata at rest the next one
      */
+    @SuppressWarnings("exports") // for the programs of this project; others call EraSnapshot.point()
     public static EraPoint of(BlockDevice device, MetadataRoots roots, long era) throws IOException {
         ByteArrayOutputStream bytes = new ByteArrayOutputStream();
         Deflater deflater = new Deflater(Deflater.BEST_SPEED);
@@ -80,6 +82,7 @@ public final class EraPoint {
      *
      * @return null when nothing contradicts
      */
+    @SuppressWarnings("exports")
     public String contradiction(BlockDevice device, MetadataRoots roots) throws IOException {
         if (roots.dataBlockSizeSectors() != blockSizeSectors) {
             return "the block size was " + blockSizeSectors + " sectors and is " + roots.dataBlockSizeSectors();
@@ -169,7 +172,7 @@ public final class EraPoint {
         long blockSizeSectors = in.readLong();
         byte[] uuid = in.readNBytes(UUID_BYTES);
         int length = in.readInt();
-        byte[] runs = in.readNBytes(length);
+        byte[] runs = in.readNBytes(Math.max(0, length));
         if (runs.length != length) {
             throw new IOException(
                     "a point in an era device's history is cut: it has " + runs.length + " bytes of runs of " + length);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package org.dmera.core.content;
+package org.dmera.core;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
@@ -15,6 +15,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import org.dmera.core.block.MemoryBlockDevice;
+import org.dmera.core.content.EraRuns;
 import org.dmera.core.metadata.EraMetadata;
 import org.dmera.core.read.MetadataRoots;
 import org.junit.jupiter.api.Test;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package org.dmera.core.content;
+package org.dmera.core;
 
 import java.io.Closeable;
 import java.io.IOException;
@@ -8,6 +8,8 @@ import java.util.Iterator;
 import java.util.NoSuchElementException;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.DeviceOpener;
+import org.dmera.core.content.BlockSet;
+import org.dmera.core.content.ChangedBlocks;
 import org.dmera.core.read.MetadataRoots;
 
 /**

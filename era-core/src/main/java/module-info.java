@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * The on-disk metadata of the kernel's dm-era target: read, changed, checked, repaired, and asked what was written since an
+ * era.
+ */
+@SuppressWarnings("module") // those that it names are compiled later
+module org.dmera.core {
+    requires org.jnrproject.ffi;
+
+    exports org.dmera.core;
+    exports org.dmera.core.format;
+    exports org.dmera.core.block to
+            org.dmera.tools,
+            org.dmera.dmsetup;
+    exports org.dmera.core.build to
+            org.dmera.tools;
+    exports org.dmera.core.cache to
+            org.dmera.tools,
+            org.dmera.dmsetup;
+    exports org.dmera.core.check to
+            org.dmera.tools,
+            org.dmera.dmsetup;
+    exports org.dmera.core.content to
+            org.dmera.tools,
+            org.dmera.dmsetup;
+    exports org.dmera.core.file to
+            org.dmera.tools,
+            org.dmera.dmsetup;
+    exports org.dmera.core.linux to
+            org.dmera.tools,
+            org.dmera.dmsetup;
+    exports org.dmera.core.metadata to
+            org.dmera.tools,
+            org.dmera.dmsetup;
+    exports org.dmera.core.persistent to
+            org.dmera.dmsetup;
+    exports org.dmera.core.read to
+            org.dmera.tools,
+            org.dmera.dmsetup;
+}
