@@ -3,6 +3,8 @@
 /** The dmsetup-like command, the engine that hosts targets in userspace, and the backup of whole devices. */
 module org.dmera.dmsetup {
     requires com.fasterxml.jackson.core;
+    // Only in the build.
+    requires static info.picocli;
     requires java.management;
     requires jdk.management;
     requires jdk.net;

@@ -6,6 +6,8 @@ module org.dmera.tools {
     requires com.fasterxml.jackson.core;
     requires com.fasterxml.jackson.dataformat.xml;
     requires com.github.luben.zstd_jni;
+    // Only in the build.
+    requires static info.picocli;
     requires java.desktop;
     requires java.xml;
     requires me.tongfei.progressbar;
