@@ -15,28 +15,24 @@ public final class DmSetupCompletion implements Completion.Program {
     }
 
     @Override
-    public List<String> options() {
-        List<String> options = new ArrayList<>();
+    public List<Completion.Item> options() {
+        List<Completion.Item> options = new ArrayList<>();
         for (Switch s : Switch.values()) {
-            String takes = takes(s);
-            if (s.letter() != '\0') {
-                options.add("-" + s.letter() + takes);
-            }
-            options.add("--" + s.longName() + takes);
+            options.add(new Completion.Item(s.letter(), s.longName(), takes(s), ""));
         }
         return options;
     }
 
     private static String takes(Switch s) {
         if (!s.hasValue()) {
-            return "";
+            return Completion.NOTHING;
         }
         return switch (s) {
-            case CONTROL -> "=kernel,engine";
-            case MANGLENAME -> "=none,auto,hex";
-            case LOG_LEVEL -> "=" + levels();
-            case COW, STATE, NBD, NBD_TLS -> "=";
-            default -> "=#";
+            case CONTROL -> Completion.CHANNEL;
+            case MANGLENAME -> "none,auto,hex";
+            case LOG_LEVEL -> levels();
+            case COW, ERATAB, STATE, NBD, NBD_TLS -> Completion.FILE;
+            default -> Completion.ANYTHING;
         };
     }
 

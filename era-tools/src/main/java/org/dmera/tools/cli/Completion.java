@@ -4,16 +4,15 @@ package org.dmera.tools.cli;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.ServiceLoader;
-import org.dmera.tools.Command;
 import org.dmera.tools.Commands;
 import org.dmera.tools.backup.BackupUsage;
 import org.dmera.tools.backup.ServeUsage;
 
 /**
- * The script by which bash completes what is typed, made of the same tables by which command lines are read. zsh runs it
- * with its own bashcompinit.
+ * The scripts by which shells complete what is typed, made of the same tables by which command lines are read. The one for
+ * bash is here; zsh runs it with its own bashcompinit. fish has one of its own ({@link FishCompletion}).
  *
- * <p>To the script a program is a line of words, one for each option: {@code --quiet} takes no value, {@code --output=} a
+ * <p>To the script for bash a program is a line of words, one for each option: {@code --quiet} takes no value, {@code --output=} a
  * file, {@code --format=xml,json} one of these, {@code --level=#} what can't be guessed.
  */
 public final class Completion {
@@ -98,15 +97,35 @@ public final class Completion {
             }
             """;
 
+    /** What an option takes: nothing; */
+    public static final String NOTHING = "-";
+    /** the name of a file; */
+    public static final String FILE = "";
+    /** what can't be guessed; */
+    public static final String ANYTHING = "#";
+    /** one of these words, or the path of a socket. Any others with commas between: one of those. */
+    public static final String CHANNEL = "kernel,engine";
+
+    private static final List<Item> FOR_EVERYTHING =
+            List.of(new Item('h', "help", NOTHING, "Print help"), new Item('V', "version", NOTHING, "Print version"));
+
     private Completion() {}
+
+    /**
+     * An option.
+     *
+     * @param letter its short form, or NUL
+     * @param takes {@link #NOTHING}, {@link #FILE}, {@link #ANYTHING}, {@link #CHANNEL} or words with commas between
+     * @param description one line, or nothing
+     */
+    public record Item(char letter, String name, String takes, String description) {}
 
     /** A program of another module, found by {@link ServiceLoader}. */
     public interface Program {
         /** What users type. */
         String name();
 
-        /** Its options, in the script's form: {@code --quiet}, {@code -o=}, {@code --output=}, {@code --format=xml,json}. */
-        List<String> options();
+        List<Item> options();
 
         /** What the first operand may be. */
         List<String> words();
@@ -115,68 +134,105 @@ public final class Completion {
         boolean takesDevices();
     }
 
-    /** The script for all programs: those with a launcher of their own, and era-tools with all as its commands. */
-    public static String script() {
-        StringBuilder cases = new StringBuilder();
-        List<String> programs = new ArrayList<>(List.of("era-tools"));
-        cases.append(entry("era-tools", List.of("-h", "--help", "-V", "--version"), Commands.names(), false));
-        for (String name : Commands.names()) {
-            Command command = Commands.find(name);
-            cases.append(entry(name, options(command.usage()), List.of(), false));
-            if (name.startsWith("era_")) {
-                programs.add(name);
-            }
+    /** All that is to be known of a program, or of a command of era-tools that has no launcher. */
+    record Known(String name, List<Item> options, List<String> words, boolean takesDevices) implements Program {
+        private Known(String name, Usage usage, boolean takesDevices) {
+            this(name, items(usage), List.of(), takesDevices);
         }
-        cases.append(entry("era_backup", options(BackupUsage.usage()), List.of(), true));
-        cases.append(entry("era_serve", options(ServeUsage.usage()), List.of(), false));
-        programs.addAll(List.of("era_backup", "era_serve"));
-        for (Program program : ServiceLoader.load(Program.class)) {
-            cases.append(entry(program.name(), program.options(), program.words(), program.takesDevices()));
-            programs.add(program.name());
+
+        boolean hasLauncher() {
+            return !Commands.names().contains(name) || name.startsWith("era_");
         }
-        return FUNCTIONS + "\n# _era_program NAME: sets what is to know of a program.\n_era_program() {\n  case $1 in\n"
-                + cases + "  esac\n}\n\ncomplete -o default -F _era_complete " + String.join(" ", programs) + "\n";
     }
 
-    private static String entry(String name, List<String> options, List<String> words, boolean devices) {
-        String pattern = name.startsWith("era_") ? name + "|" + name.substring("era_".length()) : name;
-        StringBuilder entry = new StringBuilder("    ").append(pattern).append(")\n");
-        entry.append("      known='").append(String.join(" ", options)).append("'\n");
-        if (!words.isEmpty()) {
-            entry.append("      operands='").append(String.join(" ", words)).append("'\n");
+    /** era-tools, all its commands, and the programs beside it. */
+    static List<Known> all() {
+        List<Known> all = new ArrayList<>();
+        all.add(new Known("era-tools", FOR_EVERYTHING, Commands.names(), false));
+        for (String name : Commands.names()) {
+            all.add(new Known(name, Commands.find(name).usage(), false));
         }
-        if (devices) {
+        all.add(new Known("era_backup", BackupUsage.usage(), true));
+        all.add(new Known("era_serve", ServeUsage.usage(), false));
+        for (Program program : ServiceLoader.load(Program.class)) {
+            all.add(new Known(program.name(), program.options(), program.words(), program.takesDevices()));
+        }
+        return all;
+    }
+
+    /** The script for {@code shell}, or null when there is none for it. */
+    public static String script(String shell) {
+        return switch (shell) {
+            case "bash", "zsh" -> script(all());
+            case "fish" -> FishCompletion.script(all());
+            default -> null;
+        };
+    }
+
+    private static String script(List<Known> programs) {
+        StringBuilder cases = new StringBuilder();
+        List<String> launchers = new ArrayList<>();
+        for (Known program : programs) {
+            cases.append(entry(program));
+            if (program.hasLauncher()) {
+                launchers.add(program.name());
+            }
+        }
+        return FUNCTIONS + "\n# _era_program NAME: sets what is to know of a program.\n_era_program() {\n  case $1 in\n"
+                + cases + "  esac\n}\n\ncomplete -o default -F _era_complete " + String.join(" ", launchers) + "\n";
+    }
+
+    /** The name and the short name, if it has one, as a command of era-tools. */
+    static List<String> names(String name) {
+        return name.startsWith("era_") ? List.of(name, name.substring("era_".length())) : List.of(name);
+    }
+
+    private static String entry(Known program) {
+        List<String> words = new ArrayList<>();
+        for (Item option : program.options()) {
+            String takes = option.takes().equals(NOTHING) ? "" : "=" + option.takes();
+            if (option.letter() != 0) {
+                words.add("-" + option.letter() + takes);
+            }
+            words.add("--" + option.name() + takes);
+        }
+        StringBuilder entry = new StringBuilder("    ")
+                .append(String.join("|", names(program.name())))
+                .append(")\n");
+        entry.append("      known='").append(String.join(" ", words)).append("'\n");
+        if (!program.words().isEmpty()) {
+            entry.append("      operands='")
+                    .append(String.join(" ", program.words()))
+                    .append("'\n");
+        }
+        if (program.takesDevices()) {
             entry.append("      devices=1\n");
         }
         return entry.append("      ;;\n").toString();
     }
 
-    private static List<String> options(Usage usage) {
-        List<String> options = new ArrayList<>();
+    private static List<Item> items(Usage usage) {
+        List<Item> items = new ArrayList<>();
         for (Option option : usage.options) {
             if (!option.hidden) {
-                String takes = takes(option);
-                if (option.letter != 0) {
-                    options.add("-" + option.letter + takes);
-                }
-                options.add("--" + option.name + takes);
+                items.add(new Item(option.letter, option.name, takes(option), option.description));
             }
         }
-        options.addAll(List.of("-h", "--help", "-V", "--version"));
-        return options;
+        items.addAll(FOR_EVERYTHING);
+        return items;
     }
 
     private static String takes(Option option) {
         if (!option.takesValue()) {
-            return "";
+            return NOTHING;
         }
         if (option.choices != null) {
-            return "=" + String.join(",", option.choices);
+            return String.join(",", option.choices);
         }
         return switch (option.label) {
-            case "FILE", "DEV", "DIR", "STREAM", "PATH" -> "=";
-            case "CHANNEL" -> "=kernel,engine";
-            default -> "=#";
+            case "FILE", "DEV", "DIR", "STREAM", "PATH" -> FILE;
+            case "CHANNEL" -> CHANNEL;
+            default -> ANYTHING;
         };
     }
 }

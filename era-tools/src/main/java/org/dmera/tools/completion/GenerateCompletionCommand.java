@@ -13,17 +13,21 @@ public final class GenerateCompletionCommand implements Command {
     @Override
     public Usage usage() {
         return new Usage("era-tools generate-completion", "Print a script that completes the tools' options in a shell")
-                .operand("SHELL", "bash or zsh")
-                .footer("Use it as: eval \"$(era-tools generate-completion bash)\"");
+                .operand("SHELL", "bash, zsh or fish")
+                .footer("""
+                        Use it as:
+                          eval "$(era-tools generate-completion bash)"
+                          era-tools generate-completion fish | source""");
     }
 
     @Override
     public int run(Arguments arguments, Console console) throws IOException {
         String shell = arguments.operand(0);
-        if (!shell.equals("bash") && !shell.equals("zsh")) {
-            throw new IOException("no completion for " + shell + ": bash or zsh");
+        String script = Completion.script(shell);
+        if (script == null) {
+            throw new IOException("no completion for " + shell + ": bash, zsh or fish");
         }
-        console.print(Completion.script());
+        console.print(script);
         return 0;
     }
 }

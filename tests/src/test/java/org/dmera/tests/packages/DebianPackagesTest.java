@@ -89,6 +89,25 @@ class DebianPackagesTest {
         }
     }
 
+    /** Shells look for a file by the command's name; zsh reads those names in the first line of any file of a folder. */
+    @Test
+    void everyCommandIsCompletedInThreeShells() throws Exception {
+        Set<String> all = contents("dm-era").stream()
+                .map(file -> file.replaceFirst(" -> .*", ""))
+                .collect(Collectors.toSet());
+        String first = said(List.of(
+                        "sh",
+                        "-c",
+                        "dpkg-deb --fsys-tarfile \"$0\" | tar -xO ./usr/share/zsh/vendor-completions/_dm-era | head -n 1",
+                        deb("dm-era").toString()))
+                .strip();
+        for (String command : names("bin")) {
+            assertTrue(all.contains("/usr/share/bash-completion/completions/" + command), command);
+            assertTrue(all.contains("/usr/share/fish/vendor_completions.d/" + command + ".fish"), command);
+            assertTrue(List.of(first.split(" ")).contains(command), command + " in " + first);
+        }
+    }
+
     @Test
     void everyManPageIsThereOnce() throws Exception {
         List<String> pages = new ArrayList<>();

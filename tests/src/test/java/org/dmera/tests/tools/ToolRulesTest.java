@@ -333,7 +333,7 @@ class ToolRulesTest {
     void theTableHasEveryTool() {
         List<String> missing = new ArrayList<>(Commands.names());
         missing.removeAll(all().map(Tool::commandName).toList());
-        // It reads and writes nothing, and its one operand is one of two words.
+        // It reads and writes nothing, and its one operand is one of three words.
         assertEquals(List.of("generate-completion"), missing);
     }
 }
