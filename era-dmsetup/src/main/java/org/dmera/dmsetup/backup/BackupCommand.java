@@ -60,13 +60,13 @@ public final class BackupCommand implements Command {
             return TRY_AGAIN_LATER;
         } catch (IOException | RuntimeException e) {
             try {
-                writeMetrics(arguments, false, began);
+                writeMetrics(arguments, false, began, console);
             } catch (IOException also) {
                 e.addSuppressed(also);
             }
             throw e;
         }
-        writeMetrics(arguments, true, began);
+        writeMetrics(arguments, true, began, console);
         return 0;
     }
 
@@ -184,7 +184,7 @@ public final class BackupCommand implements Command {
 
     private static Run prepare(Arguments arguments, String name, Console console, Opened opened) throws IOException {
         Path folder = Path.of(arguments.value("to"));
-        MappedEraDevice device = opened.add(open(arguments, name));
+        MappedEraDevice device = opened.add(open(arguments, name, console));
         Path stateFile = arguments.has("state")
                 ? path(arguments, "state")
                 : folder.resolve(fileName(device.name()) + ".erabackup");
@@ -215,9 +215,9 @@ public final class BackupCommand implements Command {
         }
     }
 
-    private static MappedEraDevice open(Arguments arguments, String name) throws IOException {
+    private static MappedEraDevice open(Arguments arguments, String name, Console console) throws IOException {
         return MappedEraDevice.open(
-                DmClient.open(arguments.value("control")),
+                DmClient.open(arguments.value("control"), console::error),
                 name,
                 path(arguments, "metadata"),
                 path(arguments, "origin"));
@@ -241,7 +241,7 @@ public final class BackupCommand implements Command {
             return backups.verify(console::print) ? 0 : 1;
         }
         if (arguments.has("json")) {
-            console.print(new BackupReport(backups, statusOrNull(arguments), Instant.now())
+            console.print(new BackupReport(backups, statusOrNull(arguments, console), Instant.now())
                     .json()
                     .stripTrailing());
         } else {
@@ -261,8 +261,8 @@ public final class BackupCommand implements Command {
         return backups.streams().isEmpty() ? new StoredBackups(folder, fileName(given)) : backups;
     }
 
-    private static EraStatus statusOrNull(Arguments arguments) {
-        try (MappedEraDevice device = open(arguments, arguments.operand(0))) {
+    private static EraStatus statusOrNull(Arguments arguments, Console console) {
+        try (MappedEraDevice device = open(arguments, arguments.operand(0), console)) {
             return device.status();
         } catch (IOException e) {
             // Backups are looked at on other machines, too; the report says that it doesn't know.
@@ -270,9 +270,10 @@ public final class BackupCommand implements Command {
         }
     }
 
-    private static void writeMetrics(Arguments arguments, boolean success, long began) throws IOException {
+    private static void writeMetrics(Arguments arguments, boolean success, long began, Console console)
+            throws IOException {
         if (arguments.has("metrics")) {
-            new BackupReport(stored(arguments), statusOrNull(arguments), Instant.now())
+            new BackupReport(stored(arguments), statusOrNull(arguments, console), Instant.now())
                     .writeMetrics(
                             path(arguments, "metrics"),
                             new BackupReport.Outcome(success, (System.nanoTime() - began) / NANOS_PER_SECOND));

@@ -11,6 +11,7 @@ import org.dmera.dmsetup.control.DeviceId;
 import org.dmera.dmsetup.control.DmCall;
 import org.dmera.dmsetup.control.DmClient;
 import org.dmera.dmsetup.control.DmException;
+import org.dmera.dmsetup.control.ImpatientControl;
 import org.dmera.dmsetup.control.Mangling;
 import org.dmera.dmsetup.ioctl.DeviceEntry;
 import org.dmera.dmsetup.ioctl.DmCommand;
@@ -75,13 +76,20 @@ final class Session {
     private void open(boolean creating) throws IOException {
         if (client == null) {
             Control control = connector.connect(creating);
-            client = new DmClient(control.isKernel() ? new ImpatientControl(control, err) : control);
+            client = new DmClient(control.isKernel() ? impatient(control) : control);
             driverVersion = client.version();
             nodes = DeviceNodes.of(client.control(), switches);
             if (switches.verbosity() > 0) {
                 err.println("Control: " + client.control().describe());
             }
         }
+    }
+
+    private Control impatient(Control control) {
+        return new ImpatientControl(control, line -> {
+            err.println("era-dmsetup: " + line);
+            err.flush();
+        });
     }
 
     DmClient client() throws IOException {

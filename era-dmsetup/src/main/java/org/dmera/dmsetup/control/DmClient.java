@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
 import org.dmera.core.linux.Errno;
 import org.dmera.dmsetup.ioctl.Dependencies;
 import org.dmera.dmsetup.ioctl.DevNumber;
@@ -38,6 +39,16 @@ public final class DmClient implements Closeable {
      */
     public static DmClient open(String option) throws IOException {
         return new DmClient(ControlChoice.of(option, System.getenv()).connect());
+    }
+
+    /**
+     * The same for a program that people wait for.
+     *
+     * @param user gets a line when the kernel does not come back: see {@link ImpatientControl}
+     */
+    public static DmClient open(String option, Consumer<String> user) throws IOException {
+        Control control = ControlChoice.of(option, System.getenv()).connect();
+        return new DmClient(control.isKernel() ? new ImpatientControl(control, user) : control);
     }
 
     /** The channel. */

@@ -20,6 +20,38 @@ import org.dmera.testkit.Fixtures;
 final class KernelBehaviours {
     private KernelBehaviours() {}
 
+    /** What our command makes of them. Each takes several starts of Java. */
+    static List<KernelBehaviour> ofOurCommand() {
+        return List.of(new KernelBehaviour("ourStatusOfASuspendedDeviceIsEndedByASignal", """
+                dmsetup create $name --table "$(table 8000 8)"
+                dmsetup suspend $name
+                # ask FILE: in the background, to the line that says what it waits for
+                ask() {
+                    "$lab/era-dmsetup" era-dmsetup --control kernel status $name > $1 2> $1.err &
+                    asking=$!
+                    until grep -q 'waiting for the device to be resumed' $1.err; do
+                        kill -0 $asking
+                        sleep 0.1
+                    done
+                }
+                ask ended
+                kill -TERM $asking
+                code=0
+                wait $asking || code=$?
+                echo "@ended code $code"
+                echo "@ended device $(dmsetup info -c --noheadings -o suspended $name)"
+                ask resumed
+                dmsetup resume $name
+                wait $asking
+                echo "@state resumed $(cat resumed)"
+                dmsetup remove $name
+                """, (folder, log) -> {
+            assertEquals("143", log.answer("ended", "code"), "as a signal ends a program");
+            assertEquals("Suspended", log.answer("ended", "device"), "still, when the signal had ended it");
+            assertEquals(2, StatusLine.parse(log.answer("state", "resumed")).era());
+        }));
+    }
+
     static List<KernelBehaviour> on(Kernel kernel) {
         return List.of(
                 new KernelBehaviour("aDiscardMarksOnlyTheBlockThatItBeginsIn", """

@@ -105,8 +105,9 @@ abstract class KernelLabTests {
         cases.add(new ControlChannelCase());
         cases.add(new FileSystemCase(128));
         if (kernel == Kernel.USER_MODE_LINUX || Lab.NIGHTLY) {
-            // Five starts of Java take minutes where the processor is emulated.
+            // Starts of Java take minutes where the processor is emulated.
             cases.add(new BackupCommandCase());
+            cases.addAll(KernelBehaviours.ofOurCommand());
             cases.add(new LvmRecipeCase());
             cases.add(new CacheRecipeCase());
             cases.add(new AttachedDeviceCase(false));

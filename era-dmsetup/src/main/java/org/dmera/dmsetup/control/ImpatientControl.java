@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.control;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+import org.dmera.dmsetup.ioctl.DmCommand;
+import org.dmera.dmsetup.ioctl.DmFlags;
+import org.dmera.dmsetup.ioctl.DmIoctl;
+import org.dmera.dmsetup.ioctl.TargetSpec;
+
+/**
+ * The kernel's channel, for people: it says what it waits for, and can be interrupted in what would else hang.
+ *
+ * <p>The kernel's era target answers status and messages by its worker, which does nothing while the device is suspended. Who
+ * asks then sits in a wait that no signal ends, with the table held, so that not even another table can take its place. So
+ * the kernel is not asked before the device is resumed: until then we wait here, where Ctrl-C ends it as any program. A
+ * device that is suspended between the look and the question still hangs, and so may other targets.
+ */
+public final class ImpatientControl implements Control {
+    private static final long PATIENCE_MILLIS = 2000;
+    private static final long LOOKS_EVERY_MILLIS = 50;
+
+    private final Control control;
+    private final Consumer<String> user;
+    private final long patienceMillis;
+
+    /**
+     * Over the kernel's channel, which it closes.
+     *
+     * @param user gets a line when a call does not come back
+     */
+    public ImpatientControl(Control control, Consumer<String> user) {
+        this(control, user, PATIENCE_MILLIS);
+    }
+
+    ImpatientControl(Control control, Consumer<String> user, long patienceMillis) {
+        this.control = control;
+        this.user = user;
+        this.patienceMillis = patienceMillis;
+    }
+
+    @Override
+    public int call(int command, ByteBuffer buffer) throws IOException {
+        if (command == DmCommand.DEV_WAIT.number()) {
+            // To wait is what was asked for.
+            return control.call(command, buffer);
+        }
+        if (isAnsweredByWorker(command, buffer)) {
+            awaitResumption(DeviceId.of(DmIoctl.over(buffer)));
+        }
+        CountDownLatch answered = new CountDownLatch(1);
+        Thread watcher = new Thread(() -> watch(answered), "patience");
+        watcher.setDaemon(true);
+        watcher.start();
+        try {
+            return control.call(command, buffer);
+        } finally {
+            answered.countDown();
+        }
+    }
+
+    /** Of the live table; that of an inactive one is at work. */
+    private static boolean isAnsweredByWorker(int command, ByteBuffer buffer) {
+        return command == DmCommand.TARGET_MSG.number()
+                || command == DmCommand.TABLE_STATUS.number()
+                        && !DmIoctl.over(buffer).has(DmFlags.STATUS_TABLE | DmFlags.QUERY_INACTIVE_TABLE);
+    }
+
+    private void awaitResumption(DeviceId device) throws IOException {
+        long begin = System.nanoTime();
+        boolean told = false;
+        while (isSuspendedEra(device)) {
+            if (!told && System.nanoTime() - begin >= TimeUnit.MILLISECONDS.toNanos(patienceMillis)) {
+                user.accept("waiting for the device to be resumed: the kernel's era target answers neither status nor"
+                        + " messages while it is suspended.");
+                told = true;
+            }
+            try {
+                Thread.sleep(LOOKS_EVERY_MILLIS);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                throw new IOException("interrupted while the device was suspended", e);
+            }
+        }
+    }
+
+    private boolean isSuspendedEra(DeviceId device) throws IOException {
+        try {
+            DmClient client = new DmClient(control);
+            if (!client.info(device).has(DmFlags.SUSPEND | DmFlags.INTERNAL_SUSPEND)) {
+                return false;
+            }
+            for (TargetSpec line : client.table(device)) {
+                if (line.type().equals("era")) {
+                    return true;
+                }
+            }
+        } catch (DmException e) {
+            // That there is no such device, or no right to ask, is the answer to the question itself.
+            return false;
+        }
+        return false;
+    }
+
+    private void watch(CountDownLatch answered) {
+        try {
+            if (!answered.await(patienceMillis, TimeUnit.MILLISECONDS)) {
+                user.accept("still waiting for the kernel. Status and messages of a suspended device wait until it is"
+                        + " resumed.");
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    @Override
+    public String describe() {
+        return control.describe();
+    }
+
+    @Override
+    public boolean isKernel() {
+        return control.isKernel();
+    }
+
+    @Override
+    public void close() throws IOException {
+        control.close();
+    }
+}
