@@ -72,6 +72,24 @@ public final class EraPoint {
                 bytes.toByteArray());
     }
 
+    /**
+     * The token of the same metadata, without reading them again.
+     *
+     * @param since as in {@link EraToken#of}
+     * @param currentEra what the metadata named as the current era
+     */
+    public EraToken token(long since, long currentEra) throws IOException {
+        return EraToken.of(since, currentEra, nrBlocks, blockSizeSectors, visitor -> {
+            try (InputStream in = new InflaterInputStream(new java.io.ByteArrayInputStream(runs))) {
+                for (long at = 0; at < nrBlocks; ) {
+                    long count = number(in);
+                    visitor.run(count, number(in));
+                    at += count;
+                }
+            }
+        });
+    }
+
     /** Every write after this point has this era, or a later one. */
     public long era() {
         return era;

@@ -107,13 +107,25 @@ public final class EraSnapshot implements Closeable {
      *     {@link #changedSince(long)}
      */
     public Iterable<ByteRange> changedSince(EraPoint point) throws IOException {
-        String contradiction = point.contradiction(device, roots);
+        return changedSince("point", point.era(), point.contradiction(device, roots));
+    }
+
+    /**
+     * The same since {@code token}, which tells nearly as well.
+     *
+     * @throws IOException as {@link #changedSince(EraPoint)}
+     */
+    public Iterable<ByteRange> changedSince(EraToken token) throws IOException {
+        return changedSince("token", token.era(), token.contradiction(device, roots));
+    }
+
+    private Iterable<ByteRange> changedSince(String what, long era, String contradiction) throws IOException {
         requireStillHeld();
         if (contradiction != null) {
             throw new IOException(
-                    "the point is of other metadata, or the metadata was made anew since: " + contradiction);
+                    "the " + what + " is of other metadata, or the metadata was made anew since: " + contradiction);
         }
-        return changedSince(Math.min(point.era(), roots.currentEra() + 1));
+        return changedSince(era);
     }
 
     /** A token for {@link #changedSince(EraPoint)} of later snapshots: what is written after this moment has its era, or a later one. */
@@ -122,6 +134,16 @@ public final class EraSnapshot implements Closeable {
         EraPoint point = EraPoint.of(device, roots, isHeld ? roots.currentEra() : roots.currentEra() + 1);
         requireStillHeld();
         return point;
+    }
+
+    /**
+     * The same as a text, for {@link #changedSince(EraToken)}, {@code era_invalidate}, {@code era_copy} and the contexts of the
+     * engine's NBD exports.
+     */
+    public EraToken token() throws IOException {
+        EraToken token = EraToken.of(device, roots, isHeld ? roots.currentEra() : roots.currentEra() + 1);
+        requireStillHeld();
+        return token;
     }
 
     /** Blocks of a snapshot that is dropped are written over. */

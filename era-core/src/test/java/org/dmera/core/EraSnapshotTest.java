@@ -111,8 +111,10 @@ class EraSnapshotTest {
         metadata.takeSnapshot();
         metadata.commit();
         EraPoint point;
+        String token;
         try (EraSnapshot snapshot = EraSnapshot.open(file())) {
             point = kept(snapshot.point());
+            token = snapshot.token().toString();
         }
         metadata.dropSnapshot();
         metadata.rollover();
@@ -121,6 +123,7 @@ class EraSnapshotTest {
         metadata.commit();
         try (EraSnapshot snapshot = EraSnapshot.open(file())) {
             assertEquals(List.of(5L), blocks(snapshot.changedSince(point)));
+            assertEquals(List.of(5L), blocks(snapshot.changedSince(EraToken.parse(token))));
         }
     }
 
@@ -132,8 +135,10 @@ class EraSnapshotTest {
         metadata.takeSnapshot();
         metadata.commit();
         EraPoint point;
+        EraToken token;
         try (EraSnapshot snapshot = EraSnapshot.open(file())) {
             point = kept(snapshot.point());
+            token = snapshot.token();
         }
         device.write(0, java.nio.ByteBuffer.allocate((int) (512 * BLOCK_BYTES)));
         EraMetadata anew = formatted(BLOCKS);
@@ -145,6 +150,8 @@ class EraSnapshotTest {
         anew.commit();
         try (EraSnapshot snapshot = EraSnapshot.open(file())) {
             IOException refusal = assertThrows(IOException.class, () -> snapshot.changedSince(point));
+            assertTrue(refusal.getMessage().contains("made anew"), refusal::getMessage);
+            refusal = assertThrows(IOException.class, () -> snapshot.changedSince(token));
             assertTrue(refusal.getMessage().contains("made anew"), refusal::getMessage);
         }
     }
@@ -177,6 +184,7 @@ class EraSnapshotTest {
             assertEquals(List.of(2L), blocks(offline.changedSince(1)));
             assertEquals(BLOCKS, offline.nrBlocks());
             assertEquals(offline.currentEra() + 1, offline.point().era());
+            assertEquals(List.of(), blocks(offline.changedSince(offline.token())));
         }
     }
 

@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.List;
+import org.dmera.core.EraToken;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.content.BlockSet;
 import org.dmera.core.content.ChangedBlocks;
@@ -46,7 +47,11 @@ final class InvalidateCommand implements Command {
                 .flag("metadata-snapshot", 0, "Use the metadata snapshot rather than the current superblock")
                 .option("output", 'o', "FILE", "Specify the output file rather than stdout")
                 .option("written-before", 0, "ERA", "Leave out blocks written in the given era or later")
-                .required("written-since", 0, "ERA", "Blocks written since the given era will be listed")
+                .required(
+                        "written-since",
+                        0,
+                        "ERA",
+                        "Blocks written since the given era, or that of a token, will be listed")
                 .ofPeers(false)
                 .operand("INPUT", "Specify the input device");
     }
@@ -55,11 +60,21 @@ final class InvalidateCommand implements Command {
     public int run(Arguments arguments, Console console) throws IOException {
         Path input = Path.of(arguments.operand(0));
         boolean snapshot = arguments.has("metadata-snapshot");
-        long since = arguments.number("written-since", 0, 0, MAX_ERA);
+        String begin = arguments.value("written-since");
+        EraToken token = EraToken.isMeant(begin) ? EraToken.parse(begin) : null;
+        long since = token != null ? token.era() : arguments.number("written-since", 0, 0, MAX_ERA);
         long before = arguments.number("written-before", ChangedBlocks.NO_BOUND, 0, MAX_ERA);
         CacheInvalidation cache = CacheInvalidation.of(arguments);
         try (BlockDevice device = MetadataInput.open(input, snapshot)) {
             MetadataRoots roots = snapshot ? MetadataRoots.readSnapshot(device) : MetadataRoots.read(device);
+            if (token != null) {
+                String contradiction = token.contradiction(device, roots);
+                if (contradiction != null) {
+                    throw new IOException(
+                            input + ": the token is of other metadata, or the metadata was made anew since ("
+                                    + contradiction + "): everything has to be copied");
+                }
+            }
             if (cache != null && snapshot) {
                 cache.requireOfNow(device, roots);
             }

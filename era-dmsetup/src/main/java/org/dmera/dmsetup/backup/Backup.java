@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import org.dmera.core.EraPoint;
+import org.dmera.core.EraToken;
 import org.dmera.core.file.FileReplacement;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.metadata.RefusedException;
@@ -202,15 +203,18 @@ final class Backup implements Closeable {
         String identity = options.identity != null ? options.identity : MetadataView.identityOf(device.metadata());
         String why = whyFull(metadata, identity, newEra);
         Base base = why == null
-                ? new Base(state.era(), state.sizeBytes(), state.blockSizeBytes(), state.identity())
+                ? new Base(state.era(), state.sizeBytes(), state.blockSizeBytes(), state.identity(), null)
                 : Base.NOTHING;
         long sizeBytes = Math.min(metadata.trackedBytes(origin.path(), origin.sizeBytes()), device.sizeBytes());
         int flags = hook == null && views == null ? 0 : StreamHeader.POINT_IN_TIME;
-        CopyPlan plan = CopyPlan.of(metadata, sizeBytes, base, identity, newEra, flags);
+        EraPoint point = EraPoint.of(
+                metadata.device(), metadata.roots(), metadata.roots().currentEra());
+        EraToken token = point.token(newEra, point.era());
+        CopyPlan plan = CopyPlan.of(metadata, sizeBytes, base, identity, newEra, flags, token);
         double percent = 100.0 * plan.totalBytes() / Math.max(1, sizeBytes);
         if (why == null && options.maxChangedPercent < 100 && percent > options.maxChangedPercent) {
             why = Math.round(percent) + " % of the origin changed";
-            plan = CopyPlan.of(metadata, sizeBytes, Base.NOTHING, identity, newEra, flags);
+            plan = CopyPlan.of(metadata, sizeBytes, Base.NOTHING, identity, newEra, flags, token);
         }
         Files.createDirectories(options.folder);
         String name = streamName();
@@ -219,8 +223,6 @@ final class Backup implements Closeable {
         Overwriting.refuse(
                 stream.toString(),
                 List.of(device.metadata().toString(), origin.path().toString()));
-        EraPoint point = EraPoint.of(
-                metadata.device(), metadata.roots(), metadata.roots().currentEra());
         StreamFooter footer;
         try (StreamOutput out = new StreamOutput(stream)) {
             footer = plan.run(origin, out, options.copy, options.quiet);

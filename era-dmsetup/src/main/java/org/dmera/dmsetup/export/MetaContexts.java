@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.dmsetup.export;
 
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
+import org.dmera.core.EraToken;
 import org.dmera.dmsetup.device.DeviceIo;
+import org.dmera.dmsetup.device.TrackedHistory;
 
 /**
  * The metadata contexts of an export: what a client can ask BLOCK_STATUS for.
@@ -14,12 +17,15 @@ import org.dmera.dmsetup.device.DeviceIo;
  *   <li>{@code qemu:dirty-bitmap:era-since-N}, N from 1 to the current era: what was written in era N or later, in the form
  *       in which qemu and libvirt consume a dirty bitmap. An era that is yet to come is not offered: nothing would be dirty
  *       since then, and a backup that asks for it has another device's number, or one of metadata that were made anew.
+ *   <li>{@code qemu:dirty-bitmap:era-since-TOKEN}: the same since the era of an {@link EraToken}, of these metadata; that of
+ *       others is refused. A listing of {@code qemu:dirty-bitmap:era-since-now} gives the one of this moment.
  *   <li>{@code era:writes}: the era of the last write itself; 0 for never.
  * </ul>
  */
 final class MetaContexts {
     private static final String ALLOCATION = "base:allocation";
     private static final String SINCE = "qemu:dirty-bitmap:era-since-";
+    private static final String NOW = SINCE + "now";
     private static final String WRITES = "era:writes";
     /** How many of the newest eras a listing names; any other can be asked for all the same. */
     private static final int LISTED_ERAS = 64;
@@ -37,6 +43,15 @@ final class MetaContexts {
     record Context(String name, Kind kind, long sinceEra, Object lineage) {}
 
     private MetaContexts() {}
+
+    /** Why a query can't be answered, rather than that there is no such context. */
+    static final class RefusedException extends IOException {
+        private static final long serialVersionUID = 1L;
+
+        RefusedException(String message, IOException cause) {
+            super(message, cause);
+        }
+    }
 
     /** What a device counts in: {@code lineage} null when it tracks nothing. */
     private record Counting(Object lineage, long currentEra) {
@@ -71,11 +86,11 @@ final class MetaContexts {
     }
 
     /** What {@code queries} select, without repetition; for a listing an empty list and open queries select many. */
-    static List<Context> select(DeviceIo io, List<String> queries, boolean listing) {
+    static List<Context> select(DeviceIo io, List<String> queries, boolean listing) throws RefusedException {
         Counting counting = Counting.of(io);
         List<Context> selected = new ArrayList<>();
         for (String query : listing && queries.isEmpty() ? List.of("base:", "qemu:", "era:") : queries) {
-            Context exact = find(query, counting);
+            Context exact = query.startsWith(SINCE) ? since(io, query, listing, counting) : find(query, counting);
             List<Context> found = exact != null ? List.of(exact) : listing ? listed(query, counting) : List.of();
             for (Context context : found) {
                 if (!selected.contains(context)) {
@@ -84,6 +99,28 @@ final class MetaContexts {
             }
         }
         return selected;
+    }
+
+    /** The context of an era, or of a token; null for none. */
+    private static Context since(DeviceIo io, String query, boolean listing, Counting counting)
+            throws RefusedException {
+        String text = query.substring(SINCE.length());
+        boolean now = listing && query.equals(NOW);
+        TrackedHistory history = now || EraToken.isMeant(text) ? TrackedHistory.of(io) : null;
+        if (history == null) {
+            return find(query, counting);
+        }
+        try {
+            EraToken token = now ? history.token() : EraToken.parse(text);
+            String contradiction = now ? null : history.contradiction(token);
+            if (contradiction != null) {
+                throw new IOException(
+                        "the token is of other metadata, or the metadata were made anew since: " + contradiction);
+            }
+            return new Context(SINCE + token, Kind.DIRTY_SINCE, token.era(), counting.lineage);
+        } catch (IOException e) {
+            throw new RefusedException("context era-since: " + e.getMessage(), e);
+        }
     }
 
     private static List<Context> listed(String query, Counting counting) {

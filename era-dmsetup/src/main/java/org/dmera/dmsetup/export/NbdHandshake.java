@@ -292,10 +292,17 @@ final class NbdHandshake {
             return;
         }
         List<MetaContexts.Context> selected;
-        try (ExportSource.OpenDevice device = exports.open(name)) {
-            selected = MetaContexts.select(device.io(), queries, !set);
+        ExportSource.OpenDevice device;
+        try {
+            device = exports.open(name);
         } catch (IOException e) {
             error(option, Nbd.REP_ERR_UNKNOWN, "no device '" + name + "'");
+            return;
+        }
+        try (device) {
+            selected = MetaContexts.select(device.io(), queries, !set);
+        } catch (MetaContexts.RefusedException e) {
+            error(option, Nbd.REP_ERR_INVALID, e.getMessage());
             return;
         }
         if (set && selected.size() > MAX_CONTEXTS) {

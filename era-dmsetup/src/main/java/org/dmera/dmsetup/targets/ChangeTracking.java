@@ -8,6 +8,14 @@ public interface ChangeTracking {
     /** The era that writes are counted in now; an unsigned 32-bit number. */
     int currentEra();
 
+    /** The first era that may be given to writes that can't be read yet: the current one, unless nothing is written any more. */
+    default int newEra() {
+        return currentEra();
+    }
+
+    /** What one mark stands for. */
+    long blockSizeBytes();
+
     /**
      * The record that the numbers of its eras belong to: another object when the target goes on with other metadata. Kept
      * by tables that go on with the same.

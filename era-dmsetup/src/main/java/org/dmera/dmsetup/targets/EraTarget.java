@@ -908,6 +908,11 @@ public final class EraTarget implements Target, ChangeTracking {
     }
 
     @Override
+    public long blockSizeBytes() {
+        return blockSizeBytes;
+    }
+
+    @Override
     public int currentEra() {
         return currentEra;
     }

@@ -81,6 +81,16 @@ public final class FrozenTarget implements Target, ChangeTracking {
     }
 
     @Override
+    public int newEra() {
+        return view.newEra();
+    }
+
+    @Override
+    public long blockSizeBytes() {
+        return view.blockSizeBytes();
+    }
+
+    @Override
     public Object lineage() {
         return view.lineage();
     }

@@ -122,6 +122,10 @@ public final class FrozenView implements Closeable {
         return lengthBytes;
     }
 
+    long blockSizeBytes() {
+        return device.blockSizeBytes();
+    }
+
     int chunkShift() {
         return chunkShift;
     }

@@ -50,6 +50,11 @@ class BlockStatusTest {
         }
 
         @Override
+        public long blockSizeBytes() {
+            return 4096;
+        }
+
+        @Override
         public int currentEra() {
             return 1;
         }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.tools.backup;
 
+import java.io.IOException;
+import org.dmera.core.EraToken;
 import org.dmera.tools.backup.stream.StreamHeader;
 
 /**
@@ -10,10 +12,11 @@ import org.dmera.tools.backup.stream.StreamHeader;
  * @param sizeBytes the origin's size then; what it grew by is copied whole
  * @param blockSizeBytes of the metadata then, 0 when that is not known
  * @param identity of the metadata then, or null when that is not known
+ * @param token of the metadata then, or null when there is none
  */
-public record Base(long era, long sizeBytes, long blockSizeBytes, String identity) {
+public record Base(long era, long sizeBytes, long blockSizeBytes, String identity, EraToken token) {
     /** For a full copy. */
-    public static final Base NOTHING = new Base(0, 0, 0, null);
+    public static final Base NOTHING = new Base(0, 0, 0, null, null);
 
     /** Whether this is {@link #NOTHING}; not by the record's equals, which the JVM needs 30 ms to put together. */
     boolean isNothing() {
@@ -21,7 +24,8 @@ public record Base(long era, long sizeBytes, long blockSizeBytes, String identit
     }
 
     /** What a stream leaves on its target. */
-    public static Base after(StreamHeader header) {
-        return new Base(header.newEra(), header.originSizeBytes(), header.blockSizeBytes(), header.identity());
+    public static Base after(StreamHeader header) throws IOException {
+        EraToken token = header.token().length == 0 ? null : EraToken.decode(header.token());
+        return new Base(header.newEra(), header.originSizeBytes(), header.blockSizeBytes(), header.identity(), token);
     }
 }

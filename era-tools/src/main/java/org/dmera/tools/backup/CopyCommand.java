@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import org.dmera.core.EraToken;
 import org.dmera.tools.Command;
 import org.dmera.tools.backup.apply.StreamMerge;
 import org.dmera.tools.backup.copy.CopyEngine;
@@ -25,7 +26,7 @@ public final class CopyCommand implements Command {
     @Override
     public Usage usage() {
         Usage usage = new Usage("era_copy", "Copies what changed on an era device's origin into a stream.")
-                .option("since", 0, "ERA", "Copy the blocks written in this era or later")
+                .option("since", 0, "ERA", "Copy the blocks written in this era or later; or since the one of a token")
                 .option("after", 0, "STREAM", "Copy what changed since this stream was made")
                 .flag("full", 0, "Copy everything")
                 .option("metadata", 'm', "DEV", "The era device's metadata")
@@ -107,11 +108,18 @@ public final class CopyCommand implements Command {
         }
         if (arguments.has("since")) {
             long baseSize = CopyOptions.bytes(arguments, "base-size", sizeBytes);
-            return new Base(arguments.number("since", 0, 0, MAX_ERA), baseSize, 0, null);
+            String since = arguments.value("since");
+            EraToken token = EraToken.isMeant(since) ? EraToken.parse(since) : null;
+            long era = token != null ? token.era() : arguments.number("since", 0, 0, MAX_ERA);
+            return new Base(era, baseSize, 0, null, token);
         }
         try (StreamReader before = StreamReader.open(arguments.value("after"), console.input())) {
             before.requireComplete();
-            return Base.after(before.header());
+            try {
+                return Base.after(before.header());
+            } catch (IOException e) {
+                throw new IOException(before.name() + ": the token of its era: " + e.getMessage(), e);
+            }
         }
     }
 

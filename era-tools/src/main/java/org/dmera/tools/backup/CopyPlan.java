@@ -7,6 +7,7 @@ import java.nio.channels.WritableByteChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
+import org.dmera.core.EraToken;
 import org.dmera.tools.backup.copy.ByteRanges;
 import org.dmera.tools.backup.copy.ChangedRanges;
 import org.dmera.tools.backup.copy.CopyEngine;
@@ -28,9 +29,10 @@ public final class CopyPlan {
         this.totalBytes = totalBytes;
     }
 
-    /** As {@link #of(MetadataView, long, Base, String, long, int)}; the new era is what the metadata say. */
+    /** As {@link #of(MetadataView, long, Base, String, long, int, EraToken)}; the new era is what the metadata say. */
     static CopyPlan of(MetadataView metadata, long sizeBytes, Base base, String identity) throws IOException {
-        return of(metadata, sizeBytes, base, identity, metadata.newEra(), 0);
+        EraToken token = EraToken.of(metadata.device(), metadata.roots(), metadata.newEra());
+        return of(metadata, sizeBytes, base, identity, metadata.newEra(), 0, token);
     }
 
     /**
@@ -40,9 +42,11 @@ public final class CopyPlan {
      * @param base what the copy builds on, {@link Base#NOTHING} for a full one
      * @param newEra the first era whose writes may be missing from the copy
      * @param flags further flags of the header
+     * @param token of {@code newEra}, or null for none
      * @throws IOException when the base is another device's, or the metadata can't be read
      */
-    public static CopyPlan of(MetadataView metadata, long sizeBytes, Base base, String identity, long newEra, int flags)
+    public static CopyPlan of(
+            MetadataView metadata, long sizeBytes, Base base, String identity, long newEra, int flags, EraToken token)
             throws IOException {
         boolean full = base.isNothing();
         if (base.identity() != null && !base.identity().equals(identity)) {
@@ -52,6 +56,12 @@ public final class CopyPlan {
         if (base.blockSizeBytes() != 0 && base.blockSizeBytes() != metadata.blockSizeBytes()) {
             throw new IOException("the base's block size is " + base.blockSizeBytes() + " bytes, the metadata's is "
                     + metadata.blockSizeBytes() + ": they were made anew since; take a full copy");
+        }
+        String contradiction =
+                base.token() == null ? null : base.token().contradiction(metadata.device(), metadata.roots());
+        if (contradiction != null) {
+            throw new IOException("the metadata are not those of the base: they are another device's, or were made anew"
+                    + " since (" + contradiction + "); take a full copy");
         }
         ByteRanges ranges;
         long total;
@@ -74,7 +84,8 @@ public final class CopyPlan {
                 newEra,
                 Instant.now().getEpochSecond(),
                 metadata.roots().uuid(),
-                identity);
+                identity,
+                token == null ? new byte[0] : token.encode());
         return new CopyPlan(header, ranges, total);
     }
 

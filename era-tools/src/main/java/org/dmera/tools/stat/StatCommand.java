@@ -5,6 +5,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
+import org.dmera.core.EraToken;
 import org.dmera.core.linux.NativeText;
 import org.dmera.tools.Command;
 import org.dmera.tools.backup.copy.MetadataView;
@@ -31,7 +32,8 @@ public final class StatCommand implements Command {
             byte[] text;
             if (arguments.value("format", "text").equals("json")) {
                 ByteArrayOutputStream out = new ByteArrayOutputStream();
-                StatJson.write(out, device, facts, snapshot);
+                EraToken token = EraToken.of(view.device(), view.roots(), view.newEra());
+                StatJson.write(out, device, facts, token, snapshot);
                 text = out.toByteArray();
             } else {
                 text = NativeText.bytes(StatText.of(device, facts, snapshot));

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.core.JsonGenerator;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.util.HexFormat;
+import org.dmera.core.EraToken;
 import org.dmera.core.content.EraHistogram;
 import org.dmera.core.linux.NativeText;
 import org.dmera.core.read.MetadataRoots;
@@ -14,7 +15,8 @@ import org.dmera.core.read.MetadataRoots;
 final class StatJson {
     private StatJson() {}
 
-    static void write(OutputStream out, String device, MetadataFacts facts, boolean snapshot) throws IOException {
+    static void write(OutputStream out, String device, MetadataFacts facts, EraToken token, boolean snapshot)
+            throws IOException {
         MetadataRoots roots = facts.roots();
         try (JsonGenerator json = new JsonFactory().createGenerator(out)) {
             json.useDefaultPrettyPrinter();
@@ -29,6 +31,7 @@ final class StatJson {
             json.writeNumberField("nr_blocks", roots.nrBlocks());
             json.writeNumberField("origin_bytes", facts.originBytes());
             json.writeNumberField("current_era", roots.currentEra());
+            json.writeStringField("token", token.toString());
             if (roots.metadataSnap() == 0) {
                 json.writeNullField("snapshot_block");
             } else {

@@ -15,6 +15,8 @@ import java.nio.file.Path;
 import java.util.BitSet;
 import java.util.Random;
 import org.dmera.testkit.Fixtures;
+import org.dmera.tools.Command;
+import org.dmera.tools.Commands;
 import org.dmera.tools.backup.copy.StreamOutput;
 import org.dmera.tools.backup.stream.Chunk;
 import org.dmera.tools.backup.stream.StreamHeader;
@@ -220,6 +222,56 @@ class CopyCommandTest {
         Run.copy("--after", full, "-m", metadata, origin, "-o", out).refused("another device", "vg/other");
         Run.copy("--after", full, "--identity", "vg/other", "-m", metadata, origin, "-o", out)
                 .ok();
+    }
+
+    /** Puts metadata there of which each block was written in the first era, and whose current one is {@code era}. */
+    private void makeAnew(Path metadata, JsonNode image, long era) throws IOException {
+        long blocks = image.get("superblock").get("nr_blocks").asLong();
+        StringBuilder xml = new StringBuilder("<superblock block_size=\""
+                + image.get("block_size_sectors").asLong() + "\" nr_blocks=\"" + blocks + "\" current_era=\"" + era
+                + "\">\n<era_array>\n");
+        for (long block = 0; block < blocks; block++) {
+            xml.append("<era block=\"").append(block).append("\" era=\"1\"/>\n");
+        }
+        Path file = Files.writeString(dir.resolve("xml"), xml.append("</era_array>\n</superblock>\n"));
+        Run.of(Commands.find("era_restore"), "-q", "-i", file, "-o", metadata).ok();
+    }
+
+    @Test
+    void anIncrementAfterAStreamOfMetadataThatWereMadeAnewIsRefused() throws IOException {
+        JsonNode image = Fixtures.image("b_eras_bs8.clean");
+        Path metadata = metadata("b_eras_bs8.clean");
+        Path origin = origin(image);
+        Path full = dir.resolve("full");
+        Run.copy("--full", "-m", metadata, origin, "-o", full).ok();
+        Path increment = dir.resolve("increment");
+        Run.copy("--after", full, "-m", metadata, origin, "-o", increment).ok();
+        Path merged = dir.resolve("merged");
+        Run.copy("--merge", full, increment, "-o", merged).ok();
+        String token = Run.of(Commands.find("era_stat"), "-f", "json", metadata)
+                .ok()
+                .out()
+                .replaceAll("(?s).*\"token\" *: *\"([^\"]*)\".*", "$1");
+        Path out = dir.resolve("out");
+        Run.copy("--since", token, "-m", metadata, origin, "-o", out).ok();
+        assertEquals(new BitSet(), blocksOf(out));
+        Command invalidate = Commands.find("era_invalidate");
+        assertEquals(
+                "",
+                Run.of(invalidate, "--format", "ranges", "--written-since", token, metadata)
+                        .ok()
+                        .out());
+        Files.delete(out);
+
+        makeAnew(metadata, image, image.get("superblock").get("current_era").asLong() + 5);
+        for (Path base : new Path[] {full, increment, merged}) {
+            Run.copy("--after", base, "-m", metadata, origin, "-o", out).refused("made anew", "take a full copy");
+        }
+        Run.copy("--since", token, "-m", metadata, origin, "-o", out).refused("made anew");
+        assertTrue(Files.notExists(out));
+        Run.of(invalidate, "--written-since", token, metadata).refused("made anew");
+        Run.copy("--since", token + "A", "-m", metadata, origin, "-o", out).refused("is no token of an era");
+        Run.of(invalidate, "--written-since", token.substring(0, 60), metadata).refused("is no token of an era");
     }
 
     @Test

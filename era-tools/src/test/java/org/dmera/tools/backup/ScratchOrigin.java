@@ -117,8 +117,11 @@ final class ScratchOrigin {
         era++;
         byte[] id = new byte[16];
         random.nextBytes(id);
+        // Readers that don't ask what it is take it as it is.
+        byte[] token = new byte[random.nextInt(3) * 331];
+        random.nextBytes(token);
         return new StreamHeader(
-                id, size(), baseSize, blockBytes, flags, baseEra, era, 1700000000, new byte[16], identity);
+                id, size(), baseSize, blockBytes, flags, baseEra, era, 1700000000, new byte[16], identity, token);
     }
 
     StreamHeader write(Path stream, ByteRanges ranges, StreamHeader header, CopyEngine.Options options)

@@ -16,7 +16,6 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import org.dmera.tools.backup.stream.StreamFooter;
-import org.dmera.tools.backup.stream.StreamHeader;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -46,7 +45,7 @@ class StreamDamageTest {
     private static List<Integer> parts(byte[] bytes) {
         ByteBuffer b = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
         List<Integer> at = new ArrayList<>();
-        int position = StreamHeader.BYTES;
+        int position = b.getInt(12);
         while (position < bytes.length - StreamFooter.BYTES) {
             at.add(position);
             position += 40 + 16 * b.getInt(position + 4) + b.getInt(position + 20);
@@ -79,7 +78,7 @@ class StreamDamageTest {
             byte[] bad = good.clone();
             bad[at] ^= (byte) (1 << random.nextInt(8));
             String message = refusal(bad);
-            if (at >= StreamHeader.BYTES && at < parts.get(parts.size() - 1)) {
+            if (at >= parts.get(0) && at < parts.get(parts.size() - 1)) {
                 int chunk = 0;
                 while (parts.get(chunk + 1) <= at) {
                     chunk++;
@@ -128,7 +127,7 @@ class StreamDamageTest {
     @Test
     void chunksInAnotherOrderAreRefused() throws IOException {
         byte[] bad = assemble(List.of(
-                Arrays.copyOf(good, StreamHeader.BYTES),
+                Arrays.copyOf(good, parts.get(0)),
                 chunk(good, parts, 0),
                 chunk(good, parts, 2),
                 chunk(good, parts, 1),

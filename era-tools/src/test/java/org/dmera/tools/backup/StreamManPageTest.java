@@ -52,7 +52,7 @@ class StreamManPageTest {
                 table.put(cells[2], new Field(Integer.parseInt(cells[0]), cells[1]));
             }
         }
-        assertEquals(15, header.size());
+        assertEquals(16, header.size());
         assertEquals(9, chunk.size());
         assertEquals(9, footer.size());
     }
@@ -98,14 +98,14 @@ class StreamManPageTest {
         stream = ByteBuffer.wrap(file).order(ByteOrder.LITTLE_ENDIAN);
         assertArrayEquals(HexFormat.of().parseHex("894552410d0a1a0a"), bytes(header, 0, "magic"));
         assertEquals(1, number(header, 0, "version"));
-        assertEquals(256, number(header, 0, "length of the header"));
         assertEquals(sum(new CRC32C(), bytes(0, 252)), number(header, 0, "CRC32C"));
         assertEquals(target.length, number(header, 0, "size of the origin"));
         id = bytes(header, 0, "the stream's id");
         MessageDigest whole = MessageDigest.getInstance("SHA-256");
-        whole.update(bytes(0, 256));
+        int at = (int) number(header, 0, "length of the header");
+        assertTrue(at >= 256, at + " bytes");
+        whole.update(bytes(0, at));
 
-        int at = 256;
         long chunks = 0;
         long dataBytes = 0;
         long zeroBytes = 0;

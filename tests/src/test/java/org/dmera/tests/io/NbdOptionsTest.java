@@ -179,6 +179,83 @@ class NbdOptionsTest {
         }
     }
 
+    private String tokenOfNow() throws IOException {
+        client.option(ChunkClient.STRUCTURED_REPLY);
+        ByteBuffer name = client.option(
+                        ChunkClient.LIST_META_CONTEXT, ChunkClient.queries("vol", "qemu:dirty-bitmap:era-since-now"))
+                .get(0)
+                .body();
+        name.getInt();
+        return StandardCharsets.UTF_8.decode(name).toString();
+    }
+
+    @Test
+    void aTokenOfThisMomentSelectsWhatIsWrittenSinceLaterOn() throws Exception {
+        device.io().write(0, ByteBuffer.allocate(4096), 0);
+        TestEngine.checkpoint(device);
+        String context = tokenOfNow();
+        assertTrue(context.startsWith("qemu:dirty-bitmap:era-since-2-"), context);
+        device.io().write(8192, ByteBuffer.allocate(4096), 0);
+        TestEngine.checkpoint(device);
+        device.suspend();
+        device.resume();
+        assertEquals(
+                ChunkClient.REP_META_CONTEXT,
+                client.option(ChunkClient.SET_META_CONTEXT, ChunkClient.queries("vol", context))
+                        .get(0)
+                        .type());
+        client.option(ChunkClient.GO, ChunkClient.named("vol"));
+        client.request(0, ChunkClient.BLOCK_STATUS, 1, 0, 16384, null);
+        ByteBuffer runs = client.chunk().body();
+        runs.getInt();
+        int[] expected = {8192, 0, 4096, 1, 4096, 0};
+        for (int each : expected) {
+            assertEquals(each, runs.getInt());
+        }
+    }
+
+    @Test
+    void aTokenOfMetadataThatWereMadeAnewIsRefusedThoughTheEraHasPassed() throws Exception {
+        for (int block = 0; block < 5; block++) {
+            device.io().write(block * 4096L, ByteBuffer.allocate(4096), 0);
+            TestEngine.checkpoint(device);
+        }
+        String context = tokenOfNow();
+        device.load(
+                TestEngine.specs(
+                        32768 + " era " + engine.file("meta2", 8 << 20) + " " + folder.resolve("vol.data") + " 8"),
+                false);
+        device.resume();
+        while (device.io().currentEra() < 20) {
+            device.io().write(device.io().currentEra() * 4096, ByteBuffer.allocate(4096), 0);
+            TestEngine.checkpoint(device);
+        }
+        List<ChunkClient.Reply> replies =
+                client.option(ChunkClient.SET_META_CONTEXT, ChunkClient.queries("vol", context));
+        assertEquals(ChunkClient.ERR_INVALID, replies.get(0).type());
+        String why = StandardCharsets.UTF_8.decode(replies.get(0).body()).toString();
+        assertTrue(why.contains("made anew"), why);
+        // Nor does what was selected before stay selected.
+        client.option(ChunkClient.GO, ChunkClient.named("vol"));
+        client.request(0, ChunkClient.BLOCK_STATUS, 1, 0, 4096, null);
+        assertEquals(EINVAL, client.error(1));
+    }
+
+    @Test
+    void aTokenThatIsCutOrChangedIsRefused() throws Exception {
+        String context = tokenOfNow();
+        for (String bad : List.of(
+                context.substring(0, context.length() - 5),
+                context.replace("since-1-", "since-2-"),
+                "qemu:dirty-bitmap:era-since-1-",
+                "qemu:dirty-bitmap:era-since-1-*")) {
+            assertEquals(
+                    ChunkClient.ERR_INVALID,
+                    client.outcome(ChunkClient.SET_META_CONTEXT, ChunkClient.queries("vol", bad)),
+                    bad);
+        }
+    }
+
     @Test
     void errorsAreTextsOfAPermittedLengthInWholeCharacters() throws Exception {
         String name = "\u00e4".repeat(2048);

@@ -38,7 +38,8 @@ public final class StreamMerge {
                 last.newEra(),
                 last.createdUnixSeconds(),
                 last.metadataUuid(),
-                last.identity());
+                last.identity(),
+                last.token());
     }
 
     /** Writes the merged stream; {@code progress} is told of the bytes of the origin that it covers. */

@@ -67,7 +67,7 @@ public final class StreamFile implements Closeable {
 
     /** Where the first chunk begins in the file. */
     public long firstChunkAt() {
-        return StreamHeader.BYTES;
+        return (long) StreamHeader.BYTES + header().token().length;
     }
 
     /** Where the footer begins: no chunk reaches past it. */

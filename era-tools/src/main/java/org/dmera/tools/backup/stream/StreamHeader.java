@@ -3,12 +3,13 @@ package org.dmera.tools.backup.stream;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.zip.CRC32C;
 import org.dmera.core.linux.NativeText;
 
 /**
- * The first {@value #BYTES} bytes of a stream: what was copied, from when to when.
+ * The beginning of a stream: what was copied, from when to when. {@value #BYTES} bytes, and the token if there is one.
  *
  * <p>The increment is complete for a target that holds every write of eras below {@code baseEra}; when it has been
  * applied the target holds every write of eras below {@code newEra}. Bytes of the origin from {@code baseSizeBytes} on
@@ -25,6 +26,8 @@ import org.dmera.core.linux.NativeText;
  * @param metadataUuid the 16 bytes of the superblock's uuid; the kernel leaves it zero
  * @param identity names the metadata device, so that increments of another are refused; at most
  *     {@value #MAX_IDENTITY_BYTES} bytes of UTF-8
+ * @param token {@link org.dmera.core.EraToken#encode} for the new era, by which an increment after this stream sees
+ *     whether its metadata are the same; no bytes when there is none
  */
 @SuppressWarnings("ArrayRecordComponent")
 public record StreamHeader(
@@ -37,11 +40,15 @@ public record StreamHeader(
         long newEra,
         long createdUnixSeconds,
         byte[] metadataUuid,
-        String identity) {
+        String identity,
+        byte[] token) {
+    /** Without the token. */
     public static final int BYTES = 256;
+
     public static final int ID_BYTES = 16;
     public static final int VERSION = 1;
     public static final int MAX_IDENTITY_BYTES = 144;
+    public static final int MAX_TOKEN_BYTES = 4096;
 
     /** Every byte of the origin is in the stream. */
     public static final int FULL = 1;
@@ -89,11 +96,12 @@ public record StreamHeader(
             throw new IllegalArgumentException("the identity \"" + identity + "\" is longer than " + MAX_IDENTITY_BYTES
                     + " bytes, the most that a stream can carry");
         }
-        byte[] bytes = new byte[BYTES];
+        byte[] bytes = new byte[BYTES + token.length];
+        System.arraycopy(token, 0, bytes, BYTES, token.length);
         ByteBuffer b = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
         b.put(0, MAGIC);
         b.putInt(VERSION_OFFSET, VERSION);
-        b.putInt(HEADER_BYTES_OFFSET, BYTES);
+        b.putInt(HEADER_BYTES_OFFSET, bytes.length);
         b.put(ID, streamId);
         b.putLong(ORIGIN_SIZE, originSizeBytes);
         b.putLong(BASE_SIZE, baseSizeBytes);
@@ -107,6 +115,13 @@ public record StreamHeader(
         b.put(IDENTITY, name);
         b.putInt(CRC, crc(bytes));
         return bytes;
+    }
+
+    /** How many bytes follow the first {@value #BYTES}, which {@link #decode} is to have too. */
+    static int tokenBytes(byte[] first) {
+        int all = ByteBuffer.wrap(first).order(ByteOrder.LITTLE_ENDIAN).getInt(HEADER_BYTES_OFFSET);
+        // What can't be true is told by decode.
+        return all < BYTES || all > BYTES + MAX_TOKEN_BYTES ? 0 : all - BYTES;
     }
 
     /**
@@ -131,7 +146,7 @@ public record StreamHeader(
             throw new StreamException(where, "the stream header's checksum is wrong: damaged");
         }
         int nameBytes = b.getInt(IDENTITY_LENGTH);
-        if (b.getInt(HEADER_BYTES_OFFSET) != BYTES || nameBytes < 0 || nameBytes > MAX_IDENTITY_BYTES) {
+        if (b.getInt(HEADER_BYTES_OFFSET) != bytes.length || nameBytes < 0 || nameBytes > MAX_IDENTITY_BYTES) {
             throw new StreamException(where, "the stream header holds an impossible length");
         }
         byte[] id = new byte[ID_BYTES];
@@ -148,7 +163,8 @@ public record StreamHeader(
                 Integer.toUnsignedLong(b.getInt(NEW_ERA)),
                 b.getLong(CREATED),
                 uuid,
-                new String(bytes, IDENTITY, nameBytes, NativeText.CHARSET));
+                new String(bytes, IDENTITY, nameBytes, NativeText.CHARSET),
+                Arrays.copyOfRange(bytes, BYTES, bytes.length));
         if (h.originSizeBytes < 0 || h.blockSizeBytes <= 0 || h.baseSizeBytes < 0) {
             throw new StreamException(where, "the stream header holds an impossible size");
         }

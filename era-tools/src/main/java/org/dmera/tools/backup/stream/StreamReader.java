@@ -48,9 +48,13 @@ public final class StreamReader implements Closeable {
                     name,
                     "not an era stream, or truncated: it ends before its header's " + StreamHeader.BYTES + " bytes");
         }
-        header = StreamHeader.decode(b.array(), name);
+        byte[] bytes = Arrays.copyOf(b.array(), StreamHeader.BYTES + StreamHeader.tokenBytes(b.array()));
+        if (!fill(ByteBuffer.wrap(bytes, StreamHeader.BYTES, bytes.length - StreamHeader.BYTES))) {
+            throw new StreamException(name, "truncated: it ends before its header's " + bytes.length + " bytes");
+        }
+        header = StreamHeader.decode(bytes, name);
         sums = new Checksums(header.streamId());
-        digest.update(b.array());
+        digest.update(bytes);
     }
 
     /** Opens a file, or takes {@code standardInput} for {@code -}, and reads the header. */
