@@ -22,6 +22,7 @@ import org.dmera.dmsetup.device.ShutdownSteps;
 import org.dmera.dmsetup.export.Attacher;
 import org.dmera.dmsetup.export.HostAttacher;
 import org.dmera.dmsetup.export.NbdServer;
+import org.dmera.dmsetup.export.Served;
 import org.dmera.dmsetup.export.TlsIdentity;
 
 /**
@@ -78,7 +79,8 @@ public final class Engine implements Closeable {
                 server = SocketFile.bind(options.control());
             }
             RegistryExports exports = new RegistryExports(registry);
-            nbdServer = new NbdServer(exports, log::info);
+            Served served = new Served();
+            nbdServer = new NbdServer(served, exports, log::info);
             nbdServer.listenUnix(SocketFile.bind(options.nbd()), options.nbd());
             if (options.tcp() != null) {
                 listenTcp(nbdServer, options.tcp(), identity);
@@ -88,6 +90,7 @@ public final class Engine implements Closeable {
                     options.control().resolveSibling(options.control().getFileName() + ".attached"),
                     options.nbd(),
                     exports::forNode,
+                    served,
                     log::info);
             AttachedDevices attachedDevices = new AttachedDevices(attacher, log);
             // First this: one that comes back only now tells the listener.

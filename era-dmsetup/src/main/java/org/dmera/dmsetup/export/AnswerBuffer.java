@@ -5,10 +5,19 @@ import java.io.Closeable;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.WritableByteChannel;
+import java.util.concurrent.atomic.AtomicLong;
 import org.dmera.dmsetup.device.AnswerScope;
 
-/** The answers of a connection's own thread that are not sent yet: collected in one buffer, and sent at once. */
-final class AnswerBuffer implements Closeable {
+/**
+ * The answers of a connection's own thread that are not sent yet: collected in one buffer, and sent at once.
+ *
+ * <p>While the thread is at the device it {@linkplain #lend lends} what is there: should that take long, another thread sends it.
+ * Until it is {@linkplain #reclaim reclaimed} the thread neither sends nor receives.
+ */
+final class AnswerBuffer implements AnswerWatch.Holder, Closeable {
+    /** In {@link #lent}: another thread sends. */
+    private static final long TAKEN = -1;
+
     private static final int PAGE_BYTES = 4096;
     /** Room for a busy client's whole queue of small reads, and for the longest block status. */
     static final int BYTES = 256 << 10;
@@ -32,6 +41,18 @@ final class AnswerBuffer implements Closeable {
     private int start;
     /** Answers in it, or parts of one. */
     private int held;
+    /** Some that were owed were sent by another thread. */
+    private boolean sentByOther;
+
+    private final AnswerWatch watch;
+    /** The part of {@link #out} that is lent, its start in the upper half and its end in the lower; 0 for none. */
+    private final AtomicLong lent = new AtomicLong();
+    /** The same memory, for whoever sends what is lent. */
+    private final ByteBuffer view;
+    /** The range, as the connection's thread lent it. */
+    private long lending;
+    /** What the watch saw last. */
+    private long seen;
 
     /** Sends by {@code channel}, between the answers of {@code background}; takes over {@code out}, of the pool. */
     AnswerBuffer(
@@ -40,6 +61,7 @@ final class AnswerBuffer implements Closeable {
             WritableByteChannel channel,
             AnswerScope scope,
             BufferPool pool,
+            AnswerWatch watch,
             ByteBuffer out) {
         this.form = form;
         this.background = background;
@@ -47,6 +69,82 @@ final class AnswerBuffer implements Closeable {
         this.scope = scope;
         this.pool = pool;
         this.out = out;
+        this.view = out.duplicate();
+        this.watch = watch;
+        watch.add(this);
+    }
+
+    /** What is there may be sent by another thread until {@link #reclaim}: this one goes to the device. */
+    void lend() {
+        lend(out.position());
+    }
+
+    /** The same where the answer from {@code end} on is not ready yet. */
+    void lend(int end) {
+        if (end > start) {
+            lending = (long) start << Integer.SIZE | end;
+            lent.set(lending);
+            watch.expect();
+        }
+    }
+
+    /** This thread is back; waits for the one that sends, if one does. */
+    void reclaim() {
+        if (lending != 0) {
+            if (!lent.compareAndSet(lending, 0)) {
+                awaitSent();
+                start = (int) lending;
+                sentByOther = true;
+            }
+            lending = 0;
+        }
+    }
+
+    private void awaitSent() {
+        boolean interrupted = false;
+        synchronized (lent) {
+            while (lent.get() == TAKEN) {
+                try {
+                    lent.wait();
+                } catch (InterruptedException e) {
+                    interrupted = true;
+                }
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    @Override
+    public boolean holds() {
+        return lent.get() > 0;
+    }
+
+    @Override
+    public boolean isStuck() {
+        long before = seen;
+        seen = lent.get();
+        return seen > 0 && seen == before;
+    }
+
+    @Override
+    public void sendHeld() {
+        long range = lent.get();
+        if (range <= 0 || !lent.compareAndSet(range, TAKEN)) {
+            return;
+        }
+        try {
+            background.send(channel, view.limit((int) range).position((int) (range >>> Integer.SIZE)));
+        } catch (IOException e) {
+            // The client is gone, as the connection's own thread will notice.
+            return;
+        } finally {
+            synchronized (lent) {
+                lent.set(0);
+                lent.notifyAll();
+            }
+        }
     }
 
     /**
@@ -105,6 +203,13 @@ final class AnswerBuffer implements Closeable {
                 start = 0;
                 held = 0;
             }
+            sentByOther = false;
+            scope.sent();
+        } else if (sentByOther) {
+            out.clear();
+            start = 0;
+            held = 0;
+            sentByOther = false;
             scope.sent();
         }
     }
@@ -112,6 +217,7 @@ final class AnswerBuffer implements Closeable {
     /** The sender is gone, and owes nothing. */
     @Override
     public void close() {
+        watch.remove(this);
         scope.close();
         pool.give(out);
     }

@@ -22,7 +22,7 @@ import org.dmera.dmsetup.targets.Client;
  * <p>A client may take its answers as late as it likes. One thread at a time sends, without the lock and when the device
  * no longer counts the write as in flight: whoever else has an answer leaves it for that thread, and no suspend waits.
  */
-final class BackgroundWrites implements Closeable {
+final class BackgroundWrites implements AnswerWatch.Holder, Closeable {
     /** Enough for any client's queue, so that all of it shares one commit. */
     private static final int MAX_REQUESTS = 1024;
 
@@ -34,6 +34,7 @@ final class BackgroundWrites implements Closeable {
     private final NbdMemory memory;
     private final ReplyForm form;
     private final Client client;
+    private final AnswerWatch watch;
     private final ReentrantLock lock = new ReentrantLock();
     /** Fewer requests are outstanding, or nobody sends any more. */
     private final Condition changed = lock.newCondition();
@@ -46,6 +47,10 @@ final class BackgroundWrites implements Closeable {
     private ByteBuffer answers = ByteBuffer.allocate(ANSWERS_BYTES);
 
     private int answered;
+    /** Batches of answers that were taken for sending, and how many those were when the watch saw answers last. */
+    private long batches;
+
+    private long seenBatches = -1;
     private long answeredBytes;
     /** The last of the requests whose answers these are. */
     private Request answeredLast;
@@ -60,12 +65,20 @@ final class BackgroundWrites implements Closeable {
     /** Written under the lock; read without it by the connection's thread, the only one that raises it. */
     private final AtomicInteger outstanding = new AtomicInteger();
 
-    BackgroundWrites(DeviceIo io, WritableByteChannel channel, NbdMemory memory, ReplyForm form, Client client) {
+    BackgroundWrites(
+            DeviceIo io,
+            WritableByteChannel channel,
+            NbdMemory memory,
+            ReplyForm form,
+            AnswerWatch watch,
+            Client client) {
+        this.watch = watch;
         this.io = io;
         this.client = client;
         this.channel = channel;
         this.memory = memory;
         this.form = form;
+        watch.add(this);
     }
 
     /** What a request does; {@code payload} is null for those without. */
@@ -168,7 +181,7 @@ final class BackgroundWrites implements Closeable {
 
         @Override
         public void answer() {
-            sendAnswers();
+            sendAnswers(false);
         }
     }
 
@@ -193,8 +206,36 @@ final class BackgroundWrites implements Closeable {
         }
     }
 
-    /** Sends what is to be sent, unless somebody does, or more is just coming. */
-    private void sendAnswers() {
+    @Override
+    public boolean holds() {
+        lock.lock();
+        try {
+            return answered > 0;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    @Override
+    public boolean isStuck() {
+        lock.lock();
+        try {
+            boolean same = seenBatches == batches;
+            seenBatches = answered > 0 ? batches : -1;
+            return same && answered > 0 && !sending;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    @Override
+    public void sendHeld() {
+        sendAnswers(true);
+    }
+
+    /** Sends what is to be sent, unless somebody does, or more is just coming; {@code anyway} also then. */
+    private void sendAnswers(boolean anyway) {
+        boolean waits = !anyway;
         while (true) {
             ByteBuffer batch;
             int count;
@@ -202,10 +243,16 @@ final class BackgroundWrites implements Closeable {
             Request last;
             lock.lock();
             try {
-                if (sending || answered == 0 || finishing > 0 && answers.position() < ANSWERS_BYTES / 2) {
+                if (sending || answered == 0) {
                     return;
                 }
+                if (waits && finishing > 0 && answers.position() < ANSWERS_BYTES / 2) {
+                    watch.expect();
+                    return;
+                }
+                waits = true;
                 sending = true;
+                batches++;
                 batch = answers.flip();
                 answers = spare;
                 count = answered;
@@ -283,7 +330,7 @@ final class BackgroundWrites implements Closeable {
         } finally {
             lock.unlock();
         }
-        sendAnswers();
+        sendAnswers(false);
     }
 
     private static void sendAll(WritableByteChannel to, ByteBuffer out) throws IOException {
@@ -295,6 +342,14 @@ final class BackgroundWrites implements Closeable {
     /** Waits until nothing is outstanding. */
     @Override
     public void close() {
+        try {
+            awaitNone();
+        } finally {
+            watch.remove(this);
+        }
+    }
+
+    private void awaitNone() {
         lock.lock();
         try {
             while (outstanding.get() > 0) {

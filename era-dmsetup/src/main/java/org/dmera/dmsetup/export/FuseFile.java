@@ -9,13 +9,17 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.FileDescriptors;
 import org.dmera.core.linux.Ioctl;
 import org.dmera.core.linux.Mounts;
 import org.dmera.dmsetup.device.DeviceIo;
+import org.dmera.dmsetup.targets.Client;
+import org.dmera.dmsetup.targets.StorageAreas;
 
 /**
  * A device as a regular file, for a loop device on top: a FUSE file system that is nothing but that file, mounted over a
@@ -29,18 +33,23 @@ final class FuseFile implements Closeable {
 
     private final DeviceIo io;
     private final Path file;
-    private final BufferPool pool;
+    private final Served served;
+    private final FuseLine line = new FuseLine();
+    private final Client client;
     private final Consumer<String> log;
     private final int fd;
     private final List<Thread> readers = new ArrayList<>();
     private final FuseReaders turns = new FuseReaders(READERS);
     private final CountDownLatch initialized = new CountDownLatch(1);
+    /** Readers that have requests of theirs under way. */
+    private final AtomicInteger serving = new AtomicInteger();
 
     /** Mounts it over {@code file}, an existing regular file, and serves. */
-    FuseFile(DeviceIo io, Path file, BufferPool pool, Consumer<String> log) throws IOException {
+    FuseFile(DeviceIo io, Path file, Served served, Supplier<StorageAreas> storage, Consumer<String> log)
+            throws IOException {
         this.io = io;
         this.file = file;
-        this.pool = pool;
+        this.served = served;
         this.log = log;
         fd = openDevice(FileDescriptors.O_NONBLOCK);
         try {
@@ -54,9 +63,11 @@ final class FuseFile implements Closeable {
             FileDescriptors.close(fd);
             throw e;
         }
+        client = served.clients().add(line, storage);
         try {
             startReader(fd);
             initialized.await();
+            line.watch(cloneDescriptor());
             for (int i = 1; i < READERS; i++) {
                 startReader(cloneDescriptor());
             }
@@ -90,16 +101,38 @@ final class FuseFile implements Closeable {
 
     /** Takes over {@code descriptor}. */
     private void startReader(int descriptor) throws IOException {
+        serving.incrementAndGet();
         try {
-            FuseReader serving =
-                    new FuseReader(descriptor, file, io, pool, turns, readers.isEmpty(), initialized::countDown, log);
-            Thread reader = new Thread(serving, "fuse-" + file.getFileName() + "-" + readers.size());
+            FuseReader server = new FuseReader(
+                    descriptor,
+                    file,
+                    io,
+                    served,
+                    client,
+                    turns,
+                    readers.isEmpty(),
+                    initialized::countDown,
+                    this::readerGone,
+                    log);
+            Thread reader = new Thread(server, "fuse-" + file.getFileName() + "-" + readers.size());
             reader.setDaemon(true);
             reader.start();
             readers.add(reader);
         } catch (RuntimeException | Error e) {
             FileDescriptors.close(descriptor);
+            readerGone();
             throw e;
+        }
+    }
+
+    private void readerGone() {
+        if (serving.decrementAndGet() == 0) {
+            served.clients().remove(client);
+            try {
+                line.close();
+            } catch (ErrnoException e) {
+                log.accept("fuse: " + file + ": " + e.getMessage());
+            }
         }
     }
 

@@ -5,7 +5,9 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import org.dmera.dmsetup.device.DeviceIo;
+import org.dmera.dmsetup.targets.StorageAreas;
 
 /** A loop device over a file that is served through FUSE. */
 final class FuseLoop implements Attachment {
@@ -22,12 +24,13 @@ final class FuseLoop implements Attachment {
     }
 
     /** Serves {@code io} at {@code file}, which is made for that, and sets a loop device up over it. */
-    static FuseLoop over(DeviceIo io, Path file, BufferPool pool, Consumer<String> log) throws IOException {
+    static FuseLoop over(DeviceIo io, Path file, Served served, Supplier<StorageAreas> storage, Consumer<String> log)
+            throws IOException {
         Files.deleteIfExists(file);
         Files.createFile(file);
         FuseFile fuse = null;
         try {
-            fuse = new FuseFile(io, file, pool, log);
+            fuse = new FuseFile(io, file, served, storage, log);
             return new FuseLoop(file, fuse, LoopDevice.over(file, io.isReadOnly()), log);
         } catch (IOException | RuntimeException | Error e) {
             try {

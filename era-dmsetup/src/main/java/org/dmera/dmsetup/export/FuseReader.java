@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import org.dmera.core.linux.Errno;
@@ -15,6 +16,7 @@ import org.dmera.core.linux.InputPoll;
 import org.dmera.core.linux.RawIo;
 import org.dmera.dmsetup.device.AnswerScope;
 import org.dmera.dmsetup.device.DeviceIo;
+import org.dmera.dmsetup.targets.Client;
 import org.dmera.dmsetup.targets.Target;
 
 /**
@@ -39,6 +41,9 @@ final class FuseReader implements Runnable {
     /** Requests of so many bytes are long ones. */
     private static final int LONG_BYTES = 64 << 10;
 
+    /** After so long without a request the next one may be what somebody sends again who had another way here. */
+    private static final long PAUSE_NANOS = TimeUnit.MILLISECONDS.toNanos(5);
+
     private static final int SLOW_WEIGHT = 16;
     private static final int SLOW_BOUND = 2 * SLOW_WEIGHT;
     private static final int MAX_SLOWNESS = 4 * SLOW_WEIGHT;
@@ -50,10 +55,13 @@ final class FuseReader implements Runnable {
     private final int fd;
     private final Path file;
     private final DeviceIo io;
-    private final BufferPool pool;
+    private final Served served;
+    private final NbdMemory memory;
+    private final Client client;
     private final FuseReaders readers;
     private final boolean first;
     private final Runnable onInit;
+    private final Runnable onGone;
     private final Consumer<String> log;
     private final InputPoll input;
     private final BusyPoll poll = new BusyPoll();
@@ -69,6 +77,10 @@ final class FuseReader implements Runnable {
     private boolean ended;
     /** When it was last done with a request, or had waited for one; as {@link System#nanoTime}. */
     private long freeSince;
+    /** When it was done with its last request. */
+    private long servedAt;
+    /** The next write is the first, or the first after a pause. */
+    private boolean arriving = true;
     /** This thread and the requests in the background: the last of them closes the descriptor, whose number is another's then. */
     private final AtomicInteger users = new AtomicInteger(1);
 
@@ -77,24 +89,29 @@ final class FuseReader implements Runnable {
             int fd,
             Path file,
             DeviceIo io,
-            BufferPool pool,
+            Served served,
+            Client client,
             FuseReaders readers,
             boolean first,
             Runnable onInit,
+            Runnable onGone,
             Consumer<String> log) {
         this.fd = fd;
         this.file = file;
         this.io = io;
-        this.pool = pool;
+        this.served = served;
+        this.memory = served.memory();
+        this.client = client;
+        this.onGone = onGone;
         this.readers = readers;
         this.first = first;
         this.onInit = onInit;
         this.log = log;
         this.input = new InputPoll(fd);
-        this.buffer = pool.take(MAX_WRITE_BYTES + 2 * PAGE_BYTES).order(ByteOrder.nativeOrder());
+        this.buffer = memory.pool().take(MAX_WRITE_BYTES + 2 * PAGE_BYTES).order(ByteOrder.nativeOrder());
         this.address = RawIo.address(buffer);
         int capacity = first ? MAX_HELD : 1;
-        this.held = new FuseAnswers(fd, capacity, pool);
+        this.held = new FuseAnswers(fd, capacity, memory.pool());
         this.scope = io.openScope(capacity);
     }
 
@@ -119,7 +136,7 @@ final class FuseReader implements Runnable {
             scope.close();
             held.close();
             buffer.order(ByteOrder.BIG_ENDIAN);
-            pool.give(buffer);
+            memory.pool().give(buffer);
             leave();
         }
     }
@@ -138,7 +155,7 @@ final class FuseReader implements Runnable {
         readers.begin(held);
         while (receiveSoon() || receiveLater()) {
             readers.turn();
-            serve();
+            serveAsClient();
             readers.turn();
             countTime();
         }
@@ -152,7 +169,7 @@ final class FuseReader implements Runnable {
                 freeSince = System.nanoTime();
                 readers.beginWork();
                 try {
-                    serve();
+                    serveAsClient();
                 } finally {
                     readers.endWork();
                 }
@@ -175,6 +192,7 @@ final class FuseReader implements Runnable {
             }
         }
         freeSince = now;
+        servedAt = now;
     }
 
     /** A request that is there, or comes within a moment; whatever is answered is sent first. */
@@ -224,6 +242,8 @@ final class FuseReader implements Runnable {
             FileDescriptors.close(fd);
         } catch (IOException e) {
             log.accept("fuse: " + file + ": " + e);
+        } finally {
+            onGone.run();
         }
     }
 
@@ -248,6 +268,27 @@ final class FuseReader implements Runnable {
             if (errno != Errno.EINTR.number() && errno != Errno.ENOENT.number()) {
                 throw new ErrnoException("read of /dev/fuse", errno);
             }
+        }
+    }
+
+    private void serveAsClient() throws IOException {
+        arriving |= freeSince - servedAt >= PAUSE_NANOS;
+        int opcode = buffer.getInt(buffer.position() + 4);
+        if (arriving && (opcode == Fuse.WRITE || opcode == Fuse.FALLOCATE)) {
+            // Reads don't wait: a node is looked at when it is made.
+            arriving = false;
+            served.clients().awaitThoseGone(client);
+        }
+        try {
+            client.begin();
+        } catch (ErrnoException e) {
+            // Nobody waits for an answer any more; the next look for a request tells that it is over.
+            return;
+        }
+        try {
+            serve();
+        } finally {
+            client.end();
         }
     }
 
@@ -345,7 +386,7 @@ final class FuseReader implements Runnable {
         }
         buffer.position(PAGE_BYTES).limit(PAGE_BYTES + bytes);
         // Without memory for it, this thread waits itself.
-        ByteBuffer taken = io.mustWait(offset, bytes) ? takeIfThereIs(bytes) : null;
+        ByteBuffer taken = io.mustWait(offset, bytes) ? memory.takeArrived(bytes) : null;
         if (taken != null) {
             ByteBuffer payload = taken.put(buffer).flip();
             inBackground(unique, offset, bytes, bytes, payload, inside -> inside.write(offset, payload, 0));
@@ -364,15 +405,6 @@ final class FuseReader implements Runnable {
         hold(unique);
     }
 
-    /** A buffer, or null when clients of the engine have taken all the memory that there is for buffers. */
-    private ByteBuffer takeIfThereIs(int bytes) {
-        try {
-            return pool.take(bytes);
-        } catch (OutOfMemoryError e) {
-            return null;
-        }
-    }
-
     /** What it punches must read as zeroes: the same request comes for zeroing. */
     private void fallocate(long unique, long offset, long length, int mode) throws IOException {
         if (mode != PUNCH && mode != ZERO) {
@@ -380,7 +412,7 @@ final class FuseReader implements Runnable {
             return;
         }
         int flags = mode == ZERO ? Target.NO_HOLE : 0;
-        ByteBuffer taken = io.mustWait(offset, length) ? takeIfThereIs(Fuse.OUT_HEADER_BYTES) : null;
+        ByteBuffer taken = io.mustWait(offset, length) ? memory.takeArrived(Fuse.OUT_HEADER_BYTES) : null;
         if (taken != null) {
             inBackground(unique, offset, length, 0, taken, inside -> inside.writeZeroes(offset, length, flags));
         } else {
@@ -389,8 +421,8 @@ final class FuseReader implements Runnable {
         }
     }
 
-    /** Has {@code action} done, and answered with {@code written} bytes, built in {@code memory} of the pool, which it takes over. */
-    private void inBackground(long unique, long offset, long length, int written, ByteBuffer memory, Inner action) {
+    /** Has {@code action} done, and answered with {@code written} bytes, built in {@code taken}, which it takes over. */
+    private void inBackground(long unique, long offset, long length, int written, ByteBuffer taken, Inner action) {
         AnswerScope owing = io.openScope(1);
         users.incrementAndGet();
         io.submit(offset, length, new DeviceIo.BackgroundWrite() {
@@ -403,31 +435,40 @@ final class FuseReader implements Runnable {
 
             @Override
             public void run(DeviceIo.Inside inside, IOException failure) {
-                error = failure != null ? errno(failure) : attempt(() -> action.run(inside));
+                error = failure != null ? errno(failure) : attempt(() -> asClient(action, inside));
             }
 
             @Override
             public void answer() {
-                answerFromBackground(unique, error, written, memory);
+                answerFromBackground(unique, error, written, taken);
                 owing.close();
                 leave();
             }
         });
     }
 
-    private void answerFromBackground(long unique, int error, int written, ByteBuffer memory) {
+    private void asClient(Inner action, DeviceIo.Inside inside) throws IOException {
+        client.begin();
+        try {
+            action.run(inside);
+        } finally {
+            client.end();
+        }
+    }
+
+    private void answerFromBackground(long unique, int error, int written, ByteBuffer taken) {
         int bodyBytes = error == 0 && written > 0 ? 8 : 0;
-        memory.clear().order(ByteOrder.nativeOrder());
-        int bytes = Fuse.putOutHeader(memory, Fuse.OUT_HEADER_BYTES, bodyBytes, error, unique);
+        taken.clear().order(ByteOrder.nativeOrder());
+        int bytes = Fuse.putOutHeader(taken, Fuse.OUT_HEADER_BYTES, bodyBytes, error, unique);
         if (bodyBytes > 0) {
-            memory.putInt(Fuse.OUT_HEADER_BYTES, written).putInt(Fuse.OUT_HEADER_BYTES + 4, 0);
+            taken.putInt(Fuse.OUT_HEADER_BYTES, written).putInt(Fuse.OUT_HEADER_BYTES + 4, 0);
         }
         try {
-            FuseAnswers.write(fd, RawIo.address(memory), bytes);
+            FuseAnswers.write(fd, RawIo.address(taken), bytes);
         } catch (ErrnoException e) {
             log.accept("fuse: " + file + ": " + e.getMessage());
         }
-        pool.give(memory.order(ByteOrder.BIG_ENDIAN));
+        memory.give(taken.order(ByteOrder.BIG_ENDIAN));
     }
 
     // ---- answers

@@ -11,15 +11,13 @@ import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.FileDescriptors;
 import org.dmera.dmsetup.device.MappedDevice;
+import org.dmera.dmsetup.targets.StorageAreas;
 
 /**
  * Makes block devices of mapped devices: by the kernel's NBD client where there is {@code /dev/nbd0}, else by a loop device
  * over a FUSE file. The node gets a symbolic link with the device's name: {@link NodeLinks}.
  */
 public final class HostAttacher implements Attacher {
-    /** Idle buffers kept for all that are attached. */
-    private static final long IDLE_BYTES = 32 << 20;
-
     /**
      * A device that has a node, or had one. Its monitor is held for whatever is done with the node: that of one device may be
      * waiting for a device beneath that is suspended, and holds up no other.
@@ -39,7 +37,7 @@ public final class HostAttacher implements Attacher {
     private final Path nbdSocket;
     private final UnaryOperator<String> exportName;
     private final Consumer<String> log;
-    private final BufferPool pool = new BufferPool(IDLE_BYTES);
+    private final Served served;
     /** Each stays until its device is gone for good: somebody may be waiting for its monitor. */
     private final Map<MappedDevice, Slot> slots = new ConcurrentHashMap<>();
 
@@ -47,15 +45,18 @@ public final class HostAttacher implements Attacher {
 
     /** With exports that have the names of devices. */
     public HostAttacher(Path folder, Path nbdSocket, Consumer<String> log) {
-        this(folder, nbdSocket, UnaryOperator.identity(), log);
+        this(folder, nbdSocket, UnaryOperator.identity(), new Served(), log);
     }
 
     /**
      * @param folder where FUSE files are mounted; what a killed engine left there is cleaned up
      * @param nbdSocket the engine's NBD socket, for the kernel's client
      * @param exportName the export there that is for the node of the device of that name
+     * @param served what nodes share with the clients of the engine's NBD server
      */
-    public HostAttacher(Path folder, Path nbdSocket, UnaryOperator<String> exportName, Consumer<String> log) {
+    public HostAttacher(
+            Path folder, Path nbdSocket, UnaryOperator<String> exportName, Served served, Consumer<String> log) {
+        this.served = served;
         this.links = new NodeLinks(folder, log);
         this.nbdSocket = nbdSocket;
         this.exportName = exportName;
@@ -103,7 +104,7 @@ public final class HostAttacher implements Attacher {
     private void attach(MappedDevice device, Slot slot) throws IOException {
         Attachment attachment = KernelNbd.isAvailable()
                 ? KernelNbd.connect(nbdSocket, exportName.apply(device.name()), device.io(), log)
-                : FuseLoop.over(device.io(), links.file(device), pool, log);
+                : FuseLoop.over(device.io(), links.file(device), served, () -> storage(device), log);
         try {
             if (closed) {
                 throw new ErrnoException("attach " + device + ": the engine stops", Errno.ESHUTDOWN.number());
@@ -116,6 +117,12 @@ public final class HostAttacher implements Attacher {
         slot.lossTold = false;
         slot.attachment = attachment;
         log.accept("attached " + device.name() + " as " + attachment.node() + ", " + slot.link);
+    }
+
+    private static StorageAreas storage(MappedDevice device) {
+        StorageAreas areas = new StorageAreas();
+        device.storage(0, device.io().sizeBytes(), areas);
+        return areas;
     }
 
     private static void abandon(Attachment attachment, Throwable cause) {

@@ -39,11 +39,15 @@ final class NbdBlockStatus {
             for (int id = 0; id < contexts.size(); id++) {
                 runs.clear();
                 int count;
+                answers.lend();
                 try {
                     count = BlockStatus.put(io, contexts.get(id), offset, length, wide, onlyOne, runs);
                 } catch (IOException e) {
+                    answers.reclaim();
                     answers.fail(cookie, offset, e);
                     return;
+                } finally {
+                    answers.reclaim();
                 }
                 put(cookie, offset, id, count, runs.flip());
             }

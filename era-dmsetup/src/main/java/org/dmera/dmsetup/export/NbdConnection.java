@@ -76,7 +76,8 @@ final class NbdConnection {
      *
      * @throws IOException when there is no memory for it
      */
-    static NbdConnection open(NbdHandshake.Agreed agreed, NbdMemory memory, Client client, Runnable arrival)
+    static NbdConnection open(
+            NbdHandshake.Agreed agreed, NbdMemory memory, AnswerWatch watch, Client client, Runnable arrival)
             throws IOException {
         memory.enter();
         ByteBuffer in = null;
@@ -85,7 +86,7 @@ final class NbdConnection {
             // Before anything that would have to be undone.
             in = memory.pool().take(IN_BYTES).limit(0);
             out = memory.pool().take(AnswerBuffer.BYTES);
-            return new NbdConnection(agreed, memory, client, arrival, in, out);
+            return new NbdConnection(agreed, memory, watch, client, arrival, in, out);
         } catch (RuntimeException | Error e) {
             if (in != null) {
                 memory.pool().give(in);
@@ -101,6 +102,7 @@ final class NbdConnection {
     private NbdConnection(
             NbdHandshake.Agreed agreed,
             NbdMemory memory,
+            AnswerWatch watch,
             Client client,
             Runnable arrival,
             ByteBuffer in,
@@ -112,11 +114,12 @@ final class NbdConnection {
         this.memory = memory;
         this.in = in;
         this.form = ReplyForm.of(agreed.structured(), agreed.extended());
-        this.background = new BackgroundWrites(io, agreed.channel(), memory, form, client);
+        this.background = new BackgroundWrites(io, agreed.channel(), memory, form, watch, client);
         this.polling =
                 agreed.channel() instanceof SocketChannel socket ? new PollingSocket(socket, background::isIdle) : null;
         this.channel = polling != null ? polling : agreed.channel();
-        this.answers = new AnswerBuffer(form, background, channel, io.openScope(AnswerBuffer.MAX_WRITES), pool, out);
+        this.answers =
+                new AnswerBuffer(form, background, channel, io.openScope(AnswerBuffer.MAX_WRITES), pool, watch, out);
         this.status = new NbdBlockStatus(io, form, answers, agreed.contexts(), pool);
         this.reads = new NbdReads(io, form, answers, polling, background, pool);
         this.headerBytes = agreed.extended() ? 32 : 28;
@@ -255,7 +258,12 @@ final class NbdConnection {
             int limit = in.limit();
             AnswerScope owing = answers.scopeForWrite();
             try {
-                io.write(offset, in.limit(next), deviceFlags(flags), owing);
+                answers.lend();
+                try {
+                    io.write(offset, in.limit(next), deviceFlags(flags), owing);
+                } finally {
+                    answers.reclaim();
+                }
                 answers.done(cookie, offset);
             } catch (IOException e) {
                 answers.fail(cookie, offset, e);
@@ -448,11 +456,15 @@ final class NbdConnection {
 
     /** Does what returns no data, and answers. */
     private void guarded(long cookie, long offset, Action action) throws IOException {
+        answers.lend();
         try {
             action.run();
         } catch (IOException e) {
+            answers.reclaim();
             answers.fail(cookie, offset, e);
             return;
+        } finally {
+            answers.reclaim();
         }
         answers.done(cookie, offset);
     }

@@ -7,7 +7,7 @@ import java.lang.management.ManagementFactory;
 import java.nio.ByteBuffer;
 
 /**
- * Bounds the memory outside the heap that the clients of one server can make it take, so that there is always some for the
+ * Bounds the memory outside the heap that those who are {@linkplain Served served} can make the engine take, so that there is always some for the
  * rest of the engine, however many clients send what payloads, and however slowly.
  *
  * <p>Half of what the process may have is for connections: each counts what it holds for itself, and there are no more

@@ -78,6 +78,7 @@ final class NbdReads {
             if (length < 0 || offset < 0 || offset > io.sizeBytes() - length) {
                 throw new ErrnoException("request past the end of the device", Errno.EINVAL.number());
             }
+            answers.flush();
             readThrough(offset, Math.min(length, Nbd.MAX_PAYLOAD_BYTES));
         } catch (IOException e) {
             answers.fail(cookie, offset, e);
@@ -100,6 +101,7 @@ final class NbdReads {
             if (offset < 0 || offset > io.sizeBytes() - length) {
                 throw new ErrnoException("read past the end of the device", Errno.EINVAL.number());
             }
+            answers.flush();
             readThrough(offset, length);
         } catch (IOException e) {
             answers.fail(cookie, offset, e);
@@ -141,6 +143,7 @@ final class NbdReads {
                 form.putDataHeader(out, last, cookie, offset, offset + done, piece);
             }
             try {
+                answers.lend(start);
                 fetch(out, offset + done, piece);
             } catch (IOException e) {
                 out.position(start);
@@ -160,6 +163,7 @@ final class NbdReads {
         try {
             io.read(offset, out);
         } finally {
+            answers.reclaim();
             out.limit(out.capacity());
         }
     }

@@ -81,22 +81,25 @@ public final class NbdServer implements Closeable {
 
     private final ExportSource exports;
     private final Consumer<String> log;
-    private final NbdClients clients = new NbdClients();
+    private final Served served;
     private final Set<SocketChannel> connections = new HashSet<>();
     private final List<Listener> listeners = new ArrayList<>();
     private final List<Path> sockets = new ArrayList<>();
-    private final long directBytes;
-    /** Made when the first client has chosen its export. Guarded by {@link #connections}. */
-    private NbdMemory memory;
-
-    private final AtomicLong served = new AtomicLong();
+    private final AnswerWatch watch = new AnswerWatch();
+    private final AtomicLong accepted = new AtomicLong();
     private final Duration handshake;
     private final ScheduledThreadPoolExecutor deadlines;
     private boolean closed;
+    private volatile boolean ending;
 
     /** A server without listeners; {@code log} gets a line for each connection that ends badly, but no flood of them. */
     public NbdServer(ExportSource exports, Consumer<String> log) {
-        this(exports, log, HANDSHAKE, 0);
+        this(new Served(), exports, log);
+    }
+
+    /** One that shares its clients' devices and memory with others. */
+    public NbdServer(Served served, ExportSource exports, Consumer<String> log) {
+        this(served, exports, log, HANDSHAKE);
     }
 
     /**
@@ -104,7 +107,11 @@ public final class NbdServer implements Closeable {
      * that is there for all; 0 for what the process may have.
      */
     public NbdServer(ExportSource exports, Consumer<String> log, Duration handshake, long directBytes) {
-        this.directBytes = directBytes;
+        this(new Served(directBytes), exports, log, handshake);
+    }
+
+    private NbdServer(Served served, ExportSource exports, Consumer<String> log, Duration handshake) {
+        this.served = served;
         this.exports = exports;
         this.log = new LimitedLog(log, COMPLAINTS);
         this.handshake = handshake;
@@ -137,7 +144,7 @@ public final class NbdServer implements Closeable {
 
     /** How many connections have been accepted so far. */
     public long servedConnections() {
-        return served.get();
+        return accepted.get();
     }
 
     /** How many connections are open now. */
@@ -149,16 +156,7 @@ public final class NbdServer implements Closeable {
 
     /** Bytes of payloads held now that wait for metadata. */
     public long payloadBytes() {
-        return memory().payloadBytes();
-    }
-
-    private NbdMemory memory() {
-        synchronized (connections) {
-            if (memory == null) {
-                memory = new NbdMemory(directBytes > 0 ? directBytes : NbdMemory.directBytes());
-            }
-            return memory;
-        }
+        return served.payloadBytes();
     }
 
     private void start(ServerSocketChannel listener, TlsIdentity tls) throws IOException {
@@ -193,11 +191,11 @@ public final class NbdServer implements Closeable {
                 LockSupport.parkNanos(PAUSE_NANOS);
                 continue;
             }
-            served.incrementAndGet();
+            accepted.incrementAndGet();
             boolean started = false;
             try {
                 if (register(listener, channel)) {
-                    thread("nbd-" + served.get(), () -> serve(listener, channel))
+                    thread("nbd-" + accepted.get(), () -> serve(listener, channel))
                             .start();
                     started = true;
                 }
@@ -314,9 +312,10 @@ public final class NbdServer implements Closeable {
                 choice.deadline.cancel(false);
             }
             if (agreed != null) {
-                Client client = clients.add(agreed.device(), poll);
+                Clients clients = served.clients();
+                Client client = clients.add(line(poll), agreed.device()::storage);
                 try {
-                    NbdConnection.open(agreed, memory(), client, () -> clients.awaitThoseGone(client))
+                    NbdConnection.open(agreed, served.memory(), watch, client, () -> clients.awaitThoseGone(client))
                             .serve();
                 } finally {
                     clients.remove(client);
@@ -337,6 +336,21 @@ public final class NbdServer implements Closeable {
         } finally {
             drop(listener, channel);
         }
+    }
+
+    private Client.Line line(PeerPoll poll) {
+        return new Client.Line() {
+            @Override
+            public boolean isCut() {
+                return poll.isCut();
+            }
+
+            @Override
+            public boolean isEnding() {
+                // When the server closes, it is the server that has ended the input.
+                return ending ? poll.isCut() : poll.hasEnded();
+            }
+        };
     }
 
     /** A client that vanishes without a word is noticed within a minute, and lets go of its device. */
@@ -379,7 +393,7 @@ public final class NbdServer implements Closeable {
     public void close() throws IOException {
         List<SocketChannel> open;
         deadlines.shutdownNow();
-        clients.end();
+        ending = true;
         synchronized (connections) {
             closed = true;
             for (Listener listener : listeners) {

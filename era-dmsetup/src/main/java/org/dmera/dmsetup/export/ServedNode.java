@@ -7,14 +7,13 @@ import java.nio.file.Path;
 import java.util.function.Consumer;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.device.DeviceIo;
+import org.dmera.dmsetup.targets.StorageAreas;
 
 /**
  * A block device of the host over an export that no mapped device is behind; by the kernel's NBD client where there is
  * {@code /dev/nbd0}, else by a loop device over a FUSE file.
  */
 public final class ServedNode implements Closeable {
-    private static final long IDLE_BYTES = 8 << 20;
-
     private final Attachment attachment;
     private final Consumer<String> log;
 
@@ -36,7 +35,7 @@ public final class ServedNode implements Closeable {
         return new ServedNode(
                 KernelNbd.isAvailable()
                         ? KernelNbd.connect(socket, export, io, log)
-                        : FuseLoop.over(io, folder.resolve("image"), new BufferPool(IDLE_BYTES), log),
+                        : FuseLoop.over(io, folder.resolve("image"), new Served(), StorageAreas::new, log),
                 log);
     }
 

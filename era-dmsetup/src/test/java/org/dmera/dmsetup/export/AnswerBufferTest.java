@@ -70,9 +70,10 @@ class AnswerBufferTest {
         io.setTable(new TargetTable(List.of(new TargetTable.Line(0, 512, era))));
         era.resume();
         Receiver client = new Receiver();
+        AnswerWatch watch = new AnswerWatch();
         NbdMemory memory = new NbdMemory(64 << 20);
         BackgroundWrites background =
-                new BackgroundWrites(io, client, memory, ReplyForm.SIMPLE, new Client(new StayingLine()));
+                new BackgroundWrites(io, client, memory, ReplyForm.SIMPLE, watch, new Client(new StayingLine()));
         AnswerScope scope = io.openScope(AnswerBuffer.MAX_WRITES);
         try (AnswerBuffer answers = new AnswerBuffer(
                 ReplyForm.SIMPLE,
@@ -80,6 +81,7 @@ class AnswerBufferTest {
                 client,
                 scope,
                 memory.pool(),
+                watch,
                 memory.pool().take(AnswerBuffer.BYTES))) {
             int writes = 4;
             for (int others = 0; others < 9; others++) {

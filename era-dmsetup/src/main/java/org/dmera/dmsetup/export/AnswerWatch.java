@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.export;
+
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+
+/**
+ * Has answers sent that are held back for a request that takes long: answers are collected while more of them are about to come,
+ * and the next may hang for as long as a disk does.
+ *
+ * <p>One thread looks, some dozens of times a second, and only while there is something to look for: who holds answers says so,
+ * which costs a look at a variable. What was held when it looked before and still is, is sent by a thread of its own, since a
+ * client may take its answers as late as it likes.
+ */
+final class AnswerWatch {
+    /** One who may hold answers. */
+    interface Holder {
+        /** Whether answers are held, the same as when this was last asked. */
+        boolean isStuck();
+
+        /** Whether answers are held. */
+        boolean holds();
+
+        /** Sends what is held if nobody else does. */
+        void sendHeld();
+    }
+
+    private static final long LOOK_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
+    /** After so many looks in which nobody held anything the thread ends. */
+    private static final int IDLE_LOOKS = 50;
+
+    private final Set<Holder> holders = ConcurrentHashMap.newKeySet();
+    private volatile boolean looking;
+
+    void add(Holder holder) {
+        holders.add(holder);
+    }
+
+    void remove(Holder holder) {
+        holders.remove(holder);
+    }
+
+    /** Answers are held now. */
+    void expect() {
+        if (!looking) {
+            start();
+        }
+    }
+
+    private synchronized void start() {
+        if (!looking) {
+            looking = true;
+            thread("answers of nbd", this::look).start();
+        }
+    }
+
+    private static Thread thread(String name, Runnable task) {
+        Thread thread = new Thread(task, name);
+        thread.setDaemon(true);
+        return thread;
+    }
+
+    private void look() {
+        int idle = 0;
+        while (idle < IDLE_LOOKS) {
+            LockSupport.parkNanos(this, LOOK_NANOS);
+            idle++;
+            for (Holder holder : holders) {
+                if (holder.isStuck()) {
+                    thread("held answers of nbd", holder::sendHeld).start();
+                }
+                if (holder.holds()) {
+                    idle = 0;
+                }
+            }
+        }
+        looking = false;
+        // Who holds something either finds that nobody looks, or is found here.
+        for (Holder holder : holders) {
+            if (holder.holds()) {
+                expect();
+            }
+        }
+    }
+}
