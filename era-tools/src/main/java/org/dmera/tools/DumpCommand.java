@@ -55,7 +55,7 @@ final class DumpCommand implements Command {
         try (BlockDevice device = MetadataInput.open(input, snapshot)) {
             MetadataRoots roots = snapshot ? MetadataRoots.readSnapshot(device) : MetadataRoots.read(device);
             try (OutputFile file = OutputFile.open(arguments.value("output"), List.of(arguments.operand(0)), console);
-                    OutputPipe pipe = new OutputPipe(file.channel());
+                    OutputPipe pipe = new OutputPipe(file.longChannel());
                     Progress progress = new Progress(console, "era_dump", " blocks", 1, roots.allocatedBlocks())) {
                 BlockDevice counted = new ProgressDevice(device, progress);
                 MetadataVisitor writer = writer(arguments, pipe);
@@ -83,7 +83,7 @@ final class DumpCommand implements Command {
             MetadataRoots.requireBinary(device);
             Salvage salvage = Salvage.open(device, hints);
             try (OutputFile file = OutputFile.open(arguments.value("output"), List.of(arguments.operand(0)), console);
-                    OutputPipe pipe = new OutputPipe(file.channel())) {
+                    OutputPipe pipe = new OutputPipe(file.longChannel())) {
                 MetadataVisitor writer = writer(arguments, pipe);
                 salvage.stream(arguments.has("logical") ? new WritesetFold(writer) : writer);
                 pipe.finish();

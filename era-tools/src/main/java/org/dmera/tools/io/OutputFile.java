@@ -24,6 +24,9 @@ import org.dmera.tools.cli.Console;
  * pipe or a process's open file ({@code /dev/stdout}) is written as it is.
  */
 public final class OutputFile implements Closeable {
+    /** What messages call it; null for standard output. */
+    private final String name;
+
     private final WritableByteChannel channel;
     /** What is closed at the end; null for standard output. */
     private final Closeable opened;
@@ -31,9 +34,16 @@ public final class OutputFile implements Closeable {
     private final FileReplacement replacement;
     /** To be made durable: a block device, or a file that is written where it is. */
     private final FileChannel written;
+    /** Null unless asked for. */
+    private EarlyWriteback early;
 
     private OutputFile(
-            WritableByteChannel channel, Closeable opened, FileReplacement replacement, FileChannel written) {
+            String name,
+            WritableByteChannel channel,
+            Closeable opened,
+            FileReplacement replacement,
+            FileChannel written) {
+        this.name = name;
         this.channel = channel;
         this.opened = opened;
         this.replacement = replacement;
@@ -48,7 +58,7 @@ public final class OutputFile implements Closeable {
      */
     public static OutputFile open(String name, List<String> inputs, Console console) throws IOException {
         if (name == null || name.equals("-")) {
-            return new OutputFile(console.output(), null, null, null);
+            return new OutputFile(null, console.output(), null, null, null);
         }
         Overwriting.refuse(name, inputs);
         Path path = Path.of(name);
@@ -60,14 +70,14 @@ public final class OutputFile implements Closeable {
             return asItIs(path, there.isRegularFile());
         }
         FileReplacement replacement = FileReplacement.begin(path);
-        return new OutputFile(replacement.channel(), replacement, replacement, null);
+        return new OutputFile(name, replacement.channel(), replacement, replacement, null);
     }
 
     private static OutputFile device(Path path) throws IOException {
         Closeable claim = DeviceOpener.claim(path, true);
         try {
             FileChannel device = FileChannel.open(path, StandardOpenOption.WRITE);
-            return new OutputFile(device, both(device, claim), null, device);
+            return new OutputFile(path.toString(), device, both(device, claim), null, device);
         } catch (IOException e) {
             claim.close();
             throw e;
@@ -77,12 +87,12 @@ public final class OutputFile implements Closeable {
     private static OutputFile asItIs(Path path, boolean regular) throws IOException {
         FileChannel file = FileChannel.open(path, StandardOpenOption.WRITE);
         if (!regular) {
-            return new OutputFile(Console.toPath(file, path), file, null, null);
+            return new OutputFile(path.toString(), Console.toPath(file, path), file, null, null);
         }
         try {
             FileClaim.requireForWriting(file, path);
             file.truncate(0);
-            return new OutputFile(file, file, null, file);
+            return new OutputFile(path.toString(), file, file, null, file);
         } catch (IOException e) {
             file.close();
             throw e;
@@ -101,6 +111,15 @@ public final class OutputFile implements Closeable {
         return channel;
     }
 
+    /** The same for long output: what is to be durable in the end goes to the disk from the beginning. */
+    public WritableByteChannel longChannel() {
+        if (channel instanceof FileChannel file && (replacement != null || written != null)) {
+            early = new EarlyWriteback(file, name);
+            return early;
+        }
+        return channel;
+    }
+
     /** The file that is made or replaced, or null when the product goes elsewhere. */
     public FileReplacement replacement() {
         return replacement;
@@ -108,6 +127,9 @@ public final class OutputFile implements Closeable {
 
     /** The product is complete: the file takes its place. Without this, {@link #close} deletes it. */
     public void commit() throws IOException {
+        if (early != null) {
+            early.finish();
+        }
         if (replacement != null) {
             replacement.commit();
         }
@@ -118,6 +140,9 @@ public final class OutputFile implements Closeable {
 
     @Override
     public void close() throws IOException {
+        if (early != null) {
+            early.abandon();
+        }
         if (opened != null) {
             opened.close();
         }

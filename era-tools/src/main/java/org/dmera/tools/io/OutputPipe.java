@@ -15,10 +15,10 @@ import java.nio.channels.WritableByteChannel;
  * then the position moved. Puts may run past the position within the room that was asked for.
  */
 public final class OutputPipe implements Closeable {
-    /** Small enough to be in the cache still when it is written. */
-    private static final int BUFFER_BYTES = 256 * 1024;
+    /** Small enough to be in the cache still when it is written, and large enough for the page cache to take large pages. */
+    private static final int BUFFER_BYTES = 1024 * 1024;
 
-    private static final int BUFFERS = 4;
+    private static final int BUFFERS = 3;
 
     private final WritableByteChannel channel;
     private final ByteBuffer[] buffers = new ByteBuffer[BUFFERS];
@@ -44,7 +44,7 @@ public final class OutputPipe implements Closeable {
     }
 
     /**
-     * The buffer to put into, little-endian, with room for {@code bytes} more (far less than 256 KiB) from its position
+     * The buffer to put into, little-endian, with room for {@code bytes} more (far less than 1 MiB) from its position
      * on.
      */
     public ByteBuffer room(int bytes) throws IOException {
