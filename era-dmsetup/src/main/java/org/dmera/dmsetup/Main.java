@@ -42,7 +42,7 @@ public final class Main {
             for (String arg : args) {
                 NativeText.requireSayable(arg);
             }
-            code = new DmSetup(System.in, out, err)
+            code = DmSetup.ofProcess(System.in, out, err)
                     .run(program, Arrays.asList(args).subList(Math.min(1, args.length), args.length));
         } catch (IOException e) {
             err.println(program + ": " + e.getMessage());

@@ -16,6 +16,7 @@ public final class DmSetup {
     private final PrintStream out;
     private final PrintStream err;
     private final java.util.function.Function<Switches, Session.Connector> connectors;
+    private boolean endsWithProcess;
 
     /** With the channels that users choose among. */
     public DmSetup(InputStream in, PrintStream out, PrintStream err) {
@@ -25,6 +26,16 @@ public final class DmSetup {
                 return new Channel(switches);
             }
         });
+    }
+
+    /**
+     * The same as the last work of its process, which closes the channel by its end: to close a socket, Java would load all
+     * that it knows of networks.
+     */
+    public static DmSetup ofProcess(InputStream in, PrintStream out, PrintStream err) {
+        DmSetup program = new DmSetup(in, out, err);
+        program.endsWithProcess = true;
+        return program;
     }
 
     /** With a channel of the caller's. */
@@ -257,7 +268,9 @@ public final class DmSetup {
             complain(e);
         }
         try {
-            session.close();
+            if (!endsWithProcess) {
+                session.close();
+            }
         } catch (IOException e) {
             complain(e);
             done = false;
