@@ -6,6 +6,7 @@ module org.dmera.dmsetup {
     // Only in the build.
     requires static info.picocli;
     requires java.management;
+    requires java.naming;
     requires jdk.management;
     requires jdk.net;
     requires org.dmera.core;

@@ -11,6 +11,7 @@ import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
+import java.util.HexFormat;
 import java.util.Map;
 
 /**
@@ -80,6 +81,55 @@ public final class NativeText {
      */
     public static String toUnicode(String bytes) {
         return new String(bytes(bytes), StandardCharsets.UTF_8);
+    }
+
+    /**
+     * The same, fit for a log or a terminal: characters in UTF-8 that are seen stay; of all others (control characters and
+     * those that change the order of what is shown, and what is no UTF-8) each byte becomes {@code \\xNN}.
+     */
+    public static String printable(String bytes) {
+        byte[] all = bytes(bytes);
+        StringBuilder text = new StringBuilder(all.length);
+        for (int i = 0; i < all.length; ) {
+            int length = sequence(all[i]);
+            String character = i + length > all.length ? "" : new String(all, i, length, StandardCharsets.UTF_8);
+            boolean seen = !character.isEmpty()
+                    && character.codePointCount(0, character.length()) == 1
+                    && isSeen(character.codePointAt(0));
+            int taken = seen ? length : 1;
+            if (seen) {
+                text.append(new String(all, i, length, CHARSET));
+            } else {
+                text.append("\\x").append(HexFormat.of().toHexDigits(all[i]));
+            }
+            i += taken;
+        }
+        return text.toString();
+    }
+
+    /** How many bytes a character has in UTF-8 that begins with this one; where none does, 1. */
+    private static int sequence(byte first) {
+        if ((first & 0xe0) == 0xc0) {
+            return 2;
+        }
+        if ((first & 0xf0) == 0xe0) {
+            return 3;
+        }
+        return (first & 0xf8) == 0xf0 ? 4 : 1;
+    }
+
+    private static boolean isSeen(int character) {
+        return switch (Character.getType(character)) {
+            case Character.CONTROL,
+                    Character.FORMAT,
+                    Character.SURROGATE,
+                    Character.PRIVATE_USE,
+                    Character.UNASSIGNED,
+                    Character.LINE_SEPARATOR,
+                    Character.PARAGRAPH_SEPARATOR -> false;
+            // What broken UTF-8 is decoded to; nobody misses it.
+            default -> character != 0xfffd;
+        };
     }
 
     /** Whether the bytes are UTF-8. */

@@ -2,6 +2,7 @@
 package org.dmera.core.linux;
 
 import java.io.IOException;
+import java.net.InetSocketAddress;
 import java.net.SocketOption;
 import java.net.StandardSocketOptions;
 import java.net.UnixDomainSocketAddress;
@@ -30,6 +31,7 @@ public final class PeerPoll {
     private static final int SOL_SOCKET = 1;
     private static final int SO_RCVBUF = 8;
     private static final int SO_LINGER = 13;
+    private static final int SO_PEERCRED = 17;
     private static final int IPPROTO_TCP = 6;
     private static final int TCP_USER_TIMEOUT = 18;
 
@@ -72,6 +74,34 @@ public final class PeerPoll {
         }
         pollfd.putShort(6, (short) 0);
         return Libc.CALLS.poll(address, 1, 0) > 0 ? pollfd.getShort(6) : 0;
+    }
+
+    /**
+     * Who is at the other end of {@code socket}, for people: an address with its port, or for a Unix socket the user and the
+     * process that connected, as the kernel knows them.
+     */
+    public static String peer(SocketChannel socket) {
+        try {
+            if (socket.getRemoteAddress() instanceof InetSocketAddress address) {
+                String host = address.getAddress().getHostAddress();
+                return (host.contains(":") ? "[" + host + "]" : host) + ":" + address.getPort();
+            }
+            return new PeerPoll(socket).user();
+        } catch (IOException e) {
+            return "a client that has gone";
+        }
+    }
+
+    private String user() throws IOException {
+        ByteBuffer credentials = ByteBuffer.allocateDirect(4 * Integer.BYTES).order(ByteOrder.nativeOrder());
+        credentials.putInt(3 * Integer.BYTES, 3 * Integer.BYTES);
+        long at = RawIo.address(credentials);
+        if (Libc.CALLS.getsockopt(fd, SOL_SOCKET, SO_PEERCRED, at, at + 3L * Integer.BYTES) < 0) {
+            throw new ErrnoException("getsockopt SO_PEERCRED", Libc.errno());
+        }
+        int pid = credentials.getInt(0);
+        // One in a namespace that we do not see into has none.
+        return "uid " + Integer.toUnsignedString(credentials.getInt(Integer.BYTES)) + (pid > 0 ? " pid " + pid : "");
     }
 
     /** TCP: what is sent and not acknowledged for so long ends the connection. */

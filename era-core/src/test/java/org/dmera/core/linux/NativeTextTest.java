@@ -65,4 +65,14 @@ class NativeTextTest {
         NativeText.restoreLocale(environment);
         assertEquals(Map.of("LC_ALL", "de_DE.UTF-8", "LANG", "fr"), environment);
     }
+
+    @Test
+    void whatIsNotSeenIsWrittenAsItsBytes() {
+        String seen = NativeText.ofUnicode("vol-1 größer 日本 🙂 \\ ~");
+        assertEquals(seen, NativeText.printable(seen));
+        assertEquals("a\\x0a\\x1b[2J\\x00\\x7f", NativeText.printable("a\n\u001b[2J\0\u007f"));
+        // Broken, overlong and cut off; a control character of the upper half; one that turns what follows around.
+        assertEquals("\\xff\\xc0\\xaf\\xe6\\x97", NativeText.printable("\u00ff\u00c0\u00af\u00e6\u0097"));
+        assertEquals("\\xc2\\x9b\\xe2\\x80\\xae!", NativeText.printable(NativeText.ofUnicode("\u009b\u202e!")));
+    }
 }

@@ -22,8 +22,8 @@ final class EngineCommand implements Command {
             EngineStarter.start(options);
             return true;
         }
-        boolean forJournal = System.getenv("JOURNAL_STREAM") != null;
-        return EngineProcess.run(options, new EngineLog(session.err(), options.level(), forJournal)) == 0;
+        EngineLog log = new EngineLog(session.err(), options.level(), EngineLog.Form.ofStandardError(System.getenv()));
+        return EngineProcess.run(options, log) == 0;
     }
 
     /** What the command line and the environment say of an engine. */
@@ -40,9 +40,12 @@ final class EngineCommand implements Command {
         if (tcpAt >= 0) {
             tcp = tcp(switches, nbd.substring(tcpAt));
             nbd = tcpAt == 0 ? null : nbd.substring(0, tcpAt - 1);
-        } else if (switches.value(Switch.NBD_TLS) != null || switches.has(Switch.NBD_PLAIN)) {
+        } else if (switches.has(Switch.NBD_TLS)
+                || switches.has(Switch.NBD_TLS_ALLOW)
+                || switches.has(Switch.NBD_PLAIN)) {
             throw new CommandLineException(
-                    "engine: --nbd-tls and --nbd-plain are for TCP: they need an address in --nbd tcp:HOST:PORT.");
+                    "engine: --nbd-tls, --nbd-tls-allow and --nbd-plain are for TCP: they need an"
+                            + " address in --nbd tcp:HOST:PORT.");
         }
         return new EngineOptions(
                 control,
@@ -54,8 +57,12 @@ final class EngineCommand implements Command {
 
     private static NbdTcp tcp(Switches switches, String address) throws CommandLineException {
         String tls = switches.value(Switch.NBD_TLS);
+        if (tls == null && switches.has(Switch.NBD_TLS_ALLOW)) {
+            throw new CommandLineException("engine: --nbd-tls-allow needs the certificates of --nbd-tls.");
+        }
         try {
-            return NbdTcp.parse(address, tls == null ? null : Path.of(tls), switches.has(Switch.NBD_PLAIN));
+            return NbdTcp.parse(address, tls == null ? null : Path.of(tls), switches.has(Switch.NBD_PLAIN))
+                    .forClients(switches.allowedClients());
         } catch (IllegalArgumentException e) {
             throw new CommandLineException("engine: --nbd: " + e.getMessage() + ".");
         }

@@ -94,6 +94,7 @@ enum Switch {
     NBD('\0', true),
     NBD_PLAIN('\0', false),
     NBD_TLS('\0', true),
+    NBD_TLS_ALLOW('\0', true),
     SINCE('\0', true),
     STATE('\0', true);
 

@@ -99,7 +99,7 @@ final class SwitchRules {
             case COW -> only(command.equals("freeze"), command);
             case DRY_RUN, SINCE -> only(command.equals("rollback"), command);
             case STATE -> only(Set.of("engine", "create", "rollback").contains(command), command);
-            case LOG_LEVEL, NBD, NBD_PLAIN, NBD_TLS ->
+            case LOG_LEVEL, NBD, NBD_PLAIN, NBD_TLS, NBD_TLS_ALLOW ->
                 // Who creates a device may start the engine.
                 only(command.equals("engine") || command.equals("create"), command);
         };

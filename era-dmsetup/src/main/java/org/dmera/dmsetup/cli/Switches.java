@@ -21,6 +21,7 @@ final class Switches {
 
     private final Map<Switch, String> given = new EnumMap<>(Switch.class);
     private final List<String> operands = new ArrayList<>();
+    private final List<String> allowedClients = new ArrayList<>();
     private int verbosity;
 
     private Switches() {}
@@ -121,6 +122,9 @@ final class Switches {
 
     private void put(Switch s, String value) {
         given.put(s, value);
+        if (s == Switch.NBD_TLS_ALLOW) {
+            allowedClients.add(value);
+        }
         verbosity += s == Switch.VERBOSE ? 1 : 0;
     }
 
@@ -131,6 +135,11 @@ final class Switches {
     /** The option's argument, or null when it was not given. */
     String value(Switch s) {
         return given.get(s);
+    }
+
+    /** The names of every {@code --nbd-tls-allow}, which may be given several times. */
+    List<String> allowedClients() {
+        return allowedClients;
     }
 
     /** How often -v was given. */

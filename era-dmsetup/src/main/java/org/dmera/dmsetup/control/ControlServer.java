@@ -7,13 +7,17 @@ import java.nio.channels.ClosedChannelException;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.file.attribute.UserPrincipal;
+import java.time.Duration;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import jdk.net.ExtendedSocketOptions;
 import jdk.net.UnixDomainPrincipal;
+import org.dmera.core.linux.PeerPoll;
 import org.dmera.dmsetup.device.EngineLog;
+import org.dmera.dmsetup.device.LimitedLog;
+import org.dmera.dmsetup.targets.FailureText;
 
 /**
  * Serves an {@link EngineControl} on a Unix socket: a thread accepts, and each connection has a thread of its own, so that
@@ -26,11 +30,17 @@ public final class ControlServer implements Closeable {
     /** After a failure to accept. */
     private static final long PAUSE_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
 
+    /** In which each kind of refusal gets a few lines in the log. */
+    private static final Duration COMPLAINTS = Duration.ofSeconds(10);
+
     private final ServerSocketChannel server;
     private final EngineControl control;
     private final Set<UserPrincipal> allowed;
     private final EngineLog log;
     private final Set<SocketChannel> connections = ConcurrentHashMap.newKeySet();
+    /** For what those can have written who are not let in. */
+    private final LimitedLog limited;
+
     private final Thread acceptor;
 
     /**
@@ -44,6 +54,7 @@ public final class ControlServer implements Closeable {
         this.control = control;
         this.allowed = Set.copyOf(allowed);
         this.log = log;
+        limited = new LimitedLog(line -> log.warn("control socket: " + line), COMPLAINTS);
         acceptor = new Thread(this::acceptAll, "control");
         acceptor.start();
     }
@@ -58,7 +69,7 @@ public final class ControlServer implements Closeable {
                 // Out of descriptors or threads, most likely: what is open goes on, and closing some helps. The one
                 // that
                 // was not accepted is still in the queue: give that a moment.
-                log.error("control socket: accept", e);
+                limited.accept("failures to accept", () -> "accept: " + FailureText.of(e));
                 LockSupport.parkNanos(PAUSE_NANOS);
             }
         }
@@ -69,11 +80,15 @@ public final class ControlServer implements Closeable {
         try {
             UnixDomainPrincipal peer = channel.getOption(ExtendedSocketOptions.SO_PEERCRED);
             if (!allowed.contains(peer.user())) {
-                log.warn("control socket: refused user " + peer.user().getName());
+                limited.accept(
+                        "users refused",
+                        () -> "refused user " + peer.user().getName() + " (" + PeerPoll.peer(channel) + ")");
                 return;
             }
             if (connections.size() >= MAX_CONNECTIONS) {
-                log.warn("control socket: refused a connection: " + MAX_CONNECTIONS + " are open");
+                limited.accept(
+                        "connections refused",
+                        () -> "refused " + PeerPoll.peer(channel) + ": " + MAX_CONNECTIONS + " connections are open");
                 return;
             }
             connections.add(channel);
@@ -90,10 +105,17 @@ public final class ControlServer implements Closeable {
     }
 
     private void serve(SocketChannel channel) {
+        String[] name = new String[1];
+        EngineLog.serve(() -> {
+            if (name[0] == null) {
+                name[0] = PeerPoll.peer(channel);
+            }
+            return name[0];
+        });
         try (channel) {
             new ControlConnection(channel, control).serve();
         } catch (IOException e) {
-            log.debug("control client: " + e.getMessage());
+            log.debug("control client: " + FailureText.of(e));
         } catch (RuntimeException | OutOfMemoryError e) {
             log.error("control client", e);
         } finally {
@@ -113,5 +135,6 @@ public final class ControlServer implements Closeable {
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
+        limited.close();
     }
 }

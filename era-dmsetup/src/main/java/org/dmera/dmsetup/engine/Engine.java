@@ -113,7 +113,7 @@ public final class Engine implements Closeable {
     }
 
     private static TlsIdentity identity(NbdTcp tcp) throws IOException {
-        return tcp == null || tcp.tls() == null ? null : TlsIdentity.load(tcp.tls());
+        return tcp == null || tcp.tls() == null ? null : TlsIdentity.load(tcp.tls(), tcp.clients());
     }
 
     private void listenTcp(NbdServer server, NbdTcp tcp, TlsIdentity identity) throws IOException {

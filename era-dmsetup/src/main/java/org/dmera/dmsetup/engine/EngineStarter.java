@@ -119,6 +119,7 @@ public final class EngineStarter {
             command.addAll(List.of("--nbd", options.nbd().toAbsolutePath() + "," + tcp, "--nbd-plain"));
             if (tcp.tls() != null) {
                 command.addAll(List.of("--nbd-tls", tcp.tls().toAbsolutePath().toString()));
+                tcp.clients().forEach(name -> command.addAll(List.of("--nbd-tls-allow", name)));
             }
         }
         return command;

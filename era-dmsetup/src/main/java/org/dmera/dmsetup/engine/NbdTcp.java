@@ -4,6 +4,7 @@ package org.dmera.dmsetup.engine;
 import java.net.InetSocketAddress;
 import java.net.UnknownHostException;
 import java.nio.file.Path;
+import java.util.List;
 
 /**
  * A TCP address at which devices are served besides the Unix socket.
@@ -11,10 +12,21 @@ import java.nio.file.Path;
  * @param host a name or an address; an IPv6 address without brackets
  * @param port 0 for any free one
  * @param tls a folder of certificates, or null for plain TCP
+ * @param clients the names in certificates of clients that are let in; when empty, all that the authority has signed
  */
-public record NbdTcp(String host, int port, Path tls) {
+public record NbdTcp(String host, int port, Path tls, List<String> clients) {
     private static final String PREFIX = "tcp:";
     private static final int MAX_PORT = 65535;
+
+    /** For all clients. */
+    public NbdTcp(String host, int port, Path tls) {
+        this(host, port, tls, List.of());
+    }
+
+    /** The same address, for clients of these names. */
+    public NbdTcp forClients(List<String> names) {
+        return new NbdTcp(host, port, tls, names);
+    }
 
     /** Where in {@code [SOCKET,]tcp:HOST:PORT} the TCP address begins; −1 when there is none. */
     public static int find(String addresses) {

@@ -11,6 +11,7 @@ import java.util.concurrent.locks.ReentrantLock;
 import org.dmera.dmsetup.device.AnswerScope;
 import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.targets.Client;
+import org.dmera.dmsetup.targets.FailureText;
 
 /**
  * The requests of one connection that wait for metadata while the connection goes on with others.
@@ -170,7 +171,7 @@ final class BackgroundWrites implements AnswerWatch.Holder, Closeable {
                 } catch (IOException e) {
                     failed = e;
                 } catch (RuntimeException | Error e) {
-                    failed = new IOException("internal error: " + e, e);
+                    failed = new IOException(FailureText.of(e), e);
                 }
             }
             if (payload != null) {

@@ -17,6 +17,7 @@ import org.dmera.core.linux.RawIo;
 import org.dmera.dmsetup.device.AnswerScope;
 import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.targets.Client;
+import org.dmera.dmsetup.targets.FailureText;
 import org.dmera.dmsetup.targets.Target;
 
 /**
@@ -124,7 +125,7 @@ final class FuseReader implements Runnable {
                 serveShared();
             }
         } catch (IOException | RuntimeException e) {
-            log.accept("fuse: " + file + ": " + e);
+            log.accept("fuse: " + file + ": " + FailureText.of(e));
         } finally {
             sendLast();
             if (first) {
@@ -241,7 +242,7 @@ final class FuseReader implements Runnable {
         try {
             FileDescriptors.close(fd);
         } catch (IOException e) {
-            log.accept("fuse: " + file + ": " + e);
+            log.accept("fuse: " + file + ": " + FailureText.of(e));
         } finally {
             onGone.run();
         }

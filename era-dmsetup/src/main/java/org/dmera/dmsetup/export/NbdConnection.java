@@ -142,7 +142,7 @@ final class NbdConnection {
                 }
                 int magic = in.getInt();
                 if (magic != (form == ReplyForm.EXTENDED ? Nbd.EXTENDED_REQUEST_MAGIC : Nbd.REQUEST_MAGIC)) {
-                    throw new IOException("NBD client sent a request with magic number " + Integer.toHexString(magic));
+                    throw new ProtocolException("sent a request with magic number " + Integer.toHexString(magic));
                 }
                 int flags = Short.toUnsignedInt(in.getShort());
                 int command = Short.toUnsignedInt(in.getShort());
@@ -233,11 +233,11 @@ final class NbdConnection {
     private int payloadBytes(int command, int flags, long cookie, long offset, long length) throws IOException {
         if (form == ReplyForm.EXTENDED && (flags & Nbd.CMD_FLAG_PAYLOAD_LEN) == 0) {
             answers.fail(cookie, offset, invalid("a write whose payload is not announced"));
-            throw new IOException("NBD client sent a write without the flag that announces its payload");
+            throw new ProtocolException("sent a write without the flag that announces its payload");
         }
         if (length < 0 || length > Nbd.MAX_PAYLOAD_BYTES) {
-            throw new IOException("NBD client sent a payload of " + Long.toUnsignedString(length)
-                    + " bytes with command " + command + ", at most " + Nbd.MAX_PAYLOAD_BYTES + " were agreed on");
+            throw new ProtocolException("sent a payload of " + Long.toUnsignedString(length) + " bytes with command "
+                    + command + ", at most " + Nbd.MAX_PAYLOAD_BYTES + " were agreed on");
         }
         return (int) length;
     }
@@ -288,7 +288,7 @@ final class NbdConnection {
                 n = channel.read(in);
             }
             if (n < 0) {
-                throw new EOFException("NBD client left in the middle of a payload");
+                throw new EOFException("left in the middle of a payload");
             }
         }
         in.flip();
@@ -316,7 +316,7 @@ final class NbdConnection {
             bulk.limit((int) Math.min(end - at, IN_BYTES));
             while (bulk.position() < Math.min(bulk.limit(), PIECE_BYTES)) {
                 if (channel.read(bulk) < 0) {
-                    throw new EOFException("NBD client left in the middle of a payload");
+                    throw new EOFException("left in the middle of a payload");
                 }
             }
             int got = bulk.position();
@@ -363,7 +363,7 @@ final class NbdConnection {
         in.limit(limit);
         while (dst.hasRemaining()) {
             if (channel.read(dst) < 0) {
-                throw new EOFException("NBD client left in the middle of a payload");
+                throw new EOFException("left in the middle of a payload");
             }
         }
     }
@@ -486,7 +486,7 @@ final class NbdConnection {
                 if (between) {
                     return false;
                 }
-                throw new EOFException("NBD client left in the middle of a request");
+                throw new EOFException("left in the middle of a request");
             }
         }
         return true;
@@ -496,7 +496,7 @@ final class NbdConnection {
         int left = bytes;
         while (left > 0) {
             if (!in.hasRemaining() && !receiveSome()) {
-                throw new EOFException("NBD client left in the middle of a payload");
+                throw new EOFException("left in the middle of a payload");
             }
             int n = Math.min(left, in.remaining());
             in.position(in.position() + n);

@@ -65,22 +65,22 @@ final class NbdHandshake {
                 .putShort((short) (Nbd.FIXED_NEWSTYLE | Nbd.NO_ZEROES)));
         int clientFlags = receive(4).getInt();
         if ((clientFlags & ~(Nbd.FIXED_NEWSTYLE | Nbd.NO_ZEROES)) != 0) {
-            throw new IOException("NBD client sent unknown flags " + Integer.toHexString(clientFlags));
+            throw new ProtocolException("sent unknown flags " + Integer.toHexString(clientFlags));
         }
         if (tlsRequired && (clientFlags & Nbd.FIXED_NEWSTYLE) == 0) {
-            throw new IOException("NBD client without the fixed newstyle handshake, which TLS needs");
+            throw new ProtocolException("does without the fixed newstyle handshake, which TLS needs");
         }
         noZeroes = (clientFlags & Nbd.NO_ZEROES) != 0;
         while (true) {
             ByteBuffer header = receive(16);
             if (header.getLong() != Nbd.OPTION_MAGIC) {
-                throw new IOException("NBD client sent an option without its magic number");
+                throw new ProtocolException("sent an option without its magic number");
             }
             int option = header.getInt();
             int length = header.getInt();
             if (length < 0 || length > MAX_OPTION_BYTES) {
-                throw new IOException("NBD client sent an option of " + Integer.toUnsignedLong(length)
-                        + " bytes, at most " + MAX_OPTION_BYTES + " were expected");
+                throw new ProtocolException("sent an option of " + Integer.toUnsignedLong(length) + " bytes, at most "
+                        + MAX_OPTION_BYTES + " were expected");
             }
             ByteBuffer data = receive(length);
             if (option == Nbd.OPT_ABORT) {
@@ -107,7 +107,7 @@ final class NbdHandshake {
     private Agreed answer(int option, ByteBuffer data) throws IOException {
         if (tlsRequired && !secured && option != Nbd.OPT_STARTTLS) {
             if (option == Nbd.OPT_EXPORT_NAME) {
-                throw new IOException("NBD client asked for an export without TLS");
+                throw new ProtocolException("asked for an export without TLS");
             }
             error(option, Nbd.REP_ERR_TLS_REQD, "TLS is required: send STARTTLS first");
             return null;
@@ -132,7 +132,7 @@ final class NbdHandshake {
     /** The old way to choose: no error can be told, only the connection closed. */
     private Agreed exportName(ByteBuffer data) throws IOException {
         if (extended) {
-            throw new IOException("NBD client agreed on extended headers and then chose its export in the old way");
+            throw new ProtocolException("agreed on extended headers and then chose its export in the old way");
         }
         String name = text(data, data.remaining());
         ExportSource.OpenDevice device = exports.open(name);
@@ -377,7 +377,7 @@ final class NbdHandshake {
         ByteBuffer data = ByteBuffer.allocate(length);
         while (data.hasRemaining()) {
             if (channel.read(data) < 0) {
-                throw new EOFException("NBD client left during the handshake");
+                throw new EOFException("left during the handshake");
             }
         }
         return data.flip();

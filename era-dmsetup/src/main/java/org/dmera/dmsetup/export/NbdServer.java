@@ -2,10 +2,12 @@
 package org.dmera.dmsetup.export;
 
 import java.io.Closeable;
+import java.io.EOFException;
 import java.io.IOException;
 import java.net.SocketAddress;
 import java.net.StandardSocketOptions;
 import java.net.UnixDomainSocketAddress;
+import java.nio.ByteBuffer;
 import java.nio.channels.ClosedChannelException;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
@@ -23,9 +25,13 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
+import javax.net.ssl.SSLException;
 import jdk.net.ExtendedSocketOptions;
+import org.dmera.core.linux.NativeText;
 import org.dmera.core.linux.PeerPoll;
+import org.dmera.dmsetup.device.LimitedLog;
 import org.dmera.dmsetup.targets.Client;
+import org.dmera.dmsetup.targets.FailureText;
 
 /**
  * Serves the devices of an engine to NBD clients: any number of listeners, a thread for each connection.
@@ -60,27 +66,27 @@ public final class NbdServer implements Closeable {
     private static final long AFTER_CHOICE_MILLIS = 1000;
     /** For clients to take the answers to what is under way when the server closes. */
     private static final long LAST_ANSWERS_NANOS = TimeUnit.SECONDS.toNanos(1);
-    /** Between two lines in the log about connections that were refused. */
-    private static final long REFUSALS_NANOS = TimeUnit.SECONDS.toNanos(10);
-    /** In which connections that end badly get a few lines in the log. */
+    /** In which each kind of trouble with clients gets a few lines in the log. */
     private static final Duration COMPLAINTS = Duration.ofSeconds(10);
+    /** For a client to take the word of why it is refused. */
+    private static final long LAST_WORD_MILLIS = 1000;
 
     /** Guarded by {@link #connections}. */
     private static final class Listener {
         final ServerSocketChannel channel;
+        final String name;
         final TlsIdentity tls;
         int open;
-        /** When the last refusal was logged. */
-        long logged = System.nanoTime() - REFUSALS_NANOS;
 
-        Listener(ServerSocketChannel channel, TlsIdentity tls) {
+        Listener(ServerSocketChannel channel, String name, TlsIdentity tls) {
             this.channel = channel;
+            this.name = name;
             this.tls = tls;
         }
     }
 
     private final ExportSource exports;
-    private final Consumer<String> log;
+    private final LimitedLog log;
     private final Served served;
     private final Set<SocketChannel> connections = new HashSet<>();
     private final List<Listener> listeners = new ArrayList<>();
@@ -92,7 +98,8 @@ public final class NbdServer implements Closeable {
     private boolean closed;
     private volatile boolean ending;
 
-    /** A server without listeners; {@code log} gets a line for each connection that ends badly, but no flood of them. */
+    /** A server without listeners; {@code log} gets a line for each connection that ends badly, but no flood of them; it is
+     * fit for a terminal. */
     public NbdServer(ExportSource exports, Consumer<String> log) {
         this(new Served(), exports, log);
     }
@@ -113,7 +120,7 @@ public final class NbdServer implements Closeable {
     private NbdServer(Served served, ExportSource exports, Consumer<String> log, Duration handshake) {
         this.served = served;
         this.exports = exports;
-        this.log = new LimitedLog(log, COMPLAINTS);
+        this.log = new LimitedLog(line -> log.accept(NativeText.printable("nbd: " + line)), COMPLAINTS);
         this.handshake = handshake;
         this.deadlines = new ScheduledThreadPoolExecutor(1, task -> thread("deadlines of nbd", task));
         deadlines.setRemoveOnCancelPolicy(true);
@@ -125,7 +132,12 @@ public final class NbdServer implements Closeable {
         synchronized (connections) {
             sockets.add(socket);
         }
-        start(listener, null);
+        start(new Listener(listener, socket.toString(), null));
+    }
+
+    /** Listens on a socket that somebody else has made at this address, and keeps. */
+    public void listen(ServerSocketChannel listener, SocketAddress address, TlsIdentity tls) throws IOException {
+        start(new Listener(listener, address.toString(), tls));
     }
 
     /** Listens on a TCP address; {@code tls} null means plain. Returns the address, with the port that was chosen. */
@@ -138,8 +150,9 @@ public final class NbdServer implements Closeable {
             listener.close();
             throw e;
         }
-        start(listener, tls);
-        return listener.getLocalAddress();
+        SocketAddress bound = listener.getLocalAddress();
+        start(new Listener(listener, bound.toString(), tls));
+        return bound;
     }
 
     /** How many connections have been accepted so far. */
@@ -159,11 +172,10 @@ public final class NbdServer implements Closeable {
         return served.payloadBytes();
     }
 
-    private void start(ServerSocketChannel listener, TlsIdentity tls) throws IOException {
-        Listener started = new Listener(listener, tls);
+    private void start(Listener started) throws IOException {
         synchronized (connections) {
             if (closed) {
-                listener.close();
+                started.channel.close();
                 return;
             }
             listeners.add(started);
@@ -187,7 +199,7 @@ public final class NbdServer implements Closeable {
             } catch (IOException | RuntimeException | Error e) {
                 // Out of descriptors, or a client that left before it was accepted: the next one may fare better, after
                 // a moment, for the one that was not accepted is still in the queue.
-                log.accept("nbd: accept: " + e.getMessage());
+                log.accept("failures to accept a connection", () -> "accept: " + FailureText.of(e));
                 LockSupport.parkNanos(PAUSE_NANOS);
                 continue;
             }
@@ -200,7 +212,9 @@ public final class NbdServer implements Closeable {
                     started = true;
                 }
             } catch (IOException | RuntimeException | Error e) {
-                log.accept("nbd: no thread for a connection: " + e);
+                log.accept(
+                        "connections without a thread",
+                        () -> PeerPoll.peer(channel) + ": no thread for it: " + FailureText.of(e));
             } finally {
                 if (!started) {
                     drop(listener, channel);
@@ -219,14 +233,12 @@ public final class NbdServer implements Closeable {
                 listener.open++;
                 return true;
             }
-            long now = System.nanoTime();
-            if (now - listener.logged < REFUSALS_NANOS) {
-                return false;
-            }
-            listener.logged = now;
         }
-        log.accept("nbd: refused a connection to " + listener.channel.getLocalAddress() + ": " + MAX_CONNECTIONS
-                + " are open");
+        // Each listener has a limit of its own.
+        String at = listener.name;
+        log.accept(
+                "connections refused at " + at,
+                () -> PeerPoll.peer(channel) + ": refused at " + at + ": " + MAX_CONNECTIONS + " connections are open");
         return false;
     }
 
@@ -241,7 +253,7 @@ public final class NbdServer implements Closeable {
                         if (choice.isMade) {
                             watch(channel, choice, AFTER_CHOICE_MILLIS);
                         } else {
-                            late(channel);
+                            late(channel, choice);
                         }
                     },
                     millis,
@@ -262,8 +274,20 @@ public final class NbdServer implements Closeable {
 
         volatile Future<?> deadline;
 
-        Choice(ExportSource exports) {
+        /** As the log names it. */
+        private final String client;
+        /** What it asked for last. */
+        private volatile String export;
+
+        Choice(ExportSource exports, String client) {
             this.exports = exports;
+            this.client = client;
+        }
+
+        /** The client and, when it has asked for one, its export. */
+        @Override
+        public String toString() {
+            return export == null ? client : client + ", export '" + export + "'";
         }
 
         @Override
@@ -273,6 +297,7 @@ public final class NbdServer implements Closeable {
 
         @Override
         public OpenDevice open(String name) throws IOException {
+            export = name;
             isMade = true;
             try {
                 return exports.open(name);
@@ -282,15 +307,17 @@ public final class NbdServer implements Closeable {
         }
     }
 
-    private void late(SocketChannel channel) {
-        log.accept("nbd: a client has chosen no export within " + handshake.toSeconds() + " s: dropped");
+    private void late(SocketChannel channel, Choice choice) {
+        log.accept(
+                "clients that chose no export in time",
+                () -> choice + ": has chosen no export within " + handshake.toSeconds() + " s: dropped");
         close(channel);
     }
 
     private void serve(Listener listener, SocketChannel channel) {
         TlsIdentity tls = listener.tls;
+        Choice choice = new Choice(exports, PeerPoll.peer(channel));
         try {
-            Choice choice = new Choice(exports);
             watch(channel, choice, handshake.toMillis());
             if (channel.getRemoteAddress() instanceof UnixDomainSocketAddress) {
                 // The kernel gives what it allows to everybody; TCP sizes its buffers itself.
@@ -329,10 +356,14 @@ public final class NbdServer implements Closeable {
             return;
         } catch (IOException e) {
             if (!isClosed()) {
-                log.accept("nbd: a connection ended: " + (e.getMessage() == null ? e : e.getMessage()));
+                log.accept(
+                        kind(e), () -> choice + ": " + (e instanceof SSLException ? "TLS: " : "") + FailureText.of(e));
+            }
+            if (e instanceof SSLException) {
+                hear(channel);
             }
         } catch (RuntimeException | OutOfMemoryError e) {
-            log.accept("nbd: a connection failed: " + e);
+            log.accept("connections that failed", () -> choice + ": " + FailureText.of(e));
         } finally {
             drop(listener, channel);
         }
@@ -351,6 +382,40 @@ public final class NbdServer implements Closeable {
                 return ending ? poll.isCut() : poll.hasEnded();
             }
         };
+    }
+
+    /** A storm of one kind is not to hide the others. */
+    private static String kind(IOException e) {
+        if (e instanceof SSLException) {
+            return "clients whose TLS failed";
+        }
+        if (e instanceof ProtocolException) {
+            return "clients that broke the protocol";
+        }
+        return e instanceof EOFException ? "clients that left in the middle" : "connections that ended in an error";
+    }
+
+    /**
+     * Takes what a refused client still sends: closing over that would throw away what it was told, before it has read it.
+     */
+    private void hear(SocketChannel channel) {
+        Future<?> end = null;
+        try {
+            end = deadlines.schedule(() -> close(channel), LAST_WORD_MILLIS, TimeUnit.MILLISECONDS);
+            channel.configureBlocking(true);
+            channel.shutdownOutput();
+            ByteBuffer unread = ByteBuffer.allocate(1 << 12);
+            while (channel.read(unread.clear()) >= 0) {
+                // It has nothing to say any more.
+            }
+        } catch (IOException | RejectedExecutionException e) {
+            // It has gone, or its time is over, or the server's.
+            return;
+        } finally {
+            if (end != null) {
+                end.cancel(false);
+            }
+        }
     }
 
     /** A client that vanishes without a word is noticed within a minute, and lets go of its device. */
@@ -375,7 +440,7 @@ public final class NbdServer implements Closeable {
         try {
             channel.close();
         } catch (IOException e) {
-            log.accept("nbd: closing a connection: " + e.getMessage());
+            log.accept("failures to close a connection", () -> "closing a connection: " + FailureText.of(e));
         }
     }
 
@@ -412,6 +477,7 @@ public final class NbdServer implements Closeable {
             close(channel);
         }
         awaitNoConnections(Long.MAX_VALUE);
+        log.close();
     }
 
     private void endInput(SocketChannel channel) {

@@ -8,6 +8,7 @@ import java.nio.channels.ByteChannel;
 import javax.net.ssl.SSLEngine;
 import javax.net.ssl.SSLEngineResult;
 import javax.net.ssl.SSLEngineResult.HandshakeStatus;
+import javax.net.ssl.SSLException;
 
 /** TLS over a blocking channel. One thread may read while another writes. */
 final class TlsChannel implements ByteChannel {
@@ -23,7 +24,11 @@ final class TlsChannel implements ByteChannel {
 
     private final ByteBuffer sealed;
 
-    /** Does the handshake. */
+    /**
+     * Does the handshake.
+     *
+     * @throws SSLException when it fails; the client has been told by an alert then
+     */
     TlsChannel(ByteChannel channel, SSLEngine engine) throws IOException {
         this.channel = channel;
         this.engine = engine;
@@ -31,10 +36,30 @@ final class TlsChannel implements ByteChannel {
         this.sealed = ByteBuffer.allocate(engine.getSession().getPacketBufferSize() * 2);
         this.plain = ByteBuffer.allocate(engine.getSession().getApplicationBufferSize() * 2)
                 .limit(0);
-        engine.beginHandshake();
-        HandshakeStatus status = engine.getHandshakeStatus();
-        while (status != HandshakeStatus.FINISHED && status != HandshakeStatus.NOT_HANDSHAKING) {
-            status = step(status);
+        try {
+            engine.beginHandshake();
+            HandshakeStatus status = engine.getHandshakeStatus();
+            while (status != HandshakeStatus.FINISHED && status != HandshakeStatus.NOT_HANDSHAKING) {
+                status = step(status);
+            }
+        } catch (SSLException e) {
+            sendAlert(e);
+            throw e;
+        }
+    }
+
+    /** The engine has the alert that says why ready; a client that gets none could only guess. */
+    private void sendAlert(SSLException why) {
+        try {
+            while (!engine.isOutboundDone()) {
+                HandshakeStatus status = seal(NOTHING.duplicate());
+                if (status != HandshakeStatus.NEED_WRAP) {
+                    return;
+                }
+            }
+        } catch (IOException e) {
+            // It has left already.
+            why.addSuppressed(e);
         }
     }
 
@@ -46,7 +71,7 @@ final class TlsChannel implements ByteChannel {
             case NEED_UNWRAP, NEED_UNWRAP_AGAIN -> {
                 HandshakeStatus next = open();
                 if (next == null) {
-                    throw new EOFException("TLS client left during the handshake");
+                    throw new EOFException("left during the TLS handshake");
                 }
                 return next;
             }
@@ -111,13 +136,18 @@ final class TlsChannel implements ByteChannel {
     @Override
     public int read(ByteBuffer dst) throws IOException {
         while (!plain.hasRemaining()) {
-            HandshakeStatus status = open();
-            if (status == null) {
-                return -1;
-            }
-            // TLS 1.3 sends key updates and tickets in the middle of the stream.
-            while (status == HandshakeStatus.NEED_TASK || status == HandshakeStatus.NEED_WRAP) {
-                status = step(status);
+            try {
+                HandshakeStatus status = open();
+                if (status == null) {
+                    return -1;
+                }
+                // TLS 1.3 sends key updates and tickets in the middle of the stream.
+                while (status == HandshakeStatus.NEED_TASK || status == HandshakeStatus.NEED_WRAP) {
+                    status = step(status);
+                }
+            } catch (SSLException e) {
+                sendAlert(e);
+                throw e;
             }
         }
         int n = Math.min(dst.remaining(), plain.remaining());

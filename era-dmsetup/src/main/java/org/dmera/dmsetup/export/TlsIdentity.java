@@ -22,6 +22,7 @@ import java.security.spec.InvalidKeySpecException;
 import java.security.spec.PKCS8EncodedKeySpec;
 import java.util.Base64;
 import java.util.Collection;
+import java.util.List;
 import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLEngine;
@@ -32,6 +33,13 @@ import javax.net.ssl.TrustManagerFactory;
  * clients with a certificate of that authority, {@code ca-cert.pem}: the layout that nbdkit and qemu use.
  */
 public final class TlsIdentity {
+    static {
+        // A client of TLS 1.2 could have the server do the costly half of a handshake again and again. The library
+        // reads
+        // this when it is first used, which is here.
+        System.setProperty("jdk.tls.rejectClientInitiatedRenegotiation", "true");
+    }
+
     private static final char[] NO_PASSWORD = {};
 
     private final SSLContext context;
@@ -51,6 +59,11 @@ public final class TlsIdentity {
      *     belong together: nobody else would notice before the first client comes
      */
     public static TlsIdentity load(Path directory) throws IOException {
+        return load(directory, List.of());
+    }
+
+    /** The same, letting in only clients whose certificate has one of these names; all of the authority's when there are none. */
+    public static TlsIdentity load(Path directory, List<String> allowed) throws IOException {
         Path keyFile = directory.resolve("server-key.pem");
         Path certificateFile = directory.resolve("server-cert.pem");
         Path authority = directory.resolve("ca-cert.pem");
@@ -78,8 +91,15 @@ public final class TlsIdentity {
                 trust = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
                 trust.init(authorities);
             }
+            if (trust == null && !allowed.isEmpty()) {
+                throw new IOException("clients can be told apart by names only with the authority's certificate, "
+                        + authority + ", which does not exist");
+            }
             SSLContext context = SSLContext.getInstance("TLS");
-            context.init(keyManagers.getKeyManagers(), trust == null ? null : trust.getTrustManagers(), null);
+            context.init(
+                    keyManagers.getKeyManagers(),
+                    trust == null ? null : AllowedNames.check(trust.getTrustManagers(), allowed),
+                    null);
             return new TlsIdentity(context, trust != null, rsa);
         } catch (NoSuchFileException e) {
             throw new IOException("TLS needs the file " + e.getFile() + ", which does not exist", e);

@@ -492,7 +492,7 @@ public final class EraTarget implements Target, ChangeTracking {
     private void failed(Throwable why) {
         if (failure == null) {
             failure = why;
-            log.accept("era: " + metadataBacking.display() + ": " + text(why));
+            log.accept("era: " + metadataBacking.display() + ": " + FailureText.of(why));
         }
         lastStatus = "Error";
     }
@@ -500,11 +500,7 @@ public final class EraTarget implements Target, ChangeTracking {
     /** Why the status is {@code Error}, or null. */
     public String failure() {
         Throwable f = failure != null ? failure : originLoss;
-        return f == null ? null : text(f);
-    }
-
-    private static String text(Throwable why) {
-        return why instanceof IOException ? why.getMessage() : why.toString();
+        return f == null ? null : FailureText.of(f);
     }
 
     /** Another table takes its place: what is written by that one is not copied. */

@@ -138,8 +138,8 @@ class ShutdownStepsTest {
     @Test
     void anUncheckedExceptionIsAnErrorOfTheCallAndALineInTheLogAndLeavesNothingBehind() throws Exception {
         ByteArrayOutputStream logged = new ByteArrayOutputStream();
-        EngineLog log =
-                new EngineLog(new PrintStream(logged, true, StandardCharsets.UTF_8), EngineLog.Level.WARNING, false);
+        EngineLog log = new EngineLog(
+                new PrintStream(logged, true, StandardCharsets.UTF_8), EngineLog.Level.WARNING, EngineLog.Form.PLAIN);
         DeviceRegistry devices = new DeviceRegistry(
                 List.of(stubborn),
                 (device, readOnly) -> name -> null,

@@ -38,7 +38,10 @@ class IdentityAfterRestartTest {
     private TestEngine start() throws IOException {
         return new TestEngine(
                 folder,
-                new EngineLog(new PrintStream(logged, true, StandardCharsets.UTF_8), EngineLog.Level.INFO, false));
+                new EngineLog(
+                        new PrintStream(logged, true, StandardCharsets.UTF_8),
+                        EngineLog.Level.INFO,
+                        EngineLog.Form.PLAIN));
     }
 
     private String log() {

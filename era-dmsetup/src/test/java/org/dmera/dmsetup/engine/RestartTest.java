@@ -40,7 +40,10 @@ class RestartTest {
     private TestEngine start() throws IOException {
         return new TestEngine(
                 folder,
-                new EngineLog(new PrintStream(logged, true, StandardCharsets.UTF_8), EngineLog.Level.INFO, false));
+                new EngineLog(
+                        new PrintStream(logged, true, StandardCharsets.UTF_8),
+                        EngineLog.Level.INFO,
+                        EngineLog.Form.PLAIN));
     }
 
     private String log() {

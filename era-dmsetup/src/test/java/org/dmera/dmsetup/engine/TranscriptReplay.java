@@ -42,7 +42,10 @@ final class TranscriptReplay implements Closeable {
     TranscriptReplay(Path folder) throws IOException {
         engine = new TestEngine(
                 folder,
-                new EngineLog(new PrintStream(log, true, StandardCharsets.UTF_8), EngineLog.Level.WARNING, false));
+                new EngineLog(
+                        new PrintStream(log, true, StandardCharsets.UTF_8),
+                        EngineLog.Level.WARNING,
+                        EngineLog.Form.PLAIN));
         dmsetup = new DmSetupOnEngine(engine);
         metadata = engine.file("metadata", METADATA_SECTORS);
         origin = engine.file("origin", ORIGIN_SECTORS);

@@ -2,6 +2,7 @@
 package org.dmera.dmsetup.export;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.net.InetAddress;
@@ -17,6 +18,7 @@ import java.util.concurrent.TimeUnit;
 import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLEngine;
+import javax.net.ssl.SSLException;
 import javax.net.ssl.TrustManagerFactory;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -61,11 +63,18 @@ class TlsChannelTest {
     }
 
     private void connected(Use use) throws Exception {
+        connected("TLSv1.3", use);
+    }
+
+    private void connected(String protocol, Use use) throws Exception {
+        // Sets what the library reads when it is first used.
+        Class.forName(TlsIdentity.class.getName());
         SSLContext context = context();
         try (ServerSocketChannel listener = ServerSocketChannel.open()) {
             listener.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0));
             SSLEngine clientEngine = context.createSSLEngine();
             clientEngine.setUseClientMode(true);
+            clientEngine.setEnabledProtocols(new String[] {protocol});
             CompletableFuture<TlsChannel> client = CompletableFuture.supplyAsync(() -> {
                 try {
                     return new TlsChannel(SocketChannel.open(listener.getLocalAddress()), clientEngine);
@@ -91,6 +100,22 @@ class TlsChannelTest {
             assertEquals(1, client.read(got));
             assertEquals(-1, client.read(got));
             assertTrue(clientEngine.isInboundDone(), "the end was told, not just seen");
+        });
+    }
+
+    /** In TLS 1.2 a handshake may be asked for again and again, and costs the server more than the client. */
+    @Test
+    void aClientCanHaveNoSecondHandshake() throws Exception {
+        connected("TLSv1.2", (server, client, clientEngine) -> {
+            client.write(ByteBuffer.wrap(new byte[] {42}));
+            ByteBuffer got = ByteBuffer.allocate(10);
+            assertEquals(1, server.read(got));
+            clientEngine.beginHandshake();
+            client.write(ByteBuffer.allocate(0).limit(0));
+            client.write(ByteBuffer.wrap(new byte[] {43}));
+            assertThrows(SSLException.class, () -> server.read(got));
+            SSLException told = assertThrows(SSLException.class, () -> client.read(ByteBuffer.allocate(10)));
+            assertTrue(told.getMessage().contains("alert"), told.getMessage());
         });
     }
 

@@ -241,7 +241,8 @@ class EngineLifeTest {
             Program.Result byCredentials = program.run(asNobody);
             assertEquals(1, byCredentials.exit());
             assertFalse(byCredentials.out().contains("vol"), byCredentials.out());
-            assertTrue(program.log().contains("refused user"), program.log());
+            assertTrue(
+                    program.log().matches("(?s).*refused user nobody \\(uid 65534 pid [0-9]+\\)\n.*"), program.log());
             assertEquals("vol\t(120:0)\n", program.run("ls").ok().out());
         }
     }
@@ -249,6 +250,53 @@ class EngineLifeTest {
     /** Lets others pass the folders above the test's own. */
     private static void openFolders(Path folder) throws IOException {
         Files.setPosixFilePermissions(folder, PosixFilePermissions.fromString("rwxr-xr-x"));
+    }
+
+    @Test
+    void aLogInAFileHasTheTimeAndWhoAskedForIt() throws Exception {
+        Object uid = Files.getAttribute(Path.of("/proc/self"), "unix:uid");
+        String time = "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\\.[0-9]{3}[+-][0-9]{2}:[0-9]{2} era-dmsetup: ";
+        try (Program program = new Program(folder)) {
+            program.run("engine", "--state", program.state.toString(), "--detach")
+                    .ok();
+            program.run("create", "vol", "--table", "0 8 zero").ok();
+            List<String> lines = program.log().lines().toList();
+            assertTrue(lines.stream().allMatch(line -> line.matches(time + ".*")), lines.toString());
+            assertTrue(
+                    lines.stream().anyMatch(line -> line.matches(time + "uid " + uid + " pid [0-9]+: created vol .*")),
+                    lines.toString());
+        }
+    }
+
+    /** A service's shell may start an engine whose log is no longer the journal; only its own stream counts. */
+    @Test
+    void onlyTheStreamThatTheJournalReadsGetsItsPriorities() throws Exception {
+        for (boolean journal : List.of(true, false)) {
+            Path log = folder.resolve("log" + journal);
+            Program program = new Program(Files.createDirectory(folder.resolve("of" + journal)));
+            String stream = journal ? "$(stat -Lc %d:%i /dev/stderr)" : "1:2";
+            Process engine = new ProcessBuilder(
+                            "sh",
+                            "-c",
+                            "JOURNAL_STREAM=" + stream + " exec \"$0\" engine --control \"$1\" --state \"$2\"",
+                            Fixtures.projectRoot()
+                                    .resolve("dist/bin/era-dmsetup")
+                                    .toString(),
+                            program.socket.toString(),
+                            program.state.toString())
+                    .redirectError(log.toFile())
+                    .start();
+            try {
+                while (Files.size(log) == 0 && engine.isAlive()) {
+                    Thread.sleep(20);
+                }
+                String said = Files.readString(log);
+                assertEquals(journal, said.startsWith("<6>engine of process "), said);
+            } finally {
+                engine.destroy();
+                engine.waitFor();
+            }
+        }
     }
 
     @Test

@@ -15,6 +15,7 @@ import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -66,9 +67,46 @@ class NbdListenersTest {
             }
         });
         assertTrue(log.get(0).contains("magic number bad"), log.toString());
-        assertTrue(log.stream().anyMatch(line -> line.contains("left out")), log.toString());
-        // Some twenty in ten seconds.
-        assertTrue(log.size() <= 21 * 12, log.size() + " lines");
+        // Some ten in ten seconds; and none is lost from the count.
+        assertTrue(log.size() <= 11 * 12, log.size() + " lines");
+        long told = 0;
+        for (String line : log) {
+            told += line.endsWith("left out")
+                    ? Integer.parseInt(line.replaceFirst(".*protocol: ([0-9]+) more.*", "$1"))
+                    : 1;
+        }
+        assertEquals(2000, told, log.toString());
+    }
+
+    @Test
+    void aLineNamesTheClientAndItsExportAndNobodyForgesOne() throws Exception {
+        String forged = "vol'\n<3>era-dmsetup: all is lost\u001b[2J\u0085\u202e";
+        serve(Duration.ofSeconds(30), (socket, tcp) -> {
+            for (String name : List.of("vol", forged)) {
+                try (WireClient bad = WireClient.open(socket, name)) {
+                    bad.send(ByteBuffer.allocate(28).putInt(0xbad).position(28));
+                    assertThrows(IOException.class, () -> bad.receive(1));
+                }
+            }
+            try (SocketChannel bad = SocketChannel.open(tcp)) {
+                bad.write(ByteBuffer.wrap(new byte[] {7, 7, 7, 7}));
+                while (bad.read(ByteBuffer.allocate(64)) >= 0) {
+                    // The greeting.
+                }
+                SocketAddress from = bad.getLocalAddress();
+                assertTrue(
+                        log.contains("nbd: " + from.toString().substring(1) + ": sent unknown flags 7070707"),
+                        log.toString());
+            }
+        });
+        String self = "nbd: uid " + Files.getAttribute(Path.of("/proc/self"), "unix:uid") + " pid "
+                + ProcessHandle.current().pid();
+        String what = "': sent a request with magic number bad";
+        assertEquals(self + ", export 'vol" + what, log.get(0));
+        assertEquals(
+                self + ", export 'vol'\\x0a<3>era-dmsetup: all is lost\\x1b[2J\\xc2\\x85\\xe2\\x80\\xae" + what,
+                log.get(1));
+        assertEquals(3, log.size(), log.toString());
     }
 
     @Test
@@ -106,7 +144,7 @@ class NbdListenersTest {
                 }
                 assertEquals(LIMIT, greeted);
                 assertEquals(
-                        1, log.stream().filter(line -> line.contains("refused")).count(), log.toString());
+                        3, log.stream().filter(line -> line.contains("refused")).count(), log.toString());
                 try (WireClient good = WireClient.open(socket, "vol")) {
                     assertNotNull(good.read(0, 512));
                 }

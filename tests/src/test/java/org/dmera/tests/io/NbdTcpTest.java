@@ -15,6 +15,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
 import org.dmera.dmsetup.device.EngineLog;
 import org.dmera.dmsetup.engine.Engine;
 import org.dmera.dmsetup.engine.EngineOptions;
@@ -34,6 +35,7 @@ class NbdTcpTest {
     private Path folder;
 
     private Path certificates;
+    private final List<String> log = new CopyOnWriteArrayList<>();
 
     @BeforeEach
     void prepare() {
@@ -68,25 +70,30 @@ class NbdTcpTest {
                         dir + "/ca-cert.pem")
                 .good();
         Files.writeString(certificates.resolve("names"), "subjectAltName=DNS:localhost,IP:127.0.0.1\n");
-        for (String who : List.of("server", "client")) {
-            request(who, "/CN=" + (who.equals("server") ? "localhost" : "client"));
-            run(
-                            "openssl",
-                            "x509",
-                            "-req",
-                            "-in",
-                            dir + "/" + who + ".csr",
-                            "-CA",
-                            dir + "/ca-cert.pem",
-                            "-CAkey",
-                            dir + "/ca-key.pem",
-                            "-CAcreateserial",
-                            "-extfile",
-                            dir + "/names",
-                            "-out",
-                            dir + "/" + who + "-cert.pem")
-                    .good();
-        }
+        sign("server", "/CN=localhost");
+        sign("client", "/CN=client");
+    }
+
+    /** A certificate of the authority's for this subject, which is also called what the file {@code names} says. */
+    private void sign(String who, String subject) throws Exception {
+        String dir = certificates.toString();
+        request(who, subject);
+        run(
+                        "openssl",
+                        "x509",
+                        "-req",
+                        "-in",
+                        dir + "/" + who + ".csr",
+                        "-CA",
+                        dir + "/ca-cert.pem",
+                        "-CAkey",
+                        dir + "/ca-key.pem",
+                        "-CAcreateserial",
+                        "-extfile",
+                        dir + "/names",
+                        "-out",
+                        dir + "/" + who + "-cert.pem")
+                .good();
     }
 
     private void request(String who, String subject) throws Exception {
@@ -110,9 +117,9 @@ class NbdTcpTest {
     }
 
     private void serve(TlsIdentity tls, Use use) throws Exception {
-        try (TestEngine engine = new TestEngine(folder)) {
+        try (TestEngine engine = new TestEngine(Files.createTempDirectory(folder, "engine"))) {
             ExportSource exports = engine.exporting("vol", 16);
-            try (NbdServer server = new NbdServer(exports, line -> {})) {
+            try (NbdServer server = new NbdServer(exports, log::add)) {
                 InetSocketAddress address = (InetSocketAddress)
                         server.listenTcp(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), tls);
                 use.with(address.getPort());
@@ -162,12 +169,52 @@ class NbdTcpTest {
                     0, run("nbdinfo", "nbd://localhost:" + port + "/vol").exitCode(), "without TLS");
             Path stranger = Files.createDirectory(folder.resolve("stranger"));
             Files.copy(certificates.resolve("ca-cert.pem"), stranger.resolve("ca-cert.pem"));
-            assertNotEquals(
-                    0,
-                    run("nbdinfo", "nbds://localhost:" + port + "/vol?tls-certificates=" + stranger)
-                            .exitCode(),
-                    "without a certificate");
+            assertTold(port, stranger);
         });
+        assertTrue(
+                log.get(log.size() - 1).matches("nbd: 127\\.0\\.0\\.1:[0-9]+: TLS: .*certificate.*"), log.toString());
+        assertTrue(log.stream().noneMatch(line -> line.contains("java")), log.toString());
+    }
+
+    /** A client with these certificates is refused, and hears so by TLS: that is no connection that breaks. */
+    private void assertTold(int port, Path certificates) throws Exception {
+        Host.Result refused = run("nbdinfo", "nbds://localhost:" + port + "/vol?tls-certificates=" + certificates);
+        assertNotEquals(0, refused.exitCode());
+        assertTrue(refused.err().contains("alert"), refused.err());
+    }
+
+    @Test
+    void onlyClientsWhoseCertificatesHaveAnAllowedNameAreLetIn() throws Exception {
+        makeCertificates();
+        Files.writeString(
+                certificates.resolve("names"), "subjectAltName=DNS:Backup.example.org,email:root@example.org\n");
+        sign("other", "/O=client/CN=other");
+        Path other = Files.createDirectory(folder.resolve("other"));
+        Files.copy(certificates.resolve("ca-cert.pem"), other.resolve("ca-cert.pem"));
+        Files.copy(certificates.resolve("other-cert.pem"), other.resolve("client-cert.pem"));
+        Files.copy(certificates.resolve("other-key.pem"), other.resolve("client-key.pem"));
+        Path first = certificates;
+        serve(TlsIdentity.load(certificates, List.of("client", "nobody")), port -> {
+            run("nbdinfo", "nbds://localhost:" + port + "/vol?tls-certificates=" + first)
+                    .good();
+            // Its organisation is called so, which is no name of it.
+            assertTold(port, other);
+        });
+        assertTrue(
+                log.get(0)
+                        .endsWith("the client's certificate is of other, Backup.example.org, root@example.org,"
+                                + " which --nbd-tls-allow does not name"),
+                log.toString());
+        for (String name : List.of("other", "backup.example.org", "root@example.org")) {
+            serve(TlsIdentity.load(certificates, List.of(name)), port -> {
+                run("nbdinfo", "nbds://localhost:" + port + "/vol?tls-certificates=" + other)
+                        .good();
+                assertTold(port, first);
+            });
+        }
+        Files.delete(certificates.resolve("ca-cert.pem"));
+        IOException e = assertThrows(IOException.class, () -> TlsIdentity.load(certificates, List.of("client")));
+        assertTrue(e.getMessage().contains("ca-cert.pem, which does not exist"), e.getMessage());
     }
 
     private Path selfSigned(String name, String... key) throws Exception {
