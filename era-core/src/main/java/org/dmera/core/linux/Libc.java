@@ -44,6 +44,8 @@ final class Libc {
 
         int connect(int fd, long address, int addressBytes);
 
+        int getsockname(int fd, long address, long addressBytes);
+
         int getsockopt(int fd, int level, int option, long value, long valueBytes);
 
         int setsockopt(int fd, int level, int option, long value, int valueBytes);

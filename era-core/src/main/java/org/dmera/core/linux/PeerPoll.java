@@ -8,6 +8,7 @@ import java.net.StandardSocketOptions;
 import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.channels.NetworkChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
@@ -118,7 +119,7 @@ public final class PeerPoll {
      * option is one that changes nothing here: the size that a Unix socket would receive into, and how long a close
      * lingers; it is put back.
      */
-    private static int find(SocketChannel socket, SocketOption<Integer> option, int number) throws IOException {
+    static int find(NetworkChannel socket, SocketOption<Integer> option, int number) throws IOException {
         synchronized (PeerPoll.class) {
             int before = socket.getOption(option);
             // Linux tells twice what a buffer's size was set to.
@@ -150,7 +151,7 @@ public final class PeerPoll {
     }
 
     /** The option's number, of a linger the seconds; −1 for what is no socket. */
-    private static int value(int fd, int option) {
+    static int value(int fd, int option) {
         ByteBuffer value = ByteBuffer.allocateDirect(3 * Integer.BYTES).order(ByteOrder.nativeOrder());
         int bytes = option == SO_LINGER ? 2 * Integer.BYTES : Integer.BYTES;
         value.putInt(2 * Integer.BYTES, bytes);

@@ -12,6 +12,7 @@ import org.dmera.dmsetup.engine.EngineOptions;
 import org.dmera.dmsetup.engine.EngineProcess;
 import org.dmera.dmsetup.engine.EngineStarter;
 import org.dmera.dmsetup.engine.NbdTcp;
+import org.dmera.dmsetup.engine.TcpAccess;
 
 /** {@code engine}: hosts mapped devices, here or in the background. */
 final class EngineCommand implements Command {
@@ -35,14 +36,18 @@ final class EngineCommand implements Command {
         }
         String state = switches.value(Switch.STATE);
         String nbd = switches.value(Switch.NBD);
+        String tls = switches.value(Switch.NBD_TLS);
+        if (tls == null && switches.has(Switch.NBD_TLS_ALLOW)) {
+            throw new CommandLineException("engine: --nbd-tls-allow needs the certificates of --nbd-tls.");
+        }
+        TcpAccess access = new TcpAccess(
+                tls == null ? null : Path.of(tls), switches.allowedClients(), switches.has(Switch.NBD_PLAIN));
         NbdTcp tcp = null;
         int tcpAt = nbd == null ? -1 : NbdTcp.find(nbd);
         if (tcpAt >= 0) {
-            tcp = tcp(switches, nbd.substring(tcpAt));
+            tcp = tcp(access, nbd.substring(tcpAt));
             nbd = tcpAt == 0 ? null : nbd.substring(0, tcpAt - 1);
-        } else if (switches.has(Switch.NBD_TLS)
-                || switches.has(Switch.NBD_TLS_ALLOW)
-                || switches.has(Switch.NBD_PLAIN)) {
+        } else if ((tls != null || access.plain()) && !EngineProcess.isHandedSockets(environment)) {
             throw new CommandLineException(
                     "engine: --nbd-tls, --nbd-tls-allow and --nbd-plain are for TCP: they need an"
                             + " address in --nbd tcp:HOST:PORT.");
@@ -52,17 +57,13 @@ final class EngineCommand implements Command {
                 state == null ? EngineOptions.defaultState(environment) : Path.of(state),
                 nbd == null ? EngineOptions.nbdSocket(control) : Path.of(nbd),
                 level(switches.value(Switch.LOG_LEVEL)),
-                tcp);
+                tcp,
+                access);
     }
 
-    private static NbdTcp tcp(Switches switches, String address) throws CommandLineException {
-        String tls = switches.value(Switch.NBD_TLS);
-        if (tls == null && switches.has(Switch.NBD_TLS_ALLOW)) {
-            throw new CommandLineException("engine: --nbd-tls-allow needs the certificates of --nbd-tls.");
-        }
+    private static NbdTcp tcp(TcpAccess access, String address) throws CommandLineException {
         try {
-            return NbdTcp.parse(address, tls == null ? null : Path.of(tls), switches.has(Switch.NBD_PLAIN))
-                    .forClients(switches.allowedClients());
+            return NbdTcp.parse(address, access.tls(), access.plain()).forClients(access.clients());
         } catch (IllegalArgumentException e) {
             throw new CommandLineException("engine: --nbd: " + e.getMessage() + ".");
         }

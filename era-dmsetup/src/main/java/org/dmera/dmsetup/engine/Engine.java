@@ -3,6 +3,7 @@ package org.dmera.dmsetup.engine;
 
 import java.io.Closeable;
 import java.io.IOException;
+import java.net.InetSocketAddress;
 import java.net.SocketAddress;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.file.Files;
@@ -58,20 +59,26 @@ public final class Engine implements Closeable {
         });
         NbdServer nbdServer = null;
         ServerSocketChannel server = null;
+        PassedSockets passed = null;
         try {
             EngineBackings backings = new EngineBackings();
             registry = new DeviceRegistry(EngineTargets.all(log), backings, background, state, log);
             backings.setRegistry(registry);
-            server = SocketFile.inherited();
-            ownsSocket = server == null;
             // Before any device is touched.
             SocketFile.makeFolder(options.control());
+            passed = PassedSockets.take(System.getenv(), options.state());
+            server = passed.control() != null ? passed.control() : SocketFile.inherited();
+            ownsSocket = server == null;
             SocketFile.makeFolder(options.nbd());
             if (ownsSocket) {
                 SocketFile.requireFree(options.control());
             }
-            SocketFile.requireFree(options.nbd());
-            TlsIdentity identity = identity(options.tcp());
+            boolean ownsNbd = passed.nbd().stream().noneMatch(each -> each.isAt(options.nbd()));
+            if (ownsNbd) {
+                SocketFile.requireFree(options.nbd());
+            }
+            requireAccess(passed, options.access());
+            TlsIdentity identity = identity(options);
             StateDirectory.Remembered remembered = state.load(log);
             registry.restore(remembered.devices(), remembered.unreadableMinors());
 
@@ -81,7 +88,13 @@ public final class Engine implements Closeable {
             RegistryExports exports = new RegistryExports(registry);
             Served served = new Served();
             nbdServer = new NbdServer(served, exports, log::info);
-            nbdServer.listenUnix(SocketFile.bind(options.nbd()), options.nbd());
+            if (ownsNbd) {
+                nbdServer.listenUnix(SocketFile.bind(options.nbd()), options.nbd());
+            }
+            for (PassedSockets.Listener each : passed.nbd()) {
+                nbdServer.listen(each.channel(), each.address(), each.isTcp() ? identity : null);
+                log.info("NBD at " + each.address() + ", which the service manager listens at");
+            }
             if (options.tcp() != null) {
                 listenTcp(nbdServer, options.tcp(), identity);
             }
@@ -103,6 +116,7 @@ public final class Engine implements Closeable {
                     log);
         } catch (IOException | RuntimeException e) {
             close(nbdServer, e);
+            close(passed, e);
             close(server, e);
             background.shutdown();
             close(state, e);
@@ -112,8 +126,28 @@ public final class Engine implements Closeable {
                 + options.nbd() + ", state in " + options.state());
     }
 
-    private static TlsIdentity identity(NbdTcp tcp) throws IOException {
-        return tcp == null || tcp.tls() == null ? null : TlsIdentity.load(tcp.tls(), tcp.clients());
+    private static TlsIdentity identity(EngineOptions options) throws IOException {
+        NbdTcp tcp = options.tcp();
+        if (tcp != null && tcp.tls() != null) {
+            return TlsIdentity.load(tcp.tls(), tcp.clients());
+        }
+        TcpAccess access = options.access();
+        return access.tls() == null ? null : TlsIdentity.load(access.tls(), access.clients());
+    }
+
+    private static void requireAccess(PassedSockets passed, TcpAccess access) throws IOException {
+        for (PassedSockets.Listener each : passed.nbd()) {
+            if (each.address() instanceof InetSocketAddress tcp) {
+                try {
+                    access.require(
+                            "the socket for NBD that the service manager hands over, " + tcp.getAddress().getHostAddress()
+                                    + " port " + tcp.getPort() + ",",
+                            tcp.getAddress().isLoopbackAddress());
+                } catch (IllegalArgumentException e) {
+                    throw new IOException(e.getMessage(), e);
+                }
+            }
+        }
     }
 
     private void listenTcp(NbdServer server, NbdTcp tcp, TlsIdentity identity) throws IOException {

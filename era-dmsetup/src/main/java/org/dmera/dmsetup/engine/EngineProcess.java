@@ -2,6 +2,7 @@
 package org.dmera.dmsetup.engine;
 
 import java.io.IOException;
+import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
@@ -60,6 +61,11 @@ public final class EngineProcess {
         manager.stopping();
         engine.close();
         return 0;
+    }
+
+    /** Whether the service manager hands sockets over to this process. */
+    public static boolean isHandedSockets(Map<String, String> environment) {
+        return PassedSockets.count(environment) > 0;
     }
 
     /** Before any thread is started that may serve a node. */

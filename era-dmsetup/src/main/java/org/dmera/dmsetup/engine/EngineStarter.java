@@ -39,6 +39,7 @@ public final class EngineStarter {
         NativeText.restoreLocale(builder.environment());
         // It is no part of a service that happens to create a device.
         builder.environment().remove(ServiceManager.VARIABLE);
+        PassedSockets.VARIABLES.forEach(builder.environment()::remove);
         Process process = builder.start();
         long deadline = System.nanoTime() + PATIENCE_NANOS;
         while (!answers(options.control())) {

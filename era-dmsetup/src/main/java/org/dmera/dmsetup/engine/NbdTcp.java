@@ -52,17 +52,15 @@ public record NbdTcp(String host, int port, Path tls, List<String> clients) {
         }
         NbdTcp tcp = new NbdTcp(host, Integer.parseInt(port), tls);
         try {
-            boolean loopback = tcp.address().getAddress().isLoopbackAddress();
-            if (tls == null && !plainAllowed) {
-                throw new IllegalArgumentException(address + " can be reached "
-                        + (loopback ? "by every user of this host" : "from other hosts")
-                        + ": give certificates with --nbd-tls, or accept with --nbd-plain that everybody who reaches it"
-                        + " can read and write every device");
-            }
+            tcp.access(plainAllowed).require(address, tcp.address().getAddress().isLoopbackAddress());
         } catch (UnknownHostException e) {
             throw new IllegalArgumentException(address + ": unknown host " + host, e);
         }
         return tcp;
+    }
+
+    private TcpAccess access(boolean plain) {
+        return new TcpAccess(tls, clients, plain);
     }
 
     InetSocketAddress address() throws UnknownHostException {

@@ -10,9 +10,14 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.SocketAddress;
+import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
+import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -22,6 +27,7 @@ import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.stream.Stream;
 import org.dmera.core.format.Superblock;
 import org.dmera.testkit.Fixtures;
 import org.junit.jupiter.api.Test;
@@ -295,6 +301,100 @@ class EngineLifeTest {
             } finally {
                 engine.destroy();
                 engine.waitFor();
+            }
+        }
+    }
+
+    /** As systemd does it, by the launcher that systemd has for trying that. */
+    private Process activated(Program program, String names, List<String> sockets, String... options) throws IOException {
+        List<String> command = new ArrayList<>(List.of("/usr/bin/systemd-socket-activate", "--fdname=" + names));
+        sockets.forEach(socket -> command.addAll(List.of("--listen", socket)));
+        command.add(Fixtures.projectRoot().resolve("dist/bin/era-dmsetup").toString());
+        command.addAll(List.of("engine", "--control", program.socket.toString()));
+        command.addAll(List.of("--state", program.state.toString()));
+        command.addAll(List.of(options));
+        return new ProcessBuilder(command)
+                .redirectError(folder.resolve("log").toFile())
+                .start();
+    }
+
+    private static void awaitListening(SocketAddress address) throws Exception {
+        while (true) {
+            try {
+                SocketChannel.open(address).close();
+                return;
+            } catch (IOException e) {
+                // Not yet.
+                Thread.sleep(5);
+            }
+        }
+    }
+
+    private static int freePort() throws IOException {
+        try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            return free.getLocalPort();
+        }
+    }
+
+    @Test
+    @Timeout(120)
+    void socketsForControlAndForNbdThatSystemdHasOpenedAreTakenOver() throws Exception {
+        Program.need(Files.isExecutable(Path.of("/usr/bin/systemd-socket-activate")), "needs systemd");
+        Program.need(Files.isExecutable(Path.of("/usr/bin/nbdinfo")), "needs nbdinfo (libnbd-bin)");
+        try (Program program = new Program(folder)) {
+            Files.createDirectories(program.socket.getParent());
+            Path nbd = program.socket.resolveSibling("control.nbd");
+            int port = freePort();
+            Process engine = activated(
+                    program,
+                    "control:nbd:nbd",
+                    List.of(program.socket.toString(), nbd.toString(), "127.0.0.1:" + port),
+                    "--nbd-plain");
+            try {
+                // The first client starts it.
+                awaitListening(UnixDomainSocketAddress.of(nbd));
+                program.run("create", "vol", "--table", "0 2048 zero").ok();
+                for (String uri : List.of("nbd+unix:///vol?socket=" + nbd, "nbd://127.0.0.1:" + port + "/vol")) {
+                    assertEquals("1048576\n", program.run(List.of("/usr/bin/nbdinfo", "--size", uri)).ok().out());
+                }
+                assertEquals("nbd+unix:///vol?socket=" + nbd, program.run("message", "vol", "0", "@uri").ok().out().strip());
+                engine.destroy();
+                assertEquals(0, engine.waitFor());
+                assertTrue(Files.exists(program.socket) && Files.exists(nbd), "the sockets are systemd's, and stay");
+                try (Stream<Path> left = Files.list(program.state)) {
+                    assertEquals(0, left.filter(file -> file.getFileName().toString().startsWith(".era")).count());
+                }
+            } finally {
+                engine.destroyForcibly();
+            }
+        }
+    }
+
+    @Test
+    @Timeout(120)
+    void socketsThatNobodyMayHaveMeantAreRefusedInALine() throws Exception {
+        Program.need(Files.isExecutable(Path.of("/usr/bin/systemd-socket-activate")), "needs systemd");
+        int port = freePort();
+        String[][] refused = {
+            {"control:nbd", "127.0.0.1:" + port, "127.0.0.1 port " + port + ", can be reached by every user of this host"},
+            {"control:other", "127.0.0.1:" + port, "a socket named 'other': one named control, and any number named nbd"},
+            {"control:control", folder.resolve("second").toString(), "two sockets for control"},
+        };
+        for (String[] each : refused) {
+            try (Program program = new Program(Files.createTempDirectory(folder, "engine"))) {
+                Files.createDirectories(program.socket.getParent());
+                Process engine = activated(program, each[0], List.of(program.socket.toString(), each[1]));
+                try {
+                    awaitListening(UnixDomainSocketAddress.of(program.socket));
+                    assertEquals(1, engine.waitFor());
+                } finally {
+                    engine.destroyForcibly();
+                }
+                String log = Files.readString(folder.resolve("log"));
+                List<String> said =
+                        log.lines().filter(line -> line.contains("the service manager hands over")).toList();
+                assertEquals(1, said.size(), log);
+                assertTrue(said.get(0).contains(each[2]), log);
             }
         }
     }

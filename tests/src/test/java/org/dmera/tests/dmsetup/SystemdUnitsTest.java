@@ -63,6 +63,7 @@ class SystemdUnitsTest {
                 "era-backup@data.timer",
                 "era-backup@data.service",
                 "era-engine.socket",
+                "era-engine-nbd.socket",
                 "era-engine.service",
                 "era-activate@data.service"
             })
