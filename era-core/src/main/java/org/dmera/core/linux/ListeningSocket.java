@@ -46,7 +46,8 @@ public final class ListeningSocket {
         if (PeerPoll.value(fd, SO_TYPE) != SOCK_STREAM || PeerPoll.value(fd, SO_ACCEPTCONN) != 1) {
             throw new IOException("descriptor " + fd + " is no stream socket that listens");
         }
-        ByteBuffer address = ByteBuffer.allocateDirect(ADDRESS_BYTES + Integer.BYTES).order(ByteOrder.nativeOrder());
+        ByteBuffer address =
+                ByteBuffer.allocateDirect(ADDRESS_BYTES + Integer.BYTES).order(ByteOrder.nativeOrder());
         address.putInt(ADDRESS_BYTES, ADDRESS_BYTES);
         long at = RawIo.address(address);
         if (Libc.CALLS.getsockname(fd, at, at + ADDRESS_BYTES) < 0) {

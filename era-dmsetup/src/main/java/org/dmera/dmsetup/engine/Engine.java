@@ -140,8 +140,8 @@ public final class Engine implements Closeable {
             if (each.address() instanceof InetSocketAddress tcp) {
                 try {
                     access.require(
-                            "the socket for NBD that the service manager hands over, " + tcp.getAddress().getHostAddress()
-                                    + " port " + tcp.getPort() + ",",
+                            "the socket for NBD that the service manager hands over, "
+                                    + tcp.getAddress().getHostAddress() + " port " + tcp.getPort() + ",",
                             tcp.getAddress().isLoopbackAddress());
                 } catch (IllegalArgumentException e) {
                     throw new IOException(e.getMessage(), e);

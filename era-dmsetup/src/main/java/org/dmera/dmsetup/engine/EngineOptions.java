@@ -15,8 +15,7 @@ import org.dmera.dmsetup.device.EngineLog;
  * @param tcp a TCP address for NBD besides the socket, or null
  * @param access who may use TCP sockets that the service manager hands over
  */
-public record EngineOptions(
-        Path control, Path state, Path nbd, EngineLog.Level level, NbdTcp tcp, TcpAccess access) {
+public record EngineOptions(Path control, Path state, Path nbd, EngineLog.Level level, NbdTcp tcp, TcpAccess access) {
     /** Without sockets that somebody hands over. */
     public EngineOptions(Path control, Path state, Path nbd, EngineLog.Level level, NbdTcp tcp) {
         this(control, state, nbd, level, tcp, TcpAccess.NONE);

@@ -95,7 +95,8 @@ final class PassedSockets implements Closeable {
         } else {
             throw new IOException("the service manager hands over "
                     + (name.equals(CONTROL) ? "two sockets for control" : "a socket named '" + name + "'")
-                    + ": one named " + CONTROL + ", and any number named " + NBD + ", were expected (FileDescriptorName=)");
+                    + ": one named " + CONTROL + ", and any number named " + NBD
+                    + ", were expected (FileDescriptorName=)");
         }
     }
 

@@ -306,7 +306,8 @@ class EngineLifeTest {
     }
 
     /** As systemd does it, by the launcher that systemd has for trying that. */
-    private Process activated(Program program, String names, List<String> sockets, String... options) throws IOException {
+    private Process activated(Program program, String names, List<String> sockets, String... options)
+            throws IOException {
         List<String> command = new ArrayList<>(List.of("/usr/bin/systemd-socket-activate", "--fdname=" + names));
         sockets.forEach(socket -> command.addAll(List.of("--listen", socket)));
         command.add(Fixtures.projectRoot().resolve("dist/bin/era-dmsetup").toString());
@@ -355,14 +356,23 @@ class EngineLifeTest {
                 awaitListening(UnixDomainSocketAddress.of(nbd));
                 program.run("create", "vol", "--table", "0 2048 zero").ok();
                 for (String uri : List.of("nbd+unix:///vol?socket=" + nbd, "nbd://127.0.0.1:" + port + "/vol")) {
-                    assertEquals("1048576\n", program.run(List.of("/usr/bin/nbdinfo", "--size", uri)).ok().out());
+                    assertEquals(
+                            "1048576\n",
+                            program.run(List.of("/usr/bin/nbdinfo", "--size", uri))
+                                    .ok()
+                                    .out());
                 }
-                assertEquals("nbd+unix:///vol?socket=" + nbd, program.run("message", "vol", "0", "@uri").ok().out().strip());
+                assertEquals(
+                        "nbd+unix:///vol?socket=" + nbd,
+                        program.run("message", "vol", "0", "@uri").ok().out().strip());
                 engine.destroy();
                 assertEquals(0, engine.waitFor());
                 assertTrue(Files.exists(program.socket) && Files.exists(nbd), "the sockets are systemd's, and stay");
                 try (Stream<Path> left = Files.list(program.state)) {
-                    assertEquals(0, left.filter(file -> file.getFileName().toString().startsWith(".era")).count());
+                    assertEquals(
+                            0,
+                            left.filter(file -> file.getFileName().toString().startsWith(".era"))
+                                    .count());
                 }
             } finally {
                 engine.destroyForcibly();
@@ -376,8 +386,13 @@ class EngineLifeTest {
         Program.need(Files.isExecutable(Path.of("/usr/bin/systemd-socket-activate")), "needs systemd");
         int port = freePort();
         String[][] refused = {
-            {"control:nbd", "127.0.0.1:" + port, "127.0.0.1 port " + port + ", can be reached by every user of this host"},
-            {"control:other", "127.0.0.1:" + port, "a socket named 'other': one named control, and any number named nbd"},
+            {
+                "control:nbd",
+                "127.0.0.1:" + port,
+                "127.0.0.1 port " + port + ", can be reached by every user of this host"
+            },
+            {"control:other", "127.0.0.1:" + port, "a socket named 'other': one named control, and any number named nbd"
+            },
             {"control:control", folder.resolve("second").toString(), "two sockets for control"},
         };
         for (String[] each : refused) {
@@ -391,8 +406,9 @@ class EngineLifeTest {
                     engine.destroyForcibly();
                 }
                 String log = Files.readString(folder.resolve("log"));
-                List<String> said =
-                        log.lines().filter(line -> line.contains("the service manager hands over")).toList();
+                List<String> said = log.lines()
+                        .filter(line -> line.contains("the service manager hands over"))
+                        .toList();
                 assertEquals(1, said.size(), log);
                 assertTrue(said.get(0).contains(each[2]), log);
             }
