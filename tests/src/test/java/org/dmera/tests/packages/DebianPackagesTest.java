@@ -19,6 +19,8 @@ import org.dmera.testkit.Fixtures;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What the Debian packages hold, as dpkg-deb builds them; nightly also what dpkg does with them in a fresh Debian. */
 class DebianPackagesTest {
@@ -207,12 +209,13 @@ class DebianPackagesTest {
     }
 
     /** Install, upgrade, remove and purge, in a fresh root: the script says each thing that it has seen. */
-    @Test
-    void theyComeAndGoWithoutATrace() throws Exception {
+    @ParameterizedTest
+    @ValueSource(strings = {"bookworm", "trixie"})
+    void theyComeAndGoWithoutATrace(String release) throws Exception {
         assumeTrue(NIGHTLY, "takes more than a minute: nightly");
         assertTrue(Files.isExecutable(Path.of("/usr/bin/mmdebstrap")), "the nightly tests need Debian's mmdebstrap");
-        String said =
-                said(List.of(ROOT.resolve("tests/packages/life-of-the-packages").toString(), folder.toString()));
+        String script = ROOT.resolve("tests/packages/life-of-the-packages").toString();
+        String said = said(List.of(script, folder.toString(), release));
         assertTrue(said.contains("purging leaves nothing"), said);
     }
 }
