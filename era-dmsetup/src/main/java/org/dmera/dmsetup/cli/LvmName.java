@@ -22,7 +22,11 @@ record LvmName(String group, String volume, String layer) {
         StringBuilder text = new StringBuilder();
         for (int i = 0; i < name.length(); i++) {
             char c = name.charAt(i);
-            if (c == '-' && i + 1 < name.length() && name.charAt(i + 1) == '-') {
+            boolean last = i == name.length() - 1;
+            if (c == '-' && last) {
+                // It separates nothing.
+                text.append(c);
+            } else if (c == '-' && name.charAt(i + 1) == '-') {
                 text.append('-');
                 i++;
             } else if (c == '-' && part == 2) {

@@ -85,6 +85,9 @@ final class MiscCommands {
         } catch (NumberFormatException | CommandLineException e) {
             throw new CommandLineException("Incorrect cookie value.", e);
         }
+        if (cookie == 0) {
+            throw new CommandLineException("Incorrect cookie value.");
+        }
         for (int bit = 0; bit < 16; bit++) {
             if ((cookie >>> (DmFlags.UDEV_FLAGS_SHIFT + bit) & 1) != 0) {
                 session.out()

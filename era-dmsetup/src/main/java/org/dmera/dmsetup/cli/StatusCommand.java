@@ -142,7 +142,22 @@ final class StatusCommand implements Command {
     private boolean concise(Session session, Listing listing) throws IOException, CommandLineException {
         StringBuilder text = new StringBuilder();
         Listing ordered = listing.all() ? new Listing(DeviceGraph.bottomUp(session, listing.devices()), true) : listing;
-        boolean found = ordered.forEach(session, device -> {
+        boolean found;
+        try {
+            found = concise(session, ordered, text);
+        } catch (DmException e) {
+            if (text.length() > 0) {
+                session.out().println(text);
+            }
+            throw e;
+        }
+        session.out().println(text);
+        return found;
+    }
+
+    private boolean concise(Session session, Listing listing, StringBuilder text)
+            throws IOException, CommandLineException {
+        return listing.forEach(session, device -> {
             DmIoctl io = call(session, device);
             List<TargetSpec> lines = lines(session, io);
             if (session.has(Switch.TARGET) && lines.isEmpty() || listing.all() && FreezeCommands.isView(lines)) {
@@ -161,8 +176,6 @@ final class StatusCommand implements Command {
             }
             return true;
         });
-        session.out().println(text);
-        return found;
     }
 
     private boolean json(Session session, Listing listing) throws IOException, CommandLineException {

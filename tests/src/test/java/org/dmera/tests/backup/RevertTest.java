@@ -158,6 +158,9 @@ class RevertTest {
         Object[] blank = revert();
         blank[7] = Files.write(folder.resolve("blank"), new byte[1 << 20]);
         refused("superblock", blank);
+        Object[] piped = revert();
+        piped[0] = "-";
+        refused("standard input can't be read here and there", piped);
         refused("--force has no meaning", revert("--force"));
         refused("is for --changed-since ERA", full, "-o", folder.resolve("x"), "--compare");
         refused("--metadata DEV is needed", full, "-o", image.origin, "--changed-since", "3");

@@ -30,9 +30,13 @@ public final class StreamFile implements Closeable {
     /**
      * Opens a stream.
      *
-     * @throws IOException when there is no such file, or it has no sound header and footer
+     * @throws IOException when there is no such file, or it has no sound header and footer; also for {@code -}, which
+     *     is standard input wherever streams are read from one end to the other
      */
     public static StreamFile open(Path path) throws IOException {
+        if (path.toString().equals("-")) {
+            throw new IOException("standard input can't be read here and there, which this needs: give a file");
+        }
         StreamReader reader = StreamReader.open(path.toString(), null);
         try {
             return new StreamFile(reader);
