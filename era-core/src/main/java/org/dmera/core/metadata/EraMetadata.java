@@ -48,6 +48,7 @@ public final class EraMetadata {
     private long currentNrBits;
     private long metadataSnap;
     private boolean archivedSinceLook;
+    private RoomMaker roomMaker = () -> {};
     private long writesetsBegun;
 
     private volatile Thread owner = Thread.currentThread();
@@ -235,6 +236,17 @@ public final class EraMetadata {
         archivedSinceLook = true;
     }
 
+    /** Makes room for a writeset, by digesting those that are archived. */
+    interface RoomMaker {
+        /** There is no current writeset. May commit: what is on the device then is as after a suspend. */
+        void makeRoom() throws IOException;
+    }
+
+    /** Has {@code maker} asked between the end of an era and the beginning of the next. */
+    void setRoomMaker(RoomMaker maker) {
+        roomMaker = maker;
+    }
+
     /** Archives the current writeset, if there is one, and begins the next era. */
     public void rollover() throws IOException {
         change(this::doRollover);
@@ -243,6 +255,7 @@ public final class EraMetadata {
     private void doRollover() throws IOException {
         if (current.root() != 0) {
             doArchive();
+            roomMaker.makeRoom();
         }
         doNewEra();
     }

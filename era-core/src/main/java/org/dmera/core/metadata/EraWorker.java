@@ -62,6 +62,9 @@ public final class EraWorker {
     /** What a commit takes besides. */
     private static final int LEAST_BLOCKS = 16;
 
+    /** What the end of an era and the steps of digestion take at the least, one commit after the other. */
+    private static final int SPARE_BLOCKS = 8;
+
     private static final MarkedBlocks NONE = new MarkedBlocks(0);
 
     private final EraMetadata metadata;
@@ -74,6 +77,7 @@ public final class EraWorker {
         this.metadata = metadata;
         this.digest = new Digest(metadata);
         this.writesetOfMarked = metadata.writesetsBegun();
+        metadata.setRoomMaker(this::makeRoomForNextEra);
     }
 
     /** The metadata, for its owner. */
@@ -163,6 +167,18 @@ public final class EraWorker {
         }
     }
 
+    /**
+     * Where there is no room for two writesets, the one of the era that ends makes way for the next. Elsewhere this does
+     * nothing.
+     */
+    private void makeRoomForNextEra() throws IOException {
+        long enough = metadata.blocksOfWriteset() + SPARE_BLOCKS;
+        if (metadata.freeBlocks() < enough) {
+            metadata.commit();
+            digestUntil(enough);
+        }
+    }
+
     private void digestUntil(long enough) throws IOException {
         digest.begin();
         long after = metadata.freeBlocks();
@@ -189,6 +205,10 @@ public final class EraWorker {
                 if (!bits.contains(block)) {
                     metadata.mark(block);
                     anyNew = true;
+                    if (metadata.freeBlocks() < SPARE_BLOCKS) {
+                        // It gives back what the marks so far have shadowed.
+                        metadata.commit();
+                    }
                 }
             }
             if (anyNew) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.core.metadata;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -10,6 +11,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Random;
 import org.dmera.core.block.MemoryBlockDevice;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.persistent.NoSpaceException;
@@ -167,6 +169,46 @@ class EraWorkerTest {
     }
 
     @Test
+    void metadataWithRoomForOneWritesetAndEightBlocksGoOnForever() throws IOException {
+        Random random = new Random(30);
+        for (int leaves : new int[] {1, 5, 20}) {
+            int nrBlocks = leaves * 509 * 64;
+            int tried = 0;
+            for (int size = 34 * leaves; tried < 4; size++) {
+                MemoryBlockDevice tight = new MemoryBlockDevice(size);
+                EraMetadata md;
+                try {
+                    md = EraMetadata.openOrFormat(tight, 8);
+                    worker = new EraWorker(md);
+                    worker.beforeResume(nrBlocks);
+                } catch (NoSpaceException e) {
+                    continue;
+                }
+                heard.clear();
+                pass(null, call("resume", EraMetadata::rollover));
+                if (!heard.equals(List.of("resume: done")) || md.freeBlocks() < 8) {
+                    continue;
+                }
+                tried++;
+                int[] eras = new int[nrBlocks];
+                for (int era = 1; era <= 260; era++) {
+                    int[] blocks =
+                            random.ints(1 + random.nextInt(40), 0, nrBlocks).toArray();
+                    pass(writes(blocks), call("checkpoint", EraMetadata::rollover));
+                    for (int block : blocks) {
+                        eras[block] = era;
+                    }
+                }
+                assertEquals(
+                        List.of("resume: done", "marked", "checkpoint: done"),
+                        heard.stream().distinct().toList(),
+                        size + " blocks for " + leaves + " leaves");
+                assertArrayEquals(eras, EraModel.read(tight).eras());
+            }
+        }
+    }
+
+    @Test
     void aDeviceThatIsFullOfWritesetsComesBack() throws IOException {
         int tried = 0;
         for (int leaves = 3; leaves < 40; leaves += 4) {
@@ -187,7 +229,7 @@ class EraWorkerTest {
                 assertTrue(era > 3);
             }
             md = EraMetadata.open(full, 8, 64);
-            if (md.freeBlocks() < 8) {
+            if (md.freeBlocks() < 5) {
                 // Not even what the removal of a writeset shadows.
                 continue;
             }

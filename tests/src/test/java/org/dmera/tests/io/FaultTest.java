@@ -124,7 +124,7 @@ class FaultTest {
     void aFullMetadataDeviceFailsOnlyWhatNeedsAMarkAndCanBeRemoved() throws Exception {
         Path data = engine.file("data", (long) DATA_SECTORS * 512);
         // Room for the era array and little more.
-        Path meta = engine.file("meta", (DATA_SECTORS / 8 / 510 + 18L) * BLOCK);
+        Path meta = engine.file("meta", (DATA_SECTORS / 8 / 510 + 12L) * BLOCK);
         MappedDevice device = engine.create("vol", DATA_SECTORS + " era " + meta + " " + data + " 8");
         try (WireClient client = open("vol")) {
             assertEquals(0, client.write(0, noise(1)));

@@ -47,7 +47,7 @@ import org.junit.jupiter.api.io.TempDir;
  * An origin on which a write hangs for as long as it likes, as on a disk that is being reset: what hangs is never done after what
  * was acknowledged since, and keeps nothing else waiting.
  */
-@Timeout(300)
+@Timeout(60)
 class HangingOriginTest {
     private static final int BLOCK = 4096;
     private static final int MIB = 16;
