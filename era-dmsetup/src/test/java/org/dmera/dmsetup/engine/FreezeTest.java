@@ -3,6 +3,7 @@ package org.dmera.dmsetup.engine;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
@@ -16,12 +17,15 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.FutureTask;
 import java.util.stream.Stream;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.control.DmClient;
 import org.dmera.dmsetup.device.DeviceIo;
+import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.MappedDevice;
+import org.dmera.dmsetup.targets.Target;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -317,6 +321,43 @@ class FreezeTest {
         ByteBuffer upper = ByteBuffer.allocate(4096 * 512);
         io("upper@2").read(0, upper);
         assertArrayEquals(Arrays.copyOf(lower, upper.capacity()), upper.array());
+    }
+
+    @Test
+    void noneOfSeveralDevicesIsLetGoBeforeTheMomentOfTheLast() throws Exception {
+        try (DmClient client = engine.client()) {
+            engine.createEra(client, "third", SECTORS, 8);
+        }
+        List<MappedDevice> devices = List.of(device("vol"), device("log"), device("third"));
+        List<MappedDevice> held = new ArrayList<>();
+        List<FutureTask<Void>> writes = new ArrayList<>();
+        engine.registry().atOneMoment(devices, false, new DeviceRegistry.OneMoment() {
+            @Override
+            public void prepare(MappedDevice device, Target target) {}
+
+            @Override
+            public void held(MappedDevice device, Target target) {
+                held.add(device);
+                FutureTask<Void> write = new FutureTask<>(() -> {
+                    device.io().write(0, ByteBuffer.allocate(4096), 0);
+                    return null;
+                });
+                writes.add(write);
+                Thread writer = new Thread(write);
+                writer.start();
+                while (!write.isDone() && writer.getState() != Thread.State.TIMED_WAITING) {
+                    Thread.onSpinWait();
+                }
+                for (int i = 0; i < writes.size(); i++) {
+                    assertFalse(writes.get(i).isDone(), held.get(i) + " takes writes before " + device + "'s moment");
+                    assertTrue(held.get(i).io().isHeld());
+                }
+            }
+        });
+        assertEquals(3, held.size());
+        for (FutureTask<Void> write : writes) {
+            write.get();
+        }
     }
 
     @Test

@@ -187,6 +187,61 @@ class RunningDeviceTest {
         return out.toString(StandardCharsets.UTF_8);
     }
 
+    /** Puts what is in the folder onto a fresh target, and returns which of the states that is; −1 for none. */
+    private int stateInTheFolder(List<Path> states) throws Exception {
+        Path target = folder.resolve("target");
+        Path state = folder.resolve("target.state");
+        Files.deleteIfExists(target);
+        Files.deleteIfExists(state);
+        List<Object> args = new ArrayList<>();
+        try (Stream<Path> files = Files.list(folder.resolve("streams"))) {
+            files.filter(f -> f.toString().endsWith(".erastream")).sorted().forEach(args::add);
+        }
+        args.addAll(List.of("-o", target, "--state", state));
+        InProcess.run("era_apply", args.toArray());
+        for (int i = states.size() - 1; i >= 0; i--) {
+            if (Files.mismatch(states.get(i), target) < 0) {
+                return i;
+            }
+        }
+        return -1;
+    }
+
+    @Test
+    void aBackupThatKeepsAFewIsKilledAnywhereAndTheFolderHoldsTheLastStateOrTheOneBefore() throws Exception {
+        Object[] keeping = backup("--keep", 1, "--quiet");
+        List<Path> states = new ArrayList<>();
+        long usual = 0;
+        int kills = 0;
+        int rounds = Programs.NIGHTLY ? 100 : 5;
+        for (int i = 0; i < rounds; i++) {
+            write(3);
+            states.add(Files.copy(origin, folder.resolve("state" + i)));
+            if (i < 2) {
+                long began = System.nanoTime();
+                programs.run("era_backup", keeping).good();
+                usual = System.nanoTime() - began;
+                continue;
+            }
+            Programs.Running backup = programs.start("era_backup", keeping);
+            // Most of the time is the start of the program.
+            double when = 0.4 + 0.6 * random.nextDouble();
+            boolean ended = backup.process().waitFor((long) (usual * when), TimeUnit.NANOSECONDS);
+            backup.kill();
+            backup.await();
+            kills += ended ? 0 : 1;
+            int state = stateInTheFolder(states);
+            assertTrue(state == i || state == i - 1, "state " + state + " after kill " + i + ", seed " + seed);
+            backUpHere(0, keeping);
+            assertEquals(i, stateInTheFolder(states), "seed " + seed);
+            Files.delete(states.get(i - 2));
+            states.set(i - 2, folder.resolve("metadata"));
+        }
+        assertTrue(kills > 0, "every backup came to its end before it was killed, seed " + seed);
+        assertTrue(status().endsWith(" -"), status());
+        assertNoView();
+    }
+
     @Test
     void backupsAreListedVerifiedMeasuredAndMerged() throws Exception {
         write(20);

@@ -7,19 +7,32 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InputStream;
+import java.io.PrintStream;
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Deque;
 import java.util.List;
+import java.util.Random;
+import java.util.stream.Stream;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
+import org.dmera.dmsetup.backup.BackupCommand;
+import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.targets.Backing;
 import org.dmera.dmsetup.targets.FileBackings;
 import org.dmera.dmsetup.targets.Target;
+import org.dmera.testkit.Fixtures;
+import org.dmera.tools.Command;
+import org.dmera.tools.Commands;
+import org.dmera.tools.cli.CommandLine;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -163,5 +176,126 @@ class OriginDevicesTest {
         run(command);
         undo.push(new String[] {"umount", point.toString()});
         return point;
+    }
+
+    /** An era device on a loop device, the page cache of whose node is above what a snapshot or a power cut finds. */
+    private final class CachedStack implements AutoCloseable {
+        final Path beneath = folder.resolve("beneath");
+        final TestEngine engine = new TestEngine(folder);
+        final MappedDevice device;
+        private final Random random = new Random(21);
+        private final byte[] acknowledged = new byte[16 * MIB];
+        /** How often something of what was acknowledged was in the page cache alone. */
+        int cached;
+
+        CachedStack() throws IOException, InterruptedException {
+            String node = loop(beneath, acknowledged.length, 512);
+            device = engine.create(
+                    "vol", acknowledged.length / 512 + " era " + engine.file("meta", 8 << 20) + " " + node + " 8");
+        }
+
+        /** Has some blocks written and acknowledged, and nothing flushed. */
+        void write() throws IOException {
+            try (WireClient client = WireClient.open(folder.resolve("nbd"), "vol")) {
+                for (int i = 0; i < 20; i++) {
+                    int at = BLOCK * random.nextInt(acknowledged.length / BLOCK);
+                    byte[] data = new byte[BLOCK];
+                    random.nextBytes(data);
+                    assertEquals(0, client.write(at, data));
+                    System.arraycopy(data, 0, acknowledged, at, BLOCK);
+                }
+            }
+            cached += Arrays.equals(acknowledged, Files.readAllBytes(beneath)) ? 0 : 1;
+        }
+
+        void assertAllBeneath(String after) throws IOException {
+            assertEquals(-1, Arrays.mismatch(acknowledged, Files.readAllBytes(beneath)), "after " + after);
+        }
+
+        @Override
+        public void close() throws IOException {
+            engine.close();
+        }
+    }
+
+    @Test
+    void whatWasAcknowledgedBeforeAVerbLiesBeneathThePageCacheAfterIt() throws Exception {
+        try (CachedStack stack = new CachedStack()) {
+            for (int round = 0; round < 3; round++) {
+                stack.write();
+                TestEngine.checkpoint(stack.device);
+                stack.assertAllBeneath("checkpoint");
+                stack.write();
+                stack.device.message(0, List.of("take_metadata_snap"));
+                stack.assertAllBeneath("take_metadata_snap");
+                stack.device.message(0, List.of("drop_metadata_snap"));
+                stack.write();
+                stack.device.suspend();
+                stack.assertAllBeneath("suspend");
+                stack.device.resume();
+            }
+            assertTrue(stack.cached > 0, "nothing was ever in the page cache alone");
+        }
+    }
+
+    @Test
+    void backupsFromASnapshotOfWhatLiesBeneathHoldWhatWasAcknowledged() throws Exception {
+        Path snapshot = folder.resolve("snapshot");
+        String hook = "case $ERA_BACKUP_ACTION in create) cp " + folder.resolve("beneath") + " " + snapshot
+                + " && echo " + snapshot + ";; *) rm -f " + snapshot + ";; esac";
+        try (CachedStack stack = new CachedStack()) {
+            Path streams = folder.resolve("streams");
+            List<String> apply = new ArrayList<>();
+            for (int i = 0; i < 3; i++) {
+                stack.write();
+                program(
+                        new BackupCommand(),
+                        "--control",
+                        folder.resolve("control").toString(),
+                        "vol",
+                        "--to",
+                        streams.toString(),
+                        "--origin-snapshot-cmd",
+                        hook);
+            }
+            try (Stream<Path> files = Files.list(streams)) {
+                files.map(Path::toString)
+                        .filter(name -> name.endsWith(".erastream"))
+                        .sorted()
+                        .forEach(apply::add);
+            }
+            Path target = folder.resolve("target");
+            apply.addAll(List.of("-o", target.toString()));
+            program(Commands.find("era_apply"), apply.toArray(String[]::new));
+            assertEquals(-1, Arrays.mismatch(stack.acknowledged, Files.readAllBytes(target)));
+            assertTrue(stack.cached > 0, "nothing was ever in the page cache alone");
+        }
+    }
+
+    @Test
+    void whatIsPulledOverNbdAfterACheckpointIsWhatLiesBeneath() throws Exception {
+        Host.need("qemu-img", "qemu-io", "nbdinfo");
+        String pull = Fixtures.projectRoot().resolve("docs/examples/nbd-pull").toString();
+        try (CachedStack stack = new CachedStack()) {
+            String uri = stack.engine.uri("vol");
+            stack.write();
+            TestEngine.checkpoint(stack.device);
+            long era = stack.device.io().currentEra();
+            stack.assertAllBeneath("checkpoint");
+            run(pull, uri, "-", "full.qcow2");
+            stack.write();
+            TestEngine.checkpoint(stack.device);
+            stack.assertAllBeneath("checkpoint");
+            run(pull, uri, "full.qcow2", "next.qcow2", Long.toString(era));
+            run("qemu-img", "convert", "-O", "raw", "next.qcow2", "raw");
+            assertEquals(-1, Files.mismatch(stack.beneath, folder.resolve("raw")));
+        }
+    }
+
+    private static void program(Command command, String... words) {
+        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        PrintStream err = new PrintStream(out, true, StandardCharsets.UTF_8);
+        int code = CommandLine.run(command, words, InputStream.nullInputStream(), out, err);
+        assertEquals(0, code, out.toString(StandardCharsets.UTF_8));
     }
 }
