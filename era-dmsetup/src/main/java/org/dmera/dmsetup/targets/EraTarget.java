@@ -746,6 +746,11 @@ public final class EraTarget implements Target, ChangeTracking {
         }
     }
 
+    /** The figures of the last call that the worker has answered: what {@link #status} says when it need not wait long. */
+    public String answeredStatus() {
+        return lastStatus;
+    }
+
     /**
      * A call for the figures: the one that is on its way, or a new one, so that they don't pile up while the metadata device
      * does not answer. Its figures are no older than a message that was answered: all calls of a pass are answered together,
