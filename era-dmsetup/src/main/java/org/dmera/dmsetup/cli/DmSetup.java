@@ -263,7 +263,9 @@ public final class DmSetup {
     private int command(Session session, String name, List<String> operands) {
         boolean done = false;
         try {
-            done = runEach(session, name, operands);
+            done = SwitchRules.repeatsWhole(name, session.switches())
+                    ? Repetition.run(session, "", () -> runEach(session, name, operands))
+                    : runEach(session, name, operands);
         } catch (IOException | CommandLineException | RuntimeException | Error e) {
             complain(e);
         }

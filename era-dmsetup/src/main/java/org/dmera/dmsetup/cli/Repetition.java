@@ -19,7 +19,13 @@ final class Repetition {
 
     private Repetition() {}
 
+    /** Reports, with an empty line between two. */
     static boolean run(Session session, Step step) throws IOException, CommandLineException {
+        return run(session, "\n", step);
+    }
+
+    /** Whatever is printed, with {@code between} between two. */
+    static boolean run(Session session, String between, Step step) throws IOException, CommandLineException {
         int count = session.has(Switch.COUNT) ? session.switches().number(Switch.COUNT) : 0;
         boolean once = !session.has(Switch.COUNT) && !session.has(Switch.INTERVAL);
         for (int done = 1; ; done++) {
@@ -28,7 +34,7 @@ final class Repetition {
             if (once || !succeeded || done == count || session.out().checkError()) {
                 return succeeded;
             }
-            session.out().println();
+            session.out().print(between);
             session.out().flush();
             pause(session);
         }

@@ -9,6 +9,10 @@ import java.util.Set;
  */
 final class SwitchRules {
     private static final Set<String> WITH_TARGETS = Set.of("ls", "status", "table");
+    /** Those that only ask. */
+    private static final Set<String> REPEATED =
+            Set.of("status", "table", "info", "ls", "deps", "targets", "target-version", "version", "measure");
+
     private static final Set<String> WITH_JSON =
             Set.of("ls", "info", "status", "table", "checkpoint", "freeze", "monitor");
 
@@ -105,9 +109,18 @@ final class SwitchRules {
         };
     }
 
+    /** Whether the whole command is run again and again by {@code --count} and {@code --interval}. */
+    static boolean repeatsWhole(String command, Switches given) {
+        boolean report = command.equals("info") && given.has(Switch.COLUMNS);
+        return REPEATED.contains(command)
+                && !report
+                && !given.has(Switch.JSON)
+                && (given.has(Switch.COUNT) || given.has(Switch.INTERVAL));
+    }
+
     private static boolean repeats(String command, Switches given) {
         boolean report = command.equals("info") && given.has(Switch.COLUMNS) && !given.has(Switch.JSON);
-        return report || command.equals("splitname") || command.equals("monitor");
+        return report || repeatsWhole(command, given) || command.equals("splitname") || command.equals("monitor");
     }
 
     private static String only(boolean acted, String command) {

@@ -108,6 +108,8 @@ final class UsagePage {
                 "kernel, engine, or the path of an engine's socket; without it, $ERA_CONTROL;"
                         + " without that, the engine if one answers, else the kernel");
         add(Switch.MANGLENAME, "MODE", "how characters are written that a name in /dev can't have: auto, hex, none");
+        add(Switch.COUNT, "TIMES", "do it again and again; all that only asks can be repeated");
+        add(Switch.INTERVAL, "SECONDS", "so long after the last time [default: 1]");
         add(Switch.VERBOSE, null, "say which device-mapper was asked");
         add(Switch.HELP, null, "print this");
         add(Switch.VERSION, null, "print the version of the dmsetup that this stands in for, and the driver's");

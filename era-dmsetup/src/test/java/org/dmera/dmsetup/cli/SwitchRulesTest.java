@@ -135,14 +135,15 @@ class SwitchRulesTest {
         assertRefused("--exec has no effect on --tree, --json and --concise", "ls", "--tree", "--exec", "true");
         assertRefused("--exec has no effect on --tree, --json and --concise", "status", "--json", "--exec", "true");
         assertRefused("--exec has no effect on info", "info", "--exec", "true");
-        assertRefused("--count has no effect on status", "status", "--count", "2");
-        assertRefused("--interval has no effect on info", "info", "--interval", "2");
+        assertRefused("--count has no effect on suspend", "suspend", "--count", "2");
+        assertRefused("--interval has no effect on status", "status", "--json", "--interval", "2");
         assertRefused("--json has no effect on deps", "deps", "--json");
         assertRefused("--json has no effect on --tree and --concise", "ls", "--tree", "--json");
         assertRefused("--attach has no effect on load", "load", "--attach");
         assertRefused("--state has no effect on ls", "ls", "--state", "/x");
         assertFalse(isRefused("info", Switch.YES));
         SwitchRules.check(Switches.parse("dmsetup", List.of("info", "-c", "--count", "2", "--interval", "1")), "info");
+        SwitchRules.check(Switches.parse("dmsetup", List.of("status", "--interval", "1")), "status");
         SwitchRules.check(Switches.parse("dmsetup", List.of("status", "--exec", "true", "--target", "x")), "status");
     }
 
