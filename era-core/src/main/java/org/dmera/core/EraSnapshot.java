@@ -44,6 +44,7 @@ public final class EraSnapshot implements Closeable {
      * be in use.
      *
      * @param metadata the metadata device, a block device or regular file
+     * @return the snapshot, to be closed
      * @throws IOException in one line, when it can't be read, or holds no snapshot
      */
     public static EraSnapshot open(Path metadata) throws IOException {
@@ -55,6 +56,7 @@ public final class EraSnapshot implements Closeable {
      * Opens the metadata of an era device that is not in use, and keeps others from using it until {@link #close}.
      *
      * @param metadata the metadata device, a block device or regular file
+     * @return what the metadata knows, to be closed
      * @throws IOException in one line, when it can't be read, or is in use
      */
     public static EraSnapshot openOffline(Path metadata) throws IOException {
@@ -72,23 +74,23 @@ public final class EraSnapshot implements Closeable {
         }
     }
 
-    /** The era (u32) that was current at that moment. */
+    /** {@return the era (u32) that was current at that moment} */
     public long currentEra() {
         return roots.currentEra();
     }
 
-    /** Bytes in a block, which is what a mark stands for. */
+    /** {@return bytes in a block, which is what a mark stands for} */
     public long blockBytes() {
         return roots.dataBlockSizeSectors() * SECTOR_BYTES;
     }
 
-    /** Blocks that the origin has, the last of which may be a part of one. */
+    /** {@return blocks that the origin has, the last of which may be a part of one} */
     public long nrBlocks() {
         return roots.nrBlocks();
     }
 
     /**
-     * What was written in {@code era} or later, in ascending order, as few ranges as there can be.
+     * {@return what was written in an era or later, in ascending order, as few ranges as there can be}
      *
      * @param era u32
      * @throws IOException for an era to come: the metadata was made anew since, or is another device's; or when the snapshot
@@ -101,8 +103,9 @@ public final class EraSnapshot implements Closeable {
     }
 
     /**
-     * What was written since {@code point}, of an earlier snapshot of the same metadata.
+     * {@return what was written since a moment, in ascending order, as few ranges as there can be}
      *
+     * @param point of an earlier snapshot of the same metadata
      * @throws IOException when the metadata is another device's or was made anew, so that its eras are others; or as
      *     {@link #changedSince(long)}
      */
@@ -128,7 +131,12 @@ public final class EraSnapshot implements Closeable {
         return changedSince(era);
     }
 
-    /** A token for {@link #changedSince(EraPoint)} of later snapshots: what is written after this moment has its era, or a later one. */
+    /**
+     * {@return a token for {@link #changedSince(EraPoint)} of later snapshots} What is written after this moment has its era, or a
+     * later one.
+     *
+     * @throws IOException when the metadata can't be read, or the snapshot was dropped meanwhile
+     */
     public EraPoint point() throws IOException {
         // Metadata that nobody uses goes on with a new era, as the kernel's target does when it is resumed.
         EraPoint point = EraPoint.of(device, roots, isHeld ? roots.currentEra() : roots.currentEra() + 1);

@@ -5,16 +5,41 @@ import java.nio.ByteBuffer;
 import org.dmera.core.block.BlockDevice;
 
 /**
- * An array block: a header of 24 bytes, then packed values of 4 bytes (era array) or 8 (words of a bitset).
+ * An array block: packed values of 4 bytes (the era array, by origin block) or 8 (a bitset: bit b of word w is origin block
+ * 64 w + b). A tree ({@link BTreeNode}) leads to the blocks by their index in the array; every block is full but the last.
+ * Little-endian; source: {@code struct array_block} in {@code dm-array.c}.
  *
- * <p>Header (little-endian; source: the kernel's persistent-data library): u32 checksum, u32 max_entries, u32
- * nr_entries, u32 value_size, u64 own number. Every block of an array is full but the last.
+ * <pre>
+ *   0  u32  csum         see {@link Flyweight}, salt 595846735
+ *   4  u32  MAX_ENTRIES  4072 / value_size, rounded down: 1018 or 509
+ *   8  u32  NR_ENTRIES   values in use, from the first on
+ *  12  u32  VALUE_SIZE   4 or 8
+ *  16  u64  BLOCK_NR     the block's own number
+ *  24  4072 bytes        VALUES
+ * </pre>
+ *
+ * <p>Worked example: block 289 of the kernel-made image {@code b_eras_bs128.clean}, the last block of an era array. The array's
+ * block 11 in it was written in era 3, at byte 24 + 4 × 11 = 68; the others never, as far as the array knows.
+ *
+ * <pre>
+ *     0  8e 69 d2 35 fa 03 00 00 0c 00 00 00 04 00 00 00
+ *    16  21 01 00 00 00 00 00 00 00 00 00 00 00 00 00 00
+ *    64  00 00 00 00 03 00 00 00 00 00 00 00 00 00 00 00
+ *
+ *  checksum() = 0x35d2698e   maxEntries() = 1018   nrEntries() = 12   valueSize() = 4   blockNr() = 289
+ *  valueInt(10) = 0   valueInt(11) = 3
+ * </pre>
  */
 public final class ArrayBlock extends Flyweight {
+    /** Offset of how many values fit (u32). */
     public static final int MAX_ENTRIES = 4;
+    /** Offset of how many values there are (u32). */
     public static final int NR_ENTRIES = 8;
+    /** Offset of the bytes that a value has (u32). */
     public static final int VALUE_SIZE = 12;
+    /** Offset of the block's own number (u64). */
     public static final int BLOCK_NR = 16;
+    /** Offset of the first value. */
     public static final int VALUES = 24;
 
     /** Bytes of an era in the era array. */
@@ -26,18 +51,35 @@ public final class ArrayBlock extends Flyweight {
     /** 64-bit words in a full block of a bitset: 509. */
     public static final int WORDS_PER_BLOCK = (BlockDevice.BLOCK_BYTES - VALUES) / WORD_BYTES;
 
-    /** Values that fit in a block. */
+    /**
+     * {@return how many values fit in a block}
+     *
+     * @param valueSize bytes of a value, at least 1
+     */
     public static int maxEntries(int valueSize) {
         return (BlockDevice.BLOCK_BYTES - VALUES) / valueSize;
     }
 
-    /** Looks at the block at {@code offset}; returns this. */
+    /**
+     * Looks at a block.
+     *
+     * @param buffer little-endian
+     * @param offset where in it the block begins, in bytes
+     * @return this
+     */
     public ArrayBlock wrap(ByteBuffer buffer, int offset) {
         view(buffer, offset);
         return this;
     }
 
-    /** Makes the block an empty array block. The rest of its bytes stay as they are. */
+    /**
+     * Makes the block an empty array block. Its number, its checksum and the rest of its bytes stay as they are.
+     *
+     * @param buffer little-endian
+     * @param offset where in it the block begins, in bytes
+     * @param valueSize bytes of a value
+     * @return this
+     */
     public ArrayBlock format(ByteBuffer buffer, int offset, int valueSize) {
         view(buffer, offset);
         buffer.putInt(base + MAX_ENTRIES, maxEntries(valueSize));
@@ -46,19 +88,28 @@ public final class ArrayBlock extends Flyweight {
         return this;
     }
 
+    /** {@return how many values fit, as stored (u32)} */
     public int maxEntries() {
         return buffer.getInt(base + MAX_ENTRIES);
     }
 
+    /** {@return how many values there are, as stored (u32)} */
     public int nrEntries() {
         return buffer.getInt(base + NR_ENTRIES);
     }
 
+    /**
+     * Stores how many values there are.
+     *
+     * @param n 0 to {@link #maxEntries()}
+     * @return this
+     */
     public ArrayBlock nrEntries(int n) {
         buffer.putInt(base + NR_ENTRIES, n);
         return this;
     }
 
+    /** {@return bytes of a value, as stored (u32)} */
     public int valueSize() {
         return buffer.getInt(base + VALUE_SIZE);
     }
@@ -68,7 +119,11 @@ public final class ArrayBlock extends Flyweight {
         return buffer.getLong(base + BLOCK_NR);
     }
 
-    /** Whether the header is that of a block of {@code valueSize}-byte values with no more entries than fit. */
+    /**
+     * {@return whether the header is that of a block of such values, with no more of them than fit}
+     *
+     * @param valueSize bytes of a value
+     */
     public boolean hasSaneShape(int valueSize) {
         return valueSize() == valueSize
                 && maxEntries() == maxEntries(valueSize)
@@ -76,21 +131,43 @@ public final class ArrayBlock extends Flyweight {
                 && nrEntries() <= maxEntries();
     }
 
-    /** Value {@code index} of a block of u32 values. */
+    /**
+     * {@return a value of a block of u32 values}
+     *
+     * @param index 0 to 1017
+     */
     public int valueInt(int index) {
         return buffer.getInt(base + VALUES + 4 * index);
     }
 
+    /**
+     * Stores a value of a block of u32 values.
+     *
+     * @param index 0 to 1017
+     * @param value u32
+     * @return this
+     */
     public ArrayBlock valueInt(int index, int value) {
         buffer.putInt(base + VALUES + 4 * index, value);
         return this;
     }
 
-    /** Value {@code index} of a block of u64 values. */
+    /**
+     * {@return a value of a block of u64 values}
+     *
+     * @param index 0 to 508
+     */
     public long valueLong(int index) {
         return buffer.getLong(base + VALUES + 8 * index);
     }
 
+    /**
+     * Stores a value of a block of u64 values.
+     *
+     * @param index 0 to 508
+     * @param value u64
+     * @return this
+     */
     public ArrayBlock valueLong(int index, long value) {
         buffer.putLong(base + VALUES + 8 * index, value);
         return this;

@@ -16,7 +16,12 @@ public final class Eras {
 
     private Eras() {}
 
-    /** The highest era of which the writeset tree can hold a writeset, given whether the current one is open. */
+    /**
+     * {@return the highest era of which the writeset tree can hold a writeset}
+     *
+     * @param currentEra u32
+     * @param hasCurrent whether the current era's writeset is open, so that it isn't in the tree yet
+     */
     public static long lastArchived(long currentEra, boolean hasCurrent) {
         return hasCurrent ? currentEra - 1 & HIGHEST : currentEra;
     }
@@ -25,9 +30,12 @@ public final class Eras {
      * Requires the values of an era array to be eras that can have been digested. One that is too high may be a block that was
      * swapped for another's, and would hide blocks from those who ask for what was written before an era.
      *
-     * @param eras little-endian, packed, the first at {@code offset}
+     * @param eras little-endian, packed u32
+     * @param offset where in it the first begins, in bytes
+     * @param count how many
      * @param firstBlock the origin block of the first
      * @param lastArchived the highest era allowed: see {@link #lastArchived}
+     * @throws DamagedMetadataException naming the first that is too high
      */
     public static void requireDigested(ByteBuffer eras, int offset, int count, long firstBlock, long lastArchived)
             throws DamagedMetadataException {
@@ -43,7 +51,13 @@ public final class Eras {
         }
     }
 
-    /** For origin block {@code block} the era array has an era that can't have been digested. */
+    /**
+     * {@return what to throw when the era array has an era that can't have been digested}
+     *
+     * @param block the origin block
+     * @param era that the array has for it
+     * @param lastArchived the highest era allowed
+     */
     public static DamagedMetadataException notDigested(long block, long era, long lastArchived) {
         return new DamagedMetadataException(
                 -1,
@@ -51,7 +65,12 @@ public final class Eras {
                         + lastArchived);
     }
 
-    /** The era in which a block was last written that was written in both. */
+    /**
+     * {@return the era in which a block was last written that was written in both}
+     *
+     * @param a u32
+     * @param b u32
+     */
     public static int later(int a, int b) {
         return Integer.compareUnsigned(a, b) < 0 ? b : a;
     }

@@ -17,13 +17,20 @@ public final class Limits {
 
     private Limits() {}
 
-    /** Metadata blocks that the values of an era array for {@code nrBlocks} origin blocks fill. */
+    /**
+     * {@return how many metadata blocks the values of an era array fill}
+     *
+     * @param nrBlocks origin blocks, 0 to 2^32 − 1
+     */
     public static long eraArrayBlocks(long nrBlocks) {
         return (nrBlocks + ArrayBlock.ERAS_PER_BLOCK - 1) / ArrayBlock.ERAS_PER_BLOCK;
     }
 
     /**
-     * Why an origin can't be of {@code nrBlocks} blocks of {@code dataBlockSizeSectors} sectors, or null when it can.
+     * {@return why an origin can't be of that size, as "found X, expected Y"; null when it can}
+     *
+     * @param nrBlocks origin blocks
+     * @param dataBlockSizeSectors sectors of 512 bytes (u32) in a block, not 0
      */
     public static String whyNoOrigin(long nrBlocks, long dataBlockSizeSectors) {
         if (nrBlocks < 0 || nrBlocks > MAX_ORIGIN_BLOCKS) {
@@ -38,9 +45,11 @@ public final class Limits {
     }
 
     /**
-     * Why a device of {@code metadataBlocks} blocks can't hold the era array of {@code nrBlocks} origin blocks, or null when
-     * it can. Every array block is a block of its own, so that what a size costs in memory stays in proportion to the
-     * device.
+     * {@return why a device can't hold the era array of an origin, or null when it can} Every array block is a block of its own,
+     * so that what a size costs in memory stays in proportion to the device.
+     *
+     * @param nrBlocks origin blocks, 0 to 2^32 − 1
+     * @param metadataBlocks 4096-byte blocks of the metadata device
      */
     public static String whyNoRoomForEras(long nrBlocks, long metadataBlocks) {
         return eraArrayBlocks(nrBlocks) <= metadataBlocks
