@@ -27,6 +27,8 @@ module org.dmera.tools {
             org.dmera.dmsetup;
     exports org.dmera.tools.cli to
             org.dmera.dmsetup;
+    exports org.dmera.tools.input to
+            org.dmera.dmsetup;
     exports org.dmera.tools.io to
             org.dmera.dmsetup;
 }

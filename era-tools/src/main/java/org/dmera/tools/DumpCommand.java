@@ -16,7 +16,7 @@ import org.dmera.tools.check.RepairCommand;
 import org.dmera.tools.cli.Arguments;
 import org.dmera.tools.cli.Console;
 import org.dmera.tools.cli.Usage;
-import org.dmera.tools.io.MetadataInput;
+import org.dmera.tools.input.MetadataInput;
 import org.dmera.tools.io.OutputFile;
 import org.dmera.tools.io.OutputPipe;
 import org.dmera.tools.io.Progress;

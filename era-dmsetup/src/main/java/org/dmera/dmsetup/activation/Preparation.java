@@ -17,8 +17,8 @@ import org.dmera.core.linux.NativeText;
 import org.dmera.core.read.MetadataRoots;
 import org.dmera.dmsetup.ioctl.Words;
 import org.dmera.dmsetup.targets.StorageId;
-import org.dmera.tools.io.MetadataInput;
-import org.dmera.tools.io.ReaderThreads;
+import org.dmera.tools.input.MetadataInput;
+import org.dmera.tools.input.ReaderThreads;
 
 /**
  * What must be right before the device of a line of eratab is made. Above all the target must find metadata: it takes zeroes

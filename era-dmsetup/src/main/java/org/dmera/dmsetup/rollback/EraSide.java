@@ -13,8 +13,8 @@ import org.dmera.dmsetup.control.DeviceId;
 import org.dmera.dmsetup.control.DevicePaths;
 import org.dmera.dmsetup.control.DmClient;
 import org.dmera.dmsetup.ioctl.DmFlags;
-import org.dmera.tools.io.MetadataInput;
-import org.dmera.tools.io.ReaderThreads;
+import org.dmera.tools.input.MetadataInput;
+import org.dmera.tools.input.ReaderThreads;
 
 /** The era device beneath a cache: its eras, its metadata snapshot, and what was written. */
 final class EraSide {

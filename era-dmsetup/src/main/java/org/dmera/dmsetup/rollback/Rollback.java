@@ -18,7 +18,7 @@ import org.dmera.core.cache.StaleCacheBlocks;
 import org.dmera.core.cache.WrittenSectors;
 import org.dmera.dmsetup.control.DevicePaths;
 import org.dmera.tools.cli.Console;
-import org.dmera.tools.io.MetadataInput;
+import org.dmera.tools.input.MetadataInput;
 import org.dmera.tools.io.Progress;
 
 /**

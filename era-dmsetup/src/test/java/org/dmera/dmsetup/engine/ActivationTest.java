@@ -18,7 +18,7 @@ import org.dmera.core.block.BlockSeal;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.check.MetadataChecker;
 import org.dmera.core.format.Superblock;
-import org.dmera.tools.io.MetadataInput;
+import org.dmera.tools.input.MetadataInput;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;

@@ -14,7 +14,7 @@ import org.dmera.tools.cli.Arguments;
 import org.dmera.tools.cli.Arguments.InvalidValueException;
 import org.dmera.tools.cli.Console;
 import org.dmera.tools.cli.Usage;
-import org.dmera.tools.io.MetadataInput;
+import org.dmera.tools.input.MetadataInput;
 import org.dmera.tools.io.OutputFile;
 import org.dmera.tools.io.OutputPipe;
 

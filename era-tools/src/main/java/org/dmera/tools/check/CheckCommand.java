@@ -17,9 +17,9 @@ import org.dmera.tools.Command;
 import org.dmera.tools.cli.Arguments;
 import org.dmera.tools.cli.Console;
 import org.dmera.tools.cli.Usage;
-import org.dmera.tools.io.MetadataInput;
+import org.dmera.tools.input.MetadataInput;
+import org.dmera.tools.input.ReaderThreads;
 import org.dmera.tools.io.Progress;
-import org.dmera.tools.io.ReaderThreads;
 
 /** {@code era_check}: is this metadata sound, and if not, what is wrong with it? */
 public final class CheckCommand implements Command {

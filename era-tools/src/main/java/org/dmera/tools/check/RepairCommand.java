@@ -18,7 +18,7 @@ import org.dmera.tools.Command;
 import org.dmera.tools.cli.Arguments;
 import org.dmera.tools.cli.Console;
 import org.dmera.tools.cli.Usage;
-import org.dmera.tools.io.MetadataInput;
+import org.dmera.tools.input.MetadataInput;
 import org.dmera.tools.io.Progress;
 import org.dmera.tools.io.ProgressDevice;
 

@@ -15,7 +15,7 @@ import org.dmera.core.read.BlockReader;
 import org.dmera.core.read.MetadataRoots;
 import org.dmera.core.read.WritesetScanner;
 import org.dmera.tools.backup.stream.StreamHeader;
-import org.dmera.tools.io.MetadataInput;
+import org.dmera.tools.input.MetadataInput;
 
 /** An era device's metadata as a backup sees them: what the origin is, and what changed since when. */
 public final class MetadataView implements Closeable {
@@ -27,7 +27,13 @@ public final class MetadataView implements Closeable {
     private final FileBlockDevice device;
     private final MetadataRoots roots;
 
-    /** {@code snapshot}: look at the held metadata snapshot of a device that may be in use. */
+    /**
+     * Opens metadata to read it.
+     *
+     * @param path the metadata device, or a file
+     * @param snapshot look at the held metadata snapshot of a device that may be in use; else the metadata must be nobody's
+     * @throws IOException in one line, when it is damaged, in use or can't be read
+     */
     public MetadataView(Path path, boolean snapshot) throws IOException {
         this(path, snapshot, false);
     }
@@ -44,33 +50,42 @@ public final class MetadataView implements Closeable {
         }
     }
 
-    /** Metadata of a device that rests, nobody else's meanwhile, so that marks can be added. */
+    /**
+     * {@return metadata of a device that rests, nobody else's meanwhile, so that marks can be added}
+     *
+     * @param path the metadata device, or a file
+     * @throws IOException in one line, when it is damaged, in use or can't be written
+     */
     public static MetadataView writable(Path path) throws IOException {
         return new MetadataView(path, false, true);
     }
 
+    /** {@return what the superblock refers to} */
     @SuppressWarnings("exports") // for the programs of this project
     public MetadataRoots roots() {
         return roots;
     }
 
+    /** {@return the metadata device} */
     @SuppressWarnings("exports") // for the programs of this project
     public FileBlockDevice device() {
         return device;
     }
 
-    /** Whether this is the held snapshot. */
+    /** {@return whether this is the held snapshot} */
     public boolean isSnapshot() {
         return snapshot;
     }
 
+    /** {@return bytes in a block, which is what a mark stands for} */
     public long blockSizeBytes() {
         return roots.dataBlockSizeSectors() * SECTOR_BYTES;
     }
 
     /**
-     * The first era whose writes may be missing from a copy that is made by these metadata: the next increment's base.
-     * Metadata that were put to rest (the current writeset archived) hold all of what came before; whatever comes after
+     * {@return the first era (u32) whose writes may be missing from a copy that is made by this metadata: the next increment's base}
+     *
+     * <p>Metadata that was put to rest (the current writeset archived) holds all of what came before; whatever comes after
      * gets a higher era. Metadata with an open writeset may still get writes of the current era.
      *
      * <p>Taking a snapshot begins an era, and the snapshot's superblock names that one: it lists all the writes of the
@@ -87,9 +102,10 @@ public final class MetadataView implements Closeable {
     }
 
     /**
-     * Blocks that were written in an era from {@code since} on.
+     * {@return the blocks that were written in an era or later}
      *
-     * @throws IOException when the metadata have not come so far, so that they can't be those that the era is from
+     * @param since u32
+     * @throws IOException when the metadata has not come so far, so that it can't be that which the era is from
      */
     @SuppressWarnings("exports") // for the programs of this project
     public BlockSet changedSince(long since) throws IOException {
@@ -104,6 +120,8 @@ public final class MetadataView implements Closeable {
     /**
      * Refuses a snapshot that is not the last word: an era has begun since it was taken, or something was written. Of a device
      * that nobody writes to meanwhile.
+     *
+     * @throws IOException that says so, or when the metadata is damaged
      */
     public void requireNothingSinceSnapshot() throws IOException {
         MetadataRoots live = MetadataRoots.read(device);
@@ -116,8 +134,11 @@ public final class MetadataView implements Closeable {
     }
 
     /**
-     * The fewest blocks that the origin had since {@code era}, as far as writesets tell that are not digested yet. What
+     * {@return the fewest blocks that the origin had since an era, as far as writesets tell that are not digested yet} What
      * comes back when an origin shrinks and grows again may be anything, and no mark tells of it.
+     *
+     * @param era u32
+     * @throws IOException when the metadata is damaged
      */
     public long fewestBlocksSince(long era) throws IOException {
         long[] fewest = {Long.MAX_VALUE / blockSizeBytes()};
@@ -130,8 +151,10 @@ public final class MetadataView implements Closeable {
     }
 
     /**
-     * What the era device makes of an origin of {@code originSizeBytes}: the part that it tracks.
+     * {@return how many bytes of an origin the era device tracks}
      *
+     * @param origin for messages
+     * @param originSizeBytes its size
      * @throws IOException when the origin is too small to be this device's
      */
     public long trackedBytes(Path origin, long originSizeBytes) throws IOException {
@@ -144,8 +167,11 @@ public final class MetadataView implements Closeable {
     }
 
     /**
-     * A name for the metadata device that stays the same as long as it exists: the device-mapper uuid (an LVM logical
+     * {@return a name for the metadata device that stays the same as long as it exists} The device-mapper uuid (an LVM logical
      * volume has one for life), else a disk's or partition's own id, else the path.
+     *
+     * @param path the metadata device, or a file
+     * @throws IOException when there is no such file
      */
     public static String identityOf(Path path) throws IOException {
         Path real = path.toRealPath();

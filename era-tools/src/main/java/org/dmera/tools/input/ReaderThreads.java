@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package org.dmera.tools.io;
+package org.dmera.tools.input;
 
 import java.util.concurrent.Executor;
 
