@@ -30,6 +30,11 @@ public enum BlockType {
         return label;
     }
 
+    /** What a block of this kind is called in messages: {@code an array block}. */
+    public String labelWithArticle() {
+        return (this == ARRAY_BLOCK ? "an " : "a ") + label;
+    }
+
     /** Mixed into the checksum by XOR. */
     public int salt() {
         return salt;

@@ -105,15 +105,15 @@ final class BlockReader {
                     DamageKind.WRONG_TYPE,
                     where,
                     blockNr,
-                    "expected a " + type.label() + ", found a " + actual.label());
+                    "expected " + type.labelWithArticle() + ", found " + actual.labelWithArticle());
         }
         return report(
                 DamageKind.BAD_CHECKSUM,
                 where,
                 blockNr,
                 isZero(buffer)
-                        ? "expected a " + type.label() + ", found zeroes"
-                        : "bad checksum, expected a " + type.label());
+                        ? "expected " + type.labelWithArticle() + ", found zeroes"
+                        : "bad checksum, expected " + type.labelWithArticle());
     }
 
     /** The kind of block whose checksum fits, or null. */

@@ -103,7 +103,7 @@ public final class BlockReader {
                     ": it says that it is block " + Long.toUnsignedString(block.getLong(offset + type.blockNrOffset()));
         } else {
             BlockType actual = seal.identify(block, offset);
-            message += ": bad checksum" + (actual == null ? "" : ", it is a " + actual.label());
+            message += ": bad checksum" + (actual == null ? "" : ", it is " + actual.labelWithArticle());
         }
         return new DamagedMetadataException(blockNr, message);
     }

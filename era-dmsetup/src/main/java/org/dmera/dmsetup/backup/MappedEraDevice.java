@@ -70,7 +70,7 @@ final class MappedEraDevice implements EraDevice {
                     + (table.isEmpty()
                             ? "empty"
                             : table.size() == 1
-                                    ? "a " + table.get(0).type() + " target"
+                                    ? table.get(0).typeWithArticle() + " target"
                                     : "of " + table.size() + " lines"));
         }
         TargetSpec target = table.get(0);

@@ -13,6 +13,7 @@ import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.ioctl.DevNumber;
+import org.dmera.dmsetup.ioctl.TargetSpec;
 import org.dmera.dmsetup.targets.CowFile;
 import org.dmera.dmsetup.targets.EraTarget;
 import org.dmera.dmsetup.targets.FrozenTarget;
@@ -129,7 +130,8 @@ final class Freezer {
             @Override
             public void prepare(MappedDevice device, Target target) throws IOException {
                 if (!(target instanceof EraTarget era)) {
-                    throw invalid(device + " is a " + target.type() + " device; expected an era device");
+                    throw invalid(device + " is " + TargetSpec.withArticle(target.type())
+                            + " device; expected an era device");
                 }
                 frozen.put(device, new Frozen(era, era.prepareView(CowFile.create(folder))));
             }

@@ -27,6 +27,16 @@ public record TargetSpec(long startSector, long lengthSectors, String type, Stri
     private static final int NEXT_AT = 20;
     private static final int TYPE_AT = 24;
 
+    /** The type in a sentence: {@code an error}, to go before {@code target}. */
+    public String typeWithArticle() {
+        return withArticle(type);
+    }
+
+    /** The same of any type. */
+    public static String withArticle(String type) {
+        return (!type.isEmpty() && "aeiou".indexOf(type.charAt(0)) >= 0 ? "an " : "a ") + type;
+    }
+
     /** Room that {@code specs} take as a payload, padding included. */
     public static int encodedBytes(List<TargetSpec> specs) {
         int bytes = 0;

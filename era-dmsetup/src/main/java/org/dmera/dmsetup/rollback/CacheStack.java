@@ -66,7 +66,7 @@ record CacheStack(DeviceId eraDevice, TargetSpec eraTarget, List<Extent> extents
                     continue;
                 }
                 if (!line.type().equals("linear")) {
-                    throw new IOException(id.name() + " (" + word + ") is a " + line.type() + " target"
+                    throw new IOException(id.name() + " (" + word + ") is " + line.typeWithArticle() + " target"
                             + ": only linear layers can be followed from a cache to its era device");
                 }
                 String[] words = line.params().trim().split(" +", -1);

@@ -45,7 +45,7 @@ record CacheTable(
                     + (table.isEmpty()
                             ? "empty"
                             : table.size() == 1
-                                    ? "a " + table.get(0).type() + " target"
+                                    ? table.get(0).typeWithArticle() + " target"
                                     : "of " + table.size() + " lines"));
         }
         return parse(table.get(0));

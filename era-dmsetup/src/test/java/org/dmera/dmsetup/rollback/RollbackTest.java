@@ -246,6 +246,8 @@ class RollbackTest {
         since = right;
         kernel.setTable("upper", new TargetSpec(0, CachingKernel.CACHE_SECTORS, "striped", "1 64 253:1 0"));
         refused("upper (253:2) is a striped target");
+        kernel.setTable("upper", new TargetSpec(0, CachingKernel.CACHE_SECTORS, "error", ""));
+        refused("upper (253:2) is an error target");
         kernel.setTable("upper", new TargetSpec(0, CachingKernel.CACHE_SECTORS, "linear", "7:9 0"));
         refused("there is no era device beneath the cache: 7:9 is no mapped device");
         kernel.setTable("upper", new TargetSpec(0, 100, "linear", "253:1 0"));
