@@ -48,9 +48,12 @@ public final class EraPoint {
     }
 
     /**
-     * The point at which the metadata are.
+     * {@return the point at which the metadata is}
      *
+     * @param device the metadata device
+     * @param roots what its superblock, or its snapshot's, refers to
      * @param era the first that later writes may have: of a held snapshot its current era; of metadata at rest the next one
+     * @throws IOException when the metadata is damaged or can't be read
      */
     @SuppressWarnings("exports") // for the programs of this project; others call EraSnapshot.point()
     public static EraPoint of(BlockDevice device, MetadataRoots roots, long era) throws IOException {
@@ -73,10 +76,11 @@ public final class EraPoint {
     }
 
     /**
-     * The token of the same metadata, without reading them again.
+     * {@return the token of the same metadata, without reading it again}
      *
-     * @param since as in {@link EraToken#of}
-     * @param currentEra what the metadata named as the current era
+     * @param since u32, as in {@link EraToken#of}
+     * @param currentEra what the metadata named as the current era (u32)
+     * @throws IOException when the point is damaged
      */
     public EraToken token(long since, long currentEra) throws IOException {
         return EraToken.of(since, currentEra, nrBlocks, blockSizeSectors, visitor -> {
@@ -90,15 +94,17 @@ public final class EraPoint {
         });
     }
 
-    /** Every write after this point has this era, or a later one. */
+    /** {@return the era (u32) that every write after this point has, unless it has a later one} */
     public long era() {
         return era;
     }
 
     /**
-     * Why these metadata can't be the same as those that the point is of, later on.
+     * {@return why this metadata can't be the same as that which the point is of, later on; null when nothing contradicts}
      *
-     * @return null when nothing contradicts
+     * @param device the metadata device
+     * @param roots what its superblock, or its snapshot's, refers to
+     * @throws IOException when the metadata is damaged or can't be read, or the point is damaged
      */
     @SuppressWarnings("exports")
     public String contradiction(BlockDevice device, MetadataRoots roots) throws IOException {
@@ -165,7 +171,12 @@ public final class EraPoint {
         }
     }
 
-    /** Writes it in a form of its own, for {@link #read}. */
+    /**
+     * Writes it in a form of its own, for {@link #read}: 44 bytes and the runs, big-endian.
+     *
+     * @param to is flushed, and stays open
+     * @throws IOException when that can't be written to
+     */
     public void write(OutputStream to) throws IOException {
         DataOutputStream out = new DataOutputStream(to);
         out.writeInt(MAGIC);
@@ -179,7 +190,12 @@ public final class EraPoint {
         out.flush();
     }
 
-    /** Reads what {@link #write} wrote; whether it is undamaged is the caller's to know. */
+    /**
+     * {@return what {@link #write} wrote} Whether it is undamaged is the caller's to know.
+     *
+     * @param from is read as far as the point goes, and stays open
+     * @throws IOException when no point begins there, or its end is missing
+     */
     public static EraPoint read(InputStream from) throws IOException {
         DataInputStream in = new DataInputStream(from);
         if (in.readInt() != MAGIC || in.readInt() != VERSION) {

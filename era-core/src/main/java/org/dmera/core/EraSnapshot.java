@@ -114,8 +114,10 @@ public final class EraSnapshot implements Closeable {
     }
 
     /**
-     * The same since {@code token}, which tells nearly as well.
+     * {@return what was written since a moment, in ascending order, as few ranges as there can be} A token tells nearly as well as
+     * a point whether the metadata is the same.
      *
+     * @param token of an earlier snapshot of the same metadata
      * @throws IOException as {@link #changedSince(EraPoint)}
      */
     public Iterable<ByteRange> changedSince(EraToken token) throws IOException {
@@ -145,8 +147,10 @@ public final class EraSnapshot implements Closeable {
     }
 
     /**
-     * The same as a text, for {@link #changedSince(EraToken)}, {@code era_invalidate}, {@code era_copy} and the contexts of the
-     * engine's NBD exports.
+     * {@return a token for {@link #changedSince(EraToken)} of later snapshots} It is short enough for a name or a command line, and
+     * the programs of this project take it wherever they take an era.
+     *
+     * @throws IOException when the metadata can't be read, or the snapshot was dropped meanwhile
      */
     public EraToken token() throws IOException {
         EraToken token = EraToken.of(device, roots, isHeld ? roots.currentEra() : roots.currentEra() + 1);

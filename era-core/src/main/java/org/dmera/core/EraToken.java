@@ -31,13 +31,24 @@ public final class EraToken {
 
     /** Where the eras of all blocks come from: runs that follow one another from block 0 on, 0 for never written. */
     public interface History {
-        /** Passes all of them on. */
+        /**
+         * Passes all of them on.
+         *
+         * @param visitor gets the runs in order
+         * @throws IOException when the eras can't be read
+         */
         void forEach(Runs visitor) throws IOException;
     }
 
     /** Receives the runs. */
     public interface Runs {
-        /** The next {@code count} blocks were last written in {@code era}. */
+        /**
+         * The next blocks were last written in one era.
+         *
+         * @param count how many blocks
+         * @param era u32; 0 for never
+         * @throws IOException when that can't be taken
+         */
         void run(long count, long era) throws IOException;
     }
 
@@ -58,16 +69,28 @@ public final class EraToken {
     }
 
     /**
-     * The token of metadata as they are.
+     * {@return the token of metadata as it is}
      *
+     * @param device the metadata device
+     * @param roots what its superblock, or its snapshot's, refers to
      * @param era u32, the first that is to be asked for later
+     * @throws IOException when the metadata is damaged or can't be read
      */
     @SuppressWarnings("exports") // for the programs of this project; others call EraSnapshot.token()
     public static EraToken of(BlockDevice device, MetadataRoots roots, long era) throws IOException {
         return of(era, roots.currentEra(), roots.nrBlocks(), roots.dataBlockSizeSectors(), history(device, roots));
     }
 
-    /** The same of a history that comes from elsewhere. */
+    /**
+     * {@return the token of a history that comes from elsewhere}
+     *
+     * @param era u32, the first that is to be asked for later
+     * @param currentEra u32
+     * @param nrBlocks blocks of the origin
+     * @param blockSizeSectors sectors of 512 bytes in a block
+     * @param history when each block was last written
+     * @throws IOException when the history can't be read
+     */
     public static EraToken of(long era, long currentEra, long nrBlocks, long blockSizeSectors, History history)
             throws IOException {
         return new EraToken(era, currentEra, nrBlocks, blockSizeSectors, HistoryPrint.of(nrBlocks, era, history));
@@ -77,15 +100,17 @@ public final class EraToken {
         return visitor -> LastWritten.forEach(device, roots, (block, of) -> visitor.run(1, of));
     }
 
-    /** Every write that it asks for has this era, or a later one. */
+    /** {@return the era (u32) that every write has for which the token asks, unless it has a later one} */
     public long era() {
         return era;
     }
 
     /**
-     * Why these metadata can't be the same as those that the token is of, later on.
+     * {@return why this metadata can't be the same as that which the token is of, later on; null when nothing contradicts}
      *
-     * @return null when nothing contradicts
+     * @param device the metadata device
+     * @param roots what its superblock, or its snapshot's, refers to
+     * @throws IOException when the metadata is damaged or can't be read
      */
     @SuppressWarnings("exports")
     public String contradiction(BlockDevice device, MetadataRoots roots) throws IOException {
@@ -93,7 +118,15 @@ public final class EraToken {
                 roots.currentEra(), roots.nrBlocks(), roots.dataBlockSizeSectors(), history(device, roots));
     }
 
-    /** The same of a history that comes from elsewhere. */
+    /**
+     * {@return why a history that comes from elsewhere can't go on from the token's; null when nothing contradicts}
+     *
+     * @param currentEra u32
+     * @param nowBlocks blocks that the origin has now
+     * @param nowBlockSizeSectors sectors of 512 bytes in a block now
+     * @param history when each block was last written
+     * @throws IOException when the history can't be read
+     */
     public String contradiction(long currentEra, long nowBlocks, long nowBlockSizeSectors, History history)
             throws IOException {
         if (nowBlockSizeSectors != blockSizeSectors) {
@@ -111,7 +144,7 @@ public final class EraToken {
         return era + "-" + Base64.getUrlEncoder().withoutPadding().encodeToString(encode());
     }
 
-    /** Its bytes, for {@link #decode}; a checksum is among them. */
+    /** {@return its bytes, for {@link #decode}; a checksum is among them} */
     public byte[] encode() {
         ByteBuffer b = ByteBuffer.allocate(BYTES);
         b.put((byte) VERSION).putInt((int) era).putInt((int) reached).putInt((int) nrBlocks);
@@ -126,15 +159,20 @@ public final class EraToken {
         return (int) crc.getValue();
     }
 
-    /** Whether {@code text} is meant for a token rather than for an era alone. */
+    /**
+     * {@return whether a text is meant for a token rather than for an era alone}
+     *
+     * @param text what was given for an era
+     */
     public static boolean isMeant(String text) {
         return text.indexOf('-') > 0;
     }
 
     /**
-     * Reads what {@link #toString} gave.
+     * {@return what {@link #toString} gave the text of}
      *
-     * @throws IOException when it isn't whole
+     * @param text era, {@code -} and Base64 for URLs
+     * @throws IOException in one line, when it isn't whole
      */
     public static EraToken parse(String text) throws IOException {
         int dash = text.indexOf('-');
@@ -156,9 +194,10 @@ public final class EraToken {
     }
 
     /**
-     * Reads what {@link #encode} gave.
+     * {@return what {@link #encode} gave the bytes of}
      *
-     * @throws IOException when it isn't that
+     * @param bytes all of them
+     * @throws IOException in one line, when they aren't that
      */
     public static EraToken decode(byte[] bytes) throws IOException {
         try {

@@ -8,15 +8,19 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.net.URL;
+import java.net.URLClassLoader;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
 import java.util.Random;
+import javax.tools.ToolProvider;
 import org.dmera.core.block.MemoryBlockDevice;
 import org.dmera.core.content.BlockSet;
 import org.dmera.core.metadata.EraMetadata;
+import org.dmera.testkit.Fixtures;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -64,6 +68,46 @@ class EraSnapshotTest {
                         new ByteRange(7 * BLOCK_BYTES, 2 * BLOCK_BYTES),
                         new ByteRange((BLOCKS - 1) * BLOCK_BYTES, BLOCK_BYTES)),
                 copied);
+    }
+
+    /** The program that the README shows is compiled as it stands there, and run. */
+    @Test
+    void theProgramOfTheReadmeCopiesWhatWasWritten() throws Exception {
+        EraMetadata metadata = formatted(BLOCKS);
+        metadata.mark(7);
+        metadata.takeSnapshot();
+        metadata.commit();
+        String readme = Files.readString(Fixtures.projectRoot().resolve("README.md"));
+        String shown = readme.substring(readme.indexOf("## A library"));
+        String program = shown.substring(shown.indexOf("```java\n") + 8, shown.indexOf("\n```\n"));
+        assertTrue(program.contains("Path.of(\"/dev/vg/meta\")"), program);
+        Path source = Files.writeString(
+                folder.resolve("Program.java"),
+                "import java.nio.file.Path;\nimport org.dmera.core.*;\npublic class Program {\n"
+                        + "public static final StringBuilder COPIED = new StringBuilder();\n"
+                        + "static void copy(long offset, long length) { COPIED.append(offset + \"+\" + length + \" \"); }\n"
+                        + "public static void run(long era) throws java.io.IOException {\n"
+                        + program.replace("/dev/vg/meta", file().toString()) + "\n}\n}\n");
+        int code = ToolProvider.getSystemJavaCompiler()
+                .run(null, null, null, "-proc:none", "-cp", classes(), "-d", folder.toString(), source.toString());
+        assertEquals(0, code, program);
+        try (URLClassLoader loader =
+                new URLClassLoader(new URL[] {folder.toUri().toURL()}, EraSnapshotTest.class.getClassLoader())) {
+            Class<?> compiled = loader.loadClass("Program");
+            compiled.getMethod("run", long.class).invoke(null, metadata.currentEra() - 1);
+            assertEquals(
+                    7 * BLOCK_BYTES + "+" + BLOCK_BYTES + " ",
+                    compiled.getField("COPIED").get(null).toString());
+        }
+    }
+
+    private static String classes() throws Exception {
+        return Path.of(EraSnapshot.class
+                        .getProtectionDomain()
+                        .getCodeSource()
+                        .getLocation()
+                        .toURI())
+                .toString();
     }
 
     @Test

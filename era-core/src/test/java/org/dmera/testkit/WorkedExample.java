@@ -3,6 +3,7 @@ package org.dmera.testkit;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assertions.fail;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -15,6 +16,7 @@ import java.util.List;
 import java.util.regex.MatchResult;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.IntStream;
 
 /**
  * The documentation of a class that stands for a part of a format: lines of a layout ({@code 16  u64  NAME}), lines of bytes
@@ -23,7 +25,9 @@ import java.util.regex.Pattern;
 public final class WorkedExample {
     private static final Pattern BYTES =
             Pattern.compile("^ \\* +(\\d+)  ((?:\\p{XDigit}{2} ){0,15}\\p{XDigit}{2})$", Pattern.MULTILINE);
-    private static final Pattern VALUE = Pattern.compile("(\\w+)\\(([^()]*)\\) = (-?(?:0x)?\\p{XDigit}+|true|false)");
+    private static final Pattern VALUE =
+            Pattern.compile("(\\w+)\\(([^()]*)\\) = (0x\\p{XDigit}+|-?\\d+|true|false|\"[^\"]*\")");
+    private static final Pattern NUMBER = Pattern.compile("\\d+");
     private static final Pattern FIELD =
             Pattern.compile("^ \\* +(\\d+)  [\\w ×]+? +([A-Z][A-Z_]+)(?:  .*)?$", Pattern.MULTILINE);
 
@@ -49,9 +53,7 @@ public final class WorkedExample {
     public List<String> source(String pattern) {
         Matcher m = Pattern.compile(pattern).matcher(text.replace("\n * ", "\n"));
         assertTrue(m.find(), () -> pattern + " is not in: " + text);
-        return java.util.stream.IntStream.rangeClosed(1, m.groupCount())
-                .mapToObj(m::group)
-                .toList();
+        return IntStream.rangeClosed(1, m.groupCount()).mapToObj(m::group).toList();
     }
 
     /** The bytes shown, and zeroes where none are. */
@@ -74,16 +76,19 @@ public final class WorkedExample {
     public int checkValues(Object decoded) {
         int checked = 0;
         for (MatchResult value : VALUE.matcher(text).results().toList()) {
-            int[] arguments = Arrays.stream(value.group(2).split(", ?"))
-                    .filter(a -> !a.isEmpty())
-                    .mapToInt(Integer::parseInt)
+            int[] arguments = NUMBER.matcher(value.group(2))
+                    .results()
+                    .mapToInt(number -> Integer.parseInt(number.group()))
                     .toArray();
             Object found = call(decoded, value.group(1), arguments);
             String expected = value.group(3);
             if (expected.startsWith("0x")) {
                 assertEquals(Long.parseLong(expected.substring(2), 16), ((Number) found).longValue() & 0xFFFFFFFFL);
             } else {
-                assertEquals(expected, String.valueOf(found), value.group());
+                assertEquals(
+                        expected,
+                        found instanceof String text ? '"' + text + '"' : String.valueOf(found),
+                        value.group());
             }
             checked++;
         }
@@ -91,30 +96,17 @@ public final class WorkedExample {
     }
 
     private static Object call(Object decoded, String name, int[] arguments) {
-        Class<?>[] types = new Class<?>[arguments.length];
-        Object[] boxed = new Object[arguments.length];
-        for (int i = 0; i < arguments.length; i++) {
-            boxed[i] = arguments[i];
-            types[i] = int.class;
-        }
-        for (Class<?>[] wanted : List.of(types, longs(arguments.length))) {
-            try {
-                Method method = decoded.getClass().getMethod(name, wanted);
-                return method.invoke(decoded, boxed);
-            } catch (NoSuchMethodException e) {
-                // The other one.
-            } catch (ReflectiveOperationException e) {
-                throw new AssertionError(name + Arrays.toString(arguments), e);
+        Object[] boxed = Arrays.stream(arguments).boxed().toArray();
+        try {
+            for (Method method : decoded.getClass().getMethods()) {
+                if (method.getName().equals(name) && method.getParameterCount() == boxed.length) {
+                    return method.invoke(decoded, boxed);
+                }
             }
+        } catch (ReflectiveOperationException e) {
+            return fail("the text names " + name + Arrays.toString(arguments), e);
         }
-        throw new AssertionError("the text names " + name + Arrays.toString(arguments) + ", " + decoded.getClass()
-                + " has no such method");
-    }
-
-    private static Class<?>[] longs(int count) {
-        Class<?>[] types = new Class<?>[count];
-        Arrays.fill(types, long.class);
-        return types;
+        return fail("the text names " + name + Arrays.toString(arguments) + ", which is not there");
     }
 
     /**
@@ -130,7 +122,7 @@ public final class WorkedExample {
                 constant.setAccessible(true);
                 assertEquals(Integer.parseInt(line.group(1)), constant.getInt(null), line.group());
             } catch (ReflectiveOperationException e) {
-                throw new AssertionError(line.group(), e);
+                fail(line.group(), e);
             }
             checked++;
         }

@@ -54,7 +54,8 @@ class FloorsTest {
         StringWriter out = new StringWriter();
         List<String> classPath = new ArrayList<>();
         for (String other : List.of("era-core", "era-tools", "era-dmsetup")) {
-            classPath.add(Fixtures.projectRoot().resolve(other + "/target/classes").toString());
+            classPath.add(
+                    Fixtures.projectRoot().resolve(other + "/target/classes").toString());
         }
         PrintWriter writer = new PrintWriter(out);
         int code = ToolProvider.findFirst("jdeps")
@@ -67,7 +68,9 @@ class FloorsTest {
                         "-filter:none",
                         "-cp",
                         String.join(":", classPath),
-                        Fixtures.projectRoot().resolve(module + "/target/classes/org").toString());
+                        Fixtures.projectRoot()
+                                .resolve(module + "/target/classes/org")
+                                .toString());
         assertEquals(0, code, out::toString);
         Set<Use> uses = out.toString()
                 .lines()
@@ -168,8 +171,8 @@ class FloorsTest {
     @Test
     void engineUsesNoProgram() {
         Set<String> hosting = Set.of("ioctl", "targets", "device", "control", "export", "engine", "activation");
-        Set<String> library = Set.of(
-                "input", "backup.stream", "backup.copy", "backup.apply", "backup.image", "backup.revert");
+        Set<String> library =
+                Set.of("input", "backup.stream", "backup.copy", "backup.apply", "backup.image", "backup.revert");
         Set<String> programs = uses("era-dmsetup").stream()
                 .filter(use -> hosting.contains(within("org.dmera.dmsetup", use.fromPackage())))
                 .filter(use -> use.toPackage().startsWith("org.dmera.tools"))

@@ -33,10 +33,22 @@ public final class Applier implements Closeable {
     private final Target target;
     private TargetState state;
 
-    /** What became of one stream. {@code footer} is null for one that had been applied before. */
+    /**
+     * What became of one stream.
+     *
+     * @param stream which
+     * @param footer null for one that had been applied before
+     * @param resumedAtChunk the first chunk that was written; not 0 when an interrupted run was gone on with
+     */
     public record Outcome(StreamReader stream, StreamFooter footer, long resumedAtChunk) {}
 
-    /** Opens and locks the target; {@code stateFile} null: in its usual place. */
+    /**
+     * Opens and locks the target.
+     *
+     * @param targetPath a block device, or a file, which is made when it isn't there
+     * @param stateFile where the target's state is kept; null for its usual place, {@link #stateFileOf}
+     * @throws IOException in one line, when the target is in use or can't be written, or its state can't be read
+     */
     public Applier(Path targetPath, Path stateFile) throws IOException {
         this.targetPath = targetPath;
         boolean existed = Files.exists(targetPath);
@@ -51,8 +63,12 @@ public final class Applier implements Closeable {
     }
 
     /**
-     * Where a target's state is kept: in {@code given}; when that is null beside a file, and for a device in
-     * {@code /var/lib/era-apply}, because nothing can be kept beside it.
+     * {@return where a target's state is kept} Beside a file, and for a device in {@code /var/lib/era-apply}, because nothing can
+     * be kept beside it.
+     *
+     * @param target the target
+     * @param given what was asked for, and is returned then; or null
+     * @throws IOException when the target can't be asked for its real path
      */
     public static Path stateFileOf(Path target, Path given) throws IOException {
         if (given != null) {
@@ -65,10 +81,13 @@ public final class Applier implements Closeable {
     }
 
     /**
-     * Applies those of {@code streams} that are still to be applied.
+     * Applies those of the streams that are still to be applied.
      *
+     * @param streams in order
      * @param force apply all of them, whatever the target's state
-     * @param progress is told of the bytes of the origin that are done
+     * @param progress gets how many more bytes of the origin are done
+     * @return what became of each
+     * @throws IOException in one line, when a stream is damaged or doesn't fit, or the target can't be written
      */
     public List<Outcome> apply(List<StreamReader> streams, boolean force, LongConsumer progress) throws IOException {
         for (StreamReader stream : streams) {
@@ -88,7 +107,14 @@ public final class Applier implements Closeable {
         return outcomes;
     }
 
-    /** The index of the first stream that {@link #apply} would apply; writes nothing. */
+    /**
+     * {@return the index of the first stream that {@link #apply} would apply} Writes nothing.
+     *
+     * @param streams in order
+     * @param targetPath a block device, or a file, which need not be there
+     * @param stateFile where the target's state is kept; null for its usual place
+     * @throws IOException in one line, when a stream doesn't fit
+     */
     public static int wouldBeginAt(List<StreamReader> streams, Path targetPath, Path stateFile) throws IOException {
         if (!Files.exists(targetPath)) {
             return Chain.firstToApply(TargetState.none(), streams);

@@ -20,6 +20,9 @@ public final class Chain {
     /**
      * Refuses streams of several origins in one command: a pattern of file names may have met another volume's, and the last
      * full stream would win.
+     *
+     * @param streams one at least
+     * @throws IOException naming two that differ
      */
     public static void requireOneOrigin(List<StreamReader> streams) throws IOException {
         StreamReader first = streams.get(0);
@@ -78,7 +81,12 @@ public final class Chain {
         return first;
     }
 
-    /** Refuses streams that can't be merged: each must fit a target that holds the ones before it. */
+    /**
+     * Refuses streams that can't be merged: each must fit a target that holds the ones before it.
+     *
+     * @param streams in order, one at least
+     * @throws IOException naming the one that doesn't fit, and why
+     */
     public static void requireLinked(List<StreamReader> streams) throws IOException {
         requireOneOrigin(streams);
         TargetState at = TargetState.none().finished(streams.get(0).header(), -1);

@@ -20,6 +20,12 @@ import org.dmera.tools.backup.stream.StreamReader;
 public final class DecodedChunks implements Closeable {
     /** What a worker does with a verified chunk. Chunks may be handed over in any order, and at the same time. */
     public interface Work {
+        /**
+         * Takes a chunk.
+         *
+         * @param chunk verified; valid during the call
+         * @throws IOException when what is done with it fails
+         */
         void accept(Chunk chunk) throws IOException;
     }
 
@@ -40,15 +46,22 @@ public final class DecodedChunks implements Closeable {
         Future<Void> done;
     }
 
-    /** {@code work} is done on a worker's thread, before the chunk is returned by {@link #next}. */
+    /**
+     * Reads nothing yet.
+     *
+     * @param stream stays open
+     * @param work is done on a worker's thread, before the chunk is returned by {@link #next}
+     */
     public DecodedChunks(StreamReader stream, Work work) {
         this.stream = stream;
         this.work = work;
     }
 
     /**
-     * The next chunk in order, verified, its work done; null when the stream has ended and its footer fits. It stays
+     * {@return the next chunk in order, verified, its work done; null when the stream has ended and its footer fits} It stays
      * valid until the next call.
+     *
+     * @throws IOException when the stream is damaged or can't be read, or from the work
      */
     public Chunk next() throws IOException {
         if (returned != null) {
@@ -85,7 +98,11 @@ public final class DecodedChunks implements Closeable {
         return oldest.chunk;
     }
 
-    /** The footer, once {@link #next} has returned null. */
+    /**
+     * {@return the footer, once {@link #next} has returned null}
+     *
+     * @throws IOException when the stream's counts or its digest are not those of the footer
+     */
     public StreamFooter finish() throws IOException {
         return stream.finish();
     }

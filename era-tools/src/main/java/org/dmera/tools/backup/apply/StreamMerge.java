@@ -17,7 +17,13 @@ import org.dmera.tools.backup.stream.StreamWriter;
 public final class StreamMerge {
     private StreamMerge() {}
 
-    /** The header of the merged stream, with the id {@code streamId}; refuses a chain with a gap. */
+    /**
+     * {@return the header of the merged stream}
+     *
+     * @param streams in order, one at least
+     * @param streamId random, 16 bytes
+     * @throws IOException when one doesn't fit those before it
+     */
     public static StreamHeader header(List<StreamReader> streams, byte[] streamId) throws IOException {
         Chain.requireLinked(streams);
         StreamHeader first = streams.get(0).header();
@@ -42,7 +48,17 @@ public final class StreamMerge {
                 last.token());
     }
 
-    /** Writes the merged stream; {@code progress} is told of the bytes of the origin that it covers. */
+    /**
+     * Writes the merged stream.
+     *
+     * @param streams in order, one at least
+     * @param header from {@link #header}
+     * @param out stays open
+     * @param zstdLevel 1 to 19; 0 stores data as they are
+     * @param progress gets how many more bytes of the origin are done
+     * @return the merged stream's footer
+     * @throws IOException when a stream is damaged or can't be read, or the channel can't be written to
+     */
     public static StreamFooter merge(
             List<StreamReader> streams,
             StreamHeader header,

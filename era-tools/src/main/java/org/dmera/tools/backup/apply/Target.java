@@ -42,7 +42,13 @@ public final class Target implements Closeable {
         this.fd = fd;
     }
 
-    /** Opens the target, and creates a file that is not there. */
+    /**
+     * Opens the target, and creates a file that is not there.
+     *
+     * @param path a block device or regular file
+     * @return the target, to be closed
+     * @throws IOException in one line, when it is in use or can't be written
+     */
     public static Target open(Path path) throws IOException {
         FileIdentity there = FileIdentity.ofExisting(path);
         boolean device = there != null && there.isBlockDevice();
@@ -98,10 +104,16 @@ public final class Target implements Closeable {
         }
     }
 
+    /** {@return whether it is a block device} */
     public boolean isDevice() {
         return device;
     }
 
+    /**
+     * {@return its size in bytes}
+     *
+     * @throws IOException when it can't be asked for
+     */
     public long sizeBytes() throws IOException {
         return channel.size();
     }
@@ -122,7 +134,13 @@ public final class Target implements Closeable {
         }
     }
 
-    /** Writes all that remains of {@code src}. */
+    /**
+     * Writes all that remains of a buffer.
+     *
+     * @param offsetBytes where to
+     * @param src what
+     * @throws IOException naming the target and the byte
+     */
     public void write(long offsetBytes, ByteBuffer src) throws IOException {
         long at = offsetBytes;
         try {
@@ -134,7 +152,13 @@ public final class Target implements Closeable {
         }
     }
 
-    /** Makes a range read as zero; frees its space where the file system can. */
+    /**
+     * Makes a range read as zero; frees its space where the file system can.
+     *
+     * @param offsetBytes where it begins
+     * @param lengthBytes its length
+     * @throws IOException naming the target
+     */
     public void zero(long offsetBytes, long lengthBytes) throws IOException {
         if (!zeroCallFails) {
             try {
@@ -176,7 +200,11 @@ public final class Target implements Closeable {
         return true;
     }
 
-    /** Makes everything written durable, and gives the page cache back. */
+    /**
+     * Makes everything written durable, and gives the page cache back.
+     *
+     * @throws IOException when something that was written may be lost
+     */
     public void flush() throws IOException {
         try {
             channel.force(true);

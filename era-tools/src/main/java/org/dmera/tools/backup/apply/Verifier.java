@@ -17,10 +17,26 @@ public final class Verifier {
 
     /** Is told of each range that differs, in bytes; ranges that touch are told one by one. */
     public interface Differences {
+        /**
+         * A range differs.
+         *
+         * @param offsetBytes where it begins
+         * @param lengthBytes its length
+         * @throws IOException when that can't be taken
+         */
         void differs(long offsetBytes, long lengthBytes) throws IOException;
     }
 
-    /** Returns how many bytes were compared. */
+    /**
+     * Compares.
+     *
+     * @param streams in order, one at least
+     * @param targetPath a block device or regular file
+     * @param differences gets what differs
+     * @param progress gets how many more bytes of the origin are done
+     * @return how many bytes were compared
+     * @throws IOException when a stream is damaged, or it or the target can't be read
+     */
     public static long compare(
             List<StreamReader> streams, Path targetPath, Differences differences, LongConsumer progress)
             throws IOException {

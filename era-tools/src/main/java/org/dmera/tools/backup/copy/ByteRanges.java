@@ -5,16 +5,25 @@ import java.io.IOException;
 
 /** Ranges of an origin in bytes, ascending, neither touching nor overlapping: what a copy is to hold. */
 public interface ByteRanges {
-    /** Moves to the next range; false when there is none. */
+    /**
+     * Moves to the next range.
+     *
+     * @return false when there is none
+     * @throws IOException when it can't be found out
+     */
     boolean next() throws IOException;
 
-    /** Where the range begins; a multiple of {@link OriginReader#ALIGNMENT_BYTES}. */
+    /** {@return where the range begins; a multiple of {@link OriginReader#ALIGNMENT_BYTES}} */
     long beginBytes();
 
-    /** Where the range ends, exclusive. */
+    /** {@return where the range ends, exclusive} */
     long endBytes();
 
-    /** One range from 0 to {@code sizeBytes}: a full copy. */
+    /**
+     * {@return one range that is everything: a full copy}
+     *
+     * @param sizeBytes of the origin
+     */
     static ByteRanges all(long sizeBytes) {
         return new ByteRanges() {
             private boolean taken = sizeBytes == 0;

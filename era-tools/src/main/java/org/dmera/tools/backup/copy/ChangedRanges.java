@@ -18,6 +18,10 @@ public final class ChangedRanges implements ByteRanges {
     private long end;
 
     /**
+     * The ranges of a set of blocks.
+     *
+     * @param set its members count
+     * @param blockSizeBytes of the era device
      * @param sizeBytes the origin's size, which cuts the last block
      * @param allFromBytes from here on everything counts; at least {@code sizeBytes} for nothing more than the set
      */
@@ -30,7 +34,7 @@ public final class ChangedRanges implements ByteRanges {
         this.allFromBlock = allFromBytes >= sizeBytes ? nrBlocks : allFromBytes / blockSizeBytes;
     }
 
-    /** How many bytes the ranges hold in all. */
+    /** {@return how many bytes the ranges hold in all} */
     public long totalBytes() {
         long blocks = 0;
         boolean last = false;

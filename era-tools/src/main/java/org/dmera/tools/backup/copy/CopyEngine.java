@@ -49,7 +49,14 @@ public final class CopyEngine implements Closeable {
     private final Workers workers;
     private final ConcurrentLinkedQueue<ChunkEncoder> encoders = new ConcurrentLinkedQueue<>();
 
-    /** {@code blockSizeBytes}: of the era device. */
+    /**
+     * Starts the threads that read.
+     *
+     * @param origin stays open
+     * @param streamId the 16 bytes of the stream's id
+     * @param blockSizeBytes of the era device
+     * @param options how to copy
+     */
     public CopyEngine(OriginSource origin, byte[] streamId, long blockSizeBytes, Options options) {
         this.origin = origin;
         this.streamId = streamId.clone();
@@ -59,8 +66,11 @@ public final class CopyEngine implements Closeable {
     }
 
     /**
-     * Copies all of {@code ranges}; {@code progress} is told of bytes of the origin as they are done.
+     * Copies ranges.
      *
+     * @param ranges all of them, in order
+     * @param writer gets the chunks
+     * @param progress gets how many more bytes of the origin are done, on the caller's thread
      * @throws IOException when the origin or the stream fails; nothing is left running
      */
     public void copy(ByteRanges ranges, StreamWriter writer, LongConsumer progress) throws IOException {

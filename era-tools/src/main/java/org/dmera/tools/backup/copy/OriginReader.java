@@ -47,7 +47,13 @@ public final class OriginReader implements OriginSource {
         this.holes = Files.isRegularFile(path) ? Holes.of(path, sizeBytes) : null;
     }
 
-    /** Opens a block device or file, which may be in use. */
+    /**
+     * Opens an origin, which may be in use.
+     *
+     * @param path a block device or regular file
+     * @return the reader, to be closed
+     * @throws IOException in one line, when it can't be read
+     */
     public static OriginReader open(Path path) throws IOException {
         if (!Files.exists(path)) {
             throw new IOException("Couldn't find input file " + path);
@@ -66,7 +72,12 @@ public final class OriginReader implements OriginSource {
         return new OriginReader(path, FileChannel.open(path, StandardOpenOption.READ), fd);
     }
 
-    /** The size of a block device or file, which may be in use. */
+    /**
+     * {@return the size in bytes of a block device or file, which may be in use}
+     *
+     * @param path the device or file
+     * @throws IOException when it can't be opened
+     */
     public static long sizeOf(Path path) throws IOException {
         try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
             return channel.size();
@@ -114,7 +125,7 @@ public final class OriginReader implements OriginSource {
         return holes == null ? sizeBytes : holes.dataUntil(offset);
     }
 
-    /** Whether reads bypass the page cache. */
+    /** {@return whether reads bypass the page cache} */
     public boolean isDirect() {
         return adviceFd < 0;
     }

@@ -42,7 +42,8 @@ public final class StreamOutput implements WritableByteChannel, Closeable {
     /**
      * Begins a file.
      *
-     * @throws IOException when somebody else is writing it
+     * @param path what it is to be called once it is whole
+     * @throws IOException when it can't be written, or somebody else is writing it
      */
     public StreamOutput(Path path) throws IOException {
         this(begin(path));
@@ -56,13 +57,22 @@ public final class StreamOutput implements WritableByteChannel, Closeable {
         }
     }
 
-    /** Says who it will be that writes the same file. */
+    /**
+     * {@return what to throw when somebody else is writing a file}
+     *
+     * @param e names the file
+     */
     @SuppressWarnings("exports") // for the programs of this project
     public static IOException busy(FileReplacement.BusyException e) {
         return new IOException(e.partial() + ": another era_copy or era_backup is writing it", e);
     }
 
-    /** Takes over {@code file}, and closes it. */
+    /**
+     * Takes a file over that was begun.
+     *
+     * @param file is closed with this, and at once when that fails
+     * @throws IOException when it can't be written
+     */
     @SuppressWarnings("exports") // for the programs of this project
     public StreamOutput(FileReplacement file) throws IOException {
         this.file = file;
@@ -129,7 +139,11 @@ public final class StreamOutput implements WritableByteChannel, Closeable {
         return full.buffer;
     }
 
-    /** The stream is whole: makes it durable and gives it its name. */
+    /**
+     * The stream is whole: makes it durable and gives it its name.
+     *
+     * @throws IOException when that fails; the file that had the name is untouched then
+     */
     public void commit() throws IOException {
         long sizeBytes = positionBytes + buffer.position();
         // A direct write is of whole blocks: the last one is filled up, and cut off again.

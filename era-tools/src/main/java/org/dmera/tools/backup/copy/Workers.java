@@ -15,6 +15,12 @@ import java.util.concurrent.TimeUnit;
 public final class Workers implements Closeable {
     private final ExecutorService executor;
 
+    /**
+     * Makes the threads.
+     *
+     * @param name of each
+     * @param threads how many
+     */
     public Workers(String name, int threads) {
         executor = Executors.newFixedThreadPool(threads, job -> {
             Thread thread = new Thread(job, name);
@@ -23,11 +29,23 @@ public final class Workers implements Closeable {
         });
     }
 
+    /**
+     * {@return a job that some thread will do}
+     *
+     * @param job what to do
+     * @param <T> its result
+     */
     public <T> Future<T> submit(Callable<T> job) {
         return executor.submit(job);
     }
 
-    /** The job's result, or what it threw. */
+    /**
+     * {@return the job's result}
+     *
+     * @param job what to wait for
+     * @param <T> its result
+     * @throws IOException that it threw, or an {@link InterruptedIOException}
+     */
     public static <T> T await(Future<T> job) throws IOException {
         try {
             return job.get();

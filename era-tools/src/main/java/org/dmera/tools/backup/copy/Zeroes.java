@@ -7,7 +7,13 @@ import java.nio.ByteBuffer;
 public final class Zeroes {
     private Zeroes() {}
 
-    /** Whether the {@code length} bytes from index {@code from} are all zero. */
+    /**
+     * {@return whether some bytes are all zero}
+     *
+     * @param b where
+     * @param from the index of the first
+     * @param length how many
+     */
     public static boolean fill(ByteBuffer b, int from, int length) {
         int i = from;
         int end = from + length;

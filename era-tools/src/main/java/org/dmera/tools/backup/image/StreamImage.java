@@ -78,13 +78,23 @@ public final class StreamImage implements Closeable {
      * @param paths its streams, oldest first, of which the first is a full one
      * @param cacheBytes for the data of chunks that were read last
      * @param log gets a line for each place that is found damaged
+     * @return the states that it leads through, to be closed
      * @throws IOException when one is no stream or not whole, or they don't follow one another
      */
     public static StreamImage open(List<Path> paths, long cacheBytes, Consumer<String> log) throws IOException {
         return open(paths, cacheBytes, INDEX_BYTES, log);
     }
 
-    /** The same with other memory for the index: with less than two numbers for each chunk, finding one takes longer. */
+    /**
+     * Opens a chain, with other memory for the index: with less than two numbers for each chunk, finding one takes longer.
+     *
+     * @param paths its streams, oldest first, of which the first is a full one
+     * @param cacheBytes for the data of chunks that were read last
+     * @param indexBytes for where the chunks lie
+     * @param log gets a line for each place that is found damaged
+     * @return the states that it leads through, to be closed
+     * @throws IOException when one is no stream or not whole, or they don't follow one another
+     */
     public static StreamImage open(List<Path> paths, long cacheBytes, long indexBytes, Consumer<String> log)
             throws IOException {
         List<StreamFile> files = new ArrayList<>();
@@ -110,27 +120,39 @@ public final class StreamImage implements Closeable {
         }
     }
 
-    /** How many states there are: one after each stream. */
+    /** {@return how many states there are: one after each stream} */
     public int states() {
         return streams.size();
     }
 
-    /** The header of the stream that led to a state. */
+    /**
+     * {@return the header of the stream that led to a state}
+     *
+     * @param state from 0
+     */
     public StreamHeader header(int state) {
         return streams.get(state).file().header();
     }
 
-    /** The name of the stream that led to a state. */
+    /**
+     * {@return the name of the stream that led to a state}
+     *
+     * @param state from 0
+     */
     public String name(int state) {
         return streams.get(state).file().name();
     }
 
-    /** The origin's size in a state. */
+    /**
+     * {@return the origin's size in a state, in bytes}
+     *
+     * @param state from 0
+     */
     public long sizeBytes(int state) {
         return header(state).originSizeBytes();
     }
 
-    /** Bytes that the indexes take. */
+    /** {@return bytes of memory that the indexes take} */
     public long indexBytes() {
         long bytes = 0;
         for (StreamIndex stream : streams) {
@@ -153,9 +175,13 @@ public final class StreamImage implements Closeable {
     }
 
     /**
-     * Fills {@code dst} with the state's bytes from {@code offset} on; what lies behind the origin's end is zero.
+     * Fills a buffer from a state; what lies behind the origin's end is zero.
      *
-     * @throws StreamException when a part of it was in a chunk that is damaged; then {@code dst} is undefined
+     * @param state from 0
+     * @param offset of the first byte
+     * @param dst is filled up to its limit
+     * @throws IOException a {@link StreamException} when a part of it was in a chunk that is damaged, or when it can't be read;
+     *     then {@code dst} is undefined
      */
     public void read(int state, long offset, ByteBuffer dst) throws IOException {
         long at = offset;
@@ -195,8 +221,13 @@ public final class StreamImage implements Closeable {
     }
 
     /**
-     * How many bytes of a state from {@code offset} on, up to {@code length}, are alike: the count for data, the negated
-     * count for zeroes. What can't be told counts as data: reading it tells why.
+     * {@return how many bytes of a state are alike: the count for data, the negated count for zeroes} What can't be told counts as
+     * data: reading it tells why.
+     *
+     * @param state from 0
+     * @param offset of the first byte
+     * @param length the most that is wanted, in bytes
+     * @throws IOException when it can't be read
      */
     public long allocation(int state, long offset, long length) throws IOException {
         long size = sizeBytes(state);

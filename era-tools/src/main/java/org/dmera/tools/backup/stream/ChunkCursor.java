@@ -17,17 +17,19 @@ public final class ChunkCursor implements Closeable {
     private StreamFile file;
     private long dataAt;
 
-    /** What was read last. */
+    /** {@return what was read last} */
     public Chunk chunk() {
         return chunk;
     }
 
     /**
-     * Reads and verifies the header and the table of the chunk that begins at byte {@code at} of {@code in}.
+     * Reads and verifies the header and the table of a chunk.
      *
+     * @param in where
+     * @param at the byte of the file that it begins at
      * @param fromBytes where in the origin it may begin at the earliest
      * @return where the next chunk begins, or the footer
-     * @throws StreamException when no sound chunk begins there
+     * @throws IOException a {@link StreamException} when no sound chunk begins there, or when it can't be read
      */
     public long head(StreamFile in, long at, long fromBytes) throws IOException {
         file = in;
@@ -51,7 +53,11 @@ public final class ChunkCursor implements Closeable {
         return end;
     }
 
-    /** Reads, verifies and unpacks the data of the chunk whose {@link #head} was read last. */
+    /**
+     * Reads, verifies and unpacks the data of the chunk whose {@link #head} was read last.
+     *
+     * @throws IOException a {@link StreamException} when they are damaged, or when they can't be read
+     */
     public void data() throws IOException {
         chunk.stored().clear().limit(chunk.storedBytes);
         file.fill(chunk.stored(), dataAt, file.name() + ": chunk " + chunk.sequence);
@@ -59,10 +65,13 @@ public final class ChunkCursor implements Closeable {
     }
 
     /**
-     * Looks for the next sound chunk of {@code in}, from byte {@code from} of the file on, where none begins.
+     * Looks for the next sound chunk, where none begins.
      *
+     * @param in where
+     * @param from the byte of the file to begin at
      * @param fromBytes where in the origin it may begin at the earliest
      * @return where it begins, its head read; where the footer begins when there is none
+     * @throws IOException when the file can't be read
      */
     public long find(StreamFile in, long from, long fromBytes) throws IOException {
         ByteBuffer window = ByteBuffer.allocate(SEARCHED_BYTES);

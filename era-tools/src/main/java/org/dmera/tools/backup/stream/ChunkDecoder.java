@@ -17,6 +17,11 @@ public final class ChunkDecoder implements Closeable {
 
     private ZstdDecompressCtx zstd;
 
+    /**
+     * For the chunks of one stream.
+     *
+     * @param stream where they were read
+     */
     public ChunkDecoder(StreamReader stream) {
         name = stream.name();
     }
@@ -38,6 +43,7 @@ public final class ChunkDecoder implements Closeable {
     /**
      * Verifies the stored bytes and unpacks them into {@link Chunk#data}.
      *
+     * @param chunk as it was read
      * @throws StreamException naming the chunk, when the bytes are not those that were written
      */
     public void decode(Chunk chunk) throws StreamException {

@@ -10,13 +10,24 @@ public final class ChunkEncoder implements Closeable {
     private final Checksums sums;
     private final ZstdCompressCtx zstd;
 
-    /** {@code zstdLevel} 0 stores data as they are. */
+    /**
+     * For the chunks of one stream.
+     *
+     * @param streamId the 16 bytes of the stream's id
+     * @param zstdLevel 1 to 19; 0 stores data as they are
+     */
     public ChunkEncoder(byte[] streamId, int zstdLevel) {
         sums = new Checksums(streamId);
         zstd = zstdLevel == 0 ? null : new ZstdCompressCtx().setLevel(zstdLevel).setChecksum(true);
     }
 
-    /** Encodes the extents and data of {@code chunk}, whose {@code dataBytes} the data buffer holds from index 0. */
+    /**
+     * Encodes the extents and data of a chunk.
+     *
+     * @param chunk whose data buffer holds the data from index 0
+     * @param sequence its number in the stream, from 0
+     * @param dataBytes how much data there is
+     */
     public void encode(Chunk chunk, long sequence, int dataBytes) {
         chunk.sequence = sequence;
         chunk.dataBytes = dataBytes;

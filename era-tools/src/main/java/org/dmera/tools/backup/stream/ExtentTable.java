@@ -14,26 +14,37 @@ public final class ExtentTable {
     /** The most that a chunk may hold. */
     public static final int MAX_EXTENTS = 4096;
 
+    /** Bytes of an entry in a stream: u64 offset, u64 length whose bit 63 says "zero". */
     public static final int ENTRY_BYTES = 16;
+
     private static final long ZERO_BIT = 1L << 63;
 
     private final long[] offsets = new long[MAX_EXTENTS];
     private final long[] lengths = new long[MAX_EXTENTS];
     private int size;
 
+    /** Takes all extents out. */
     public void clear() {
         size = 0;
     }
 
+    /** {@return how many extents there are} */
     public int size() {
         return size;
     }
 
+    /** {@return whether there are as many as there may be} */
     public boolean isFull() {
         return size == MAX_EXTENTS;
     }
 
-    /** Adds an extent; one that goes on where the last of its kind ends is joined to it. */
+    /**
+     * Adds an extent; one that goes on where the last of its kind ends is joined to it.
+     *
+     * @param offsetBytes where it begins in the origin, not before the end of the last
+     * @param lengthBytes more than 0
+     * @param zero whether it reads as zero, and has no data
+     */
     public void add(long offsetBytes, long lengthBytes, boolean zero) {
         long kind = zero ? ZERO_BIT : 0;
         if (size > 0
@@ -47,19 +58,38 @@ public final class ExtentTable {
         size++;
     }
 
+    /**
+     * {@return where an extent begins in the origin, in bytes}
+     *
+     * @param i 0 to {@code size() − 1}
+     */
     public long offsetBytes(int i) {
         return offsets[i];
     }
 
+    /**
+     * {@return the length of an extent, in bytes}
+     *
+     * @param i 0 to {@code size() − 1}
+     */
     public long lengthBytes(int i) {
         return lengths[i] & ~ZERO_BIT;
     }
 
+    /**
+     * {@return whether an extent reads as zero, and has no data}
+     *
+     * @param i 0 to {@code size() − 1}
+     */
     public boolean isZero(int i) {
         return lengths[i] < 0;
     }
 
-    /** Sum of the lengths of the extents that are not zero, or that are. */
+    /**
+     * {@return the sum of the lengths of the extents of one kind}
+     *
+     * @param zero which kind
+     */
     public long totalBytes(boolean zero) {
         long sum = 0;
         for (int i = 0; i < size; i++) {

@@ -19,7 +19,11 @@ public final class LargeBuffers {
 
     private LargeBuffers() {}
 
-    /** A zeroed buffer whose memory begins at a multiple of {@link Chunk#ALIGNMENT_BYTES}. */
+    /**
+     * {@return a zeroed buffer whose memory begins at a multiple of {@link Chunk#ALIGNMENT_BYTES}}
+     *
+     * @param bytes its capacity, 8 MiB at most
+     */
     public static synchronized ByteBuffer take(int bytes) {
         if (piece.remaining() < bytes) {
             piece = ByteBuffer.allocateDirect(PIECE_BYTES + HUGE_PAGE_BYTES)

@@ -7,7 +7,12 @@ import java.io.IOException;
 public final class StreamException extends IOException {
     private static final long serialVersionUID = 1L;
 
-    /** {@code where} names the stream, and the chunk and byte if known; {@code what} says what was found and expected. */
+    /**
+     * Joins the two parts of the message.
+     *
+     * @param where names the stream, and the chunk and byte if known
+     * @param what was found, and what was expected
+     */
     public StreamException(String where, String what) {
         super(where + ": " + what);
     }

@@ -30,6 +30,8 @@ public final class StreamFile implements Closeable {
     /**
      * Opens a stream.
      *
+     * @param path a regular file
+     * @return the stream, to be closed
      * @throws IOException when there is no such file, or it has no sound header and footer; also for {@code -}, which
      *     is standard input wherever streams are read from one end to the other
      */
@@ -46,35 +48,38 @@ public final class StreamFile implements Closeable {
         }
     }
 
-    /** The stream as those see it who judge how streams follow one another; its chunks must not be read by it. */
+    /** {@return the stream as those see it who judge how streams follow one another; its chunks must not be read by it} */
     public StreamReader reader() {
         return reader;
     }
 
+    /** {@return what messages call it} */
     public String name() {
         return reader.name();
     }
 
+    /** {@return the stream's header} */
     public StreamHeader header() {
         return reader.header();
     }
 
+    /** {@return the stream's footer} */
     public StreamFooter footer() {
         return footer;
     }
 
-    /** How many chunks there are, by the footer; but no more than there is room for. */
+    /** {@return how many chunks there are, by the footer; but no more than there is room for} */
     public long chunks() {
         long room = chunksEndAt() / (Chunk.HEADER_BYTES + ExtentTable.ENTRY_BYTES);
         return Math.max(0, Math.min(footer.chunks(), room));
     }
 
-    /** Where the first chunk begins in the file. */
+    /** {@return where the first chunk begins in the file, in bytes} */
     public long firstChunkAt() {
         return (long) StreamHeader.BYTES + header().token().length;
     }
 
-    /** Where the footer begins: no chunk reaches past it. */
+    /** {@return where the footer begins, in bytes: no chunk reaches past it} */
     public long chunksEndAt() {
         return footer.streamBytes();
     }

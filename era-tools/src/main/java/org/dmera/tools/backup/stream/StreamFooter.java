@@ -5,7 +5,34 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
 /**
- * The last {@value #BYTES} bytes of a stream.
+ * The last {@value #BYTES} bytes of a stream, little-endian.
+ *
+ * <pre>
+ *   0  u32  "FOOT"
+ *   4  u32  bytes of the footer: 96
+ *   8  u64  chunks
+ *  16  u64  data bytes
+ *  24  u64  zero bytes
+ *  32  u64  extents
+ *  40  u64  stream bytes
+ *  48  32   digest
+ *  80  12   0
+ *  92  u32  CRC  CRC32C of the stream's id and the 92 bytes before
+ * </pre>
+ *
+ * <p>Worked example: the last 96 bytes of {@code data.000002.incr.erastream}, whose header and chunk are shown at
+ * {@link StreamHeader} and {@link Chunk}.
+ *
+ * <pre>
+ *     0  46 4f 4f 54 60 00 00 00 01 00 00 00 00 00 00 00
+ *    16  00 00 02 00 00 00 00 00 00 00 01 00 00 00 00 00
+ *    32  03 00 00 00 00 00 00 00 58 01 02 00 00 00 00 00
+ *    48  67 da eb a0 a3 90 b6 45 0f 92 86 2f b3 c0 8d bd
+ *    64  0a cb 99 45 b4 eb c1 34 1f 3d 02 42 b8 af 74 7c
+ *    80  00 00 00 00 00 00 00 00 00 00 00 00 2d 89 4b 5a
+ *
+ *  chunks() = 1   dataBytes() = 131072   zeroBytes() = 65536   extents() = 3   streamBytes() = 131416
+ * </pre>
  *
  * @param chunks how many chunks the stream has
  * @param dataBytes bytes of the origin whose data the chunks carry, before compression
@@ -16,6 +43,7 @@ import java.nio.ByteOrder;
  */
 @SuppressWarnings("ArrayRecordComponent")
 public record StreamFooter(long chunks, long dataBytes, long zeroBytes, long extents, long streamBytes, byte[] digest) {
+    /** Bytes of a footer. */
     public static final int BYTES = 96;
     /** "FOOT". */
     static final int MAGIC = 0x544f4f46;

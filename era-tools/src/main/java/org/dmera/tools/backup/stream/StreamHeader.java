@@ -10,6 +10,42 @@ import org.dmera.core.linux.NativeText;
 
 /**
  * The beginning of a stream: what was copied, from when to when. {@value #BYTES} bytes, and the token if there is one.
+ * Little-endian.
+ *
+ * <pre>
+ *   0  8    89 45 52 41 0d 0a 1a 0a: "ERA" between what a transfer as text would change
+ *   8  u32  VERSION_OFFSET       1
+ *  12  u32  HEADER_BYTES_OFFSET  256, and the token's bytes
+ *  16  16   ID                   random
+ *  32  u64  ORIGIN_SIZE          bytes
+ *  40  u64  BASE_SIZE            bytes
+ *  48  u64  BLOCK_SIZE           bytes
+ *  56  u32  FLAGS                1 full, 2 metadata snapshot, 4 merged, 8 point in time
+ *  60  u32  BASE_ERA
+ *  64  u32  NEW_ERA
+ *  72  u64  CREATED              seconds since 1970
+ *  80  16   METADATA_UUID
+ *  96  u32  IDENTITY_LENGTH      bytes, at most 144
+ * 100  144  IDENTITY
+ * 252  u32  CRC                  CRC32C of the 252 bytes before and the token
+ * 256       the token, if there is one
+ * </pre>
+ *
+ * <p>Worked example: the first 256 bytes of {@code data.000002.incr.erastream}, one of the project's fixtures.
+ *
+ * <pre>
+ *     0  89 45 52 41 0d 0a 1a 0a 01 00 00 00 00 01 00 00
+ *    16  f1 d1 da 60 fa de d6 c6 94 e4 f9 10 71 96 a8 0d
+ *    32  00 02 10 00 00 00 00 00 00 02 10 00 00 00 00 00
+ *    48  00 00 01 00 00 00 00 00 00 00 00 00 04 00 00 00
+ *    64  07 00 00 00 00 00 00 00 32 62 0a 6b 00 00 00 00
+ *    96  07 00 00 00 66 69 78 74 75 72 65 00 00 00 00 00
+ *   240  00 00 00 00 00 00 00 00 00 00 00 00 c9 4e 15 2a
+ *
+ *  originSizeBytes() = 1049088   baseSizeBytes() = 1049088   blockSizeBytes() = 65536
+ *  flags() = 0   isFull() = false   baseEra() = 4   newEra() = 7   createdUnixSeconds() = 1795842610
+ *  identity() = "fixture"
+ * </pre>
  *
  * <p>The increment is complete for a target that holds every write of eras below {@code baseEra}; when it has been
  * applied the target holds every write of eras below {@code newEra}. Bytes of the origin from {@code baseSizeBytes} on
@@ -45,9 +81,13 @@ public record StreamHeader(
     /** Without the token. */
     public static final int BYTES = 256;
 
+    /** Bytes of a stream's id. */
     public static final int ID_BYTES = 16;
+    /** The version of the format. */
     public static final int VERSION = 1;
+    /** The most bytes that an identity may have. */
     public static final int MAX_IDENTITY_BYTES = 144;
+    /** The most bytes that a token may have. */
     public static final int MAX_TOKEN_BYTES = 4096;
 
     /** Every byte of the origin is in the stream. */
@@ -79,17 +119,17 @@ public record StreamHeader(
     private static final int IDENTITY = 100;
     private static final int CRC = 252;
 
-    /** Whether every byte of the origin is in the stream. */
+    /** {@return whether every byte of the origin is in the stream} */
     public boolean isFull() {
         return (flags & FULL) != 0;
     }
 
-    /** The stream id in hexadecimal. */
+    /** {@return the stream id in hexadecimal} */
     public String idText() {
         return HexFormat.of().formatHex(streamId);
     }
 
-    /** The header's bytes, checksum included. */
+    /** {@return the header's bytes, checksum and token included} */
     public byte[] encode() {
         byte[] name = NativeText.bytes(identity);
         if (name.length > MAX_IDENTITY_BYTES) {
@@ -125,9 +165,11 @@ public record StreamHeader(
     }
 
     /**
-     * Reads and checks a header.
+     * {@return a header that was read and checked}
      *
+     * @param bytes header and token
      * @param where the stream's name, for messages
+     * @throws StreamException when they are not those of a header, or damaged
      */
     public static StreamHeader decode(byte[] bytes, String where) throws StreamException {
         ByteBuffer b = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);

@@ -57,7 +57,14 @@ public final class StreamReader implements Closeable {
         digest.update(bytes);
     }
 
-    /** Opens a file, or takes {@code standardInput} for {@code -}, and reads the header. */
+    /**
+     * Opens a stream and reads its header.
+     *
+     * @param path a file; {@code -} for {@code standardInput}
+     * @param standardInput is closed by the reader when it was taken
+     * @return the reader, to be closed
+     * @throws IOException when there is no such file, or no sound header
+     */
     public static StreamReader open(String path, InputStream standardInput) throws IOException {
         if (path.equals("-")) {
             return new StreamReader("standard input", Channels.newChannel(standardInput), false);
@@ -78,20 +85,33 @@ public final class StreamReader implements Closeable {
         }
     }
 
-    /** Reads from {@code in}, which the reader closes; {@code name} is what messages call it. */
+    /**
+     * Reads the header of a stream that is open.
+     *
+     * @param name what messages call it
+     * @param in is closed by the reader
+     * @return the reader, to be closed
+     * @throws IOException when there is no sound header
+     */
     public static StreamReader of(String name, ReadableByteChannel in) throws IOException {
         return new StreamReader(name, in, false);
     }
 
+    /** {@return the stream's header} */
     public StreamHeader header() {
         return header;
     }
 
+    /** {@return what messages call the stream} */
     public String name() {
         return name;
     }
 
-    /** The stream's length, or −1 for a pipe. */
+    /**
+     * {@return the stream's length in bytes, or −1 for a pipe}
+     *
+     * @throws IOException when it can't be asked for
+     */
     public long sizeBytes() throws IOException {
         return regularFile ? ((FileChannel) in).size() : -1;
     }
@@ -99,6 +119,8 @@ public final class StreamReader implements Closeable {
     /**
      * Looks at the end of a stream that is a regular file and refuses it when the footer is missing or tells of another
      * length, before anything is written anywhere. Does nothing for a pipe.
+     *
+     * @throws IOException a {@link StreamException} that says what is missing, or when it can't be read
      */
     public void requireComplete() throws IOException {
         if (regularFile) {
@@ -141,7 +163,9 @@ public final class StreamReader implements Closeable {
     /**
      * Reads the next chunk: verified but for its stored data.
      *
+     * @param chunk takes it
      * @return false at the footer, which has then been read
+     * @throws IOException a {@link StreamException} that names the chunk and its byte, or when it can't be read
      */
     public boolean next(Chunk chunk) throws IOException {
         String where = name + ": chunk " + chunks + " (at byte " + streamBytes + ")";
@@ -180,7 +204,12 @@ public final class StreamReader implements Closeable {
         return true;
     }
 
-    /** Takes the digest of a decoded chunk; chunks come in order. */
+    /**
+     * Takes the digest of a decoded chunk.
+     *
+     * @param chunk the one that follows the chunk accounted for last
+     * @throws IllegalStateException for any other
+     */
     public void account(Chunk chunk) {
         if (chunk.sequence != accounted) {
             throw new IllegalStateException("chunk " + chunk.sequence + " accounted where " + accounted + " is due");
@@ -192,7 +221,12 @@ public final class StreamReader implements Closeable {
         zeroBytes += chunk.extents().totalBytes(true);
     }
 
-    /** Judges the whole stream by its footer, when every chunk has been accounted for. */
+    /**
+     * Judges the whole stream by its footer, when every chunk has been accounted for.
+     *
+     * @return the footer
+     * @throws StreamException when a count or the digest is another
+     */
     public StreamFooter finish() throws StreamException {
         StreamFooter seen =
                 new StreamFooter(accounted, dataBytes, zeroBytes, extents, footer.streamBytes(), digest.digest());

@@ -18,7 +18,13 @@ public final class StreamWriter {
     private long extents;
     private long streamBytes;
 
-    /** Writes the header at once. */
+    /**
+     * Writes the header at once.
+     *
+     * @param out stays open
+     * @param header of the stream
+     * @throws IOException when that can't be written to
+     */
     public StreamWriter(WritableByteChannel out, StreamHeader header) throws IOException {
         this.out = out;
         streamId = header.streamId();
@@ -27,12 +33,17 @@ public final class StreamWriter {
         write(ByteBuffer.wrap(bytes));
     }
 
-    /** The number that the next chunk must carry. */
+    /** {@return the number that the next chunk must carry} */
     public long nextSequence() {
         return chunks;
     }
 
-    /** Writes an encoded chunk. */
+    /**
+     * Writes an encoded chunk.
+     *
+     * @param chunk the {@link #nextSequence}-th
+     * @throws IOException when the channel can't be written to
+     */
     public void write(Chunk chunk) throws IOException {
         if (chunk.sequence != chunks) {
             throw new IllegalStateException("chunk " + chunk.sequence + " where " + chunks + " is due");
@@ -57,7 +68,12 @@ public final class StreamWriter {
         zeroBytes += chunk.extents().totalBytes(true);
     }
 
-    /** Ends the stream. The channel stays open. */
+    /**
+     * Ends the stream. The channel stays open.
+     *
+     * @return the footer
+     * @throws IOException when the channel can't be written to
+     */
     public StreamFooter finish() throws IOException {
         StreamFooter footer = new StreamFooter(chunks, dataBytes, zeroBytes, extents, streamBytes, digest.digest());
         write(footer.encode(streamId));
