@@ -75,6 +75,16 @@ final class Libc {
 
         int prctl(int option, long a, long b, long c, long d);
 
+        /** For system calls that the C library has no function for; those of fewer arguments ignore the rest. */
+        long syscall(long number, long a, long b, long c, long d, long e, long f);
+
+        /** With an argument more than it has: jnr-ffi loses the sixth of six. */
+        long mmap(long address, long bytes, long protection, long flags, long fd, long offset, long nothing);
+
+        int munmap(long address, long bytes);
+
+        int eventfd(int value, int flags);
+
         /** With SIG_IGN for a handler, which is a number. */
         long signal(int signal, long handler);
     }

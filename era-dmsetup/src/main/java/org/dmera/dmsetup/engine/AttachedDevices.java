@@ -29,6 +29,7 @@ final class AttachedDevices implements DeviceListener {
      * of one whose origin does not answer, or that lies on a suspended one, is not waited for: it comes when that goes on.
      */
     void bringBack(List<MappedDevice> devices) {
+        attacher.wantOnly(devices.stream().filter(MappedDevice::isAttached).toList());
         List<Thread> under = new ArrayList<>();
         for (MappedDevice device : devices) {
             // The node is read while it is made, which a suspended device would not answer.

@@ -3,6 +3,7 @@ package org.dmera.dmsetup.export;
 
 import java.io.Closeable;
 import java.io.IOException;
+import java.util.Collection;
 import org.dmera.dmsetup.device.MappedDevice;
 
 /** Makes block devices of mapped devices, where the host can. */
@@ -14,6 +15,12 @@ public interface Attacher extends Closeable {
      * @throws IOException when this host can't, or not any more; ENXIO when the device is being removed
      */
     String attach(MappedDevice device) throws IOException;
+
+    /**
+     * Of the nodes that a killed engine has left, those of other devices than these are taken away, in use or not. Theirs stay,
+     * and whoever uses them waits, until they are attached.
+     */
+    void wantOnly(Collection<MappedDevice> devices);
 
     /**
      * Writes out what the node's page cache holds, and takes the node away; nothing for a device without one.

@@ -148,4 +148,22 @@ final class FrozenNode {
             thaw(openOneOf(mounts), log);
         }
     }
+
+    /** The same on a node that this process serves by now, so that its users go on. A failure is a line in the log. */
+    static void thawAgain(String node, Consumer<String> log) {
+        NodeKeeper keeper = null;
+        try {
+            keeper = NodeKeeper.start("thawer of " + Path.of(node).getFileName());
+            keeper.call(() -> {
+                thawLeft(node, log);
+                return null;
+            });
+        } catch (IOException e) {
+            log.accept("thawing what is on " + node + ": " + e.getMessage());
+        } finally {
+            if (keeper != null) {
+                keeper.end();
+            }
+        }
+    }
 }

@@ -3,6 +3,8 @@ package org.dmera.dmsetup.export;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.security.SecureRandom;
+import java.util.Collection;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Consumer;
@@ -14,8 +16,9 @@ import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.targets.StorageAreas;
 
 /**
- * Makes block devices of mapped devices: by the kernel's NBD client where there is {@code /dev/nbd0}, else by a loop device
- * over a FUSE file. The node gets a symbolic link with the device's name: {@link NodeLinks}.
+ * Makes block devices of mapped devices: by the kernel's ublk driver where there is {@code /dev/ublk-control}, else by its NBD
+ * client where there is {@code /dev/nbd0}, else by a loop device over a FUSE file. The node gets a symbolic link with the
+ * device's name: {@link NodeLinks}.
  */
 public final class HostAttacher implements Attacher {
     /**
@@ -34,6 +37,8 @@ public final class HostAttacher implements Attacher {
     }
 
     private final NodeLinks links;
+    private final UblkNotes ublk;
+    private final SecureRandom tokens = new SecureRandom();
     private final Path nbdSocket;
     private final UnaryOperator<String> exportName;
     private final Consumer<String> log;
@@ -58,10 +63,11 @@ public final class HostAttacher implements Attacher {
             Path folder, Path nbdSocket, UnaryOperator<String> exportName, Served served, Consumer<String> log) {
         this.served = served;
         this.links = new NodeLinks(folder, log);
+        this.ublk = links.ublkNotes();
         this.nbdSocket = nbdSocket;
         this.exportName = exportName;
         this.log = log;
-        links.cleanUp();
+        links.cleanUp(ublk);
     }
 
     /** What is done with a device's node. */
@@ -102,9 +108,8 @@ public final class HostAttacher implements Attacher {
     }
 
     private void attach(MappedDevice device, Slot slot) throws IOException {
-        Attachment attachment = KernelNbd.isAvailable()
-                ? KernelNbd.connect(nbdSocket, exportName.apply(device.name()), device.io(), log)
-                : FuseLoop.over(device.io(), links.file(device), served, () -> storage(device), log);
+        Attachment left = goOn(device);
+        Attachment attachment = left == null ? make(device) : left;
         try {
             if (closed) {
                 throw new ErrnoException("attach " + device + ": the engine stops", Errno.ESHUTDOWN.number());
@@ -117,6 +122,79 @@ public final class HostAttacher implements Attacher {
         slot.lossTold = false;
         slot.attachment = attachment;
         log.accept("attached " + device.name() + " as " + attachment.node() + ", " + slot.link);
+        if (left != null) {
+            goOnWithSize(device, slot);
+        }
+    }
+
+    /** The engine that was killed may not have got as far as giving the node its device's new size. */
+    private void goOnWithSize(MappedDevice device, Slot slot) {
+        try {
+            resized(device, slot);
+        } catch (IOException e) {
+            log.accept("attach " + device.name() + ": " + e.getMessage());
+        }
+    }
+
+    private Attachment make(MappedDevice device) throws IOException {
+        if (UblkNode.isAvailable()) {
+            links.makeFolder();
+            try {
+                return UblkNode.add(device.io(), tokens.nextLong(), ublk.noteOf(device), serving(device), log);
+            } catch (IOException e) {
+                log.accept("attach " + device + " by another way: " + e.getMessage());
+            }
+        }
+        return KernelNbd.isAvailable()
+                ? KernelNbd.connect(nbdSocket, exportName.apply(device.name()), device.io(), log)
+                : FuseLoop.over(device.io(), links.file(device), served, () -> storage(device), log);
+    }
+
+    /** Goes on with the node that a killed engine has left for the device; null when there is none. */
+    private Attachment goOn(MappedDevice device) throws IOException {
+        UblkNotes.Left left = ublk.leftFor(device);
+        if (left == null) {
+            return null;
+        }
+        if (!left.started()) {
+            ublk.settled(device);
+            deleteLater(left);
+            return null;
+        }
+        UblkNode node = UblkNode.recover(device.io(), left.identity(), ublk.noteOf(device), serving(device), log);
+        ublk.settled(device);
+        boolean frozen = links.leftFrozen(left.minor());
+        links.removeLeft(left.minor(), left.identity().node());
+        if (node != null && frozen) {
+            FrozenNode.thawAgain(node.node(), log);
+        }
+        return node;
+    }
+
+    @Override
+    public void wantOnly(Collection<MappedDevice> devices) {
+        ublk.takeAllBut(devices).forEach(this::deleteLater);
+    }
+
+    /** In the background: one of which the start was broken off may keep whoever asks for ever. */
+    private void deleteLater(UblkNotes.Left left) {
+        Thread thread = new Thread(
+                () -> {
+                    try {
+                        UblkNode.delete(left.identity(), ublk.noteOfOrphan(), log);
+                        links.removeLeft(left.minor(), left.identity().node());
+                    } catch (IOException e) {
+                        log.accept("attach: " + left.identity().node() + ", which a killed engine left: "
+                                + e.getMessage());
+                    }
+                },
+                "end of " + left.identity().node());
+        thread.setDaemon(true);
+        thread.start();
+    }
+
+    private UblkNode.Serving serving(MappedDevice device) {
+        return new UblkNode.Serving(served, () -> storage(device));
     }
 
     private static StorageAreas storage(MappedDevice device) {
@@ -135,15 +213,43 @@ public final class HostAttacher implements Attacher {
 
     @Override
     public boolean detach(MappedDevice device) throws IOException {
-        return withNode(device, slot -> {
+        boolean hadNode = withNode(device, slot -> {
             writeOut(device, slot);
             takeAway(device, slot);
         });
+        return hadNode || takeLeftAway(device);
     }
 
     @Override
     public void writeOut(MappedDevice device) throws IOException {
-        withNode(device, slot -> writeOut(device, slot));
+        if (!withNode(device, slot -> writeOut(device, slot))) {
+            requireLeftUnclaimed(device);
+        }
+    }
+
+    /** What the page cache of a node holds that nobody serves can't be written out; who has claimed it must not lose it. */
+    private void requireLeftUnclaimed(MappedDevice device) throws IOException {
+        UblkNotes.Left left = ublk.leftFor(device);
+        // It is not opened, which might wait for its requests.
+        if (left != null && NodeMounts.isClaimed(left.identity().node())) {
+            throw new ErrnoException(left.identity().node() + ", which a killed engine left", Errno.EBUSY.number());
+        }
+    }
+
+    /** Takes away what a killed engine has left, for a device that did not come back; false when there is none. */
+    private boolean takeLeftAway(MappedDevice device) throws IOException {
+        Slot slot = slots.computeIfAbsent(device, any -> new Slot());
+        synchronized (slot) {
+            UblkNotes.Left left = ublk.leftFor(device);
+            if (left == null) {
+                return false;
+            }
+            requireLeftUnclaimed(device);
+            UblkNode.delete(left.identity(), ublk.noteOf(device), log);
+            ublk.settled(device);
+            links.removeLeft(left.minor(), left.identity().node());
+            return true;
+        }
     }
 
     private void writeOut(MappedDevice device, Slot slot) throws IOException {
@@ -156,7 +262,9 @@ public final class HostAttacher implements Attacher {
 
     @Override
     public void takeAway(MappedDevice device) throws IOException {
-        withNode(device, slot -> takeAway(device, slot));
+        if (!withNode(device, slot -> takeAway(device, slot))) {
+            takeLeftAway(device);
+        }
     }
 
     private void takeAway(MappedDevice device, Slot slot) throws IOException {
@@ -185,12 +293,15 @@ public final class HostAttacher implements Attacher {
 
     @Override
     public void makeWay(MappedDevice device) throws IOException {
-        withNode(device, slot -> {
+        boolean hasNode = withNode(device, slot -> {
             requireUnclaimed(slot.attachment.node());
             if (!device.isSuspended()) {
                 writeOut(device, slot);
             }
         });
+        if (!hasNode) {
+            requireLeftUnclaimed(device);
+        }
     }
 
     /** EBUSY when somebody has claimed it, as a mount does. Nothing is read or written for that. */
@@ -215,13 +326,15 @@ public final class HostAttacher implements Attacher {
         Slot slot = slots.get(device);
         // Not under the monitor: who asks for a device's state waits for nothing.
         Attachment attachment = slot == null ? null : slot.attachment;
-        if (attachment == null) {
+        UblkNotes.Left left = attachment == null ? ublk.leftFor(device) : null;
+        if (attachment == null && left == null) {
             return 0;
         }
+        String node = left == null ? attachment.node() : left.identity().node();
         try {
-            return NodeMounts.isClaimed(attachment.node()) ? 1 : 0;
+            return NodeMounts.isClaimed(node) ? 1 : 0;
         } catch (IOException e) {
-            log.accept("who has " + attachment.node() + " open: " + e.getMessage());
+            log.accept("who has " + node + " open: " + e.getMessage());
             return 0;
         }
     }
@@ -266,7 +379,26 @@ public final class HostAttacher implements Attacher {
 
     @Override
     public void resized(MappedDevice device) throws IOException {
-        withNode(device, slot -> slot.attachment.resized());
+        withNode(device, slot -> resized(device, slot));
+    }
+
+    private void resized(MappedDevice device, Slot slot) throws IOException {
+        try {
+            slot.attachment.resized();
+        } catch (ErrnoException e) {
+            if (!e.is(Errno.EOPNOTSUPP)) {
+                throw e;
+            }
+            // One of that kind can't change; another can take its place, if nobody has claimed it.
+            try {
+                slot.attachment.detach();
+            } catch (ErrnoException busy) {
+                throw new ErrnoException(
+                        slot.attachment.node() + " keeps its size until it is attached anew", busy.errno());
+            }
+            gone(device, slot);
+            attach(device, slot);
+        }
     }
 
     @Override

@@ -34,9 +34,10 @@ final class NodeLinks {
     /** Device-mapper's own node, which must never be replaced. */
     private static final String CONTROL = "control";
 
-    private static final Pattern NODE = Pattern.compile("/dev/(loop|nbd)[0-9]+");
+    private static final Pattern NODE = Pattern.compile("/dev/(loop|nbd|ublkb)[0-9]+");
     private static final Pattern NOTE = Pattern.compile("link-[0-9]+");
     private static final Pattern FILE = Pattern.compile("device-[0-9]+");
+    private static final String UBLK = "/dev/ublkb";
     private static final String FROZEN = "frozen";
     private static final long MAX_NOTE_BYTES = 16 << 10;
 
@@ -48,6 +49,24 @@ final class NodeLinks {
         this.log = log;
     }
 
+    /**
+     * The notes of ublk devices in the folder, which is made for them. One that an earlier engine has left is believed if
+     * {@link #cleanUp} would believe it.
+     */
+    UblkNotes ublkNotes() {
+        boolean trusted = false;
+        try {
+            trusted = Files.exists(folder, LinkOption.NOFOLLOW_LINKS) && TrustedFolder.isPrivate(folder);
+            if (trusted) {
+                TrustedFolder.require(folder.getParent());
+            }
+        } catch (IOException e) {
+            log.accept("attach: " + folder + ": " + e.getMessage());
+            trusted = false;
+        }
+        return new UblkNotes(folder, trusted, log);
+    }
+
     /** Where the device's file is mounted. The folder is made for it. */
     Path file(MappedDevice device) throws IOException {
         makeFolder();
@@ -55,10 +74,15 @@ final class NodeLinks {
     }
 
     private Path note(MappedDevice device) {
-        return folder.resolve("link-" + device.minor());
+        return note(device.minor());
     }
 
-    private void makeFolder() throws IOException {
+    private Path note(int minor) {
+        return folder.resolve("link-" + minor);
+    }
+
+    /** Makes the folder, for this user alone. */
+    void makeFolder() throws IOException {
         if (!Files.exists(folder, LinkOption.NOFOLLOW_LINKS)) {
             Files.createDirectory(
                     folder, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
@@ -124,9 +148,9 @@ final class NodeLinks {
 
     /**
      * Unmounts what a killed engine left: its files answer nobody any more. And takes its links away: what they name may be
-     * another's by now. A failure is a line in the log.
+     * another's by now. Those that name a node of {@code lasting} stay. A failure is a line in the log.
      */
-    void cleanUp() {
+    void cleanUp(UblkNotes lasting) {
         if (!Files.exists(folder, LinkOption.NOFOLLOW_LINKS)) {
             return;
         }
@@ -135,7 +159,7 @@ final class NodeLinks {
             requireOwn();
             try (Stream<Path> left = Files.list(folder)) {
                 for (Path file : (Iterable<Path>) left::iterator) {
-                    cleanUp(file, notesCount);
+                    cleanUp(file, notesCount, lasting);
                 }
             }
         } catch (IOException e) {
@@ -156,7 +180,7 @@ final class NodeLinks {
         return false;
     }
 
-    private void cleanUp(Path file, boolean notesCount) throws IOException {
+    private void cleanUp(Path file, boolean notesCount, UblkNotes lasting) throws IOException {
         String name = file.getFileName().toString();
         if (FILE.matcher(name).matches()) {
             try {
@@ -167,33 +191,56 @@ final class NodeLinks {
                 }
             }
         } else if (NOTE.matcher(name).matches() && notesCount) {
-            obey(file);
+            List<String> note = lines(file);
+            if (!note.isEmpty() && lasting.isLeft(note.get(1))) {
+                return;
+            }
+            obey(note);
         }
         if ((FILE.matcher(name).matches() || NOTE.matcher(name).matches()) && isFile(file)) {
             Files.delete(file);
         }
     }
 
-    private static boolean isFile(Path path) {
+    static boolean isFile(Path path) {
         return Files.isRegularFile(path, LinkOption.NOFOLLOW_LINKS);
     }
 
-    /** Thaws what the note's node has frozen, and deletes the link, if it still names the same node. */
-    private void obey(Path note) throws IOException {
+    /** The lines of a note of a link, none when it is not one. */
+    private static List<String> lines(Path note) throws IOException {
         if (!isFile(note) || Files.size(note) > MAX_NOTE_BYTES) {
-            return;
+            return List.of();
         }
         List<String> lines = Files.readAllLines(note, NativeText.CHARSET);
-        if (lines.size() < 2 || !NODE.matcher(lines.get(1)).matches()) {
+        return lines.size() < 2 || !NODE.matcher(lines.get(1)).matches() ? List.of() : lines;
+    }
+
+    /** Thaws what the note's node has frozen, and deletes the link, if it still names the same node. */
+    private void obey(List<String> note) throws IOException {
+        if (note.isEmpty()) {
             return;
         }
-        String node = lines.get(1);
-        if (lines.contains(FROZEN) && isOverOurs(node)) {
+        String node = note.get(1);
+        if (note.contains(FROZEN) && isOverOurs(node)) {
             FrozenNode.thawLeft(node, log);
         }
-        Path link = Path.of(lines.get(0)).normalize();
+        Path link = Path.of(note.get(0)).normalize();
         if (isInOwnFolder(link)) {
             unlink(link, node);
+        }
+    }
+
+    /** Whether a killed engine has left file systems frozen on the node of the device of that minor number. */
+    boolean leftFrozen(int minor) throws IOException {
+        return lines(note(minor)).contains(FROZEN);
+    }
+
+    /** Takes the link to {@code node} and the note of it away, which a killed engine has left for the device of that minor number. */
+    void removeLeft(int minor, String node) throws IOException {
+        List<String> left = lines(note(minor));
+        if (!left.isEmpty() && left.get(1).equals(node)) {
+            obey(left);
+            Files.delete(note(minor));
         }
     }
 
@@ -242,13 +289,15 @@ final class NodeLinks {
         return linkFolder;
     }
 
-    /** Whether it is a loop or NBD device, as our links name, that is not set up. What else there may be is none of ours. */
+    /** Whether it is a device of a kind that our links name, and is not set up. What else there may be is none of ours. */
     private static boolean isDead(String node) {
         if (!NODE.matcher(node).matches()) {
             return false;
         }
         Path sys = Path.of("/sys/block", Path.of(node).getFileName().toString());
         return !Files.exists(Path.of(node))
-                || !Files.exists(sys.resolve("loop/backing_file")) && !Files.exists(sys.resolve("pid"));
+                || !node.startsWith(UBLK)
+                        && !Files.exists(sys.resolve("loop/backing_file"))
+                        && !Files.exists(sys.resolve("pid"));
     }
 }

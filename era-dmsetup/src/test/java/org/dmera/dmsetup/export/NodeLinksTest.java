@@ -31,7 +31,8 @@ class NodeLinksTest {
     }
 
     private void cleanUp(Path attached) {
-        new NodeLinks(attached, log::add).cleanUp();
+        NodeLinks links = new NodeLinks(attached, log::add);
+        links.cleanUp(links.ublkNotes());
     }
 
     /** A link as an engine makes them, but elsewhere, and a note that wants it gone. */

@@ -16,7 +16,8 @@ import org.dmera.dmsetup.cli.DmSetup;
 /**
  * Runs in the guest: many command lines in one JVM, because starting one for each would take seconds. Each line of the first
  * file is a program, {@code dmsetup} or {@code era-dmsetup}, and its arguments, separated by tabs; the second file gets for
- * each its exit code, its standard output and its standard error.
+ * each its exit code, its standard output and its standard error. With the paths of a control socket and a state folder for
+ * two more arguments an engine runs meanwhile, in this JVM too.
  */
 final class GuestSession {
     private static final String OURS = "era-dmsetup";
@@ -24,12 +25,32 @@ final class GuestSession {
     private GuestSession() {}
 
     public static void main(String[] args) throws IOException, InterruptedException {
+        if (args.length > 2) {
+            startEngine(Path.of(args[2]), Path.of(args[3]));
+        }
         List<String> answers = new ArrayList<>();
         for (String line : Files.readAllLines(Path.of(args[0]))) {
             List<String> words = Arrays.asList(line.split("\t", -1));
             answers.add((words.get(0).equals(OURS) ? ours(words) : theirs(words)).toLine());
             // Written each time, so that a command that hangs is known.
             Files.write(Path.of(args[1]), answers);
+        }
+        if (args.length > 2) {
+            // The engine's threads would keep the JVM.
+            System.exit(0);
+        }
+    }
+
+    private static void startEngine(Path control, Path state) throws IOException, InterruptedException {
+        List<String> words = List.of("--control", control.toString(), "engine", "--state", state.toString());
+        Thread engine = new Thread(
+                () -> new DmSetup(InputStream.nullInputStream(), System.out, System.err).run(OURS, words), "engine");
+        engine.start();
+        while (!Files.exists(control)) {
+            if (!engine.isAlive()) {
+                throw new IOException("the engine did not start");
+            }
+            Thread.sleep(20);
         }
     }
 

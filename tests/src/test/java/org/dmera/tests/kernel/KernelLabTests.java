@@ -82,6 +82,16 @@ abstract class KernelLabTests {
     }
 
     @TestFactory
+    Stream<DynamicNode> ourEnginesDeviceIsAUblkDevice() {
+        return run.checks(UblkCase.class);
+    }
+
+    @TestFactory
+    Stream<DynamicNode> aUblkDevicesUsersSeeNoErrorWhenTheEngineIsKilled() {
+        return run.checks(UblkKillCase.class);
+    }
+
+    @TestFactory
     Stream<DynamicNode> whatSurprisedUsIsStillSo() {
         return run.checks(KernelBehaviour.class);
     }
@@ -112,6 +122,13 @@ abstract class KernelLabTests {
             cases.add(new CacheRecipeCase());
             cases.add(new AttachedDeviceCase(false));
             cases.add(new AttachedDeviceCase(true));
+        }
+        if (kernel == Kernel.DEBIAN_13) {
+            // The only one of these kernels with ublk.
+            cases.add(new UblkCase());
+            if (Lab.NIGHTLY) {
+                cases.add(new UblkKillCase());
+            }
         }
         for (long each : Seeds.forCacheRollbacks(kernel)) {
             cases.add(new CacheRollbackCase(each));

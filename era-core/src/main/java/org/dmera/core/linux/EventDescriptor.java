@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.linux;
+
+import java.io.Closeable;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+
+/** An eventfd(2): any thread wakes the one that waits for what it waits for, this among it, by a ring of its own. */
+public final class EventDescriptor implements Closeable {
+    private final int fd;
+    private final ByteBuffer one =
+            ByteBuffer.allocateDirect(Long.BYTES).order(ByteOrder.nativeOrder()).putLong(0, 1);
+    private final long oneAddress = RawIo.address(one);
+    /** Where a read of the descriptor goes. */
+    private final ByteBuffer count = ByteBuffer.allocateDirect(Long.BYTES);
+
+    private final long countAddress = RawIo.address(count);
+
+    public EventDescriptor() throws ErrnoException {
+        fd = Libc.CALLS.eventfd(0, FileDescriptors.O_CLOEXEC);
+        if (fd < 0) {
+            throw new ErrnoException("eventfd", Libc.errno());
+        }
+    }
+
+    /** Has the ring complete a request as soon as this is {@linkplain #raise raised}; each raise ends one. */
+    public void await(IoUring ring, long userData) {
+        ring.putRead(fd, countAddress, Long.BYTES, userData);
+    }
+
+    /** Wakes the thread that waits, or will wait, for this. */
+    public void raise() throws ErrnoException {
+        long n = RawIo.write(fd, oneAddress, Long.BYTES);
+        if (n != Long.BYTES) {
+            throw new ErrnoException("write to an eventfd", (int) -n);
+        }
+    }
+
+    @Override
+    public void close() throws ErrnoException {
+        FileDescriptors.close(fd);
+    }
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.export;
+
+import java.io.Closeable;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import org.dmera.core.linux.ErrnoException;
+import org.dmera.core.linux.FileDescriptors;
+import org.dmera.core.linux.IoUring;
+import org.dmera.core.linux.RawIo;
+
+/** Commands to {@code /dev/ublk-control}, one at a time; for one thread. */
+final class UblkControl implements Closeable {
+    static final String NODE = "/dev/ublk-control";
+
+    private static final int RING_ENTRIES = 4;
+
+    private final int fd;
+    private final IoUring ring;
+    private final boolean encodes;
+
+    private UblkControl(int fd, IoUring ring) throws IOException {
+        this.fd = fd;
+        this.ring = ring;
+        ByteBuffer features = ByteBuffer.allocateDirect(Long.BYTES);
+        encodes = call(Ublk.encoded(Ublk.GET_FEATURES, Ublk.CONTROL_BYTES), 0, features, 0) >= 0;
+    }
+
+    static UblkControl open() throws IOException {
+        int fd = FileDescriptors.open(NODE, FileDescriptors.O_RDWR);
+        IoUring ring = null;
+        UblkControl control = null;
+        try {
+            ring = new IoUring(RING_ENTRIES, true);
+            control = new UblkControl(fd, ring);
+            return control;
+        } finally {
+            if (control == null) {
+                if (ring != null) {
+                    ring.close();
+                }
+                FileDescriptors.close(fd);
+            }
+        }
+    }
+
+    /** The number by which the kernel at hand knows a command whose argument has so many bytes. */
+    int number(int command, int argumentBytes) {
+        return encodes ? Ublk.encoded(command, argumentBytes) : command;
+    }
+
+    /** Has a command done, or throws with its {@code name}. */
+    void command(String name, int command, int id, ByteBuffer buffer, long data) throws IOException {
+        int result = attempt(command, id, buffer, data);
+        if (result < 0) {
+            throw new ErrnoException("ublk " + name + " of device " + id, -result);
+        }
+    }
+
+    /** Has a command done on device {@code id}; what it returned, or −errno. */
+    int attempt(int command, int id, ByteBuffer buffer, long data) throws IOException {
+        return call(number(command, Ublk.CONTROL_BYTES), id, buffer, data);
+    }
+
+    private int call(int number, int id, ByteBuffer buffer, long data) throws IOException {
+        ring.putCommand(fd, number, number);
+        ring.bodyInt(Ublk.CONTROL_ID, id);
+        // All but one are for the whole device.
+        ring.bodyShort(Ublk.CONTROL_QUEUE, (short) -1);
+        ring.bodyLong(Ublk.CONTROL_DATA, data);
+        if (buffer != null) {
+            ring.bodyShort(Ublk.CONTROL_LENGTH, (short) buffer.capacity());
+            ring.bodyLong(Ublk.CONTROL_ADDRESS, RawIo.address(buffer));
+        }
+        do {
+            ring.enter(1);
+        } while (!ring.hasCompletion());
+        int result = ring.result();
+        ring.next();
+        return result;
+    }
+
+    @Override
+    public void close() throws IOException {
+        try {
+            ring.close();
+        } finally {
+            FileDescriptors.close(fd);
+        }
+    }
+}

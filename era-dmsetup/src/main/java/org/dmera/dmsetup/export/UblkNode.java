@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.export;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.Consumer;
+import java.util.function.Supplier;
+import org.dmera.core.linux.DeviceNode;
+import org.dmera.core.linux.Errno;
+import org.dmera.core.linux.ErrnoException;
+import org.dmera.core.linux.FileDescriptors;
+import org.dmera.dmsetup.device.DeviceIo;
+import org.dmera.dmsetup.targets.StorageAreas;
+
+/**
+ * A device of the kernel's ublk driver, whose requests come straight to this process: {@link UblkQueue}.
+ *
+ * <p>It outlives the process. When that is killed, those who use the node wait, and the next engine goes on with it, by its
+ * number and by the token that the driver keeps for it. What was under way and not answered comes once more. The driver lets
+ * the next one begin only when the dead one's files are closed, and they are closed when each of its threads has come to its end:
+ * so no write of the dead one can come after a newer one.
+ *
+ * <p>What may wait for requests that this process serves is done by a {@link NodeKeeper}, which has none of the process's
+ * files: otherwise a kill meanwhile would keep them open, and the next engine out. For the same reason the node itself is not
+ * kept open.
+ */
+final class UblkNode implements Attachment {
+    /** How long a dead engine's node may take until the driver has noticed: it looks every five seconds. */
+    private static final long RECOVERY_NANOS = TimeUnit.SECONDS.toNanos(60);
+    /** How long a stopped device's last users are waited for, before it is left for later. */
+    private static final long CLOSE_NANOS = TimeUnit.SECONDS.toNanos(2);
+
+    private static final long POLL_NANOS = TimeUnit.MILLISECONDS.toNanos(5);
+    private static final long LATER_NANOS = TimeUnit.SECONDS.toNanos(1);
+
+    /**
+     * What a device is known by after this process has ended.
+     *
+     * @param id its number
+     * @param token what the driver keeps of whose it is
+     */
+    record Identity(int id, long token) {
+        String node() {
+            return "/dev/ublkb" + id;
+        }
+    }
+
+    /**
+     * What its users share with others.
+     *
+     * @param storage where the device's bytes lie in the end
+     */
+    record Serving(Served served, Supplier<StorageAreas> storage) {}
+
+    /** Remembers a device before anybody can use it, and forgets it when it is gone. */
+    interface Note {
+        void added(Identity identity) throws IOException;
+
+        void started(Identity identity) throws IOException;
+
+        void gone(Identity identity);
+    }
+
+    private final Identity identity;
+    private final DeviceIo io;
+    private final Note note;
+    private final Consumer<String> log;
+    private final NodeKeeper keeper;
+    /** The keeper's. */
+    private final UblkControl control;
+
+    private final UblkQueue queue;
+    /** Its size, which can't be changed. */
+    private long sizeBytes;
+
+    private UblkNode(
+            Identity identity,
+            DeviceIo io,
+            Note note,
+            Serving serving,
+            NodeKeeper keeper,
+            UblkControl control,
+            Consumer<String> log) {
+        this.identity = identity;
+        this.io = io;
+        this.note = note;
+        this.keeper = keeper;
+        this.control = control;
+        this.log = log;
+        this.queue = new UblkQueue(identity.id(), io, serving, control, log, failed -> failLater());
+    }
+
+    /** Whether the kernel has the driver at hand. */
+    static boolean isAvailable() {
+        return Files.exists(Path.of(UblkControl.NODE));
+    }
+
+    /** Adds a device for {@code io}; {@code token} tells it from all others. */
+    static UblkNode add(DeviceIo io, long token, Note note, Serving serving, Consumer<String> log) throws IOException {
+        NodeKeeper keeper = NodeKeeper.start("keeper of a ublk device");
+        UblkNode added = null;
+        try {
+            UblkControl control = keeper.call(UblkControl::open);
+            long wanted = Ublk.F_USER_RECOVERY | Ublk.F_USER_RECOVERY_REISSUE;
+            ByteBuffer info =
+                    Ublk.info(-1, UblkQueue.DEPTH, UblkQueue.MAX_BYTES, wanted | Ublk.F_CMD_IOCTL_ENCODE, token);
+            command(keeper, control, "ADD_DEV", Ublk.ADD_DEV, -1, info, 0);
+            Identity identity = new Identity(Ublk.id(info), token);
+            boolean started = false;
+            try {
+                if ((Ublk.flags(info) & wanted) != wanted) {
+                    throw new ErrnoException("ublk without user recovery", Errno.EOPNOTSUPP.number());
+                }
+                note.added(identity);
+                UblkNode node = new UblkNode(identity, io, note, serving, keeper, control, log);
+                node.begin();
+                note.started(identity);
+                started = true;
+                added = node;
+            } finally {
+                if (!started) {
+                    keeper.call(() -> control.attempt(Ublk.DEL_DEV, identity.id(), null, 0));
+                    note.gone(identity);
+                }
+            }
+            return added;
+        } finally {
+            if (added == null) {
+                keeper.end();
+            }
+        }
+    }
+
+    private void begin() throws IOException {
+        sizeBytes = io.sizeBytes();
+        boolean readOnly = io.isReadOnly();
+        command("SET_PARAMS", Ublk.SET_PARAMS, Ublk.params(sizeBytes, UblkQueue.MAX_BYTES, readOnly), 0);
+        queue.start();
+        // Reads the partition table.
+        command("START_DEV", Ublk.START_DEV, null, ProcessHandle.current().pid());
+        if (!Files.exists(Path.of(node()))) {
+            throw new ErrnoException(node(), Errno.ENOENT.number());
+        }
+    }
+
+    /**
+     * Goes on with the device of an engine that was killed.
+     *
+     * @return null when it is no more
+     * @throws IOException when it can't be had, or not yet
+     */
+    static UblkNode recover(DeviceIo io, Identity identity, Note note, Serving serving, Consumer<String> log)
+            throws IOException {
+        NodeKeeper keeper = NodeKeeper.start("keeper of " + identity.node());
+        UblkNode recovered = null;
+        boolean dead = false;
+        try {
+            UblkControl control = keeper.call(UblkControl::open);
+            Integer state = keeper.call(() -> state(control, identity));
+            if (state == null) {
+                note.gone(identity);
+                return null;
+            }
+            dead = state == Ublk.STATE_DEAD;
+            if (dead) {
+                // It was stopped, and somebody may still have it open.
+                stopAndDelete(keeper, control, identity, note, log, () -> {});
+                return null;
+            }
+            UblkNode node = new UblkNode(identity, io, note, serving, keeper, control, log);
+            node.goOn();
+            recovered = node;
+            return recovered;
+        } finally {
+            if (recovered == null && !dead) {
+                keeper.end();
+            }
+        }
+    }
+
+    private void goOn() throws IOException {
+        long deadline = System.nanoTime() + RECOVERY_NANOS;
+        int result;
+        while ((result = attempt(Ublk.START_USER_RECOVERY, null, 0)) == -Errno.EBUSY.number()
+                && System.nanoTime() - deadline < 0) {
+            LockSupport.parkNanos(POLL_NANOS);
+        }
+        check("START_USER_RECOVERY", result);
+        queue.start();
+        command(
+                "END_USER_RECOVERY",
+                Ublk.END_USER_RECOVERY,
+                null,
+                ProcessHandle.current().pid());
+        sizeBytes = sizeOf(identity);
+    }
+
+    /** Null when it is not there, or another's. */
+    private static Integer state(UblkControl control, Identity identity) throws IOException {
+        ByteBuffer info = Ublk.emptyInfo();
+        int result = control.attempt(Ublk.GET_DEV_INFO, identity.id(), info, 0);
+        if (result == -Errno.ENODEV.number() || result >= 0 && Ublk.serverFlags(info) != identity.token()) {
+            return null;
+        }
+        if (result < 0) {
+            throw new ErrnoException("ublk GET_DEV_INFO of device " + identity.id(), -result);
+        }
+        return Ublk.state(info);
+    }
+
+    private static long sizeOf(Identity identity) throws IOException {
+        Path size = Path.of("/sys/class/block/ublkb" + identity.id() + "/size");
+        return Long.parseLong(Files.readString(size).strip()) * Ublk.SECTOR_BYTES;
+    }
+
+    /** Takes away what a killed engine left, from its users too, when no engine will go on with it. */
+    static void delete(Identity identity, Note note, Consumer<String> log) throws IOException {
+        NodeKeeper keeper = NodeKeeper.start("keeper of " + identity.node());
+        UblkControl control;
+        try {
+            control = keeper.call(UblkControl::open);
+            if (keeper.call(() -> state(control, identity)) == null) {
+                note.gone(identity);
+                keeper.end();
+                return;
+            }
+        } catch (IOException | RuntimeException | Error e) {
+            keeper.end();
+            throw e;
+        }
+        stopAndDelete(keeper, control, identity, note, log, () -> {});
+    }
+
+    // ---- commands
+
+    private int attempt(int command, ByteBuffer buffer, long data) throws IOException {
+        return keeper.call(() -> control.attempt(command, identity.id(), buffer, data));
+    }
+
+    private void command(String name, int command, ByteBuffer buffer, long data) throws IOException {
+        command(keeper, control, name, command, identity.id(), buffer, data);
+    }
+
+    private static void command(
+            NodeKeeper keeper, UblkControl control, String name, int command, int id, ByteBuffer buffer, long data)
+            throws IOException {
+        keeper.call(() -> {
+            control.command(name, command, id, buffer, data);
+            return null;
+        });
+    }
+
+    private void check(String name, int result) throws ErrnoException {
+        if (result < 0) {
+            throw new ErrnoException("ublk " + name + " of device " + identity.id(), -result);
+        }
+    }
+
+    // ---- as an attachment
+
+    @Override
+    public String node() {
+        return identity.node();
+    }
+
+    @Override
+    public void resized() throws IOException {
+        if (io.sizeBytes() != sizeBytes) {
+            throw new ErrnoException(node() + " keeps its size of " + sizeBytes + " bytes", Errno.EOPNOTSUPP.number());
+        }
+    }
+
+    @Override
+    public void sync() throws IOException {
+        keeper.call(() -> {
+            int fd = FileDescriptors.open(node(), io.isReadOnly() ? FileDescriptors.O_RDONLY : FileDescriptors.O_RDWR);
+            try {
+                DeviceNode.sync(fd, node());
+            } finally {
+                FileDescriptors.close(fd);
+            }
+            return null;
+        });
+    }
+
+    /** Throws EBUSY when somebody has claimed it, as a mount does; who merely has it open gets errors from now on. */
+    @Override
+    public void detach() throws IOException {
+        keeper.call(() -> {
+            // Nobody claims it from here on, until it is stopped.
+            int fd = FileDescriptors.open(node(), FileDescriptors.O_RDONLY | FileDescriptors.O_EXCL);
+            try {
+                DeviceNode.sync(fd, node());
+                control.command("STOP_DEV", Ublk.STOP_DEV, identity.id(), null, 0);
+            } finally {
+                FileDescriptors.close(fd);
+            }
+            return null;
+        });
+        abandon();
+    }
+
+    @Override
+    public void abandon() throws IOException {
+        stopAndDelete(keeper, control, identity, note, log, queue::join);
+    }
+
+    private void failLater() {
+        Thread thread = new Thread(
+                () -> {
+                    try {
+                        command("STOP_DEV", Ublk.STOP_DEV, null, 0);
+                    } catch (IOException e) {
+                        log.accept("ublk: " + node() + ": " + e.getMessage());
+                    }
+                },
+                "end of " + node());
+        thread.setDaemon(true);
+        thread.start();
+    }
+
+    // ---- the end
+
+    /** Stops it, if it is not yet, and deletes it, now or when its last user has closed it; then the keeper ends. */
+    private static void stopAndDelete(
+            NodeKeeper keeper, UblkControl control, Identity identity, Note note, Consumer<String> log, Runnable join)
+            throws IOException {
+        command(keeper, control, "STOP_DEV", Ublk.STOP_DEV, identity.id(), null, 0);
+        join.run();
+        if (deleteUnused(keeper, control, identity, CLOSE_NANOS, POLL_NANOS)) {
+            note.gone(identity);
+            keeper.end();
+            return;
+        }
+        log.accept("ublk: " + identity.node() + " is open; it goes when it is closed");
+        Thread later = new Thread(
+                () -> {
+                    try {
+                        deleteUnused(keeper, control, identity, Long.MAX_VALUE, LATER_NANOS);
+                        note.gone(identity);
+                    } catch (IOException e) {
+                        log.accept("ublk: " + identity.node() + ": " + e.getMessage());
+                    } finally {
+                        keeper.end();
+                    }
+                },
+                "end of " + identity.node());
+        later.setDaemon(true);
+        later.start();
+    }
+
+    /**
+     * Deletes it when nobody has the block device open. The command would wait for that itself, and before Linux 6.5 nobody on
+     * this host could add or delete another device meanwhile.
+     *
+     * @return whether that came to be in time
+     */
+    private static boolean deleteUnused(
+            NodeKeeper keeper, UblkControl control, Identity identity, long nanos, long pollNanos) throws IOException {
+        long begin = System.nanoTime();
+        ByteBuffer any = Ublk.params(Ublk.SECTOR_BYTES, UblkQueue.MAX_BYTES, false);
+        // Its parameters can't be set while the block device is there.
+        while (keeper.call(() -> control.attempt(Ublk.SET_PARAMS, identity.id(), any, 0)) == -Errno.EACCES.number()) {
+            if (System.nanoTime() - begin > nanos) {
+                return false;
+            }
+            LockSupport.parkNanos(pollNanos);
+        }
+        int result = keeper.call(() -> control.attempt(Ublk.DEL_DEV, identity.id(), null, 0));
+        if (result < 0 && result != -Errno.ENODEV.number()) {
+            throw new ErrnoException("ublk DEL_DEV of device " + identity.id(), -result);
+        }
+        return true;
+    }
+}

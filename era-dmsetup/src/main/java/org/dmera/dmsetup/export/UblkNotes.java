@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.export;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Consumer;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.dmera.core.linux.NativeText;
+import org.dmera.dmsetup.device.MappedDevice;
+
+/**
+ * Notes of ublk devices in the engine's folder of nodes: which mapped device each is for, so that the next engine goes on with
+ * it after this process was killed. A file {@code ublk-N} for {@code /dev/ublkbN}, with one line: the token that the driver
+ * has, whether it was started, the mapped device's minor number and its id.
+ */
+final class UblkNotes {
+    private static final Pattern FILE = Pattern.compile("ublk-([0-9]{1,6})");
+    private static final Pattern LINE = Pattern.compile("([0-9a-f]{16}) (starting|started) ([0-9]{1,9}) (\\S+)\n");
+    private static final long MAX_BYTES = 4096;
+
+    /**
+     * One that a killed engine left.
+     *
+     * @param started whether anybody can have used it
+     * @param minor its mapped device's
+     */
+    record Left(UblkNode.Identity identity, boolean started, int minor) {}
+
+    private final Path folder;
+    private final Consumer<String> log;
+    /** By the mapped device's id. */
+    private final Map<String, Left> left = new ConcurrentHashMap<>();
+
+    /** Reads what was left in {@code folder}, if that can be trusted. */
+    UblkNotes(Path folder, boolean trusted, Consumer<String> log) {
+        this.folder = folder;
+        this.log = log;
+        if (!trusted) {
+            return;
+        }
+        try (Stream<Path> files = Files.list(folder)) {
+            for (Path file : (Iterable<Path>) files::iterator) {
+                read(file);
+            }
+        } catch (IOException e) {
+            log.accept("attach: notes of ublk devices in " + folder + ": " + e.getMessage());
+        }
+    }
+
+    private void read(Path file) throws IOException {
+        Matcher name = FILE.matcher(file.getFileName().toString());
+        if (!name.matches() || !NodeLinks.isFile(file) || Files.size(file) > MAX_BYTES) {
+            return;
+        }
+        Matcher line = LINE.matcher(Files.readString(file, NativeText.CHARSET));
+        if (!line.matches()) {
+            log.accept("attach: " + file + " is no note of a ublk device, and is left alone");
+            return;
+        }
+        UblkNode.Identity identity =
+                new UblkNode.Identity(Integer.parseInt(name.group(1)), Long.parseUnsignedLong(line.group(1), 16));
+        left.put(line.group(4), new Left(identity, line.group(2).equals("started"), Integer.parseInt(line.group(3))));
+    }
+
+    /** What a killed engine left for the device, or null. */
+    Left leftFor(MappedDevice device) {
+        return left.get(device.id());
+    }
+
+    /** Somebody has taken care of what was left for the device. */
+    void settled(MappedDevice device) {
+        left.remove(device.id());
+    }
+
+    /** Takes what was left for others than {@code devices} from this list. */
+    List<Left> takeAllBut(Collection<MappedDevice> devices) {
+        Map<String, Left> others = new HashMap<>(left);
+        devices.forEach(device -> others.remove(device.id()));
+        left.keySet().removeAll(others.keySet());
+        return new ArrayList<>(others.values());
+    }
+
+    /** The nodes that were left. */
+    boolean isLeft(String node) {
+        return left.values().stream().anyMatch(each -> each.identity().node().equals(node));
+    }
+
+    /** Notes what becomes of the ublk device of {@code device}. */
+    UblkNode.Note noteOf(MappedDevice device) {
+        return new UblkNode.Note() {
+            @Override
+            public void added(UblkNode.Identity identity) throws IOException {
+                write(identity, "starting");
+            }
+
+            @Override
+            public void started(UblkNode.Identity identity) throws IOException {
+                write(identity, "started");
+            }
+
+            private void write(UblkNode.Identity identity, String state) throws IOException {
+                String token = String.format("%016x", identity.token());
+                String line = token + " " + state + " " + device.minor() + " " + device.id() + "\n";
+                Files.writeString(file(identity), line, NativeText.CHARSET);
+            }
+
+            @Override
+            public void gone(UblkNode.Identity identity) {
+                forget(identity);
+            }
+        };
+    }
+
+    /** For one of which nobody knows any more whose it was. */
+    UblkNode.Note noteOfOrphan() {
+        return new UblkNode.Note() {
+            @Override
+            public void added(UblkNode.Identity identity) {}
+
+            @Override
+            public void started(UblkNode.Identity identity) {}
+
+            @Override
+            public void gone(UblkNode.Identity identity) {
+                forget(identity);
+            }
+        };
+    }
+
+    private Path file(UblkNode.Identity identity) {
+        return folder.resolve("ublk-" + identity.id());
+    }
+
+    private void forget(UblkNode.Identity identity) {
+        try {
+            Files.deleteIfExists(file(identity));
+        } catch (IOException e) {
+            log.accept("attach: note of " + identity.node() + ": " + e.getMessage());
+        }
+    }
+}
