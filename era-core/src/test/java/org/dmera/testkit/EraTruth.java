@@ -13,6 +13,7 @@ public final class EraTruth implements MetadataVisitor {
     private long dataBlockSizeSectors;
     private long currentEra;
     private long era;
+    private long nrBits;
 
     /** The latest era (u32) of each origin block, 0 for never. */
     public int[] latest() {
@@ -57,6 +58,7 @@ public final class EraTruth implements MetadataVisitor {
     @Override
     public void beginWriteset(long era, long nrBits) {
         this.era = era;
+        this.nrBits = nrBits;
     }
 
     @Override
@@ -65,7 +67,10 @@ public final class EraTruth implements MetadataVisitor {
             long word = buffer.getLong(offset + w * Long.BYTES);
             for (; word != 0; word &= word - 1) {
                 long block = (firstWord + w) * Long.SIZE + Long.numberOfTrailingZeros(word);
-                raise(block, era);
+                // The bits behind the last mean nothing.
+                if (block < nrBits) {
+                    raise(block, era);
+                }
             }
         }
     }

@@ -59,6 +59,8 @@ final class ArrayWalk implements TreeWalk.Visitor, Where {
     private long lostTo;
 
     private boolean openEnded;
+    /** Whether the leaf that is walked is an older version of its block, or another tree's. */
+    private boolean isForeign;
 
     /**
      * A walk of an array of {@code valueBytes}: 4 for an era array, 8 for a bitset.
@@ -128,6 +130,9 @@ final class ArrayWalk implements TreeWalk.Visitor, Where {
 
     @Override
     public void entry(BTreeNode leaf, int index, boolean counted) {
+        if (index == 0) {
+            isForeign = isForeign(leaf);
+        }
         key = leaf.key(index);
         long blockNr = leaf.valueLong(index);
         boolean extra = Long.compareUnsigned(key, needed) >= 0;
@@ -151,6 +156,11 @@ final class ArrayWalk implements TreeWalk.Visitor, Where {
                 visitor.gone(key, key + 1);
             }
             loseEntry(extra, code > Seen.MISPLACED && code != Seen.BAD_ARRAY);
+        } else if (isForeign) {
+            if (!extra) {
+                visitor.gone(key, key + 1);
+            }
+            loseEntry(extra, true);
         } else if (!isOursAlone(blockNr)) {
             stray(extra);
             loseEntry(extra, true);
@@ -159,6 +169,25 @@ final class ArrayWalk implements TreeWalk.Visitor, Where {
         } else {
             judge(blockNr, Seen.nrEntries(seen), code == Seen.ERAS_ABOVE_CURRENT);
         }
+    }
+
+    /**
+     * Whether the leaf leads to a sound block of the other kind of array, and half of its entries or more do so or lie past the
+     * end: then what fits is chance.
+     */
+    private boolean isForeign(BTreeNode leaf) {
+        int other = 0;
+        int past = 0;
+        int n = leaf.nrEntries();
+        for (int i = 0; i < n; i++) {
+            long blockNr = leaf.valueLong(i);
+            int code = table.isUsable(blockNr) ? Seen.code(reader.seen(blockNr)) : Seen.NOT_YET;
+            boolean isOther =
+                    sound == Seen.ERAS ? code == Seen.WORDS : code == Seen.ERAS || code == Seen.ERAS_ABOVE_CURRENT;
+            other += isOther ? 1 : 0;
+            past += !isOther && entries > 0 && Long.compareUnsigned(leaf.key(i), needed) >= 0 ? 1 : 0;
+        }
+        return other > 0 && 2 * (other + past) >= n;
     }
 
     @Override

@@ -163,7 +163,7 @@ final class EraTreesCheck implements TreeWalk.Visitor {
                         blockNr,
                         1,
                         "bits are set past the last of " + nrBits,
-                        "a block for which such a bit stands counts as written");
+                        "the origin blocks of that part count as written in this era");
             }
         }
 

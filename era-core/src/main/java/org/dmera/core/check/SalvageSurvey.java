@@ -189,7 +189,8 @@ final class SalvageSurvey implements TreeWalk.Visitor {
         if (!spaceMap.isOfThisState() && !tooMany.isEmpty()) {
             return;
         }
-        isAllAccountedFor &= tooMany.isEmpty();
+        // What is in a bitset's place and of another size isn't that bitset: some other era's, which is missing then.
+        isAllAccountedFor &= tooMany.isEmpty() && log.kept().stream().noneMatch(SalvageSurvey::isBitsetOfOtherSize);
         sound = counts;
         missed = new MissedParts(quiet, counts);
         if (!missed.isEmpty() || missed.unknown() > 0) {
@@ -197,6 +198,11 @@ final class SalvageSurvey implements TreeWalk.Visitor {
         }
         isMapReliable = !mayMapBeOlder()
                 && (superblock.metadataSnap() == 0 || doubted.stream().allMatch(b -> stored.count(b) == 0));
+    }
+
+    private static boolean isBitsetOfOtherSize(Damage damage) {
+        return damage.structure() == Structure.WRITESET
+                && (damage.kind() == DamageKind.ARRAY_BLOCK_LONG || damage.kind() == DamageKind.ARRAY_BLOCK_SHORT);
     }
 
     private boolean mayMapBeOlder() {
@@ -339,6 +345,16 @@ final class SalvageSurvey implements TreeWalk.Visitor {
     /** Whether the space map agrees with itself and with all trees, so that nothing is missed. */
     boolean isWhole() {
         return stored != null && missed != null && missed.isEmpty() && missed.unknown() == 0 && doubted.isEmpty();
+    }
+
+    /** Whether the space map counts parts with marks as used to which nothing leads. */
+    boolean isAnythingMissed() {
+        return missed != null && !missed.isEmpty();
+    }
+
+    /** Whether all that the space map counts as used is referred to as often as it says. */
+    boolean isAllAccountedFor() {
+        return isAllAccountedFor;
     }
 
     /** Whether any writeset is there, or was. */

@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.Arrays;
 import java.util.BitSet;
+import java.util.HashSet;
 import java.util.List;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockType;
@@ -127,9 +128,20 @@ final class StaleSuperblock extends Salvage {
             // One lost write explains one such block; two of them are another state's.
             isOlder |= overtaken.cardinality() > 1;
             isOlder |= trees.areWritesetsAhead();
-            isOlder |= trees.areFaultless() && trees.hasMapOfAnother() && addsMarks(device, superblock);
+            // What a later state has written is sealed: a block that isn't is another kind of damage.
+            boolean mayAllBeOld = trees.areFaultless() && !trees.areBlocksBroken();
+            if (mayAllBeOld && isOwnThere && trees.isAnythingMissed()) {
+                // The tree has lost entries. With another state all of it fits: it is that state's.
+                mayAllBeOld = found.states().stream()
+                        .anyMatch(state -> state.isWhole()
+                                && !state.hasRootsOf(superblock)
+                                && state.writesetTrees.contains(superblock.writesetTreeRoot()));
+                isOlder |= mayAllBeOld;
+            }
+            isOlder |=
+                    (mayAllBeOld || trees.areFaultless() && trees.hasMapOfAnother()) && addsMarks(device, superblock);
             // A power cut between the commit of a new era and its superblock leaves a state that is one era ahead.
-            isOlder |= era > trees.currentEra() + (trees.isContradicted() ? 0 : 1);
+            isOlder |= era > trees.currentEra() + (trees.isContradicted() || mayAllBeOld ? 0 : 1);
         }
 
         /**
@@ -152,9 +164,10 @@ final class StaleSuperblock extends Salvage {
                     Arrays.fill(here, 0);
                     Arrays.fill(there, 0);
                     own.lay(here, first / SalvageLayer.WINDOW, count, superblock.currentEra());
-                    layer.lay(there, first / SalvageLayer.WINDOW, count, layer.leastEra());
+                    BitSet lost = new BitSet(count);
+                    layer.lay(there, first / SalvageLayer.WINDOW, count, layer.leastEra(), new HashSet<>(), lost);
                     for (int i = 0; i < count; i++) {
-                        if (Integer.compareUnsigned(here[i], there[i]) < 0) {
+                        if (Integer.compareUnsigned(here[i], there[i]) < 0 && !lost.get(i)) {
                             return true;
                         }
                     }

@@ -11,6 +11,7 @@ import java.util.Map;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.dmera.core.block.BlockDevice;
+import org.dmera.core.block.BlockType;
 import org.dmera.core.content.MetadataVisitor;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
@@ -47,6 +48,9 @@ final class TreeSalvage extends Salvage {
 
     private final BlockTable ownTable;
     private final List<Damage> besideTheTrees;
+    private final BlockDevice damaged;
+    private final boolean areAllAccountedFor;
+    private final boolean isAnythingMissed;
     private final boolean hasMapOfAnother;
     private final boolean areWritesetsAhead;
     private final boolean isDamaged;
@@ -73,6 +77,9 @@ final class TreeSalvage extends Salvage {
         this.soundCounts = first.storedOfThisState();
         this.ownTable = first.reader().table();
         this.besideTheTrees = first.besideTheTrees();
+        this.damaged = damaged;
+        this.areAllAccountedFor = first.isAllAccountedFor();
+        this.isAnythingMissed = first.isAnythingMissed();
         this.hasMapOfAnother = first.hasMapOfAnother();
         this.areWritesetsAhead = first.areWritesetsAhead() && !first.isWhole();
         this.isOvertaken = first.isContradicted() || damages.stream().anyMatch(TreeSalvage::isOtherContent);
@@ -152,10 +159,24 @@ final class TreeSalvage extends Salvage {
         return damages.stream().noneMatch(damage -> damage.severity() == Severity.FATAL);
     }
 
+    /** Whether a block to which the superblock leads, directly or not, can't be read as what it was written as. */
+    boolean areBlocksBroken() {
+        return Stream.concat(damages.stream(), besideTheTrees.stream()).anyMatch(damage -> switch (damage.kind()) {
+            case UNREADABLE, BAD_CHECKSUM, WRONG_BLOCK_NUMBER -> true;
+            default -> false;
+        });
+    }
+
+    /** Whether the space map counts parts with marks as used to which nothing leads. */
+    boolean isAnythingMissed() {
+        return isAnythingMissed;
+    }
+
     /** Whether anything is wrong with what the superblock leads to, its space map and a held snapshot included. */
     boolean isAnythingWrong() {
         return isDamaged
                 || hasMapOfAnother
+                || !areAllAccountedFor
                 || besideTheTrees.stream().anyMatch(damage -> damage.severity() == Severity.FATAL);
     }
 
@@ -167,7 +188,7 @@ final class TreeSalvage extends Salvage {
     BitSet overwritten() {
         BitSet blocks = new BitSet();
         Map<Long, Long> references = Stream.concat(damages.stream(), besideTheTrees.stream())
-                .filter(damage -> damage.kind() == DamageKind.WRONG_TYPE)
+                .filter(this::isOfAnotherTree)
                 .collect(Collectors.groupingBy(Damage::blockNr, Collectors.counting()));
         references.forEach((blockNr, wrong) -> {
             if (!ownTable.isUsable(blockNr)) {
@@ -187,11 +208,29 @@ final class TreeSalvage extends Salvage {
     BitSet wrongBesideTheTrees() {
         BitSet blocks = new BitSet();
         besideTheTrees.stream()
-                .filter(damage -> isOtherContent(damage) && damage.kind() != DamageKind.WRONG_TYPE)
+                .filter(damage -> isOtherContent(damage) && !isOfAnotherTree(damage))
                 .mapToLong(Damage::blockNr)
                 .filter(ownTable::isUsable)
                 .forEach(b -> blocks.set((int) b));
         return blocks;
+    }
+
+    /** Whether the block holds something else that is as it should be. */
+    private boolean isOfAnotherTree(Damage damage) {
+        if (damage.kind() != DamageKind.BAD_HEADER) {
+            return damage.kind() == DamageKind.WRONG_TYPE;
+        }
+        ByteBuffer bytes = BlockReader.newBuffer();
+        BlockReader opener = new BlockReader(damaged, ownTable, new DamageLog(), new Seen(-1));
+        if (!ownTable.isUsable(damage.blockNr())
+                || opener.tryRead(damage.blockNr(), bytes) != null
+                || opener.identify(bytes) != BlockType.BTREE_NODE) {
+            return false;
+        }
+        BTreeNode node = new BTreeNode().wrap(bytes, 0);
+        return node.hasSaneShape(BTreeNode.BLOCK_VALUE_BYTES)
+                || node.hasSaneShape(WritesetValue.BYTES)
+                || node.hasSaneShape(Integer.BYTES);
     }
 
     private static boolean isOtherContent(Damage damage) {
@@ -408,6 +447,9 @@ final class TreeSalvage extends Salvage {
             // The bitset goes on past the end that is stored: what lies there may be marks.
             nrBits = Math.max(sound, nrBlocks);
         } else if (hasBitsPastEnd(map, sound)) {
+            // Nobody sets such bits: it is the last block of another bitset, or of one of another size.
+            long last = sound / Long.SIZE / ArrayBlock.WORDS_PER_BLOCK;
+            map.gone(last, last + 1);
             nrBits = Math.max(sound, Math.min(nrBlocks, soundWords * Long.SIZE));
         }
         BitsetStream bits = new BitsetStream(
