@@ -90,7 +90,11 @@ class CommandLineFuzzTest {
         "--u",
         "-Z",
         "--=",
-        "--json=1"
+        "--json=1",
+        // Whatever asks is repeated for so long as this says: a second lies between two.
+        "--count=1",
+        "--count=-1",
+        "--count=new"
     };
 
     private static final String[] VALUED = {
@@ -119,7 +123,6 @@ class CommandLineFuzzTest {
         "--select",
         "--since",
         "--log-level",
-        "--count",
         "--nbd"
     };
 
