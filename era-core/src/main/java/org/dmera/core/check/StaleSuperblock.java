@@ -128,8 +128,9 @@ final class StaleSuperblock extends Salvage {
             // One lost write explains one such block; two of them are another state's.
             isOlder |= overtaken.cardinality() > 1;
             isOlder |= trees.areWritesetsAhead();
-            // What a later state has written is sealed: a block that isn't is another kind of damage.
-            boolean mayAllBeOld = trees.areFaultless() && !trees.areBlocksBroken();
+            // What a later state has written is sealed, for its place: a block that isn't is another kind of damage.
+            boolean mayAllBeOld =
+                    trees.areFaultless() && !trees.areBlocksBroken() && overtaken.equals(trees.overwritten());
             if (mayAllBeOld && isOwnThere && trees.isAnythingMissed()) {
                 // The tree has lost entries. With another state all of it fits: it is that state's.
                 mayAllBeOld = found.states().stream()
