@@ -21,6 +21,7 @@ import org.dmera.core.linux.MappedMemory;
 import org.dmera.core.linux.RawIo;
 import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.targets.Client;
+import org.dmera.dmsetup.targets.FailureText;
 import org.dmera.dmsetup.targets.StorageAreas;
 
 /**
@@ -181,7 +182,7 @@ final class UblkQueue {
 
     /** An error in this program. */
     void report(Throwable why) {
-        log.accept("ublk: " + node + ": internal error: " + why);
+        log.accept("ublk: " + node + ": " + FailureText.of(why));
     }
 
     /** The request has been served, and can be answered; for any thread. */
@@ -213,7 +214,7 @@ final class UblkQueue {
             whole = true;
         } catch (IOException | RuntimeException | Error e) {
             if (!ready.completeExceptionally(e)) {
-                log.accept("ublk: " + node + ": " + e);
+                log.accept("ublk: " + node + ": " + FailureText.of(e));
                 onFailure.accept(this);
             }
         } finally {

@@ -27,6 +27,7 @@ import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.dmera.core.format.Superblock;
 import org.dmera.testkit.Fixtures;
@@ -320,7 +321,8 @@ class EngineLifeTest {
     }
 
     private static void awaitListening(SocketAddress address) throws Exception {
-        while (true) {
+        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(60);
+        while (System.nanoTime() < deadline) {
             try {
                 SocketChannel.open(address).close();
                 return;
@@ -329,6 +331,7 @@ class EngineLifeTest {
                 Thread.sleep(5);
             }
         }
+        throw new IOException("nobody listens at " + address);
     }
 
     private static int freePort() throws IOException {
