@@ -67,7 +67,7 @@ final class DeferredRemovals {
     private void await(MappedDevice device) {
         do {
             LockSupport.parkNanos(this, LOOK_AGAIN_NANOS);
-        } while (!ended && device.isDeferredRemove() && !device.removed && otherOpens.applyAsInt(device) > 0);
+        } while (!ended && device.isDeferredRemove() && !device.isGone() && otherOpens.applyAsInt(device) > 0);
         unwatch(device);
         add(device);
     }

@@ -17,6 +17,7 @@ import java.util.function.IntFunction;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.NativeText;
+import org.dmera.dmsetup.device.MappedDevice.Presence;
 import org.dmera.dmsetup.ioctl.DevNumber;
 import org.dmera.dmsetup.ioctl.DmIoctl;
 
@@ -47,7 +48,7 @@ final class DeviceIndex {
     List<MappedDevice> devices() {
         synchronized (lock) {
             List<MappedDevice> devices = new ArrayList<>(byName.values());
-            devices.removeIf(device -> device.hidden);
+            devices.removeIf(device -> !isFound(device));
             return devices;
         }
     }
@@ -55,15 +56,19 @@ final class DeviceIndex {
     /** Whether a device is being removed: its name is free, its minor is not yet. */
     boolean isRemoving() {
         synchronized (lock) {
-            return byMinor.values().stream().anyMatch(device -> device.removed);
+            return byMinor.values().stream().anyMatch(MappedDevice::isGone);
         }
+    }
+
+    private static boolean isFound(MappedDevice device) {
+        return device != null && (device.presence == Presence.THERE || device.presence == Presence.LEAVING);
     }
 
     /** The device of that name, or null. */
     MappedDevice byName(String name) {
         synchronized (lock) {
             MappedDevice device = byName.get(name);
-            return device == null || device.hidden ? null : device;
+            return isFound(device) ? device : null;
         }
     }
 
@@ -71,7 +76,7 @@ final class DeviceIndex {
     MappedDevice byUuid(String uuid) {
         synchronized (lock) {
             MappedDevice device = find(uuid);
-            return device == null || device.hidden ? null : device;
+            return isFound(device) ? device : null;
         }
     }
 
@@ -91,7 +96,7 @@ final class DeviceIndex {
     MappedDevice byMinor(int minor) {
         synchronized (lock) {
             MappedDevice device = byMinor.get(minor);
-            return device == null || device.hidden ? null : device;
+            return isFound(device) ? device : null;
         }
     }
 
@@ -103,8 +108,8 @@ final class DeviceIndex {
     }
 
     /**
-     * Adds the device that {@code make} makes for its minor; one that {@link #publish} must follow, or {@link #forget},
-     * when it makes it hidden.
+     * Adds the device that {@code make} makes for its minor, which is not found yet: {@link #publish} must follow, or {@link
+     * #forget}.
      *
      * @param minor the minor to take; empty for the lowest free one
      * @throws ErrnoException EBUSY when name, uuid or minor is taken, EINVAL for a minor that can't be
@@ -124,7 +129,7 @@ final class DeviceIndex {
     /** The device can be found from now on. */
     void publish(MappedDevice device) {
         synchronized (lock) {
-            device.hidden = false;
+            device.presence = Presence.THERE;
         }
     }
 
@@ -233,7 +238,7 @@ final class DeviceIndex {
     void open(MappedDevice device) throws ErrnoException {
         synchronized (lock) {
             awaitDecided(device);
-            if (device.hidden) {
+            if (!isFound(device)) {
                 throw new ErrnoException("open " + device, Errno.ENXIO.number());
             }
             device.openCount++;
@@ -284,51 +289,46 @@ final class DeviceIndex {
     boolean close(MappedDevice device) {
         synchronized (lock) {
             device.openCount--;
-            return device.openCount == 0 && device.isDeferredRemove() && !device.removed;
+            return device.openCount == 0 && device.isDeferredRemove() && !device.isGone();
         }
     }
 
     /** Whether a removal that was deferred to the last close has to come now: it may have been opened again since. */
     boolean isDueForRemoval(MappedDevice device) {
         synchronized (lock) {
-            return device.openCount == 0 && device.isDeferredRemove() && !device.removed;
+            return device.openCount == 0 && device.isDeferredRemove() && !device.isGone();
         }
     }
 
     /** EBUSY when a removal is under way. */
     void requireNotRemoving(MappedDevice device) throws ErrnoException {
-        if (device.removed) {
+        if (device.isGone()) {
             throw busy(device + " is being removed");
         }
     }
 
     /**
-     * Whether a removal could begin now; nothing is decided by that.
+     * Throws when no removal can begin now; nothing is decided by that.
      *
-     * @return false when it is open, and {@code deferred}
      * @throws ErrnoException EBUSY when it is open, ENXIO when it is being removed already
      */
-    boolean isRemovable(MappedDevice device, boolean deferred) throws ErrnoException {
+    void requireRemovable(MappedDevice device) throws ErrnoException {
         synchronized (lock) {
             awaitDecided(device);
-            if (device.removed) {
+            if (device.isGone()) {
                 throw new ErrnoException("device " + device.name(), Errno.ENXIO.number());
             }
             if (device.openCount > 0) {
-                if (deferred) {
-                    return false;
-                }
                 throw busy(device + " is open " + device.openCount + " times");
             }
-            return true;
         }
     }
 
-    /** As {@link #isRemovable}; if so, who opens the device has to wait for {@link #decideRemoval}. */
-    boolean beginRemoval(MappedDevice device, boolean deferred) throws ErrnoException {
+    /** As {@link #requireRemovable}; who opens the device has to wait for {@link #decideRemoval} from now on. */
+    void beginRemoval(MappedDevice device) throws ErrnoException {
         synchronized (lock) {
-            device.leaving = isRemovable(device, deferred);
-            return device.leaving;
+            requireRemovable(device);
+            device.presence = Presence.LEAVING;
         }
     }
 
@@ -338,16 +338,14 @@ final class DeviceIndex {
      */
     void decideRemoval(MappedDevice device, boolean goes) {
         synchronized (lock) {
-            device.leaving = false;
-            device.removed = goes;
-            device.hidden = goes;
+            device.presence = goes ? Presence.GONE : Presence.THERE;
             lock.notifyAll();
         }
     }
 
     private void awaitDecided(MappedDevice device) {
         boolean interrupted = false;
-        while (device.leaving) {
+        while (device.presence == Presence.LEAVING) {
             try {
                 lock.wait();
             } catch (InterruptedException e) {
@@ -369,8 +367,7 @@ final class DeviceIndex {
     /** The minor is free again. */
     void forget(MappedDevice device) {
         synchronized (lock) {
-            device.removed = true;
-            device.hidden = true;
+            device.presence = Presence.GONE;
             byName.values().removeIf(device::equals);
             byMinor.remove(device.minor());
         }

@@ -15,7 +15,6 @@ import java.util.function.Consumer;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.ioctl.DevNumber;
-import org.dmera.dmsetup.ioctl.TargetSpec;
 import org.dmera.dmsetup.targets.Target;
 import org.dmera.dmsetup.targets.TargetFactory;
 
@@ -156,14 +155,8 @@ public final class DeviceRegistry {
     public MappedDevice create(String name, String uuid, OptionalInt minor) throws IOException {
         DeviceIndex.checkName(name);
         MappedDevice device =
-                index.add(name, uuid, minor, free -> make(free, newId(), DeviceState.fresh(name, uuid), true));
-        try {
-            device.state().begin();
-        } catch (IOException | RuntimeException | Error e) {
-            index.forget(device);
-            throw e;
-        }
-        index.publish(device);
+                index.add(name, uuid, minor, free -> make(free, newId(), DeviceState.fresh(name, uuid), null, store));
+        device.state().apply(new Creation(index, device));
         log.info("created " + device);
         deferredRemovals.start();
         return device;
@@ -188,14 +181,10 @@ public final class DeviceRegistry {
                 name,
                 uuid,
                 OptionalInt.empty(),
-                free -> make(free, newId(), DeviceState.fresh(name, uuid), DeviceStore.NONE, true));
+                free -> make(free, newId(), DeviceState.fresh(name, uuid), null, DeviceStore.NONE));
         try {
             Target target = maker.make(device);
-            long sectors = lengthBytes / SECTOR_BYTES;
-            DeviceRecord.Table words = new DeviceRecord.Table(
-                    true, List.of(new TargetSpec(0, sectors, target.type(), target.table())), List.of());
-            device.life()
-                    .begin(new LoadedTable(words, new TargetTable(List.of(new TargetTable.Line(0, sectors, target)))));
+            device.life().begin(LoadedTable.ofOne(target, lengthBytes / SECTOR_BYTES));
         } catch (IOException | RuntimeException | Error e) {
             index.forget(device);
             throw e;
@@ -203,15 +192,6 @@ public final class DeviceRegistry {
         index.publish(device);
         log.info("created " + device);
         return device;
-    }
-
-    /** What is done with several devices at one moment; a failure ends it for all. */
-    public interface OneMoment {
-        /** A device that runs, and whose one target this is, is about to be held. */
-        void prepare(MappedDevice device, Target target) throws IOException;
-
-        /** The device is held: nothing is under way, and nothing begins. So are those on top of it, and all will be. */
-        void held(MappedDevice device, Target target) throws IOException;
     }
 
     /**
@@ -225,15 +205,9 @@ public final class DeviceRegistry {
         new HeldTogether(this, devices).run(freeze, moment);
     }
 
-    private MappedDevice make(int minor, String id, DeviceState first, boolean hidden) {
-        return make(minor, id, first, store, hidden);
-    }
-
-    private MappedDevice make(int minor, String id, DeviceState first, DeviceStore rememberedBy, boolean hidden) {
-        MappedDevice device = new MappedDevice(
-                this, minor, new DeviceIo(background), new RememberedState(minor, id, first, rememberedBy, log));
-        device.hidden = hidden;
-        return device;
+    private MappedDevice make(int minor, String id, DeviceState first, DeviceRecord saved, DeviceStore rememberedBy) {
+        return new MappedDevice(
+                this, minor, new DeviceIo(background), new RememberedState(minor, id, first, saved, rememberedBy, log));
     }
 
     private static String newId() {
@@ -243,43 +217,13 @@ public final class DeviceRegistry {
     /** Gives a device a new name. An event wakes who waits. EBUSY when the name is taken, EINVAL when it is bad. */
     public void rename(MappedDevice device, String newName) throws IOException {
         DeviceIndex.checkName(newName);
-        index.reserveName(newName);
-        try {
-            String[] oldName = new String[1];
-            device.state()
-                    .change(
-                            now -> {
-                                oldName[0] = now.name();
-                                return now.withName(newName);
-                            },
-                            () -> index.renamed(device));
-            tell(listener -> listener.renamed(device, oldName[0]));
-            log.info("renamed " + oldName[0] + " to " + device);
-        } finally {
-            index.releaseName(newName);
-        }
-        if (device.hasLive()) {
-            device.events().raise();
-        }
+        device.state().apply(new Naming(this, index, device, newName));
     }
 
     /** Gives a uuid to a device that has none; EINVAL when it has one, EBUSY when another has this one. */
     public void setUuid(MappedDevice device, String uuid) throws IOException {
         DeviceIndex.checkUuid(uuid);
-        index.reserveUuid(uuid);
-        try {
-            device.state().change(now -> {
-                if (!now.uuid().isEmpty()) {
-                    throw new ErrnoException(device + " has a uuid already", Errno.EINVAL.number());
-                }
-                return now.withUuid(uuid);
-            });
-        } finally {
-            index.releaseUuid(uuid);
-        }
-        if (device.hasLive()) {
-            device.events().raise();
-        }
+        device.state().apply(new Identification(index, device, uuid));
     }
 
     int openCount(MappedDevice device) {
@@ -326,7 +270,7 @@ public final class DeviceRegistry {
     /** Takes a deferred removal back. EBUSY when the removal is under way. */
     public void cancelDeferredRemove(MappedDevice device) throws IOException {
         index.requireNotRemoving(device);
-        device.state().change(now -> now.withDeferredRemove(false));
+        device.state().apply(now -> now.removalDeferred(false));
     }
 
     /**
@@ -337,66 +281,29 @@ public final class DeviceRegistry {
      * @throws ErrnoException EBUSY when it is open, ENXIO when it is gone already
      */
     public boolean remove(MappedDevice device, boolean deferred) throws IOException {
+        Removal removal = new Removal(this, index, device);
         try {
-            if (!letGo(device, deferred)) {
-                device.state().change(now -> now.withDeferredRemove(true));
-                if (index.isDueForRemoval(device)) {
-                    // The last close came before anybody could know.
-                    deferredRemovals.add(device);
-                }
-                return false;
-            }
+            device.state().apply(removal);
         } catch (ErrnoException e) {
-            if (!deferred || !e.is(Errno.EBUSY)) {
+            if (!deferred || !e.is(Errno.EBUSY) || device.isGone()) {
                 throw e;
             }
-            device.state().change(now -> now.withDeferredRemove(true));
-            deferredRemovals.watch(device);
+            device.state().apply(now -> now.removalDeferred(true));
+            if (!removal.isOpen()) {
+                deferredRemovals.watch(device);
+            } else if (index.isDueForRemoval(device)) {
+                // The last close came before anybody could know.
+                deferredRemovals.add(device);
+            }
             return false;
-        }
-        index.freeName(device);
-        try {
-            device.life().destroy();
-        } finally {
-            index.forget(device);
-            log.info("removed " + device);
         }
         deferredRemovals.start();
         return true;
     }
 
-    /**
-     * Has everybody let go of the device, and the store forget it: nobody can open it any more then. Otherwise nothing has
-     * changed.
-     *
-     * @return false when it is open, and {@code deferred}
-     */
-    private boolean letGo(MappedDevice device, boolean deferred) throws IOException {
-        if (!index.isRemovable(device, deferred)) {
-            return false;
-        }
-        for (DeviceListener listener : listeners) {
-            listener.beforeRemoval(device);
-        }
-        if (!index.beginRemoval(device, deferred)) {
-            return false;
-        }
-        boolean goes = false;
-        try {
-            for (DeviceListener listener : listeners) {
-                listener.removing(device);
-            }
-            // Now, so that another of its name or number can't meet it in the store.
-            device.state().forget();
-            goes = true;
-        } finally {
-            index.decideRemoval(device, goes);
-            if (!goes && device.hasLive() && !device.isSuspended()) {
-                // Who has let go of it takes it again.
-                tell(listener -> listener.appeared(device));
-            }
-        }
-        return true;
+    /** Those who are told of devices. */
+    List<DeviceListener> listeners() {
+        return listeners;
     }
 
     /**
@@ -469,11 +376,16 @@ public final class DeviceRegistry {
                         record.name(),
                         record.uuid(),
                         OptionalInt.of(record.minor()),
-                        minor -> make(minor, id, DeviceState.remembered(record), false));
+                        minor -> make(
+                                minor,
+                                id,
+                                DeviceState.remembered(record),
+                                record.id().isEmpty() ? null : record,
+                                store));
+                index.publish(device);
                 todo.add(device);
-                if (record.id().isEmpty()) {
-                    device.state().begin();
-                }
+                // One that had no id has one now.
+                device.state().apply(now -> now);
             } catch (IOException e) {
                 log.error(record.name() + " does not come back as it was", e);
             }

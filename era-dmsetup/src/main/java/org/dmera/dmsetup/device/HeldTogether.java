@@ -36,7 +36,7 @@ final class HeldTogether {
         }
     }
 
-    void run(boolean freeze, DeviceRegistry.OneMoment moment) throws IOException {
+    void run(boolean freeze, OneMoment moment) throws IOException {
         List<MappedDevice> byMinor = new ArrayList<>(topDown);
         byMinor.sort(Comparator.comparingInt(MappedDevice::minor));
         for (MappedDevice device : byMinor) {
@@ -51,7 +51,7 @@ final class HeldTogether {
         }
     }
 
-    private void prepareAndHold(boolean freeze, DeviceRegistry.OneMoment moment) throws IOException {
+    private void prepareAndHold(boolean freeze, OneMoment moment) throws IOException {
         Map<MappedDevice, Target> targets = new HashMap<>();
         for (MappedDevice device : topDown) {
             Target target = device.life().onlyTarget();
@@ -62,28 +62,30 @@ final class HeldTogether {
         try {
             for (MappedDevice device : topDown) {
                 told.add(device);
-                device.life().beforeHold(freeze);
+                if (freeze) {
+                    device.life().io().freeze();
+                }
             }
             hold(targets, moment);
         } finally {
             for (MappedDevice device : told) {
-                device.life().afterHold();
+                device.life().thaw();
             }
         }
     }
 
-    private void hold(Map<MappedDevice, Target> targets, DeviceRegistry.OneMoment moment) throws IOException {
+    private void hold(Map<MappedDevice, Target> targets, OneMoment moment) throws IOException {
         Deque<MappedDevice> held = new ArrayDeque<>();
         long began = System.nanoTime();
         try {
             for (MappedDevice device : topDown) {
                 // One that can't be held is released again by that.
-                device.life().hold();
+                device.life().io().hold();
                 held.push(device);
                 moment.held(device, targets.get(device));
             }
         } finally {
-            held.forEach(device -> device.io().release());
+            held.forEach(device -> device.life().io().release());
         }
         registry.log().debug("held " + topDown + " together for " + (System.nanoTime() - began) / 1000 + " us");
     }

@@ -30,6 +30,14 @@ final class LoadedTable {
         this.targets = targets;
     }
 
+    /** A table of one line, read only, whose target was not made from words. */
+    static LoadedTable ofOne(Target target, long lengthSectors) {
+        TargetSpec words = new TargetSpec(0, lengthSectors, target.type(), target.table());
+        return new LoadedTable(
+                new DeviceRecord.Table(true, List.of(words), List.of()),
+                new TargetTable(List.of(new TargetTable.Line(0, lengthSectors, target))));
+    }
+
     /** The lines in the words in which they were loaded, which is how they are loaded again after a restart. */
     DeviceRecord.Table words() {
         return words;
@@ -73,6 +81,24 @@ final class LoadedTable {
             closeAll(targets.lines());
         } finally {
             closing.writeLock().unlock();
+        }
+    }
+
+    /** Closes it because of {@code cause}, which takes what fails here. */
+    void closeAfter(Throwable cause) {
+        try {
+            close();
+        } catch (IOException | RuntimeException e) {
+            cause.addSuppressed(e);
+        }
+    }
+
+    /** Closes it when another is in its place, whatever becomes of this. */
+    void closeReplaced(EngineLog log, String device) {
+        try {
+            close();
+        } catch (IOException | RuntimeException e) {
+            log.error("closing the table of " + device + " that was replaced", e);
         }
     }
 

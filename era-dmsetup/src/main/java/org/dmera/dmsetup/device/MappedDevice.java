@@ -15,7 +15,8 @@ import org.dmera.dmsetup.targets.Target;
  * A mapped device: a name, a uuid, two table slots, suspend and resume, an event counter, an open count.
  *
  * <p>Four locks, taken in this order: that of {@link DeviceLife} serializes what changes tables and state, and
- * is held while I/O drains; that of {@link RememberedState} is held while a change is saved; that of {@link DeviceIndex} guards names and open counts, and is held for a moment only; a table's own lock keeps it open
+ * is held while I/O drains; that of {@link RememberedState} is held while a change is saved; that of {@link
+ * DeviceIndex} guards names and open counts, and is held for a moment only; a table's own lock keeps it open
  * for a reader. Status, tables and messages take the last one alone, so they answer while a suspend waits for I/O.
  */
 public final class MappedDevice {
@@ -26,14 +27,20 @@ public final class MappedDevice {
     private final DeviceLife life;
     private final DeviceEvents events = new DeviceEvents();
 
-    // Guarded by the lock of DeviceIndex.
+    /** Whether it can be found and opened. */
+    enum Presence {
+        /** Not remembered yet: not to be found. */
+        COMING,
+        THERE,
+        /** Perhaps about to be removed, if those who have it open by other ways let go of it; who opens it waits. */
+        LEAVING,
+        /** Being removed, or removed: not to be found. */
+        GONE
+    }
+
+    // Changed under the lock of DeviceIndex.
     int openCount;
-    /** About to be removed, if those who have it open by other ways let go of it; not to be opened meanwhile. */
-    boolean leaving;
-    /** Not remembered yet, or being removed: not to be found, and not to be opened. */
-    volatile boolean hidden;
-    /** Being removed. */
-    volatile boolean removed;
+    volatile Presence presence = Presence.COMING;
 
     MappedDevice(DeviceRegistry registry, int minor, DeviceIo io, RememberedState state) {
         this.registry = registry;
@@ -41,6 +48,11 @@ public final class MappedDevice {
         this.io = io;
         this.state = state;
         this.life = new DeviceLife(this, registry, io, state);
+    }
+
+    /** Whether it is being removed, or is removed. */
+    boolean isGone() {
+        return presence == Presence.GONE;
     }
 
     /** Its state and how it changes, for the registry. */
@@ -111,13 +123,13 @@ public final class MappedDevice {
 
     /** Adds where the range lies in the end, by each of the tables that it has or is about to have. */
     public void storage(long offsetBytes, long lengthBytes, StorageAreas areas) {
-        for (LoadedTable table : life.tables()) {
+        for (LoadedTable table : state.now().tables()) {
             table.storage(offsetBytes, lengthBytes, areas);
         }
     }
 
     public boolean isSuspended() {
-        return life.isSuspended();
+        return state.now().isSuspended();
     }
 
     /** Whether it is to have a node in /dev whenever it can be used, after a restart of the engine too. */
@@ -127,7 +139,7 @@ public final class MappedDevice {
 
     /** Remembers whether it is to have a node in /dev. When that fails it is as before. */
     public void setAttached(boolean wanted) throws IOException {
-        state.change(now -> now.withAttached(wanted));
+        state.apply(now -> now.attached(wanted));
     }
 
     public boolean isDeferredRemove() {

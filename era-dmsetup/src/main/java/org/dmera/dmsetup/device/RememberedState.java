@@ -3,34 +3,39 @@ package org.dmera.dmsetup.device;
 
 import java.io.IOException;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.UnaryOperator;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 
 /**
- * A device's state, which nobody sees before it is remembered: a change is saved first and published second, so that an
- * engine that is killed at any moment comes back with what somebody may have been told, or with more.
+ * A device's state, which nobody sees before it is remembered; and the one place in which {@link Transition}s are applied to
+ * it, so that an engine that is killed at any moment comes back with what somebody may have been told, or with more.
  *
  * <p>A change that can't be saved is none: the state stays as it is. The lock is held while the store writes, and never
  * while I/O drains.
  */
 final class RememberedState {
-    /** Makes the next state from the present one; a refusal is thrown. */
-    interface Change {
-        DeviceState of(DeviceState now) throws IOException;
-    }
-
     private final int minor;
     private final String id;
     private final DeviceStore store;
     private final EngineLog log;
     private final ReentrantLock recording = new ReentrantLock();
     private volatile DeviceState now;
+
+    // Guarded by recording.
+    /** What the store has; null before the first time, and when that is not known. */
+    private DeviceRecord saved;
+
     private boolean forgotten;
 
-    /** {@code id} is the device's own, which no other device ever has: names and numbers come again. */
-    RememberedState(int minor, String id, DeviceState first, DeviceStore store, EngineLog log) {
+    /**
+     * @param id the device's own, which no other device ever has: names and numbers come again
+     * @param saved what the store has of it, or null for nothing that would do
+     */
+    RememberedState(int minor, String id, DeviceState first, DeviceRecord saved, DeviceStore store, EngineLog log) {
         this.minor = minor;
         this.id = id;
+        this.saved = saved;
         this.store = store;
         this.log = log;
         this.now = first;
@@ -44,84 +49,102 @@ final class RememberedState {
         return id;
     }
 
-    /** Saves the first state: the device is remembered from now on. */
-    void begin() throws IOException {
-        recording.lock();
+    /**
+     * Does all of {@code change}, in the order that {@link Transition} gives.
+     *
+     * @throws IOException why there was no change; or, from {@link Transition#release} on, what went wrong with it
+     */
+    void apply(Transition change) throws IOException {
         try {
-            save(now.record(minor, id));
-        } finally {
-            recording.unlock();
-        }
-    }
-
-    /** Saves what {@code change} makes of the state, then publishes it. */
-    void change(Change change) throws IOException {
-        change(change, () -> {});
-    }
-
-    /** The same; {@code published} runs before the next change can begin. */
-    void change(Change change, Runnable published) throws IOException {
-        recording.lock();
-        try {
-            requireRemembered();
-            DeviceState next = change.of(now);
-            DeviceRecord record = next.record(minor, id);
-            if (!record.equals(now.record(minor, id))) {
-                save(record);
-            }
-            now = next;
-            published.run();
-        } finally {
-            recording.unlock();
-        }
-    }
-
-    /** Whoever asked for the change is told an errno alone. */
-    private void save(DeviceRecord record) throws IOException {
-        try {
-            store.save(record);
-        } catch (IOException e) {
-            log.error(now.name() + " can't be remembered in its new state, and so is not changed", e);
+            change.prepare();
+            saveAndPublish(change);
+        } catch (IOException | RuntimeException | Error e) {
+            change.takeBack(e);
             throw e;
         }
+        try {
+            change.release();
+        } catch (IOException | RuntimeException | Error e) {
+            closeAfter(change, e);
+            throw e;
+        }
+        change.close();
     }
 
-    /** Publishes what {@code change} makes of the state, which is what is remembered already, or should not be. */
-    void changeUnsaved(Change change) throws IOException {
+    private static void closeAfter(Transition change, Throwable cause) {
+        try {
+            change.close();
+        } catch (IOException | RuntimeException | Error e) {
+            cause.addSuppressed(e);
+        }
+    }
+
+    private void saveAndPublish(Transition change) throws IOException {
         recording.lock();
         try {
             requireRemembered();
-            now = change.of(now);
+            DeviceState next = change.next(now);
+            if (next == null) {
+                forget();
+            } else {
+                save(next.record(minor, id), change.mustBeSaved());
+                now = next;
+            }
+            change.publish();
         } finally {
             recording.unlock();
         }
+    }
+
+    /** Whoever asked for the change is told an errno alone, so the log says the rest. */
+    private void save(DeviceRecord record, boolean must) throws IOException {
+        if (record.equals(saved)) {
+            return;
+        }
+        // Until it is known what the store has.
+        saved = null;
+        try {
+            store.save(record);
+            saved = record;
+        } catch (IOException e) {
+            if (must) {
+                log.error(now.name() + " can't be remembered in its new state, and so is not changed", e);
+                throw e;
+            }
+            log.error("the state of " + now.name() + " is not saved", e);
+        }
+    }
+
+    private void forget() throws IOException {
+        try {
+            store.delete(minor);
+        } catch (IOException e) {
+            log.error(now.name() + " can't be forgotten, and so is not removed", e);
+            throw e;
+        }
+        forgotten = true;
     }
 
     /**
-     * Has the device forgotten: it does not come back after a restart, and its state can't change any more. When that fails
-     * it is remembered as before.
+     * Publishes what {@code change} makes of the state, of which nothing is to be remembered.
+     *
+     * @throws ErrnoException ENXIO when the device is gone
      */
-    void forget() throws IOException {
+    void note(UnaryOperator<DeviceState> change) throws ErrnoException {
         recording.lock();
         try {
             requireRemembered();
-            try {
-                store.delete(minor);
-            } catch (IOException e) {
-                log.error(now.name() + " can't be forgotten, and so is not removed", e);
-                throw e;
-            }
-            forgotten = true;
+            now = change.apply(now);
         } finally {
             recording.unlock();
         }
     }
 
-    /** The tables of a device that is gone are closed. */
-    void endTables() {
+    /** The same, of a device that may be gone. */
+    void noteOfAny(UnaryOperator<DeviceState> change) {
         recording.lock();
         try {
-            now = now.withLive(null).withInactive(null);
+            now = change.apply(now);
         } finally {
             recording.unlock();
         }

@@ -94,7 +94,7 @@ final class Restoration {
 
     /** Whether the device is not back, and may come by itself. */
     boolean isExpected(MappedDevice device) {
-        return !ended && !device.removed && expected.contains(device);
+        return !ended && !device.isGone() && expected.contains(device);
     }
 
     private void tellNews() {
@@ -111,7 +111,7 @@ final class Restoration {
 
     /** Null when the device is back, or will be by itself. */
     private IOException bringBack(MappedDevice device) {
-        if (device.removed) {
+        if (device.isGone()) {
             return null;
         }
         Attempt attempt = new Attempt(device);

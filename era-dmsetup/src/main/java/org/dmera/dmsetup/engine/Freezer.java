@@ -12,6 +12,7 @@ import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.MappedDevice;
+import org.dmera.dmsetup.device.OneMoment;
 import org.dmera.dmsetup.ioctl.DevNumber;
 import org.dmera.dmsetup.ioctl.TargetSpec;
 import org.dmera.dmsetup.targets.CowFile;
@@ -126,7 +127,7 @@ final class Freezer {
     private void begin(
             List<MappedDevice> devices, Path folder, boolean lockFileSystems, Map<MappedDevice, Frozen> frozen)
             throws IOException {
-        registry.atOneMoment(devices, lockFileSystems, new DeviceRegistry.OneMoment() {
+        registry.atOneMoment(devices, lockFileSystems, new OneMoment() {
             @Override
             public void prepare(MappedDevice device, Target target) throws IOException {
                 if (!(target instanceof EraTarget era)) {

@@ -23,8 +23,8 @@ import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.control.DmClient;
 import org.dmera.dmsetup.device.DeviceIo;
-import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.MappedDevice;
+import org.dmera.dmsetup.device.OneMoment;
 import org.dmera.dmsetup.targets.Target;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -331,7 +331,7 @@ class FreezeTest {
         List<MappedDevice> devices = List.of(device("vol"), device("log"), device("third"));
         List<MappedDevice> held = new ArrayList<>();
         List<FutureTask<Void>> writes = new ArrayList<>();
-        engine.registry().atOneMoment(devices, false, new DeviceRegistry.OneMoment() {
+        engine.registry().atOneMoment(devices, false, new OneMoment() {
             @Override
             public void prepare(MappedDevice device, Target target) {}
 

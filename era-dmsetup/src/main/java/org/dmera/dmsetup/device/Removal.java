@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.device;
+
+import java.io.IOException;
+import org.dmera.core.linux.Errno;
+import org.dmera.core.linux.ErrnoException;
+
+/**
+ * The change by which a device goes: everybody lets go of it, the store forgets it, nobody can find it any more, its tables are
+ * closed, and its minor is free. It is forgotten before its name is, so that another of its name or number can't meet it in
+ * the store.
+ */
+final class Removal implements Transition {
+    private final DeviceRegistry registry;
+    private final DeviceIndex index;
+    private final MappedDevice device;
+    private boolean leaving;
+    private boolean open;
+
+    Removal(DeviceRegistry registry, DeviceIndex index, MappedDevice device) {
+        this.registry = registry;
+        this.index = index;
+        this.device = device;
+    }
+
+    /** Whether it was refused because the device is open, and its last close will be told. */
+    boolean isOpen() {
+        return open;
+    }
+
+    @Override
+    public void prepare() throws IOException {
+        requireNotOpen(index::requireRemovable);
+        for (DeviceListener listener : registry.listeners()) {
+            listener.beforeRemoval(device);
+        }
+        requireNotOpen(index::beginRemoval);
+        leaving = true;
+        for (DeviceListener listener : registry.listeners()) {
+            listener.removing(device);
+        }
+    }
+
+    private interface Check {
+        void of(MappedDevice device) throws ErrnoException;
+    }
+
+    private void requireNotOpen(Check check) throws ErrnoException {
+        try {
+            check.of(device);
+        } catch (ErrnoException e) {
+            open = e.is(Errno.EBUSY);
+            throw e;
+        }
+    }
+
+    @Override
+    public DeviceState next(DeviceState now) {
+        return null;
+    }
+
+    @Override
+    public void takeBack(Throwable cause) {
+        if (!leaving) {
+            return;
+        }
+        index.decideRemoval(device, false);
+        if (device.hasLive() && !device.isSuspended()) {
+            // Who has let go of it takes it again.
+            registry.tell(listener -> listener.appeared(device));
+        }
+    }
+
+    @Override
+    public void publish() {
+        index.decideRemoval(device, true);
+        index.freeName(device);
+    }
+
+    @Override
+    public void close() throws IOException {
+        try {
+            device.life().destroy();
+        } finally {
+            index.forget(device);
+            registry.log().info("removed " + device);
+        }
+    }
+}
