@@ -36,9 +36,19 @@ public final class RepairDamage {
         STALE_POINTER,
         /** A node has wrong keys, a wrong header, or leads anywhere, under a valid seal. */
         WRONG_NODE,
+        /** Blocks that follow each other, 2 to 32, are zeroes or noise. */
+        BROKEN_REGION,
+        /** The device ends too early. */
+        CUT_OFF,
+        /** A data block of an array has a wrong header, eras to come, or bits beyond its end, under a valid seal. */
+        WRONG_ARRAY_BLOCK,
+        /** The space map counts wrongly, under valid seals. */
+        WRONG_SPACE_MAP,
         /** Block 0 holds an older superblock. */
         STALE_SUPERBLOCK,
         STALE_SUPERBLOCK_AND_A_BROKEN_BLOCK,
+        /** A field of the superblock is wrong, under a valid seal. */
+        WRONG_SUPERBLOCK,
         /** Something else has written into the part of block 0 that the format leaves empty. */
         WRITTEN_OVER_SUPERBLOCK,
         LOST_SUPERBLOCK,
@@ -76,10 +86,12 @@ public final class RepairDamage {
     private final Map<Integer, byte[]> changed = new HashMap<>();
     private final BlockSeal seal = new BlockSeal();
     private final StringBuilder done = new StringBuilder();
+    private int sizeBlocks;
 
     private RepairDamage(RepairSubject subject, Random random) {
         this.subject = subject;
         this.random = random;
+        sizeBlocks = subject.image().length / BLOCK;
         for (Anatomy.Part part : new Anatomy(subject.image()).parts()) {
             if (part.blockNr() != 0) {
                 used.add(part.blockNr());
@@ -101,7 +113,13 @@ public final class RepairDamage {
     /** The blocks that are changed, and what was done; or null when the subject can't be damaged in this way. */
     public static RepairDamage of(RepairSubject subject, Kind kind, Random random) {
         RepairDamage damage = new RepairDamage(subject, random);
-        return damage.inflict(kind) && !damage.changed.isEmpty() ? damage : null;
+        boolean isDone = damage.inflict(kind);
+        return isDone && (!damage.changed.isEmpty() || kind == Kind.CUT_OFF) ? damage : null;
+    }
+
+    /** Blocks that the device has now. */
+    public int sizeBlocks() {
+        return sizeBlocks;
     }
 
     /** What the changed blocks hold now. */
@@ -127,6 +145,11 @@ public final class RepairDamage {
             case STALE_NODE -> staleNode();
             case STALE_POINTER -> stalePointer();
             case WRONG_NODE -> wrongNode();
+            case BROKEN_REGION -> breakRegion();
+            case CUT_OFF -> cutOff();
+            case WRONG_ARRAY_BLOCK -> wrongArrayBlock();
+            case WRONG_SPACE_MAP -> wrongSpaceMap();
+            case WRONG_SUPERBLOCK -> wrongSuperblock();
             case STALE_SUPERBLOCK -> staleSuperblock();
             case STALE_SUPERBLOCK_AND_A_BROKEN_BLOCK -> staleSuperblock() && breakBlocks(1);
             case WRITTEN_OVER_SUPERBLOCK -> writeOver();
@@ -203,6 +226,97 @@ public final class RepairDamage {
         return true;
     }
 
+    private boolean breakRegion() {
+        int from = any();
+        int end = Math.min(sizeBlocks, from + 2 + random.nextInt(31));
+        boolean isNoise = random.nextBoolean();
+        for (int b = from; b < end; b++) {
+            byte[] bytes = new byte[BLOCK];
+            if (isNoise) {
+                random.nextBytes(bytes);
+            }
+            put(b, bytes, "broken");
+        }
+        return true;
+    }
+
+    private boolean cutOff() {
+        sizeBlocks = 1 + random.nextInt(sizeBlocks - 1);
+        done.append("cut off at ").append(sizeBlocks);
+        return true;
+    }
+
+    private boolean wrongArrayBlock() {
+        List<Integer> arrays = ofType(trees, BlockType.ARRAY_BLOCK);
+        if (arrays.isEmpty()) {
+            return false;
+        }
+        int b = arrays.get(random.nextInt(arrays.size()));
+        byte[] bytes = block(b);
+        ByteBuffer buffer = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
+        int what = random.nextInt(5);
+        switch (what) {
+            case 0 -> buffer.putInt(4, random.nextBoolean() ? random.nextInt(2000) : random.nextInt());
+            case 1 -> buffer.putInt(8, random.nextBoolean() ? random.nextInt(2000) : random.nextInt());
+            case 2 -> buffer.putInt(12, 1 << random.nextInt(6));
+            case 3 -> {
+                int at = 24 + 4 * random.nextInt(1018);
+                buffer.putInt(at, buffer.getInt(at) | random.nextInt());
+            }
+            default -> Arrays.fill(bytes, 24 + 8 * random.nextInt(509), BLOCK, (byte) 0xff);
+        }
+        return resealIfOther(BlockType.ARRAY_BLOCK, b, bytes, "wrong array block " + what + " at");
+    }
+
+    private boolean wrongSpaceMap() {
+        List<Integer> maps = new ArrayList<>(ofType(used, BlockType.BITMAP));
+        maps.addAll(ofType(used, BlockType.INDEX));
+        if (maps.isEmpty()) {
+            return false;
+        }
+        int b = maps.get(random.nextInt(maps.size()));
+        byte[] bytes = block(b);
+        ByteBuffer buffer = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
+        BlockType type = seal.identify(buffer, 0);
+        if (type == BlockType.INDEX) {
+            int at = 16 + 4 * random.nextInt(4);
+            buffer.putInt(at, random.nextBoolean() ? any() : random.nextInt());
+        } else {
+            int count = 1 + random.nextInt(4);
+            for (int i = 0; i < count; i++) {
+                int at = 16 + random.nextInt(1 + sizeBlocks / 4);
+                bytes[at] = (byte) (random.nextBoolean() ? 0 : bytes[at] ^ (1 << random.nextInt(8)));
+            }
+        }
+        return resealIfOther(type, b, bytes, "wrong space map at");
+    }
+
+    private boolean wrongSuperblock() {
+        byte[] bytes = block(0);
+        ByteBuffer buffer = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
+        // Block numbers and counts: the origin's block size could be any, and nothing would tell.
+        int[] words = {44, 52, 60, 68, 192, 200, 208, 216};
+        int[] ints = {4, 180, 184, 188};
+        int what = random.nextInt(words.length + ints.length);
+        if (what < words.length) {
+            buffer.putLong(words[what], random.nextInt(3) > 0 ? any() : random.nextInt(4) == 0 ? 0 : random.nextLong());
+        } else {
+            int at = ints[what - words.length];
+            int now = buffer.getInt(at);
+            buffer.putInt(at, random.nextBoolean() ? now + random.nextInt(9) - 4 : random.nextInt());
+        }
+        return resealIfOther(BlockType.SUPERBLOCK, 0, bytes, "wrong superblock field " + what + " at");
+    }
+
+    private boolean resealIfOther(BlockType type, int b, byte[] bytes, String what) {
+        if (Arrays.equals(bytes, block(b))) {
+            return false;
+        }
+        seal.seal(type, ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN), 0, b);
+        put(b, bytes, what);
+        return true;
+    }
+
     /** Mostly the latest. */
     private byte[] oneOf(List<byte[]> older) {
         int back = random.nextInt(3) == 0 ? random.nextInt(older.size()) : 0;
@@ -238,9 +352,13 @@ public final class RepairDamage {
     }
 
     private List<Integer> nodes(List<Integer> among) {
+        return ofType(among, BlockType.BTREE_NODE);
+    }
+
+    private List<Integer> ofType(List<Integer> among, BlockType type) {
         ByteBuffer image = ByteBuffer.wrap(subject.image()).order(ByteOrder.LITTLE_ENDIAN);
         return among.stream()
-                .filter(b -> seal.identify(image, b * BLOCK) == BlockType.BTREE_NODE)
+                .filter(b -> seal.identify(image, b * BLOCK) == type)
                 .toList();
     }
 

@@ -192,7 +192,7 @@ public final class RepairTrials {
 
     /** What is wrong with what repair makes of the damaged metadata, or null. */
     private String judge(RepairSubject subject, RepairDamage damage, List<String> said) throws IOException {
-        CheckReport report = MetadataChecker.check(new Overlay(subject.image(), damage.changed()));
+        CheckReport report = MetadataChecker.check(new Overlay(subject.image(), damage));
         EraTruth truth = subject.truth();
         boolean isClean = report.isClean();
         said.addAll(
@@ -209,7 +209,7 @@ public final class RepairTrials {
         EraTruth now = new EraTruth();
         Salvage salvage;
         try {
-            salvage = Salvage.open(new Overlay(subject.image(), damage.changed()), hints);
+            salvage = Salvage.open(new Overlay(subject.image(), damage), hints);
         } catch (IOException e) {
             tally.refused++;
             if (kind.leavesSuperblock()) {
@@ -251,7 +251,7 @@ public final class RepairTrials {
 
     /** Repair in place, on a copy: it refuses, or everything that can be read afterwards is true. */
     private static String inPlace(RepairSubject subject, RepairDamage damage, CheckReport report) throws IOException {
-        Overlay copy = new Overlay(subject.image(), damage.changed());
+        Overlay copy = new Overlay(subject.image(), damage);
         try {
             SpaceMapRepair.repair(copy, report);
         } catch (IOException refused) {
@@ -270,7 +270,7 @@ public final class RepairTrials {
     private static String rebuilt(RepairSubject subject, RepairDamage damage, SalvageHints hints, EraTruth streamed)
             throws IOException {
         MemoryBlockDevice made = new MemoryBlockDevice(subject.image().length / BlockDevice.BLOCK_BYTES + 400);
-        Salvage.open(new Overlay(subject.image(), damage.changed()), hints).stream(new MetadataBuilder(made));
+        Salvage.open(new Overlay(subject.image(), damage), hints).stream(new MetadataBuilder(made));
         CheckReport after = MetadataChecker.check(made);
         EraTruth now = new EraTruth();
         MetadataScanner.scan(made, MetadataRoots.read(made), now);
@@ -282,16 +282,18 @@ public final class RepairTrials {
     /** A device over an image that stays as it is. */
     private static final class Overlay implements BlockDevice {
         private final byte[] image;
+        private final int sizeBlocks;
         private final Map<Integer, byte[]> changed;
 
-        Overlay(byte[] image, Map<Integer, byte[]> changed) {
+        Overlay(byte[] image, RepairDamage damage) {
             this.image = image;
-            this.changed = new HashMap<>(changed);
+            this.sizeBlocks = damage.sizeBlocks();
+            this.changed = new HashMap<>(damage.changed());
         }
 
         @Override
         public long sizeBlocks() {
-            return image.length / BLOCK_BYTES;
+            return sizeBlocks;
         }
 
         @Override

@@ -117,6 +117,9 @@ final class MissedParts {
     }
 
     private void find() {
+        if (counts.isCutOff()) {
+            unknown++;
+        }
         BitSet referred = new BitSet(table.size());
         for (int b = 1; b < table.size(); b++) {
             if (isMissed(b) && table.references(b) == 0 && load(b)) {

@@ -38,6 +38,9 @@ final class SpaceMapCheck implements TreeWalk.Visitor {
         long nrBlocks = superblock.spaceMapNrBlocks();
         this.covered = nrBlocks < 0 ? table.size() : (int) Math.min(nrBlocks, table.size());
         this.counts = new StoredCounts((covered + BitmapBlock.ENTRIES - 1) / BitmapBlock.ENTRIES);
+        if (nrBlocks < 0 || nrBlocks > table.size()) {
+            counts.cutOff();
+        }
     }
 
     /** Reads the index and the bitmaps. Nothing is counted yet: what the trees use is theirs, whatever the map says. */

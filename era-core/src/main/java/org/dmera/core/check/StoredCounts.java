@@ -11,9 +11,20 @@ final class StoredCounts {
 
     private final ByteBuffer[] bitmaps;
     private final BitmapBlock bitmap = new BitmapBlock();
+    private boolean isCutOff;
 
     StoredCounts(int nrBitmaps) {
         bitmaps = new ByteBuffer[nrBitmaps];
+    }
+
+    /** The map is for more blocks than the device has left: what it counts past the end is out of reach. */
+    void cutOff() {
+        isCutOff = true;
+    }
+
+    /** Whether parts that the map counts may lie past the device's end. */
+    boolean isCutOff() {
+        return isCutOff;
     }
 
     /** Hands over the bitmap that covers {@code index × 16320} and on; the buffer is kept. */

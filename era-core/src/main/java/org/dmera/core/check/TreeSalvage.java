@@ -65,6 +65,7 @@ final class TreeSalvage extends Salvage {
 
     private final List<TreeMender.Doubtful> doubtfulPlaces;
     private final boolean areWritesetsLost;
+    private final long onceBlocks;
 
     private final int[] orphaned = new int[UnclaimedMarks.WINDOW];
 
@@ -96,6 +97,7 @@ final class TreeSalvage extends Salvage {
             remarks.add("the trees were mended: every block in use has its place now, and each place its block");
         }
         this.device = mended == null ? damaged : mended.device();
+        this.onceBlocks = onceBlocks(superblock);
         this.survey = mended == null ? first : survey(device, superblock, hints);
         this.roots = credible(device, superblock, hints);
         this.dataBlockSizeSectors = blockSize(roots, hints);
@@ -264,10 +266,14 @@ final class TreeSalvage extends Salvage {
      * Else the era array tells its length itself.
      */
     private static boolean isCreditable(BlockDevice device, Superblock superblock) {
-        long once = Math.min(superblock.spaceMapNrBlocks(), IndexBlock.MAX_METADATA_BLOCKS);
         long blocks = superblock.nrBlocks();
         return Limits.whyNoOrigin(blocks, superblock.dataBlockSizeSectors()) == null
-                && Limits.whyNoRoomForEras(blocks, Math.max(device.sizeBlocks(), once)) == null;
+                && Limits.whyNoRoomForEras(blocks, Math.max(device.sizeBlocks(), onceBlocks(superblock))) == null;
+    }
+
+    /** Blocks of the metadata device for which the space map is, before it was cut off perhaps. */
+    private static long onceBlocks(Superblock superblock) {
+        return Math.min(superblock.spaceMapNrBlocks(), IndexBlock.MAX_METADATA_BLOCKS);
     }
 
     private static long blockSize(SalvagedRoots roots, SalvageHints hints) throws IOException {
@@ -337,9 +343,12 @@ final class TreeSalvage extends Salvage {
         boolean hasCurrent = roots.currentWritesetRoot() != 0;
         long archived = survey.lastWriteset() + (hasCurrent ? 1 : 0);
         long evident = survey.anyWriteset() && survey.lastWriteset() >= 0 ? archived : -1;
-        if (evident != era && hints.currentEra() < 0) {
-            // Nothing confirms the superblock's era; eras in the array may be right and it may be wrong.
-            evident = Math.max(evident, survey.leastCurrentEra());
+        if (evident != era && hints.currentEra() < 0 && survey.leastCurrentEra() > Math.max(evident, era)) {
+            // Nothing confirms the superblock's era. What was written last may be of any later one.
+            throw new IOException("the superblock is of era " + era + ", and the era array holds era "
+                    + (survey.leastCurrentEra() - (hasCurrent ? 1 : 0))
+                    + ": say what the current era is with --current-era; it is at least " + survey.leastCurrentEra()
+                    + "; when in doubt, a higher one loses nothing");
         }
         if (hints.currentEra() >= 0 && hints.currentEra() < superblockEra) {
             // Eras of the array above it would have to be lowered, and their marks would be lost.
@@ -435,7 +444,8 @@ final class TreeSalvage extends Salvage {
 
     private void streamWriteset(Structure structure, long era, long storedBits, long root, MetadataVisitor visitor)
             throws IOException {
-        boolean sizeLost = storedBits > MOST_ORIGIN_BLOCKS;
+        boolean sizeLost = storedBits > MOST_ORIGIN_BLOCKS
+                || storedBits / Long.SIZE / ArrayBlock.WORDS_PER_BLOCK > Math.max(device.sizeBlocks(), onceBlocks);
         long sound = sizeLost ? 0 : storedBits;
         ArrayMap map = new ArrayMap();
         TreeSpec spec = new TreeSpec(structure, era, BTreeNode.BLOCK_VALUE_BYTES, BlockTable.LIVE);
