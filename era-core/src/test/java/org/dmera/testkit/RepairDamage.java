@@ -52,7 +52,8 @@ public final class RepairDamage {
         /** Something else has written into the part of block 0 that the format leaves empty. */
         WRITTEN_OVER_SUPERBLOCK,
         LOST_SUPERBLOCK,
-        LOST_SUPERBLOCK_AND_A_BROKEN_BLOCK;
+        LOST_SUPERBLOCK_AND_A_BROKEN_BLOCK,
+        LOST_SUPERBLOCK_AND_CUT_OFF;
 
         /** Whether the superblock is there, current, and can be had back for certain. */
         public boolean leavesSuperblock() {
@@ -155,6 +156,7 @@ public final class RepairDamage {
             case WRITTEN_OVER_SUPERBLOCK -> writeOver();
             case LOST_SUPERBLOCK -> loseSuperblock();
             case LOST_SUPERBLOCK_AND_A_BROKEN_BLOCK -> loseSuperblock() && breakBlocks(1);
+            case LOST_SUPERBLOCK_AND_CUT_OFF -> loseSuperblock() && cutOff();
         };
     }
 

@@ -8,8 +8,10 @@ import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
 import org.dmera.core.block.BlockDevice;
+import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.BitmapBlock;
 import org.dmera.core.format.IndexBlock;
+import org.dmera.core.format.WritesetValue;
 
 /**
  * Finds the states of the metadata that are left when the superblock is lost.
@@ -105,7 +107,7 @@ final class RootSearch {
      * then, for they are handed out in sequence.
      */
     private FoundStates.Last whereTheLastIs(int highest) {
-        if (states.isEmpty()) {
+        if (states.isEmpty() || isDeviceCutOff()) {
             return FoundStates.Last.LOST;
         }
         if (areAllCovered && lostBitmaps.isEmpty()) {
@@ -120,6 +122,47 @@ final class RootSearch {
         // With more than one bitmap, nothing tells which of them were the last state's if its index is broken.
         boolean isMapLost = !lostBitmaps.isEmpty() || table.size() > BitmapBlock.ENTRIES;
         return mostUnused == 1 && isMapLost ? FoundStates.Last.NEAR : FoundStates.Last.FOUND;
+    }
+
+    /** Whether anything leads past the end of the device, or is counted there: what is out of reach may be the last state. */
+    private boolean isDeviceCutOff() {
+        BTreeNode node = new BTreeNode();
+        for (int b = 1; b < table.size(); b++) {
+            int code = Seen.code(table.seen(b));
+            boolean leadsOn = code == Seen.NODE || code == Seen.INDEX || code == Seen.BITMAP;
+            if (!leadsOn || reader.tryRead(b, block) != null) {
+                continue;
+            }
+            if (code == Seen.NODE) {
+                node.wrap(block, 0);
+                boolean isOfBlocks =
+                        node.hasSaneShape(BTreeNode.BLOCK_VALUE_BYTES) || node.hasSaneShape(WritesetValue.BYTES);
+                for (int i = 0; isOfBlocks && i < node.nrEntries(); i++) {
+                    if (isPastEnd(block.getLong(node.valueOffset(i) + node.valueSize() - Long.BYTES))) {
+                        return true;
+                    }
+                }
+            } else if (code == Seen.INDEX) {
+                IndexBlock index = new IndexBlock().wrap(block, 0);
+                for (int i = 0; i < IndexBlock.ENTRIES; i++) {
+                    if (isPastEnd(index.bitmapBlock(i))) {
+                        return true;
+                    }
+                }
+            } else if (table.size() < BitmapBlock.ENTRIES) {
+                BitmapBlock bitmap = new BitmapBlock().wrap(block, 0);
+                for (int i = table.size(); i < BitmapBlock.ENTRIES; i++) {
+                    if (bitmap.count(i) != 0) {
+                        return true;
+                    }
+                }
+            }
+        }
+        return false;
+    }
+
+    private boolean isPastEnd(long blockNr) {
+        return blockNr >= table.size() && blockNr < IndexBlock.MAX_METADATA_BLOCKS;
     }
 
     private void findBroken(int highest) {

@@ -22,7 +22,7 @@ import org.junit.jupiter.api.DynamicTest;
  */
 final class LabRun {
     private static final Duration LIMIT =
-            Duration.ofSeconds(Long.getLong("era.kernel.limitSeconds", Lab.NIGHTLY ? 3600 : 600));
+            Duration.ofSeconds(Long.getLong("era.kernel.limitSeconds", Lab.NIGHTLY ? 3600 : 1800));
 
     private final Kernel kernel;
     private final Path folder;
