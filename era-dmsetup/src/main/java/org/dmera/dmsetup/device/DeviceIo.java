@@ -292,9 +292,11 @@ public final class DeviceIo {
                 long n = Math.min(end, t.endBytes(i)) - at;
                 if (t.target(i) instanceof ChangeTracking tracking) {
                     tracking.lastWritten(at - t.startBytes(i), n, (length, era) -> {
-                        boolean more = visitor.run(length, era);
-                        stopped[0] = !more;
-                        return more;
+                        if (visitor.run(length, era)) {
+                            return true;
+                        }
+                        stopped[0] = true;
+                        return false;
                     });
                 } else {
                     stopped[0] = !visitor.run(n, t.target(i).dependencies().isEmpty() ? 0 : (int) currentEra());

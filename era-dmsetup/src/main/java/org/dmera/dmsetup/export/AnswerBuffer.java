@@ -19,7 +19,7 @@ final class AnswerBuffer implements AnswerWatch.Holder, Closeable {
     private static final long TAKEN = -1;
 
     private static final int PAGE_BYTES = 4096;
-    /** Room for a busy client's whole queue of small reads, and for the longest block status. */
+    /** Room for a busy client's whole queue of small reads, and for a block status that is not sent alone. */
     static final int BYTES = 256 << 10;
     /** Data of an answer that is sent {@linkplain #alone alone}. */
     static final int MAX_ALONE_BYTES = BYTES - PAGE_BYTES;
@@ -180,6 +180,12 @@ final class AnswerBuffer implements AnswerWatch.Holder, Closeable {
         flush();
         start = PAGE_BYTES - (bare ? 0 : form.dataHeaderBytes());
         return out.position(start);
+    }
+
+    /** Sends an answer that is in memory of its own, behind what is there. */
+    void sendAlone(ByteBuffer answer) throws IOException {
+        flush();
+        background.send(channel, answer);
     }
 
     /** Answers a request, of {@code offset}, that returns no data and went well. */

@@ -2,71 +2,59 @@
 package org.dmera.dmsetup.export;
 
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.util.concurrent.TimeUnit;
 import org.dmera.dmsetup.device.DeviceIo;
+import org.dmera.dmsetup.targets.ChangeTracking;
 
 /**
- * Answers one context of a BLOCK_STATUS request: runs of bytes with their status, neighbours with the same one joined.
+ * Looks up one context of a BLOCK_STATUS request: runs of bytes with their status, neighbours with the same one joined.
  *
- * <p>An answer may cover less than what was asked for, and the client asks on: so runs are limited in number, and one
- * answer never needs more memory than its buffer. And it ends with what has been found in a moment, however much more was
- * asked for: the look at a large device takes minutes, during which it could not be suspended.
+ * <p>An answer may cover less than what was asked for, and the client asks on: so it ends where {@link StatusRuns} has no
+ * room. And it ends with what has been found in a moment, however much more was asked for: the look at a large device takes
+ * minutes, during which it could not be suspended.
  */
-final class BlockStatus {
-    /** Runs in one answer, at most. */
-    private static final int MAX_RUNS = 2048;
-    /** Room for the runs of one answer. */
-    static final int MAX_BYTES = MAX_RUNS * 16;
-    /** A run's length without extended headers: 32 bits, kept to a multiple of all block sizes in use. */
-    private static final long MAX_RUN_BYTES = 1L << 31;
-
+final class BlockStatus implements ChangeTracking.EraRuns {
     /** After so long, the run that is found next is the last. */
     private static final long MAX_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
+    /** To look at the clock costs as much as several runs of eras that have been read: it is done after so many, */
+    private static final int RUNS_BETWEEN_LOOKS = 64;
+    /** and after each of so many bytes, of which the eras may have had to be read. */
+    private static final long LONG_RUN_BYTES = 1L << 20;
 
     private final long started = System.nanoTime();
-    private final ByteBuffer out;
-    private final boolean wide;
+    private final boolean dirtiness;
+    private final long sinceEra;
+    private final StatusRuns out;
     private final int limit;
-    private int runs;
+    private final long maxRunBytes;
     private long runBytes;
     private long runStatus;
+    private int unseenRuns;
 
-    private BlockStatus(ByteBuffer out, boolean wide, boolean onlyOne) {
+    private BlockStatus(MetaContexts.Context context, StatusRuns out, boolean onlyOne) {
+        this.dirtiness = context.kind() == MetaContexts.Kind.DIRTY_SINCE;
+        this.sinceEra = context.sinceEra();
         this.out = out;
-        this.wide = wide;
-        this.limit = onlyOne ? 1 : MAX_RUNS;
+        this.maxRunBytes = out.maxRunBytes();
+        this.limit = onlyOne ? 1 : StatusRuns.MAX_RUNS;
     }
 
-    /** Puts the runs from {@code offset} on; returns how many there are, at least one. */
-    static int put(
-            DeviceIo io,
-            MetaContexts.Context context,
-            long offset,
-            long length,
-            boolean wide,
-            boolean onlyOne,
-            ByteBuffer out)
+    /** Puts the runs from {@code offset} on, at least one. */
+    static void put(
+            DeviceIo io, MetaContexts.Context context, long offset, long length, boolean onlyOne, StatusRuns out)
             throws IOException {
-        BlockStatus status = new BlockStatus(out, wide, onlyOne);
+        BlockStatus status = new BlockStatus(context, out, onlyOne);
         switch (context.kind()) {
             case ALLOCATION -> status.allocation(io, offset, length);
-            case DIRTY_SINCE ->
-                io.lastWritten(
-                        offset,
-                        length,
-                        context.lineage(),
-                        (bytes, era) -> status.run(
-                                bytes, Integer.toUnsignedLong(era) >= context.sinceEra() ? Nbd.STATE_DIRTY : 0));
-            case ERA_WRITES ->
-                io.lastWritten(
-                        offset,
-                        length,
-                        context.lineage(),
-                        (bytes, era) -> status.run(bytes, Integer.toUnsignedLong(era)));
+            case DIRTY_SINCE, ERA_WRITES -> io.lastWritten(offset, length, context.lineage(), status);
         }
         status.end();
-        return status.runs;
+    }
+
+    @Override
+    public boolean run(long bytes, int era) {
+        long written = Integer.toUnsignedLong(era);
+        return run(bytes, !dirtiness ? written : written >= sinceEra ? Nbd.STATE_DIRTY : 0);
     }
 
     private void allocation(DeviceIo io, long offset, long length) throws IOException {
@@ -74,33 +62,39 @@ final class BlockStatus {
         while (at < length) {
             long found = io.allocation(offset + at, length - at);
             long bytes = Math.abs(found);
-            if (bytes == 0 || !run(bytes, found < 0 ? Nbd.STATE_HOLE | Nbd.STATE_ZERO : 0)) {
+            if (bytes == 0 || !run(bytes, found < 0 ? Nbd.STATE_HOLE | Nbd.STATE_ZERO : 0) || isLate()) {
                 return;
             }
             at += bytes;
         }
     }
 
-    /** Takes the next run; false when the answer is full. */
+    /** Takes the next run; false when the answer is full, or has taken long enough. */
     private boolean run(long bytes, long status) {
         if (runBytes > 0 && status == runStatus) {
             runBytes += bytes;
         } else {
             end();
+            if (out.count() >= limit || !out.hasRoom()) {
+                return false;
+            }
             runBytes = bytes;
             runStatus = status;
         }
-        return runs < limit && (wide || runBytes < MAX_RUN_BYTES) && System.nanoTime() - started < MAX_NANOS;
+        if (bytes < LONG_RUN_BYTES && ++unseenRuns < RUNS_BETWEEN_LOOKS) {
+            return runBytes < maxRunBytes;
+        }
+        unseenRuns = 0;
+        return runBytes < maxRunBytes && !isLate();
+    }
+
+    private boolean isLate() {
+        return System.nanoTime() - started >= MAX_NANOS;
     }
 
     private void end() {
-        if (runBytes > 0 && runs < limit) {
-            runs++;
-            if (wide) {
-                out.putLong(runBytes).putLong(runStatus);
-            } else {
-                out.putInt((int) Math.min(runBytes, MAX_RUN_BYTES)).putInt((int) runStatus);
-            }
+        if (runBytes > 0) {
+            out.add(runBytes, runStatus);
         }
         runBytes = 0;
     }

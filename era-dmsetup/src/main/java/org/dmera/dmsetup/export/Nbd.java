@@ -63,6 +63,7 @@ final class Nbd {
     static final int CAN_MULTI_CONN = 256;
     static final int SEND_CACHE = 1024;
     static final int SEND_FAST_ZERO = 2048;
+    static final int BLOCK_STAT_PAYLOAD = 4096;
 
     // Commands.
     static final int CMD_READ = 0;
@@ -122,7 +123,7 @@ final class Nbd {
                     case CMD_READ -> form == ReplyForm.SIMPLE ? 0 : CMD_FLAG_DF;
                     case CMD_WRITE -> form == ReplyForm.EXTENDED ? CMD_FLAG_PAYLOAD_LEN : 0;
                     case CMD_WRITE_ZEROES -> CMD_FLAG_NO_HOLE | CMD_FLAG_FAST_ZERO;
-                    case CMD_BLOCK_STATUS -> CMD_FLAG_REQ_ONE;
+                    case CMD_BLOCK_STATUS -> CMD_FLAG_REQ_ONE | (form == ReplyForm.EXTENDED ? CMD_FLAG_PAYLOAD_LEN : 0);
                     default -> 0;
                 };
     }

@@ -3,45 +3,88 @@ package org.dmera.dmsetup.export;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.util.BitSet;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.device.DeviceIo;
 
-/** Answers one client's BLOCK_STATUS requests: a chunk for each context that was agreed on. */
+/** Answers one client's BLOCK_STATUS requests: a chunk for each context that was agreed on, or that the request names. */
 final class NbdBlockStatus {
+    /** What a payload begins with: how many bytes the status is asked for of. */
+    private static final int LENGTH_BYTES = 8;
+    /** Longer is no payload that names each context once at most. */
+    static final int MAX_PAYLOAD_BYTES = LENGTH_BYTES + NbdHandshake.MAX_CONTEXTS * Integer.BYTES;
+
     private final DeviceIo io;
     private final ReplyForm form;
     private final AnswerBuffer answers;
     private final List<MetaContexts.Context> contexts;
-    private final BufferPool pool;
+    private final int[] all;
+    private final NbdMemory memory;
 
     NbdBlockStatus(
-            DeviceIo io, ReplyForm form, AnswerBuffer answers, List<MetaContexts.Context> contexts, BufferPool pool) {
+            DeviceIo io, ReplyForm form, AnswerBuffer answers, List<MetaContexts.Context> contexts, NbdMemory memory) {
         this.io = io;
         this.form = form;
         this.answers = answers;
         this.contexts = contexts;
-        this.pool = pool;
+        this.all = IntStream.range(0, contexts.size()).toArray();
+        this.memory = memory;
     }
 
-    /** Answers one request, with runs or an error. */
+    /** Answers one request for all contexts, with runs or an error. */
     void answer(int flags, long cookie, long offset, long length) throws IOException {
-        if (contexts.isEmpty() || length <= 0 || offset < 0 || offset > io.sizeBytes() - length) {
-            String refusal = contexts.isEmpty() ? "no metadata context was agreed on" : "range outside the device";
-            answers.fail(cookie, offset, new ErrnoException(refusal, Errno.EINVAL.number()));
+        answer(flags, cookie, offset, length, all);
+    }
+
+    /** The same for one whose {@code payload} is the length, and the numbers of the contexts that it is about. */
+    void answerChosen(int flags, long cookie, long offset, ByteBuffer payload) throws IOException {
+        int bytes = payload.remaining();
+        if (bytes <= LENGTH_BYTES || bytes % Integer.BYTES != 0) {
+            refuse(
+                    cookie,
+                    offset,
+                    "a BLOCK_STATUS with a payload of " + bytes + " bytes, " + LENGTH_BYTES + " and " + Integer.BYTES
+                            + " for each context, one at least, were expected");
             return;
         }
-        boolean wide = form == ReplyForm.EXTENDED;
+        long length = payload.getLong();
+        int[] ids = new int[payload.remaining() / Integer.BYTES];
+        BitSet chosen = new BitSet();
+        for (int i = 0; i < ids.length; i++) {
+            ids[i] = payload.getInt();
+            boolean agreed = ids[i] >= 0 && ids[i] < contexts.size();
+            if (!agreed || chosen.get(ids[i])) {
+                refuse(
+                        cookie,
+                        offset,
+                        "metadata context " + Integer.toUnsignedString(ids[i])
+                                + (agreed ? " is named twice" : " was not agreed on"));
+                return;
+            }
+            chosen.set(ids[i]);
+        }
+        answer(flags, cookie, offset, length, ids);
+    }
+
+    private void refuse(long cookie, long offset, String refusal) throws IOException {
+        answers.fail(cookie, offset, new ErrnoException(refusal, Errno.EINVAL.number()));
+    }
+
+    private void answer(int flags, long cookie, long offset, long length, int[] ids) throws IOException {
+        if (ids.length == 0 || length <= 0 || offset < 0 || offset > io.sizeBytes() - length) {
+            refuse(cookie, offset, ids.length == 0 ? "no metadata context was agreed on" : "range outside the device");
+            return;
+        }
         boolean onlyOne = (flags & Nbd.CMD_FLAG_REQ_ONE) != 0;
-        ByteBuffer runs = pool.take(BlockStatus.MAX_BYTES);
-        try {
-            for (int id = 0; id < contexts.size(); id++) {
+        try (StatusRuns runs = new StatusRuns(memory, form == ReplyForm.EXTENDED)) {
+            for (int i = 0; i < ids.length; i++) {
                 runs.clear();
-                int count;
                 answers.lend();
                 try {
-                    count = BlockStatus.put(io, contexts.get(id), offset, length, wide, onlyOne, runs);
+                    BlockStatus.put(io, contexts.get(ids[i]), offset, length, onlyOne, runs);
                 } catch (IOException e) {
                     answers.reclaim();
                     answers.fail(cookie, offset, e);
@@ -49,23 +92,36 @@ final class NbdBlockStatus {
                 } finally {
                     answers.reclaim();
                 }
-                put(cookie, offset, id, count, runs.flip());
+                put(cookie, offset, ids[i], i == ids.length - 1, runs);
             }
-        } finally {
-            pool.give(runs);
         }
     }
 
-    private void put(long cookie, long offset, int id, int count, ByteBuffer runs) throws IOException {
-        ByteBuffer out = answers.room(runs.remaining());
-        boolean last = id == contexts.size() - 1;
-        if (form == ReplyForm.EXTENDED) {
-            form.putChunkHeader(out, last, Nbd.CHUNK_BLOCK_STATUS_EXT, cookie, offset, 8 + runs.remaining());
-            out.putInt(id).putInt(count);
+    /** A short answer goes with others; a long one stands in memory of its own already, and is sent from there. */
+    private void put(long cookie, long offset, int id, boolean last, StatusRuns runs) throws IOException {
+        if (runs.isLong()) {
+            ByteBuffer answer = runs.withHeader(headerBytes());
+            int end = answer.limit();
+            putHeader(answer, cookie, offset, id, last, runs);
+            answers.sendAlone(answer.limit(end).position(end - runs.bytes() - headerBytes()));
         } else {
-            form.putChunkHeader(out, last, Nbd.CHUNK_BLOCK_STATUS, cookie, offset, 4 + runs.remaining());
+            ByteBuffer out = answers.room(runs.bytes());
+            putHeader(out, cookie, offset, id, last, runs);
+            runs.copyTo(out);
+        }
+    }
+
+    private int headerBytes() {
+        return form == ReplyForm.EXTENDED ? 40 : 24;
+    }
+
+    private void putHeader(ByteBuffer out, long cookie, long offset, int id, boolean last, StatusRuns runs) {
+        if (form == ReplyForm.EXTENDED) {
+            form.putChunkHeader(out, last, Nbd.CHUNK_BLOCK_STATUS_EXT, cookie, offset, 8 + runs.bytes());
+            out.putInt(id).putInt(runs.count());
+        } else {
+            form.putChunkHeader(out, last, Nbd.CHUNK_BLOCK_STATUS, cookie, offset, 4 + runs.bytes());
             out.putInt(id);
         }
-        out.put(runs);
     }
 }

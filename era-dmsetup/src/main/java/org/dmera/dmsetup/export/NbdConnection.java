@@ -120,7 +120,7 @@ final class NbdConnection {
         this.channel = polling != null ? polling : agreed.channel();
         this.answers =
                 new AnswerBuffer(form, background, channel, io.openScope(AnswerBuffer.MAX_WRITES), pool, watch, out);
-        this.status = new NbdBlockStatus(io, form, answers, agreed.contexts(), pool);
+        this.status = new NbdBlockStatus(io, form, answers, agreed.contexts(), memory);
         this.reads = new NbdReads(io, form, answers, polling, background, pool);
         this.headerBytes = agreed.extended() ? 32 : 28;
     }
@@ -190,7 +190,7 @@ final class NbdConnection {
             case Nbd.CMD_TRIM -> zap(cookie, offset, length, deviceFlags(flags), true);
             case Nbd.CMD_WRITE_ZEROES -> zap(cookie, offset, length, deviceFlags(flags), false);
             case Nbd.CMD_CACHE -> reads.cache(cookie, offset, length);
-            case Nbd.CMD_BLOCK_STATUS -> status.answer(flags, cookie, offset, length);
+            case Nbd.CMD_BLOCK_STATUS -> blockStatus(flags, cookie, offset, length);
             default -> answers.fail(cookie, offset, invalid("NBD command " + command));
         }
     }
@@ -202,6 +202,24 @@ final class NbdConnection {
         }
         String refusal = "flags 0x" + Integer.toHexString(flags) + " with NBD command " + command;
         answers.fail(cookie, offset, invalid(refusal));
+    }
+
+    /** A BLOCK_STATUS, whose payload, where it has one, names what it asks for; then {@code length} is the payload's. */
+    private void blockStatus(int flags, long cookie, long offset, long length) throws IOException {
+        if ((flags & Nbd.CMD_FLAG_PAYLOAD_LEN) == 0) {
+            status.answer(flags, cookie, offset, length);
+            return;
+        }
+        int bytes = payloadBytes(Nbd.CMD_BLOCK_STATUS, flags, cookie, offset, length);
+        if (bytes > NbdBlockStatus.MAX_PAYLOAD_BYTES) {
+            skip(bytes);
+            answers.fail(cookie, offset, invalid("a BLOCK_STATUS with a payload of " + bytes + " bytes"));
+            return;
+        }
+        receivePayload(bytes);
+        ByteBuffer payload = in.slice(in.position(), bytes);
+        in.position(in.position() + bytes);
+        status.answerChosen(flags, cookie, offset, payload);
     }
 
     private static ErrnoException invalid(String refusal) {

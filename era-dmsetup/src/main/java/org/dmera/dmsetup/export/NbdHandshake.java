@@ -24,7 +24,7 @@ final class NbdHandshake {
     private static final int PREFERRED_BLOCK_BYTES = 4096;
     private static final int RESERVED_BYTES = 124;
     /** Each is looked up for each BLOCK_STATUS; nobody needs so many at once. */
-    private static final int MAX_CONTEXTS = 128;
+    static final int MAX_CONTEXTS = 128;
 
     /** Puts TLS on the channel after the client asked for it; null where the server offers none. */
     interface TlsUpgrade {
@@ -139,7 +139,7 @@ final class NbdHandshake {
         try {
             ByteBuffer answer = ByteBuffer.allocate(10 + RESERVED_BYTES)
                     .putLong(device.io().sizeBytes())
-                    .putShort((short) transmissionFlags(device.io()));
+                    .putShort((short) transmissionFlags(device.io(), false));
             send(answer.position(answer.position() + (noZeroes ? 0 : RESERVED_BYTES)));
             return agreed(name, device);
         } catch (IOException | RuntimeException e) {
@@ -231,8 +231,11 @@ final class NbdHandshake {
 
     /** Contexts count for the export for which they were set. */
     private Agreed agreed(String name, ExportSource.OpenDevice device) {
-        boolean hasContexts = structured && name.equals(contextsExport);
-        return new Agreed(channel, device, structured, extended, hasContexts ? contexts : List.of());
+        return new Agreed(channel, device, structured, extended, hasContexts(name) ? contexts : List.of());
+    }
+
+    private boolean hasContexts(String name) {
+        return structured && name.equals(contextsExport) && !contexts.isEmpty();
     }
 
     private void describe(int option, String name, DeviceIo io) throws IOException {
@@ -242,7 +245,8 @@ final class NbdHandshake {
                 ByteBuffer.allocate(12)
                         .putShort((short) Nbd.INFO_EXPORT)
                         .putLong(io.sizeBytes())
-                        .putShort((short) transmissionFlags(io)));
+                        .putShort((short)
+                                transmissionFlags(io, extended && (option == Nbd.OPT_INFO || hasContexts(name)))));
         reply(
                 option,
                 Nbd.REP_INFO,
@@ -260,10 +264,14 @@ final class NbdHandshake {
                         .put(bytes));
     }
 
-    private int transmissionFlags(DeviceIo io) {
+    /** {@code choosing} says whether a BLOCK_STATUS may choose from the contexts that it is to be answered for. */
+    private int transmissionFlags(DeviceIo io, boolean choosing) {
         int flags = Nbd.HAS_FLAGS | Nbd.SEND_FLUSH | Nbd.SEND_FUA | Nbd.CAN_MULTI_CONN | Nbd.SEND_CACHE;
         if (structured) {
             flags |= Nbd.SEND_DF;
+        }
+        if (choosing) {
+            flags |= Nbd.BLOCK_STAT_PAYLOAD;
         }
         return flags | (io.isReadOnly() ? Nbd.READ_ONLY : Nbd.SEND_TRIM | Nbd.SEND_WRITE_ZEROES | Nbd.SEND_FAST_ZERO);
     }

@@ -15,7 +15,7 @@ import java.nio.ByteBuffer;
  * in the background, where there is room; a connection that gets none does its write itself, by way of its own buffers. So
  * nobody waits for memory, and nobody can be locked out by those who have taken it.
  *
- * <p>A payload that is still to come may be long in coming. Those may take half of the room; the other half is only ever
+ * <p>A payload that is still to come may be long in coming, and a long answer long in being taken. Those may take half of the room; the other half is only ever
  * held by what has arrived and is on its way to storage, whatever clients do. Therefore clients that stall cost others
  * nothing but that part of the room.
  */
@@ -31,7 +31,7 @@ final class NbdMemory {
     private final long connectionsLimit;
     private final long payloadsLimit;
     private int connections;
-    /** Bytes of buffers for payloads that are still to come, and of those that are there. */
+    /** Bytes of buffers for payloads that are still to come and for long answers, and of payloads that are there. */
     private long ahead;
 
     private long arrived;
@@ -89,6 +89,19 @@ final class NbdMemory {
             }
         }
         return buffer;
+    }
+
+    /** A buffer for an answer that the client may be slow to take, or null; {@link #giveAnswer} follows. */
+    ByteBuffer takeForAnswer(int bytes) {
+        return takeAhead(bytes);
+    }
+
+    /** An answer has been sent, or never will be. */
+    void giveAnswer(ByteBuffer answer) {
+        synchronized (this) {
+            ahead -= answer.capacity();
+        }
+        pool.give(answer);
     }
 
     /** All of a payload has come, or nothing more will. */

@@ -75,7 +75,11 @@ final class TestEngine implements Closeable {
 
     /** The exports of a server of a test's own: one fresh era device. */
     ExportSource exporting(String name, int mib) throws IOException {
-        DeviceIo io = createEra(name, mib).io();
+        return exporting(name, createEra(name, mib).io());
+    }
+
+    /** The same with a device that is there. */
+    ExportSource exporting(String name, DeviceIo io) {
         return new ExportSource() {
             @Override
             public List<String> names() {
