@@ -73,6 +73,8 @@ final class Libc {
 
         int dup2(int fd, int target);
 
+        int malloc_trim(long pad);
+
         int prctl(int option, long a, long b, long c, long d);
 
         /** For system calls that the C library has no function for; those of fewer arguments ignore the rest. */

@@ -32,6 +32,16 @@ public final class ProcessSettings {
         }
     }
 
+    /** Has the C library give back to the system what it keeps of freed memory. One that has no such call keeps it. */
+    public static void returnFreeMemory() {
+        try {
+            Libc.CALLS.malloc_trim(0);
+        } catch (UnsatisfiedLinkError e) {
+            // It is glibc's: others give freed memory back by themselves, or not at all.
+            return;
+        }
+    }
+
     /**
      * Has the process ignore the real-time signals, each of which would end it, but for the one that the virtual machine
      * handles itself. It has no names for them.

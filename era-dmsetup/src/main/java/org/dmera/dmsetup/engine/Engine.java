@@ -22,8 +22,10 @@ import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.device.ShutdownSteps;
 import org.dmera.dmsetup.export.Attacher;
 import org.dmera.dmsetup.export.HostAttacher;
+import org.dmera.dmsetup.export.IdleMemory;
 import org.dmera.dmsetup.export.NbdServer;
 import org.dmera.dmsetup.export.Served;
+import org.dmera.dmsetup.export.SocketNames;
 import org.dmera.dmsetup.export.TlsIdentity;
 
 /**
@@ -37,6 +39,7 @@ public final class Engine implements Closeable {
     private final StateDirectory state;
     private final DeviceRegistry registry;
     private final NbdServer nbd;
+    private final IdleMemory memory;
     private final Attacher attacher;
     private final ControlServer control;
     private final Path controlSocket;
@@ -58,6 +61,7 @@ public final class Engine implements Closeable {
             return thread;
         });
         NbdServer nbdServer = null;
+        IdleMemory idle = null;
         ServerSocketChannel server = null;
         PassedSockets passed = null;
         try {
@@ -87,18 +91,20 @@ public final class Engine implements Closeable {
             }
             RegistryExports exports = new RegistryExports(registry);
             Served served = new Served();
+            idle = new IdleMemory(served);
             nbdServer = new NbdServer(served, exports, log::info);
             if (ownsNbd) {
                 nbdServer.listenUnix(SocketFile.bind(options.nbd()), options.nbd());
             }
             for (PassedSockets.Listener each : passed.nbd()) {
                 nbdServer.listen(each.channel(), each.address(), each.isTcp() ? identity : null);
-                log.info("NBD at " + each.address() + ", which the service manager listens at");
+                log.info("NBD at " + SocketNames.of(each.address()) + ", which the service manager listens at");
             }
             if (options.tcp() != null) {
                 listenTcp(nbdServer, options.tcp(), identity);
             }
             nbd = nbdServer;
+            memory = idle;
             attacher = new HostAttacher(
                     options.control().resolveSibling(options.control().getFileName() + ".attached"),
                     options.nbd(),
@@ -116,6 +122,7 @@ public final class Engine implements Closeable {
                     log);
         } catch (IOException | RuntimeException e) {
             close(nbdServer, e);
+            close(idle, e);
             close(passed, e);
             close(server, e);
             background.shutdown();
@@ -157,7 +164,7 @@ public final class Engine implements Closeable {
         } catch (IOException e) {
             throw new IOException("NBD at " + tcp + ": " + e.getMessage(), e);
         }
-        log.info("NBD " + (identity == null ? "without" : "with") + " TLS at " + address);
+        log.info("NBD " + (identity == null ? "without" : "with") + " TLS at " + SocketNames.of(address));
     }
 
     private static void close(Closeable half, Exception cause) {
@@ -194,6 +201,7 @@ public final class Engine implements Closeable {
         log.info("engine stops");
         ShutdownSteps steps = new ShutdownSteps(log);
         steps.run("closing the control socket", control::close);
+        steps.run("ending the watch of memory", memory::close);
         if (ownsSocket) {
             steps.run("removing the control socket", () -> Files.deleteIfExists(controlSocket));
         }

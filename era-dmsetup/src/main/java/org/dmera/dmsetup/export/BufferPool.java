@@ -74,6 +74,25 @@ final class BufferPool {
         idleBytes.getAndAdd(-buffer.capacity());
     }
 
+    /** Leaves all that are idle to the collector. */
+    void releaseIdle() {
+        for (ArrayDeque<ByteBuffer> size : idle) {
+            if (size != null) {
+                synchronized (size) {
+                    for (ByteBuffer buffer : size) {
+                        idleBytes.getAndAdd(-buffer.capacity());
+                    }
+                    size.clear();
+                }
+            }
+        }
+    }
+
+    /** Bytes of those that are idle. */
+    long idleBytes() {
+        return idleBytes.get();
+    }
+
     private static int log2(int bytes) {
         return Math.max(32 - Integer.numberOfLeadingZeros(Math.max(bytes, 1) - 1), SMALLEST_LOG2);
     }

@@ -137,7 +137,7 @@ public final class NbdServer implements Closeable {
 
     /** Listens on a socket that somebody else has made at this address, and keeps. */
     public void listen(ServerSocketChannel listener, SocketAddress address, TlsIdentity tls) throws IOException {
-        start(new Listener(listener, address.toString(), tls));
+        start(new Listener(listener, SocketNames.of(address), tls));
     }
 
     /** Listens on a TCP address; {@code tls} null means plain. Returns the address, with the port that was chosen. */
@@ -151,7 +151,7 @@ public final class NbdServer implements Closeable {
             throw e;
         }
         SocketAddress bound = listener.getLocalAddress();
-        start(new Listener(listener, bound.toString(), tls));
+        start(new Listener(listener, SocketNames.of(bound), tls));
         return bound;
     }
 

@@ -29,6 +29,13 @@ public final class Served {
         return memory;
     }
 
+    /** Lets go of the buffers that are kept for those to come. */
+    synchronized void releaseIdle() {
+        if (memory != null) {
+            memory.pool().releaseIdle();
+        }
+    }
+
     /** Bytes of payloads held now that wait for metadata. */
     public long payloadBytes() {
         return memory().payloadBytes();

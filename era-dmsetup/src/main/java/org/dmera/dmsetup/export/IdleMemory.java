@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.export;
+
+import java.io.Closeable;
+import java.lang.management.ManagementFactory;
+import java.util.concurrent.TimeUnit;
+import org.dmera.core.linux.ProcessSettings;
+
+/**
+ * Gives memory back to the system when the process has had nothing to do for a while after it had a lot.
+ *
+ * <p>Under load the heap grows, buffers are kept for the next request, and the C library keeps what the compiler has freed. All
+ * of it is given back by somebody's next request for memory, which an idle process never makes; so it would stay that
+ * large for good. Whether there is something to do is seen by the processor time of the process, which costs the way of a
+ * request nothing.
+ */
+public final class IdleMemory implements Closeable {
+    /** Between two looks. */
+    static final long LOOK_NANOS = TimeUnit.SECONDS.toNanos(10);
+    /** With less than this between two looks the process is idle: what a few requests and the engine's own watches take. */
+    static final long IDLE_NANOS = LOOK_NANOS / 50;
+    /** After so many looks without a break. */
+    static final int IDLE_LOOKS = 3;
+    /** So much must have been done since the last time: a collection of the whole heap takes a part of a second. */
+    static final long WORTH_NANOS = TimeUnit.SECONDS.toNanos(2);
+
+    private final Runnable release;
+    private final Thread thread;
+    private boolean closed;
+    private long cpuNanos;
+    private long releasedCpuNanos;
+    private int idleLooks;
+
+    /** Begins to look, for the process whose buffers are {@code served}'s. */
+    public IdleMemory(Served served) {
+        this(() -> release(served));
+        thread.setDaemon(true);
+        thread.start();
+    }
+
+    /** One that does {@code release}, and looks only when it is told to. */
+    IdleMemory(Runnable release) {
+        this.release = release;
+        this.thread = new Thread(this::watch, "idle-memory");
+    }
+
+    private static void release(Served served) {
+        served.releaseIdle();
+        // Direct buffers are given back when they are collected, and the heap shrinks only then.
+        System.gc();
+        ProcessSettings.returnFreeMemory();
+    }
+
+    private void watch() {
+        long next = System.nanoTime() + LOOK_NANOS;
+        while (awaitOrClosed(next)) {
+            look(processNanos());
+            next = System.nanoTime() + LOOK_NANOS;
+        }
+    }
+
+    private synchronized boolean awaitOrClosed(long time) {
+        long left = time - System.nanoTime();
+        while (!closed && left > 0) {
+            try {
+                TimeUnit.NANOSECONDS.timedWait(this, left);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                return false;
+            }
+            left = time - System.nanoTime();
+        }
+        return !closed;
+    }
+
+    private static long processNanos() {
+        return ManagementFactory.getPlatformMXBean(com.sun.management.OperatingSystemMXBean.class)
+                .getProcessCpuTime();
+    }
+
+    /** A look, when the process has taken so much processor time; gives memory back if it is time for that. */
+    void look(long nowCpuNanos) {
+        boolean idle = nowCpuNanos - cpuNanos < IDLE_NANOS;
+        cpuNanos = nowCpuNanos;
+        idleLooks = idle ? idleLooks + 1 : 0;
+        if (idleLooks >= IDLE_LOOKS && nowCpuNanos - releasedCpuNanos >= WORTH_NANOS) {
+            release.run();
+            releasedCpuNanos = nowCpuNanos;
+        }
+    }
+
+    /** Looks no more. */
+    @Override
+    public void close() {
+        synchronized (this) {
+            closed = true;
+            notifyAll();
+        }
+    }
+}
