@@ -59,7 +59,10 @@ public final class Client {
         long now = System.nanoTime();
         if (!gone && now - looked >= LOOK_NANOS) {
             looked = now;
-            gone = line.isCut();
+            if (line.isCut()) {
+                // Only ever set: another thread may have found just now that it has left.
+                gone = true;
+            }
         }
         if (gone) {
             leave();

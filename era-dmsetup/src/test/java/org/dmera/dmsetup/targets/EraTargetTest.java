@@ -520,12 +520,16 @@ class EraTargetTest {
     void whenThereIsNoMemoryInAPassAllThatWaitIsAnsweredAndAResumeHealsIt() throws Exception {
         EraTarget target = running();
         write(target, 1);
+        CountDownLatch held = new CountDownLatch(1);
         CountDownLatch failing = new CountDownLatch(1);
         metadata.hook = (operation, offset, length) -> {
+            held.countDown();
             await(failing);
             throw new OutOfMemoryError("no memory for " + operation);
         };
         CompletableFuture<Void> first = inBackground(() -> write(target, 2));
+        // The checkpoint is to fail before it begins an era, in which block 1 would not be marked.
+        await(held);
         CompletableFuture<Void> second = inBackground(() -> write(target, 3));
         CompletableFuture<Void> message = inBackground(() -> target.message(List.of("checkpoint")));
         failing.countDown();

@@ -30,6 +30,8 @@ class PowerCutTest {
     private static final int BLOCK = BlockDevice.BLOCK_BYTES;
     private static final int WRITERS = 3;
     private static final int ERAS = NIGHTLY ? 40 : 8;
+    /** What cuts have left, in all. */
+    private static final int STATES = NIGHTLY ? 100_000 : 1000;
 
     /**
      * A write to the origin that had begun after {@code event} events on the metadata device, so that a cut there may find
@@ -100,9 +102,17 @@ class PowerCutTest {
     }
 
     @Test
-    @Timeout(600)
+    @Timeout(1800)
     void whateverAPowerCutLeavesEveryChangedBlockIsMarked() throws Exception {
-        long seed = Long.getLong("era.seed", System.nanoTime());
+        long first = Long.getLong("era.seed", System.nanoTime());
+        int states = 0;
+        for (long seed = first; states < STATES; seed++) {
+            states += statesOfOneRun(seed);
+        }
+        assertTrue(states >= STATES, states + " states");
+    }
+
+    private static int statesOfOneRun(long seed) throws Exception {
         RecordingBlockDevice metadata = new RecordingBlockDevice(new MemoryBlockDevice(METADATA_BLOCKS));
         MemoryBacking origin = new MemoryBacking("origin", ORIGIN_BLOCKS * BLOCK);
         ConcurrentLinkedQueue<Landed> landed = new ConcurrentLinkedQueue<>();
@@ -131,7 +141,7 @@ class PowerCutTest {
         work(target, metadata, checkpoints, seed);
         target.close();
 
-        judge(metadata, new ArrayList<>(landed), checkpoints, new Random(seed), "-Dera.seed=" + seed);
+        return judge(metadata, new ArrayList<>(landed), checkpoints, new Random(seed), "-Dera.seed=" + seed);
     }
 
     private static void work(Target target, RecordingBlockDevice metadata, List<Checkpoint> checkpoints, long seed)
@@ -191,7 +201,8 @@ class PowerCutTest {
         assertTrue(failures.isEmpty(), failures.toString());
     }
 
-    private static void judge(
+    /** Returns how many states were looked at. */
+    private static int judge(
             RecordingBlockDevice metadata,
             List<Landed> landed,
             List<Checkpoint> checkpoints,
@@ -201,6 +212,7 @@ class PowerCutTest {
         int firstResume = checkpoints.get(0).event;
         RecordingBlockDevice.PowerCuts cuts = metadata.new PowerCuts();
         int judged = 0;
+        int[] states = new int[1];
         while (cuts.advance()) {
             int event = cuts.position();
             if (event < firstResume) {
@@ -220,6 +232,7 @@ class PowerCutTest {
                 }
             }
             RecordingBlockDevice.PowerCuts.Survivor survivor = device -> {
+                states[0]++;
                 int[] eras = new int[ORIGIN_BLOCKS];
                 EraMetadata opened = EraMetadata.open(device, 8, METADATA_BLOCKS);
                 opened.readEras(0, ORIGIN_BLOCKS, eras, 0);
@@ -238,5 +251,6 @@ class PowerCutTest {
             judged++;
         }
         assertTrue(judged > 100, judged + " events");
+        return states[0];
     }
 }
