@@ -54,13 +54,6 @@ public final class EngineControl implements Control {
             DmCommand.TABLE_STATUS,
             DmCommand.DEV_WAIT);
 
-    private static final int CLEARED_BEFORE_STATUS = DmFlags.SUSPEND
-            | DmFlags.READONLY
-            | DmFlags.ACTIVE_PRESENT
-            | DmFlags.INACTIVE_PRESENT
-            | DmFlags.INTERNAL_SUSPEND
-            | DmFlags.DEFERRED_REMOVE;
-
     private final DeviceRegistry registry;
     private final Map<String, EngineVerb> verbs;
 
@@ -144,12 +137,12 @@ public final class EngineControl implements Control {
             case DEV_REMOVE -> remove(io);
             case DEV_RENAME -> rename(io);
             case DEV_SUSPEND -> suspendOrResume(io);
-            case DEV_STATUS -> status(find(io), io);
+            case DEV_STATUS -> DeviceStatus.status(find(io), io);
             case DEV_WAIT -> await(io, abandoned);
             case TABLE_LOAD -> load(io);
             case TABLE_CLEAR -> clear(io);
             case TABLE_DEPS -> dependencies(io);
-            case TABLE_STATUS -> tableStatus(find(io), io);
+            case TABLE_STATUS -> DeviceStatus.tableStatus(find(io), io);
             case LIST_VERSIONS -> TargetVersion.encode(io, versions(registry.types()));
             case TARGET_MSG -> message(io);
             case GET_TARGET_VERSION -> targetVersion(io);
@@ -191,33 +184,6 @@ public final class EngineControl implements Control {
         return device;
     }
 
-    private static void identity(MappedDevice device, DmIoctl io) {
-        io.setName(device.name());
-        if (!device.uuid().isEmpty()) {
-            io.setUuid(device.uuid());
-        }
-    }
-
-    private static void status(MappedDevice device, DmIoctl io) {
-        identity(device, io);
-        state(device, io);
-    }
-
-    private static void state(MappedDevice device, DmIoctl io) {
-        boolean ofInactive = io.has(DmFlags.QUERY_INACTIVE_TABLE);
-        int flags = io.flags() & ~CLEARED_BEFORE_STATUS;
-        flags |= device.isSuspended() ? DmFlags.SUSPEND : 0;
-        flags |= device.hasLive() ? DmFlags.ACTIVE_PRESENT : 0;
-        flags |= device.hasInactive() ? DmFlags.INACTIVE_PRESENT : 0;
-        flags |= device.isReadOnly(ofInactive) ? DmFlags.READONLY : 0;
-        flags |= device.isDeferredRemove() ? DmFlags.DEFERRED_REMOVE : 0;
-        io.setFlags(flags);
-        io.setDev(device.dev());
-        io.setOpenCount(device.openCount());
-        io.setEventNr(device.events().number());
-        io.setTargetCount(device.targetCount(ofInactive));
-    }
-
     private void listDevices(DmIoctl io) {
         boolean withUuids = io.has(DmFlags.UUID);
         List<DeviceEntry> entries = new ArrayList<>();
@@ -233,7 +199,7 @@ public final class EngineControl implements Control {
         OptionalInt minor = chosen ? OptionalInt.of(DevNumber.minor(io.dev())) : OptionalInt.empty();
         MappedDevice device = registry.create(io.name(), io.uuid(), minor);
         try {
-            state(device, io);
+            DeviceStatus.state(device, io);
         } catch (RuntimeException | Error e) {
             // Whoever is told that it failed must not find half of it.
             registry.remove(device, false);
@@ -244,7 +210,7 @@ public final class EngineControl implements Control {
     private void remove(DmIoctl io) throws IOException {
         MappedDevice device = find(io);
         boolean removed = registry.remove(device, io.has(DmFlags.DEFERRED_REMOVE));
-        identity(device, io);
+        DeviceStatus.identity(device, io);
         if (removed) {
             io.setFlags(io.flags() & ~DmFlags.DEFERRED_REMOVE);
             uevent(io);
@@ -270,7 +236,7 @@ public final class EngineControl implements Control {
             registry.rename(device, text);
         }
         uevent(io);
-        state(device, io);
+        DeviceStatus.state(device, io);
     }
 
     private void suspendOrResume(DmIoctl io) throws IOException {
@@ -282,7 +248,7 @@ public final class EngineControl implements Control {
         } else if (device.resumeFreezing(freeze)) {
             uevent(io);
         }
-        status(device, io);
+        DeviceStatus.status(device, io);
     }
 
     private void await(DmIoctl io, BooleanSupplier abandoned) throws IOException {
@@ -292,7 +258,7 @@ public final class EngineControl implements Control {
         try {
             happened = device.events().await(io.eventNr(), abandoned, () -> {
                 try {
-                    tableStatus(device, io);
+                    DeviceStatus.tableStatus(device, io);
                 } catch (IOException e) {
                     failed[0] = e;
                 }
@@ -312,19 +278,19 @@ public final class EngineControl implements Control {
     private void load(DmIoctl io) throws IOException, MalformedPayloadException {
         MappedDevice device = find(io);
         device.load(TargetSpec.decodeRequest(io), io.has(DmFlags.READONLY));
-        status(device, io);
+        DeviceStatus.status(device, io);
     }
 
     private void clear(DmIoctl io) throws IOException {
         MappedDevice device = find(io);
         device.clear();
-        status(device, io);
+        DeviceStatus.status(device, io);
     }
 
     private void dependencies(DmIoctl io) throws IOException {
         MappedDevice device = find(io);
         boolean ofInactive = io.has(DmFlags.QUERY_INACTIVE_TABLE);
-        status(device, io);
+        DeviceStatus.status(device, io);
         List<Long> devs = new ArrayList<>();
         for (Backing backing : device.dependencies(ofInactive)) {
             long number = backing.device();
@@ -338,15 +304,6 @@ public final class EngineControl implements Control {
         Collections.reverse(devs);
         if (ofInactive ? device.hasInactive() : device.hasLive()) {
             Dependencies.encode(io, devs);
-        }
-    }
-
-    private static void tableStatus(MappedDevice device, DmIoctl io) throws IOException {
-        status(device, io);
-        List<TargetSpec> lines = device.lines(io.has(DmFlags.QUERY_INACTIVE_TABLE), io.has(DmFlags.STATUS_TABLE));
-        io.setTargetCount(lines == null ? 0 : lines.size());
-        if (lines != null) {
-            TargetSpec.encodeAnswer(io, lines);
         }
     }
 
@@ -389,7 +346,7 @@ public final class EngineControl implements Control {
         } else {
             answer = device.message(sector, words);
         }
-        status(device, io);
+        DeviceStatus.status(device, io);
         if (answer != null) {
             io.setDataSize(DmIoctl.USED_HEADER_BYTES);
             TextPayload.encodeAnswer(io, answer);

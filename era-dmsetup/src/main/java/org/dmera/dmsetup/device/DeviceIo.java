@@ -5,12 +5,10 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
 import java.util.concurrent.Executor;
-import java.util.concurrent.atomic.AtomicBoolean;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.targets.ChangeTracking;
 import org.dmera.dmsetup.targets.OwedAnswers;
-import org.dmera.dmsetup.targets.PreparedTogether;
 import org.dmera.dmsetup.targets.Target;
 
 /**
@@ -23,12 +21,10 @@ import org.dmera.dmsetup.targets.Target;
  *
  * <p>Offsets are bytes from the device's start. A request outside the device is EINVAL, on a device without a live
  * table EIO, and a write to a read-only device EPERM.
- *
- * <p>Longer than a class should be, because each way in goes through the same gate, checks and cuts, and is short itself.
  */
 public final class DeviceIo {
     private final IoGate gate = new IoGate();
-    private final BackgroundTasks background;
+    private final WaitingWrites waiting;
     private final AnswerScopes scopes = new AnswerScopes();
     private volatile TargetTable table;
     private volatile boolean readOnly;
@@ -38,7 +34,7 @@ public final class DeviceIo {
      * gives each that it is asked for a thread at once, or throws.
      */
     public DeviceIo(Executor background) {
-        this.background = new BackgroundTasks(background);
+        this.waiting = new WaitingWrites(this, gate, new BackgroundTasks(background));
     }
 
     /** Holds new requests back, and returns when those in flight are done: the first half of a suspend. */
@@ -113,16 +109,7 @@ public final class DeviceIo {
     public void read(long offsetBytes, ByteBuffer dst) throws IOException {
         int pass = gate.enter();
         try {
-            TargetTable t = check(offsetBytes, dst.remaining());
-            int limit = dst.limit();
-            long at = offsetBytes;
-            for (int i = t.indexAt(at); dst.position() < limit; i++) {
-                int n = (int) Math.min(limit - dst.position(), t.endBytes(i) - at);
-                dst.limit(dst.position() + n);
-                t.target(i).read(at - t.startBytes(i), dst);
-                dst.limit(limit);
-                at += n;
-            }
+            check(offsetBytes, dst.remaining()).read(offsetBytes, dst);
         } finally {
             gate.exit(pass);
         }
@@ -143,7 +130,7 @@ public final class DeviceIo {
         try {
             TargetTable t = check(offsetBytes, lengthBytes);
             int i = t.indexAt(offsetBytes);
-            long n = Math.min(lengthBytes, t.endBytes(i) - offsetBytes);
+            long n = t.inFirstPiece(offsetBytes, lengthBytes);
             return t.target(i).sendTo(socket, offsetBytes - t.startBytes(i), n);
         } catch (ErrnoException e) {
             // The table may be another one since the request came, as the read will tell.
@@ -163,7 +150,7 @@ public final class DeviceIo {
         int pass = gate.enter();
         try {
             owe(answers, offsetBytes, src.remaining());
-            writeInside(offsetBytes, src, flags);
+            checkWritable(offsetBytes, src.remaining()).write(offsetBytes, src, flags);
         } finally {
             gate.exit(pass);
         }
@@ -173,19 +160,6 @@ public final class DeviceIo {
     private static void owe(AnswerScope answers, long offsetBytes, long lengthBytes) {
         if (answers != null) {
             answers.owe(offsetBytes, lengthBytes);
-        }
-    }
-
-    private void writeInside(long offsetBytes, ByteBuffer src, int flags) throws IOException {
-        TargetTable t = checkWritable(offsetBytes, src.remaining());
-        int limit = src.limit();
-        long at = offsetBytes;
-        for (int i = t.indexAt(at); src.position() < limit; i++) {
-            int n = (int) Math.min(limit - src.position(), t.endBytes(i) - at);
-            src.limit(src.position() + n);
-            t.target(i).write(at - t.startBytes(i), src, flags);
-            src.limit(limit);
-            at += n;
         }
     }
 
@@ -212,7 +186,7 @@ public final class DeviceIo {
         int pass = gate.enter();
         try {
             owe(answers, offsetBytes, lengthBytes);
-            zap(offsetBytes, lengthBytes, flags, true);
+            checkWritable(offsetBytes, lengthBytes).discard(offsetBytes, lengthBytes, flags);
         } finally {
             gate.exit(pass);
         }
@@ -228,24 +202,9 @@ public final class DeviceIo {
         int pass = gate.enter();
         try {
             owe(answers, offsetBytes, lengthBytes);
-            zap(offsetBytes, lengthBytes, flags, false);
+            checkWritable(offsetBytes, lengthBytes).writeZeroes(offsetBytes, lengthBytes, flags);
         } finally {
             gate.exit(pass);
-        }
-    }
-
-    private void zap(long offsetBytes, long lengthBytes, int flags, boolean discard) throws IOException {
-        TargetTable t = checkWritable(offsetBytes, lengthBytes);
-        long end = offsetBytes + lengthBytes;
-        long at = offsetBytes;
-        for (int i = t.indexAt(at); at < end; i++) {
-            long n = Math.min(end, t.endBytes(i)) - at;
-            if (discard) {
-                t.target(i).discard(at - t.startBytes(i), n, flags);
-            } else {
-                t.target(i).writeZeroes(at - t.startBytes(i), n, flags);
-            }
-            at += n;
         }
     }
 
@@ -255,7 +214,7 @@ public final class DeviceIo {
         try {
             TargetTable t = check(offsetBytes, lengthBytes);
             int i = t.indexAt(offsetBytes);
-            long n = Math.min(lengthBytes, t.endBytes(i) - offsetBytes);
+            long n = t.inFirstPiece(offsetBytes, lengthBytes);
             return t.target(i).allocation(offsetBytes - t.startBytes(i), n);
         } finally {
             gate.exit(pass);
@@ -285,24 +244,7 @@ public final class DeviceIo {
                 throw new ErrnoException(
                         "the device has got other metadata since the eras were agreed on", Errno.EINVAL.number());
             }
-            long end = offsetBytes + lengthBytes;
-            long at = offsetBytes;
-            boolean[] stopped = new boolean[1];
-            for (int i = t.indexAt(at); at < end && !stopped[0]; i++) {
-                long n = Math.min(end, t.endBytes(i)) - at;
-                if (t.target(i) instanceof ChangeTracking tracking) {
-                    tracking.lastWritten(at - t.startBytes(i), n, (length, era) -> {
-                        if (visitor.run(length, era)) {
-                            return true;
-                        }
-                        stopped[0] = true;
-                        return false;
-                    });
-                } else {
-                    stopped[0] = !visitor.run(n, t.target(i).dependencies().isEmpty() ? 0 : (int) currentEra());
-                }
-                at += n;
-            }
+            TableEras.lastWritten(t, offsetBytes, lengthBytes, visitor);
         } finally {
             gate.exit(pass);
         }
@@ -313,28 +255,13 @@ public final class DeviceIo {
      * what was written since an era can't be told for all of them by one number.
      */
     public long currentEra() {
-        ChangeTracking tracking = onlyTracking();
-        return tracking == null ? -1 : Integer.toUnsignedLong(tracking.currentEra());
+        return TableEras.currentEra(table);
     }
 
     /** The record that {@link #currentEra} belongs to, or null when there is none, or several. */
     public Object lineage() {
-        ChangeTracking tracking = onlyTracking();
+        ChangeTracking tracking = TableEras.only(table);
         return tracking == null ? null : tracking.lineage();
-    }
-
-    private ChangeTracking onlyTracking() {
-        TargetTable t = table;
-        ChangeTracking only = null;
-        for (int i = 0; t != null && i < t.count(); i++) {
-            if (t.target(i) instanceof ChangeTracking tracking) {
-                if (only != null) {
-                    return null;
-                }
-                only = tracking;
-            }
-        }
-        return only;
     }
 
     /** Whether a write to the range would have to wait for metadata. Never blocks; wrong ranges don't wait. */
@@ -343,16 +270,7 @@ public final class DeviceIo {
         if (t == null || readOnly || offsetBytes < 0 || lengthBytes < 0 || offsetBytes > t.sizeBytes() - lengthBytes) {
             return false;
         }
-        long end = offsetBytes + lengthBytes;
-        long at = offsetBytes;
-        for (int i = t.indexAt(at); at < end; i++) {
-            long n = Math.min(end, t.endBytes(i)) - at;
-            if (t.target(i).mustWait(at - t.startBytes(i), n)) {
-                return true;
-            }
-            at += n;
-        }
-        return false;
+        return t.mustWait(offsetBytes, lengthBytes);
     }
 
     /**
@@ -361,32 +279,7 @@ public final class DeviceIo {
      * for it; waits here itself while the device is suspended.
      */
     public void submit(long offsetBytes, long lengthBytes, BackgroundWrite write) {
-        int pass;
-        try {
-            pass = gate.enter();
-        } catch (ErrnoException e) {
-            fail(write, e);
-            return;
-        }
-        Submitted submitted = null;
-        IOException failed = null;
-        try {
-            TargetTable t = checkWritable(offsetBytes, lengthBytes);
-            background.reserve();
-            submitted = new Submitted(write, pass);
-            prepareAll(t, offsetBytes, lengthBytes, submitted);
-        } catch (IOException e) {
-            failed = e;
-        } catch (RuntimeException | Error e) {
-            failed = internal(e);
-        }
-        if (failed != null && (submitted == null || submitted.begin())) {
-            if (submitted != null) {
-                background.cancel();
-            }
-            gate.exit(pass);
-            fail(write, failed);
-        }
+        waiting.submit(offsetBytes, lengthBytes, write);
     }
 
     /**
@@ -395,73 +288,7 @@ public final class DeviceIo {
      * itself: should the device have got another table meanwhile, it has what it needs made ready again.
      */
     public void prepare(long offsetBytes, long lengthBytes, Target.Prepared then) {
-        int pass;
-        try {
-            pass = gate.enter();
-        } catch (ErrnoException e) {
-            then.prepared(e);
-            return;
-        }
-        AtomicBoolean over = new AtomicBoolean();
-        Target.Prepared leaving = failure -> {
-            if (over.compareAndSet(false, true)) {
-                gate.exit(pass);
-                then.prepared(failure);
-            }
-        };
-        try {
-            prepareAll(checkWritable(offsetBytes, lengthBytes), offsetBytes, lengthBytes, leaving);
-        } catch (IOException e) {
-            leaving.prepared(e);
-        } catch (RuntimeException | Error e) {
-            leaving.prepared(internal(e));
-        }
-    }
-
-    /** A write on its way through the background; it is begun once, and leaves the gate whatever happens. */
-    private final class Submitted extends BackgroundTasks.Task implements Target.Prepared {
-        private final BackgroundWrite write;
-        private final int pass;
-        private final AtomicBoolean begun = new AtomicBoolean();
-        private IOException failure;
-
-        Submitted(BackgroundWrite write, int pass) {
-            this.write = write;
-            this.pass = pass;
-        }
-
-        boolean begin() {
-            return begun.compareAndSet(false, true);
-        }
-
-        @Override
-        public void prepared(IOException why) {
-            if (begin()) {
-                failure = why;
-                write.ready();
-                background.execute(this);
-            }
-        }
-
-        @Override
-        void run() {
-            try {
-                write.run(inside, failure);
-            } finally {
-                gate.exit(pass);
-            }
-        }
-
-        @Override
-        void answer() {
-            write.answer();
-        }
-    }
-
-    private static void fail(BackgroundWrite write, IOException why) {
-        write.ready();
-        write.run(null, why);
-        write.answer();
+        waiting.prepare(offsetBytes, lengthBytes, then);
     }
 
     /** What is left of a write when the metadata is ready. */
@@ -488,57 +315,6 @@ public final class DeviceIo {
         void writeZeroes(long offsetBytes, long lengthBytes, int flags) throws IOException;
     }
 
-    /** An error in this program, or memory that is not to be had, is the failure of one write, too. */
-    private static IOException internal(Throwable why) {
-        return new IOException("internal error: " + why, why);
-    }
-
-    private final Inside inside = new Inside() {
-        @Override
-        public void write(long offsetBytes, ByteBuffer src, int flags) throws IOException {
-            try {
-                writeInside(offsetBytes, src, flags);
-            } catch (RuntimeException | Error e) {
-                throw internal(e);
-            }
-        }
-
-        @Override
-        public void discard(long offsetBytes, long lengthBytes, int flags) throws IOException {
-            try {
-                zap(offsetBytes, lengthBytes, flags, true);
-            } catch (RuntimeException | Error e) {
-                throw internal(e);
-            }
-        }
-
-        @Override
-        public void writeZeroes(long offsetBytes, long lengthBytes, int flags) throws IOException {
-            try {
-                zap(offsetBytes, lengthBytes, flags, false);
-            } catch (RuntimeException | Error e) {
-                throw internal(e);
-            }
-        }
-    };
-
-    /** Prepares the range on every target beneath it, and calls {@code then} when the last of them is ready. */
-    private static void prepareAll(TargetTable t, long offsetBytes, long lengthBytes, Target.Prepared then) {
-        int first = t.indexAt(offsetBytes);
-        long end = offsetBytes + lengthBytes;
-        if (end <= t.endBytes(first)) {
-            t.target(first).prepare(offsetBytes - t.startBytes(first), lengthBytes, then);
-            return;
-        }
-        int last = t.indexAt(end - 1);
-        Target.Prepared each = new PreparedTogether(last - first + 1, then);
-        for (int i = first; i <= last; i++) {
-            long from = Math.max(offsetBytes, t.startBytes(i));
-            long to = Math.min(end, t.endBytes(i));
-            t.target(i).prepare(from - t.startBytes(i), to - from, each);
-        }
-    }
-
     private TargetTable check(long offsetBytes, long lengthBytes) throws ErrnoException {
         TargetTable t = table;
         if (t == null || t.count() == 0) {
@@ -553,7 +329,7 @@ public final class DeviceIo {
         return t;
     }
 
-    private TargetTable checkWritable(long offsetBytes, long lengthBytes) throws ErrnoException {
+    TargetTable checkWritable(long offsetBytes, long lengthBytes) throws ErrnoException {
         if (readOnly) {
             throw new ErrnoException("write to a read-only device", Errno.EPERM.number());
         }

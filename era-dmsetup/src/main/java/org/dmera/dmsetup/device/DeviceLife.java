@@ -265,7 +265,7 @@ final class DeviceLife {
         life.lock();
         try {
             if (!device.isGone() && !state.now().isAtRest()) {
-                state.note(DeviceState::stopped);
+                state.noteOfAny(DeviceState::stopped);
                 io.hold();
                 suspendTargets();
             }

@@ -199,11 +199,10 @@ final class LoadedTable {
         if (offsetBytes >= end) {
             return;
         }
-        for (int i = targets.indexAt(offsetBytes); i < targets.count() && targets.startBytes(i) < end; i++) {
-            long from = Math.max(offsetBytes, targets.startBytes(i));
-            long to = Math.min(end, targets.endBytes(i));
-            targets.target(i).storage(from - targets.startBytes(i), to - from, areas);
-        }
+        targets.split(offsetBytes, end - offsetBytes, areas, 0, (target, offset, length, into, flags) -> {
+            target.storage(offset, length, into);
+            return true;
+        });
     }
 
     /** What the targets sit on, in the order of opening. */

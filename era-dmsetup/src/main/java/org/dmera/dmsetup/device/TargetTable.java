@@ -2,10 +2,11 @@
 package org.dmera.dmsetup.device;
 
 import java.util.List;
+import org.dmera.dmsetup.targets.SplitIo;
 import org.dmera.dmsetup.targets.Target;
 
 /** The targets of one table in the order of their sectors, without gaps: which one covers a byte of the device? */
-public final class TargetTable {
+public final class TargetTable extends SplitIo<Target> {
     private static final int SECTOR_BYTES = 512;
 
     /** One line of a table. */
@@ -60,8 +61,24 @@ public final class TargetTable {
         return index == 0 ? 0 : ends[index - 1];
     }
 
-    long endBytes(int index) {
-        return ends[index];
+    @Override
+    protected long endBytes(long index) {
+        return ends[(int) index];
+    }
+
+    @Override
+    protected Target beneath(long index) {
+        return targets[(int) index];
+    }
+
+    @Override
+    protected long within(long index, long offsetBytes) {
+        return offsetBytes - startBytes((int) index);
+    }
+
+    @Override
+    protected long pieceAt(long offsetBytes) {
+        return indexAt(offsetBytes);
     }
 
     /** Which target covers the byte at {@code offsetBytes}, which lies inside the device. */

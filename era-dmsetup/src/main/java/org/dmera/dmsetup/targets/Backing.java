@@ -3,7 +3,6 @@ package org.dmera.dmsetup.targets;
 
 import java.io.Closeable;
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
 
 /**
@@ -11,7 +10,7 @@ import java.nio.channels.SocketChannel;
  *
  * <p>I/O as in {@link Target}, by byte offset within the backing; thread-safe.
  */
-public interface Backing extends Closeable {
+public interface Backing extends BlockIo, Closeable {
     /** How a table prints it: {@code major:minor}, or the absolute path of a plain file, which has none. */
     String display();
 
@@ -39,16 +38,10 @@ public interface Backing extends Closeable {
         areas.add(identity(), offsetBytes, lengthBytes);
     }
 
-    /** Fills {@code dst} from {@code offsetBytes} on. */
-    void read(long offsetBytes, ByteBuffer dst) throws IOException;
-
     /** As {@link Target#sendTo}. */
     default long sendTo(SocketChannel socket, long offsetBytes, long lengthBytes) {
         return 0;
     }
-
-    /** Writes {@code src}; {@code flags} is 0 or {@link Target#FUA}. */
-    void write(long offsetBytes, ByteBuffer src, int flags) throws IOException;
 
     /**
      * Makes every write that has returned durable.
@@ -69,27 +62,11 @@ public interface Backing extends Closeable {
     /** What it failed to make durable does not count any more: what lies on it is read anew. */
     default void forgetLoss() {}
 
-    /** The range's data is no longer wanted. */
-    void discard(long offsetBytes, long lengthBytes, int flags) throws IOException;
-
-    /** The range reads as zeroes afterwards; {@code flags} as in {@link Target#writeZeroes}. */
-    void writeZeroes(long offsetBytes, long lengthBytes, int flags) throws IOException;
-
     /**
      * How many bytes from {@code offsetBytes} on, up to {@code lengthBytes}, are in the same state as the first: the
      * count when they hold data, the negated count when they are a hole that reads as zeroes.
      */
     long allocation(long offsetBytes, long lengthBytes) throws IOException;
-
-    /** As {@link Target#mustWait}, for a mapped device that tracks changes itself. */
-    default boolean mustWait(long offsetBytes, long lengthBytes) {
-        return false;
-    }
-
-    /** As {@link Target#prepare}, for a mapped device that tracks changes itself. */
-    default void prepare(long offsetBytes, long lengthBytes, Target.Prepared then) {
-        then.prepared(null);
-    }
 
     /** As {@link Target#answersOwed}, for a mapped device that tracks changes itself; until this is closed. */
     default void answersOwed(OwedAnswers answers) {}

@@ -33,23 +33,13 @@ final class EraMetadataThread {
         }
     }
 
-    /** Blocks that are marked in one commit, about; a longer range is marked in several. */
-    private static final int MAX_BATCH_BLOCKS = 1 << 20;
-
-    /** A range of blocks that must be marked before it may be written. */
-    private record Waiting(int first, int last, Target.Prepared then) {
-        int count() {
-            return last - first + 1;
-        }
-    }
-
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition work = lock.newCondition();
     private final ArrayDeque<FutureTask<?>> tasks = new ArrayDeque<>();
     private final Thread thread;
     private final Consumer<int[]> beforeMarks;
     private final Consumer<Throwable> onFailure;
-    private List<Waiting> waiting = new ArrayList<>();
+    private final MarkQueue waiting;
     private List<EraWorker.Call> calls = new ArrayList<>();
     private EraWorker running;
     private boolean woken;
@@ -66,6 +56,7 @@ final class EraMetadataThread {
     EraMetadataThread(String name, Consumer<int[]> beforeMarks, Consumer<Throwable> onFailure) {
         this.beforeMarks = beforeMarks;
         this.onFailure = onFailure;
+        this.waiting = new MarkQueue(onFailure);
         this.thread = new Thread(this::loop, name);
         thread.setDaemon(true);
         thread.start();
@@ -141,8 +132,8 @@ final class EraMetadataThread {
 
     /** Has blocks {@code first} to {@code last} marked; {@code then} hears of it, on the thread. */
     void mark(int first, int last, Target.Prepared then) {
-        if (last - first >= MAX_BATCH_BLOCKS) {
-            int next = first + MAX_BATCH_BLOCKS;
+        if (last - first >= MarkQueue.MAX_BATCH_BLOCKS) {
+            int next = first + MarkQueue.MAX_BATCH_BLOCKS;
             mark(first, next - 1, failure -> {
                 if (failure == null) {
                     markRest(next, last, then);
@@ -155,7 +146,7 @@ final class EraMetadataThread {
         lock.lock();
         try {
             if (!closed && broken == null) {
-                waiting.add(new Waiting(first, last, then));
+                waiting.add(first, last, then);
                 woken = true;
                 work.signal();
                 return;
@@ -305,41 +296,29 @@ final class EraMetadataThread {
     }
 
     private void failWaiting(IOException why) {
-        List<Waiting> writes;
+        Consumer<IOException> writes;
         List<EraWorker.Call> left;
         lock.lock();
         try {
-            writes = waiting;
-            waiting = new ArrayList<>();
+            writes = waiting.takeAll();
             left = calls;
             calls = new ArrayList<>();
         } finally {
             lock.unlock();
         }
-        for (Waiting w : writes) {
-            answer(w, why);
-        }
+        writes.accept(why);
         for (EraWorker.Call call : left) {
             call.done(why);
-        }
-    }
-
-    /** One that fails to take its answer keeps nobody else from theirs. */
-    private void answer(Waiting write, IOException failure) {
-        try {
-            write.then.prepared(failure);
-        } catch (RuntimeException | Error e) {
-            onFailure.accept(e);
         }
     }
 
     private final EraWorker.Work intake = new EraWorker.Work() {
         @Override
         public EraWorker.Writes takeWrites() {
-            Batch batch = takeBatch();
+            MarkQueue.Batch batch = takeBatch();
             if (batch != null) {
                 try {
-                    beforeMarks.accept(batch.blocks);
+                    beforeMarks.accept(batch.blocks());
                 } catch (RuntimeException | Error e) {
                     // Nobody else knows of them any more.
                     batch.failed(e);
@@ -349,19 +328,10 @@ final class EraMetadataThread {
             return batch;
         }
 
-        private Batch takeBatch() {
+        private MarkQueue.Batch takeBatch() {
             lock.lock();
             try {
-                if (waiting.isEmpty()) {
-                    return null;
-                }
-                int taken = 0;
-                int blocks = 0;
-                while (taken < waiting.size() && blocks < MAX_BATCH_BLOCKS) {
-                    blocks += waiting.get(taken++).count();
-                }
-                Batch batch = new Batch(new ArrayList<>(waiting.subList(0, taken)), blocks);
-                waiting = new ArrayList<>(waiting.subList(taken, waiting.size()));
+                MarkQueue.Batch batch = waiting.take();
                 woken |= !waiting.isEmpty();
                 return batch;
             } finally {
@@ -385,48 +355,4 @@ final class EraMetadataThread {
             }
         }
     };
-
-    /** All that waits for marks, block by block in the order of arrival. */
-    private final class Batch implements EraWorker.Writes {
-        private final List<Waiting> writes;
-        private final int[] blocks;
-
-        Batch(List<Waiting> writes, int count) {
-            this.writes = writes;
-            blocks = new int[count];
-            int at = 0;
-            for (Waiting w : writes) {
-                for (int block = w.first; block <= w.last; block++) {
-                    blocks[at++] = block;
-                }
-            }
-        }
-
-        @Override
-        public int count() {
-            return blocks.length;
-        }
-
-        @Override
-        public int block(int index) {
-            return blocks[index];
-        }
-
-        @Override
-        public void marked() {
-            for (Waiting w : writes) {
-                answer(w, null);
-            }
-        }
-
-        @Override
-        public void failed(Throwable why) {
-            onFailure.accept(why);
-            String reason = why instanceof IOException ? why.getMessage() : why.toString();
-            IOException failure = new IOException("the write can't be recorded: " + reason, why);
-            for (Waiting w : writes) {
-                answer(w, failure);
-            }
-        }
-    }
 }

@@ -8,7 +8,6 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.atomic.AtomicLongArray;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.concurrent.locks.LockSupport;
 import org.dmera.core.metadata.EraMetadata;
@@ -46,15 +45,16 @@ public final class FrozenView implements Closeable {
     private static final int SLICE_BYTES = SLICE_BLOCKS * Integer.BYTES;
     private static final long LOOK_NANOS = TimeUnit.MICROSECONDS.toNanos(100);
 
-    private final EraTarget device;
+    private final EraViews views;
+    private final EraReader eras;
     private final Backing origin;
     private final CowFile file;
     private final long lengthBytes;
     private final long nrBlocks;
     private final int chunkShift;
-    private final AtomicLongArray copied;
+    private final AtomicBits copied;
     /** Slices of the map that are in the file; set on the metadata thread. */
-    private final AtomicLongArray kept;
+    private final AtomicBits kept;
 
     private final long mapBytes;
     private final LongAdder usedBytes = new LongAdder();
@@ -74,8 +74,9 @@ public final class FrozenView implements Closeable {
     private volatile Runnable onLoss = () -> {};
 
     /** A view that is to be; {@link EraTarget#freeze} begins it. Takes over the file. */
-    FrozenView(EraTarget device, Backing origin, CowFile file, long lengthBytes, long nrBlocks) {
-        this.device = device;
+    FrozenView(EraViews views, EraReader eras, Backing origin, CowFile file, long lengthBytes, long nrBlocks) {
+        this.views = views;
+        this.eras = eras;
         this.origin = origin;
         this.file = file;
         this.lengthBytes = lengthBytes;
@@ -85,26 +86,10 @@ public final class FrozenView implements Closeable {
             chunkBytes *= 2;
         }
         chunkShift = Long.numberOfTrailingZeros(chunkBytes);
-        copied = bits((lengthBytes + chunkBytes - 1) >>> chunkShift);
+        copied = new AtomicBits((lengthBytes + chunkBytes - 1) >>> chunkShift);
         long slices = (nrBlocks + SLICE_BLOCKS - 1) / SLICE_BLOCKS;
-        kept = bits(slices);
+        kept = new AtomicBits(slices);
         mapBytes = slices * SLICE_BYTES;
-    }
-
-    private static AtomicLongArray bits(long count) {
-        return new AtomicLongArray((int) ((count + 63) >>> 6));
-    }
-
-    private static boolean isSet(AtomicLongArray bits, long index) {
-        return (bits.getAcquire((int) (index >>> 6)) & 1L << index) != 0;
-    }
-
-    private static void set(AtomicLongArray bits, long index) {
-        int word = (int) (index >>> 6);
-        long old;
-        do {
-            old = bits.get(word);
-        } while (!bits.compareAndSet(word, old, old | 1L << index));
     }
 
     /** Begins: what is written from now on is in {@code era}. */
@@ -123,7 +108,7 @@ public final class FrozenView implements Closeable {
     }
 
     long blockSizeBytes() {
-        return device.blockSizeBytes();
+        return eras.blockSizeBytes();
     }
 
     int chunkShift() {
@@ -144,7 +129,7 @@ public final class FrozenView implements Closeable {
     /** Whether a write of chunks {@code first} to {@code last} needs no copy. */
     boolean hasAll(long first, long last) {
         for (long chunk = first; chunk <= last; chunk++) {
-            if (!isSet(copied, chunk)) {
+            if (!copied.get(chunk)) {
                 return lost != null;
             }
         }
@@ -153,7 +138,7 @@ public final class FrozenView implements Closeable {
 
     /** Whether a chunk is still to be copied before it is written. */
     boolean lacks(long chunk) {
-        return !isSet(copied, chunk) && lost == null;
+        return !copied.get(chunk) && lost == null;
     }
 
     /** Keeps data of chunks that it lacks. */
@@ -169,7 +154,7 @@ public final class FrozenView implements Closeable {
 
     /** All of {@code chunk} has been saved, or is a hole. */
     void saved(long chunk) {
-        set(copied, chunk);
+        copied.set(chunk);
     }
 
     /** It is lost, unless it was before; {@code state} is {@link #OVERFLOW} or {@link #INVALID}. */
@@ -181,7 +166,7 @@ public final class FrozenView implements Closeable {
             why = cause instanceof IOException io ? io : new IOException("internal error: " + cause, cause);
             lost = state;
         }
-        device.viewLost(this, state, why);
+        views.lost(this, state, why);
         onLoss.run();
     }
 
@@ -237,7 +222,7 @@ public final class FrozenView implements Closeable {
         try {
             long at = offsetBytes;
             while (dst.position() < limit) {
-                boolean copy = isSet(copied, at >>> chunkShift);
+                boolean copy = copied.get(at >>> chunkShift);
                 int from = dst.position();
                 long end = runEnd(at, at + Math.min(limit - from, PIECE_BYTES), copy);
                 dst.limit(from + (int) (end - at));
@@ -283,7 +268,7 @@ public final class FrozenView implements Closeable {
     private long runEnd(long from, long to, boolean ofCopied) {
         long last = to - 1 >>> chunkShift;
         for (long chunk = from >>> chunkShift; chunk <= last; chunk++) {
-            if (isSet(copied, chunk) != ofCopied) {
+            if (copied.get(chunk) != ofCopied) {
                 return Math.max(from, chunk << chunkShift);
             }
         }
@@ -295,7 +280,7 @@ public final class FrozenView implements Closeable {
         enter();
         try {
             long to = offsetBytes + length;
-            boolean copy = isSet(copied, offsetBytes >>> chunkShift);
+            boolean copy = copied.get(offsetBytes >>> chunkShift);
             long end = runEnd(offsetBytes, to, copy);
             if (copy) {
                 return end - offsetBytes;
@@ -319,7 +304,7 @@ public final class FrozenView implements Closeable {
     /** Keeps the slice of the map that {@code block} is in, which is about to be marked. On the metadata thread. */
     void beforeMark(EraMetadata metadata, int block) {
         int index = block / SLICE_BLOCKS;
-        if (lost != null || block >= nrBlocks || isSet(kept, index)) {
+        if (lost != null || block >= nrBlocks || kept.get(index)) {
             return;
         }
         int count;
@@ -337,7 +322,7 @@ public final class FrozenView implements Closeable {
         try {
             file.write(sliceOffset(index), sliceBytes.flip());
             usedBytes.add(SLICE_BYTES);
-            set(kept, index);
+            kept.set(index);
         } catch (IOException | RuntimeException | Error e) {
             lose(OVERFLOW, e);
         }
@@ -353,7 +338,7 @@ public final class FrozenView implements Closeable {
      */
     void readLive(EraMetadata metadata, long firstBlock, int count, int[] eras) throws IOException {
         for (int at = 0; at < count; at += SLICE_BLOCKS) {
-            if (!isSet(kept, (firstBlock + at) / SLICE_BLOCKS)) {
+            if (!kept.get((firstBlock + at) / SLICE_BLOCKS)) {
                 metadata.readEras(firstBlock + at, Math.min(SLICE_BLOCKS, count - at), eras, at);
             }
         }
@@ -366,7 +351,7 @@ public final class FrozenView implements Closeable {
             ByteBuffer bytes = ByteBuffer.allocate(SLICE_BYTES).order(ByteOrder.LITTLE_ENDIAN);
             for (int at = 0; at < count; at += SLICE_BLOCKS) {
                 long index = (firstBlock + at) / SLICE_BLOCKS;
-                if (isSet(kept, index)) {
+                if (kept.get(index)) {
                     int n = Math.min(SLICE_BLOCKS, count - at);
                     file.read(sliceOffset(index), bytes.clear().limit(n * Integer.BYTES));
                     bytes.flip().asIntBuffer().get(eras, at, n);
@@ -381,7 +366,7 @@ public final class FrozenView implements Closeable {
     /** As {@link ChangeTracking#lastWritten}, as it was then. */
     void lastWritten(long offsetBytes, long length, ChangeTracking.EraRuns visitor) throws IOException {
         requireWhole();
-        device.lastWritten(this, offsetBytes, length, visitor);
+        eras.lastWritten(this, offsetBytes, length, visitor);
     }
 
     // ---- the end
@@ -402,7 +387,7 @@ public final class FrozenView implements Closeable {
                 lost = INVALID;
             }
         }
-        device.endView(this);
+        views.end(this);
         awaitNoReaders();
         file.close();
     }

@@ -11,6 +11,7 @@ public final class StripedTarget implements Target {
     private final long chunkBytes;
     private final Backing[] stripes;
     private final long[] startSectors;
+    private final Chunks chunks = new Chunks();
 
     private StripedTarget(long chunkBytes, Backing[] stripes, long[] startSectors) {
         this.chunkBytes = chunkBytes;
@@ -76,20 +77,33 @@ public final class StripedTarget implements Target {
         }
     }
 
-    private int stripe(long offsetBytes) {
-        return (int) (offsetBytes / chunkBytes % stripes.length);
+    /** The chunks, one after another, each on the next stripe. */
+    private final class Chunks extends SplitIo<Backing> {
+        @Override
+        protected long pieceAt(long offsetBytes) {
+            return offsetBytes / chunkBytes;
+        }
+
+        @Override
+        protected long endBytes(long chunk) {
+            return (chunk + 1) * chunkBytes;
+        }
+
+        @Override
+        protected Backing beneath(long chunk) {
+            return stripes[(int) (chunk % stripes.length)];
+        }
+
+        @Override
+        protected long within(long chunk, long offsetBytes) {
+            return startSectors[(int) (chunk % stripes.length)] * TableWords.SECTOR_BYTES
+                    + chunk / stripes.length * chunkBytes
+                    + offsetBytes % chunkBytes;
+        }
     }
 
     private long within(long offsetBytes) {
-        long chunk = offsetBytes / chunkBytes;
-        return startSectors[(int) (chunk % stripes.length)] * TableWords.SECTOR_BYTES
-                + chunk / stripes.length * chunkBytes
-                + offsetBytes % chunkBytes;
-    }
-
-    /** How much of a request at {@code offsetBytes} lies in its first chunk. */
-    private long inChunk(long offsetBytes, long lengthBytes) {
-        return Math.min(lengthBytes, chunkBytes - offsetBytes % chunkBytes);
+        return chunks.within(chunks.pieceAt(offsetBytes), offsetBytes);
     }
 
     @Override
@@ -99,26 +113,12 @@ public final class StripedTarget implements Target {
 
     @Override
     public void read(long offsetBytes, ByteBuffer dst) throws IOException {
-        int limit = dst.limit();
-        for (long at = offsetBytes; dst.position() < limit; ) {
-            int n = (int) inChunk(at, limit - dst.position());
-            dst.limit(dst.position() + n);
-            stripes[stripe(at)].read(within(at), dst);
-            dst.limit(limit);
-            at += n;
-        }
+        chunks.read(offsetBytes, dst);
     }
 
     @Override
     public void write(long offsetBytes, ByteBuffer src, int flags) throws IOException {
-        int limit = src.limit();
-        for (long at = offsetBytes; src.position() < limit; ) {
-            int n = (int) inChunk(at, limit - src.position());
-            src.limit(src.position() + n);
-            stripes[stripe(at)].write(within(at), src, flags);
-            src.limit(limit);
-            at += n;
-        }
+        chunks.write(offsetBytes, src, flags);
     }
 
     @Override
@@ -130,71 +130,45 @@ public final class StripedTarget implements Target {
 
     @Override
     public void discard(long offsetBytes, long lengthBytes, int flags) throws IOException {
-        long n;
-        for (long at = 0; at < lengthBytes; at += n) {
-            n = inChunk(offsetBytes + at, lengthBytes - at);
-            stripes[stripe(offsetBytes + at)].discard(within(offsetBytes + at), n, flags);
-        }
+        chunks.discard(offsetBytes, lengthBytes, flags);
     }
 
     @Override
     public void writeZeroes(long offsetBytes, long lengthBytes, int flags) throws IOException {
-        long n;
-        for (long at = 0; at < lengthBytes; at += n) {
-            n = inChunk(offsetBytes + at, lengthBytes - at);
-            stripes[stripe(offsetBytes + at)].writeZeroes(within(offsetBytes + at), n, flags);
-        }
+        chunks.writeZeroes(offsetBytes, lengthBytes, flags);
     }
 
     @Override
     public long allocation(long offsetBytes, long lengthBytes) throws IOException {
-        return stripes[stripe(offsetBytes)].allocation(within(offsetBytes), inChunk(offsetBytes, lengthBytes));
+        Backing first = chunks.beneath(chunks.pieceAt(offsetBytes));
+        return first.allocation(within(offsetBytes), chunks.inFirstPiece(offsetBytes, lengthBytes));
     }
 
     @Override
     public boolean mustWait(long offsetBytes, long lengthBytes) {
-        long n;
-        for (long at = 0; at < lengthBytes; at += n) {
-            n = inChunk(offsetBytes + at, lengthBytes - at);
-            if (stripes[stripe(offsetBytes + at)].mustWait(within(offsetBytes + at), n)) {
-                return true;
-            }
-        }
-        return false;
+        return chunks.mustWait(offsetBytes, lengthBytes);
     }
 
     @Override
     public void prepare(long offsetBytes, long lengthBytes, Prepared then) {
-        if (lengthBytes == 0) {
-            then.prepared(null);
-            return;
-        }
-        long chunks = (offsetBytes + lengthBytes - 1) / chunkBytes - offsetBytes / chunkBytes + 1;
-        Prepared each = new PreparedTogether((int) chunks, then);
-        long n;
-        for (long at = 0; at < lengthBytes; at += n) {
-            n = inChunk(offsetBytes + at, lengthBytes - at);
-            stripes[stripe(offsetBytes + at)].prepare(within(offsetBytes + at), n, each);
-        }
+        chunks.prepare(offsetBytes, lengthBytes, then);
     }
 
     @Override
     public void answersOwed(OwedAnswers answers) {
-        for (int i = 0; i < stripes.length; i++) {
-            int stripe = i;
-            stripes[i].answersOwed(
+        for (Backing stripe : stripes) {
+            stripe.answersOwed(
                     stillOwed -> answers.settle((offset, length) -> tellOf(stripe, offset, length, stillOwed)));
         }
     }
 
-    private void tellOf(int stripe, long offsetBytes, long lengthBytes, OwedAnswers.Writes stillOwed) {
-        long n;
-        for (long at = offsetBytes; at < offsetBytes + lengthBytes; at += n) {
-            n = inChunk(at, offsetBytes + lengthBytes - at);
-            if (stripe(at) == stripe) {
-                stillOwed.write(within(at), n);
+    private void tellOf(Backing stripe, long offsetBytes, long lengthBytes, OwedAnswers.Writes stillOwed) {
+        chunks.split(offsetBytes, lengthBytes, stillOwed, 0, (beneath, offset, length, owed, flags) -> {
+            if (beneath == stripe) {
+                owed.write(offset, length);
             }
-        }
+            return true;
+        });
     }
 
     @Override

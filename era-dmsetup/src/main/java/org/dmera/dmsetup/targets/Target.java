@@ -3,7 +3,6 @@ package org.dmera.dmsetup.targets;
 
 import java.io.Closeable;
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
 import java.util.List;
 
@@ -18,7 +17,7 @@ import java.util.List;
  * and after each suspend, {@link #suspend} when the device has no I/O in flight any more, {@link #close} in the end. These
  * come from one thread at a time. {@link #status}, {@link #message} come at any time between load and close.
  */
-public interface Target extends Closeable {
+public interface Target extends BlockIo, Closeable {
     /** {@code REQ_FUA}: the data is durable before the call returns. */
     int FUA = 1;
     /** Write-zeroes: the range must stay allocated. */
@@ -29,22 +28,16 @@ public interface Target extends Closeable {
     /** The target type's name, as in a table line. */
     String type();
 
-    /** Fills {@code dst} from {@code offsetBytes} on. */
-    void read(long offsetBytes, ByteBuffer dst) throws IOException;
-
     /**
      * Sends bytes from {@code offsetBytes} on to a socket in non-blocking mode without copying them through memory of
      * ours.
      *
      * @return how many went, up to {@code lengthBytes}; 0 when it can't be done, or not now, or the range can't be read:
-     *     then {@link #read} goes on, or tells the error
+     *     then a {@linkplain #read read} goes on, or tells the error
      */
     default long sendTo(SocketChannel socket, long offsetBytes, long lengthBytes) {
         return 0;
     }
-
-    /** Writes {@code src}; {@code flags} is 0 or {@link #FUA}. */
-    void write(long offsetBytes, ByteBuffer src, int flags) throws IOException;
 
     /** Makes every write that has returned durable. */
     void flush() throws IOException;
@@ -59,35 +52,12 @@ public interface Target extends Closeable {
         }
     }
 
-    /** The range's data is no longer wanted. */
-    void discard(long offsetBytes, long lengthBytes, int flags) throws IOException;
-
-    /** The range reads as zeroes afterwards; {@code flags} of {@link #FUA}, {@link #NO_HOLE}, {@link #FAST_ZERO}. */
-    void writeZeroes(long offsetBytes, long lengthBytes, int flags) throws IOException;
-
     /**
      * How many bytes from {@code offsetBytes} on, up to {@code lengthBytes}, are in the same state as the first: the
      * count when they hold data, the negated count when they are a hole that reads as zeroes.
      */
     default long allocation(long offsetBytes, long lengthBytes) throws IOException {
         return lengthBytes;
-    }
-
-    /**
-     * Whether a write, discard or write-zeroes of the range would have to wait for metadata first. Never blocks. An
-     * answer of false may be out of date when the write comes: then the write itself waits.
-     */
-    default boolean mustWait(long offsetBytes, long lengthBytes) {
-        return false;
-    }
-
-    /**
-     * Starts what a write of the range would have to wait for, together with whatever else is waiting, so that a caller
-     * can go on with other requests in the meantime. {@code then} is called exactly once, on any thread, and returns
-     * soon; the write that it lets go does not wait again, unless an era began in between.
-     */
-    default void prepare(long offsetBytes, long lengthBytes, Prepared then) {
-        then.prepared(null);
     }
 
     /** Told when what a write waited for is done. */

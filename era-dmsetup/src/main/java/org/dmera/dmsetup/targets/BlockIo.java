@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.targets;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+
+/** What is read and written by ranges of bytes: a target, and what a target sits on. */
+public interface BlockIo {
+    /** Fills {@code dst} from {@code offsetBytes} on. */
+    void read(long offsetBytes, ByteBuffer dst) throws IOException;
+
+    /** Writes {@code src}; {@code flags} is 0 or {@link Target#FUA}. */
+    void write(long offsetBytes, ByteBuffer src, int flags) throws IOException;
+
+    /** The range's data is no longer wanted. */
+    void discard(long offsetBytes, long lengthBytes, int flags) throws IOException;
+
+    /**
+     * The range reads as zeroes afterwards; {@code flags} of {@link Target#FUA}, {@link Target#NO_HOLE}, {@link
+     * Target#FAST_ZERO}.
+     */
+    void writeZeroes(long offsetBytes, long lengthBytes, int flags) throws IOException;
+
+    /**
+     * Whether a write, discard or write-zeroes of the range would have to wait for metadata first. Never blocks. An
+     * answer of false may be out of date when the write comes: then the write itself waits.
+     */
+    default boolean mustWait(long offsetBytes, long lengthBytes) {
+        return false;
+    }
+
+    /**
+     * Starts what a write of the range would have to wait for, together with whatever else is waiting, so that a caller
+     * can go on with other requests in the meantime. {@code then} is called exactly once, on any thread, and returns
+     * soon; the write that it lets go does not wait again, unless an era began in between.
+     */
+    default void prepare(long offsetBytes, long lengthBytes, Target.Prepared then) {
+        then.prepared(null);
+    }
+}

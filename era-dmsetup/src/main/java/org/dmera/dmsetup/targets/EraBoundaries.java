@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.targets;
+
+import java.io.IOException;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.locks.ReentrantLock;
+import org.dmera.core.linux.Errno;
+import org.dmera.core.linux.ErrnoException;
+import org.dmera.core.metadata.EraMetadata;
+import org.dmera.core.metadata.RefusedException;
+
+/**
+ * Where one era of an era target ends and the next begins: a resume, a message, a view, a suspend. Each means the same: every
+ * write that was acknowledged before it is marked in an era before it, or in the new one as well, and is on stable storage
+ * beneath the page cache. So writes that the old marks let go are marked again once the new era is there, and then the origin
+ * is synced; only after that is anybody told.
+ */
+final class EraBoundaries {
+    private static final String TAKE_SNAPSHOT = "take_metadata_snap";
+    private static final String DROP_SNAPSHOT = "drop_metadata_snap";
+
+    private final EraMetadataState metadata;
+    private final EraMetadataThread thread;
+    private final EraCalls calls;
+    private final MarkedWrites writes;
+    private final SyncedOrigin synced;
+    private final EraViews views;
+
+    private volatile boolean active;
+    private volatile OwedAnswers answers = stillOwed -> {};
+    /**
+     * Held by a message and by a suspend: a checkpoint marks writes again after its era has begun, and can't when the
+     * target is suspended in between.
+     */
+    private final ReentrantLock verbs = new ReentrantLock();
+
+    EraBoundaries(
+            EraMetadataState metadata,
+            EraMetadataThread thread,
+            EraCalls calls,
+            MarkedWrites writes,
+            SyncedOrigin synced,
+            EraViews views) {
+        this.metadata = metadata;
+        this.thread = thread;
+        this.calls = calls;
+        this.writes = writes;
+        this.synced = synced;
+        this.views = views;
+    }
+
+    /** The answers that are owed to clients, of whose writes each boundary takes account. */
+    void answersOwed(OwedAnswers owed) {
+        answers = owed;
+    }
+
+    /** Whether an era is under way. */
+    boolean isActive() {
+        return active;
+    }
+
+    /**
+     * Opens the metadata anew if what is in memory is stale, and begins an era.
+     *
+     * @param nrBlocks of the target, which its metadata are made to hold
+     */
+    void resume(long nrBlocks) throws IOException {
+        thread.run(() -> {
+            if (metadata.isStale()) {
+                views.loseAll("the metadata were opened again");
+                metadata.abandon();
+                metadata.open();
+            }
+            metadata.worker().beforeResume(nrBlocks);
+            thread.start(metadata.worker());
+            return null;
+        });
+        active = true;
+        try {
+            calls.call(EraMetadata::rollover);
+            writes.markAgain(answers);
+            syncBeforeIo();
+        } catch (IOException | RefusedException e) {
+            active = false;
+            thread.run(() -> {
+                thread.stop();
+                return null;
+            });
+            throw e instanceof IOException io ? io : new IOException(e);
+        }
+    }
+
+    /** What was lost before does not keep the device from being used: it is told as a later loss is. */
+    private void syncBeforeIo() {
+        try {
+            synced.sync();
+        } catch (IOException e) {
+            assert synced.loss() != null;
+        }
+    }
+
+    /** Ends the era, and leaves the metadata as they are on the device. */
+    void suspend() {
+        verbs.lock();
+        try {
+            suspendAlone();
+        } finally {
+            verbs.unlock();
+        }
+    }
+
+    private void suspendAlone() {
+        if (!active) {
+            return;
+        }
+        active = false;
+        // Nothing is on its way any more. What was done under these marks is answered under them, if the clients let
+        // us.
+        answers.settle((offsetBytes, length) -> {});
+        IOException failed = null;
+        try {
+            calls.call(open -> {
+                if (open.hasCurrentWriteset()) {
+                    open.archive();
+                }
+            });
+        } catch (IOException | RefusedException e) {
+            failed = new IOException(e.getMessage(), e);
+        }
+        try {
+            thread.run(() -> {
+                thread.stop();
+                if (metadata.failure() == null) {
+                    metadata.left();
+                }
+                return null;
+            });
+        } catch (IOException e) {
+            failed = e;
+        }
+        if (failed != null) {
+            // The device is suspended all the same: what was acknowledged is marked, and that is on the device.
+            metadata.failed(failed);
+        }
+    }
+
+    /** As {@link Target#message}. */
+    void message(List<String> words) throws IOException {
+        if (words.size() != 1) {
+            throw invalid("incorrect number of message arguments");
+        }
+        String word = words.get(0).toLowerCase(Locale.ROOT);
+        EraCalls.Verb verb = switch (word) {
+            case "checkpoint" -> EraMetadata::rollover;
+            case TAKE_SNAPSHOT -> EraMetadata::takeSnapshot;
+            case DROP_SNAPSHOT -> EraMetadata::dropSnapshot;
+            default -> throw invalid("unsupported message '" + words.get(0) + "'");
+        };
+        if (!active) {
+            throw suspended();
+        }
+        verbs.lock();
+        try {
+            messageAlone(word, verb);
+        } finally {
+            verbs.unlock();
+        }
+    }
+
+    private void messageAlone(String word, EraCalls.Verb verb) throws IOException {
+        if (!active) {
+            throw suspended();
+        }
+        if (!word.equals(DROP_SNAPSHOT)) {
+            synced.requireNoLoss("a new era");
+        }
+        int before = metadata.currentEra();
+        try {
+            calls.call(verb);
+        } catch (RefusedException e) {
+            throw invalid(e.getMessage());
+        } catch (EraMetadataThread.NotRunning e) {
+            throw suspended();
+        }
+        if (metadata.currentEra() != before) {
+            writes.markAgain(answers);
+            syncEndedEra(word.equals(TAKE_SNAPSHOT));
+        }
+    }
+
+    private void syncEndedEra(boolean tookSnapshot) throws IOException {
+        try {
+            synced.sync();
+        } catch (IOException e) {
+            if (tookSnapshot) {
+                // Whoever is told that it failed won't drop it.
+                dropTaken(e);
+            }
+            throw e;
+        }
+    }
+
+    private void dropTaken(IOException cause) {
+        try {
+            calls.call(EraMetadata::dropSnapshot);
+        } catch (IOException | RefusedException e) {
+            cause.addSuppressed(e);
+        }
+    }
+
+    private static ErrnoException suspended() {
+        return new ErrnoException("message to a suspended era target", Errno.EBUSY.number());
+    }
+
+    private static ErrnoException invalid(String reason) {
+        return new ErrnoException("era: " + reason, Errno.EINVAL.number());
+    }
+
+    /** As {@link EraTarget#freeze}. */
+    void freeze(FrozenView view) throws IOException {
+        verbs.lock();
+        try {
+            if (!active) {
+                throw suspended();
+            }
+            synced.requireNoLoss("a new era");
+            try {
+                calls.call(EraMetadata::rollover);
+            } catch (RefusedException e) {
+                throw invalid(e.getMessage());
+            } catch (EraMetadataThread.NotRunning e) {
+                throw suspended();
+            }
+            view.begin(metadata.currentEra());
+            views.add(view);
+        } finally {
+            verbs.unlock();
+        }
+    }
+
+    /** As {@link EraTarget#settleEra}. */
+    void settleEra() throws IOException {
+        verbs.lock();
+        try {
+            if (active) {
+                writes.markAgain(answers);
+                synced.sync();
+            }
+        } finally {
+            verbs.unlock();
+        }
+    }
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.targets;
+
+import java.io.IOException;
+import java.util.function.Consumer;
+import org.dmera.core.block.BlockDevice;
+import org.dmera.core.metadata.EraMetadata;
+import org.dmera.core.metadata.EraStats;
+import org.dmera.core.metadata.EraWorker;
+import org.dmera.core.metadata.MarkedBlocks;
+import org.dmera.core.metadata.MetadataFailedException;
+
+/**
+ * One era target's metadata as they are open, and what is known of them without asking: figures for those who can't wait for the
+ * thread that owns them. Opened, left and given up on that thread; looked at on any.
+ */
+final class EraMetadataState {
+    private final Backing backing;
+    private final BlockDevice device;
+    private final long blockSizeSectors;
+    private final Lineages lineages;
+    private final Consumer<String> log;
+
+    /** Null while the metadata could not be opened again after a failure. */
+    private volatile EraWorker worker;
+
+    private volatile int currentEra;
+    private volatile Object lineage;
+    private volatile String lastStatus = "Error";
+    private volatile Throwable failure;
+
+    EraMetadataState(Backing backing, long blockSizeSectors, Lineages lineages, Consumer<String> log) {
+        this.backing = backing;
+        this.device = new BackingBlockDevice(backing);
+        this.blockSizeSectors = blockSizeSectors;
+        this.lineages = lineages;
+        this.log = log;
+    }
+
+    /** Opens them, formatting what is blank. */
+    void open() throws IOException {
+        EraMetadata metadata = EraMetadata.openOrFormat(device, blockSizeSectors);
+        lineage = lineages.opened(backing.identity(), device);
+        worker = new EraWorker(metadata);
+        failure = null;
+        remember(metadata);
+    }
+
+    private void remember(EraMetadata metadata) throws IOException {
+        EraStats stats = metadata.stats();
+        note(stats);
+        lastStatus = stats.statusLine();
+    }
+
+    /** What is in memory is stale: another table ran on this metadata since they were opened, or they failed. */
+    boolean isStale() throws IOException {
+        return worker == null || failure != null || !isCurrentOnDevice(worker.metadata());
+    }
+
+    private static boolean isCurrentOnDevice(EraMetadata metadata) throws IOException {
+        try {
+            return metadata.isCurrentOnDevice();
+        } catch (MetadataFailedException e) {
+            return false;
+        }
+    }
+
+    /** Gives up what is in memory; {@link #open} follows. */
+    void abandon() {
+        worker = null;
+        backing.forgetLoss();
+    }
+
+    /** The target is suspended, and what is on the device is whole. */
+    void left() throws IOException {
+        worker.afterSuspend();
+        lineages.left(backing.identity(), device, lineage);
+        remember(worker.metadata());
+    }
+
+    /** They are closed. */
+    void close() {
+        worker = null;
+    }
+
+    /** No status but {@code Error} until they are opened again; the first failure is the one that counts. */
+    void failed(Throwable why) {
+        if (failure == null) {
+            failure = why;
+            log.accept("era: " + backing.display() + ": " + FailureText.of(why));
+        }
+        lastStatus = "Error";
+    }
+
+    /** Null, or why they failed. */
+    Throwable failure() {
+        return failure;
+    }
+
+    /** Null while they are not open. */
+    EraWorker worker() {
+        return worker;
+    }
+
+    /** The same; throws why they are not open. */
+    EraWorker requireWorker() throws IOException {
+        EraWorker w = worker;
+        Throwable why = failure;
+        if (w == null) {
+            throw new IOException("the metadata could not be opened: "
+                    + (why == null ? "the target is closed" : FailureText.of(why)));
+        }
+        return w;
+    }
+
+    /** How many blocks are marked in the current era. */
+    long markedBlocks() {
+        EraWorker w = worker;
+        return w == null ? 0 : w.marked().count();
+    }
+
+    /** Figures that are about to be committed. */
+    void note(EraStats stats) {
+        currentEra = (int) stats.currentEra();
+    }
+
+    /** Figures that were committed; returns the status line. */
+    String committed(EraStats stats) {
+        lastStatus = stats.statusLine();
+        return lastStatus;
+    }
+
+    int currentEra() {
+        return currentEra;
+    }
+
+    Object lineage() {
+        return lineage;
+    }
+
+    /** The status line that was true last. */
+    String lastStatus() {
+        return lastStatus;
+    }
+
+    /** Whether all blocks from {@code first} to {@code last} are marked in the current era. */
+    boolean isMarked(long first, long last) {
+        EraWorker w = worker;
+        if (w == null) {
+            return false;
+        }
+        MarkedBlocks marked = w.marked();
+        if (last >= marked.nrBlocks()) {
+            return false;
+        }
+        for (long block = first; block <= last; block++) {
+            if (!marked.contains(block)) {
+                return false;
+            }
+        }
+        return true;
+    }
+}
