@@ -27,12 +27,17 @@ public final class Main {
 
     /** Runs the command line after {@code args[0]}, which is the program's name. */
     public static void main(String[] args) {
+        CommandLine.leave(run(args));
+    }
+
+    /** As {@link #main}, but for the end of the process: returns its exit code. */
+    static int run(String[] args) {
         if (args.length > 0 && args[0].equals("era_backup")) {
             // What its hook would wait for, when a signal ends it, is over.
-            CommandLine.leave(CommandLine.run(new BackupCommand(), args, 1));
+            return CommandLine.run(new BackupCommand(), args, 1);
         }
         if (args.length > 0 && args[0].equals("era_serve")) {
-            CommandLine.leave(CommandLine.run(new ServeCommand(), args, 1));
+            return CommandLine.run(new ServeCommand(), args, 1);
         }
         PrintStream out = stream(FileDescriptor.out, false);
         PrintStream err = stream(FileDescriptor.err, true);
@@ -55,7 +60,7 @@ public final class Main {
             }
         }
         err.flush();
-        CommandLine.leave(code);
+        return code;
     }
 
     private static PrintStream stream(FileDescriptor descriptor, boolean lineByLine) {
