@@ -2,19 +2,22 @@
 package org.dmera.dmsetup.cli;
 
 import java.io.IOException;
+import java.nio.file.Path;
 import java.util.List;
 import org.dmera.dmsetup.control.DeviceId;
 
 /** Block devices of an engine's mapped devices: {@code create --attach}, {@code attach}, {@code detach}. */
 final class Attachments {
+    private static final String ATTACH = "@attach";
+
     private Attachments() {}
 
     static boolean attach(Session session, String name) throws IOException, CommandLineException {
-        return send(session, DeviceId.ofName(name), "@attach");
+        return send(session, DeviceId.ofName(name), ATTACH);
     }
 
     static boolean attach(Session session, List<String> operands) throws IOException, CommandLineException {
-        return send(session, Operands.device(session, operands), "@attach");
+        return send(session, Operands.device(session, operands), ATTACH);
     }
 
     static boolean detach(Session session, List<String> operands) throws IOException, CommandLineException {
@@ -33,6 +36,9 @@ final class Attachments {
         requireEngine(session);
         String node = session.client().message(device, 0, verb);
         if (node != null && !node.isEmpty()) {
+            if (verb.equals(ATTACH)) {
+                ReadAhead.apply(session, Path.of(node));
+            }
             session.out().println(node);
         }
         return true;

@@ -37,9 +37,8 @@ final class ConciseText {
                 field.setLength(0);
                 begun = true;
             } else if (c == ';') {
-                if (begun) {
-                    devices.add(complete(fields, field));
-                }
+                // Nothing between two of them is a device that lacks its fields; after the last there need not be one.
+                devices.add(complete(fields, field));
                 fields = new ArrayList<>();
                 field.setLength(0);
                 begun = false;
@@ -48,7 +47,7 @@ final class ConciseText {
                 begun |= !Words.isSpace(c);
             }
         }
-        if (begun) {
+        if (begun || devices.isEmpty() && !text.isEmpty()) {
             devices.add(complete(fields, field));
         }
         return devices;

@@ -15,7 +15,12 @@ import org.dmera.dmsetup.ioctl.TargetSpec;
 /** {@code create}: a device, its table, and its first resume; all of it or nothing. */
 final class CreateCommand implements Command {
     /** What is to be created; {@code specs} null for no table. */
-    private record Wanted(String name, DeviceId id, boolean readOnly, List<TargetSpec> specs) {}
+    private record Wanted(String name, DeviceId id, boolean readOnly, List<TargetSpec> specs) {
+        /** A minor without a major is the mapped devices' own; messages are to name both. */
+        Wanted withMajor(int major) {
+            return new Wanted(name, new DeviceId(id.name(), id.uuid(), major, id.minor()), readOnly, specs);
+        }
+    }
 
     @Override
     public boolean run(Session session, List<String> operands) throws IOException, CommandLineException {
@@ -136,7 +141,9 @@ final class CreateCommand implements Command {
         }
         session.openForCreation();
         for (Wanted wanted : all) {
-            create(session, wanted);
+            create(
+                    session,
+                    wanted.id.hasNumber() ? wanted.withMajor(session.nodes().major()) : wanted);
         }
         return true;
     }

@@ -14,6 +14,7 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.regex.Pattern;
 import org.dmera.core.linux.DeviceNode;
 import org.dmera.dmsetup.control.Control;
+import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.ioctl.DevNumber;
 import org.dmera.dmsetup.ioctl.DmFlags;
 
@@ -48,6 +49,11 @@ class DeviceNodes {
     /** Those in {@code folder}. */
     static DeviceNodes ofKernel(Path folder, Switches switches) {
         return new OfKernel(folder, switches);
+    }
+
+    /** The major number of the channel's devices. */
+    int major() throws IOException {
+        return DeviceRegistry.LOCAL_MAJOR;
     }
 
     /** The flags for udev's rules in a call that makes a device. */
@@ -153,7 +159,7 @@ class DeviceNodes {
 
         @Override
         void only(Set<String> names) throws IOException {
-            int mapper = majorOfMapper();
+            int mapper = major();
             try (DirectoryStream<Path> entries = Files.newDirectoryStream(folder)) {
                 for (Path entry : entries) {
                     // Links are udev's or an engine's, and the control node is no block device.
@@ -168,8 +174,9 @@ class DeviceNodes {
             }
         }
 
-        /** The major of mapped devices; −1 when the kernel does not have any. */
-        private static int majorOfMapper() throws IOException {
+        /** −1 when the kernel has no mapped devices. */
+        @Override
+        int major() throws IOException {
             for (String line : Files.readAllLines(Path.of("/proc/devices"))) {
                 if (line.endsWith(" device-mapper")) {
                     return Integer.parseInt(line.trim().substring(0, line.trim().indexOf(' ')));

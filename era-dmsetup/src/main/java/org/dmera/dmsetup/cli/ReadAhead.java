@@ -9,7 +9,7 @@ import org.dmera.dmsetup.ioctl.DevNumber;
 import org.dmera.dmsetup.ioctl.DmIoctl;
 
 /**
- * {@code --readahead [+]SECTORS|auto|none}: how far the kernel reads ahead on a device.
+ * {@code --readahead [+]SECTORS|auto|none}: how far the kernel reads ahead on a device; on an engine's, where it has a node.
  *
  * @param sectors −1 leaves it to the kernel
  * @param leastOnly whether the kernel's own value stays when it is higher
@@ -33,23 +33,34 @@ record ReadAhead(long sectors, boolean leastOnly) {
     static void check(Session session) throws IOException, CommandLineException {
         if (session.has(Switch.READAHEAD)
                 && parse(session.switches().value(Switch.READAHEAD)).sectors >= 0
-                && !session.control().isKernel()) {
-            throw new CommandLineException("--readahead: an engine's devices have none of their own.");
+                && !session.control().isKernel()
+                && !session.has(Switch.ATTACH)) {
+            throw new CommandLineException(
+                    "--readahead: it is a node in /dev that reads ahead: on an engine give it to attach, or to create --attach.");
         }
     }
 
-    /** Sets it on the device of an answer, if the user asked for it. */
+    /** Sets it on the kernel's device of an answer, if the user asked for it. */
     static void apply(Session session, DmIoctl device) throws IOException, CommandLineException {
-        if (!session.has(Switch.READAHEAD)) {
+        if (session.has(Switch.READAHEAD) && session.control().isKernel()) {
+            parse(session.switches().value(Switch.READAHEAD)).set(device.dev());
+        }
+    }
+
+    /** Sets it on the node that an engine has given a device, if the user asked for it. */
+    static void apply(Session session, Path node) throws IOException, CommandLineException {
+        if (session.has(Switch.READAHEAD)) {
+            parse(session.switches().value(Switch.READAHEAD)).set((long) Files.getAttribute(node, "unix:rdev"));
+        }
+    }
+
+    private void set(long dev) throws IOException {
+        if (sectors < 0) {
             return;
         }
-        ReadAhead wanted = parse(session.switches().value(Switch.READAHEAD));
-        if (wanted.sectors < 0) {
-            return;
-        }
-        Path file = Path.of("/sys/dev/block", DevNumber.text(device.dev()), "bdi", "read_ahead_kb");
-        long kib = (wanted.sectors + 1) / 2;
-        if (!wanted.leastOnly || Long.parseLong(Files.readString(file).trim()) < kib) {
+        Path file = Path.of("/sys/dev/block", DevNumber.text(dev), "bdi", "read_ahead_kb");
+        long kib = (sectors + 1) / 2;
+        if (!leastOnly || Long.parseLong(Files.readString(file).trim()) < kib) {
             Files.writeString(file, Long.toString(kib));
         }
     }

@@ -236,6 +236,30 @@ class WordsAndNumbersTest {
     }
 
     @Test
+    void nothingBetweenTwoConciseDevicesIsRefusedBeforeAnythingIsMade() {
+        for (String text : List.of(
+                "new,,,,0 8 zero;;next,,,,0 8 zero",
+                "new,,,,0 8 zero; ;next,,,,0 8 zero",
+                ";new,,,,0 8 zero",
+                "new,,,,0 8 zero;;",
+                ";",
+                " ")) {
+            assertTrue(
+                    refused("create", "--concise", text)
+                            .contains("Five comma-separated fields are required for each device"),
+                    text);
+        }
+        good("create", "--concise", "new,,,,0 8 zero;\n");
+        assertTrue(good("ls").toString().contains("new"));
+    }
+
+    @Test
+    void aConciseMinorThatIsTakenIsNamedWithItsMajor() {
+        assertTrue(refused("create", "--concise", "new,,0,,0 8 zero")
+                .contains("device-mapper: create ioctl on new (120:0) failed: Device or resource busy"));
+    }
+
+    @Test
     void aConciseTableMakesStackedDevicesAgain() {
         good("create", "zbase", "--table", "0 8 zero");
         good("create", "above", "--table", "0 8 linear 120:1 0");
@@ -305,7 +329,8 @@ class WordsAndNumbersTest {
 
     @Test
     void readAheadIsRefusedForWhatHasNone() {
-        refused("resume", "--readahead", "64", "vol");
+        assertTrue(refused("resume", "--readahead", "64", "vol").contains("it is a node in /dev that reads ahead"));
+        refused("create", "--readahead", "64", "new", "--table", "0 8 zero");
         good("resume", "--readahead", "auto", "vol");
     }
 

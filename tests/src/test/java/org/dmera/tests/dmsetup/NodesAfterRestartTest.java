@@ -88,7 +88,10 @@ class NodesAfterRestartTest {
     @Test
     void afterAKillAndAfterAnOrderlyEndTheNodeIsBackAndWritesAreMarked() throws Exception {
         create(vol, "attach");
-        program.run("attach", vol).ok();
+        Path node = Path.of(
+                program.run("attach", "--readahead", "64", vol).ok().out().strip());
+        Path queue = Path.of("/sys/block").resolve(node.getFileName()).resolve("queue");
+        assertEquals("32\n", Files.readString(queue.resolve("read_ahead_kb")), "64 sectors");
         assertEquals("1\n", writeThrough(vol));
 
         program.kill();
