@@ -129,14 +129,23 @@ public final class FileBlockDevice implements BlockDevice {
     public void write(long firstBlock, ByteBuffer src) throws IOException {
         BlockRanges.check(path.toString(), sizeBlocks, firstBlock, src);
         long positionBytes = firstBlock * BLOCK_BYTES;
-        while (src.hasRemaining()) {
-            positionBytes += channel.write(src, positionBytes);
+        try {
+            while (src.hasRemaining()) {
+                positionBytes += channel.write(src, positionBytes);
+            }
+        } catch (IOException e) {
+            throw new IOException(
+                    path + ": writing block " + positionBytes / BLOCK_BYTES + " failed: " + e.getMessage(), e);
         }
     }
 
     @Override
     public void flush() throws IOException {
-        channel.force(false);
+        try {
+            channel.force(false);
+        } catch (IOException e) {
+            throw new IOException(path + ": making it durable failed: " + e.getMessage(), e);
+        }
     }
 
     @Override

@@ -98,7 +98,7 @@ public final class Console {
 
     /**
      * A channel to {@code path} for a product: when that is a pipe whose reader has gone, writing ends in a
-     * {@link ClosedPipeException}.
+     * {@link ClosedPipeException}; any other failure names the path.
      */
     public static WritableByteChannel toPath(WritableByteChannel channel, Path path) {
         return new PipeChannel(channel, path);
@@ -129,9 +129,8 @@ public final class Console {
                 if (Errno.EPIPE.text().equals(e.getMessage()) || leadsToPipe()) {
                     throw new ClosedPipeException(e);
                 }
-                throw path == null || path.equals(STANDARD_OUTPUT)
-                        ? new IOException("standard output: " + e.getMessage(), e)
-                        : e;
+                String name = path == null || path.equals(STANDARD_OUTPUT) ? "standard output" : path.toString();
+                throw new IOException(name + ": " + e.getMessage(), e);
             }
         }
 

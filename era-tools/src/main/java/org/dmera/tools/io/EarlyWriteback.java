@@ -41,7 +41,12 @@ class EarlyWriteback implements WritableByteChannel {
 
     @Override
     public int write(ByteBuffer source) throws IOException {
-        int bytes = file.write(source);
+        int bytes;
+        try {
+            bytes = file.write(source);
+        } catch (IOException e) {
+            throw new IOException(name + ": " + e.getMessage(), e);
+        }
         pendingBytes += bytes;
         if (pendingBytes >= stepBytes) {
             pendingBytes = 0;

@@ -27,12 +27,13 @@ public final class OutputFile implements Closeable {
     /** What messages call it; null for standard output. */
     private final String name;
 
+    /** Whose failures name the file. */
     private final WritableByteChannel channel;
     /** What is closed at the end; null for standard output. */
     private final Closeable opened;
     /** Null unless a file is made or replaced. */
     private final FileReplacement replacement;
-    /** To be made durable: a block device, or a file that is written where it is. */
+    /** To be made durable: a block device, or a file that is written where it is. Null for none. */
     private final FileChannel written;
     /** Null unless asked for. */
     private EarlyWriteback early;
@@ -70,14 +71,14 @@ public final class OutputFile implements Closeable {
             return asItIs(path, there.isRegularFile());
         }
         FileReplacement replacement = FileReplacement.begin(path);
-        return new OutputFile(name, replacement.channel(), replacement, replacement, null);
+        return new OutputFile(name, Console.toPath(replacement.channel(), path), replacement, replacement, null);
     }
 
     private static OutputFile device(Path path) throws IOException {
         Closeable claim = DeviceOpener.claim(path, true);
         try {
             FileChannel device = FileChannel.open(path, StandardOpenOption.WRITE);
-            return new OutputFile(path.toString(), device, both(device, claim), null, device);
+            return new OutputFile(path.toString(), Console.toPath(device, path), both(device, claim), null, device);
         } catch (IOException e) {
             claim.close();
             throw e;
@@ -92,7 +93,7 @@ public final class OutputFile implements Closeable {
         try {
             FileClaim.requireForWriting(file, path);
             file.truncate(0);
-            return new OutputFile(path.toString(), file, file, null, file);
+            return new OutputFile(path.toString(), Console.toPath(file, path), file, null, file);
         } catch (IOException e) {
             file.close();
             throw e;
@@ -113,11 +114,12 @@ public final class OutputFile implements Closeable {
 
     /** The same for long output: what is to be durable in the end goes to the disk from the beginning. */
     public WritableByteChannel longChannel() {
-        if (channel instanceof FileChannel file && (replacement != null || written != null)) {
-            early = new EarlyWriteback(file, name);
-            return early;
+        FileChannel file = replacement != null ? replacement.channel() : written;
+        if (file == null) {
+            return channel;
         }
-        return channel;
+        early = new EarlyWriteback(file, name);
+        return early;
     }
 
     /** The file that is made or replaced, or null when the product goes elsewhere. */
@@ -134,7 +136,11 @@ public final class OutputFile implements Closeable {
             replacement.commit();
         }
         if (written != null) {
-            written.force(true);
+            try {
+                written.force(true);
+            } catch (IOException e) {
+                throw new IOException(name + ": making it durable failed: " + e.getMessage(), e);
+            }
         }
     }
 

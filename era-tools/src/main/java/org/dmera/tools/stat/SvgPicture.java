@@ -36,6 +36,11 @@ final class SvgPicture {
                     .newTransformer()
                     .transform(new DOMSource(g.getRoot()), new StreamResult(text));
         } catch (TransformerException e) {
+            for (Throwable reason = e; reason != null; reason = reason.getCause()) {
+                if (reason instanceof IOException failure) {
+                    throw failure;
+                }
+            }
             throw new IOException(file + ": " + e.getMessage(), e);
         }
     }

@@ -202,12 +202,47 @@ class ContractTest {
         Ran.tool("era-tools", "frobnicate", "--version").refused("unrecognized command 'frobnicate'");
     }
 
+    /** A limit on the size of files stands in for a full disk, whose end a file meets as well. */
+    @Test
+    void aProductForWhichThereIsNoRoomIsNamed() throws IOException, InterruptedException {
+        Path product = folder.resolve("product");
+        Ran.tool("era-tools", "generate", "--nr-blocks", 1000, "-q", "-o", metadata)
+                .good();
+        Path origin = folder.resolve("origin");
+        Ran.shell("head -c 100000 /dev/urandom >" + origin + "; truncate -s " + 1000 * 65_536 + " " + origin)
+                .good();
+        Path xml = folder.resolve("xml");
+        Ran.tool("era_dump", "-o", xml, metadata).good();
+        Path stream = folder.resolve("stream");
+        Ran.tool("era_copy", "-q", "--full", "-m", metadata, origin, "-o", stream)
+                .good();
+        for (String line : List.of(
+                "era_dump -o PRODUCT " + metadata,
+                "era_dump --compact -o PRODUCT " + metadata,
+                "era_invalidate --written-since 1 -o PRODUCT " + metadata,
+                "era_restore -i " + xml + " -o PRODUCT",
+                "era_repair -i " + metadata + " -o PRODUCT",
+                "era_copy --full -m " + metadata + " " + origin + " -o PRODUCT",
+                "era_apply " + stream + " -o PRODUCT",
+                "era_plot -o PRODUCT.svg " + metadata,
+                "era_plot -o PRODUCT.png " + metadata)) {
+            Files.deleteIfExists(product);
+            if (line.startsWith("era_re")) {
+                try (java.io.RandomAccessFile file = new java.io.RandomAccessFile(product.toFile(), "rw")) {
+                    file.setLength(1 << 20);
+                }
+            }
+            Ran.shell("ulimit -f 1; " + line.replace("PRODUCT", product.toString()))
+                    .refused(product.toString());
+        }
+    }
+
     @Test
     void aFullDiskIsSaidInOneLine() throws IOException, InterruptedException {
-        Ran.tool("era_dump", "-o", "/dev/full", metadata).refused("No space left on device");
+        Ran.tool("era_dump", "-o", "/dev/full", metadata).refused("/dev/full: No space left on device");
         Ran.tool("era_invalidate", "--written-since", 0, "-o", "/dev/full", metadata)
-                .refused("No space left on device");
-        Ran.shell("era_dump " + metadata + " >/dev/full").refused("No space left on device");
+                .refused("/dev/full: No space left on device");
+        Ran.shell("era_dump " + metadata + " >/dev/full").refused("standard output: No space left on device");
         Ran.tool("era_dump", "-o", folder.resolve("no/such/folder"), metadata).refused("No such file or directory");
         Ran.tool("era_dump", "-o", metadata, metadata).refused("The output is the input");
     }
