@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.tools.generate;
 
+import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.file.Files;
@@ -84,6 +85,11 @@ public final class GenerateCommand implements Command {
         }
         try (RandomAccessFile file = new RandomAccessFile(output.toFile(), "rw")) {
             file.setLength(blocks * BlockDevice.BLOCK_BYTES);
+        } catch (FileNotFoundException e) {
+            // It names the file.
+            throw e;
+        } catch (IOException e) {
+            throw new IOException(output + ": " + e.getMessage(), e);
         }
     }
 

@@ -15,16 +15,25 @@ final class AxisLabels {
 
     private AxisLabels() {}
 
-    /** Labels of {@code cells} cells along an axis of {@code sizeBytes}; {@code cellOf} says where a byte lies. */
+    /**
+     * Labels of {@code cells} cells along an axis of {@code sizeBytes}; {@code cellOf} says where a byte lies. Where cells are
+     * few, each has the first number that lies in it; a single one has both ends.
+     */
     static List<String> ofBytes(long sizeBytes, Scale scale, int cells, LongToIntFunction cellOf) {
         List<String> labels = blank(cells);
         long unit = (long) scale.bytes();
+        if (cells == 1) {
+            return List.of("0 to " + number(sizeBytes, unit, scale));
+        }
         long step = 1;
         while (sizeBytes / step / MOST >= 1) {
             step *= 2;
         }
         for (long at = 0; at < sizeBytes; at += step) {
-            labels.set(cellOf.applyAsInt(at), number(at, unit, scale));
+            int cell = cellOf.applyAsInt(at);
+            if (labels.get(cell).equals(NOTHING)) {
+                labels.set(cell, number(at, unit, scale));
+            }
         }
         // Where it ends, unless another number is too near.
         if (sizeBytes % step == 0 || sizeBytes % step > step / 2) {

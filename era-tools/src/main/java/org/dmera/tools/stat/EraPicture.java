@@ -60,10 +60,23 @@ final class EraPicture {
         this.width = width;
         this.mapHeight = Math.max(LEAST_HEIGHT_PIXELS, width * 45 / 100) + (width < NARROW_PIXELS ? LEGEND_PIXELS : 0);
         this.curveHeight = Math.max(LEAST_HEIGHT_PIXELS * 3 / 4, width * 35 / 100);
-        this.text = new Font(Font.SANS_SERIF, Font.PLAIN, width < NARROW_PIXELS ? 10 : 13);
-        this.heading = new Font(Font.SANS_SERIF, Font.BOLD, Math.min(17, Math.max(10, width / 75)));
+        this.text = textFont(width);
+        this.heading = headingFont(width);
         map = heatMap(device, grid, histogram.blocks(), currentEra, blockBytes);
         curve = curve(histogram, currentEra, blockBytes);
+    }
+
+    /** What labels are written in, in a picture {@code width} pixels wide. */
+    static Font textFont(int width) {
+        return new Font(Font.SANS_SERIF, Font.PLAIN, width < NARROW_PIXELS ? 10 : 13);
+    }
+
+    /** What titles are written in: larger than any label. */
+    static Font headingFont(int width) {
+        return new Font(
+                Font.SANS_SERIF,
+                Font.BOLD,
+                Math.min(17, Math.max(textFont(width).getSize() + 1, width / 75)));
     }
 
     int width() {

@@ -276,6 +276,22 @@ class StatAndPlotTest {
     }
 
     @Test
+    void anOriginOfFewBlocksIsLabelledWhereTheyBegin() {
+        assertEquals(List.of("0 to 64"), AxisLabels.ofBytes(65_536, Scale.of(65_536), 1, at -> 0));
+        assertEquals(List.of("0", "64"), AxisLabels.ofBytes(131_072, Scale.of(131_072), 2, at -> (int) (at / 65_536)));
+    }
+
+    @Test
+    void titlesAreLargerThanLabels() {
+        for (int width = 300; width <= 4000; width += 50) {
+            assertTrue(
+                    EraPicture.headingFont(width).getSize()
+                            > EraPicture.textFont(width).getSize(),
+                    width + " pixels");
+        }
+    }
+
+    @Test
     void anSvgIsXmlThatStandsAlone() throws Exception {
         Path svg = dir.resolve("picture.svg");
         run(new PlotCommand(), image("b_eras_bs8.clean"), "-o", svg, "--title", "/dev/vg/home");

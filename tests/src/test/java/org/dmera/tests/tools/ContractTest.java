@@ -206,34 +206,35 @@ class ContractTest {
     @Test
     void aProductForWhichThereIsNoRoomIsNamed() throws IOException, InterruptedException {
         Path product = folder.resolve("product");
-        Ran.tool("era-tools", "generate", "--nr-blocks", 1000, "-q", "-o", metadata)
-                .good();
+        Path eras = folder.resolve("eras");
+        Ran.tool("era-tools", "generate", "--nr-blocks", 1000, "-q", "-o", eras).good();
         Path origin = folder.resolve("origin");
         Ran.shell("head -c 100000 /dev/urandom >" + origin + "; truncate -s " + 1000 * 65_536 + " " + origin)
                 .good();
         Path xml = folder.resolve("xml");
-        Ran.tool("era_dump", "-o", xml, metadata).good();
+        Ran.tool("era_dump", "-o", xml, eras).good();
         Path stream = folder.resolve("stream");
-        Ran.tool("era_copy", "-q", "--full", "-m", metadata, origin, "-o", stream)
-                .good();
+        Ran.tool("era_copy", "-q", "--full", "-m", eras, origin, "-o", stream).good();
         for (String line : List.of(
-                "era_dump -o PRODUCT " + metadata,
-                "era_dump --compact -o PRODUCT " + metadata,
-                "era_invalidate --written-since 1 -o PRODUCT " + metadata,
+                "era_dump -o PRODUCT " + eras,
+                "era_dump --compact -o PRODUCT " + eras,
                 "era_restore -i " + xml + " -o PRODUCT",
-                "era_repair -i " + metadata + " -o PRODUCT",
-                "era_copy --full -m " + metadata + " " + origin + " -o PRODUCT",
+                "era_repair -i " + eras + " -o PRODUCT",
+                "era_copy --full -m " + eras + " " + origin + " -o PRODUCT",
                 "era_apply " + stream + " -o PRODUCT",
-                "era_plot -o PRODUCT.svg " + metadata,
-                "era_plot -o PRODUCT.png " + metadata)) {
+                "era-tools generate --nr-blocks 1000 -o PRODUCT",
+                "era_plot -o PRODUCT.svg " + eras,
+                "era_plot -o PRODUCT.png " + eras)) {
             Files.deleteIfExists(product);
             if (line.startsWith("era_re")) {
                 try (java.io.RandomAccessFile file = new java.io.RandomAccessFile(product.toFile(), "rw")) {
                     file.setLength(1 << 20);
                 }
             }
-            Ran.shell("ulimit -f 1; " + line.replace("PRODUCT", product.toString()))
-                    .refused(product.toString());
+            Ran ran = Ran.shell("ulimit -f 1; " + line.replace("PRODUCT", product.toString()));
+            assertEquals(1, ran.code(), ran.toString());
+            assertTrue(
+                    ran.err().contains(product.toString()) && ran.err().endsWith("File too large\n"), ran.toString());
         }
     }
 

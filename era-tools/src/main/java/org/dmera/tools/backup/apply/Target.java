@@ -130,7 +130,7 @@ public final class Target implements Closeable {
             channel.truncate(bytes);
         } else if (size < bytes) {
             // Not through a file of its own: to close that would give up the lock.
-            channel.write(ByteBuffer.allocate(1), bytes - 1);
+            write(bytes - 1, ByteBuffer.allocate(1));
         }
     }
 
