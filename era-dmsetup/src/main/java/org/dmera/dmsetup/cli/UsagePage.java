@@ -87,7 +87,8 @@ final class UsagePage {
         add("rollback CACHE --since ERA [--dry-run] [--state DIR] -- COMMAND...")
                 .description("roll back the volume beneath a cache, and keep what is still right in it");
         add("uri DEVICE").description("print where NBD clients find an engine's device");
-        add("attach | detach DEVICE").description("give an engine's device a node in /dev, or take it away");
+        add("attach [--readahead [+]SECTORS] DEVICE").description("give an engine's device a node in /dev");
+        add("detach DEVICE").description("take the node away again");
         add(
                         "engine [--state DIR] [--nbd [SOCKET,][tcp:HOST:PORT]] [--nbd-tls DIR | --nbd-plain]",
                         "       [--log-level LEVEL] [--detach]")
