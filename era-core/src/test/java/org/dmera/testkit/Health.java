@@ -7,12 +7,12 @@ import java.nio.ByteOrder;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.check.CheckReport;
 import org.dmera.core.check.Damage;
-import org.dmera.core.check.DamageKind;
 import org.dmera.core.check.MetadataChecker;
-import org.dmera.core.check.Severity;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.BitmapBlock;
+import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.IndexBlock;
+import org.dmera.core.format.Severity;
 import org.dmera.core.format.Superblock;
 
 /** Whether metadata on a device is in perfect health: every rule of the checker, and a count of references of its own. */

@@ -14,13 +14,13 @@ import java.util.Map;
 import java.util.Random;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.MemoryBlockDevice;
+import org.dmera.core.content.MetadataScanner;
 import org.dmera.core.metadata.Digest;
 import org.dmera.core.metadata.EraMetadata;
 import org.dmera.core.metadata.MetadataFailedException;
 import org.dmera.core.metadata.RefusedException;
 import org.dmera.core.persistent.NoSpaceException;
 import org.dmera.core.read.MetadataRoots;
-import org.dmera.core.read.MetadataScanner;
 
 /**
  * Sound metadata that can be damaged: what it looks like, what it means, and what its blocks held before.

@@ -19,8 +19,8 @@ import org.dmera.core.check.MetadataChecker;
 import org.dmera.core.check.Salvage;
 import org.dmera.core.check.SalvageHints;
 import org.dmera.core.check.SpaceMapRepair;
+import org.dmera.core.content.MetadataScanner;
 import org.dmera.core.read.MetadataRoots;
-import org.dmera.core.read.MetadataScanner;
 import org.dmera.testkit.RepairDamage.Kind;
 
 /**

@@ -49,7 +49,7 @@ public final class MetadataBuilder implements MetadataVisitor {
     public void superblock(long dataBlockSizeSectors, long nrBlocks, long currentEra) throws IOException {
         require(this.nrBlocks < 0, "superblock: there are two");
         require(
-                dataBlockSizeSectors > 0 && dataBlockSizeSectors <= 0xFFFFFFFFL && dataBlockSizeSectors % 8 == 0,
+                Limits.isBlockSize(dataBlockSizeSectors),
                 "superblock: block_size is " + dataBlockSizeSectors + ", expected a multiple of 8 above 0");
         String impossible = Limits.whyNoOrigin(nrBlocks, dataBlockSizeSectors);
         require(impossible == null, "superblock: " + impossible);

@@ -11,7 +11,8 @@ import org.dmera.core.format.CacheSuperblock;
 import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.Limits;
 import org.dmera.core.read.ArrayScanner;
-import org.dmera.core.read.BlockReader;
+import org.dmera.core.read.BlockSource;
+import org.dmera.core.read.ReadOnce;
 
 /**
  * The metadata of a cache: what its superblock says, validated, and the mappings that it leads to.
@@ -99,7 +100,7 @@ public final class CacheMetadata {
         if (device.sizeBlocks() == 0) {
             throw new DamagedMetadataException(0, "the device is too small for dm-cache metadata");
         }
-        ByteBuffer block = BlockReader.newBuffer(1);
+        ByteBuffer block = BlockSource.newBuffer(1);
         BlockSeal seal = new BlockSeal();
         boolean sealed = false;
         for (int attempt = 0; attempt < ATTEMPTS && !sealed; attempt++) {
@@ -153,7 +154,7 @@ public final class CacheMetadata {
 
     /** Whether the superblock on the device is still the one that was read. */
     public boolean isCurrent() throws IOException {
-        ByteBuffer block = BlockReader.newBuffer(1);
+        ByteBuffer block = BlockSource.newBuffer(1);
         device.read(0, block);
         return block.getInt(0) == checksum;
     }
@@ -164,8 +165,8 @@ public final class CacheMetadata {
      * @throws DamagedMetadataException when an array can't be read to its end, or a mapping has flags that aren't known
      */
     public void forEachMapping(MappingVisitor visitor) throws IOException {
-        BlockReader reader = new BlockReader(device);
-        ArrayScanner arrays = new ArrayScanner(reader);
+        ReadOnce reading = new ReadOnce(device);
+        ArrayScanner arrays = new ArrayScanner(reading);
         DirtyBits dirty = new DirtyBits();
         if (version == CacheSuperblock.VERSION_DIRTY_BITSET) {
             arrays.scan(dirtyRoot, (cacheBlocks + 63) / 64, ArrayBlock.WORD_BYTES, "bitset of dirty blocks", dirty);

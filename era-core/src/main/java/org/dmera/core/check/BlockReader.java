@@ -2,31 +2,41 @@
 package org.dmera.core.check;
 
 import java.io.IOException;
-import java.io.InterruptedIOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.channels.ClosedChannelException;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockType;
+import org.dmera.core.format.DamageKind;
+import org.dmera.core.format.Severity;
+import org.dmera.core.read.BlockSource;
+import org.dmera.core.read.BlockVerdict;
+import org.dmera.core.read.Problem;
 
-/** Reads single blocks, verifies them, and reports those that are not what they should be. */
+/**
+ * The blocks of a device, what is known of each of them, and the log of what is wrong: all that a walk of the check needs.
+ * Not thread-safe.
+ */
 final class BlockReader {
-    private final BlockDevice device;
+    private final BlockSource source;
     private final BlockTable table;
     private final DamageLog log;
-    private final Seen eye;
+    private final BlockVerdict verdict;
     private final ByteBuffer spare = newBuffer();
 
-    BlockReader(BlockDevice device, BlockTable table, DamageLog log, Seen eye) {
-        this.device = device;
+    BlockReader(BlockDevice device, BlockTable table, DamageLog log, BlockVerdict verdict) {
+        this.source = new BlockSource(device);
         this.table = table;
         this.log = log;
-        this.eye = eye;
+        this.verdict = verdict;
     }
 
     static ByteBuffer newBuffer() {
         return ByteBuffer.allocate(BlockDevice.BLOCK_BYTES).order(ByteOrder.LITTLE_ENDIAN);
+    }
+
+    BlockSource source() {
+        return source;
     }
 
     BlockTable table() {
@@ -38,13 +48,15 @@ final class BlockReader {
     }
 
     /** What the block is; looks at the device when the pass over it has left the block out. */
-    short seen(long blockNr) {
-        short seen = table.seen(blockNr);
-        if (seen == Seen.NOT_YET) {
-            seen = tryRead(blockNr, spare) == null ? eye.look(spare, 0, blockNr) : Seen.UNREADABLE;
-            table.seen(blockNr, seen);
+    short verdict(long blockNr) {
+        short known = table.verdict(blockNr);
+        if (known == BlockVerdict.UNREAD) {
+            known = tryRead(blockNr, spare) == null
+                    ? verdict.classify(spare, 0, blockNr)
+                    : BlockVerdict.UNREADABLE;
+            table.verdict(blockNr, known);
         }
-        return seen;
+        return known;
     }
 
     /**
@@ -52,24 +64,10 @@ final class BlockReader {
      *
      * @throws UncheckedIOException when the reader was interrupted, which says nothing about the device
      */
-    String tryRead(long blockNr, ByteBuffer buffer) {
+    IOException tryRead(long blockNr, ByteBuffer buffer) {
         try {
-            device.read(blockNr, buffer.clear());
-            buffer.clear();
-            return null;
+            return source.tryRead(blockNr, buffer);
         } catch (IOException e) {
-            rethrowInterruption(e);
-            buffer.clear();
-            return e.getMessage() == null ? e.toString() : e.getMessage();
-        }
-    }
-
-    /**
-     * An interrupt closes the channel beneath a device, for every thread that reads from it: a failure of that kind is not
-     * the device's, and must not be taken for damage.
-     */
-    static void rethrowInterruption(IOException e) {
-        if (e instanceof ClosedChannelException || e instanceof InterruptedIOException) {
             throw new UncheckedIOException(e);
         }
     }
@@ -80,54 +78,31 @@ final class BlockReader {
      * @param where names the place in the report
      */
     boolean read(long blockNr, ByteBuffer buffer, BlockType type, Where where) {
-        String failure = tryRead(blockNr, buffer);
-        if (failure != null) {
-            return report(DamageKind.UNREADABLE, where, blockNr, "the device failed: " + failure);
-        }
-        BlockType actual = eye.identify(buffer, 0);
-        if (actual != type) {
-            return reportType(blockNr, buffer, actual, type, where);
-        }
-        long stored = buffer.getLong(type.blockNrOffset());
-        if (stored != blockNr) {
-            return report(
-                    DamageKind.WRONG_BLOCK_NUMBER,
-                    where,
-                    blockNr,
-                    "it says that it is block " + Long.toUnsignedString(stored));
-        }
-        return true;
+        Problem problem = problem(blockNr, buffer, type);
+        return problem == null || report(problem, where);
     }
 
-    private boolean reportType(long blockNr, ByteBuffer buffer, BlockType actual, BlockType type, Where where) {
-        if (actual != null) {
-            return report(
-                    DamageKind.WRONG_TYPE,
-                    where,
-                    blockNr,
-                    "expected " + type.labelWithArticle() + ", found " + actual.labelWithArticle());
+    /** Reads a block that should be a {@code type}; returns null, or what is wrong with it. */
+    Problem problem(long blockNr, ByteBuffer buffer, BlockType type) {
+        try {
+            return source.read(blockNr, buffer, type);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
         }
-        return report(
-                DamageKind.BAD_CHECKSUM,
-                where,
-                blockNr,
-                isZero(buffer)
-                        ? "expected " + type.labelWithArticle() + ", found zeroes"
-                        : "bad checksum, expected " + type.labelWithArticle());
     }
 
     /** The kind of block whose checksum fits, or null. */
     BlockType identify(ByteBuffer buffer) {
-        return eye.identify(buffer, 0);
+        return source.identify(buffer);
     }
 
-    static boolean isZero(ByteBuffer buffer) {
-        for (int i = 0; i < BlockDevice.BLOCK_BYTES; i += 8) {
-            if (buffer.getLong(i) != 0) {
-                return false;
-            }
+    /** Reports a broken rule; returns false. */
+    boolean report(Problem problem, Where where) {
+        if (problem.blockNr() == Problem.NO_BLOCK) {
+            log.add(problem.kind(), where.structure(), where.path(), -1, 1, problem.detail(), where.consequence());
+            return false;
         }
-        return true;
+        return report(problem.kind(), where, problem.blockNr(), problem.detail());
     }
 
     /** Reports damage of one block, once a block; returns false. */

@@ -31,7 +31,7 @@ final class BlockTable {
     static final int MOST = 255;
 
     private final int size;
-    private final short[] seen;
+    private final short[] verdicts;
     private final byte[] references;
     private final byte[] marks;
     /**
@@ -45,7 +45,7 @@ final class BlockTable {
     /** A table for a device of {@code sizeBlocks} blocks; those that no space map can reach are left out. */
     BlockTable(long sizeBlocks) {
         size = (int) Math.min(sizeBlocks, IndexBlock.MAX_METADATA_BLOCKS);
-        seen = new short[size];
+        verdicts = new short[size];
         references = new byte[size];
         marks = new byte[size];
     }
@@ -55,7 +55,7 @@ final class BlockTable {
         BlockTable table = new BlockTable(size);
         for (int b = 0; b < size; b++) {
             table.marks[b] = (byte) (marks[b] & DOUBLY_USED);
-            table.seen[b] = seen[b];
+            table.verdicts[b] = verdicts[b];
         }
         table.astray = astray;
         return table;
@@ -71,12 +71,12 @@ final class BlockTable {
         return blockNr > 0 && blockNr < size;
     }
 
-    short seen(long blockNr) {
-        return seen[(int) blockNr];
+    short verdict(long blockNr) {
+        return verdicts[(int) blockNr];
     }
 
-    void seen(long blockNr, short what) {
-        seen[(int) blockNr] = what;
+    void verdict(long blockNr, short what) {
+        verdicts[(int) blockNr] = what;
     }
 
     int references(int blockNr) {

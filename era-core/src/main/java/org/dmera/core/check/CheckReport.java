@@ -2,6 +2,8 @@
 package org.dmera.core.check;
 
 import java.util.List;
+import org.dmera.core.format.DamageKind;
+import org.dmera.core.format.Severity;
 
 /** What a check found. */
 public final class CheckReport {

@@ -2,6 +2,7 @@
 package org.dmera.core.check;
 
 import org.dmera.core.format.BitmapBlock;
+import org.dmera.core.format.DamageKind;
 
 /**
  * Compares the stored counts with the references that were found, block by block; neighbours with the same trouble make

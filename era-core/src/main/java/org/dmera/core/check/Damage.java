@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.core.check;
 
+import org.dmera.core.format.DamageKind;
+import org.dmera.core.format.Remedy;
+import org.dmera.core.format.Severity;
+
 /**
  * One finding of a check.
  *

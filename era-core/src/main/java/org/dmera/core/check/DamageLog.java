@@ -3,6 +3,9 @@ package org.dmera.core.check;
 
 import java.util.ArrayList;
 import java.util.List;
+import org.dmera.core.format.DamageKind;
+import org.dmera.core.format.Remedy;
+import org.dmera.core.format.Severity;
 
 /**
  * Collects what a check finds. Hostile metadata can break millions of rules: every one is counted, but only the first
@@ -49,8 +52,9 @@ final class DamageLog {
         found[kind.ordinal()]++;
     }
 
-    /** A node can't be used: for whoever may want to put it together again. */
+    /** A node can't be used: for whoever may want to put it together again. Blocks below it may be in use all the same. */
     void lost(LostNode node) {
+        treesIncomplete = true;
         if (lostNodes.size() <= MOST_LOST_NODES) {
             lostNodes.add(node);
         }

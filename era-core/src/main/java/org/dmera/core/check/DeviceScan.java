@@ -2,12 +2,15 @@
 package org.dmera.core.check;
 
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
+import java.nio.channels.ClosedChannelException;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.dmera.core.block.BlockDevice;
+import org.dmera.core.read.BlockSource;
+import org.dmera.core.read.BlockVerdict;
 
 /**
  * The pass over the device: reads the blocks that the space map calls used, in device order, in large pieces, on every
@@ -81,18 +84,13 @@ final class DeviceScan implements Runnable {
     private void work() {
         try {
             ByteBuffer buffer = null;
-            Seen eye = new Seen(currentEra);
+            BlockVerdict eye = new BlockVerdict(currentEra);
             for (int piece = next.getAndIncrement();
                     piece < pieces && failure == null;
                     piece = next.getAndIncrement()) {
                 if ((used[piece >>> 6] & 1L << piece) != 0) {
                     if (buffer == null) {
-                        int bytes = Math.min(PIECE, table.size()) * BlockDevice.BLOCK_BYTES;
-                        // Aligned, because a device in use is read with O_DIRECT.
-                        buffer = ByteBuffer.allocateDirect(bytes + BlockDevice.BLOCK_BYTES)
-                                .alignedSlice(BlockDevice.BLOCK_BYTES)
-                                .slice(0, bytes)
-                                .order(ByteOrder.LITTLE_ENDIAN);
+                        buffer = BlockSource.newBuffer(Math.min(PIECE, table.size()));
                     }
                     scan(piece * PIECE, Math.min(table.size(), (piece + 1) * PIECE), buffer, eye);
                 }
@@ -104,7 +102,7 @@ final class DeviceScan implements Runnable {
     }
 
     /** The used blocks in {@code [begin, end)}. */
-    private void scan(int begin, int end, ByteBuffer buffer, Seen eye) {
+    private void scan(int begin, int end, ByteBuffer buffer, BlockVerdict eye) {
         int from = counts.firstUsed(begin, end);
         while (from < end) {
             int to = from + 1;
@@ -118,17 +116,19 @@ final class DeviceScan implements Runnable {
         }
     }
 
-    private void scanRun(int from, int to, ByteBuffer buffer, Seen eye) {
+    private void scanRun(int from, int to, ByteBuffer buffer, BlockVerdict eye) {
         buffer.clear().limit((to - from) * BlockDevice.BLOCK_BYTES);
         try {
             device.read(from, buffer);
+        } catch (ClosedChannelException | InterruptedIOException e) {
+            // Says nothing about the device: see BlockSource.
+            throw new UncheckedIOException(e);
         } catch (IOException e) {
-            BlockReader.rethrowInterruption(e);
             // Which of them is unreadable shows when they are read one by one, by the walk that needs them.
             return;
         }
         for (int b = from; b < to; b++) {
-            table.seen(b, eye.look(buffer, (b - from) * BlockDevice.BLOCK_BYTES, b));
+            table.verdict(b, eye.classify(buffer, (b - from) * BlockDevice.BLOCK_BYTES, b));
         }
     }
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.core.check;
 
+import org.dmera.core.format.DamageKind;
+
 /**
  * Eras between which, or after which, the writeset tree has none. The kernel takes such trees: it digests the lowest
  * writeset that is there. They come from metadata snapshots, which hold no writeset of their own era: dumped, restored

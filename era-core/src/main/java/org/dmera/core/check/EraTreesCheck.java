@@ -4,10 +4,12 @@ package org.dmera.core.check;
 import java.nio.ByteBuffer;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
+import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.Eras;
 import org.dmera.core.format.Limits;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.format.WritesetValue;
+import org.dmera.core.read.TreeWalker;
 
 /**
  * The trees that carry the marks, on behalf of the live superblock or of the snapshot: the writeset tree and each
@@ -20,8 +22,8 @@ final class EraTreesCheck implements TreeWalk.Visitor {
     private final DamageLog log;
     private final Superblock superblock;
     private final int walk;
-    private final ByteBuffer[] treeBuffers = TreeWalk.newBuffers();
-    private final ByteBuffer[] arrayBuffers = TreeWalk.newBuffers();
+    private final ByteBuffer[] treeBuffers = TreeWalker.newBuffers();
+    private final ByteBuffer[] arrayBuffers = TreeWalker.newBuffers();
     private final ByteBuffer lastBlock = BlockReader.newBuffer();
 
     /** The era that should come next, or −1 while any may come. */

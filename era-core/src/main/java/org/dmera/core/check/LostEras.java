@@ -3,6 +3,7 @@ package org.dmera.core.check;
 
 import java.io.IOException;
 import java.util.List;
+import org.dmera.core.format.Limits;
 import org.dmera.core.format.Superblock;
 
 /** What a lost superblock said of sizes and the current era: derived from the states that are left, or asked for. */
@@ -40,7 +41,7 @@ final class LostEras {
         boolean isHint = false;
         for (Superblock copy : copies) {
             long sectors = copy.dataBlockSizeSectors();
-            if (sectors > 0 && sectors % 8 == 0) {
+            if (Limits.isBlockSize(sectors)) {
                 held = sectors;
                 isHint |= sectors == hints.dataBlockSizeSectors();
             }
@@ -66,7 +67,7 @@ final class LostEras {
             Salvage.remarkLeftOut(hints.nrBlocks(), reach, remarks);
             return hints.nrBlocks();
         }
-        if (reach <= 0 || reach > Salvage.MOST_ORIGIN_BLOCKS) {
+        if (reach <= 0 || reach > Limits.MAX_ORIGIN_BLOCKS) {
             throw new IOException("bad checksum in superblock, and no era array was found: say how many blocks the"
                     + " origin has with --nr-blocks");
         }
@@ -85,9 +86,9 @@ final class LostEras {
             return reach;
         }
         for (Superblock copy : copies) {
-            evident = Math.max(evident, copy.nrBlocks() <= Salvage.MOST_ORIGIN_BLOCKS ? copy.nrBlocks() : -1);
+            evident = Math.max(evident, copy.nrBlocks() <= Limits.MAX_ORIGIN_BLOCKS ? copy.nrBlocks() : -1);
         }
-        if (evident < reach || evident > Salvage.MOST_ORIGIN_BLOCKS) {
+        if (evident < reach || evident > Limits.MAX_ORIGIN_BLOCKS) {
             throw new IOException(
                     "bad checksum in superblock, and the end of the era array is lost: say how many blocks"
                             + " the origin has with --nr-blocks; it has at least " + reach);

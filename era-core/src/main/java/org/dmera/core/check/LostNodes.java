@@ -12,6 +12,7 @@ import org.dmera.core.check.MissedParts.Subtree;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.format.WritesetValue;
+import org.dmera.core.read.BlockSource;
 
 /** Makes lost btree nodes anew, each from the children that it has left behind. No child goes to two nodes. */
 final class LostNodes {
@@ -36,7 +37,7 @@ final class LostNodes {
     private ByteBuffer corrected(LostNode lost) {
         ByteBuffer copy = BlockReader.newBuffer();
         boolean corrected = reader.tryRead(lost.blockNr(), copy) == null
-                && !BlockReader.isZero(copy)
+                && !BlockSource.isZero(copy)
                 && BitFlip.correct(copy, BlockType.BTREE_NODE, lost.blockNr())
                 && new BTreeNode().wrap(copy, 0).hasSaneShape(lost.tree().valueBytes());
         return corrected ? copy : null;

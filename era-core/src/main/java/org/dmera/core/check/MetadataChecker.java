@@ -5,8 +5,10 @@ import java.io.InterruptedIOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import org.dmera.core.block.BlockDevice;
+import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.Eras;
 import org.dmera.core.format.Superblock;
+import org.dmera.core.read.BlockVerdict;
 
 /**
  * Checks a metadata device against every rule of the format.
@@ -54,7 +56,7 @@ public final class MetadataChecker {
     }
 
     private void run() throws InterruptedIOException {
-        BlockReader opener = new BlockReader(device, table, log, new Seen(0));
+        BlockReader opener = new BlockReader(device, table, log, new BlockVerdict(0));
         ByteBuffer block = BlockReader.newBuffer();
         if (table.size() == 0) {
             log.add(
@@ -76,7 +78,7 @@ public final class MetadataChecker {
         seal = block.getInt(0);
         // Only what is archived can have been digested.
         int lastDigested = (int) Eras.lastArchived(superblock.currentEra(), superblock.currentWritesetRoot() != 0);
-        BlockReader reader = new BlockReader(device, table, log, new Seen(lastDigested));
+        BlockReader reader = new BlockReader(device, table, log, new BlockVerdict(lastDigested));
         switch (options.scope()) {
             case SUPERBLOCK -> check.judgeFields(superblock, device.sizeBlocks());
             case SNAPSHOT -> checkSnapshotAlone(superblock, reader);
@@ -95,7 +97,7 @@ public final class MetadataChecker {
         BlockTable table = new BlockTable(device.sizeBlocks());
         DamageLog log = new DamageLog();
         ByteBuffer block = BlockReader.newBuffer();
-        BlockReader reader = new BlockReader(device, table, log, new Seen(-1));
+        BlockReader reader = new BlockReader(device, table, log, new BlockVerdict(-1));
         if (!new SuperblockCheck(reader, Structure.SUPERBLOCK, SUPERBLOCK_NR).read(block)) {
             throw new IllegalStateException("the superblock changed after it was checked");
         }

@@ -11,6 +11,7 @@ import java.util.Map;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.Limits;
 import org.dmera.core.format.WritesetValue;
+import org.dmera.core.read.BlockVerdict;
 
 /**
  * Subtrees and array blocks that lost a reference of the live trees: the space map counts more for each than the walks of
@@ -138,7 +139,7 @@ final class MissedParts {
                 }
             } else if (load(b)) {
                 add(b);
-            } else if (!isOfSpaceMap(Seen.code(reader.seen(b)))) {
+            } else if (!isOfSpaceMap(BlockVerdict.code(reader.verdict(b)))) {
                 unknown++;
             }
         }
@@ -156,13 +157,13 @@ final class MissedParts {
 
     /** What holds no mark, nor leads to any. */
     private static boolean isOfSpaceMap(int code) {
-        return code == Seen.INDEX || code == Seen.BITMAP;
+        return code == BlockVerdict.INDEX || code == BlockVerdict.BITMAP;
     }
 
     /** Loads a node of any tree with marks; returns whether it is one. */
     private boolean load(long blockNr) {
         if (!table.isUsable(blockNr)
-                || Seen.code(reader.seen(blockNr)) != Seen.NODE
+                || BlockVerdict.code(reader.verdict(blockNr)) != BlockVerdict.NODE
                 || reader.tryRead(blockNr, block) != null) {
             return false;
         }
@@ -188,9 +189,9 @@ final class MissedParts {
         if (!table.isUsable(blockNr)) {
             return null;
         }
-        return switch (Seen.code(reader.seen(blockNr))) {
-            case Seen.ERAS, Seen.ERAS_ABOVE_CURRENT -> Content.ERAS;
-            case Seen.WORDS -> Content.WORDS;
+        return switch (BlockVerdict.code(reader.verdict(blockNr))) {
+            case BlockVerdict.ERAS, BlockVerdict.ERAS_ABOVE_CURRENT -> Content.ERAS;
+            case BlockVerdict.WORDS -> Content.WORDS;
             default -> null;
         };
     }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.core.check;
 
+import org.dmera.core.format.DamageKind;
+
 /**
  * Parts with marks that the space map counts as used, and that have lost a reference. A leaked block is only lost space;
  * a part that is leaked may be a writeset or an era array whose reference has been lost, with the marks in it.

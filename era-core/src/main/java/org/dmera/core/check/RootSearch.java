@@ -12,6 +12,7 @@ import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.BitmapBlock;
 import org.dmera.core.format.IndexBlock;
 import org.dmera.core.format.WritesetValue;
+import org.dmera.core.read.BlockVerdict;
 
 /**
  * Finds the states of the metadata that are left when the superblock is lost.
@@ -58,7 +59,7 @@ final class RootSearch {
         this.device = device;
         this.hints = hints;
         this.table = new BlockTable(device.sizeBlocks());
-        this.reader = new BlockReader(device, table, new DamageLog(), new Seen(-1));
+        this.reader = new BlockReader(device, table, new DamageLog(), new BlockVerdict(-1));
         this.probe = new StateProbe(reader);
     }
 
@@ -83,13 +84,13 @@ final class RootSearch {
         findBroken(highest);
         BitSet trees = treeBlocks();
         for (int b = 1; b < table.size(); b++) {
-            if (Seen.code(table.seen(b)) == Seen.INDEX) {
+            if (BlockVerdict.code(table.verdict(b)) == BlockVerdict.INDEX) {
                 lookAtIndex(b, trees);
             }
         }
         if (table.size() <= BitmapBlock.ENTRIES) {
             for (int b = 1; b < table.size(); b++) {
-                if (Seen.code(table.seen(b)) == Seen.BITMAP && !known.get(b)) {
+                if (BlockVerdict.code(table.verdict(b)) == BlockVerdict.BITMAP && !known.get(b)) {
                     lookAtBitmap(b, trees);
                 }
             }
@@ -115,7 +116,7 @@ final class RootSearch {
             return FoundStates.Last.FOUND;
         }
         // The index is what a commit takes last: it may lie just above the highest sealed block, if that isn't one.
-        boolean isIndexAbove = Seen.code(table.seen(highest)) != Seen.INDEX && highest >= usedInAny.length();
+        boolean isIndexAbove = BlockVerdict.code(table.verdict(highest)) != BlockVerdict.INDEX && highest >= usedInAny.length();
         if (mostUnused > 1 || mostUnused == 1 && isIndexAbove) {
             return FoundStates.Last.LOST;
         }
@@ -128,12 +129,12 @@ final class RootSearch {
     private boolean isDeviceCutOff() {
         BTreeNode node = new BTreeNode();
         for (int b = 1; b < table.size(); b++) {
-            int code = Seen.code(table.seen(b));
-            boolean leadsOn = code == Seen.NODE || code == Seen.INDEX || code == Seen.BITMAP;
+            int code = BlockVerdict.code(table.verdict(b));
+            boolean leadsOn = code == BlockVerdict.NODE || code == BlockVerdict.INDEX || code == BlockVerdict.BITMAP;
             if (!leadsOn || reader.tryRead(b, block) != null) {
                 continue;
             }
-            if (code == Seen.NODE) {
+            if (code == BlockVerdict.NODE) {
                 node.wrap(block, 0);
                 boolean isOfBlocks =
                         node.hasSaneShape(BTreeNode.BLOCK_VALUE_BYTES) || node.hasSaneShape(WritesetValue.BYTES);
@@ -142,7 +143,7 @@ final class RootSearch {
                         return true;
                     }
                 }
-            } else if (code == Seen.INDEX) {
+            } else if (code == BlockVerdict.INDEX) {
                 IndexBlock index = new IndexBlock().wrap(block, 0);
                 for (int i = 0; i < IndexBlock.ENTRIES; i++) {
                     if (isPastEnd(index.bitmapBlock(i))) {
@@ -167,17 +168,17 @@ final class RootSearch {
 
     private void findBroken(int highest) {
         for (int b = 1; b < highest; b++) {
-            if (Seen.code(table.seen(b)) <= Seen.MISPLACED) {
+            if (BlockVerdict.code(table.verdict(b)) <= BlockVerdict.MISPLACED) {
                 broken.set(b);
             }
         }
         int nrBitmaps = (table.size() + BitmapBlock.ENTRIES - 1) / BitmapBlock.ENTRIES;
         for (int b = 1; b < table.size(); b++) {
-            if (Seen.code(table.seen(b)) == Seen.INDEX && reader.tryRead(b, block) == null) {
+            if (BlockVerdict.code(table.verdict(b)) == BlockVerdict.INDEX && reader.tryRead(b, block) == null) {
                 IndexBlock index = new IndexBlock().wrap(block, 0);
                 for (int i = 0; i < nrBitmaps; i++) {
                     long bitmap = index.bitmapBlock(i);
-                    if (table.isUsable(bitmap) && Seen.code(table.seen(bitmap)) <= Seen.MISPLACED) {
+                    if (table.isUsable(bitmap) && BlockVerdict.code(table.verdict(bitmap)) <= BlockVerdict.MISPLACED) {
                         lostBitmaps.set((int) bitmap);
                     }
                 }
@@ -188,7 +189,7 @@ final class RootSearch {
 
     private int highestSealed() {
         int highest = table.size() - 1;
-        while (highest > 0 && Seen.code(table.seen(highest)) <= Seen.MISPLACED) {
+        while (highest > 0 && BlockVerdict.code(table.verdict(highest)) <= BlockVerdict.MISPLACED) {
             highest--;
         }
         return Math.max(0, highest);
@@ -198,8 +199,8 @@ final class RootSearch {
     private BitSet treeBlocks() {
         BitSet trees = new BitSet(table.size());
         for (int b = 1; b < table.size(); b++) {
-            switch (Seen.code(table.seen(b))) {
-                case Seen.SUPERBLOCK, Seen.NODE, Seen.BAD_ARRAY, Seen.ERAS, Seen.ERAS_ABOVE_CURRENT, Seen.WORDS ->
+            switch (BlockVerdict.code(table.verdict(b))) {
+                case BlockVerdict.SUPERBLOCK, BlockVerdict.NODE, BlockVerdict.BAD_ARRAY, BlockVerdict.ERAS, BlockVerdict.ERAS_ABOVE_CURRENT, BlockVerdict.WORDS ->
                     trees.set(b);
                 default -> {}
             }
@@ -222,7 +223,7 @@ final class RootSearch {
                 for (int i = 0; i < counts.nrBitmaps(); i++) {
                     int bitmap = (int) index.bitmapBlock(i);
                     known.set(bitmap);
-                    if (Seen.code(table.seen(bitmap)) != Seen.BITMAP) {
+                    if (BlockVerdict.code(table.verdict(bitmap)) != BlockVerdict.BITMAP) {
                         state.usedOfWatched.clear(bitmap);
                     }
                 }
@@ -272,7 +273,7 @@ final class RootSearch {
     private RootCandidate bitsetsNotShared() {
         RootCandidate fresh = new RootCandidate(0);
         for (int b = 1; b < table.size(); b++) {
-            if (Seen.code(table.seen(b)) == Seen.NODE && !usedInAll.get(b) && probe.isBitset(b)) {
+            if (BlockVerdict.code(table.verdict(b)) == BlockVerdict.NODE && !usedInAll.get(b) && probe.isBitset(b)) {
                 fresh.bitsets.add((long) b);
             }
         }
@@ -280,7 +281,7 @@ final class RootSearch {
     }
 
     private void look() {
-        Seen eye = new Seen(-1);
+        BlockVerdict eye = new BlockVerdict(-1);
         int bytes = Math.min(PIECE, table.size()) * BlockDevice.BLOCK_BYTES;
         ByteBuffer buffer = ByteBuffer.allocateDirect(bytes).order(ByteOrder.LITTLE_ENDIAN);
         for (int first = 0; first < table.size(); first += PIECE) {
@@ -290,12 +291,12 @@ final class RootSearch {
             } catch (IOException e) {
                 // One bad sector: block by block then, each with a verdict of its own.
                 for (int b = first; b < first + n; b++) {
-                    reader.seen(b);
+                    reader.verdict(b);
                 }
                 continue;
             }
             for (int i = 0; i < n; i++) {
-                table.seen(first + i, eye.look(buffer, i * BlockDevice.BLOCK_BYTES, first + i));
+                table.verdict(first + i, eye.classify(buffer, i * BlockDevice.BLOCK_BYTES, first + i));
             }
         }
     }

@@ -11,6 +11,8 @@ import org.dmera.core.block.BlockSeal;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.content.MetadataVisitor;
 import org.dmera.core.format.Superblock;
+import org.dmera.core.read.BlockSource;
+import org.dmera.core.read.BlockVerdict;
 
 /**
  * Gets out of damaged metadata what can be had, in a form that a new device or a dump can be made of.
@@ -21,9 +23,6 @@ import org.dmera.core.format.Superblock;
  * <p>A superblock that can't be read is searched for: see {@link MergedSalvage}.
  */
 public abstract class Salvage {
-    /** Origin blocks are at most this many. */
-    static final long MOST_ORIGIN_BLOCKS = Integer.MAX_VALUE;
-
     Salvage() {}
 
     /**
@@ -47,7 +46,7 @@ public abstract class Salvage {
         }
         ByteBuffer block = BlockReader.newBuffer();
         DamageLog log = new DamageLog();
-        BlockReader reader = new BlockReader(device, new BlockTable(device.sizeBlocks()), log, new Seen(0));
+        BlockReader reader = new BlockReader(device, new BlockTable(device.sizeBlocks()), log, new BlockVerdict(0));
         if (new SuperblockCheck(reader, Structure.SUPERBLOCK, 0).read(block)) {
             Superblock superblock = new Superblock().wrap(block, 0);
             TreeSalvage trees = new TreeSalvage(device, superblock, hints);
@@ -59,7 +58,7 @@ public abstract class Salvage {
             salvage.remarks().add(0, "the superblock had changed places with another block");
             return salvage;
         }
-        String failure = reader.tryRead(0, block);
+        IOException failure = reader.tryRead(0, block);
         if (failure == null && hasSealOnceEmptied(block)) {
             Salvage salvage = new TreeSalvage(device, new Superblock().wrap(block, 0), hints);
             salvage.remarks()
@@ -70,7 +69,7 @@ public abstract class Salvage {
         }
         failure = reader.tryRead(0, block);
         if (failure == null
-                && !BlockReader.isZero(block)
+                && !BlockSource.isZero(block)
                 && BitFlip.correct(block, BlockType.SUPERBLOCK, 0)
                 && new Superblock().wrap(block, 0).magic() == Superblock.MAGIC) {
             Salvage salvage = new TreeSalvage(device, new Superblock().wrap(block, 0), hints);

@@ -12,6 +12,8 @@ import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.Eras;
 import org.dmera.core.format.WritesetValue;
+import org.dmera.core.read.BlockVerdict;
+import org.dmera.core.read.TreeWalker;
 
 /** What one state of the metadata knows of marks, to be laid over what others know. */
 final class SalvageLayer implements TreeWalk.Visitor {
@@ -69,7 +71,7 @@ final class SalvageLayer implements TreeWalk.Visitor {
     /** {@code shared}: what other states have walked already; added to. */
     SalvageLayer(BlockDevice device, BlockTable seen, RootCandidate candidate, SharedArrays shared) {
         this.shared = shared;
-        this.reader = new BlockReader(device, seen, new DamageLog(), new Seen(-1));
+        this.reader = new BlockReader(device, seen, new DamageLog(), new BlockVerdict(-1));
         this.device = device;
         this.seen = seen;
         this.sure = candidate.isMapped;
@@ -77,7 +79,7 @@ final class SalvageLayer implements TreeWalk.Visitor {
         this.broken = candidate.broken > 0;
         for (long root : candidate.writesetTrees) {
             TreeSpec spec = new TreeSpec(Structure.WRITESET_TREE, -1, WritesetValue.BYTES, BlockTable.LIVE);
-            new TreeWalk(fresh(log), spec, TreeWalk.newBuffers(), this).walk(root, true);
+            new TreeWalk(fresh(log), spec, TreeWalker.newBuffers(), this).walk(root, true);
         }
         for (long root : candidate.bitsets) {
             hasCurrent = true;
@@ -104,7 +106,7 @@ final class SalvageLayer implements TreeWalk.Visitor {
         if (candidate.unreadable > 0 && !candidate.looseEras.isEmpty()) {
             looseEras = new int[ArrayBlock.ERAS_PER_BLOCK];
             for (int b : candidate.looseEras) {
-                int n = reader.tryRead(b, block) == null ? Seen.nrEntries(reader.seen(b)) : 0;
+                int n = reader.tryRead(b, block) == null ? BlockVerdict.nrEntries(reader.verdict(b)) : 0;
                 for (int i = 0; i < n; i++) {
                     looseEras[i] = Eras.later(looseEras[i], block.getInt(ArrayBlock.VALUES + i * Integer.BYTES));
                 }
@@ -114,7 +116,7 @@ final class SalvageLayer implements TreeWalk.Visitor {
         if (candidate.unreadable > 0 && !candidate.looseWords.isEmpty()) {
             looseWords = new long[ArrayBlock.WORDS_PER_BLOCK];
             for (int b : candidate.looseWords) {
-                int n = reader.tryRead(b, block) == null ? Seen.nrEntries(reader.seen(b)) : 0;
+                int n = reader.tryRead(b, block) == null ? BlockVerdict.nrEntries(reader.verdict(b)) : 0;
                 for (int i = 0; i < n; i++) {
                     looseWords[i] |= block.getLong(ArrayBlock.VALUES + i * Long.BYTES);
                 }
@@ -123,16 +125,16 @@ final class SalvageLayer implements TreeWalk.Visitor {
     }
 
     private BlockReader fresh(DamageLog log) {
-        return new BlockReader(device, seen.withDoublyUsed(), log, new Seen(-1));
+        return new BlockReader(device, seen.withDoublyUsed(), log, new BlockVerdict(-1));
     }
 
     private SharedArrays.Length lengthOf(Structure structure, long root, int valueBytes) {
         return shared.length(root, valueBytes, () -> {
             TreeSpec spec = new TreeSpec(structure, -1, BTreeNode.BLOCK_VALUE_BYTES, BlockTable.LIVE);
             ArrayWalk walk =
-                    new ArrayWalk(fresh(new DamageLog()), spec, valueBytes, TreeWalk.newBuffers(), new ArrayMap());
+                    new ArrayWalk(fresh(new DamageLog()), spec, valueBytes, TreeWalker.newBuffers(), new ArrayMap());
             walk.walk(root, 0, true);
-            return new SharedArrays.Length(walk.reach(), walk.isOpenEnded());
+            return new SharedArrays.Length(walk.extent(), walk.isEndUnknown());
         });
     }
 
@@ -140,7 +142,7 @@ final class SalvageLayer implements TreeWalk.Visitor {
         return shared.map(root, valueBytes, entries, () -> {
             ArrayMap map = new ArrayMap();
             TreeSpec spec = new TreeSpec(structure, era, BTreeNode.BLOCK_VALUE_BYTES, BlockTable.LIVE);
-            new ArrayWalk(fresh(log), spec, valueBytes, TreeWalk.newBuffers(), map).walk(root, entries, true);
+            new ArrayWalk(fresh(log), spec, valueBytes, TreeWalker.newBuffers(), map).walk(root, entries, true);
             return map;
         });
     }

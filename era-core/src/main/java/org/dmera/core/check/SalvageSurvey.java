@@ -12,9 +12,12 @@ import org.dmera.core.block.BlockDevice;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.BitmapBlock;
+import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.Eras;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.format.WritesetValue;
+import org.dmera.core.read.BlockVerdict;
+import org.dmera.core.read.TreeWalker;
 
 /**
  * First look at damaged metadata whose roots are known: which blocks can't be trusted because two places use them, up to
@@ -33,8 +36,8 @@ final class SalvageSurvey implements TreeWalk.Visitor {
     private final BlockReader reader;
     private final BlockTable table;
     private final DamageLog log = new DamageLog();
-    private final ByteBuffer[] treeBuffers = TreeWalk.newBuffers();
-    private final ByteBuffer[] arrayBuffers = TreeWalk.newBuffers();
+    private final ByteBuffer[] treeBuffers = TreeWalker.newBuffers();
+    private final ByteBuffer[] arrayBuffers = TreeWalker.newBuffers();
 
     private long firstEra = Long.MAX_VALUE;
     private long previousEra = -1;
@@ -77,7 +80,7 @@ final class SalvageSurvey implements TreeWalk.Visitor {
         this.roots = roots;
         this.superblock = superblock;
         this.table = table;
-        this.reader = new BlockReader(device, table, log, new Seen((int) lastDigested()));
+        this.reader = new BlockReader(device, table, log, new BlockVerdict((int) lastDigested()));
         if (superblock.metadataSnap() != 0) {
             table.rememberPlaces();
         }
@@ -134,8 +137,8 @@ final class SalvageSurvey implements TreeWalk.Visitor {
         TreeSpec eras = new TreeSpec(Structure.ERA_ARRAY, -1, BTreeNode.BLOCK_VALUE_BYTES, BlockTable.LIVE);
         ArrayWalk walk = new ArrayWalk(reader, eras, ArrayBlock.ERA_BYTES, arrayBuffers, new HighestEra());
         walk.walk(roots.eraArrayRoot(), Math.max(0, roots.nrBlocks()), true);
-        reach = walk.reach();
-        openEnded = walk.isOpenEnded();
+        reach = walk.extent();
+        openEnded = walk.isEndUnknown();
         trust = table.withDoublyUsed();
     }
 
@@ -168,7 +171,7 @@ final class SalvageSurvey implements TreeWalk.Visitor {
      * leads there may lead to an older version, and must not be believed.
      */
     private void compare() {
-        quiet = new BlockReader(device, table, beside, new Seen(-1));
+        quiet = new BlockReader(device, table, beside, new BlockVerdict(-1));
         SpaceMapCheck spaceMap = new SpaceMapCheck(quiet, superblock, device.sizeBlocks());
         StoredCounts counts = spaceMap.load();
         beside.kept().stream()
@@ -291,7 +294,7 @@ final class SalvageSurvey implements TreeWalk.Visitor {
     private Map<Long, Long> erasOfSnapshot() {
         Map<Long, Long> eras = new HashMap<>();
         ByteBuffer block = BlockReader.newBuffer();
-        BlockReader fresh = new BlockReader(device, tableOfTrust(), new DamageLog(), new Seen(-1));
+        BlockReader fresh = new BlockReader(device, tableOfTrust(), new DamageLog(), new BlockVerdict(-1));
         long copy = superblock.metadataSnap();
         if (copy == 0
                 || !doubted.isEmpty()
@@ -309,7 +312,7 @@ final class SalvageSurvey implements TreeWalk.Visitor {
             @Override
             public void lost(long from, long last) {}
         };
-        new TreeWalk(fresh, tree, TreeWalk.newBuffers(), visitor)
+        new TreeWalk(fresh, tree, TreeWalker.newBuffers(), visitor)
                 .walk(new Superblock().wrap(block, 0).writesetTreeRoot(), true);
         return eras;
     }
@@ -480,7 +483,7 @@ final class SalvageSurvey implements TreeWalk.Visitor {
 
         @Override
         public void present(long index, long blockNr, int usable) {
-            if (Seen.code(reader.seen(blockNr)) != Seen.ERAS_ABOVE_CURRENT || reader.tryRead(blockNr, block) != null) {
+            if (BlockVerdict.code(reader.verdict(blockNr)) != BlockVerdict.ERAS_ABOVE_CURRENT || reader.tryRead(blockNr, block) != null) {
                 return;
             }
             array.wrap(block, 0);

@@ -5,8 +5,10 @@ import java.nio.ByteBuffer;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.BitmapBlock;
+import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.IndexBlock;
 import org.dmera.core.format.Superblock;
+import org.dmera.core.read.TreeWalker;
 
 /**
  * The space map: first its blocks are loaded, since they say which blocks of the device are worth reading; at the end,
@@ -73,7 +75,7 @@ final class SpaceMapCheck implements TreeWalk.Visitor {
         }
         boolean treesIncomplete = log.areTreesIncomplete();
         TreeSpec tree = new TreeSpec(Structure.REF_COUNT_TREE, -1, Integer.BYTES, BlockTable.SPACE_MAP);
-        new TreeWalk(reader, tree, TreeWalk.newBuffers(), this).walk(superblock.spaceMapRefCountRoot(), true);
+        new TreeWalk(reader, tree, TreeWalker.newBuffers(), this).walk(superblock.spaceMapRefCountRoot(), true);
         // A lost part of the ref-count tree hides nothing: the map can be written anew from the other trees.
         log.treesIncomplete(treesIncomplete);
     }

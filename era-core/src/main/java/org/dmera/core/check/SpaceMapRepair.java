@@ -9,6 +9,7 @@ import org.dmera.core.block.BlockType;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.BitmapBlock;
 import org.dmera.core.format.IndexBlock;
+import org.dmera.core.format.Remedy;
 import org.dmera.core.format.Superblock;
 
 /**

@@ -11,6 +11,7 @@ import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.content.MetadataVisitor;
 import org.dmera.core.format.Superblock;
+import org.dmera.core.read.BlockVerdict;
 
 /**
  * Salvages metadata whose superblock is sealed and may be older than the rest: its last write was lost, or an old copy was
@@ -184,7 +185,7 @@ final class StaleSuperblock extends Salvage {
      */
     private static BitSet inPlace(BlockDevice device, BitSet blocks) {
         BlockReader reader =
-                new BlockReader(device, new BlockTable(device.sizeBlocks()), new DamageLog(), new Seen(-1));
+                new BlockReader(device, new BlockTable(device.sizeBlocks()), new DamageLog(), new BlockVerdict(-1));
         ByteBuffer block = BlockReader.newBuffer();
         BitSet inPlace = new BitSet();
         blocks.stream().filter(b -> reader.tryRead(b, block) == null).forEach(b -> {

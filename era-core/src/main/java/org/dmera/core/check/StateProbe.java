@@ -10,6 +10,7 @@ import org.dmera.core.format.IndexBlock;
 import org.dmera.core.format.Limits;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.format.WritesetValue;
+import org.dmera.core.read.BlockVerdict;
 
 /**
  * Takes a state of the metadata apart, given which blocks it counts as used: what its roots are, or that it is no longer
@@ -98,20 +99,20 @@ final class StateProbe {
     }
 
     private boolean visit(int b, long indexBlock, IndexBlock index, long bitmapBlock) {
-        switch (Seen.code(reader.seen(b))) {
-            case Seen.INDEX -> {
+        switch (BlockVerdict.code(reader.verdict(b))) {
+            case BlockVerdict.INDEX -> {
                 return b == indexBlock;
             }
-            case Seen.BITMAP -> {
+            case BlockVerdict.BITMAP -> {
                 return index == null ? b == bitmapBlock : isBitmapOf(index, b);
             }
-            case Seen.SUPERBLOCK -> {
+            case BlockVerdict.SUPERBLOCK -> {
                 return visitCopy(b);
             }
-            case Seen.NODE -> {
+            case BlockVerdict.NODE -> {
                 return visitNode(b);
             }
-            case Seen.ERAS, Seen.ERAS_ABOVE_CURRENT, Seen.WORDS -> {
+            case BlockVerdict.ERAS, BlockVerdict.ERAS_ABOVE_CURRENT, BlockVerdict.WORDS -> {
                 return true;
             }
             default -> {
@@ -137,7 +138,7 @@ final class StateProbe {
         }
         Superblock sb = new Superblock().wrap(copy, 0);
         state.copies.add(sb);
-        return refer(sb.writesetTreeRoot(), Seen.NODE) && refer(sb.eraArrayRoot(), Seen.NODE);
+        return refer(sb.writesetTreeRoot(), BlockVerdict.NODE) && refer(sb.eraArrayRoot(), BlockVerdict.NODE);
     }
 
     private boolean visitNode(int b) {
@@ -152,7 +153,7 @@ final class StateProbe {
         if (node.hasSaneShape(WritesetValue.BYTES)) {
             for (int i = 0; i < node.nrEntries(); i++) {
                 long root = WritesetValue.root(block, node.valueOffset(i));
-                Kind kind = refer(root, Seen.NODE) ? kindOf(root) : Kind.NONSENSE;
+                Kind kind = refer(root, BlockVerdict.NODE) ? kindOf(root) : Kind.NONSENSE;
                 if (kind != Kind.WORDS && kind != Kind.EMPTY && kind != Kind.UNKNOWN) {
                     return false;
                 }
@@ -165,14 +166,14 @@ final class StateProbe {
 
     /** The entries of a node with block numbers: all of them lead to nodes, to eras, or to words. */
     private boolean visitValues() {
-        int kind = node.isInternal() ? Seen.NODE : Seen.NOT_YET;
+        int kind = node.isInternal() ? BlockVerdict.NODE : BlockVerdict.UNREAD;
         for (int i = 0; i < node.nrEntries(); i++) {
             long b = node.valueLong(i);
-            if (kind == Seen.NOT_YET && table.isUsable(b)) {
-                int code = Seen.code(reader.seen(b));
-                kind = code == Seen.ERAS_ABOVE_CURRENT
-                        ? Seen.ERAS
-                        : code == Seen.ERAS || code == Seen.WORDS ? code : kind;
+            if (kind == BlockVerdict.UNREAD && table.isUsable(b)) {
+                int code = BlockVerdict.code(reader.verdict(b));
+                kind = code == BlockVerdict.ERAS_ABOVE_CURRENT
+                        ? BlockVerdict.ERAS
+                        : code == BlockVerdict.ERAS || code == BlockVerdict.WORDS ? code : kind;
             }
             if (!refer(b, kind)) {
                 return false;
@@ -189,9 +190,9 @@ final class StateProbe {
         if (references[(int) b] != Byte.MAX_VALUE) {
             references[(int) b]++;
         }
-        int code = Seen.code(reader.seen(b));
-        int actual = code == Seen.ERAS_ABOVE_CURRENT ? Seen.ERAS : code;
-        return actual <= Seen.MISPLACED || actual == Seen.BAD_ARRAY || actual == kind;
+        int code = BlockVerdict.code(reader.verdict(b));
+        int actual = code == BlockVerdict.ERAS_ABOVE_CURRENT ? BlockVerdict.ERAS : code;
+        return actual <= BlockVerdict.MISPLACED || actual == BlockVerdict.BAD_ARRAY || actual == kind;
     }
 
     private boolean judgeCount(int b) {
@@ -207,11 +208,11 @@ final class StateProbe {
             return true;
         }
         state.isLeaky |= stored - found > 1;
-        switch (Seen.code(reader.seen(b))) {
-            case Seen.NODE -> addRoot(b);
-            case Seen.ERAS, Seen.ERAS_ABOVE_CURRENT -> state.looseEras.add(b);
-            case Seen.WORDS -> state.looseWords.add(b);
-            case Seen.INDEX, Seen.BITMAP, Seen.SUPERBLOCK -> {}
+        switch (BlockVerdict.code(reader.verdict(b))) {
+            case BlockVerdict.NODE -> addRoot(b);
+            case BlockVerdict.ERAS, BlockVerdict.ERAS_ABOVE_CURRENT -> state.looseEras.add(b);
+            case BlockVerdict.WORDS -> state.looseWords.add(b);
+            case BlockVerdict.INDEX, BlockVerdict.BITMAP, BlockVerdict.SUPERBLOCK -> {}
             default -> state.unreadable++;
         }
         return true;
@@ -253,9 +254,9 @@ final class StateProbe {
         if (!table.isUsable(root)) {
             return Kind.NONSENSE;
         }
-        int code = Seen.code(reader.seen(root));
-        if (code != Seen.NODE) {
-            return code <= Seen.MISPLACED ? Kind.UNKNOWN : Kind.NONSENSE;
+        int code = BlockVerdict.code(reader.verdict(root));
+        if (code != BlockVerdict.NODE) {
+            return code <= BlockVerdict.MISPLACED ? Kind.UNKNOWN : Kind.NONSENSE;
         }
         if (depth == DEEPEST || reader.tryRead(root, below) != null) {
             return Kind.UNKNOWN;
@@ -294,11 +295,11 @@ final class StateProbe {
         }
         for (int i = 0; i < child.nrEntries(); i++) {
             long b = child.valueLong(i);
-            int code = table.isUsable(b) ? Seen.code(reader.seen(b)) : Seen.UNSEALED;
-            if (code == Seen.ERAS || code == Seen.ERAS_ABOVE_CURRENT) {
+            int code = table.isUsable(b) ? BlockVerdict.code(reader.verdict(b)) : BlockVerdict.UNSEALED;
+            if (code == BlockVerdict.ERAS || code == BlockVerdict.ERAS_ABOVE_CURRENT) {
                 return Kind.ERAS;
             }
-            if (code == Seen.WORDS) {
+            if (code == BlockVerdict.WORDS) {
                 return Kind.WORDS;
             }
         }
@@ -315,7 +316,7 @@ final class StateProbe {
                 break;
             }
             ByteBuffer bitmap = BlockReader.newBuffer();
-            if (!table.isUsable(b) || Seen.code(table.seen(b)) != Seen.BITMAP || reader.tryRead(b, bitmap) != null) {
+            if (!table.isUsable(b) || BlockVerdict.code(table.verdict(b)) != BlockVerdict.BITMAP || reader.tryRead(b, bitmap) != null) {
                 return null;
             }
             int free = new BitmapBlock().wrap(bitmap, 0).countFree();

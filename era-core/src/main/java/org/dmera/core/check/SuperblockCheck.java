@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.core.check;
 
+import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.util.List;
 import org.dmera.core.block.BlockType;
-import org.dmera.core.format.Limits;
+import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.Superblock;
+import org.dmera.core.format.SuperblockRules;
+import org.dmera.core.read.BlockSource;
 
 /**
  * The rules of one superblock: block 0, or the copy that a snapshot holds. Whether its roots lead anywhere is for the
@@ -45,13 +49,13 @@ final class SuperblockCheck implements Where {
     boolean read(ByteBuffer buffer) {
         if (structure == Structure.SUPERBLOCK) {
             // Scripts and the peers' tests look for these very words.
-            String failure = reader.tryRead(blockNr, buffer);
+            IOException failure = reader.tryRead(blockNr, buffer);
             if (failure == null && reader.identify(buffer) != BlockType.SUPERBLOCK) {
                 return reader.report(
                         DamageKind.BAD_CHECKSUM,
                         this,
                         blockNr,
-                        BlockReader.isZero(buffer)
+                        BlockSource.isZero(buffer)
                                 ? "bad checksum in superblock: the block is all zeroes, the device is not formatted"
                                 : "bad checksum in superblock");
             }
@@ -60,19 +64,9 @@ final class SuperblockCheck implements Where {
             return false;
         }
         Superblock sb = new Superblock().wrap(buffer, 0);
-        if (sb.magic() != Superblock.MAGIC) {
-            return reader.report(
-                    DamageKind.BAD_FIELD,
-                    this,
-                    blockNr,
-                    "magic " + Long.toUnsignedString(sb.magic()) + ", expected " + Superblock.MAGIC);
-        }
-        if (sb.version() != Superblock.VERSION) {
-            return reader.report(
-                    DamageKind.BAD_FIELD,
-                    this,
-                    blockNr,
-                    "version " + Integer.toUnsignedString(sb.version()) + ", expected " + Superblock.VERSION);
+        List<String> problems = SuperblockRules.formatProblems(sb);
+        if (!problems.isEmpty()) {
+            return reader.report(DamageKind.BAD_FIELD, this, blockNr, problems.get(0));
         }
         return true;
     }
@@ -83,23 +77,8 @@ final class SuperblockCheck implements Where {
      * @param metadataBlocks size of the device
      */
     void judgeFields(Superblock sb, long metadataBlocks) {
-        if (sb.metadataBlockSizeSectors() != Superblock.METADATA_BLOCK_SIZE_SECTORS) {
-            field("metadata_block_size is " + sb.metadataBlockSizeSectors() + " sectors, expected 8");
-        }
-        long blockSize = sb.dataBlockSizeSectors();
-        if (blockSize == 0 || blockSize % 8 != 0) {
-            field("data_block_size is " + blockSize + " sectors, expected a multiple of 8 above 0");
-        }
-        String impossible = blockSize == 0 ? null : Limits.whyNoOrigin(sb.nrBlocks(), blockSize);
-        if (impossible == null) {
-            impossible = Limits.whyNoRoomForEras(sb.nrBlocks(), metadataBlocks);
-        }
-        if (impossible != null) {
-            field(impossible);
-        }
-        if (sb.currentWritesetRoot() != 0 && sb.currentWritesetNrBits() > Limits.MAX_ORIGIN_BLOCKS) {
-            field("the current writeset has " + sb.currentWritesetNrBits() + " bits, expected at most "
-                    + Limits.MAX_ORIGIN_BLOCKS);
+        for (String problem : SuperblockRules.sizeProblems(sb, metadataBlocks)) {
+            reader.log().add(DamageKind.BAD_FIELD, structure, path(), blockNr, 1, problem, consequence());
         }
         if ((sb.flags() & ~Superblock.FLAG_CLEAN_SHUTDOWN) != 0) {
             reader.log()
@@ -112,9 +91,5 @@ final class SuperblockCheck implements Where {
                             "flags are 0x" + Integer.toHexString(sb.flags()) + ", only 0x1 has a meaning",
                             "cleared");
         }
-    }
-
-    private void field(String detail) {
-        reader.log().add(DamageKind.BAD_FIELD, structure, path(), blockNr, 1, detail, consequence());
     }
 }

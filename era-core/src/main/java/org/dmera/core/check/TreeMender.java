@@ -17,9 +17,12 @@ import org.dmera.core.block.BlockType;
 import org.dmera.core.check.MissedParts.Content;
 import org.dmera.core.check.MissedParts.Subtree;
 import org.dmera.core.format.BTreeNode;
+import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.Limits;
+import org.dmera.core.format.Severity;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.format.WritesetValue;
+import org.dmera.core.read.BlockVerdict;
 
 /**
  * Finds out what the trees were before a node broke, a reference went astray or two blocks changed places.
@@ -126,7 +129,7 @@ final class TreeMender {
     private boolean goOn() {
         view = patches.isEmpty() ? device : new PatchedDevice(device, patches);
         ByteBuffer block = BlockReader.newBuffer();
-        reader = new BlockReader(view, new BlockTable(view.sizeBlocks()), new DamageLog(), new Seen(-1));
+        reader = new BlockReader(view, new BlockTable(view.sizeBlocks()), new DamageLog(), new BlockVerdict(-1));
         if (reader.tryRead(0, block) != null) {
             return false;
         }
@@ -211,7 +214,7 @@ final class TreeMender {
         if (lost.isReference() || !blamesReferences) {
             return lost.isReference();
         }
-        return Seen.code(reader.seen(lost.blockNr())) > Seen.MISPLACED;
+        return BlockVerdict.code(reader.verdict(lost.blockNr())) > BlockVerdict.MISPLACED;
     }
 
     /** From now on the node can't be read, so that it is made anew. */
@@ -379,7 +382,7 @@ final class TreeMender {
     private BTreeNode node(long blockNr, int valueBytes) {
         ByteBuffer buffer = BlockReader.newBuffer();
         if (!reader.table().isUsable(blockNr)
-                || Seen.code(reader.seen(blockNr)) != Seen.NODE
+                || BlockVerdict.code(reader.verdict(blockNr)) != BlockVerdict.NODE
                 || reader.tryRead(blockNr, buffer) != null) {
             return null;
         }

@@ -15,10 +15,14 @@ import org.dmera.core.block.BlockType;
 import org.dmera.core.content.MetadataVisitor;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
+import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.IndexBlock;
 import org.dmera.core.format.Limits;
+import org.dmera.core.format.Severity;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.format.WritesetValue;
+import org.dmera.core.read.BlockVerdict;
+import org.dmera.core.read.TreeWalker;
 
 /**
  * Salvages metadata whose roots are known.
@@ -56,7 +60,7 @@ final class TreeSalvage extends Salvage {
     private final boolean isDamaged;
     private final List<String> remarks = new ArrayList<>();
     private final ByteBuffer block = BlockReader.newBuffer();
-    private final ByteBuffer[] arrayBuffers = TreeWalk.newBuffers();
+    private final ByteBuffer[] arrayBuffers = TreeWalker.newBuffers();
 
     /** What has lost its reference, or null when nobody knows. */
     private final UnclaimedMarks unclaimed;
@@ -89,7 +93,7 @@ final class TreeSalvage extends Salvage {
         this.wereBlocksMoved = mended != null && mended.isOnlyMoved();
         Superblock superblock = damagedSuperblock;
         if (mended != null) {
-            BlockReader opener = new BlockReader(mended.device(), new BlockTable(1), new DamageLog(), new Seen(-1));
+            BlockReader opener = new BlockReader(mended.device(), new BlockTable(1), new DamageLog(), new BlockVerdict(-1));
             ByteBuffer bytes = BlockReader.newBuffer();
             opener.tryRead(0, bytes);
             superblock = new Superblock().wrap(bytes, 0);
@@ -223,7 +227,7 @@ final class TreeSalvage extends Salvage {
             return damage.kind() == DamageKind.WRONG_TYPE;
         }
         ByteBuffer bytes = BlockReader.newBuffer();
-        BlockReader opener = new BlockReader(damaged, ownTable, new DamageLog(), new Seen(-1));
+        BlockReader opener = new BlockReader(damaged, ownTable, new DamageLog(), new BlockVerdict(-1));
         if (!ownTable.isUsable(damage.blockNr())
                 || opener.tryRead(damage.blockNr(), bytes) != null
                 || opener.identify(bytes) != BlockType.BTREE_NODE) {
@@ -279,14 +283,13 @@ final class TreeSalvage extends Salvage {
     private static long blockSize(SalvagedRoots roots, SalvageHints hints) throws IOException {
         long stored = roots.dataBlockSizeSectors();
         if (hints.dataBlockSizeSectors() >= 0
-                && stored > 0
-                && stored % 8 == 0
+                && Limits.isBlockSize(stored)
                 && stored != hints.dataBlockSizeSectors()) {
             throw new IOException("the superblock is sound and has origin blocks of " + stored
                     + " sectors, not of --block-size " + hints.dataBlockSizeSectors());
         }
         long sectors = hints.dataBlockSizeSectors() >= 0 ? hints.dataBlockSizeSectors() : stored;
-        if (sectors <= 0 || sectors % 8 != 0) {
+        if (!Limits.isBlockSize(sectors)) {
             throw new IOException("the superblock's data_block_size is " + sectors
                     + " sectors, which can't be: say what it is with --block-size");
         }
@@ -305,13 +308,13 @@ final class TreeSalvage extends Salvage {
             return;
         }
         ArrayWalk eras = new ArrayWalk(
-                new BlockReader(device, survey.tableOfTrust(), new DamageLog(), new Seen(-1)),
+                new BlockReader(device, survey.tableOfTrust(), new DamageLog(), new BlockVerdict(-1)),
                 new TreeSpec(Structure.ERA_ARRAY, -1, BTreeNode.BLOCK_VALUE_BYTES, BlockTable.LIVE),
                 ArrayBlock.ERA_BYTES,
                 arrayBuffers,
                 new ArrayMap());
         eras.walk(roots.eraArrayRoot(), 0, true);
-        if (eras.isOpenEnded() || eras.reach() > hints.nrBlocks()) {
+        if (eras.isEndUnknown() || eras.extent() > hints.nrBlocks()) {
             throw new IOException("the superblock is sound and has an origin of " + size + " blocks, above --nr-blocks "
                     + hints.nrBlocks() + ": what was written past that would be lost");
         }
@@ -327,7 +330,7 @@ final class TreeSalvage extends Salvage {
                     "the superblock's nr_blocks can't be right, and the end of the era array is lost: say how"
                             + " many blocks the origin has with --nr-blocks");
         }
-        long reach = Math.min(survey.reach(), MOST_ORIGIN_BLOCKS);
+        long reach = Math.min(survey.reach(), Limits.MAX_ORIGIN_BLOCKS);
         if (reach > roots.nrBlocks()) {
             remarks.add("nr_blocks is taken to be " + reach + ", as the era array has so many entries; the superblock"
                     + " says " + Long.toUnsignedString(stored));
@@ -391,7 +394,7 @@ final class TreeSalvage extends Salvage {
 
     @Override
     public void stream(MetadataVisitor visitor) throws IOException {
-        reader = new BlockReader(device, survey.tableOfTrust(), new DamageLog(), new Seen((int) roots.currentEra()));
+        reader = new BlockReader(device, survey.tableOfTrust(), new DamageLog(), new BlockVerdict((int) roots.currentEra()));
         visitor.superblock(dataBlockSizeSectors, nrBlocks, currentEra);
         if (mergedUpTo >= 0) {
             remarks.add("writesets are lost: every origin block counts as written in era " + mergedUpTo
@@ -436,7 +439,7 @@ final class TreeSalvage extends Salvage {
             public void lost(long from, long last) {}
         };
         try {
-            new TreeWalk(reader, spec, TreeWalk.newBuffers(), writesets).walk(roots.writesetTreeRoot(), true);
+            new TreeWalk(reader, spec, TreeWalker.newBuffers(), writesets).walk(roots.writesetTreeRoot(), true);
         } catch (UncheckedIOException e) {
             throw e.getCause();
         }
@@ -444,7 +447,7 @@ final class TreeSalvage extends Salvage {
 
     private void streamWriteset(Structure structure, long era, long storedBits, long root, MetadataVisitor visitor)
             throws IOException {
-        boolean sizeLost = storedBits > MOST_ORIGIN_BLOCKS
+        boolean sizeLost = storedBits > Limits.MAX_ORIGIN_BLOCKS
                 || storedBits / Long.SIZE / ArrayBlock.WORDS_PER_BLOCK > Math.max(device.sizeBlocks(), onceBlocks);
         long sound = sizeLost ? 0 : storedBits;
         ArrayMap map = new ArrayMap();

@@ -11,7 +11,10 @@ import org.dmera.core.check.MissedParts.Content;
 import org.dmera.core.check.MissedParts.Subtree;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
+import org.dmera.core.format.Limits;
 import org.dmera.core.format.WritesetValue;
+import org.dmera.core.read.BlockVerdict;
+import org.dmera.core.read.TreeWalker;
 
 /**
  * The marks in parts that are in use and have lost their reference, to be laid over what the trees say.
@@ -65,7 +68,7 @@ final class UnclaimedMarks {
         this.device = device;
         this.trust = trust;
         this.knownEras = knownEras;
-        this.reader = new BlockReader(device, trust, new DamageLog(), new Seen(-1));
+        this.reader = new BlockReader(device, trust, new DamageLog(), new BlockVerdict(-1));
         this.complete = missed.unknown() == 0;
         for (Content content : Content.values()) {
             missed.subtrees(content).forEach(subtree -> add(subtree, false));
@@ -92,7 +95,7 @@ final class UnclaimedMarks {
     }
 
     private BlockReader fresh() {
-        return new BlockReader(device, trust.withDoublyUsed(), new DamageLog(), new Seen(-1));
+        return new BlockReader(device, trust.withDoublyUsed(), new DamageLog(), new BlockVerdict(-1));
     }
 
     private void add(Subtree subtree, boolean isDoubted) {
@@ -109,7 +112,7 @@ final class UnclaimedMarks {
     }
 
     private void addArray(Content content, long root, long low, long high, long era, boolean isDoubted) {
-        if (low < 0 || high < low || high >= Salvage.MOST_ORIGIN_BLOCKS) {
+        if (low < 0 || high < low || high >= Limits.MAX_ORIGIN_BLOCKS) {
             complete = false;
             return;
         }
@@ -118,7 +121,7 @@ final class UnclaimedMarks {
         TreeSpec spec = new TreeSpec(structure, -1, BTreeNode.BLOCK_VALUE_BYTES, BlockTable.LIVE);
         ArrayMap map = new ArrayMap();
         int bytes = isEras ? ArrayBlock.ERA_BYTES : ArrayBlock.WORD_BYTES;
-        new ArrayWalk(fresh(), spec, bytes, TreeWalk.newBuffers(), map)
+        new ArrayWalk(fresh(), spec, bytes, TreeWalker.newBuffers(), map)
                 .walk(root, (high + 1) * ArrayBlock.maxEntries(bytes), true);
         pieces.add(new Piece(content, low, high, era, map, isDoubted));
     }
@@ -126,7 +129,7 @@ final class UnclaimedMarks {
     private void addWritesets(long root) {
         TreeSpec spec = new TreeSpec(Structure.WRITESET_TREE, -1, WritesetValue.BYTES, BlockTable.LIVE);
         List<long[]> writesets = new ArrayList<>();
-        new TreeWalk(fresh(), spec, TreeWalk.newBuffers(), new TreeWalk.Visitor() {
+        new TreeWalk(fresh(), spec, TreeWalker.newBuffers(), new TreeWalk.Visitor() {
                     @Override
                     public void entry(BTreeNode leaf, int index, boolean counted) {
                         int offset = leaf.valueOffset(index);
@@ -153,7 +156,7 @@ final class UnclaimedMarks {
     private int[] eras(List<Integer> loose, List<Integer> doubted) {
         int[] most = null;
         for (int b : concat(loose, doubted)) {
-            if (isA(b, Seen.ERAS) && reader.tryRead(b, block) == null) {
+            if (isA(b, BlockVerdict.ERAS) && reader.tryRead(b, block) == null) {
                 most = most == null ? new int[ArrayBlock.ERAS_PER_BLOCK] : most;
                 array.wrap(block, 0);
                 for (int i = 0; i < array.nrEntries(); i++) {
@@ -167,7 +170,7 @@ final class UnclaimedMarks {
     private long[] words(List<Integer> loose, List<Integer> doubted) {
         long[] all = null;
         for (int b : concat(loose, doubted)) {
-            if (isA(b, Seen.WORDS) && reader.tryRead(b, block) == null) {
+            if (isA(b, BlockVerdict.WORDS) && reader.tryRead(b, block) == null) {
                 all = all == null ? new long[ArrayBlock.WORDS_PER_BLOCK] : all;
                 array.wrap(block, 0);
                 for (int i = 0; i < array.nrEntries(); i++) {
@@ -185,8 +188,8 @@ final class UnclaimedMarks {
     }
 
     private boolean isA(int blockNr, int what) {
-        int code = Seen.code(reader.seen(blockNr));
-        return code == what || what == Seen.ERAS && code == Seen.ERAS_ABOVE_CURRENT;
+        int code = BlockVerdict.code(reader.verdict(blockNr));
+        return code == what || what == BlockVerdict.ERAS && code == BlockVerdict.ERAS_ABOVE_CURRENT;
     }
 
     private static int higher(int one, int other) {

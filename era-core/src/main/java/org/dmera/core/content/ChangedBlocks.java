@@ -11,8 +11,8 @@ import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.Eras;
 import org.dmera.core.read.ArrayScanner;
-import org.dmera.core.read.BlockReader;
 import org.dmera.core.read.MetadataRoots;
+import org.dmera.core.read.ReadOnce;
 import org.dmera.core.read.WritesetScanner;
 
 /**
@@ -165,24 +165,24 @@ public final class ChangedBlocks {
         }
 
         void collect() throws IOException {
-            BlockReader reader = new BlockReader(device);
-            scanEras(reader, new EraAdder(this));
-            new WritesetFolder(this, reader, since, before, true).fold();
+            ReadOnce reading = new ReadOnce(device);
+            scanEras(reading, new EraAdder(this));
+            new WritesetFolder(this, reading, since, before, true).fold();
             if (before <= roots.currentEra()) {
-                removeLater(new BlockReader(device));
+                removeLater(new ReadOnce(device));
             }
         }
 
         /** Takes out what was written again in an era that is too late. */
-        private void removeLater(BlockReader reader) throws IOException {
-            new WritesetFolder(this, reader, before, NO_BOUND, false).fold();
+        private void removeLater(ReadOnce reading) throws IOException {
+            new WritesetFolder(this, reading, before, NO_BOUND, false).fold();
             if (eraArrayReachesBefore) {
-                scanEras(reader, new EraRemover());
+                scanEras(reading, new EraRemover());
             }
         }
 
-        private void scanEras(BlockReader reader, ArrayScanner.ValueVisitor visitor) throws IOException {
-            new ArrayScanner(reader).scanEras(roots, begin, end, visitor);
+        private void scanEras(ReadOnce reading, ArrayScanner.ValueVisitor visitor) throws IOException {
+            new ArrayScanner(reading).scanEras(roots, begin, end, visitor);
         }
     }
 
@@ -196,9 +196,9 @@ public final class ChangedBlocks {
         private int lastWord;
         private long lastMask;
 
-        WritesetFolder(Part part, BlockReader reader, long lowestEra, long endEra, boolean add) {
+        WritesetFolder(Part part, ReadOnce reading, long lowestEra, long endEra, boolean add) {
             this.part = part;
-            this.writesets = new WritesetScanner(reader);
+            this.writesets = new WritesetScanner(reading);
             this.lowestEra = lowestEra;
             this.endEra = endEra;
             this.add = add;

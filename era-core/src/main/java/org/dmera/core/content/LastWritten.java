@@ -9,8 +9,8 @@ import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.Eras;
 import org.dmera.core.read.ArrayScanner;
-import org.dmera.core.read.BlockReader;
 import org.dmera.core.read.MetadataRoots;
+import org.dmera.core.read.ReadOnce;
 import org.dmera.core.read.WritesetScanner;
 
 /**
@@ -80,10 +80,10 @@ public final class LastWritten {
         if (begin == end) {
             return false;
         }
-        // A reader for each window: every window walks the trees again.
-        BlockReader reader = new BlockReader(device);
-        new ArrayScanner(reader).scanEras(roots, begin, end, this::putEras);
-        WritesetScanner writesets = new WritesetScanner(reader);
+        // A reading for each window: every window walks the trees again.
+        ReadOnce reading = new ReadOnce(device);
+        new ArrayScanner(reading).scanEras(roots, begin, end, this::putEras);
+        WritesetScanner writesets = new WritesetScanner(reading);
         writesets.forEach(roots, (era, nrBits, root) -> fold(writesets, era, Math.min(nrBits, end), root));
         return true;
     }

@@ -125,10 +125,7 @@ public final class ArrayBlock extends Flyweight {
      * @param valueSize bytes of a value
      */
     public boolean hasSaneShape(int valueSize) {
-        return valueSize() == valueSize
-                && maxEntries() == maxEntries(valueSize)
-                && nrEntries() >= 0
-                && nrEntries() <= maxEntries();
+        return HeaderRules.broken(this, valueSize) == 0;
     }
 
     /**

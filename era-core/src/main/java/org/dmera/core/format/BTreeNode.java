@@ -174,15 +174,7 @@ public final class BTreeNode extends Flyweight {
      * @param leafValueSize bytes of a value of the tree
      */
     public boolean hasSaneShape(int leafValueSize) {
-        int flags = flags();
-        if (flags != FLAG_INTERNAL && flags != FLAG_LEAF) {
-            return false;
-        }
-        int size = valueSize();
-        if (size != (flags == FLAG_LEAF ? leafValueSize : BLOCK_VALUE_BYTES)) {
-            return false;
-        }
-        return maxEntries() == maxEntries(size) && nrEntries() >= 0 && nrEntries() <= maxEntries();
+        return HeaderRules.broken(this, leafValueSize) == 0;
     }
 
     /**

@@ -18,6 +18,15 @@ public final class Limits {
     private Limits() {}
 
     /**
+     * {@return whether an origin block can have that size}
+     *
+     * @param sectors of 512 bytes
+     */
+    public static boolean isBlockSize(long sectors) {
+        return sectors > 0 && sectors <= 0xFFFFFFFFL && sectors % 8 == 0;
+    }
+
+    /**
      * {@return how many metadata blocks the values of an era array fill}
      *
      * @param nrBlocks origin blocks, 0 to 2^32 − 1

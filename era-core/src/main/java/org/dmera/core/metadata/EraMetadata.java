@@ -5,6 +5,7 @@ import java.io.IOException;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.DamagedMetadataException;
+import org.dmera.core.format.Limits;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.persistent.DiskArray;
 import org.dmera.core.persistent.DiskBitset;
@@ -29,9 +30,6 @@ import org.dmera.core.persistent.TransactionManager;
  * behind them is elsewhere.
  */
 public final class EraMetadata {
-    /** An origin has fewer blocks than this (the kernel's valid_nr_blocks). */
-    public static final long MAX_NR_BLOCKS = 1L << 31;
-
     /** Of a node of a btree of values of 8 bytes that is full by half. */
     private static final int FEWEST_CHILDREN = 126;
 
@@ -195,8 +193,8 @@ public final class EraMetadata {
      * @throws IllegalArgumentException when that is not below 2^31
      */
     public void resize(long newNrBlocks) throws IOException {
-        if (newNrBlocks < 0 || newNrBlocks >= MAX_NR_BLOCKS) {
-            throw new IllegalArgumentException(newNrBlocks + " blocks; an era target has fewer than " + MAX_NR_BLOCKS);
+        if (newNrBlocks < 0 || newNrBlocks > Limits.MAX_ORIGIN_BLOCKS) {
+            throw new IllegalArgumentException(newNrBlocks + " blocks; an era target has at most " + Limits.MAX_ORIGIN_BLOCKS);
         }
         change(() -> {
             eraArray.resize(nrBlocks, newNrBlocks, 0);

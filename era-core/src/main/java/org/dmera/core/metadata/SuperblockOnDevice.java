@@ -4,11 +4,13 @@ package org.dmera.core.metadata;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.List;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockSeal;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.Superblock;
+import org.dmera.core.format.SuperblockRules;
 
 /** Block 0 as it is on a device, looked at before or beside the engine's own copy. */
 final class SuperblockOnDevice {
@@ -25,23 +27,24 @@ final class SuperblockOnDevice {
         return true;
     }
 
-    /** The checks that the kernel makes of a superblock, in its order, and that the origin is no larger than it can be. */
+    /** The checks that the kernel makes of a superblock, in its order, and that its sizes can be. */
     static void requireSupported(BlockDevice device, long dataBlockSizeSectors) throws IOException {
         ByteBuffer block = read(device);
         Superblock sb = new Superblock().wrap(block, 0);
+        List<String> format = SuperblockRules.formatProblems(sb);
         String problem = null;
         if (sb.blockNr() != 0) {
             problem = "it says that it is block " + Long.toUnsignedString(sb.blockNr());
-        } else if (sb.magic() != Superblock.MAGIC) {
-            problem = "magic " + Long.toUnsignedString(sb.magic()) + ", expected " + Superblock.MAGIC;
-        } else if (new BlockSeal().verify(BlockType.SUPERBLOCK, block, 0, 0) != BlockSeal.Verdict.OK) {
+        } else if (sb.magic() == Superblock.MAGIC
+                && new BlockSeal().verify(BlockType.SUPERBLOCK, block, 0, 0) != BlockSeal.Verdict.OK) {
             problem = "its checksum is wrong";
-        } else if (sb.version() != Superblock.VERSION) {
-            problem = "version " + sb.version() + ", this program knows " + Superblock.VERSION;
+        } else if (!format.isEmpty()) {
+            problem = format.get(0);
         } else if (sb.dataBlockSizeSectors() != dataBlockSizeSectors) {
             problem = "made for blocks of " + sb.dataBlockSizeSectors() + " sectors, not of " + dataBlockSizeSectors;
-        } else if (sb.nrBlocks() >= EraMetadata.MAX_NR_BLOCKS) {
-            problem = sb.nrBlocks() + " origin blocks, expected fewer than " + EraMetadata.MAX_NR_BLOCKS;
+        } else {
+            List<String> sizes = SuperblockRules.sizeProblems(sb, device.sizeBlocks());
+            problem = sizes.isEmpty() ? null : sizes.get(0);
         }
         if (problem != null) {
             throw new DamagedMetadataException(0, "superblock", problem);

@@ -7,6 +7,7 @@ import org.dmera.core.block.BlockType;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.Eras;
+import org.dmera.core.format.HeaderRules;
 
 /**
  * An array of fixed-size values: a btree that maps 0, 1, 2 … to array blocks, each full but the last.
@@ -207,8 +208,7 @@ public final class DiskArray {
                 throw new DamagedMetadataException(
                         block.number,
                         "block of the " + label,
-                        "impossible header: " + array.nrEntries() + " of " + array.maxEntries() + " entries of "
-                                + array.valueSize() + " bytes; this array's have " + valueSizeBytes);
+                        HeaderRules.message(HeaderRules.problems(array, valueSizeBytes)));
             }
             block.shapeCheckedFor = valueSizeBytes;
         }

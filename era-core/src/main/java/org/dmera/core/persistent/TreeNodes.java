@@ -5,6 +5,7 @@ import java.io.IOException;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.DamagedMetadataException;
+import org.dmera.core.format.HeaderRules;
 import org.dmera.core.format.Limits;
 
 /**
@@ -76,9 +77,7 @@ final class TreeNodes {
                 throw new DamagedMetadataException(
                         block.number,
                         "node of the " + type.label(),
-                        "impossible header: flags " + node.flags() + ", " + node.nrEntries() + " of "
-                                + node.maxEntries() + " entries of " + node.valueSize() + " bytes; values have "
-                                + type.sizeBytes() + " bytes in a leaf of this tree");
+                        HeaderRules.message(HeaderRules.problems(node, type.sizeBytes())));
             }
             block.shapeCheckedFor = type.sizeBytes();
         }

@@ -3,6 +3,7 @@ package org.dmera.core.read;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.util.List;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockSeal;
 import org.dmera.core.block.BlockType;
@@ -11,15 +12,13 @@ import org.dmera.core.format.Eras;
 import org.dmera.core.format.IndexBlock;
 import org.dmera.core.format.Limits;
 import org.dmera.core.format.Superblock;
+import org.dmera.core.format.SuperblockRules;
 
 /**
- * What a superblock says, validated: where a reader of metadata starts. Either the live one, or the copy that a held
+ * What a superblock says, validated: where a reading of metadata starts. Either the live one, or the copy that a held
  * metadata snapshot keeps; of the copy, the current writeset is left out, because a snapshot doesn't hold it.
  */
 public final class MetadataRoots {
-    /** Origin blocks are fewer than this. */
-    public static final long MAX_NR_BLOCKS = Limits.MAX_ORIGIN_BLOCKS;
-
     /** The words that scripts and the peers' tests look for. */
     private static final String XML = "This looks like XML.  This tool only supports the binary metadata format.";
 
@@ -94,7 +93,7 @@ public final class MetadataRoots {
         if (device.sizeBlocks() == 0) {
             throw new DamagedMetadataException(0, "Metadata device/file too small.  Is this binary metadata?");
         }
-        ByteBuffer block = BlockReader.newBuffer(1);
+        ByteBuffer block = BlockSource.newBuffer(1);
         BlockSeal seal = new BlockSeal();
         BlockSeal.Verdict verdict = null;
         for (int attempt = 0; attempt < ATTEMPTS && verdict != BlockSeal.Verdict.OK; attempt++) {
@@ -108,7 +107,7 @@ public final class MetadataRoots {
             throw new DamagedMetadataException(
                     blockNr,
                     verdict == BlockSeal.Verdict.BAD_CHECKSUM
-                            ? "bad checksum in " + structure + (isZero(block) ? " (it is all zeroes)" : "")
+                            ? "bad checksum in " + structure + (BlockSource.isZero(block) ? " (it is all zeroes)" : "")
                             : structure + ": block " + blockNr + " says that it is block "
                                     + Long.toUnsignedString(block.getLong(Superblock.BLOCK_NR)));
         }
@@ -117,40 +116,15 @@ public final class MetadataRoots {
 
     private static Superblock validated(Superblock superblock, long blockNr, String structure, long metadataBlocks)
             throws DamagedMetadataException {
-        expect(superblock.magic() == Superblock.MAGIC, blockNr, structure, "magic", superblock.magic(), "2126579579");
-        expect(superblock.version() == Superblock.VERSION, blockNr, structure, "version", superblock.version(), "1");
-        expect(
-                superblock.metadataBlockSizeSectors() == Superblock.METADATA_BLOCK_SIZE_SECTORS,
-                blockNr,
-                structure,
-                "metadata_block_size",
-                superblock.metadataBlockSizeSectors(),
-                "8");
-        expect(
-                superblock.dataBlockSizeSectors() > 0,
-                blockNr,
-                structure,
-                "data_block_size",
-                superblock.dataBlockSizeSectors(),
-                "more than 0");
-        // Before anybody makes room for so many blocks.
-        String impossible = Limits.whyNoOrigin(superblock.nrBlocks(), superblock.dataBlockSizeSectors());
-        if (impossible == null) {
-            impossible = Limits.whyNoRoomForEras(superblock.nrBlocks(), metadataBlocks);
+        List<String> problems = SuperblockRules.formatProblems(superblock);
+        if (problems.isEmpty()) {
+            // Before anybody makes room for so many blocks.
+            problems = SuperblockRules.sizeProblems(superblock, metadataBlocks);
         }
-        if (impossible != null) {
-            throw new DamagedMetadataException(blockNr, structure + ": " + impossible);
+        if (!problems.isEmpty()) {
+            throw new DamagedMetadataException(blockNr, structure + ": " + problems.get(0));
         }
         return superblock;
-    }
-
-    private static void expect(boolean holds, long blockNr, String structure, String field, long value, String expected)
-            throws DamagedMetadataException {
-        if (!holds) {
-            throw new DamagedMetadataException(
-                    blockNr,
-                    structure + ": " + field + " is " + Long.toUnsignedString(value) + ", expected " + expected);
-        }
     }
 
     /**
@@ -160,7 +134,7 @@ public final class MetadataRoots {
      * @throws DamagedMetadataException when it does; what the device can't deliver is for others to tell
      */
     public static void requireBinary(BlockDevice device) throws DamagedMetadataException {
-        ByteBuffer block = BlockReader.newBuffer(1);
+        ByteBuffer block = BlockSource.newBuffer(1);
         try {
             device.read(0, block);
         } catch (IOException e) {
@@ -199,15 +173,6 @@ public final class MetadataRoots {
         return next == '?' || next == '!' || next >= 'a' && next <= 'z' || next >= 'A' && next <= 'Z';
     }
 
-    private static boolean isZero(ByteBuffer block) {
-        for (int i = 0; i < BlockDevice.BLOCK_BYTES; i += Long.BYTES) {
-            if (block.getLong(i) != 0) {
-                return false;
-            }
-        }
-        return true;
-    }
-
     /** The 16 bytes of the uuid; the kernel writes zeroes. */
     public byte[] uuid() {
         return uuid.clone();
@@ -218,7 +183,7 @@ public final class MetadataRoots {
         return dataBlockSizeSectors;
     }
 
-    /** Origin blocks, at most {@link #MAX_NR_BLOCKS}. */
+    /** Origin blocks, at most {@link Limits#MAX_ORIGIN_BLOCKS}. */
     public long nrBlocks() {
         return nrBlocks;
     }

@@ -3,139 +3,242 @@ package org.dmera.core.read;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.util.List;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.format.BTreeNode;
-import org.dmera.core.format.DamagedMetadataException;
+import org.dmera.core.format.DamageKind;
+import org.dmera.core.format.HeaderRules;
 import org.dmera.core.format.Limits;
 
 /**
- * Visits the leaves of a btree in key order. One instance serves any number of walks, one at a time.
+ * Walks one btree from its root, in key order, by every rule of the format: the only one who does.
  *
- * <p>Keys must ascend over the whole tree and stay between the keys of the parent, so nothing is visited twice without
- * notice; the depth is limited, and the {@link BlockReader} reads nothing twice.
+ * <p>Keys must ascend and stay between those of the parent, all leaves are at one depth, only an empty tree's root has no
+ * entries, the depth is limited. A broken rule is told the listener. If it goes on, the keys below the node are lost, no
+ * more, and the walk goes on behind them. So what one listener takes for clean, each other can read.
+ *
+ * <p>One instance serves any number of walks, one at a time.
  */
 public final class TreeWalker {
-    /** Receives leaves. */
-    public interface LeafVisitor {
-        /** Looks at a leaf, valid during the call; returns false to end the walk. */
-        boolean leaf(BTreeNode leaf) throws IOException;
+    /** The way on from the last key: none is higher. */
+    public static final long LAST_KEY = -1;
+
+    /** In place of the block that holds the reference to a root. */
+    public static final long NO_HOLDER = -1;
+
+    /** Receives what there is of a tree. */
+    public interface Listener {
+        /** A rule is broken: the policy is to throw, or to return and be told what is lost. */
+        void problem(Problem problem) throws IOException;
+
+        /**
+         * Visits a leaf, valid during the call; returns false to end the walk.
+         *
+         * @param isFirst whether no walk has come by before, so that the references in it have to be counted
+         */
+        boolean leaf(BTreeNode leaf, boolean isFirst) throws IOException;
+
+        /**
+         * The keys from {@code low} to {@code last}, both included (unsigned), can't be had.
+         *
+         * @param blockNr of the node, or where the reference leads (u64)
+         * @param holder the node that holds the reference, or {@link #NO_HOLDER}
+         * @param isReference whether it is for certain the reference that is wrong
+         * @param isArrayBlock whether an array block is in the node's place: its holder may be a leaf that passes for a
+         *     node above others
+         */
+        default void lost(long blockNr, long low, long last, long holder, boolean isReference, boolean isArrayBlock)
+                throws IOException {}
     }
 
-    private final BlockReader reader;
-    private final ByteBuffer[] buffers = new ByteBuffer[Limits.MAX_TREE_LEVELS];
+    private final BlockSource source;
+    private final Visits visits;
+    private final int valueBytes;
+    private final ByteBuffer[] buffers;
+    private final Listener listener;
     private final BTreeNode[] nodes = new BTreeNode[Limits.MAX_TREE_LEVELS];
+    private final long[] blocks = new long[Limits.MAX_TREE_LEVELS];
+    /** The key of the entry that leads from the node at each depth to the next. */
+    private final long[] keys = new long[Limits.MAX_TREE_LEVELS];
 
-    private int leafValueSize;
-    private String structure;
     private long firstKey;
-    private LeafVisitor visitor;
-    private long lastKey;
-    private boolean anyKey;
-
-    public TreeWalker(BlockReader reader) {
-        this.reader = reader;
-    }
+    private int depth;
+    private int leafDepth;
 
     /**
-     * Walks the tree under {@code root}, whose leaves hold values of {@code leafValueSize} bytes.
+     * A walker of trees whose leaves have values of {@code valueBytes}.
      *
-     * @param structure what the tree is, for messages: {@code writeset tree}
-     * @throws DamagedMetadataException when a node is not one, or keys don't ascend
+     * @param buffers room for a node at each depth, filled as it is needed; walks that don't run inside one another may share
+     *     it
      */
-    public void walk(long root, int leafValueSize, String structure, LeafVisitor visitor) throws IOException {
-        walkFrom(root, 0, leafValueSize, structure, visitor);
+    public TreeWalker(
+            BlockSource source, Visits visits, int valueBytes, ByteBuffer[] buffers, Listener listener) {
+        this.source = source;
+        this.visits = visits;
+        this.valueBytes = valueBytes;
+        this.buffers = buffers;
+        this.listener = listener;
     }
 
-    /**
-     * As {@link #walk}, from the leaf on in which {@code firstKey} is, or would be: subtrees of lower keys are not read.
-     */
-    public void walkFrom(long root, long firstKey, int leafValueSize, String structure, LeafVisitor visitor)
-            throws IOException {
+    /** Room for one node at each depth. */
+    public static ByteBuffer[] newBuffers() {
+        return new ByteBuffer[Limits.MAX_TREE_LEVELS];
+    }
+
+    /** Walks the tree at {@code root}; {@code counted} says whether the reference to the root has to be counted. */
+    public void walk(long root, boolean counted) throws IOException {
+        walkFrom(root, 0, counted);
+    }
+
+    /** The same from the leaf on in which {@code firstKey} is, or would be: subtrees of lower keys are not read. */
+    public void walkFrom(long root, long firstKey, boolean counted) throws IOException {
         this.firstKey = firstKey;
-        this.leafValueSize = leafValueSize;
-        this.structure = structure;
-        this.visitor = visitor;
-        anyKey = false;
-        visit(root, 0, 0, false, 0);
+        depth = 0;
+        leafDepth = -1;
+        visit(root, 0, LAST_KEY, counted);
     }
 
-    /** @param hasUpper whether {@code upper} bounds the keys; without it, they may be as high as they like */
-    private boolean visit(long blockNr, int level, long lower, boolean hasUpper, long upper) throws IOException {
-        if (level == Limits.MAX_TREE_LEVELS) {
-            throw new DamagedMetadataException(
+    /** The keys on the way to the node that is visited, as {@code  > key 3 > key 17}. */
+    public String path() {
+        StringBuilder path = new StringBuilder();
+        for (int i = 0; i < depth; i++) {
+            path.append(" > key ").append(Long.toUnsignedString(keys[i]));
+        }
+        return path.toString();
+    }
+
+    private boolean visit(long blockNr, long low, long last, boolean counted) throws IOException {
+        Problem problem = refusal(blockNr, counted);
+        if (problem != null) {
+            return lose(problem, low, last, true, false);
+        }
+        if (buffers[depth] == null) {
+            buffers[depth] = BlockSource.newBuffer(1);
+        }
+        if (nodes[depth] == null) {
+            nodes[depth] = new BTreeNode();
+        }
+        ByteBuffer buffer = buffers[depth];
+        BTreeNode node = nodes[depth];
+        boolean isFirst = visits.isNew(blockNr);
+        problem = source.read(blockNr, buffer, BlockType.BTREE_NODE);
+        if (problem != null) {
+            visits.misfit(blockNr);
+            boolean isArrayBlock =
+                    problem.kind() == DamageKind.WRONG_TYPE && source.identify(buffer) == BlockType.ARRAY_BLOCK;
+            return lose(problem, low, last, false, isArrayBlock);
+        }
+        node.wrap(buffer, 0);
+        if (!node.hasSaneShape(valueBytes)) {
+            // Not marked as met: it may well be another tree's, and this reference the one that is wrong.
+            visits.misfit(blockNr);
+            List<String> problems = HeaderRules.problems(node, valueBytes);
+            return lose(
+                    Problem.of(DamageKind.BAD_HEADER, blockNr, HeaderRules.message(problems)),
+                    low,
+                    last,
+                    false,
+                    false);
+        }
+        int n = node.nrEntries();
+        problem = unsound(node, blockNr, low, last);
+        Problem taken = visits.use(blockNr, problem != null || n == 0 ? low : node.key(0));
+        if (problem != null || taken != null) {
+            return lose(problem != null ? problem : taken, low, last, problem == null, false);
+        }
+        blocks[depth] = blockNr;
+        if (isFirst && depth > 0 && n < node.maxEntries() / 3) {
+            // A third is what the kernel keeps when it removes; it never leaves less, but nothing breaks when it does.
+            listener.problem(Problem.of(
+                    DamageKind.UNDER_FILLED,
                     blockNr,
-                    structure + ": btree node " + blockNr + " lies deeper than " + Limits.MAX_TREE_LEVELS
-                            + " levels: a cycle, or a tree that can't be");
+                    n + " entries, a third of " + node.maxEntries() + " is usual"));
         }
-        BTreeNode node = load(blockNr, level);
-        int count = node.nrEntries();
-        checkKeys(node, blockNr, lower, hasUpper, upper);
-        if (node.isLeaf()) {
-            return visitor.leaf(node);
-        }
-        if (count == 0) {
-            throw new DamagedMetadataException(
-                    blockNr, structure + ": btree node " + blockNr + " is an internal node without entries");
-        }
-        for (int i = 0; i < count; i++) {
-            boolean bounded = i + 1 < count || hasUpper;
-            long childUpper = i + 1 < count ? node.key(i + 1) : upper;
-            if (bounded && Long.compareUnsigned(childUpper, firstKey) <= 0) {
+        return node.isLeaf() ? listener.leaf(node, isFirst) : visitChildren(node, last, isFirst);
+    }
+
+    private boolean visitChildren(BTreeNode node, long last, boolean counted) throws IOException {
+        int n = node.nrEntries();
+        for (int i = 0; i < n; i++) {
+            long key = node.key(i);
+            long childLast = i + 1 < n ? node.key(i + 1) - 1 : last;
+            if (Long.compareUnsigned(childLast, firstKey) < 0) {
                 continue;
             }
-            if (!visit(node.valueLong(i), level + 1, node.key(i), bounded, childUpper)) {
+            keys[depth++] = key;
+            boolean goesOn = visit(node.valueLong(i), key, childLast, counted);
+            depth--;
+            if (!goesOn) {
                 return false;
             }
         }
         return true;
     }
 
-    private BTreeNode load(long blockNr, int level) throws IOException {
-        if (buffers[level] == null) {
-            buffers[level] = BlockReader.newBuffer(1);
-            nodes[level] = new BTreeNode();
+    /** Everything that can be said against a reference before the block is read; null when nothing can. */
+    private Problem refusal(long blockNr, boolean counted) {
+        if (!source.isUsable(blockNr)) {
+            return Problem.outOfRange(blockNr, source.sizeBlocks());
         }
-        reader.read(BlockType.BTREE_NODE, blockNr, 1, buffers[level], structure);
-        BTreeNode node = nodes[level].wrap(buffers[level], 0);
-        if (!node.hasSaneShape(leafValueSize)) {
-            throw new DamagedMetadataException(
-                    blockNr,
-                    structure + ": btree node " + blockNr + " has an impossible header: flags " + node.flags()
-                            + ", value_size " + Integer.toUnsignedString(node.valueSize()) + ", nr_entries "
-                            + Integer.toUnsignedString(node.nrEntries()) + ", max_entries "
-                            + Integer.toUnsignedString(node.maxEntries()) + "; expected values of " + leafValueSize
-                            + " bytes in a leaf, 8 in an internal node");
+        Problem refused = visits.refer(blockNr, counted);
+        if (refused != null) {
+            return refused;
         }
-        return node;
+        for (int i = 0; i < depth; i++) {
+            if (blocks[i] == blockNr) {
+                return Problem.of(DamageKind.CYCLE, blockNr, "the node leads back to itself");
+            }
+        }
+        if (depth == Limits.MAX_TREE_LEVELS) {
+            return Problem.of(
+                    DamageKind.TOO_DEEP, blockNr, "the tree is deeper than " + Limits.MAX_TREE_LEVELS + " nodes");
+        }
+        return visits.enter(blockNr);
     }
 
-    private void checkKeys(BTreeNode node, long blockNr, long lower, boolean hasUpper, long upper)
-            throws DamagedMetadataException {
-        boolean leaf = node.isLeaf();
-        boolean hasPrevious = leaf && anyKey;
-        long previous = lastKey;
-        for (int i = 0, count = node.nrEntries(); i < count; i++) {
-            long key = node.key(i);
-            if (hasPrevious && Long.compareUnsigned(key, previous) <= 0) {
-                throw new DamagedMetadataException(
-                        blockNr,
-                        structure + ": btree node " + blockNr + ": key " + Long.toUnsignedString(key) + " (entry " + i
-                                + ") follows key " + Long.toUnsignedString(previous) + ", keys must ascend");
-            }
-            if (Long.compareUnsigned(key, lower) < 0 || hasUpper && Long.compareUnsigned(key, upper) >= 0) {
-                throw new DamagedMetadataException(
-                        blockNr,
-                        structure + ": btree node " + blockNr + ": key " + Long.toUnsignedString(key) + " (entry " + i
-                                + ") lies outside the range that its parent gives, from "
-                                + Long.toUnsignedString(lower)
-                                + (hasUpper ? " to below " + Long.toUnsignedString(upper) : " on"));
-            }
-            previous = key;
-            hasPrevious = true;
+    /** What is wrong with a node whose header can be; null when nothing is. */
+    private Problem unsound(BTreeNode node, long blockNr, long low, long last) {
+        int n = node.nrEntries();
+        if (n == 0) {
+            return depth == 0 && node.isLeaf()
+                    ? null
+                    : Problem.of(DamageKind.EMPTY_NODE, blockNr, "only an empty tree's root has no entries");
         }
-        if (leaf && node.nrEntries() > 0) {
-            lastKey = previous;
-            anyKey = true;
+        for (int i = 1; i < n; i++) {
+            if (Long.compareUnsigned(node.key(i - 1), node.key(i)) >= 0) {
+                return Problem.of(
+                        DamageKind.KEYS_UNSORTED,
+                        blockNr,
+                        "key " + i + " is " + Long.toUnsignedString(node.key(i)) + " after "
+                                + Long.toUnsignedString(node.key(i - 1)) + ", keys should ascend");
+            }
         }
+        if (Long.compareUnsigned(node.key(0), low) < 0 || Long.compareUnsigned(node.key(n - 1), last) > 0) {
+            return Problem.of(
+                    DamageKind.KEY_OUTSIDE_PARENT,
+                    blockNr,
+                    "keys " + Long.toUnsignedString(node.key(0)) + " to " + Long.toUnsignedString(node.key(n - 1))
+                            + ", the parent has room for " + Long.toUnsignedString(low) + " to "
+                            + Long.toUnsignedString(last));
+        }
+        if (node.isLeaf()) {
+            if (leafDepth < 0) {
+                leafDepth = depth;
+            } else if (leafDepth != depth) {
+                return Problem.of(
+                        DamageKind.UNEVEN_DEPTH,
+                        blockNr,
+                        "a leaf at depth " + depth + ", the others are at " + leafDepth);
+            }
+        }
+        return null;
+    }
+
+    private boolean lose(Problem problem, long low, long last, boolean isReference, boolean isArrayBlock)
+            throws IOException {
+        listener.problem(problem);
+        long holder = depth == 0 ? NO_HOLDER : blocks[depth - 1];
+        listener.lost(problem.blockNr(), low, last, holder, isReference, isArrayBlock);
+        return true;
     }
 }

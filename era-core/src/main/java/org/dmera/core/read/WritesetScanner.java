@@ -5,6 +5,7 @@ import java.io.IOException;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.DamagedMetadataException;
+import org.dmera.core.format.Limits;
 import org.dmera.core.format.WritesetValue;
 
 /** Lists the writesets that have not been digested, in ascending order of era, and reads their bits. */
@@ -21,12 +22,13 @@ public final class WritesetScanner {
         void writeset(long era, long nrBits, long root) throws IOException;
     }
 
-    private final TreeWalker walker;
+    private final ReadOnce reading;
     private final ArrayScanner arrays;
 
-    public WritesetScanner(BlockReader reader) {
-        walker = new TreeWalker(reader);
-        arrays = new ArrayScanner(reader);
+    /** {@code reading}: shared by all scanners that read parts of the same trees. */
+    public WritesetScanner(ReadOnce reading) {
+        this.reading = reading;
+        this.arrays = new ArrayScanner(reading);
     }
 
     /**
@@ -38,11 +40,13 @@ public final class WritesetScanner {
         long currentEra = roots.currentEra();
         long highestArchived = roots.lastArchived();
         if (roots.writesetTreeRoot() != 0) {
-            walker.walk(
-                    roots.writesetTreeRoot(),
-                    WritesetValue.BYTES,
-                    "writeset tree",
-                    new Leaves(highestArchived, visitor));
+            new TreeWalker(
+                            reading.source(),
+                            reading,
+                            WritesetValue.BYTES,
+                            TreeWalker.newBuffers(),
+                            new Leaves(highestArchived, visitor))
+                    .walk(roots.writesetTreeRoot(), true);
         }
         if (roots.hasCurrentWriteset()) {
             visitor.writeset(
@@ -51,9 +55,9 @@ public final class WritesetScanner {
     }
 
     private static long nrBits(long nrBits, long era) throws DamagedMetadataException {
-        if (nrBits > MetadataRoots.MAX_NR_BLOCKS) {
+        if (nrBits > Limits.MAX_ORIGIN_BLOCKS) {
             throw new DamagedMetadataException(
-                    -1, "writeset of era " + era + ": nr_bits is " + nrBits + ", expected at most 2147483647");
+                    -1, "writeset of era " + era + ": nr_bits is " + nrBits + ", expected at most " + Limits.MAX_ORIGIN_BLOCKS);
         }
         return nrBits;
     }
@@ -73,7 +77,7 @@ public final class WritesetScanner {
     }
 
     /** A class, not a lambda: the first lambda of a process costs it 10 ms. */
-    private static final class Leaves implements TreeWalker.LeafVisitor {
+    private static final class Leaves implements TreeWalker.Listener {
         private final long highestEra;
         private final WritesetVisitor visitor;
 
@@ -83,7 +87,12 @@ public final class WritesetScanner {
         }
 
         @Override
-        public boolean leaf(BTreeNode leaf) throws IOException {
+        public void problem(Problem problem) throws IOException {
+            problem.failFast("writeset tree");
+        }
+
+        @Override
+        public boolean leaf(BTreeNode leaf, boolean isFirst) throws IOException {
             for (int i = 0, count = leaf.nrEntries(); i < count; i++) {
                 long era = leaf.key(i);
                 if (era < 0 || era > highestEra) {

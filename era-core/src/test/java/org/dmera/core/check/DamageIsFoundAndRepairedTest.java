@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.stream.Stream;
 import org.dmera.core.block.MemoryBlockDevice;
 import org.dmera.core.build.MetadataBuilder;
+import org.dmera.core.format.Severity;
 import org.dmera.testkit.Anatomy;
 import org.dmera.testkit.DamageGenerator;
 import org.dmera.testkit.EraTruth;

@@ -17,6 +17,7 @@ import org.dmera.core.block.MemoryBlockDevice;
 import org.dmera.core.build.MetadataBuilder;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.BitmapBlock;
+import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.IndexBlock;
 import org.dmera.core.format.Superblock;

@@ -15,12 +15,14 @@ import org.dmera.core.block.MemoryBlockDevice;
 import org.dmera.core.build.MetadataBuilder;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.BitmapBlock;
+import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.IndexBlock;
+import org.dmera.core.format.Severity;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.metadata.EraMetadata;
 import org.dmera.core.metadata.RefusedException;
-import org.dmera.testkit.Anatomy;
 import org.dmera.testkit.Anatomy.Role;
+import org.dmera.testkit.Anatomy;
 import org.dmera.testkit.Fixtures;
 import org.junit.jupiter.api.Test;
 

@@ -16,6 +16,7 @@ import org.dmera.core.block.BlockSeal;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.block.MemoryBlockDevice;
 import org.dmera.core.format.DamagedMetadataException;
+import org.dmera.core.format.Limits;
 import org.dmera.core.format.Superblock;
 import org.dmera.testkit.EraModel;
 import org.dmera.testkit.Health;
@@ -181,9 +182,9 @@ class EraMetadataTest {
     void aSuperblockThatCantBeUsedIsNamedWithWhatWasExpected() throws IOException {
         begun(100);
         assertRefused("made for blocks of 8 sectors, not of 16", 16, sb -> {});
-        assertRefused("version 2, this program knows 1", 8, sb -> sb.version(2));
-        assertRefused("magic 5, expected 2126579579", 8, sb -> sb.magic(5));
-        assertRefused("2147483648 origin blocks, expected fewer than 2147483648", 8, sb -> sb.nrBlocks(1L << 31));
+        assertRefused("version is 2, expected 1", 8, sb -> sb.version(2));
+        assertRefused("magic is 5, expected 2126579579", 8, sb -> sb.magic(5));
+        assertRefused("nr_blocks is 2147483648, expected at most 2147483647", 8, sb -> sb.nrBlocks(1L << 31));
         assertRefused(
                 "its space map covers 257 blocks; the device has 256 usable ones",
                 8,
@@ -237,7 +238,7 @@ class EraMetadataTest {
         metadata.newEra();
         metadata.commit();
         assertArrayEquals(new int[4000], EraModel.read(memory).eras());
-        assertThrows(IllegalArgumentException.class, () -> metadata.resize(EraMetadata.MAX_NR_BLOCKS));
+        assertThrows(IllegalArgumentException.class, () -> metadata.resize(Limits.MAX_ORIGIN_BLOCKS + 1));
         Health.require(memory, "regrown");
     }
 

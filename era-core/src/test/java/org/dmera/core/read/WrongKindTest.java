@@ -16,20 +16,19 @@ import org.junit.jupiter.api.Test;
 class WrongKindTest {
     private static String messageFor(BlockType found) throws IOException {
         MemoryBlockDevice device = new MemoryBlockDevice(4);
-        ByteBuffer block = BlockReader.newBuffer(1);
+        ByteBuffer block = BlockSource.newBuffer(1);
         new BlockSeal().seal(found, block, 0, 2);
         device.write(2, block.clear());
-        BlockReader reader = new BlockReader(device);
         DamagedMetadataException damage = assertThrows(
                 DamagedMetadataException.class,
-                () -> reader.read(BlockType.BTREE_NODE, 2, 1, BlockReader.newBuffer(1), "era array"));
+                () -> new ArrayScanner(new ReadOnce(device)).scan(2, 1, 4, "era array", (first, values, at, n) -> {}));
         assertEquals(2, damage.blockNr());
         return damage.getMessage();
     }
 
     @Test
     void theKindFoundIsNamedWithItsArticle() throws IOException {
-        assertEquals("era array: btree node 2: bad checksum, it is an array block", messageFor(BlockType.ARRAY_BLOCK));
-        assertEquals("era array: btree node 2: bad checksum, it is a space map bitmap", messageFor(BlockType.BITMAP));
+        assertEquals("era array: block 2: expected a btree node, found an array block", messageFor(BlockType.ARRAY_BLOCK));
+        assertEquals("era array: block 2: expected a btree node, found a space map bitmap", messageFor(BlockType.BITMAP));
     }
 }

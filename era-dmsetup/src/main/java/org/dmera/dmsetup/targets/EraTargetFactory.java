@@ -10,6 +10,7 @@ import java.util.function.Consumer;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockSeal;
 import org.dmera.core.block.BlockType;
+import org.dmera.core.format.Limits;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.metadata.EraMetadata;
@@ -116,7 +117,7 @@ public final class EraTargetFactory implements TargetFactory {
         if (sectors > MAX_U32) {
             throw TableWords.invalid("Block size does not fit 32 bits");
         }
-        if ((lengthSectors + sectors - 1) / sectors >= EraMetadata.MAX_NR_BLOCKS) {
+        if ((lengthSectors + sectors - 1) / sectors > Limits.MAX_ORIGIN_BLOCKS) {
             throw TableWords.invalid("Too many blocks, at most 2^31 - 1; use a larger block size");
         }
         return sectors;

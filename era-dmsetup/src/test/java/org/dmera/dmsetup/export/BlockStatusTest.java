@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import org.dmera.core.content.EraRuns;
 import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.device.TargetTable;
 import org.dmera.dmsetup.targets.Backing;

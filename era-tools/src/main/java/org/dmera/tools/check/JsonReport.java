@@ -9,8 +9,8 @@ import java.io.StringWriter;
 import java.math.BigInteger;
 import org.dmera.core.check.CheckReport;
 import org.dmera.core.check.Damage;
-import org.dmera.core.check.DamageKind;
-import org.dmera.core.check.Severity;
+import org.dmera.core.format.DamageKind;
+import org.dmera.core.format.Severity;
 import org.dmera.tools.cli.Console;
 
 /** A check's findings for programs; the members are described in era_check(8). */

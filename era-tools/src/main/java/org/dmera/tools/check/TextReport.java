@@ -4,9 +4,9 @@ package org.dmera.tools.check;
 import java.io.IOException;
 import org.dmera.core.check.CheckReport;
 import org.dmera.core.check.Damage;
-import org.dmera.core.check.DamageKind;
-import org.dmera.core.check.Remedy;
-import org.dmera.core.check.Severity;
+import org.dmera.core.format.DamageKind;
+import org.dmera.core.format.Remedy;
+import org.dmera.core.format.Severity;
 import org.dmera.tools.cli.Console;
 
 /** A check's findings for people: one a line, then how many there are and what to do. Nothing when all is well. */

@@ -10,8 +10,9 @@ import org.dmera.core.content.EraHistogram;
 import org.dmera.core.content.LastWritten;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.Superblock;
-import org.dmera.core.read.BlockReader;
+import org.dmera.core.read.BlockSource;
 import org.dmera.core.read.MetadataRoots;
+import org.dmera.core.read.ReadOnce;
 import org.dmera.core.read.WritesetScanner;
 
 /**
@@ -41,7 +42,7 @@ record MetadataFacts(
     record Writeset(long era, long nrBits, long marked) {}
 
     static MetadataFacts read(BlockDevice device, MetadataRoots roots) throws IOException {
-        ByteBuffer block = BlockReader.newBuffer(1);
+        ByteBuffer block = BlockSource.newBuffer(1);
         device.read(0, block);
         Superblock superblock = new Superblock().wrap(block, 0);
         EraHistogram histogram = new EraHistogram(roots.currentEra());
@@ -58,8 +59,8 @@ record MetadataFacts(
 
     private static List<Writeset> writesets(BlockDevice device, MetadataRoots roots) throws IOException {
         List<Writeset> list = new ArrayList<>();
-        WritesetScanner scanner = new WritesetScanner(new BlockReader(device));
-        WritesetScanner bits = new WritesetScanner(new BlockReader(device));
+        WritesetScanner scanner = new WritesetScanner(new ReadOnce(device));
+        WritesetScanner bits = new WritesetScanner(new ReadOnce(device));
         scanner.forEach(roots, (era, nrBits, root) -> {
             if (list.size() < LISTED_WRITESETS) {
                 list.add(new Writeset(era, nrBits, marked(bits, era, nrBits, root)));

@@ -34,7 +34,7 @@ class FloorsTest {
             return packageOf(to);
         }
 
-        /** {@code read.MetadataScanner -> content}, in the module whose packages begin with {@code base}. */
+        /** {@code read.MetadataRoots -> content}, in the module whose packages begin with {@code base}. */
         String shortly(String base) {
             return within(base, from.replaceAll("\\$.*", "")) + " -> " + within(base, toPackage());
         }
@@ -123,8 +123,7 @@ class FloorsTest {
                         "read",
                         "content persistent",
                         "build cache check metadata ."),
-                // A scanner of everything, for whoever wants all content: it speaks the content's visitor.
-                Set.of("read.MetadataScanner -> content"));
+                Set.of());
     }
 
     /** The library beneath the tools knows no command line, no console and no progress bar; all the others are programs. */

@@ -11,8 +11,8 @@ import org.dmera.core.content.BlockSet;
 import org.dmera.core.content.ChangedBlocks;
 import org.dmera.core.linux.DeviceNumber;
 import org.dmera.core.linux.NativeText;
-import org.dmera.core.read.BlockReader;
 import org.dmera.core.read.MetadataRoots;
+import org.dmera.core.read.ReadOnce;
 import org.dmera.core.read.WritesetScanner;
 import org.dmera.tools.backup.stream.StreamHeader;
 import org.dmera.tools.input.MetadataInput;
@@ -142,7 +142,7 @@ public final class MetadataView implements Closeable {
      */
     public long fewestBlocksSince(long era) throws IOException {
         long[] fewest = {Long.MAX_VALUE / blockSizeBytes()};
-        new WritesetScanner(new BlockReader(device)).forEach(roots, (of, nrBits, root) -> {
+        new WritesetScanner(new ReadOnce(device)).forEach(roots, (of, nrBits, root) -> {
             if (of >= era) {
                 fewest[0] = Math.min(fewest[0], nrBits);
             }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-package org.dmera.core.check;
+package org.dmera.core.format;
 
-/** How bad a {@link Damage} is. */
+/** How bad a broken rule is. */
 public enum Severity {
     /** The kernel would misbehave, or a mark may be lost. */
     FATAL("fatal"),
@@ -16,7 +16,7 @@ public enum Severity {
         this.label = label;
     }
 
-    /** What it is called in reports. */
+    /** {@return what it is called in reports} */
     public String label() {
         return label;
     }

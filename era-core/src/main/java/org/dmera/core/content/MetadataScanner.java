@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-package org.dmera.core.read;
+package org.dmera.core.content;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import org.dmera.core.block.BlockDevice;
-import org.dmera.core.content.MetadataVisitor;
 import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.Eras;
+import org.dmera.core.read.ArrayScanner;
+import org.dmera.core.read.MetadataRoots;
+import org.dmera.core.read.ReadOnce;
+import org.dmera.core.read.WritesetScanner;
 
 /** Streams the whole content of metadata, in order and in constant memory, to a {@link MetadataVisitor}. */
 public final class MetadataScanner implements WritesetScanner.WritesetVisitor {
@@ -14,9 +17,9 @@ public final class MetadataScanner implements WritesetScanner.WritesetVisitor {
     private final WritesetScanner writesets;
     private final Words words = new Words();
 
-    private MetadataScanner(BlockReader reader, MetadataVisitor visitor) {
+    private MetadataScanner(ReadOnce reading, MetadataVisitor visitor) {
         this.visitor = visitor;
-        this.writesets = new WritesetScanner(reader);
+        this.writesets = new WritesetScanner(reading);
     }
 
     /**
@@ -25,12 +28,12 @@ public final class MetadataScanner implements WritesetScanner.WritesetVisitor {
      * @throws DamagedMetadataException when something can't be read; the visitor has had what came before it
      */
     public static void scan(BlockDevice device, MetadataRoots roots, MetadataVisitor visitor) throws IOException {
-        BlockReader reader = new BlockReader(device);
-        MetadataScanner scanner = new MetadataScanner(reader, visitor);
+        ReadOnce reading = new ReadOnce(device);
+        MetadataScanner scanner = new MetadataScanner(reading, visitor);
         visitor.superblock(roots.dataBlockSizeSectors(), roots.nrBlocks(), roots.currentEra());
         scanner.writesets.forEach(roots, scanner);
         visitor.beginEraArray();
-        new ArrayScanner(reader).scanEras(roots, 0, roots.nrBlocks(), scanner.new EraPasser(roots.lastArchived()));
+        new ArrayScanner(reading).scanEras(roots, 0, roots.nrBlocks(), scanner.new EraPasser(roots.lastArchived()));
         visitor.endEraArray();
         visitor.end();
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package org.dmera.core.check;
+package org.dmera.core.read;
 
 import java.nio.ByteBuffer;
 import java.nio.IntBuffer;
@@ -8,32 +8,32 @@ import org.dmera.core.block.BlockType;
 import org.dmera.core.format.ArrayBlock;
 
 /**
- * What the pass over the device keeps of a block: two bytes, a code in the low four bits and, for array blocks, the
+ * What is kept of a block once it has been read: two bytes, a code in the low four bits and, for array blocks, the
  * number of entries in the rest. Everything that needs more than that reads the block again.
  *
  * <p>One instance a thread, because of the checksum engine in it.
  */
-final class Seen {
-    static final int NOT_YET = 0;
+public final class BlockVerdict {
+    public static final int UNREAD = 0;
     /** The device failed. */
-    static final int UNREADABLE = 1;
+    public static final int UNREADABLE = 1;
     /** The checksum is right for no kind of block. */
-    static final int UNSEALED = 2;
+    public static final int UNSEALED = 2;
     /** The checksum is right, but the block says that it belongs elsewhere. */
-    static final int MISPLACED = 3;
+    public static final int MISPLACED = 3;
 
-    static final int SUPERBLOCK = 4;
-    static final int NODE = 5;
-    static final int BITMAP = 6;
-    static final int INDEX = 7;
+    public static final int SUPERBLOCK = 4;
+    public static final int NODE = 5;
+    public static final int BITMAP = 6;
+    public static final int INDEX = 7;
     /** An array block with an impossible header. */
-    static final int BAD_ARRAY = 8;
+    public static final int BAD_ARRAY = 8;
     /** A block of eras, none of them above the current one. */
-    static final int ERAS = 9;
+    public static final int ERAS = 9;
 
-    static final int ERAS_ABOVE_CURRENT = 10;
+    public static final int ERAS_ABOVE_CURRENT = 10;
     /** A block of 64-bit words. */
-    static final int WORDS = 11;
+    public static final int WORDS = 11;
 
     private static final int CODE_BITS = 4;
 
@@ -41,26 +41,26 @@ final class Seen {
     private final ArrayBlock array = new ArrayBlock();
     private final int[] eras = new int[ArrayBlock.ERAS_PER_BLOCK];
     private final int flippedCurrentEra;
-    /** The buffer that was looked at last, and a view of it as numbers: a new view a block would be garbage by the MiB. */
+    /** The buffer that was classified last, and a view of it as numbers: a new view a block would be garbage by the MiB. */
     private ByteBuffer viewed;
 
     private IntBuffer view;
 
     /** {@code currentEra}: u32, what eras of an era array are compared with. */
-    Seen(int currentEra) {
+    public BlockVerdict(int currentEra) {
         this.flippedCurrentEra = currentEra ^ Integer.MIN_VALUE;
     }
 
-    static int code(short seen) {
+    public static int code(short seen) {
         return seen & ((1 << CODE_BITS) - 1);
     }
 
-    static int nrEntries(short seen) {
+    public static int nrEntries(short seen) {
         return (seen & 0xFFFF) >>> CODE_BITS;
     }
 
-    /** Looks at the block {@code blockNr}, which is at {@code offset} of a little-endian buffer. */
-    short look(ByteBuffer buffer, int offset, long blockNr) {
+    /** Classifies the block {@code blockNr}, which is at {@code offset} of a little-endian buffer. */
+    public short classify(ByteBuffer buffer, int offset, long blockNr) {
         BlockType type = seal.identify(buffer, offset);
         if (type == null) {
             return UNSEALED;
@@ -72,12 +72,17 @@ final class Seen {
             return NODE;
         }
         if (type == BlockType.ARRAY_BLOCK) {
-            return lookAtArray(buffer, offset);
+            return classifyArray(buffer, offset);
         }
         return (short) (type == BlockType.BITMAP ? BITMAP : type == BlockType.INDEX ? INDEX : SUPERBLOCK);
     }
 
-    private short lookAtArray(ByteBuffer buffer, int offset) {
+    /** The verdict {@code code} of an array block. */
+    static short of(int code, ArrayBlock array) {
+        return (short) (array.nrEntries() << CODE_BITS | code);
+    }
+
+    private short classifyArray(ByteBuffer buffer, int offset) {
         array.wrap(buffer, offset);
         int code;
         if (array.hasSaneShape(ArrayBlock.ERA_BYTES)) {
@@ -87,7 +92,7 @@ final class Seen {
         } else {
             return BAD_ARRAY;
         }
-        return (short) (array.nrEntries() << CODE_BITS | code);
+        return of(code, array);
     }
 
     /** A maximum over a plain array: the compiler makes vector code of it, which matters at millions of blocks. */
@@ -107,10 +112,5 @@ final class Seen {
             highest = Math.max(highest, eras[i] ^ Integer.MIN_VALUE);
         }
         return highest;
-    }
-
-    /** The kind of block whose checksum fits, or null. */
-    BlockType identify(ByteBuffer buffer, int offset) {
-        return seal.identify(buffer, offset);
     }
 }

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.format;
+
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * What the fields of a superblock may be, each rule once. A broken rule is a text, "found X, expected Y"; whether it ends
+ * the reading or goes into a report is for the reader to decide. Whether the roots lead anywhere is no question of the
+ * superblock's. Sources: {@code sb_check} and the table's checks in {@code dm-era-target.c}.
+ */
+public final class SuperblockRules {
+    private SuperblockRules() {}
+
+    /**
+     * {@return what speaks against a sealed block being a superblock of this format; with any of it, its fields mean nothing}
+     *
+     * @param superblock whose seal has been verified
+     */
+    public static List<String> formatProblems(Superblock superblock) {
+        List<String> problems = new ArrayList<>(0);
+        require(
+                problems,
+                superblock.magic() == Superblock.MAGIC,
+                "magic is " + Long.toUnsignedString(superblock.magic()) + ", expected " + Superblock.MAGIC);
+        require(
+                problems,
+                superblock.version() == Superblock.VERSION,
+                "version is " + Integer.toUnsignedString(superblock.version()) + ", expected " + Superblock.VERSION);
+        return problems;
+    }
+
+    /**
+     * {@return the sizes that can't be, in a superblock of this format}
+     *
+     * @param superblock whose {@link #formatProblems} are none
+     * @param metadataBlocks 4096-byte blocks of the metadata device
+     */
+    public static List<String> sizeProblems(Superblock superblock, long metadataBlocks) {
+        List<String> problems = new ArrayList<>(0);
+        long metadataBlockSize = superblock.metadataBlockSizeSectors();
+        require(
+                problems,
+                metadataBlockSize == Superblock.METADATA_BLOCK_SIZE_SECTORS,
+                "metadata_block_size is " + metadataBlockSize + " sectors, expected "
+                        + Superblock.METADATA_BLOCK_SIZE_SECTORS);
+        long blockSize = superblock.dataBlockSizeSectors();
+        require(
+                problems,
+                Limits.isBlockSize(blockSize),
+                "data_block_size is " + blockSize + " sectors, expected a multiple of 8 above 0");
+        String impossible = blockSize == 0 ? null : Limits.whyNoOrigin(superblock.nrBlocks(), blockSize);
+        if (impossible == null) {
+            impossible = Limits.whyNoRoomForEras(superblock.nrBlocks(), metadataBlocks);
+        }
+        require(problems, impossible == null, impossible);
+        long bits = superblock.currentWritesetNrBits();
+        require(
+                problems,
+                superblock.currentWritesetRoot() == 0 || bits <= Limits.MAX_ORIGIN_BLOCKS,
+                "the current writeset has " + bits + " bits, expected at most " + Limits.MAX_ORIGIN_BLOCKS);
+        return problems;
+    }
+
+    private static void require(List<String> problems, boolean holds, String problem) {
+        if (!holds) {
+            problems.add(problem);
+        }
+    }
+}

@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.read;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import org.dmera.core.format.ArrayBlock;
+import org.dmera.core.format.BTreeNode;
+import org.dmera.core.format.DamageKind;
+
+/**
+ * Walks an array: the btree of its blocks, and what each of them is, by every rule of the format. The listener learns of
+ * each block of the array exactly once and in order: present, or lost.
+ */
+public final class ArrayWalker implements TreeWalker.Listener {
+    /** Past the last array block that an origin of the largest size needs. */
+    private static final long END_OF_ARRAY_BLOCKS = 1L << 32;
+
+    /** Says what blocks are: from a pass over the device, or by reading them as they are asked for. */
+    public interface Verdicts {
+        /** The {@link BlockVerdict} of the usable block to which entry {@code index} of a leaf leads. */
+        short verdict(BTreeNode leaf, int index) throws IOException;
+
+        /** Why the block, whose verdict is {@code code}, is no array block of such values. */
+        Problem explain(long blockNr, int code) throws IOException;
+    }
+
+    /** Receives the array's blocks. */
+    public interface Listener {
+        /** A rule is broken: the policy is to throw, or to return and be told what is lost. */
+        void problem(Problem problem) throws IOException;
+
+        /**
+         * Array block {@code index} verifies.
+         *
+         * @param usable entries at its beginning that are what they should be; the rest, up to the number that
+         *     belongs there, is lost
+         */
+        void present(long index, long blockNr, int usable) throws IOException;
+
+        /** The array blocks {@code [from, to)} are lost. */
+        default void lost(long from, long to) {}
+
+        /** The content of the array blocks {@code [from, to)}, which are lost, is in no other block either. */
+        default void gone(long from, long to) {}
+
+        /** The array blocks {@code [from, to)}, which are lost, are so because their leaf doesn't lead to them. */
+        default void strayed(long from, long to) {}
+
+        /** There is an array block {@code index}, past the end of the array. */
+        default void extra(long index, long blockNr) {}
+
+        /** No usable reference leads to array block {@code index}. */
+        default void unreferenced(long index) {}
+
+        /** Whether what the leaf leads to isn't believed, though it may seem to fit. */
+        default boolean isDistrusted(BTreeNode leaf) {
+            return false;
+        }
+
+        /** A node of the array's tree can't be used; as {@link TreeWalker.Listener#lost}. */
+        default void lostNode(long blockNr, long low, long last, long holder, boolean isReference) {}
+    }
+
+    private final BlockSource source;
+    private final Visits visits;
+    private final Verdicts verdicts;
+    private final Listener listener;
+    private final TreeWalker tree;
+    private final int perBlock;
+    private final int sound;
+
+    private long entries;
+    private long needed;
+    private long first;
+    /** Array blocks from here on are not asked for. */
+    private long end;
+
+    private boolean looksBehind;
+    private long next;
+    private long key;
+    private boolean isLonger;
+    /** Entries that the array has for certain, from its beginning without a gap behind {@link #entries}. */
+    private long extent;
+    /** Where the lost array blocks end that follow without a gap on what is known, or 0. */
+    private long lostTo;
+
+    private boolean isEndUnknown;
+    private boolean isDistrusted;
+    /** Whether {@link #key} is that of the entry which is visited. */
+    private boolean isAtEntry;
+
+    /**
+     * A walker of arrays of values of {@code valueBytes}: 4 for an era array, 8 for a bitset.
+     *
+     * @param buffers as those of {@link TreeWalker}
+     */
+    public ArrayWalker(
+            BlockSource source,
+            Visits visits,
+            Verdicts verdicts,
+            int valueBytes,
+            ByteBuffer[] buffers,
+            Listener listener) {
+        this.source = source;
+        this.visits = visits;
+        this.verdicts = verdicts;
+        this.listener = listener;
+        this.perBlock = ArrayBlock.maxEntries(valueBytes);
+        this.sound = valueBytes == ArrayBlock.ERA_BYTES ? BlockVerdict.ERAS : BlockVerdict.WORDS;
+        this.tree = new TreeWalker(source, visits, BTreeNode.BLOCK_VALUE_BYTES, buffers, this);
+    }
+
+    /** Walks the array at {@code root}, which should have {@code entries} entries, and what lies behind its end. */
+    public void walk(long root, long entries, boolean counted) throws IOException {
+        begin(0, entries, Long.MAX_VALUE);
+        looksBehind = true;
+        tree.walk(root, counted);
+        if (entries == 0) {
+            // Lost blocks at the end: nobody knows how full the last of them was.
+            extent = Math.max(extent, lostTo * perBlock);
+        }
+        missing(needed);
+    }
+
+    /**
+     * Walks the array blocks that hold the entries {@code from} to {@code to − 1}.
+     *
+     * @param entries how many there should be in all, or -1 for any number from {@code to} on
+     */
+    public void walkPart(long root, long from, long to, long entries) throws IOException {
+        begin(from / perBlock, entries < 0 ? to : entries, (to + perBlock - 1) / perBlock);
+        looksBehind = to == entries;
+        tree.walkFrom(root, first, true);
+        missing(end);
+    }
+
+    private void begin(long first, long entries, long end) {
+        this.first = first;
+        this.end = end;
+        this.entries = entries;
+        this.needed = (entries + perBlock - 1) / perBlock;
+        this.next = first;
+        this.isLonger = false;
+        this.extent = entries;
+        this.lostTo = 0;
+        this.isEndUnknown = false;
+    }
+
+    /** The keys on the way to the node or array block that is visited. */
+    public String path() {
+        return tree.path() + (isAtEntry ? " > key " + Long.toUnsignedString(key) : "");
+    }
+
+    /** Whether the array has more entries than it was said to have, beyond what a shrink leaves behind. */
+    public boolean isLonger() {
+        return isLonger;
+    }
+
+    /**
+     * How many entries the array has, judged by its blocks: what was asked for, or more when {@link #isLonger}. An
+     * array that was walked for 0 entries shows its whole length, a partial last block included.
+     */
+    public long extent() {
+        return extent;
+    }
+
+    /** Whether the end of the array is lost, so that it may have been any longer than {@link #extent}. */
+    public boolean isEndUnknown() {
+        return isEndUnknown;
+    }
+
+    @Override
+    public void problem(Problem problem) throws IOException {
+        listener.problem(problem);
+    }
+
+    @Override
+    public boolean leaf(BTreeNode leaf, boolean isFirst) throws IOException {
+        isDistrusted = listener.isDistrusted(leaf);
+        int n = leaf.nrEntries();
+        // Entries of the first leaf may lie before the first block that is wanted.
+        for (int i = first == 0 ? 0 : leaf.lowerBound(first - 1) + 1; i < n; i++) {
+            boolean isPastEnd = Long.compareUnsigned(leaf.key(i), end) >= 0;
+            if (isPastEnd && !looksBehind) {
+                return false;
+            }
+            isAtEntry = true;
+            entry(leaf, i, isFirst);
+            isAtEntry = false;
+            if (isPastEnd) {
+                return false;
+            }
+        }
+        return next < end;
+    }
+
+    private void entry(BTreeNode leaf, int index, boolean counted) throws IOException {
+        key = leaf.key(index);
+        long blockNr = leaf.valueLong(index);
+        boolean isExtra = Long.compareUnsigned(key, needed) >= 0;
+        if (!isExtra) {
+            missing(key);
+            next = key + 1;
+        }
+        if (!source.isUsable(blockNr)) {
+            listener.problem(Problem.outOfRange(blockNr, source.sizeBlocks()));
+            stray(isExtra);
+            loseEntry(isExtra, true);
+            return;
+        }
+        visits.refer(blockNr, counted);
+        short verdict = verdicts.verdict(leaf, index);
+        int code = BlockVerdict.code(verdict);
+        if (code != sound && (code != BlockVerdict.ERAS_ABOVE_CURRENT || sound != BlockVerdict.ERAS)) {
+            listener.problem(verdicts.explain(blockNr, code));
+            // What nobody else claims is in its place, and holds something else, or nothing, now.
+            if (!isExtra && visits.isDoublyUsed(blockNr)) {
+                listener.strayed(key, key + 1);
+            } else if (!isExtra) {
+                listener.gone(key, key + 1);
+            }
+            loseEntry(isExtra, code > BlockVerdict.MISPLACED && code != BlockVerdict.BAD_ARRAY);
+        } else if (isDistrusted) {
+            if (!isExtra) {
+                listener.gone(key, key + 1);
+            }
+            loseEntry(isExtra, true);
+        } else {
+            // Asked for blocks that fit: one that doesn't is not ours, and stays whosever it is.
+            Problem taken = visits.use(blockNr, ~key);
+            if (taken != null) {
+                listener.problem(taken);
+                stray(isExtra);
+                loseEntry(isExtra, true);
+            } else if (isExtra) {
+                judgeExtra(blockNr, BlockVerdict.nrEntries(verdict));
+            } else {
+                judge(blockNr, BlockVerdict.nrEntries(verdict), code == BlockVerdict.ERAS_ABOVE_CURRENT);
+            }
+        }
+    }
+
+    @Override
+    public void lost(long blockNr, long low, long last, long holder, boolean isReference, boolean isArrayBlock)
+            throws IOException {
+        listener.lostNode(blockNr, low, last, holder, isReference);
+        if (isArrayBlock && Long.compareUnsigned(low, needed) < 0) {
+            listener.gone(low, endOf(last));
+        }
+        isEndUnknown |= last == TreeWalker.LAST_KEY;
+        if (last != TreeWalker.LAST_KEY && Long.compareUnsigned(last, END_OF_ARRAY_BLOCKS) < 0) {
+            loseExtra(low, last + 1);
+        }
+        // Unsigned, and "last" may be the very last key there is: clip to the array first.
+        if (Long.compareUnsigned(low, needed) >= 0) {
+            return;
+        }
+        missing(low);
+        long to = endOf(last);
+        if (to > next) {
+            listener.lost(next, to);
+            next = to;
+        }
+    }
+
+    private long endOf(long last) {
+        return Long.compareUnsigned(last, needed) >= 0 ? needed : last + 1;
+    }
+
+    /** Reports the array blocks from the next expected one up to {@code to}. */
+    private void missing(long to) throws IOException {
+        if (next >= to) {
+            return;
+        }
+        listener.problem(Problem.of(
+                DamageKind.ARRAY_BLOCK_MISSING,
+                Problem.NO_BLOCK,
+                "array blocks " + next + " to " + (to - 1) + " are missing, expected 0 to " + (needed - 1) + " for "
+                        + entries + " entries"));
+        for (long index = next; index < Math.min(to, next + 2); index++) {
+            listener.unreferenced(index);
+        }
+        listener.strayed(next, to);
+        listener.lost(next, to);
+        next = to;
+    }
+
+    /** Array blocks past the end that was asked for: only how far they go is of interest. */
+    private void loseExtra(long from, long to) {
+        if (entries == 0 && (from * perBlock == extent || from == lostTo)) {
+            lostTo = to;
+        }
+    }
+
+    private void stray(boolean isExtra) {
+        if (!isExtra) {
+            listener.strayed(key, key + 1);
+        }
+    }
+
+    private void loseEntry(boolean isExtra, boolean isReferenceWrong) {
+        if (isExtra) {
+            loseExtra(key, key + 1);
+            return;
+        }
+        if (isReferenceWrong) {
+            listener.unreferenced(key);
+        }
+        listener.lost(key, key + 1);
+    }
+
+    private void judge(long blockNr, int nrEntries, boolean isAboveCurrent) throws IOException {
+        long wanted = Math.min(perBlock, entries - key * perBlock);
+        if (nrEntries < wanted) {
+            listener.problem(Problem.of(
+                    DamageKind.ARRAY_BLOCK_SHORT, blockNr, nrEntries + " entries, expected " + wanted));
+        } else if (nrEntries > wanted) {
+            isLonger = true;
+            extent = key * perBlock + nrEntries;
+            listener.problem(Problem.of(
+                    DamageKind.ARRAY_BLOCK_LONG, blockNr, nrEntries + " entries, expected " + wanted));
+        }
+        if (isAboveCurrent) {
+            listener.problem(Problem.of(
+                    DamageKind.ERA_ABOVE_CURRENT,
+                    blockNr,
+                    "it holds an era above the last that can have been digested"));
+        }
+        if (nrEntries != wanted) {
+            // It may be an older version of itself, of when the array had another size: nothing in it can be relied on.
+            listener.gone(key, key + 1);
+        }
+        listener.present(key, blockNr, (int) Math.min(nrEntries, wanted));
+    }
+
+    /** The kernel's shrink may leave the partial block at the end behind; a full one it always removes. */
+    private void judgeExtra(long blockNr, int nrEntries) throws IOException {
+        listener.extra(key, blockNr);
+        if (entries == 0 && key == lostTo) {
+            // A gap that damage has made: the blocks in it were full, for others follow.
+            extent = Math.max(extent, lostTo * perBlock);
+        }
+        boolean continues = extent == key * perBlock;
+        if (continues && (nrEntries == perBlock || isLonger || entries == 0)) {
+            extent += nrEntries;
+        }
+        if (sound == BlockVerdict.ERAS && nrEntries < perBlock && !(continues && isLonger)) {
+            listener.problem(Problem.of(
+                    DamageKind.LEFT_OVER_ARRAY_BLOCK,
+                    blockNr,
+                    "a partial array block past the end, which a shrink has left; it is never read"));
+        } else {
+            isLonger = true;
+            listener.problem(Problem.of(
+                    DamageKind.ARRAY_BLOCK_EXTRA,
+                    blockNr,
+                    "array block " + Long.toUnsignedString(key) + " with " + nrEntries + " entries; " + entries
+                            + " entries need blocks 0 to " + (needed - 1)));
+        }
+    }
+}
