@@ -98,10 +98,10 @@ class CacheMetadataTest {
                 "8 | 9 | its own number is 9, expected 0",
                 "192 | 0 | mapping array: refers to block 0, expected a block from 1 to",
                 "192 | 2000 | mapping array: refers to block 2000, expected a block from 1 to",
-                "192 | 1 | mapping array: btree node 1: bad checksum",
-                "284 | 1 | bitset of dirty blocks: btree node 1: bad checksum",
+                "192 | 1 | mapping array: block 1: expected a btree node",
+                "284 | 1 | bitset of dirty blocks: block 1: expected a btree node",
                 "240 | 255 | ok",
-                "240 | 510 | expected value_size 8, at least 8 entries"
+                "240 | 510 | 4 entries, expected 8"
             })
     void whatCanNotBeReadIsRefusedInOneLine(int offset, int value, String words) throws IOException {
         MemoryBlockDevice device = recording("v2-invalidated");
