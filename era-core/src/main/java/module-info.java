@@ -24,6 +24,9 @@ module org.dmera.core {
     exports org.dmera.core.content to
             org.dmera.tools,
             org.dmera.dmsetup;
+    exports org.dmera.core.evidence to
+            org.dmera.tools,
+            org.dmera.dmsetup;
     exports org.dmera.core.file to
             org.dmera.tools,
             org.dmera.dmsetup;
@@ -38,4 +41,9 @@ module org.dmera.core {
     exports org.dmera.core.read to
             org.dmera.tools,
             org.dmera.dmsetup;
+    exports org.dmera.core.repair to
+            org.dmera.tools,
+            org.dmera.dmsetup;
+    exports org.dmera.core.salvage to
+            org.dmera.tools;
 }

@@ -14,12 +14,12 @@ import org.dmera.core.block.MemoryBlockDevice;
 import org.dmera.core.build.MetadataBuilder;
 import org.dmera.core.check.CheckReport;
 import org.dmera.core.check.MetadataChecker;
-import org.dmera.core.check.SpaceMapRepair;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.BitmapBlock;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.format.WritesetValue;
 import org.dmera.core.metadata.EraMetadata;
+import org.dmera.core.repair.SpaceMapRepair;
 
 /** Sound metadata that no kernel has made: trees deeper than any that fits in a fixture, and several bitmaps. */
 public final class GeneratedMetadata {

@@ -10,14 +10,14 @@ import java.util.Arrays;
 import org.dmera.core.block.MemoryBlockDevice;
 import org.dmera.core.check.CheckReport;
 import org.dmera.core.check.MetadataChecker;
-import org.dmera.core.check.Salvage;
-import org.dmera.core.check.SalvageHints;
 import org.dmera.core.content.ChangedBlocks;
 import org.dmera.core.content.LastWritten;
 import org.dmera.core.content.MetadataScanner;
 import org.dmera.core.metadata.Digest;
 import org.dmera.core.metadata.EraMetadata;
 import org.dmera.core.read.MetadataRoots;
+import org.dmera.core.salvage.Salvage;
+import org.dmera.core.salvage.SalvageHints;
 
 /** All who read metadata, and that they read the same. */
 public final class Readers {

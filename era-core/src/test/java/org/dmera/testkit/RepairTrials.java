@@ -16,11 +16,11 @@ import org.dmera.core.block.MemoryBlockDevice;
 import org.dmera.core.build.MetadataBuilder;
 import org.dmera.core.check.CheckReport;
 import org.dmera.core.check.MetadataChecker;
-import org.dmera.core.check.Salvage;
-import org.dmera.core.check.SalvageHints;
-import org.dmera.core.check.SpaceMapRepair;
 import org.dmera.core.content.MetadataScanner;
 import org.dmera.core.read.MetadataRoots;
+import org.dmera.core.repair.SpaceMapRepair;
+import org.dmera.core.salvage.Salvage;
+import org.dmera.core.salvage.SalvageHints;
 import org.dmera.testkit.RepairDamage.Kind;
 
 /**

@@ -2,8 +2,12 @@
 package org.dmera.core.check;
 
 import java.util.List;
+import org.dmera.core.evidence.BlockTable;
+import org.dmera.core.evidence.Damage;
+import org.dmera.core.evidence.DamageLog;
 import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.Severity;
+import org.dmera.core.repair.SpaceMapRepair;
 
 /** What a check found. */
 public final class CheckReport {
@@ -61,16 +65,16 @@ public final class CheckReport {
     }
 
     /** The checksum that the superblock had: another one now means that the report is about what is no more. */
-    int seal() {
+    public int seal() {
         return seal;
     }
 
     /** Per block what the walks found. Only after a check of everything that could use the superblock. */
-    BlockTable table() {
+    public BlockTable table() {
         return table;
     }
 
-    boolean areTreesIncomplete() {
+    public boolean areTreesIncomplete() {
         return log.areTreesIncomplete();
     }
 

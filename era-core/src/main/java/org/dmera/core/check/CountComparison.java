@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.core.check;
 
+import org.dmera.core.evidence.BlockTable;
+import org.dmera.core.evidence.Damage;
+import org.dmera.core.evidence.DamageLog;
+import org.dmera.core.evidence.StoredCounts;
+import org.dmera.core.evidence.Structure;
 import org.dmera.core.format.BitmapBlock;
 import org.dmera.core.format.DamageKind;
 

@@ -9,6 +9,8 @@ import java.nio.channels.ClosedChannelException;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.dmera.core.block.BlockDevice;
+import org.dmera.core.evidence.BlockTable;
+import org.dmera.core.evidence.StoredCounts;
 import org.dmera.core.read.BlockSource;
 import org.dmera.core.read.BlockVerdict;
 

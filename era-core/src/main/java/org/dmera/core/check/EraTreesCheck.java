@@ -2,6 +2,15 @@
 package org.dmera.core.check;
 
 import java.nio.ByteBuffer;
+import org.dmera.core.evidence.ArrayWalk;
+import org.dmera.core.evidence.BlockReader;
+import org.dmera.core.evidence.BlockTable;
+import org.dmera.core.evidence.Damage;
+import org.dmera.core.evidence.DamageLog;
+import org.dmera.core.evidence.EraGap;
+import org.dmera.core.evidence.Structure;
+import org.dmera.core.evidence.TreeSpec;
+import org.dmera.core.evidence.TreeWalk;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.DamageKind;

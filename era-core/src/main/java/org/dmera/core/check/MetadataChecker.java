@@ -5,6 +5,12 @@ import java.io.InterruptedIOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import org.dmera.core.block.BlockDevice;
+import org.dmera.core.evidence.BlockReader;
+import org.dmera.core.evidence.BlockTable;
+import org.dmera.core.evidence.Damage;
+import org.dmera.core.evidence.DamageLog;
+import org.dmera.core.evidence.StoredCounts;
+import org.dmera.core.evidence.Structure;
 import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.Eras;
 import org.dmera.core.format.Superblock;
@@ -93,7 +99,7 @@ public final class MetadataChecker {
      * Counts the references that the live trees and the snapshot hold, the superblock's own included, and nothing of
      * the space map. Only for metadata whose trees a check has found whole.
      */
-    static BlockTable countReferences(BlockDevice device) {
+    public static BlockTable countReferences(BlockDevice device) {
         BlockTable table = new BlockTable(device.sizeBlocks());
         DamageLog log = new DamageLog();
         ByteBuffer block = BlockReader.newBuffer();
@@ -111,7 +117,7 @@ public final class MetadataChecker {
     }
 
     /** Counts what the held snapshot refers to, in a table that has remembered the places of the live trees. */
-    static void claimSnapshot(Superblock superblock, BlockReader reader, DamageLog log) {
+    public static void claimSnapshot(Superblock superblock, BlockReader reader, DamageLog log) {
         checkSnapshot(superblock, reader, reader.table(), log, false);
     }
 

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.core.check;
 
+import org.dmera.core.evidence.Damage;
+import org.dmera.core.evidence.DamageLog;
+import org.dmera.core.evidence.MissedParts;
+import org.dmera.core.evidence.Structure;
 import org.dmera.core.format.DamageKind;
 
 /**

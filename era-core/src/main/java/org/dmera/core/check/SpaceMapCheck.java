@@ -3,6 +3,15 @@ package org.dmera.core.check;
 
 import java.nio.ByteBuffer;
 import org.dmera.core.block.BlockType;
+import org.dmera.core.evidence.BlockReader;
+import org.dmera.core.evidence.BlockTable;
+import org.dmera.core.evidence.DamageLog;
+import org.dmera.core.evidence.MissedParts;
+import org.dmera.core.evidence.StoredCounts;
+import org.dmera.core.evidence.Structure;
+import org.dmera.core.evidence.TreeSpec;
+import org.dmera.core.evidence.TreeWalk;
+import org.dmera.core.evidence.Where;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.BitmapBlock;
 import org.dmera.core.format.DamageKind;
@@ -14,7 +23,7 @@ import org.dmera.core.read.TreeWalker;
  * The space map: first its blocks are loaded, since they say which blocks of the device are worth reading; at the end,
  * when the walks have counted who refers to what, the stored counts are compared with the real ones.
  */
-final class SpaceMapCheck implements TreeWalk.Visitor {
+public final class SpaceMapCheck implements TreeWalk.Visitor {
     private static final String REWRITE = "the space map is written anew";
 
     private final BlockReader reader;
@@ -31,7 +40,7 @@ final class SpaceMapCheck implements TreeWalk.Visitor {
 
     private boolean treeDamaged;
 
-    SpaceMapCheck(BlockReader reader, Superblock superblock, long deviceBlocks) {
+    public SpaceMapCheck(BlockReader reader, Superblock superblock, long deviceBlocks) {
         this.reader = reader;
         this.table = reader.table();
         this.log = reader.log();
@@ -46,7 +55,7 @@ final class SpaceMapCheck implements TreeWalk.Visitor {
     }
 
     /** Reads the index and the bitmaps. Nothing is counted yet: what the trees use is theirs, whatever the map says. */
-    StoredCounts load() {
+    public StoredCounts load() {
         checkSize();
         long root = superblock.spaceMapBitmapRoot();
         ByteBuffer block = BlockReader.newBuffer();
@@ -65,7 +74,7 @@ final class SpaceMapCheck implements TreeWalk.Visitor {
     }
 
     /** Counts the references inside the space map. After the walks of the trees, and before {@link #compare}. */
-    void claim() {
+    public void claim() {
         claim(superblock.spaceMapBitmapRoot(), INDEX);
         if (index != null) {
             IndexBlock entries = new IndexBlock().wrap(index, 0);
@@ -130,7 +139,7 @@ final class SpaceMapCheck implements TreeWalk.Visitor {
      * Whether bitmaps, index and superblock tell the same numbers. Then the bitmaps are what the kernel wrote last, and
      * what they count as used has been in use; a damaged bitmap is no evidence of anything.
      */
-    boolean agreesWithItself() {
+    public boolean agreesWithItself() {
         if (index == null) {
             return false;
         }
@@ -153,7 +162,7 @@ final class SpaceMapCheck implements TreeWalk.Visitor {
      * Whether every root that the superblock has is counted. Then the map, if it agrees with itself, is of the same commit
      * as the superblock: where it says that a block is free to which a tree leads, it may be the tree that is wrong.
      */
-    boolean isOfThisState() {
+    public boolean isOfThisState() {
         long[] all = {
             superblock.spaceMapBitmapRoot(),
             superblock.spaceMapRefCountRoot(),
@@ -173,7 +182,7 @@ final class SpaceMapCheck implements TreeWalk.Visitor {
      * Whether all that the map counts as used is referred to as often as it says: then no tree can have lost the reference
      * to a writeset, for its blocks would be in use still. To be asked when all walks are done.
      */
-    boolean isAllAccountedFor() {
+    public boolean isAllAccountedFor() {
         if (!agreesWithItself()) {
             return false;
         }

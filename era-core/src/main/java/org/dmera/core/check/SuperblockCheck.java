@@ -5,6 +5,9 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.List;
 import org.dmera.core.block.BlockType;
+import org.dmera.core.evidence.BlockReader;
+import org.dmera.core.evidence.Structure;
+import org.dmera.core.evidence.Where;
 import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.format.SuperblockRules;
@@ -14,12 +17,12 @@ import org.dmera.core.read.BlockSource;
  * The rules of one superblock: block 0, or the copy that a snapshot holds. Whether its roots lead anywhere is for the
  * walks to find out.
  */
-final class SuperblockCheck implements Where {
+public final class SuperblockCheck implements Where {
     private final BlockReader reader;
     private final Structure structure;
     private final long blockNr;
 
-    SuperblockCheck(BlockReader reader, Structure structure, long blockNr) {
+    public SuperblockCheck(BlockReader reader, Structure structure, long blockNr) {
         this.reader = reader;
         this.structure = structure;
         this.blockNr = blockNr;
@@ -46,7 +49,7 @@ final class SuperblockCheck implements Where {
      * Reads and judges the superblock; returns whether its fields can be used: it is sealed and says that it is a
      * superblock of this format.
      */
-    boolean read(ByteBuffer buffer) {
+    public boolean read(ByteBuffer buffer) {
         if (structure == Structure.SUPERBLOCK) {
             // Scripts and the peers' tests look for these very words.
             IOException failure = reader.tryRead(blockNr, buffer);

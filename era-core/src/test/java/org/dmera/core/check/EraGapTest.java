@@ -22,6 +22,8 @@ import org.dmera.core.format.Superblock;
 import org.dmera.core.metadata.EraMetadata;
 import org.dmera.core.metadata.RefusedException;
 import org.dmera.core.read.MetadataRoots;
+import org.dmera.core.salvage.Salvage;
+import org.dmera.core.salvage.SalvageHints;
 import org.dmera.testkit.EraTruth;
 import org.dmera.testkit.Fixtures;
 import org.junit.jupiter.api.Test;

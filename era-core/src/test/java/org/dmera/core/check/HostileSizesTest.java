@@ -22,6 +22,8 @@ import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.IndexBlock;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.read.MetadataRoots;
+import org.dmera.core.salvage.Salvage;
+import org.dmera.core.salvage.SalvageHints;
 import org.dmera.testkit.EraTruth;
 import org.junit.jupiter.api.Test;
 

@@ -20,6 +20,7 @@ import org.dmera.core.format.WritesetValue;
 import org.dmera.core.metadata.EraMetadata;
 import org.dmera.core.metadata.RefusedException;
 import org.dmera.core.read.MetadataRoots;
+import org.dmera.core.repair.SpaceMapRepair;
 import org.dmera.testkit.EraTruth;
 import org.dmera.testkit.Readers;
 import org.junit.jupiter.params.ParameterizedTest;

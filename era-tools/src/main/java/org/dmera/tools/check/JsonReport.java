@@ -8,7 +8,7 @@ import java.io.IOException;
 import java.io.StringWriter;
 import java.math.BigInteger;
 import org.dmera.core.check.CheckReport;
-import org.dmera.core.check.Damage;
+import org.dmera.core.evidence.Damage;
 import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.Severity;
 import org.dmera.tools.cli.Console;

@@ -3,7 +3,7 @@ package org.dmera.tools.check;
 
 import java.io.IOException;
 import org.dmera.core.check.CheckReport;
-import org.dmera.core.check.Damage;
+import org.dmera.core.evidence.Damage;
 import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.Remedy;
 import org.dmera.core.format.Severity;

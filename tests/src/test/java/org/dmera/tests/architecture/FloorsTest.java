@@ -121,8 +121,11 @@ class FloorsTest {
                         "block",
                         "format",
                         "read",
-                        "content persistent",
-                        "build cache check metadata ."),
+                        "content persistent evidence",
+                        "build cache check metadata .",
+                        "mend",
+                        "salvage",
+                        "repair"),
                 Set.of());
     }
 

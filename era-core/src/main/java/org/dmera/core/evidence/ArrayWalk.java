@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.evidence;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import org.dmera.core.block.BlockType;
+import org.dmera.core.format.ArrayBlock;
+import org.dmera.core.format.BTreeNode;
+import org.dmera.core.format.DamageKind;
+import org.dmera.core.format.HeaderRules;
+import org.dmera.core.read.ArrayWalker;
+import org.dmera.core.read.BlockVerdict;
+import org.dmera.core.read.Problem;
+
+/**
+ * A walk of an array that reports every broken rule and goes on, with what is known of each block already. The visitor learns
+ * of every block of the array exactly once and in order: present, or lost.
+ */
+public final class ArrayWalk implements ArrayWalker.Listener, ArrayWalker.Verdicts, Where {
+    /** Receives the array's blocks: see {@link ArrayWalker.Listener}, which says more of each. */
+    public interface Visitor {
+        void present(long index, long blockNr, int usable);
+
+        void lost(long from, long to);
+
+        default void gone(long from, long to) {}
+
+        default void strayed(long from, long to) {}
+
+        default void extra(long index, long blockNr) {}
+    }
+
+    private final BlockReader reader;
+    private final TreeSpec spec;
+    private final Visitor visitor;
+    private final ArrayWalker walker;
+    private final int valueBytes;
+
+    private long root;
+    private long entries;
+
+    /**
+     * A walk of an array of {@code valueBytes}: 4 for an era array, 8 for a bitset.
+     *
+     * @param buffers as those of {@link ArrayWalker}
+     */
+    public ArrayWalk(BlockReader reader, TreeSpec spec, int valueBytes, ByteBuffer[] buffers, Visitor visitor) {
+        this.reader = reader;
+        this.spec = spec;
+        this.visitor = visitor;
+        this.valueBytes = valueBytes;
+        this.walker = new ArrayWalker(
+                reader.source(), new TreeClaims(reader, spec), this, valueBytes, buffers, this);
+    }
+
+    /** Walks the array at {@code root}, which should have {@code entries} entries. */
+    public void walk(long root, long entries, boolean counted) {
+        this.root = root;
+        this.entries = entries;
+        try {
+            walker.walk(root, entries, counted);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** Whether the array has more entries than it was said to have, beyond what a shrink leaves behind. */
+    public boolean isLonger() {
+        return walker.isLonger();
+    }
+
+    /** How many entries the array has, judged by its blocks: see {@link ArrayWalker#extent}. */
+    public long extent() {
+        return walker.extent();
+    }
+
+    /** Whether the end of the array is lost, so that it may have been any longer than {@link #extent}. */
+    public boolean isEndUnknown() {
+        return walker.isEndUnknown();
+    }
+
+    @Override
+    public Structure structure() {
+        return spec.structure();
+    }
+
+    @Override
+    public String path() {
+        return spec.path() + walker.path();
+    }
+
+    @Override
+    public String consequence() {
+        return spec.consequence();
+    }
+
+    @Override
+    public void problem(Problem problem) {
+        if (problem.blockNr() != Problem.NO_BLOCK && problem.kind() != DamageKind.LEFT_OVER_ARRAY_BLOCK) {
+            reader.report(problem, this);
+            return;
+        }
+        boolean isLeftOver = problem.kind() == DamageKind.LEFT_OVER_ARRAY_BLOCK;
+        reader.log()
+                .add(
+                        problem.kind(),
+                        structure(),
+                        isLeftOver ? path() : spec.path(),
+                        problem.blockNr(),
+                        1,
+                        problem.detail(),
+                        isLeftOver ? "the block is left out" : consequence());
+    }
+
+    @Override
+    public short verdict(BTreeNode leaf, int index) {
+        return reader.verdict(leaf.valueLong(index));
+    }
+
+    @Override
+    public Problem explain(long blockNr, int code) {
+        // Reading it again gives the reason in full.
+        ByteBuffer block = BlockReader.newBuffer();
+        Problem problem = reader.problem(blockNr, block, BlockType.ARRAY_BLOCK);
+        return problem != null
+                ? problem
+                : Problem.of(
+                        DamageKind.BAD_HEADER,
+                        blockNr,
+                        HeaderRules.message(HeaderRules.problems(new ArrayBlock().wrap(block, 0), valueBytes)));
+    }
+
+    /**
+     * Whether the leaf leads to a sound block of the other kind of array, and half of its entries or more do so or lie past the
+     * end: then what fits is chance.
+     */
+    @Override
+    public boolean isDistrusted(BTreeNode leaf) {
+        int other = 0;
+        int past = 0;
+        int n = leaf.nrEntries();
+        long needed = (entries + ArrayBlock.maxEntries(valueBytes) - 1) / ArrayBlock.maxEntries(valueBytes);
+        for (int i = 0; i < n; i++) {
+            long blockNr = leaf.valueLong(i);
+            int code = reader.table().isUsable(blockNr)
+                    ? BlockVerdict.code(reader.verdict(blockNr))
+                    : BlockVerdict.UNREAD;
+            boolean isOther = valueBytes == ArrayBlock.ERA_BYTES
+                    ? code == BlockVerdict.WORDS
+                    : code == BlockVerdict.ERAS || code == BlockVerdict.ERAS_ABOVE_CURRENT;
+            other += isOther ? 1 : 0;
+            past += !isOther && entries > 0 && Long.compareUnsigned(leaf.key(i), needed) >= 0 ? 1 : 0;
+        }
+        return other > 0 && 2 * (other + past) >= n;
+    }
+
+    @Override
+    public void lostNode(long blockNr, long low, long last, long holder, boolean isReference) {
+        reader.log().lost(new LostNode(blockNr, spec, low, last, holder, isReference));
+    }
+
+    @Override
+    public void unreferenced(long index) {
+        reader.log().lost(new LostEntry(spec, root, index));
+    }
+
+    @Override
+    public void present(long index, long blockNr, int usable) {
+        visitor.present(index, blockNr, usable);
+    }
+
+    @Override
+    public void lost(long from, long to) {
+        visitor.lost(from, to);
+    }
+
+    @Override
+    public void gone(long from, long to) {
+        visitor.gone(from, to);
+    }
+
+    @Override
+    public void strayed(long from, long to) {
+        visitor.strayed(from, to);
+    }
+
+    @Override
+    public void extra(long index, long blockNr) {
+        visitor.extra(index, blockNr);
+    }
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.evidence;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import org.dmera.core.block.BlockDevice;
+import org.dmera.core.block.BlockType;
+import org.dmera.core.format.DamageKind;
+import org.dmera.core.format.Severity;
+import org.dmera.core.read.BlockSource;
+import org.dmera.core.read.BlockVerdict;
+import org.dmera.core.read.Problem;
+
+/**
+ * The blocks of a device, what is known of each of them, and the log of what is wrong: all that a walk of the check needs.
+ * Not thread-safe.
+ */
+public final class BlockReader {
+    private final BlockSource source;
+    private final BlockTable table;
+    private final DamageLog log;
+    private final BlockVerdict verdict;
+    private final ByteBuffer spare = newBuffer();
+
+    public BlockReader(BlockDevice device, BlockTable table, DamageLog log, BlockVerdict verdict) {
+        this.source = new BlockSource(device);
+        this.table = table;
+        this.log = log;
+        this.verdict = verdict;
+    }
+
+    public static ByteBuffer newBuffer() {
+        return ByteBuffer.allocate(BlockDevice.BLOCK_BYTES).order(ByteOrder.LITTLE_ENDIAN);
+    }
+
+    BlockSource source() {
+        return source;
+    }
+
+    public BlockTable table() {
+        return table;
+    }
+
+    public DamageLog log() {
+        return log;
+    }
+
+    /** What the block is; looks at the device when the pass over it has left the block out. */
+    public short verdict(long blockNr) {
+        short known = table.verdict(blockNr);
+        if (known == BlockVerdict.UNREAD) {
+            known = tryRead(blockNr, spare) == null
+                    ? verdict.classify(spare, 0, blockNr)
+                    : BlockVerdict.UNREADABLE;
+            table.verdict(blockNr, known);
+        }
+        return known;
+    }
+
+    /**
+     * Reads a block without looking at its seal; returns null, or what the device said.
+     *
+     * @throws UncheckedIOException when the reader was interrupted, which says nothing about the device
+     */
+    public IOException tryRead(long blockNr, ByteBuffer buffer) {
+        try {
+            return source.tryRead(blockNr, buffer);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /**
+     * Reads a block that should be a {@code type}; when it is not, reports that and returns false.
+     *
+     * @param where names the place in the report
+     */
+    public boolean read(long blockNr, ByteBuffer buffer, BlockType type, Where where) {
+        Problem problem = problem(blockNr, buffer, type);
+        return problem == null || report(problem, where);
+    }
+
+    /** Reads a block that should be a {@code type}; returns null, or what is wrong with it. */
+    Problem problem(long blockNr, ByteBuffer buffer, BlockType type) {
+        try {
+            return source.read(blockNr, buffer, type);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** The kind of block whose checksum fits, or null. */
+    public BlockType identify(ByteBuffer buffer) {
+        return source.identify(buffer);
+    }
+
+    /** Reports a broken rule; returns false. */
+    public boolean report(Problem problem, Where where) {
+        if (problem.blockNr() == Problem.NO_BLOCK) {
+            log.add(problem.kind(), where.structure(), where.path(), -1, 1, problem.detail(), where.consequence());
+            return false;
+        }
+        return report(problem.kind(), where, problem.blockNr(), problem.detail());
+    }
+
+    /** Reports damage of one block, once a block; returns false. */
+    public boolean report(DamageKind kind, Where where, long blockNr, String detail) {
+        boolean usable = blockNr >= 0 && blockNr < table.size();
+        if (!usable || !table.hasMark(blockNr, BlockTable.REPORTED)) {
+            log.add(kind, where.structure(), where.path(), blockNr, 1, detail, where.consequence());
+        }
+        if (usable && kind.severity() != Severity.NOTE) {
+            table.mark(blockNr, BlockTable.REPORTED);
+        }
+        return false;
+    }
+}

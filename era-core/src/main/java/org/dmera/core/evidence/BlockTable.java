@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.evidence;
+
+import java.util.BitSet;
+import org.dmera.core.format.IndexBlock;
+
+/**
+ * What is known of each metadata block: what the pass over the device saw, how many references the walks found, and
+ * which walks came by. Four bytes a block, and two more while a snapshot is checked; a device has at most 4,161,600
+ * blocks that count, so this stays below 24 MiB.
+ */
+public final class BlockTable {
+    /** The live trees came by. */
+    public static final int LIVE = 1;
+    /** The trees of the held snapshot came by. */
+    public static final int SNAPSHOT = 2;
+    /** The space map's own blocks. */
+    public static final int SPACE_MAP = 4;
+    /** Used in two places that can't both be right. */
+    static final int DOUBLY_USED = 8;
+    /** Its damage has been reported. */
+    static final int REPORTED = 16;
+
+    /** Is no node of a tree with values of 8 bytes; of 12; of 4: whoever refers to it as such is wrong. */
+    static final int NO_NODE_OF_8 = 32;
+
+    static final int NO_NODE_OF_12 = 64;
+    static final int NO_NODE_OF_4 = 128;
+
+    /** Counts stop here; more than 2 can't come up in sound metadata. */
+    public static final int MOST = 255;
+
+    private final int size;
+    private final short[] verdicts;
+    private final byte[] references;
+    private final byte[] marks;
+    /**
+     * Hash of the place where the live trees use a block, for comparison with the snapshot's. Sixteen bits will do: what
+     * is shared in a wrong place is missed in the right one, and the counts tell that too.
+     */
+    private short[] places;
+    /** Blocks to which a reference must have gone astray, or null; they count as doubly used. */
+    private BitSet astray;
+
+    /** A table for a device of {@code sizeBlocks} blocks; those that no space map can reach are left out. */
+    public BlockTable(long sizeBlocks) {
+        size = (int) Math.min(sizeBlocks, IndexBlock.MAX_METADATA_BLOCKS);
+        verdicts = new short[size];
+        references = new byte[size];
+        marks = new byte[size];
+    }
+
+    /** A table that knows nothing but which blocks this one has found in two places. */
+    public BlockTable withDoublyUsed() {
+        BlockTable table = new BlockTable(size);
+        for (int b = 0; b < size; b++) {
+            table.marks[b] = (byte) (marks[b] & DOUBLY_USED);
+            table.verdicts[b] = verdicts[b];
+        }
+        table.astray = astray;
+        return table;
+    }
+
+    /** Blocks that can be in use at all. */
+    public int size() {
+        return size;
+    }
+
+    /** Whether a u64 from the device names a block that can be in use; block 0 is the superblock's. */
+    public boolean isUsable(long blockNr) {
+        return blockNr > 0 && blockNr < size;
+    }
+
+    public short verdict(long blockNr) {
+        return verdicts[(int) blockNr];
+    }
+
+    public void verdict(long blockNr, short what) {
+        verdicts[(int) blockNr] = what;
+    }
+
+    public int references(int blockNr) {
+        return references[blockNr] & 0xFF;
+    }
+
+    public void addReference(long blockNr) {
+        if (references[(int) blockNr] != (byte) MOST) {
+            references[(int) blockNr]++;
+        }
+    }
+
+    boolean hasMark(long blockNr, int mark) {
+        return (marks[(int) blockNr] & mark) != 0;
+    }
+
+    void mark(long blockNr, int mark) {
+        marks[(int) blockNr] |= (byte) mark;
+    }
+
+    /** From now on whoever leads to {@code blockNr} isn't believed. */
+    public void disbelieve(int blockNr) {
+        if (astray == null) {
+            astray = new BitSet(size);
+        }
+        astray.set(blockNr);
+        mark(blockNr, DOUBLY_USED);
+    }
+
+    /** Why a block is marked as {@link #DOUBLY_USED}. */
+    String whyDoubted(long blockNr) {
+        return astray != null && astray.get((int) blockNr)
+                ? "the space map counts the block as free, and others as used that nothing leads to: it may be an older"
+                        + " version of what belongs here"
+                : "the block is in use in another place too";
+    }
+
+    /** From now on remember where blocks are used. */
+    public void rememberPlaces() {
+        places = new short[size];
+    }
+
+    /**
+     * Notes that {@code walk} (one of the marks) found the block at {@code place}; returns whether that fits with who
+     * came by before. The live trees and the snapshot may share a block, in the same place of both; nobody else may.
+     */
+    public boolean use(long blockNr, int walk, int place) {
+        int b = (int) blockNr;
+        int before = marks[b] & (LIVE | SNAPSHOT | SPACE_MAP);
+        marks[b] |= (byte) walk;
+        if (places != null && before == 0) {
+            places[b] = (short) place;
+        }
+        if (before == 0 || before == LIVE && walk == SNAPSHOT && places != null && places[b] == (short) place) {
+            return true;
+        }
+        marks[b] |= DOUBLY_USED;
+        return false;
+    }
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.evidence;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.dmera.core.format.DamageKind;
+import org.dmera.core.format.Remedy;
+import org.dmera.core.format.Severity;
+import org.dmera.core.repair.SpaceMapRepair;
+
+/**
+ * Collects what a check finds. Hostile metadata can break millions of rules: every one is counted, but only the first
+ * of each kind are kept.
+ */
+public final class DamageLog {
+    /** Findings of one kind that are kept; a report of more helps nobody. */
+    private static final int KEPT_OF_A_KIND = 100;
+
+    private static final int MOST_LOST_NODES = 100;
+
+    private final List<Damage> kept = new ArrayList<>();
+    private final long[] found = new long[DamageKind.values().length];
+    private final List<LostNode> lostNodes = new ArrayList<>();
+    private final List<LostEntry> lostEntries = new ArrayList<>();
+    private final List<EraGap> eraGaps = new ArrayList<>();
+    private boolean treesIncomplete;
+    private boolean beyondAutoRepair;
+
+    /** Records one finding. */
+    public void add(
+            DamageKind kind,
+            Structure structure,
+            String path,
+            long blockNr,
+            long nrBlocks,
+            String detail,
+            String consequence) {
+        if (found[kind.ordinal()]++ < KEPT_OF_A_KIND) {
+            kept.add(new Damage(kind, structure, path, blockNr, nrBlocks, detail, consequence));
+        }
+        if (kind.severity() == Severity.FATAL && !structure.isSpaceMap()) {
+            beyondAutoRepair |= kind.remedy() != Remedy.AUTO_REPAIR;
+        }
+    }
+
+    /** Whether another finding of {@code kind} would be kept: asked before an expensive text is made. */
+    public boolean keeps(DamageKind kind) {
+        return found[kind.ordinal()] < KEPT_OF_A_KIND;
+    }
+
+    /** Counts a finding whose text nobody would see. */
+    public void countOnly(DamageKind kind) {
+        found[kind.ordinal()]++;
+    }
+
+    /** A node can't be used: for whoever may want to put it together again. Blocks below it may be in use all the same. */
+    public void lost(LostNode node) {
+        treesIncomplete = true;
+        if (lostNodes.size() <= MOST_LOST_NODES) {
+            lostNodes.add(node);
+        }
+    }
+
+    /** An array block is missed: likewise. */
+    public void lost(LostEntry entry) {
+        if (lostEntries.size() <= MOST_LOST_NODES) {
+            lostEntries.add(entry);
+        }
+    }
+
+    /** Eras have no writeset: whether that is damage is told by {@link #judgeEraGaps}. */
+    public void lost(EraGap gap) {
+        if (eraGaps.size() < KEPT_OF_A_KIND) {
+            eraGaps.add(gap);
+        }
+    }
+
+    /** Reports the gaps: as lost writesets, or as eras that never had one. */
+    public void judgeEraGaps(boolean areLosses) {
+        for (EraGap gap : eraGaps) {
+            gap.report(this, areLosses);
+        }
+        treesIncomplete |= areLosses && !eraGaps.isEmpty();
+    }
+
+    /** The array blocks to which no usable reference leads: the first of them. */
+    public List<LostEntry> lostEntries() {
+        return List.copyOf(lostEntries);
+    }
+
+    /** The nodes that can't be used; empty when there are too many of them for a remedy. */
+    public List<LostNode> lostNodes() {
+        return lostNodes.size() > MOST_LOST_NODES ? List.of() : List.copyOf(lostNodes);
+    }
+
+    /** Some part of a tree could not be read, so that blocks below it may be in use without our knowing. */
+    public void treesIncomplete() {
+        treesIncomplete = true;
+    }
+
+    public void treesIncomplete(boolean incomplete) {
+        treesIncomplete = incomplete;
+    }
+
+    public boolean areTreesIncomplete() {
+        return treesIncomplete;
+    }
+
+    /** Whether something fatal was found that {@link SpaceMapRepair} can't mend. */
+    public boolean isBeyondAutoRepair() {
+        return beyondAutoRepair;
+    }
+
+    /** How many of a kind there are so far. */
+    public long found(DamageKind kind) {
+        return found[kind.ordinal()];
+    }
+
+    public List<Damage> kept() {
+        return List.copyOf(kept);
+    }
+
+    public long[] found() {
+        return found.clone();
+    }
+}

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.evidence;
+
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.Comparator;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import org.dmera.core.format.BTreeNode;
+import org.dmera.core.format.Limits;
+import org.dmera.core.format.WritesetValue;
+import org.dmera.core.read.BlockVerdict;
+
+/**
+ * Subtrees and array blocks that lost a reference of the live trees: the space map counts more for each than the walks of
+ * all trees have found, and none that was found is of a live tree. That goes for what a held snapshot refers to as well:
+ * what the live trees share with it has lost a reference even though it still has one. An older version of such a part
+ * can't be among them, for the map of the last commit counts it as free.
+ */
+public final class MissedParts {
+    private static final int MOST_LOOSE = 1 << 16;
+
+    /** What is in the array blocks, or leaves, at the bottom of a subtree. */
+    public enum Content {
+        ERAS,
+        WORDS,
+        WRITESETS;
+
+        public static Content of(TreeSpec tree) {
+            return switch (tree.structure()) {
+                case ERA_ARRAY -> ERAS;
+                case WRITESET_TREE -> WRITESETS;
+                default -> WORDS;
+            };
+        }
+    }
+
+    /**
+     * A subtree that somebody refers to who can't be read, or no longer does.
+     *
+     * @param low its first key (u64)
+     * @param high its last key (u64)
+     * @param height levels below its root
+     */
+    public record Subtree(int blockNr, Content content, long low, long high, int height) {}
+
+    private final BlockReader reader;
+    private final BlockTable table;
+    private final StoredCounts counts;
+    private final ByteBuffer block = BlockReader.newBuffer();
+    private final BTreeNode node = new BTreeNode();
+    private final boolean anybody;
+    private final List<Subtree> subtrees = new ArrayList<>();
+    private final Map<Content, List<Integer>> loose = new EnumMap<>(Content.class);
+    private int unknown;
+
+    /**
+     * Looks for them.
+     *
+     * @param reader whose table has the references that walks of all trees have found
+     * @param counts the stored counts
+     */
+    public MissedParts(BlockReader reader, StoredCounts counts) {
+        this(reader, counts, false);
+    }
+
+    private MissedParts(BlockReader reader, StoredCounts counts, boolean anybody) {
+        this.reader = reader;
+        this.table = reader.table();
+        this.counts = counts;
+        this.anybody = anybody;
+        find();
+    }
+
+    /** Those that lost a reference of the live trees or of the snapshot's. */
+    public static MissedParts ofAnybody(BlockReader reader, StoredCounts counts) {
+        return new MissedParts(reader, counts, true);
+    }
+
+    /** The subtrees with {@code content}, in the order of their keys. */
+    public List<Subtree> subtrees(Content content) {
+        return subtrees.stream()
+                .filter(subtree -> subtree.content() == content)
+                .sorted(Comparator.comparingLong(subtree -> subtree.low() + Long.MIN_VALUE))
+                .toList();
+    }
+
+    /** The array blocks with {@code content} to which nothing leads, not even from a subtree: the first of them. */
+    public List<Integer> loose(Content content) {
+        return loose.getOrDefault(content, List.of());
+    }
+
+    /** Whether more array blocks with {@code content} are loose than {@link #loose} tells. */
+    public boolean isCutShort(Content content) {
+        return loose(content).size() == MOST_LOOSE;
+    }
+
+    /** Blocks that are missed too, and may be a part of anything: they can't be read, or what is below them can't. */
+    public int unknown() {
+        return unknown;
+    }
+
+    /** Whether array blocks are loose and a block that can't be read is missed, too: it may be what led to them. */
+    public boolean mayHaveLostTheirNode() {
+        return unknown > 0 && !loose.isEmpty();
+    }
+
+    /** Whether there are none. */
+    public boolean isEmpty() {
+        return subtrees.isEmpty() && loose.isEmpty();
+    }
+
+    /** Whether more references to a block are stored than were found, and one of the live trees' may be missing. */
+    private boolean isMissed(int b) {
+        return counts.count(b) > table.references(b) && (anybody || !table.hasMark(b, BlockTable.LIVE));
+    }
+
+    private void find() {
+        if (counts.isCutOff()) {
+            unknown++;
+        }
+        BitSet referred = new BitSet(table.size());
+        for (int b = 1; b < table.size(); b++) {
+            if (isMissed(b) && table.references(b) == 0 && load(b)) {
+                refer(referred);
+            }
+        }
+        for (int b = 1; b < table.size(); b++) {
+            if (!isMissed(b) || referred.get(b)) {
+                continue;
+            }
+            Content content = contentOfBlock(b);
+            if (content != null) {
+                List<Integer> some = loose.computeIfAbsent(content, any -> new ArrayList<>());
+                if (some.size() < MOST_LOOSE) {
+                    some.add(b);
+                }
+            } else if (load(b)) {
+                add(b);
+            } else if (!isOfSpaceMap(BlockVerdict.code(reader.verdict(b)))) {
+                unknown++;
+            }
+        }
+    }
+
+    private void add(int b) {
+        boolean isEmptyArray = node.nrEntries() == 0 && node.isLeaf() && node.valueSize() != WritesetValue.BYTES;
+        Subtree subtree = subtree(b);
+        if (subtree != null) {
+            subtrees.add(subtree);
+        } else if (!isEmptyArray) {
+            unknown++;
+        }
+    }
+
+    /** What holds no mark, nor leads to any. */
+    private static boolean isOfSpaceMap(int code) {
+        return code == BlockVerdict.INDEX || code == BlockVerdict.BITMAP;
+    }
+
+    /** Loads a node of any tree with marks; returns whether it is one. */
+    private boolean load(long blockNr) {
+        if (!table.isUsable(blockNr)
+                || BlockVerdict.code(reader.verdict(blockNr)) != BlockVerdict.NODE
+                || reader.tryRead(blockNr, block) != null) {
+            return false;
+        }
+        node.wrap(block, 0);
+        return node.hasSaneShape(BTreeNode.BLOCK_VALUE_BYTES) || node.hasSaneShape(WritesetValue.BYTES);
+    }
+
+    private void refer(BitSet referred) {
+        for (int i = 0; i < node.nrEntries(); i++) {
+            // A writeset's value ends in its root.
+            long b = block.getLong(node.valueOffset(i) + node.valueSize() - Long.BYTES);
+            if (table.isUsable(b)) {
+                referred.set((int) b);
+            }
+            if (!table.isUsable(b) || counts.count((int) b) <= table.references((int) b)) {
+                // The map counts no reference from here: this is an older version, and what it was is nowhere.
+                unknown++;
+            }
+        }
+    }
+
+    private Content contentOfBlock(long blockNr) {
+        if (!table.isUsable(blockNr)) {
+            return null;
+        }
+        return switch (BlockVerdict.code(reader.verdict(blockNr))) {
+            case BlockVerdict.ERAS, BlockVerdict.ERAS_ABOVE_CURRENT -> Content.ERAS;
+            case BlockVerdict.WORDS -> Content.WORDS;
+            default -> null;
+        };
+    }
+
+    /** The subtree at {@code blockNr}, whoever refers to it; null when there is none, or can't be read. */
+    public Subtree subtreeAt(int blockNr) {
+        return subtree(blockNr);
+    }
+
+    /** What is below {@code root}, or null when that can't be told. */
+    private Subtree subtree(int root) {
+        if (!load(root)) {
+            return null;
+        }
+        if (node.nrEntries() == 0) {
+            // An empty tree of writesets; an empty array looks the same as an empty bitset.
+            boolean isTree = node.isLeaf() && node.valueSize() == WritesetValue.BYTES;
+            return isTree ? new Subtree(root, Content.WRITESETS, 0, 0, 0) : null;
+        }
+        long low = node.key(0);
+        int height = 0;
+        while (node.isInternal()) {
+            if (++height == Limits.MAX_TREE_LEVELS || !load(node.valueLong(0)) || node.nrEntries() == 0) {
+                return null;
+            }
+        }
+        Content content = node.valueSize() == WritesetValue.BYTES ? Content.WRITESETS : null;
+        for (int i = 0; content == null && i < node.nrEntries(); i++) {
+            content = contentOfBlock(node.valueLong(i));
+        }
+        if (content == null || !load(root)) {
+            return null;
+        }
+        for (int depth = 0; node.isInternal(); depth++) {
+            if (depth == Limits.MAX_TREE_LEVELS
+                    || !load(node.valueLong(node.nrEntries() - 1))
+                    || node.nrEntries() == 0) {
+                return null;
+            }
+        }
+        return new Subtree(root, content, low, node.key(node.nrEntries() - 1), height);
+    }
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.mend;
+
+import java.nio.ByteBuffer;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import org.dmera.core.block.BlockSeal;
+import org.dmera.core.block.BlockType;
+import org.dmera.core.evidence.BlockReader;
+import org.dmera.core.evidence.LostNode;
+import org.dmera.core.evidence.MissedParts.Content;
+import org.dmera.core.evidence.MissedParts.Subtree;
+import org.dmera.core.evidence.MissedParts;
+import org.dmera.core.format.BTreeNode;
+import org.dmera.core.format.Superblock;
+import org.dmera.core.format.WritesetValue;
+import org.dmera.core.read.BlockSource;
+
+/** Makes lost btree nodes anew, each from the children that it has left behind. No child goes to two nodes. */
+final class LostNodes {
+    private final BlockReader reader;
+    private final MissedParts missed;
+    private final Superblock superblock;
+    private final Set<Integer> adopted = new HashSet<>();
+
+    LostNodes(BlockReader reader, MissedParts missed, Superblock superblock) {
+        this.reader = reader;
+        this.missed = missed;
+        this.superblock = superblock;
+    }
+
+    /** The block as it was, or may have been; null when that can't be told. */
+    ByteBuffer rebuilt(LostNode lost) {
+        ByteBuffer rebuilt = corrected(lost);
+        return rebuilt == null ? fromChildren(lost) : rebuilt;
+    }
+
+    /** The node as it was, if a single bit has flipped. */
+    private ByteBuffer corrected(LostNode lost) {
+        ByteBuffer copy = BlockReader.newBuffer();
+        boolean corrected = reader.tryRead(lost.blockNr(), copy) == null
+                && !BlockSource.isZero(copy)
+                && BitFlip.correct(copy, BlockType.BTREE_NODE, lost.blockNr())
+                && new BTreeNode().wrap(copy, 0).hasSaneShape(lost.tree().valueBytes());
+        return corrected ? copy : null;
+    }
+
+    private ByteBuffer fromChildren(LostNode lost) {
+        Content content = Content.of(lost.tree());
+        List<Subtree> found = missed.subtrees(content).stream()
+                .filter(subtree -> Long.compareUnsigned(subtree.low(), lost.low()) >= 0
+                        && Long.compareUnsigned(subtree.high(), lost.last()) <= 0)
+                .toList();
+        if (found.isEmpty() && lost.isWholeTree()) {
+            return content == Content.WRITESETS ? leafOfWritesets(lost) : leafOfOneBlock(content, lost);
+        }
+        return isOneNode(found) ? internal(found, lost) : null;
+    }
+
+    private ByteBuffer leafOfOneBlock(Content content, LostNode lost) {
+        List<Integer> loose = missed.loose(content);
+        if (loose.size() != 1 || !adopted.add(loose.get(0))) {
+            return null;
+        }
+        ByteBuffer leaf = BlockReader.newBuffer();
+        BTreeNode made = new BTreeNode().format(leaf, 0, false, BTreeNode.BLOCK_VALUE_BYTES);
+        made.nrEntries(1);
+        made.key(0, 0);
+        made.valueLong(0, loose.get(0));
+        return sealed(leaf, lost);
+    }
+
+    /**
+     * A single bitset that nobody refers to is the writeset of the era that was archived last, for the others have been
+     * digested in order. Its size has to be that of the origin, or the check that follows will not agree. When there is no
+     * such bitset, the tree was empty.
+     */
+    private ByteBuffer leafOfWritesets(LostNode lost) {
+        if (missed.isEmpty()) {
+            ByteBuffer empty = BlockReader.newBuffer();
+            new BTreeNode().format(empty, 0, false, WritesetValue.BYTES);
+            return sealed(empty, lost);
+        }
+        List<Subtree> bitsets = missed.subtrees(Content.WORDS);
+        long era = superblock.currentEra() - (superblock.currentWritesetRoot() == 0 ? 0 : 1);
+        if (bitsets.size() != 1 || era < 0 || !adopted.add(bitsets.get(0).blockNr())) {
+            return null;
+        }
+        ByteBuffer leaf = BlockReader.newBuffer();
+        BTreeNode made = new BTreeNode().format(leaf, 0, false, WritesetValue.BYTES);
+        made.nrEntries(1);
+        made.key(0, era);
+        WritesetValue.put(
+                leaf, made.valueOffset(0), superblock.nrBlocks(), bitsets.get(0).blockNr());
+        return sealed(leaf, lost);
+    }
+
+    /** Whether these can be the children of one node: keys without a gap, which arrays and eras never have. */
+    private boolean isOneNode(List<Subtree> found) {
+        if (found.isEmpty() || found.size() > BTreeNode.maxEntries(BTreeNode.BLOCK_VALUE_BYTES)) {
+            return false;
+        }
+        for (int i = 0; i < found.size(); i++) {
+            Subtree child = found.get(i);
+            if (!adopted.add(child.blockNr())
+                    || child.height() != found.get(0).height()
+                    || i > 0 && child.low() != found.get(i - 1).high() + 1) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private static ByteBuffer internal(List<Subtree> found, LostNode lost) {
+        ByteBuffer bytes = BlockReader.newBuffer();
+        BTreeNode made = new BTreeNode().format(bytes, 0, true, BTreeNode.BLOCK_VALUE_BYTES);
+        made.nrEntries(found.size());
+        for (int i = 0; i < found.size(); i++) {
+            made.key(i, found.get(i).low());
+            made.valueLong(i, found.get(i).blockNr());
+        }
+        return sealed(bytes, lost);
+    }
+
+    private static ByteBuffer sealed(ByteBuffer bytes, LostNode lost) {
+        new BlockSeal().seal(BlockType.BTREE_NODE, bytes, 0, lost.blockNr());
+        return bytes;
+    }
+}

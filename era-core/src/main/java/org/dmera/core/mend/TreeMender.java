@@ -1,0 +1,417 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.mend;
+
+import java.io.InterruptedIOException;
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.stream.Collectors;
+import org.dmera.core.block.BlockDevice;
+import org.dmera.core.block.BlockSeal;
+import org.dmera.core.block.BlockType;
+import org.dmera.core.check.CheckReport;
+import org.dmera.core.check.MetadataChecker;
+import org.dmera.core.evidence.BlockReader;
+import org.dmera.core.evidence.BlockTable;
+import org.dmera.core.evidence.Damage;
+import org.dmera.core.evidence.DamageLog;
+import org.dmera.core.evidence.LostEntry;
+import org.dmera.core.evidence.LostNode;
+import org.dmera.core.evidence.MissedParts.Content;
+import org.dmera.core.evidence.MissedParts.Subtree;
+import org.dmera.core.evidence.MissedParts;
+import org.dmera.core.evidence.StoredCounts;
+import org.dmera.core.evidence.Structure;
+import org.dmera.core.evidence.TreeSpec;
+import org.dmera.core.format.BTreeNode;
+import org.dmera.core.format.DamageKind;
+import org.dmera.core.format.Limits;
+import org.dmera.core.format.Severity;
+import org.dmera.core.format.Superblock;
+import org.dmera.core.format.WritesetValue;
+import org.dmera.core.read.BlockVerdict;
+
+/**
+ * Finds out what the trees were before a node broke, a reference went astray or two blocks changed places.
+ *
+ * <p>The space map helps: it counts a reference for each part that is in use, and no walk comes by those that have lost
+ * theirs. So a node whose references are wrong is treated like one that can't be read: it is made anew from the children
+ * that the map counts and nobody refers to. A lost root is the one tree of its kind that nothing refers to. Rounds go on
+ * until nothing is lost.
+ *
+ * <p>An adopted stranger would lose marks, so certainty is asked for: in the end a check of everything must find no count
+ * that is wrong: each block that is in use has its place, and each place its block. If there is any doubt, nothing is
+ * mended, and what is below the damage counts as written.
+ */
+public final class TreeMender {
+    private static final int MOST_ROUNDS = 16;
+
+    private static final int MOST_IN_CIRCLE = 64;
+
+    /**
+     * What the trees were, as a view of the device; and what was done, for the user.
+     *
+     * @param doubtful array blocks that got a place by elimination, in an array of several: an older version of a leaf may
+     *     lead to others that are right elsewhere
+     * @param isOnlyMoved whether all that was wrong were blocks in places other than they say themselves
+     */
+    public record Mended(BlockDevice device, List<String> remarks, List<Doubtful> doubtful, boolean isOnlyMoved) {}
+
+    /** The array block {@code blockNr}, that was given the place {@code index} in some array. */
+    public record Doubtful(int blockNr, Content content, long index) {
+        /** Whether array block {@code other} of an array with {@code content} may have the same leaf. */
+        public boolean isNear(Content other, long of) {
+            return other == content && Math.abs(index - of) < BTreeNode.maxEntries(BTreeNode.BLOCK_VALUE_BYTES);
+        }
+    }
+
+    private final BlockDevice device;
+    private final boolean blamesReferences;
+    private final Map<Long, ByteBuffer> patches = new HashMap<>();
+    private final Set<Long> made = new HashSet<>();
+    private final Set<Long> blanked = new HashSet<>();
+    private final List<String> remarks = new ArrayList<>();
+    private final List<Doubtful> doubtful = new ArrayList<>();
+    /** Blocks that were put where they say that they belong. */
+    private int moved;
+
+    private BlockDevice view;
+    private BlockReader reader;
+
+    private TreeMender(BlockDevice device, boolean blamesReferences) {
+        this.device = device;
+        this.blamesReferences = blamesReferences;
+    }
+
+    /**
+     * A view of {@code device} on which the trees are as they were, or null when there is nothing to mend, or it isn't
+     * certain how. The superblock must be readable.
+     */
+    public static Mended mend(BlockDevice device) {
+        // A node that doesn't fit its place may be broken, or the reference that led there: first the one, then the
+        // other.
+        Mended mended = new TreeMender(device, false).run();
+        return mended == null ? new TreeMender(device, true).run() : mended;
+    }
+
+    private Mended run() {
+        int rounds = 0;
+        while (rounds < MOST_ROUNDS && goOn()) {
+            rounds++;
+        }
+        if (rounds == 0 || rounds == MOST_ROUNDS) {
+            return null;
+        }
+        PatchedDevice mended = new PatchedDevice(device, patches);
+        try {
+            return isCertain(MetadataChecker.check(mended))
+                    ? new Mended(mended, remarks, doubtful, patches.size() == moved)
+                    : null;
+        } catch (InterruptedIOException e) {
+            Thread.currentThread().interrupt();
+            return null;
+        }
+    }
+
+    private static boolean isCertain(CheckReport report) {
+        if (report.areTreesIncomplete()) {
+            return false;
+        }
+        for (Damage damage : report.damages()) {
+            boolean about = damage.structure().isSpaceMap()
+                    || damage.kind() == DamageKind.DOUBLY_USED
+                    || damage.kind() == DamageKind.ORPHAN_TREE
+                    || damage.kind() == DamageKind.ARRAY_BLOCK_MISSING
+                    || damage.kind() == DamageKind.ARRAY_BLOCK_SHORT
+                    || damage.kind() == DamageKind.ARRAY_BLOCK_LONG
+                    || damage.kind() == DamageKind.ARRAY_BLOCK_EXTRA;
+            if (about && damage.severity() != Severity.NOTE) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /** One round: looks at the trees as far as they have been mended; returns whether anything could be done. */
+    private boolean goOn() {
+        view = patches.isEmpty() ? device : new PatchedDevice(device, patches);
+        ByteBuffer block = BlockReader.newBuffer();
+        reader = new BlockReader(view, new BlockTable(view.sizeBlocks()), new DamageLog(), new BlockVerdict(-1));
+        if (reader.tryRead(0, block) != null) {
+            return false;
+        }
+        Superblock superblock = new Superblock().wrap(block, 0);
+        SalvageSurvey survey = SalvageSurvey.forMending(view, SalvagedRoots.of(superblock), superblock);
+        if (putBack(survey.log().kept())) {
+            return true;
+        }
+        StoredCounts counts = survey.stored();
+        if (counts == null || !survey.isMapReliable()) {
+            return false;
+        }
+        reader = survey.reader();
+        MissedParts missed = new MissedParts(reader, counts);
+        List<LostNode> lost = survey.log().lostNodes();
+        return mendReferences(lost, superblock, missed)
+                || remakeNodes(lost, superblock, missed)
+                || lost.isEmpty() && mendEntries(survey.log().lostEntries(), missed)
+                || lost.isEmpty() && takeBack(survey.log().lostEntries(), superblock, missed)
+                || lost.isEmpty() && survey.lastWriteset() < superblock.currentEra() && recall(superblock, missed);
+    }
+
+    /** Blocks that have changed places, two or more of them in a circle: each says where it belongs. */
+    private boolean putBack(List<Damage> damages) {
+        boolean done = false;
+        for (Damage damage : damages) {
+            boolean displaced =
+                    damage.kind() == DamageKind.WRONG_BLOCK_NUMBER || damage.kind() == DamageKind.WRONG_TYPE;
+            Map<Long, ByteBuffer> circle = displaced ? circle(damage.blockNr()) : Map.of();
+            if (circle.size() > 1) {
+                patches.putAll(circle);
+                moved += circle.size();
+                remarks.add("blocks "
+                        + circle.keySet().stream().map(String::valueOf).collect(Collectors.joining(", "))
+                        + " had changed places");
+                done = true;
+            }
+        }
+        return done;
+    }
+
+    /** What belongs where, from the block {@code first} on, until one says that it belongs there; empty when none does. */
+    private Map<Long, ByteBuffer> circle(long first) {
+        Map<Long, ByteBuffer> found = new TreeMap<>();
+        long here = first;
+        do {
+            ByteBuffer block = BlockReader.newBuffer();
+            long home = patches.containsKey(here) || found.size() == MOST_IN_CIRCLE ? 0 : home(here, block);
+            if (home <= 0 || found.putIfAbsent(home, block) != null) {
+                return Map.of();
+            }
+            here = home;
+        } while (here != first);
+        return found;
+    }
+
+    /** Where the block {@code blockNr} says that it belongs; 0 when it doesn't say. */
+    private long home(long blockNr, ByteBuffer buffer) {
+        if (!reader.table().isUsable(blockNr) || reader.tryRead(blockNr, buffer) != null) {
+            return 0;
+        }
+        BlockType type = reader.identify(buffer);
+        return type == null ? 0 : buffer.getLong(type.blockNrOffset());
+    }
+
+    private boolean mendReferences(List<LostNode> lost, Superblock superblock, MissedParts missed) {
+        boolean done = false;
+        for (LostNode each : lost) {
+            if (!isReferenceToBlame(each)) {
+                continue;
+            }
+            if (each.holder() != LostNode.NONE) {
+                done |= blank(each.holder());
+            } else {
+                done |= mendRoot(each.tree(), superblock, missed);
+            }
+        }
+        return done;
+    }
+
+    private boolean isReferenceToBlame(LostNode lost) {
+        if (lost.isReference() || !blamesReferences) {
+            return lost.isReference();
+        }
+        return BlockVerdict.code(reader.verdict(lost.blockNr())) > BlockVerdict.MISPLACED;
+    }
+
+    /** From now on the node can't be read, so that it is made anew. */
+    private boolean blank(long blockNr) {
+        if (!blanked.add(blockNr) || made.contains(blockNr)) {
+            return false;
+        }
+        patches.put(blockNr, BlockReader.newBuffer());
+        return true;
+    }
+
+    /** The root of a tree is the only missed one of its kind. */
+    private boolean mendRoot(TreeSpec tree, Superblock superblock, MissedParts missed) {
+        List<Subtree> found = missed.subtrees(Content.of(tree));
+        if (found.size() != 1) {
+            return false;
+        }
+        long root = found.get(0).blockNr();
+        switch (tree.structure()) {
+            case ERA_ARRAY -> superblock.eraArrayRoot(root);
+            case WRITESET_TREE -> superblock.writesetTreeRoot(root);
+            case CURRENT_WRITESET -> superblock.currentWriteset(superblock.currentWritesetNrBits(), root);
+            default -> {
+                return mendWriteset(tree.era(), root, superblock.writesetTreeRoot());
+            }
+        }
+        return patch(
+                BlockType.SUPERBLOCK, superblock.buffer(), 0, "the root of the " + name(tree) + " is block " + root);
+    }
+
+    private boolean mendWriteset(long era, long root, long treeRoot) {
+        BTreeNode leaf = descend(treeRoot, era, 0, WritesetValue.BYTES);
+        int i = leaf == null ? -1 : leaf.lowerBound(era);
+        if (i < 0 || leaf.key(i) != era) {
+            return false;
+        }
+        long nrBits = WritesetValue.nrBits(leaf.buffer(), leaf.valueOffset(i));
+        WritesetValue.put(leaf.buffer(), leaf.valueOffset(i), nrBits, root);
+        return patch(
+                BlockType.BTREE_NODE,
+                leaf.buffer(),
+                leaf.blockNr(),
+                "the root of the writeset of era " + Long.toUnsignedString(era) + " is block " + root);
+    }
+
+    private boolean remakeNodes(List<LostNode> lost, Superblock superblock, MissedParts missed) {
+        LostNodes nodes = new LostNodes(reader, missed, superblock);
+        boolean done = false;
+        for (LostNode each : lost) {
+            ByteBuffer rebuilt = isReferenceToBlame(each) ? null : nodes.rebuilt(each);
+            if (rebuilt != null && made.add(each.blockNr())) {
+                patches.put(each.blockNr(), rebuilt);
+                remarks.add(name(each.tree()) + ": the node " + each.blockNr() + " was put together again");
+                done = true;
+            }
+        }
+        return done;
+    }
+
+    /** One entry of all leaves leads astray, and one array block has lost its entry. */
+    private boolean mendEntries(List<LostEntry> lost, MissedParts missed) {
+        for (Content content : new Content[] {Content.ERAS, Content.WORDS}) {
+            List<LostEntry> entries =
+                    lost.stream().filter(e -> Content.of(e.tree()) == content).toList();
+            List<Integer> loose = missed.loose(content);
+            if (entries.size() != 1 || loose.size() != 1) {
+                continue;
+            }
+            LostEntry entry = entries.get(0);
+            BTreeNode leaf = descend(entry.root(), entry.key(), 0, BTreeNode.BLOCK_VALUE_BYTES);
+            if (leaf != null && leaf.nrEntries() > 1 && mayBeOlder(leaf, entry.key())) {
+                doubtful.add(new Doubtful(loose.get(0), content, entry.key()));
+            }
+            if (leaf != null && setEntry(leaf, entry.key(), loose.get(0)) && made.add(leaf.blockNr())) {
+                return patch(
+                        BlockType.BTREE_NODE,
+                        leaf.buffer(),
+                        leaf.blockNr(),
+                        name(entry.tree()) + ": array block " + entry.key() + " is block " + loose.get(0));
+            }
+        }
+        return false;
+    }
+
+    /** Whether the entry that is wrong may once have been right: one that leads nowhere never was. */
+    private boolean mayBeOlder(BTreeNode leaf, long key) {
+        int i = leaf.lowerBound(key);
+        return i < 0 || leaf.key(i) != key || reader.table().isUsable(leaf.valueLong(i));
+    }
+
+    private static boolean setEntry(BTreeNode leaf, long key, long value) {
+        int i = leaf.lowerBound(key);
+        if (i < 0 || leaf.key(i) != key) {
+            if (leaf.nrEntries() == leaf.maxEntries() || i + 1 < leaf.nrEntries()) {
+                return false;
+            }
+            i++;
+            leaf.nrEntries(i + 1);
+            leaf.key(i, key);
+        }
+        leaf.valueLong(i, value);
+        return true;
+    }
+
+    /** Subtrees whose entries have gone: the nodes that should have them are made anew. */
+    private boolean takeBack(List<LostEntry> lost, Superblock superblock, MissedParts missed) {
+        boolean done = false;
+        for (Content content : Content.values()) {
+            long root = rootOf(content, lost, superblock);
+            for (Subtree subtree : missed.subtrees(content)) {
+                int valueBytes = content == Content.WRITESETS ? WritesetValue.BYTES : BTreeNode.BLOCK_VALUE_BYTES;
+                BTreeNode holder = root == 0 ? null : descend(root, subtree.low(), subtree.height() + 1, valueBytes);
+                done |= holder != null && blank(holder.blockNr());
+            }
+        }
+        return done;
+    }
+
+    /** The superblock has no current writeset, and there is a bitset that nothing else leads to. */
+    private boolean recall(Superblock superblock, MissedParts missed) {
+        List<Subtree> found = missed.subtrees(Content.WORDS);
+        if (superblock.currentWritesetRoot() != 0
+                || found.size() != 1
+                || found.get(0).low() != 0) {
+            return false;
+        }
+        long root = found.get(0).blockNr();
+        superblock.currentWriteset(superblock.currentWritesetNrBits(), root);
+        return patch(BlockType.SUPERBLOCK, superblock.buffer(), 0, "the root of the current writeset is block " + root);
+    }
+
+    /** The tree that parts with {@code content} are missing from, or 0 when there are several. */
+    private static long rootOf(Content content, List<LostEntry> lost, Superblock superblock) {
+        if (content != Content.WORDS) {
+            return content == Content.ERAS ? superblock.eraArrayRoot() : superblock.writesetTreeRoot();
+        }
+        List<Long> roots = lost.stream()
+                .filter(e -> Content.of(e.tree()) == content)
+                .map(LostEntry::root)
+                .distinct()
+                .toList();
+        return roots.size() == 1 ? roots.get(0) : 0;
+    }
+
+    /** The node {@code height} levels above the leaves that covers {@code key}, or null. */
+    private BTreeNode descend(long root, long key, int height, int valueBytes) {
+        int levels = 0;
+        BTreeNode node = node(root, valueBytes);
+        while (node != null && node.isInternal() && node.nrEntries() > 0 && ++levels < Limits.MAX_TREE_LEVELS) {
+            node = node(node.valueLong(0), valueBytes);
+        }
+        if (node == null || levels < height || levels == Limits.MAX_TREE_LEVELS) {
+            return null;
+        }
+        node = node(root, valueBytes);
+        for (; node != null && levels > height; levels--) {
+            if (!node.isInternal() || node.nrEntries() == 0) {
+                return null;
+            }
+            node = node(node.valueLong(Math.max(0, node.lowerBound(key))), valueBytes);
+        }
+        return node != null && node.isInternal() == height > 0 ? node : null;
+    }
+
+    private BTreeNode node(long blockNr, int valueBytes) {
+        ByteBuffer buffer = BlockReader.newBuffer();
+        if (!reader.table().isUsable(blockNr)
+                || BlockVerdict.code(reader.verdict(blockNr)) != BlockVerdict.NODE
+                || reader.tryRead(blockNr, buffer) != null) {
+            return null;
+        }
+        BTreeNode node = new BTreeNode().wrap(buffer, 0);
+        return node.hasSaneShape(valueBytes) ? node : null;
+    }
+
+    private boolean patch(BlockType type, ByteBuffer block, long blockNr, String remark) {
+        new BlockSeal().seal(type, block, 0, blockNr);
+        patches.put(blockNr, block);
+        remarks.add(remark);
+        return true;
+    }
+
+    private static String name(TreeSpec tree) {
+        return tree.structure() == Structure.WRITESET
+                ? "writeset of era " + Long.toUnsignedString(tree.era())
+                : tree.structure().label();
+    }
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.salvage;
+
+import java.io.IOException;
+import java.util.List;
+import org.dmera.core.format.Limits;
+import org.dmera.core.format.Superblock;
+
+/** What a lost superblock said of sizes and the current era: derived from the states that are left, or asked for. */
+final class LostEras {
+    private final List<SalvageLayer> layers;
+    private final List<Superblock> copies;
+    private final boolean isLastFound;
+    private final long reach;
+
+    /**
+     * What can be derived.
+     *
+     * @param copies of the superblock, which held snapshots have kept
+     * @param isLastFound whether the last state is among {@code layers}
+     */
+    LostEras(List<SalvageLayer> layers, List<Superblock> copies, boolean isLastFound) {
+        this.layers = layers;
+        this.copies = copies;
+        this.isLastFound = isLastFound;
+        long longest = -1;
+        for (SalvageLayer layer : layers) {
+            longest = Math.max(longest, layer.reach);
+        }
+        this.reach = longest;
+    }
+
+    /** Origin blocks of which some state has an era, or −1. */
+    long reach() {
+        return reach;
+    }
+
+    /** Sectors in an origin block. */
+    long blockSize(SalvageHints hints) throws IOException {
+        long held = -1;
+        boolean isHint = false;
+        for (Superblock copy : copies) {
+            long sectors = copy.dataBlockSizeSectors();
+            if (Limits.isBlockSize(sectors)) {
+                held = sectors;
+                isHint |= sectors == hints.dataBlockSizeSectors();
+            }
+        }
+        if (hints.dataBlockSizeSectors() < 0) {
+            if (held < 0) {
+                throw new IOException(
+                        "bad checksum in superblock: the size of an origin block can't be derived from the rest of"
+                                + " the metadata: say what it is with --block-size (in sectors)");
+            }
+            return held;
+        }
+        if (held >= 0 && !isHint) {
+            throw new IOException("the metadata snapshot's superblock is sound and has origin blocks of " + held
+                    + " sectors, not of --block-size " + hints.dataBlockSizeSectors());
+        }
+        return hints.dataBlockSizeSectors();
+    }
+
+    /** Blocks of the origin. */
+    long nrBlocks(SalvageHints hints, List<String> remarks) throws IOException {
+        if (hints.nrBlocks() >= 0) {
+            Salvage.remarkLeftOut(hints.nrBlocks(), reach, remarks);
+            return hints.nrBlocks();
+        }
+        if (reach <= 0 || reach > Limits.MAX_ORIGIN_BLOCKS) {
+            throw new IOException("bad checksum in superblock, and no era array was found: say how many blocks the"
+                    + " origin has with --nr-blocks");
+        }
+        if (!isLastFound) {
+            throw new IOException(
+                    "bad checksum in superblock, and the newest era array may be lost: say how many blocks"
+                            + " the origin has with --nr-blocks; it had " + reach);
+        }
+        boolean isOpenEnded = false;
+        long evident = -1;
+        for (SalvageLayer layer : layers) {
+            isOpenEnded |= layer.isOpenEnded;
+            evident = Math.max(evident, Math.max(layer.closedReach, layer.mostBits));
+        }
+        if (!isOpenEnded) {
+            return reach;
+        }
+        for (Superblock copy : copies) {
+            evident = Math.max(evident, copy.nrBlocks() <= Limits.MAX_ORIGIN_BLOCKS ? copy.nrBlocks() : -1);
+        }
+        if (evident < reach || evident > Limits.MAX_ORIGIN_BLOCKS) {
+            throw new IOException(
+                    "bad checksum in superblock, and the end of the era array is lost: say how many blocks"
+                            + " the origin has with --nr-blocks; it has at least " + reach);
+        }
+        return evident;
+    }
+
+    /**
+     * The current era, which stands in the superblock alone: with nothing written, nothing of an era is left; and eras may
+     * have no writeset, so that the last archived one doesn't tell.
+     */
+    long currentEra(SalvageHints hints, List<String> remarks) throws IOException {
+        long least = 0;
+        boolean isCredible = false;
+        for (SalvageLayer layer : layers) {
+            isCredible |= layer.leastEra() <= hints.currentEra();
+            least = Math.max(least, layer.leastEra());
+        }
+        for (Superblock copy : copies) {
+            least = Math.max(least, copy.currentEra());
+        }
+        if (hints.currentEra() < 0) {
+            throw new IOException(
+                    "bad checksum in superblock: the current era can't be derived from what is left of the"
+                            + " metadata: say what it is with --current-era; it is at least " + least
+                            + "; when in doubt, a higher one loses nothing");
+        }
+        if (hints.currentEra() >= least) {
+            return hints.currentEra();
+        }
+        if (!isCredible) {
+            throw new IOException("the metadata holds era " + least + ", above --current-era " + hints.currentEra());
+        }
+        // What holds a later era may be left of a state that has been overwritten, or it may be the last one.
+        remarks.add("the current era is taken to be " + least + ", not " + hints.currentEra()
+                + ": what is left of the metadata holds that era");
+        return least;
+    }
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.salvage;
+
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.List;
+import org.dmera.core.format.Superblock;
+
+/** Roots that belong together: what one space map counts as used, and nothing else refers to. */
+final class RootCandidate {
+    /** The index block of that space map, or 0 when there is none. */
+    final long indexBlock;
+
+    final List<Long> writesetTrees = new ArrayList<>();
+    final List<Long> eraArrays = new ArrayList<>();
+    /** Bitsets that no writeset tree refers to: the current writeset, if all is well. */
+    final List<Long> bitsets = new ArrayList<>();
+    /** The copies of the superblock that snapshots hold. */
+    final List<Superblock> copies = new ArrayList<>();
+
+    /** Blocks that are in use, and can't be told what they are: one might have been a root. */
+    int unreadable;
+
+    /** Whether a space map says what belongs to it. */
+    boolean isMapped;
+    /** Whether it counts blocks as used to which nothing leads, beyond roots: each such block is named below. */
+    boolean isLeaky;
+    /** Array blocks of eras to which nothing leads that can be read. */
+    final List<Integer> looseEras = new ArrayList<>();
+    /** Array blocks of words, likewise. */
+    final List<Integer> looseWords = new ArrayList<>();
+    /** Roots of which can't be told of what, and parts of arrays of which can't be told where they belong. */
+    int strays;
+
+    RootCandidate(long indexBlock) {
+        this.indexBlock = indexBlock;
+    }
+
+    /** The roots to which {@code superblock} leads. */
+    static RootCandidate of(Superblock superblock) {
+        RootCandidate state = new RootCandidate(superblock.spaceMapBitmapRoot());
+        state.writesetTrees.add(superblock.writesetTreeRoot());
+        state.eraArrays.add(superblock.eraArrayRoot());
+        if (superblock.currentWritesetRoot() != 0) {
+            state.bitsets.add(superblock.currentWritesetRoot());
+        }
+        return state;
+    }
+
+    /** Whether all to which {@code superblock} leads is among the roots: then it knows of no other marks. */
+    boolean hasRootsOf(Superblock superblock) {
+        return writesetTrees.contains(superblock.writesetTreeRoot())
+                && eraArrays.contains(superblock.eraArrayRoot())
+                && (superblock.currentWritesetRoot() == 0 || bitsets.contains(superblock.currentWritesetRoot()));
+    }
+
+    /** Blocks that are in use, and broken, wherever they belong. */
+    int broken;
+
+    /** Whether there is one of each root that a state has, that of the ref-count tree included. */
+    boolean hasAllRoots;
+
+    /** Of the blocks that the search watches, those that its space map counts as used, but for bitmaps that are none. */
+    BitSet usedOfWatched = new BitSet();
+
+    /** Whether any tree was found. */
+    boolean isAnything() {
+        return !writesetTrees.isEmpty() || !eraArrays.isEmpty() || !bitsets.isEmpty();
+    }
+
+    /** Whether exactly the roots are there that a superblock has, and nothing may have been overlooked. */
+    boolean isWhole() {
+        return writesetTrees.size() == 1
+                && eraArrays.size() == 1
+                && bitsets.size() <= 1
+                && unreadable == 0
+                && looseEras.isEmpty()
+                && looseWords.isEmpty()
+                && strays == 0
+                && !isLeaky;
+    }
+
+    /**
+     * Whether marks may be in it to which nothing leads: then any origin block may have been written at any time. A single
+     * broken block leaves what it led to behind, as further roots or loose array blocks.
+     */
+    boolean areMarksAdrift() {
+        if (broken > 1) {
+            return !isWhole();
+        }
+        return strays > 0 || broken > 0 && eraArrays.isEmpty() && looseEras.isEmpty();
+    }
+}

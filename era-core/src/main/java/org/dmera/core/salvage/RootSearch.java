@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.salvage;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.List;
+import org.dmera.core.block.BlockDevice;
+import org.dmera.core.evidence.BlockReader;
+import org.dmera.core.evidence.BlockTable;
+import org.dmera.core.evidence.DamageLog;
+import org.dmera.core.evidence.StoredCounts;
+import org.dmera.core.format.BTreeNode;
+import org.dmera.core.format.BitmapBlock;
+import org.dmera.core.format.IndexBlock;
+import org.dmera.core.format.WritesetValue;
+import org.dmera.core.read.BlockVerdict;
+
+/**
+ * Finds the states of the metadata that are left when the superblock is lost.
+ *
+ * <p>All blocks are looked at. Each space map index with its bitmaps stands for one state: the last one, and as a rule the
+ * one before, which nothing has overwritten yet, and more. {@link StateProbe} sorts out those that have been overwritten;
+ * the last state is among the others, unless its index or its bitmap is broken too. Which of them is the last can't be told;
+ * {@link MergedSalvage} needs no answer.
+ */
+final class RootSearch {
+    private static final int PIECE = 256;
+
+    private final BlockDevice device;
+    private final SalvageHints hints;
+    private final BitSet watched;
+    private final BlockTable table;
+    private final BlockReader reader;
+    private final StateProbe probe;
+    private final ByteBuffer block = BlockReader.newBuffer();
+
+    private final List<RootCandidate> states = new ArrayList<>();
+    /** Bitmaps whose index has been found. */
+    private final BitSet known = new BitSet();
+
+    private final BitSet usedInAny = new BitSet();
+    /** Blocks that have been written and can't be read any more. */
+    private final BitSet broken = new BitSet();
+    /** Those of them that an index leads to. */
+    private final BitSet lostBitmaps = new BitSet();
+    /** How many broken blocks a state that was found doesn't use, at most. */
+    private int mostUnused;
+    /** Used in each state that doesn't use all broken blocks; null when there is none such. */
+    private BitSet usedInAll;
+
+    private boolean areAllCovered = true;
+
+    RootSearch(BlockDevice device, SalvageHints hints) {
+        this(device, hints, new BitSet());
+    }
+
+    /** {@code watched}: blocks of which each state is to tell whether it uses them. */
+    RootSearch(BlockDevice device, SalvageHints hints, BitSet watched) {
+        this.watched = watched;
+        this.device = device;
+        this.hints = hints;
+        this.table = new BlockTable(device.sizeBlocks());
+        this.reader = new BlockReader(device, table, new DamageLog(), new BlockVerdict(-1));
+        this.probe = new StateProbe(reader);
+    }
+
+    /** @throws IOException when there is nothing, or what can't be derived is not in the hints */
+    Salvage run() throws IOException {
+        FoundStates found = find();
+        if (highestSealed() == 0) {
+            throw new IOException("bad checksum in superblock, and no era metadata found on the whole device");
+        }
+        return new MergedSalvage(device, table, found, hints);
+    }
+
+    /** What was seen of each block. */
+    BlockTable table() {
+        return table;
+    }
+
+    /** Looks at the whole device. */
+    FoundStates find() {
+        look();
+        int highest = highestSealed();
+        findBroken(highest);
+        BitSet trees = treeBlocks();
+        for (int b = 1; b < table.size(); b++) {
+            if (BlockVerdict.code(table.verdict(b)) == BlockVerdict.INDEX) {
+                lookAtIndex(b, trees);
+            }
+        }
+        if (table.size() <= BitmapBlock.ENTRIES) {
+            for (int b = 1; b < table.size(); b++) {
+                if (BlockVerdict.code(table.verdict(b)) == BlockVerdict.BITMAP && !known.get(b)) {
+                    lookAtBitmap(b, trees);
+                }
+            }
+        }
+        FoundStates.Last last = whereTheLastIs(highest);
+        if (last == FoundStates.Last.NEAR) {
+            states.add(bitsetsNotShared());
+        }
+        return new FoundStates(states, last);
+    }
+
+    /**
+     * Whether the last state is among those that were found. If it isn't, its index or a bitmap is broken, and the state
+     * before it, which uses neither, is among them. All blocks up to the highest sealed one have been written and were sealed
+     * then, for they are handed out in sequence.
+     */
+    private FoundStates.Last whereTheLastIs(int highest) {
+        if (states.isEmpty() || isDeviceCutOff()) {
+            return FoundStates.Last.LOST;
+        }
+        if (areAllCovered && lostBitmaps.isEmpty()) {
+            // No block is left that a later state might have written beside its space map.
+            return FoundStates.Last.FOUND;
+        }
+        // The index is what a commit takes last: it may lie just above the highest sealed block, if that isn't one.
+        boolean isIndexAbove = BlockVerdict.code(table.verdict(highest)) != BlockVerdict.INDEX && highest >= usedInAny.length();
+        if (mostUnused > 1 || mostUnused == 1 && isIndexAbove) {
+            return FoundStates.Last.LOST;
+        }
+        // With more than one bitmap, nothing tells which of them were the last state's if its index is broken.
+        boolean isMapLost = !lostBitmaps.isEmpty() || table.size() > BitmapBlock.ENTRIES;
+        return mostUnused == 1 && isMapLost ? FoundStates.Last.NEAR : FoundStates.Last.FOUND;
+    }
+
+    /** Whether anything leads past the end of the device, or is counted there: what is out of reach may be the last state. */
+    private boolean isDeviceCutOff() {
+        BTreeNode node = new BTreeNode();
+        for (int b = 1; b < table.size(); b++) {
+            int code = BlockVerdict.code(table.verdict(b));
+            boolean leadsOn = code == BlockVerdict.NODE || code == BlockVerdict.INDEX || code == BlockVerdict.BITMAP;
+            if (!leadsOn || reader.tryRead(b, block) != null) {
+                continue;
+            }
+            if (code == BlockVerdict.NODE) {
+                node.wrap(block, 0);
+                boolean isOfBlocks =
+                        node.hasSaneShape(BTreeNode.BLOCK_VALUE_BYTES) || node.hasSaneShape(WritesetValue.BYTES);
+                for (int i = 0; isOfBlocks && i < node.nrEntries(); i++) {
+                    if (isPastEnd(block.getLong(node.valueOffset(i) + node.valueSize() - Long.BYTES))) {
+                        return true;
+                    }
+                }
+            } else if (code == BlockVerdict.INDEX) {
+                IndexBlock index = new IndexBlock().wrap(block, 0);
+                for (int i = 0; i < IndexBlock.ENTRIES; i++) {
+                    if (isPastEnd(index.bitmapBlock(i))) {
+                        return true;
+                    }
+                }
+            } else if (table.size() < BitmapBlock.ENTRIES) {
+                BitmapBlock bitmap = new BitmapBlock().wrap(block, 0);
+                for (int i = table.size(); i < BitmapBlock.ENTRIES; i++) {
+                    if (bitmap.count(i) != 0) {
+                        return true;
+                    }
+                }
+            }
+        }
+        return false;
+    }
+
+    private boolean isPastEnd(long blockNr) {
+        return blockNr >= table.size() && blockNr < IndexBlock.MAX_METADATA_BLOCKS;
+    }
+
+    private void findBroken(int highest) {
+        for (int b = 1; b < highest; b++) {
+            if (BlockVerdict.code(table.verdict(b)) <= BlockVerdict.MISPLACED) {
+                broken.set(b);
+            }
+        }
+        int nrBitmaps = (table.size() + BitmapBlock.ENTRIES - 1) / BitmapBlock.ENTRIES;
+        for (int b = 1; b < table.size(); b++) {
+            if (BlockVerdict.code(table.verdict(b)) == BlockVerdict.INDEX && reader.tryRead(b, block) == null) {
+                IndexBlock index = new IndexBlock().wrap(block, 0);
+                for (int i = 0; i < nrBitmaps; i++) {
+                    long bitmap = index.bitmapBlock(i);
+                    if (table.isUsable(bitmap) && BlockVerdict.code(table.verdict(bitmap)) <= BlockVerdict.MISPLACED) {
+                        lostBitmaps.set((int) bitmap);
+                    }
+                }
+            }
+        }
+        broken.or(lostBitmaps);
+    }
+
+    private int highestSealed() {
+        int highest = table.size() - 1;
+        while (highest > 0 && BlockVerdict.code(table.verdict(highest)) <= BlockVerdict.MISPLACED) {
+            highest--;
+        }
+        return Math.max(0, highest);
+    }
+
+    /** Blocks that every commit which changes anything writes some of. */
+    private BitSet treeBlocks() {
+        BitSet trees = new BitSet(table.size());
+        for (int b = 1; b < table.size(); b++) {
+            switch (BlockVerdict.code(table.verdict(b))) {
+                case BlockVerdict.SUPERBLOCK, BlockVerdict.NODE, BlockVerdict.BAD_ARRAY, BlockVerdict.ERAS, BlockVerdict.ERAS_ABOVE_CURRENT, BlockVerdict.WORDS ->
+                    trees.set(b);
+                default -> {}
+            }
+        }
+        return trees;
+    }
+
+    private void lookAtIndex(int b, BitSet trees) {
+        if (reader.tryRead(b, block) != null) {
+            return;
+        }
+        ByteBuffer copy = BlockReader.newBuffer();
+        copy.put(0, block, 0, BlockDevice.BLOCK_BYTES);
+        IndexBlock index = new IndexBlock().wrap(copy, 0);
+        StoredCounts counts = probe.countsUnder(b, index);
+        if (counts != null) {
+            RootCandidate state = probe.probe(b, index, 0, counts);
+            if (state != null) {
+                add(state, counts, trees);
+                for (int i = 0; i < counts.nrBitmaps(); i++) {
+                    int bitmap = (int) index.bitmapBlock(i);
+                    known.set(bitmap);
+                    if (BlockVerdict.code(table.verdict(bitmap)) != BlockVerdict.BITMAP) {
+                        state.usedOfWatched.clear(bitmap);
+                    }
+                }
+            }
+        }
+    }
+
+    /** The state whose only bitmap is {@code b}, if its index is broken. */
+    private void lookAtBitmap(int b, BitSet trees) {
+        StoredCounts counts = probe.countsWithoutIndex(b);
+        RootCandidate state = counts == null ? null : probe.probe(0, null, b, counts);
+        if (state != null && state.unreadable > 0) {
+            add(state, counts, trees);
+        }
+    }
+
+    private void add(RootCandidate state, StoredCounts counts, BitSet trees) {
+        states.add(state);
+        BitSet used = new BitSet(table.size());
+        for (int at = counts.firstUsed(0, table.size());
+                at < table.size();
+                at = counts.firstUsed(at + 1, table.size())) {
+            used.set(at);
+        }
+        state.usedOfWatched = (BitSet) watched.clone();
+        state.usedOfWatched.and(used);
+        usedInAny.or(used);
+        BitSet unused = (BitSet) broken.clone();
+        unused.andNot(used);
+        mostUnused = Math.max(mostUnused, unused.cardinality());
+        if (!unused.isEmpty()) {
+            if (usedInAll == null) {
+                usedInAll = (BitSet) used.clone();
+            } else {
+                usedInAll.and(used);
+            }
+        }
+        BitSet left = (BitSet) trees.clone();
+        left.andNot(used);
+        areAllCovered &= left.isEmpty();
+    }
+
+    /**
+     * The bitsets that the last state, whose bitmap is lost, may have written: those that the state before it doesn't use. It
+     * is one of the states that were found, nobody knows which.
+     */
+    private RootCandidate bitsetsNotShared() {
+        RootCandidate fresh = new RootCandidate(0);
+        for (int b = 1; b < table.size(); b++) {
+            if (BlockVerdict.code(table.verdict(b)) == BlockVerdict.NODE && !usedInAll.get(b) && probe.isBitset(b)) {
+                fresh.bitsets.add((long) b);
+            }
+        }
+        return fresh;
+    }
+
+    private void look() {
+        BlockVerdict eye = new BlockVerdict(-1);
+        int bytes = Math.min(PIECE, table.size()) * BlockDevice.BLOCK_BYTES;
+        ByteBuffer buffer = ByteBuffer.allocateDirect(bytes).order(ByteOrder.LITTLE_ENDIAN);
+        for (int first = 0; first < table.size(); first += PIECE) {
+            int n = Math.min(PIECE, table.size() - first);
+            try {
+                device.read(first, buffer.clear().limit(n * BlockDevice.BLOCK_BYTES));
+            } catch (IOException e) {
+                // One bad sector: block by block then, each with a verdict of its own.
+                for (int b = first; b < first + n; b++) {
+                    reader.verdict(b);
+                }
+                continue;
+            }
+            for (int i = 0; i < n; i++) {
+                table.verdict(first + i, eye.classify(buffer, i * BlockDevice.BLOCK_BYTES, first + i));
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.salvage;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.util.List;
+import java.util.Map;
+import org.dmera.core.block.BlockDevice;
+import org.dmera.core.block.BlockSeal;
+import org.dmera.core.block.BlockType;
+import org.dmera.core.check.SuperblockCheck;
+import org.dmera.core.content.MetadataVisitor;
+import org.dmera.core.evidence.BlockReader;
+import org.dmera.core.evidence.BlockTable;
+import org.dmera.core.evidence.Damage;
+import org.dmera.core.evidence.DamageLog;
+import org.dmera.core.evidence.Structure;
+import org.dmera.core.format.Superblock;
+import org.dmera.core.mend.BitFlip;
+import org.dmera.core.mend.PatchedDevice;
+import org.dmera.core.read.BlockSource;
+import org.dmera.core.read.BlockVerdict;
+
+/**
+ * Gets out of damaged metadata what can be had, in a form that a new device or a dump can be made of.
+ *
+ * <p>The rule: never under-report. Every block that verifies is used; a mark whose place can't be read any more counts
+ * as set. Whoever copies what has changed then copies too much, and never too little.
+ *
+ * <p>A superblock that can't be read is searched for: see {@link MergedSalvage}.
+ */
+public abstract class Salvage {
+    Salvage() {}
+
+    /**
+     * Looks at the metadata and decides what to use of it; reads the trees once.
+     *
+     * @throws IOException when something that can't be derived is not in {@code hints}: the message says what was found
+     *     and which option is needed
+     */
+    public static Salvage open(BlockDevice device, SalvageHints hints) throws IOException {
+        try {
+            return tryOpen(device, hints);
+        } catch (UncheckedIOException e) {
+            // The thread was interrupted, or the device closed.
+            throw e.getCause();
+        }
+    }
+
+    private static Salvage tryOpen(BlockDevice device, SalvageHints hints) throws IOException {
+        if (device.sizeBlocks() == 0) {
+            throw new IOException("Metadata device/file too small.  Is this binary metadata?");
+        }
+        ByteBuffer block = BlockReader.newBuffer();
+        DamageLog log = new DamageLog();
+        BlockReader reader = new BlockReader(device, new BlockTable(device.sizeBlocks()), log, new BlockVerdict(0));
+        if (new SuperblockCheck(reader, Structure.SUPERBLOCK, 0).read(block)) {
+            Superblock superblock = new Superblock().wrap(block, 0);
+            TreeSalvage trees = new TreeSalvage(device, superblock, hints);
+            return withDropped(StaleSuperblock.orCurrent(device, superblock, trees, hints), block);
+        }
+        BlockDevice putBack = withSuperblockPutBack(device, reader);
+        if (putBack != null) {
+            Salvage salvage = open(putBack, hints);
+            salvage.remarks().add(0, "the superblock had changed places with another block");
+            return salvage;
+        }
+        IOException failure = reader.tryRead(0, block);
+        if (failure == null && hasSealOnceEmptied(block)) {
+            Salvage salvage = new TreeSalvage(device, new Superblock().wrap(block, 0), hints);
+            salvage.remarks()
+                    .add(
+                            "something had written into the superblock where the format leaves it empty; its checksum proves"
+                                    + " the rest");
+            return withDropped(salvage, block);
+        }
+        failure = reader.tryRead(0, block);
+        if (failure == null
+                && !BlockSource.isZero(block)
+                && BitFlip.correct(block, BlockType.SUPERBLOCK, 0)
+                && new Superblock().wrap(block, 0).magic() == Superblock.MAGIC) {
+            Salvage salvage = new TreeSalvage(device, new Superblock().wrap(block, 0), hints);
+            salvage.remarks().add("one bit of the superblock had flipped; it was corrected by the checksum");
+            return withDropped(salvage, block);
+        }
+        return new RootSearch(device, hints).run();
+    }
+
+    /**
+     * Whether the block is a sound superblock once all that the format leaves empty is: labels of volume managers and
+     * superblocks of file systems are written there. Zeroes them in {@code block}.
+     */
+    private static boolean hasSealOnceEmptied(ByteBuffer block) {
+        for (int i = Superblock.END; i < BlockDevice.BLOCK_BYTES; i++) {
+            block.put(i, (byte) 0);
+        }
+        return new BlockSeal().verify(BlockType.SUPERBLOCK, block, 0, 0) == BlockSeal.Verdict.OK
+                && new Superblock().wrap(block, 0).magic() == Superblock.MAGIC
+                && new Superblock().wrap(block, 0).version() == Superblock.VERSION;
+    }
+
+    /** The device as it was if block 0 and another are each where the other says that it belongs, else null. */
+    private static BlockDevice withSuperblockPutBack(BlockDevice device, BlockReader reader) {
+        ByteBuffer other = BlockReader.newBuffer();
+        ByteBuffer superblock = BlockReader.newBuffer();
+        BlockType type = reader.tryRead(0, other) == null ? reader.identify(other) : null;
+        long there = type == null ? 0 : other.getLong(type.blockNrOffset());
+        boolean swapped = reader.table().isUsable(there)
+                && reader.tryRead(there, superblock) == null
+                && reader.identify(superblock) == BlockType.SUPERBLOCK
+                && new Superblock().wrap(superblock, 0).blockNr() == 0
+                && new Superblock().wrap(superblock, 0).magic() == Superblock.MAGIC;
+        return swapped ? new PatchedDevice(device, Map.of(0L, superblock, there, other)) : null;
+    }
+
+    private static Salvage withDropped(Salvage salvage, ByteBuffer superblock) {
+        if (new Superblock().wrap(superblock, 0).metadataSnap() != 0) {
+            salvage.remarks().add("the held metadata snapshot is left out");
+        }
+        return salvage;
+    }
+
+    /** The user knows how large the origin is; what that leaves out is told all the same. */
+    static void remarkLeftOut(long hinted, long found, List<String> remarks) {
+        if (found > hinted) {
+            remarks.add("--nr-blocks " + hinted + " leaves out the " + (found - hinted)
+                    + " origin blocks from there on that the metadata has");
+        }
+    }
+
+    /** What is wrong with the trees that are used. */
+    public abstract List<Damage> damages();
+
+    /** What was decided, one line each, for the user; complete only after {@link #stream}. The list may be added to. */
+    public abstract List<String> remarks();
+
+    /** Origin blocks of the result. */
+    public abstract long nrBlocks();
+
+    /** The current era of the result. */
+    public abstract long currentEra();
+
+    /**
+     * Sends the content to {@code visitor}, once.
+     *
+     * @throws IOException what the visitor throws
+     */
+    public abstract void stream(MetadataVisitor visitor) throws IOException;
+}

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.salvage;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.util.Arrays;
+import java.util.BitSet;
+import java.util.HashSet;
+import java.util.List;
+import org.dmera.core.block.BlockDevice;
+import org.dmera.core.block.BlockType;
+import org.dmera.core.content.MetadataVisitor;
+import org.dmera.core.evidence.BlockReader;
+import org.dmera.core.evidence.BlockTable;
+import org.dmera.core.evidence.Damage;
+import org.dmera.core.evidence.DamageLog;
+import org.dmera.core.format.Superblock;
+import org.dmera.core.read.BlockVerdict;
+
+/**
+ * Salvages metadata whose superblock is sealed and may be older than the rest: its last write was lost, or an old copy was
+ * put back. What it leads to is taken as far as it can be read, and raised by what all states say that are left on the
+ * device: marks are only ever added from one state to the next, so the older ones do no harm.
+ */
+public final class StaleSuperblock extends Salvage {
+    private final TreeSalvage trees;
+    private final MergedSalvage states;
+
+    private StaleSuperblock(TreeSalvage trees, MergedSalvage states) {
+        this.trees = trees;
+        this.states = states;
+        trees.remarks()
+                .add(
+                        "the superblock may be older than the rest of the metadata: what other states say that are left on the"
+                                + " device counts too");
+    }
+
+    /** Whether a state is on the device that was written after the one to which the superblock leads. */
+    public static boolean isOlderThanAnother(BlockDevice device) throws IOException {
+        ByteBuffer block = BlockReader.newBuffer();
+        device.read(0, block);
+        Superblock superblock = new Superblock().wrap(block.clear(), 0);
+        TreeSalvage trees = new TreeSalvage(device, superblock, SalvageHints.NONE);
+        return trees.isAnythingWrong() && Others.on(device, superblock, trees, SalvageHints.NONE).isOlder;
+    }
+
+    /**
+     * What to salvage instead of {@code trees}, or {@code trees} if the superblock is the last one as far as can be seen.
+     *
+     * @throws IOException when there is a later state whose era isn't known
+     */
+    static Salvage orCurrent(BlockDevice device, Superblock superblock, TreeSalvage trees, SalvageHints hints)
+            throws IOException {
+        if (!trees.isAnythingWrong()) {
+            return trees;
+        }
+        Others others = Others.on(device, superblock, trees, hints);
+        if (others.found.states().isEmpty() || !others.isOlder && (others.isOwnThere || !trees.isContradicted())) {
+            return trees;
+        }
+        if (others.isOlder && hints.currentEra() < 0) {
+            throw new IOException("the superblock is sealed and is of era " + superblock.currentEra()
+                    + ", and a later state of the metadata is on the device: say what the current era is with"
+                    + " --current-era; it is at least " + others.era + "; when in doubt, a higher one loses nothing");
+        }
+        SalvageHints known = new SalvageHints(
+                superblock.dataBlockSizeSectors(),
+                hints.nrBlocks() >= 0 ? hints.nrBlocks() : others.reach,
+                Math.max(hints.currentEra(), others.era));
+        return new StaleSuperblock(
+                new TreeSalvage(device, superblock, known),
+                new MergedSalvage(device, others.search.table(), others.found, known));
+    }
+
+    /** The states on the device, next to that of the superblock. */
+    private static final class Others {
+        final RootSearch search;
+        final FoundStates found;
+        /** The current era is certainly no lower. */
+        long era;
+        /** The origin had that many blocks in one of them. */
+        long reach;
+        /** Whether one of them is later than the superblock's. */
+        boolean isOlder;
+
+        boolean isOwnThere;
+
+        /** Blocks that a later state has written over. */
+        private final BitSet overtaken;
+        /** Blocks that are wrong wherever they are used. */
+        private final BitSet wrong;
+
+        private Others(BlockDevice device, TreeSalvage trees, SalvageHints hints) {
+            overtaken = inPlace(device, trees.overwritten());
+            wrong = trees.wrongBesideTheTrees();
+            BitSet watched = (BitSet) overtaken.clone();
+            watched.or(wrong);
+            search = new RootSearch(device, hints, watched);
+            found = search.find();
+        }
+
+        static Others on(BlockDevice device, Superblock superblock, TreeSalvage trees, SalvageHints hints) {
+            Others others = new Others(device, trees, hints);
+            others.compare(device, superblock, trees);
+            return others;
+        }
+
+        private void compare(BlockDevice device, Superblock superblock, TreeSalvage trees) {
+            SharedArrays shared = new SharedArrays();
+            era = trees.currentEra();
+            reach = trees.nrBlocks();
+            for (RootCandidate state : found.states()) {
+                if (state.indexBlock == superblock.spaceMapBitmapRoot()) {
+                    // Whole, and with other roots, it is another state that has come to the same block for its index.
+                    boolean isAnothers = state.isWhole() && !state.hasRootsOf(superblock);
+                    isOlder |= isAnothers && !trees.areFaultless();
+                    isOwnThere |= !isAnothers;
+                    if (!isAnothers) {
+                        continue;
+                    }
+                }
+                SalvageLayer layer = new SalvageLayer(device, search.table(), state, shared);
+                // A bitset that damage has left behind passes for an open writeset of the era after the last.
+                boolean mayHaveNone =
+                        !state.bitsets.isEmpty() && (state.broken > 0 || trees.countsAsUsed(state.bitsets.get(0)));
+                if (!state.usedOfWatched.intersects(wrong)) {
+                    era = Math.max(era, layer.leastEra() - (mayHaveNone ? 1 : 0));
+                }
+                reach = Math.max(reach, layer.reach);
+                isOlder |=
+                        state.hasAllRoots && state.usedOfWatched.intersects(overtaken) && !state.hasRootsOf(superblock);
+            }
+            // One lost write explains one such block; two of them are another state's.
+            isOlder |= overtaken.cardinality() > 1;
+            isOlder |= trees.areWritesetsAhead();
+            // What a later state has written is sealed, for its place: a block that isn't is another kind of damage.
+            boolean mayAllBeOld =
+                    trees.areFaultless() && !trees.areBlocksBroken() && overtaken.equals(trees.overwritten());
+            if (mayAllBeOld && isOwnThere && trees.isAnythingMissed()) {
+                // The tree has lost entries. With another state all of it fits: it is that state's.
+                mayAllBeOld = found.states().stream()
+                        .anyMatch(state -> state.isWhole()
+                                && !state.hasRootsOf(superblock)
+                                && state.writesetTrees.contains(superblock.writesetTreeRoot()));
+                isOlder |= mayAllBeOld;
+            }
+            isOlder |=
+                    (mayAllBeOld || trees.areFaultless() && trees.hasMapOfAnother()) && addsMarks(device, superblock);
+            // A power cut between the commit of a new era and its superblock leaves a state that is one era ahead.
+            isOlder |= era > trees.currentEra() + (trees.isContradicted() || mayAllBeOld ? 0 : 1);
+        }
+
+        /**
+         * Whether another state has a later era for some origin block than the superblock's has. Marks are only ever added and
+         * raised, so an older state hasn't. Asked only where all of the superblock's trees are as they should be.
+         */
+        private boolean addsMarks(BlockDevice device, Superblock superblock) {
+            SharedArrays shared = new SharedArrays();
+            SalvageLayer own = new SalvageLayer(device, search.table(), RootCandidate.of(superblock), shared);
+            int[] here = new int[SalvageLayer.WINDOW];
+            int[] there = new int[SalvageLayer.WINDOW];
+            for (RootCandidate state : found.states()) {
+                if (!state.isWhole() || state.hasRootsOf(superblock)) {
+                    continue;
+                }
+                SalvageLayer layer = new SalvageLayer(device, search.table(), state, shared);
+                long end = Math.min(superblock.nrBlocks(), layer.reach);
+                for (long first = 0; first < end; first += SalvageLayer.WINDOW) {
+                    int count = (int) Math.min(SalvageLayer.WINDOW, end - first);
+                    Arrays.fill(here, 0);
+                    Arrays.fill(there, 0);
+                    own.lay(here, first / SalvageLayer.WINDOW, count, superblock.currentEra());
+                    BitSet lost = new BitSet(count);
+                    layer.lay(there, first / SalvageLayer.WINDOW, count, layer.leastEra(), new HashSet<>(), lost);
+                    for (int i = 0; i < count; i++) {
+                        if (Integer.compareUnsigned(here[i], there[i]) < 0 && !lost.get(i)) {
+                            return true;
+                        }
+                    }
+                }
+            }
+            return false;
+        }
+    }
+
+    /**
+     * Of {@code blocks}, those whose content is sealed for that very place. A state that counts one of them as used has written
+     * it after the superblock's state did.
+     */
+    private static BitSet inPlace(BlockDevice device, BitSet blocks) {
+        BlockReader reader =
+                new BlockReader(device, new BlockTable(device.sizeBlocks()), new DamageLog(), new BlockVerdict(-1));
+        ByteBuffer block = BlockReader.newBuffer();
+        BitSet inPlace = new BitSet();
+        blocks.stream().filter(b -> reader.tryRead(b, block) == null).forEach(b -> {
+            BlockType type = reader.identify(block);
+            inPlace.set(b, type != null && block.getLong(type.blockNrOffset()) == b);
+        });
+        return inPlace;
+    }
+
+    @Override
+    public List<Damage> damages() {
+        return trees.damages();
+    }
+
+    @Override
+    public List<String> remarks() {
+        return trees.remarks();
+    }
+
+    @Override
+    public long nrBlocks() {
+        return trees.nrBlocks();
+    }
+
+    @Override
+    public long currentEra() {
+        return Math.max(trees.currentEra(), states.currentEra());
+    }
+
+    @Override
+    public void stream(MetadataVisitor visitor) throws IOException {
+        trees.stream(new Raised(visitor));
+    }
+
+    /** Passes everything on, and each era no lower than {@link #states} have it. */
+    private final class Raised implements MetadataVisitor {
+        private final MetadataVisitor next;
+
+        Raised(MetadataVisitor next) {
+            this.next = next;
+        }
+
+        @Override
+        public void superblock(long dataBlockSizeSectors, long nrBlocks, long currentEra) throws IOException {
+            next.superblock(dataBlockSizeSectors, nrBlocks, currentEra());
+        }
+
+        @Override
+        public void beginWriteset(long era, long nrBits) throws IOException {
+            next.beginWriteset(era, nrBits);
+        }
+
+        @Override
+        public void words(long firstWord, ByteBuffer buffer, int offset, int count) throws IOException {
+            next.words(firstWord, buffer, offset, count);
+        }
+
+        @Override
+        public void endWriteset() throws IOException {
+            next.endWriteset();
+        }
+
+        @Override
+        public void beginEraArray() throws IOException {
+            next.beginEraArray();
+        }
+
+        @Override
+        public void eras(long firstBlock, ByteBuffer buffer, int offset, int count) throws IOException {
+            int[] others = states.latest(firstBlock, nrBlocks());
+            int from = (int) (firstBlock % UnclaimedMarks.WINDOW);
+            for (int i = 0; i < count; i++) {
+                int at = offset + i * Integer.BYTES;
+                if (Integer.compareUnsigned(buffer.getInt(at), others[from + i]) < 0) {
+                    buffer.putInt(at, others[from + i]);
+                }
+            }
+            next.eras(firstBlock, buffer, offset, count);
+        }
+
+        @Override
+        public void endEraArray() throws IOException {
+            next.endEraArray();
+        }
+
+        @Override
+        public void end() throws IOException {
+            next.end();
+        }
+    }
+}

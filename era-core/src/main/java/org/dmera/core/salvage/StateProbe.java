@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.salvage;
+
+import java.nio.ByteBuffer;
+import java.util.Arrays;
+import org.dmera.core.block.BlockDevice;
+import org.dmera.core.evidence.BlockReader;
+import org.dmera.core.evidence.BlockTable;
+import org.dmera.core.evidence.StoredCounts;
+import org.dmera.core.format.BTreeNode;
+import org.dmera.core.format.BitmapBlock;
+import org.dmera.core.format.IndexBlock;
+import org.dmera.core.format.Limits;
+import org.dmera.core.format.Superblock;
+import org.dmera.core.format.WritesetValue;
+import org.dmera.core.read.BlockVerdict;
+
+/**
+ * Takes a state of the metadata apart, given which blocks it counts as used: what its roots are, or that it is no longer
+ * there.
+ *
+ * <p>A state's blocks stay as they are until a commit has freed them and a later one has handed them out again. So of the
+ * last state every block is as that state wrote it, or broken. A state one of whose sealed blocks contradicts its counts,
+ * or another block of it, has been overwritten: it is not the last one, and nothing that it leads to is to be believed.
+ * These are contradictions: a space map block of another state, a second superblock copy, a reference to a block that is
+ * free or of another kind, more references to a block than are counted, no root where there must be one. Leaked blocks are
+ * none: they are found in sound metadata too.
+ */
+final class StateProbe {
+    private static final int DEEPEST = Limits.MAX_TREE_LEVELS;
+    /** The stored count that stands for any number from here on. */
+    private static final int MANY = 3;
+
+    private static final int REF_COUNT_BYTES = 4;
+
+    private enum Kind {
+        WRITESETS,
+        WORDS,
+        ERAS,
+        REF_COUNTS,
+        /** A leaf of block numbers without any: a bitset or an era array. */
+        EMPTY,
+        /** What would tell is broken. */
+        UNKNOWN,
+        /** What no tree of the format is. */
+        NONSENSE
+    }
+
+    private final BlockReader reader;
+    private final BlockTable table;
+    private final ByteBuffer block = BlockReader.newBuffer();
+    private final ByteBuffer below = BlockReader.newBuffer();
+    private final BTreeNode node = new BTreeNode();
+    private final BTreeNode child = new BTreeNode();
+    private final byte[] references;
+    private StoredCounts counts;
+    private RootCandidate state;
+    private int refCountRoots;
+    /** Root of an array without entries, or 0. */
+    private long emptyRoot;
+
+    StateProbe(BlockReader reader) {
+        this.reader = reader;
+        this.table = reader.table();
+        this.references = new byte[table.size()];
+    }
+
+    /**
+     * The state that {@code counts} belong to; null when it has been overwritten.
+     *
+     * @param indexBlock its index, or 0 when that is broken
+     * @param index the same, or null
+     * @param bitmapBlock the only bitmap, when there is no index
+     */
+    RootCandidate probe(long indexBlock, IndexBlock index, long bitmapBlock, StoredCounts counts) {
+        this.counts = counts;
+        this.state = new RootCandidate(indexBlock);
+        state.isMapped = true;
+        Arrays.fill(references, (byte) 0);
+        refCountRoots = 0;
+        emptyRoot = 0;
+        int size = table.size();
+        for (int b = counts.firstUsed(1, size); b < size; b = counts.firstUsed(b + 1, size)) {
+            if (!visit(b, indexBlock, index, bitmapBlock)) {
+                return null;
+            }
+        }
+        for (int b = counts.firstUsed(1, size); b < size; b = counts.firstUsed(b + 1, size)) {
+            if (!judgeCount(b)) {
+                return null;
+            }
+        }
+        if (state.eraArrays.isEmpty() && state.looseEras.isEmpty() && emptyRoot != 0) {
+            // Of an origin of no blocks.
+            state.eraArrays.add(emptyRoot);
+        } else {
+            state.isLeaky |= emptyRoot != 0;
+        }
+        boolean hasRoots = !state.writesetTrees.isEmpty() && !state.eraArrays.isEmpty() && refCountRoots == 1;
+        state.hasAllRoots = hasRoots;
+        return hasRoots || state.broken > 0 ? state : null;
+    }
+
+    private boolean visit(int b, long indexBlock, IndexBlock index, long bitmapBlock) {
+        switch (BlockVerdict.code(reader.verdict(b))) {
+            case BlockVerdict.INDEX -> {
+                return b == indexBlock;
+            }
+            case BlockVerdict.BITMAP -> {
+                return index == null ? b == bitmapBlock : isBitmapOf(index, b);
+            }
+            case BlockVerdict.SUPERBLOCK -> {
+                return visitCopy(b);
+            }
+            case BlockVerdict.NODE -> {
+                return visitNode(b);
+            }
+            case BlockVerdict.ERAS, BlockVerdict.ERAS_ABOVE_CURRENT, BlockVerdict.WORDS -> {
+                return true;
+            }
+            default -> {
+                state.broken++;
+                return true;
+            }
+        }
+    }
+
+    private boolean isBitmapOf(IndexBlock index, int b) {
+        for (int i = 0; i < counts.nrBitmaps(); i++) {
+            if (index.bitmapBlock(i) == b) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private boolean visitCopy(int b) {
+        ByteBuffer copy = BlockReader.newBuffer();
+        if (!state.copies.isEmpty() || reader.tryRead(b, copy) != null) {
+            return false;
+        }
+        Superblock sb = new Superblock().wrap(copy, 0);
+        state.copies.add(sb);
+        return refer(sb.writesetTreeRoot(), BlockVerdict.NODE) && refer(sb.eraArrayRoot(), BlockVerdict.NODE);
+    }
+
+    private boolean visitNode(int b) {
+        if (reader.tryRead(b, block) != null) {
+            state.broken++;
+            return true;
+        }
+        node.wrap(block, 0);
+        if (node.hasSaneShape(BTreeNode.BLOCK_VALUE_BYTES)) {
+            return visitValues();
+        }
+        if (node.hasSaneShape(WritesetValue.BYTES)) {
+            for (int i = 0; i < node.nrEntries(); i++) {
+                long root = WritesetValue.root(block, node.valueOffset(i));
+                Kind kind = refer(root, BlockVerdict.NODE) ? kindOf(root) : Kind.NONSENSE;
+                if (kind != Kind.WORDS && kind != Kind.EMPTY && kind != Kind.UNKNOWN) {
+                    return false;
+                }
+            }
+        } else if (!node.hasSaneShape(REF_COUNT_BYTES)) {
+            state.broken++;
+        }
+        return true;
+    }
+
+    /** The entries of a node with block numbers: all of them lead to nodes, to eras, or to words. */
+    private boolean visitValues() {
+        int kind = node.isInternal() ? BlockVerdict.NODE : BlockVerdict.UNREAD;
+        for (int i = 0; i < node.nrEntries(); i++) {
+            long b = node.valueLong(i);
+            if (kind == BlockVerdict.UNREAD && table.isUsable(b)) {
+                int code = BlockVerdict.code(reader.verdict(b));
+                kind = code == BlockVerdict.ERAS_ABOVE_CURRENT
+                        ? BlockVerdict.ERAS
+                        : code == BlockVerdict.ERAS || code == BlockVerdict.WORDS ? code : kind;
+            }
+            if (!refer(b, kind)) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /** Counts a reference; returns whether the block is in use, and of the kind it should be or broken. */
+    private boolean refer(long b, int kind) {
+        if (!table.isUsable(b) || counts.count((int) b) == 0) {
+            return false;
+        }
+        if (references[(int) b] != Byte.MAX_VALUE) {
+            references[(int) b]++;
+        }
+        int code = BlockVerdict.code(reader.verdict(b));
+        int actual = code == BlockVerdict.ERAS_ABOVE_CURRENT ? BlockVerdict.ERAS : code;
+        return actual <= BlockVerdict.MISPLACED || actual == BlockVerdict.BAD_ARRAY || actual == kind;
+    }
+
+    private boolean judgeCount(int b) {
+        int stored = counts.count(b);
+        int found = references[b];
+        if (stored == MANY || stored < 0) {
+            return true;
+        }
+        if (found > stored) {
+            return false;
+        }
+        if (found == stored) {
+            return true;
+        }
+        state.isLeaky |= stored - found > 1;
+        switch (BlockVerdict.code(reader.verdict(b))) {
+            case BlockVerdict.NODE -> addRoot(b);
+            case BlockVerdict.ERAS, BlockVerdict.ERAS_ABOVE_CURRENT -> state.looseEras.add(b);
+            case BlockVerdict.WORDS -> state.looseWords.add(b);
+            case BlockVerdict.INDEX, BlockVerdict.BITMAP, BlockVerdict.SUPERBLOCK -> {}
+            default -> state.unreadable++;
+        }
+        return true;
+    }
+
+    private void addRoot(int b) {
+        switch (kindOf(b)) {
+            case WRITESETS -> state.writesetTrees.add((long) b);
+            case ERAS -> {
+                state.eraArrays.add((long) b);
+                state.strays += firstKey(b) == 0 ? 0 : 1;
+            }
+            case WORDS -> {
+                state.bitsets.add((long) b);
+                state.strays += firstKey(b) == 0 ? 0 : 1;
+            }
+            case REF_COUNTS -> refCountRoots++;
+            case EMPTY -> emptyRoot = b;
+            // Its array blocks are broken: a current writeset, say.
+            default -> state.strays++;
+        }
+    }
+
+    private long firstKey(long root) {
+        return reader.tryRead(root, below) == null ? child.wrap(below, 0).key(0) : -1;
+    }
+
+    /** What tree the node {@code root} is the root of. Leaves {@link #block} alone. */
+    Kind kindOf(long root) {
+        return kindOf(root, 0);
+    }
+
+    /** Whether {@code b} is a node from which a bitset can be read from its beginning. */
+    boolean isBitset(long b) {
+        return kindOf(b) == Kind.WORDS && firstKey(b) == 0;
+    }
+
+    private Kind kindOf(long root, int depth) {
+        if (!table.isUsable(root)) {
+            return Kind.NONSENSE;
+        }
+        int code = BlockVerdict.code(reader.verdict(root));
+        if (code != BlockVerdict.NODE) {
+            return code <= BlockVerdict.MISPLACED ? Kind.UNKNOWN : Kind.NONSENSE;
+        }
+        if (depth == DEEPEST || reader.tryRead(root, below) != null) {
+            return Kind.UNKNOWN;
+        }
+        child.wrap(below, 0);
+        if (child.isLeaf()) {
+            return kindOfLeaf();
+        }
+        if (!child.hasSaneShape(BTreeNode.BLOCK_VALUE_BYTES) || child.nrEntries() == 0) {
+            return Kind.UNKNOWN;
+        }
+        int entries = child.nrEntries();
+        Kind kind = Kind.UNKNOWN;
+        for (int i = 0; i < entries && kind == Kind.UNKNOWN; i++) {
+            if (i > 0) {
+                reader.tryRead(root, below);
+                child.wrap(below, 0);
+            }
+            kind = kindOf(child.valueLong(i), depth + 1);
+        }
+        return kind;
+    }
+
+    private Kind kindOfLeaf() {
+        if (child.hasSaneShape(WritesetValue.BYTES)) {
+            return Kind.WRITESETS;
+        }
+        if (child.hasSaneShape(REF_COUNT_BYTES)) {
+            return Kind.REF_COUNTS;
+        }
+        if (!child.hasSaneShape(BTreeNode.BLOCK_VALUE_BYTES)) {
+            return Kind.UNKNOWN;
+        }
+        if (child.nrEntries() == 0) {
+            return Kind.EMPTY;
+        }
+        for (int i = 0; i < child.nrEntries(); i++) {
+            long b = child.valueLong(i);
+            int code = table.isUsable(b) ? BlockVerdict.code(reader.verdict(b)) : BlockVerdict.UNSEALED;
+            if (code == BlockVerdict.ERAS || code == BlockVerdict.ERAS_ABOVE_CURRENT) {
+                return Kind.ERAS;
+            }
+            if (code == BlockVerdict.WORDS) {
+                return Kind.WORDS;
+            }
+        }
+        return Kind.UNKNOWN;
+    }
+
+    /** The counts under an index, if its bitmaps can be read and count themselves and the index; else null. */
+    StoredCounts countsUnder(long indexBlock, IndexBlock index) {
+        StoredCounts under = new StoredCounts((table.size() + BitmapBlock.ENTRIES - 1) / BitmapBlock.ENTRIES);
+        for (int i = 0; i < under.nrBitmaps(); i++) {
+            long b = index.bitmapBlock(i);
+            if (i > 0 && b == 0) {
+                // The device has grown since it was formatted, and the map has not.
+                break;
+            }
+            ByteBuffer bitmap = BlockReader.newBuffer();
+            if (!table.isUsable(b) || BlockVerdict.code(table.verdict(b)) != BlockVerdict.BITMAP || reader.tryRead(b, bitmap) != null) {
+                return null;
+            }
+            int free = new BitmapBlock().wrap(bitmap, 0).countFree();
+            if (!StoredCounts.isFreeCount(i, index.nrFree(i), free, table.size())) {
+                return null;
+            }
+            under.bitmap(i, bitmap);
+        }
+        for (int i = 0; i < under.nrBitmaps(); i++) {
+            if (under.count((int) index.bitmapBlock(i)) == 0) {
+                return null;
+            }
+        }
+        return under.count(0) == 0 || under.count((int) indexBlock) == 0 ? null : under;
+    }
+
+    /** The counts of a device with one bitmap, whose index is broken, or null when they can't be that. */
+    StoredCounts countsWithoutIndex(int bitmapBlock) {
+        ByteBuffer bitmap = ByteBuffer.allocate(BlockDevice.BLOCK_BYTES).order(java.nio.ByteOrder.LITTLE_ENDIAN);
+        if (reader.tryRead(bitmapBlock, bitmap) != null) {
+            return null;
+        }
+        StoredCounts under = new StoredCounts(1);
+        under.bitmap(0, bitmap);
+        return under.count(0) == 0 || under.count(bitmapBlock) == 0 ? null : under;
+    }
+}
