@@ -50,8 +50,7 @@ public final class ArrayWalk implements ArrayWalker.Listener, ArrayWalker.Verdic
         this.spec = spec;
         this.visitor = visitor;
         this.valueBytes = valueBytes;
-        this.walker = new ArrayWalker(
-                reader.source(), new TreeClaims(reader, spec), this, valueBytes, buffers, this);
+        this.walker = new ArrayWalker(reader.source(), new TreeClaims(reader, spec), this, valueBytes, buffers, this);
     }
 
     /** Walks the array at {@code root}, which should have {@code entries} entries. */
@@ -143,9 +142,8 @@ public final class ArrayWalk implements ArrayWalker.Listener, ArrayWalker.Verdic
         long needed = (entries + ArrayBlock.maxEntries(valueBytes) - 1) / ArrayBlock.maxEntries(valueBytes);
         for (int i = 0; i < n; i++) {
             long blockNr = leaf.valueLong(i);
-            int code = reader.table().isUsable(blockNr)
-                    ? BlockVerdict.code(reader.verdict(blockNr))
-                    : BlockVerdict.UNREAD;
+            int code =
+                    reader.table().isUsable(blockNr) ? BlockVerdict.code(reader.verdict(blockNr)) : BlockVerdict.UNREAD;
             boolean isOther = valueBytes == ArrayBlock.ERA_BYTES
                     ? code == BlockVerdict.WORDS
                     : code == BlockVerdict.ERAS || code == BlockVerdict.ERAS_ABOVE_CURRENT;

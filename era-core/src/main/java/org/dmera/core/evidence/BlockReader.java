@@ -51,9 +51,7 @@ public final class BlockReader {
     public short verdict(long blockNr) {
         short known = table.verdict(blockNr);
         if (known == BlockVerdict.UNREAD) {
-            known = tryRead(blockNr, spare) == null
-                    ? verdict.classify(spare, 0, blockNr)
-                    : BlockVerdict.UNREADABLE;
+            known = tryRead(blockNr, spare) == null ? verdict.classify(spare, 0, blockNr) : BlockVerdict.UNREADABLE;
             table.verdict(blockNr, known);
         }
         return known;

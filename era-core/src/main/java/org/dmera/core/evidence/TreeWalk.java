@@ -32,8 +32,7 @@ public final class TreeWalk implements TreeWalker.Listener, Where {
         this.reader = reader;
         this.spec = spec;
         this.visitor = visitor;
-        this.walker =
-                new TreeWalker(reader.source(), new TreeClaims(reader, spec), spec.valueBytes(), buffers, this);
+        this.walker = new TreeWalker(reader.source(), new TreeClaims(reader, spec), spec.valueBytes(), buffers, this);
     }
 
     /** Walks the tree at {@code root}; {@code counted} says whether the reference to the root has to be counted. */

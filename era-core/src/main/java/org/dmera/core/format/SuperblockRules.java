@@ -19,14 +19,13 @@ public final class SuperblockRules {
      */
     public static List<String> formatProblems(Superblock superblock) {
         List<String> problems = new ArrayList<>(0);
-        require(
-                problems,
-                superblock.magic() == Superblock.MAGIC,
-                "magic is " + Long.toUnsignedString(superblock.magic()) + ", expected " + Superblock.MAGIC);
-        require(
-                problems,
-                superblock.version() == Superblock.VERSION,
-                "version is " + Integer.toUnsignedString(superblock.version()) + ", expected " + Superblock.VERSION);
+        if (superblock.magic() != Superblock.MAGIC) {
+            problems.add("magic is " + Long.toUnsignedString(superblock.magic()) + ", expected " + Superblock.MAGIC);
+        }
+        if (superblock.version() != Superblock.VERSION) {
+            problems.add(
+                    "version is " + Integer.toUnsignedString(superblock.version()) + ", expected " + Superblock.VERSION);
+        }
         return problems;
     }
 
@@ -39,32 +38,25 @@ public final class SuperblockRules {
     public static List<String> sizeProblems(Superblock superblock, long metadataBlocks) {
         List<String> problems = new ArrayList<>(0);
         long metadataBlockSize = superblock.metadataBlockSizeSectors();
-        require(
-                problems,
-                metadataBlockSize == Superblock.METADATA_BLOCK_SIZE_SECTORS,
-                "metadata_block_size is " + metadataBlockSize + " sectors, expected "
-                        + Superblock.METADATA_BLOCK_SIZE_SECTORS);
+        if (metadataBlockSize != Superblock.METADATA_BLOCK_SIZE_SECTORS) {
+            problems.add("metadata_block_size is " + metadataBlockSize + " sectors, expected "
+                    + Superblock.METADATA_BLOCK_SIZE_SECTORS);
+        }
         long blockSize = superblock.dataBlockSizeSectors();
-        require(
-                problems,
-                Limits.isBlockSize(blockSize),
-                "data_block_size is " + blockSize + " sectors, expected a multiple of 8 above 0");
+        if (!Limits.isBlockSize(blockSize)) {
+            problems.add("data_block_size is " + blockSize + " sectors, expected a multiple of 8 above 0");
+        }
         String impossible = blockSize == 0 ? null : Limits.whyNoOrigin(superblock.nrBlocks(), blockSize);
         if (impossible == null) {
             impossible = Limits.whyNoRoomForEras(superblock.nrBlocks(), metadataBlocks);
         }
-        require(problems, impossible == null, impossible);
-        long bits = superblock.currentWritesetNrBits();
-        require(
-                problems,
-                superblock.currentWritesetRoot() == 0 || bits <= Limits.MAX_ORIGIN_BLOCKS,
-                "the current writeset has " + bits + " bits, expected at most " + Limits.MAX_ORIGIN_BLOCKS);
-        return problems;
-    }
-
-    private static void require(List<String> problems, boolean holds, String problem) {
-        if (!holds) {
-            problems.add(problem);
+        if (impossible != null) {
+            problems.add(impossible);
         }
+        long bits = superblock.currentWritesetNrBits();
+        if (superblock.currentWritesetRoot() != 0 && bits > Limits.MAX_ORIGIN_BLOCKS) {
+            problems.add("the current writeset has " + bits + " bits, expected at most " + Limits.MAX_ORIGIN_BLOCKS);
+        }
+        return problems;
     }
 }

@@ -493,7 +493,8 @@ public final class SalvageSurvey implements TreeWalk.Visitor {
 
         @Override
         public void present(long index, long blockNr, int usable) {
-            if (BlockVerdict.code(reader.verdict(blockNr)) != BlockVerdict.ERAS_ABOVE_CURRENT || reader.tryRead(blockNr, block) != null) {
+            if (BlockVerdict.code(reader.verdict(blockNr)) != BlockVerdict.ERAS_ABOVE_CURRENT
+                    || reader.tryRead(blockNr, block) != null) {
                 return;
             }
             array.wrap(block, 0);

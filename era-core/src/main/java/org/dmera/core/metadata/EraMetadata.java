@@ -194,7 +194,8 @@ public final class EraMetadata {
      */
     public void resize(long newNrBlocks) throws IOException {
         if (newNrBlocks < 0 || newNrBlocks > Limits.MAX_ORIGIN_BLOCKS) {
-            throw new IllegalArgumentException(newNrBlocks + " blocks; an era target has at most " + Limits.MAX_ORIGIN_BLOCKS);
+            throw new IllegalArgumentException(
+                    newNrBlocks + " blocks; an era target has at most " + Limits.MAX_ORIGIN_BLOCKS);
         }
         change(() -> {
             eraArray.resize(nrBlocks, newNrBlocks, 0);

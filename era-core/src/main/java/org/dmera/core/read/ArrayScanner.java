@@ -131,9 +131,7 @@ public final class ArrayScanner implements ArrayWalker.Listener, ArrayWalker.Ver
         long first = leaf.valueLong(index);
         long most = Math.min(leaf.nrEntries() - index, Math.min(RUN_BLOCKS, source.sizeBlocks() - first));
         int count = 1;
-        while (count < most
-                && leaf.valueLong(index + count) == first + count
-                && leaf.key(index + count) < blocks) {
+        while (count < most && leaf.valueLong(index + count) == first + count && leaf.key(index + count) < blocks) {
             count++;
         }
         if (run == null) {

@@ -312,13 +312,13 @@ public final class ArrayWalker implements TreeWalker.Listener {
     private void judge(long blockNr, int nrEntries, boolean isAboveCurrent) throws IOException {
         long wanted = Math.min(perBlock, entries - key * perBlock);
         if (nrEntries < wanted) {
-            listener.problem(Problem.of(
-                    DamageKind.ARRAY_BLOCK_SHORT, blockNr, nrEntries + " entries, expected " + wanted));
+            listener.problem(
+                    Problem.of(DamageKind.ARRAY_BLOCK_SHORT, blockNr, nrEntries + " entries, expected " + wanted));
         } else if (nrEntries > wanted) {
             isLonger = true;
             extent = key * perBlock + nrEntries;
-            listener.problem(Problem.of(
-                    DamageKind.ARRAY_BLOCK_LONG, blockNr, nrEntries + " entries, expected " + wanted));
+            listener.problem(
+                    Problem.of(DamageKind.ARRAY_BLOCK_LONG, blockNr, nrEntries + " entries, expected " + wanted));
         }
         if (isAboveCurrent) {
             listener.problem(Problem.of(

@@ -71,8 +71,7 @@ public final class TreeWalker {
      * @param buffers room for a node at each depth, filled as it is needed; walks that don't run inside one another may share
      *     it
      */
-    public TreeWalker(
-            BlockSource source, Visits visits, int valueBytes, ByteBuffer[] buffers, Listener listener) {
+    public TreeWalker(BlockSource source, Visits visits, int valueBytes, ByteBuffer[] buffers, Listener listener) {
         this.source = source;
         this.visits = visits;
         this.valueBytes = valueBytes;
@@ -134,11 +133,7 @@ public final class TreeWalker {
             visits.misfit(blockNr);
             List<String> problems = HeaderRules.problems(node, valueBytes);
             return lose(
-                    Problem.of(DamageKind.BAD_HEADER, blockNr, HeaderRules.message(problems)),
-                    low,
-                    last,
-                    false,
-                    false);
+                    Problem.of(DamageKind.BAD_HEADER, blockNr, HeaderRules.message(problems)), low, last, false, false);
         }
         int n = node.nrEntries();
         problem = unsound(node, blockNr, low, last);
@@ -150,9 +145,7 @@ public final class TreeWalker {
         if (isFirst && depth > 0 && n < node.maxEntries() / 3) {
             // A third is what the kernel keeps when it removes; it never leaves less, but nothing breaks when it does.
             listener.problem(Problem.of(
-                    DamageKind.UNDER_FILLED,
-                    blockNr,
-                    n + " entries, a third of " + node.maxEntries() + " is usual"));
+                    DamageKind.UNDER_FILLED, blockNr, n + " entries, a third of " + node.maxEntries() + " is usual"));
         }
         return node.isLeaf() ? listener.leaf(node, isFirst) : visitChildren(node, last, isFirst);
     }

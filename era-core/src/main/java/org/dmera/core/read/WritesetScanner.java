@@ -57,7 +57,9 @@ public final class WritesetScanner {
     private static long nrBits(long nrBits, long era) throws DamagedMetadataException {
         if (nrBits > Limits.MAX_ORIGIN_BLOCKS) {
             throw new DamagedMetadataException(
-                    -1, "writeset of era " + era + ": nr_bits is " + nrBits + ", expected at most " + Limits.MAX_ORIGIN_BLOCKS);
+                    -1,
+                    "writeset of era " + era + ": nr_bits is " + nrBits + ", expected at most "
+                            + Limits.MAX_ORIGIN_BLOCKS);
         }
         return nrBits;
     }

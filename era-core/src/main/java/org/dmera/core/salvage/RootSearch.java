@@ -120,7 +120,8 @@ final class RootSearch {
             return FoundStates.Last.FOUND;
         }
         // The index is what a commit takes last: it may lie just above the highest sealed block, if that isn't one.
-        boolean isIndexAbove = BlockVerdict.code(table.verdict(highest)) != BlockVerdict.INDEX && highest >= usedInAny.length();
+        boolean isIndexAbove =
+                BlockVerdict.code(table.verdict(highest)) != BlockVerdict.INDEX && highest >= usedInAny.length();
         if (mostUnused > 1 || mostUnused == 1 && isIndexAbove) {
             return FoundStates.Last.LOST;
         }
@@ -204,8 +205,12 @@ final class RootSearch {
         BitSet trees = new BitSet(table.size());
         for (int b = 1; b < table.size(); b++) {
             switch (BlockVerdict.code(table.verdict(b))) {
-                case BlockVerdict.SUPERBLOCK, BlockVerdict.NODE, BlockVerdict.BAD_ARRAY, BlockVerdict.ERAS, BlockVerdict.ERAS_ABOVE_CURRENT, BlockVerdict.WORDS ->
-                    trees.set(b);
+                case BlockVerdict.SUPERBLOCK,
+                        BlockVerdict.NODE,
+                        BlockVerdict.BAD_ARRAY,
+                        BlockVerdict.ERAS,
+                        BlockVerdict.ERAS_ABOVE_CURRENT,
+                        BlockVerdict.WORDS -> trees.set(b);
                 default -> {}
             }
         }

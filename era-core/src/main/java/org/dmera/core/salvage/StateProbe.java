@@ -319,7 +319,9 @@ final class StateProbe {
                 break;
             }
             ByteBuffer bitmap = BlockReader.newBuffer();
-            if (!table.isUsable(b) || BlockVerdict.code(table.verdict(b)) != BlockVerdict.BITMAP || reader.tryRead(b, bitmap) != null) {
+            if (!table.isUsable(b)
+                    || BlockVerdict.code(table.verdict(b)) != BlockVerdict.BITMAP
+                    || reader.tryRead(b, bitmap) != null) {
                 return null;
             }
             int free = new BitmapBlock().wrap(bitmap, 0).countFree();

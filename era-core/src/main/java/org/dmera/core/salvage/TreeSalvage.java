@@ -107,7 +107,8 @@ final class TreeSalvage extends Salvage {
         this.wereBlocksMoved = mended != null && mended.isOnlyMoved();
         Superblock superblock = damagedSuperblock;
         if (mended != null) {
-            BlockReader opener = new BlockReader(mended.device(), new BlockTable(1), new DamageLog(), new BlockVerdict(-1));
+            BlockReader opener =
+                    new BlockReader(mended.device(), new BlockTable(1), new DamageLog(), new BlockVerdict(-1));
             ByteBuffer bytes = BlockReader.newBuffer();
             opener.tryRead(0, bytes);
             superblock = new Superblock().wrap(bytes, 0);
@@ -304,9 +305,7 @@ final class TreeSalvage extends Salvage {
 
     private static long blockSize(SalvagedRoots roots, SalvageHints hints) throws IOException {
         long stored = roots.dataBlockSizeSectors();
-        if (hints.dataBlockSizeSectors() >= 0
-                && Limits.isBlockSize(stored)
-                && stored != hints.dataBlockSizeSectors()) {
+        if (hints.dataBlockSizeSectors() >= 0 && Limits.isBlockSize(stored) && stored != hints.dataBlockSizeSectors()) {
             throw new IOException("the superblock is sound and has origin blocks of " + stored
                     + " sectors, not of --block-size " + hints.dataBlockSizeSectors());
         }
@@ -416,7 +415,8 @@ final class TreeSalvage extends Salvage {
 
     @Override
     public void stream(MetadataVisitor visitor) throws IOException {
-        reader = new BlockReader(device, survey.tableOfTrust(), new DamageLog(), new BlockVerdict((int) roots.currentEra()));
+        reader = new BlockReader(
+                device, survey.tableOfTrust(), new DamageLog(), new BlockVerdict((int) roots.currentEra()));
         visitor.superblock(dataBlockSizeSectors, nrBlocks, currentEra);
         if (mergedUpTo >= 0) {
             remarks.add("writesets are lost: every origin block counts as written in era " + mergedUpTo

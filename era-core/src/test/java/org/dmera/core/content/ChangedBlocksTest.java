@@ -19,7 +19,6 @@ import org.dmera.core.block.BlockSeal;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.block.MemoryBlockDevice;
 import org.dmera.core.build.MetadataBuilder;
-import org.dmera.core.content.MetadataScanner;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.DamagedMetadataException;

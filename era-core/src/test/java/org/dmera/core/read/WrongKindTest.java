@@ -28,7 +28,9 @@ class WrongKindTest {
 
     @Test
     void theKindFoundIsNamedWithItsArticle() throws IOException {
-        assertEquals("era array: block 2: expected a btree node, found an array block", messageFor(BlockType.ARRAY_BLOCK));
-        assertEquals("era array: block 2: expected a btree node, found a space map bitmap", messageFor(BlockType.BITMAP));
+        assertEquals(
+                "era array: block 2: expected a btree node, found an array block", messageFor(BlockType.ARRAY_BLOCK));
+        assertEquals(
+                "era array: block 2: expected a btree node, found a space map bitmap", messageFor(BlockType.BITMAP));
     }
 }

@@ -14,7 +14,6 @@ import org.dmera.core.block.MemoryBlockDevice;
 import org.dmera.core.build.MetadataBuilder;
 import org.dmera.core.check.CheckReport;
 import org.dmera.core.check.MetadataChecker;
-import org.dmera.core.repair.SpaceMapRepair;
 import org.dmera.core.salvage.SalvageHints;
 import org.dmera.testkit.Anatomy.Role;
 import org.dmera.testkit.DamageGenerator;

@@ -15,7 +15,6 @@ import org.dmera.core.build.MetadataBuilder;
 import org.dmera.core.check.CheckReport;
 import org.dmera.core.check.MetadataChecker;
 import org.dmera.core.format.Severity;
-import org.dmera.core.repair.SpaceMapRepair;
 import org.dmera.core.salvage.Salvage;
 import org.dmera.core.salvage.SalvageHints;
 import org.dmera.testkit.Anatomy;

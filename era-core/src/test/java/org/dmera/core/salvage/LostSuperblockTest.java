@@ -20,8 +20,6 @@ import org.dmera.core.block.MemoryBlockDevice;
 import org.dmera.core.content.MetadataScanner;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.read.MetadataRoots;
-import org.dmera.core.salvage.Salvage;
-import org.dmera.core.salvage.SalvageHints;
 import org.dmera.testkit.EraTruth;
 import org.dmera.testkit.Fixtures;
 import org.junit.jupiter.api.Test;

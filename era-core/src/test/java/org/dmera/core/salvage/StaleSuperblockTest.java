@@ -10,8 +10,6 @@ import java.io.IOException;
 import org.dmera.core.block.MemoryBlockDevice;
 import org.dmera.core.check.MetadataChecker;
 import org.dmera.core.metadata.EraMetadata;
-import org.dmera.core.salvage.Salvage;
-import org.dmera.core.salvage.SalvageHints;
 import org.dmera.testkit.EraTruth;
 import org.dmera.testkit.Fixtures;
 import org.junit.jupiter.api.Test;

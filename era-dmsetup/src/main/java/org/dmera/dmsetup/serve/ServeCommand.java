@@ -21,8 +21,8 @@ import org.dmera.tools.backup.CopyOptions;
 import org.dmera.tools.backup.ServeUsage;
 import org.dmera.tools.backup.image.StreamImage;
 import org.dmera.tools.backup.stream.StreamHeader;
-import org.dmera.tools.cli.Arguments.InvalidValueException;
 import org.dmera.tools.cli.Arguments;
+import org.dmera.tools.cli.Arguments.InvalidValueException;
 import org.dmera.tools.cli.Console;
 import org.dmera.tools.cli.Usage;
 

@@ -2,8 +2,8 @@
 package org.dmera.tools.backup;
 
 import org.dmera.tools.backup.copy.CopyEngine;
-import org.dmera.tools.cli.Arguments.InvalidValueException;
 import org.dmera.tools.cli.Arguments;
+import org.dmera.tools.cli.Arguments.InvalidValueException;
 import org.dmera.tools.cli.Usage;
 
 /** The options that every command that copies an origin has. */
