@@ -2,7 +2,7 @@
 package org.dmera.core.check;
 
 import java.util.List;
-import org.dmera.core.evidence.BlockTable;
+import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.Damage;
 import org.dmera.core.evidence.DamageLog;
 import org.dmera.core.format.DamageKind;
@@ -13,13 +13,13 @@ import org.dmera.core.repair.SpaceMapRepair;
 public final class CheckReport {
     private final List<Damage> damages;
     private final long[] found;
-    private final BlockTable table;
+    private final BlockUse table;
     private final DamageLog log;
     private final CheckOptions.Scope scope;
     private final int seal;
 
     /** {@code seal}: the checksum that the superblock had. */
-    CheckReport(DamageLog log, BlockTable table, CheckOptions.Scope scope, int seal) {
+    CheckReport(DamageLog log, BlockUse table, CheckOptions.Scope scope, int seal) {
         this.log = log;
         this.scope = scope;
         this.seal = seal;
@@ -70,7 +70,7 @@ public final class CheckReport {
     }
 
     /** Per block what the walks found. Only after a check of everything that could use the superblock. */
-    public BlockTable table() {
+    public BlockUse table() {
         return table;
     }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.core.check;
 
-import org.dmera.core.evidence.BlockTable;
+import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.Damage;
 import org.dmera.core.evidence.DamageLog;
 import org.dmera.core.evidence.StoredCounts;
@@ -17,7 +17,7 @@ import org.dmera.core.format.DamageKind;
  * reported, for those are wrong whatever the lost part holds.
  */
 final class CountComparison {
-    private final BlockTable table;
+    private final BlockUse table;
     private final DamageLog log;
     private final StoredCounts counts;
     private final byte[] treeCounts;
@@ -38,7 +38,7 @@ final class CountComparison {
      * @param treeCounts by block what the ref-count tree says, as {@link #fromTree} has it; null when it says nothing
      */
     CountComparison(
-            BlockTable table, DamageLog log, StoredCounts counts, int covered, byte[] treeCounts, boolean treeDamaged) {
+            BlockUse table, DamageLog log, StoredCounts counts, int covered, byte[] treeCounts, boolean treeDamaged) {
         this.table = table;
         this.log = log;
         this.counts = counts;
@@ -123,7 +123,7 @@ final class CountComparison {
 
     /** A count (u32) of the ref-count tree in one byte, of which 0 means that there is none. */
     static byte fromTree(int count) {
-        return (byte) (Math.min(Integer.toUnsignedLong(count), BlockTable.MOST - 1) + 1);
+        return (byte) (Math.min(Integer.toUnsignedLong(count), BlockUse.MOST - 1) + 1);
     }
 
     /** The count of {@code b} in the ref-count tree, or −1 after reporting that it isn't there. */

@@ -9,14 +9,14 @@ import java.nio.channels.ClosedChannelException;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.dmera.core.block.BlockDevice;
-import org.dmera.core.evidence.BlockTable;
+import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.StoredCounts;
 import org.dmera.core.read.BlockSource;
 import org.dmera.core.read.BlockVerdict;
 
 /**
  * The pass over the device: reads the blocks that the space map calls used, in device order, in large pieces, on every
- * thread that is given, and leaves in the {@link BlockTable} what it saw.
+ * thread that is given, and leaves in the {@link BlockUse} what it saw.
  *
  * <p>Threads take the next piece from a shared counter, so the device sees one ascending sequence of reads. Blocks that
  * the space map wrongly calls free are read one by one when a walk comes by.
@@ -28,7 +28,7 @@ final class DeviceScan implements Runnable {
     private static final int HOLE = 16;
 
     private final BlockDevice device;
-    private final BlockTable table;
+    private final BlockUse table;
     private final StoredCounts counts;
     private final int currentEra;
     private final CheckOptions options;
@@ -38,7 +38,7 @@ final class DeviceScan implements Runnable {
     private volatile Throwable failure;
     private CountDownLatch done;
 
-    DeviceScan(BlockDevice device, BlockTable table, StoredCounts counts, int currentEra, CheckOptions options) {
+    DeviceScan(BlockDevice device, BlockUse table, StoredCounts counts, int currentEra, CheckOptions options) {
         this.device = device;
         this.table = table;
         this.counts = counts;

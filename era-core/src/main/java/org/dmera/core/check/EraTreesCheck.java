@@ -4,7 +4,7 @@ package org.dmera.core.check;
 import java.nio.ByteBuffer;
 import org.dmera.core.evidence.ArrayWalk;
 import org.dmera.core.evidence.BlockReader;
-import org.dmera.core.evidence.BlockTable;
+import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.Damage;
 import org.dmera.core.evidence.DamageLog;
 import org.dmera.core.evidence.EraGap;
@@ -40,7 +40,7 @@ final class EraTreesCheck implements TreeWalk.Visitor {
 
     private boolean anyWriteset;
 
-    /** {@code walk}: {@link BlockTable#LIVE} or {@link BlockTable#SNAPSHOT}. */
+    /** {@code walk}: {@link BlockUse#LIVE} or {@link BlockUse#SNAPSHOT}. */
     EraTreesCheck(BlockReader reader, Superblock superblock, int walk) {
         this.reader = reader;
         this.log = reader.log();
@@ -53,7 +53,7 @@ final class EraTreesCheck implements TreeWalk.Visitor {
         new TreeWalk(reader, tree, treeBuffers, this).walk(superblock.writesetTreeRoot(), true);
         checkLastEra();
         // The copy's current writeset belongs to the live target, which may have freed it.
-        if (walk == BlockTable.LIVE && superblock.currentWritesetRoot() != 0) {
+        if (walk == BlockUse.LIVE && superblock.currentWritesetRoot() != 0) {
             walkBitset(
                     new TreeSpec(
                             Structure.CURRENT_WRITESET, superblock.currentEra(), BTreeNode.BLOCK_VALUE_BYTES, walk),
@@ -128,7 +128,7 @@ final class EraTreesCheck implements TreeWalk.Visitor {
     }
 
     private String path() {
-        return walk == BlockTable.SNAPSHOT
+        return walk == BlockUse.SNAPSHOT
                 ? "superblock > metadata snapshot > writeset tree"
                 : "superblock > writeset tree";
     }

@@ -6,7 +6,7 @@ import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.evidence.BlockReader;
-import org.dmera.core.evidence.BlockTable;
+import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.Damage;
 import org.dmera.core.evidence.DamageLog;
 import org.dmera.core.evidence.StoredCounts;
@@ -28,14 +28,14 @@ public final class MetadataChecker {
     private final BlockDevice device;
     private final CheckOptions options;
     private final DamageLog log = new DamageLog();
-    private final BlockTable table;
+    private final BlockUse table;
     /** The checksum that block 0 had. */
     private int seal;
 
     private MetadataChecker(BlockDevice device, CheckOptions options) {
         this.device = device;
         this.options = options;
-        this.table = new BlockTable(device.sizeBlocks());
+        this.table = new BlockUse(device.sizeBlocks());
     }
 
     /** Checks everything on the caller's thread. */
@@ -99,8 +99,8 @@ public final class MetadataChecker {
      * Counts the references that the live trees and the snapshot hold, the superblock's own included, and nothing of
      * the space map. Only for metadata whose trees a check has found whole.
      */
-    public static BlockTable countReferences(BlockDevice device) {
-        BlockTable table = new BlockTable(device.sizeBlocks());
+    public static BlockUse countReferences(BlockDevice device) {
+        BlockUse table = new BlockUse(device.sizeBlocks());
         DamageLog log = new DamageLog();
         ByteBuffer block = BlockReader.newBuffer();
         BlockReader reader = new BlockReader(device, table, log, new BlockVerdict(-1));
@@ -121,11 +121,11 @@ public final class MetadataChecker {
         checkSnapshot(superblock, reader, reader.table(), log, false);
     }
 
-    private static void walkTrees(Superblock superblock, BlockReader reader, BlockTable table, DamageLog log) {
+    private static void walkTrees(Superblock superblock, BlockReader reader, BlockUse table, DamageLog log) {
         if (superblock.metadataSnap() != 0) {
             table.rememberPlaces();
         }
-        new EraTreesCheck(reader, superblock, BlockTable.LIVE).run();
+        new EraTreesCheck(reader, superblock, BlockUse.LIVE).run();
         if (superblock.metadataSnap() != 0) {
             checkSnapshot(superblock, reader, table, log, true);
         }
@@ -166,7 +166,7 @@ public final class MetadataChecker {
     }
 
     private static void checkSnapshot(
-            Superblock live, BlockReader reader, BlockTable table, DamageLog log, boolean comparable) {
+            Superblock live, BlockReader reader, BlockUse table, DamageLog log, boolean comparable) {
         long blockNr = live.metadataSnap();
         SuperblockCheck check = new SuperblockCheck(reader, Structure.SNAPSHOT, blockNr);
         if (!table.isUsable(blockNr)) {
@@ -175,7 +175,7 @@ public final class MetadataChecker {
             return;
         }
         table.addReference(blockNr);
-        if (!table.use(blockNr, BlockTable.SNAPSHOT, 0)) {
+        if (!table.use(blockNr, BlockUse.SNAPSHOT, 0)) {
             reader.report(DamageKind.DOUBLY_USED, check, blockNr, "the block is in use in another place too");
             log.treesIncomplete();
             return;
@@ -190,7 +190,7 @@ public final class MetadataChecker {
         if (comparable) {
             compareWithLive(live, copy, blockNr, log);
         }
-        new EraTreesCheck(reader, copy, BlockTable.SNAPSHOT).run();
+        new EraTreesCheck(reader, copy, BlockUse.SNAPSHOT).run();
     }
 
     private static void compareWithLive(Superblock live, Superblock copy, long blockNr, DamageLog log) {

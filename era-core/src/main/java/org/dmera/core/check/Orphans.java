@@ -3,8 +3,8 @@ package org.dmera.core.check;
 
 import org.dmera.core.evidence.Damage;
 import org.dmera.core.evidence.DamageLog;
-import org.dmera.core.evidence.MissedParts;
 import org.dmera.core.evidence.Structure;
+import org.dmera.core.evidence.UnclaimedParts;
 import org.dmera.core.format.DamageKind;
 
 /**
@@ -15,17 +15,17 @@ final class Orphans {
     private Orphans() {}
 
     /** Adds whole subtrees to the report. */
-    static void reportSubtrees(MissedParts missed, DamageLog log) {
-        for (MissedParts.Content content : MissedParts.Content.values()) {
-            for (MissedParts.Subtree subtree : missed.subtrees(content)) {
+    static void reportSubtrees(UnclaimedParts missed, DamageLog log) {
+        for (UnclaimedParts.Content content : UnclaimedParts.Content.values()) {
+            for (UnclaimedParts.Subtree subtree : missed.subtrees(content)) {
                 report(log, structure(content), subtree.blockNr());
             }
         }
     }
 
     /** Adds single array blocks to the report. */
-    static void reportLoose(MissedParts missed, DamageLog log) {
-        for (MissedParts.Content content : MissedParts.Content.values()) {
+    static void reportLoose(UnclaimedParts missed, DamageLog log) {
+        for (UnclaimedParts.Content content : UnclaimedParts.Content.values()) {
             for (int blockNr : missed.loose(content)) {
                 report(log, structure(content), blockNr);
             }
@@ -33,7 +33,7 @@ final class Orphans {
     }
 
     /** Adds that there are others, which can't be read. */
-    static void reportUnknown(MissedParts missed, DamageLog log) {
+    static void reportUnknown(UnclaimedParts missed, DamageLog log) {
         if (missed.unknown() > 0) {
             log.add(
                     DamageKind.ORPHAN_TREE,
@@ -48,7 +48,7 @@ final class Orphans {
         }
     }
 
-    private static Structure structure(MissedParts.Content content) {
+    private static Structure structure(UnclaimedParts.Content content) {
         return switch (content) {
             case ERAS -> Structure.ERA_ARRAY;
             case WORDS -> Structure.WRITESET;

@@ -4,14 +4,14 @@ package org.dmera.core.check;
 import java.nio.ByteBuffer;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.evidence.BlockReader;
-import org.dmera.core.evidence.BlockTable;
+import org.dmera.core.evidence.BlockUse;
+import org.dmera.core.evidence.DamageLocation;
 import org.dmera.core.evidence.DamageLog;
-import org.dmera.core.evidence.MissedParts;
 import org.dmera.core.evidence.StoredCounts;
 import org.dmera.core.evidence.Structure;
 import org.dmera.core.evidence.TreeSpec;
 import org.dmera.core.evidence.TreeWalk;
-import org.dmera.core.evidence.Where;
+import org.dmera.core.evidence.UnclaimedParts;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.BitmapBlock;
 import org.dmera.core.format.DamageKind;
@@ -27,7 +27,7 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
     private static final String REWRITE = "the space map is written anew";
 
     private final BlockReader reader;
-    private final BlockTable table;
+    private final BlockUse table;
     private final DamageLog log;
     private final Superblock superblock;
     private final long deviceBlocks;
@@ -83,7 +83,7 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
             }
         }
         boolean treesIncomplete = log.areTreesIncomplete();
-        TreeSpec tree = new TreeSpec(Structure.REF_COUNT_TREE, -1, Integer.BYTES, BlockTable.SPACE_MAP);
+        TreeSpec tree = new TreeSpec(Structure.REF_COUNT_TREE, -1, Integer.BYTES, BlockUse.SPACE_MAP);
         new TreeWalk(reader, tree, TreeWalker.newBuffers(), this).walk(superblock.spaceMapRefCountRoot(), true);
         // A lost part of the ref-count tree hides nothing: the map can be written anew from the other trees.
         log.treesIncomplete(treesIncomplete);
@@ -124,8 +124,8 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
         boolean mayBeLost = log.found(DamageKind.LEAKED) > leaks
                 || isSnapshotHeld && log.found(DamageKind.COUNT_TOO_HIGH) > tooHigh;
         if (mayBeLost && agreesWithItself() && (!missed || isOfThisState())) {
-            MissedParts parts =
-                    isSnapshotHeld ? MissedParts.ofAnybody(reader, counts) : new MissedParts(reader, counts);
+            UnclaimedParts parts =
+                    isSnapshotHeld ? UnclaimedParts.ofAnybody(reader, counts) : new UnclaimedParts(reader, counts);
             Orphans.reportSubtrees(parts, log);
             if (missed || parts.mayHaveLostTheirNode()) {
                 // What a tree leads to instead is free: an older version, most likely, which must not be adopted.
@@ -220,7 +220,7 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
         }
     }
 
-    private boolean isLoaded(long blockNr, ByteBuffer buffer, BlockType type, Where where) {
+    private boolean isLoaded(long blockNr, ByteBuffer buffer, BlockType type, DamageLocation where) {
         if (!table.isUsable(blockNr)) {
             return reader.report(
                     DamageKind.OUT_OF_RANGE, where, blockNr, "expected a block from 1 to " + (table.size() - 1));
@@ -228,11 +228,11 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
         return reader.read(blockNr, buffer, type, where);
     }
 
-    private void claim(long blockNr, Where where) {
+    private void claim(long blockNr, DamageLocation where) {
         if (!table.isUsable(blockNr)) {
             return;
         }
-        if (table.use(blockNr, BlockTable.SPACE_MAP, 0)) {
+        if (table.use(blockNr, BlockUse.SPACE_MAP, 0)) {
             table.addReference(blockNr);
         } else {
             reader.report(DamageKind.DOUBLY_USED, where, blockNr, "the block is in use in another place too");
@@ -341,7 +341,7 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
         }
     }
 
-    private static final Where INDEX = new Where() {
+    private static final DamageLocation INDEX = new DamageLocation() {
         @Override
         public Structure structure() {
             return Structure.SPACE_MAP_INDEX;
@@ -358,7 +358,7 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
         }
     };
 
-    private record BitmapPlace(int entry) implements Where {
+    private record BitmapPlace(int entry) implements DamageLocation {
         @Override
         public Structure structure() {
             return Structure.SPACE_MAP_BITMAP;

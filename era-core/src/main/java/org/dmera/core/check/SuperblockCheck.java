@@ -6,8 +6,8 @@ import java.nio.ByteBuffer;
 import java.util.List;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.evidence.BlockReader;
+import org.dmera.core.evidence.DamageLocation;
 import org.dmera.core.evidence.Structure;
-import org.dmera.core.evidence.Where;
 import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.format.SuperblockRules;
@@ -17,7 +17,7 @@ import org.dmera.core.read.BlockSource;
  * The rules of one superblock: block 0, or the copy that a snapshot holds. Whether its roots lead anywhere is for the
  * walks to find out.
  */
-public final class SuperblockCheck implements Where {
+public final class SuperblockCheck implements DamageLocation {
     private final BlockReader reader;
     private final Structure structure;
     private final long blockNr;

@@ -17,7 +17,7 @@ import org.dmera.core.read.Problem;
  * A walk of an array that reports every broken rule and goes on, with what is known of each block already. The visitor learns
  * of every block of the array exactly once and in order: present, or lost.
  */
-public final class ArrayWalk implements ArrayWalker.Listener, ArrayWalker.Verdicts, Where {
+public final class ArrayWalk implements ArrayWalker.Listener, ArrayWalker.Verdicts, DamageLocation {
     /** Receives the array's blocks: see {@link ArrayWalker.Listener}, which says more of each. */
     public interface Visitor {
         void present(long index, long blockNr, int usable);
@@ -160,7 +160,7 @@ public final class ArrayWalk implements ArrayWalker.Listener, ArrayWalker.Verdic
 
     @Override
     public void unreferenced(long index) {
-        reader.log().lost(new LostEntry(spec, root, index));
+        reader.log().lost(new MissingArrayBlock(spec, root, index));
     }
 
     @Override

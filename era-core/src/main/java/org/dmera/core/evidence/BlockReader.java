@@ -19,12 +19,12 @@ import org.dmera.core.read.Problem;
  */
 public final class BlockReader {
     private final BlockSource source;
-    private final BlockTable table;
+    private final BlockUse table;
     private final DamageLog log;
     private final BlockVerdict verdict;
     private final ByteBuffer spare = newBuffer();
 
-    public BlockReader(BlockDevice device, BlockTable table, DamageLog log, BlockVerdict verdict) {
+    public BlockReader(BlockDevice device, BlockUse table, DamageLog log, BlockVerdict verdict) {
         this.source = new BlockSource(device);
         this.table = table;
         this.log = log;
@@ -39,7 +39,7 @@ public final class BlockReader {
         return source;
     }
 
-    public BlockTable table() {
+    public BlockUse table() {
         return table;
     }
 
@@ -75,7 +75,7 @@ public final class BlockReader {
      *
      * @param where names the place in the report
      */
-    public boolean read(long blockNr, ByteBuffer buffer, BlockType type, Where where) {
+    public boolean read(long blockNr, ByteBuffer buffer, BlockType type, DamageLocation where) {
         Problem problem = problem(blockNr, buffer, type);
         return problem == null || report(problem, where);
     }
@@ -95,7 +95,7 @@ public final class BlockReader {
     }
 
     /** Reports a broken rule; returns false. */
-    public boolean report(Problem problem, Where where) {
+    public boolean report(Problem problem, DamageLocation where) {
         if (problem.blockNr() == Problem.NO_BLOCK) {
             log.add(problem.kind(), where.structure(), where.path(), -1, 1, problem.detail(), where.consequence());
             return false;
@@ -104,13 +104,13 @@ public final class BlockReader {
     }
 
     /** Reports damage of one block, once a block; returns false. */
-    public boolean report(DamageKind kind, Where where, long blockNr, String detail) {
+    public boolean report(DamageKind kind, DamageLocation where, long blockNr, String detail) {
         boolean usable = blockNr >= 0 && blockNr < table.size();
-        if (!usable || !table.hasMark(blockNr, BlockTable.REPORTED)) {
+        if (!usable || !table.hasMark(blockNr, BlockUse.REPORTED)) {
             log.add(kind, where.structure(), where.path(), blockNr, 1, detail, where.consequence());
         }
         if (usable && kind.severity() != Severity.NOTE) {
-            table.mark(blockNr, BlockTable.REPORTED);
+            table.mark(blockNr, BlockUse.REPORTED);
         }
         return false;
     }

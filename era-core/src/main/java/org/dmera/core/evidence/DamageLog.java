@@ -21,7 +21,7 @@ public final class DamageLog {
     private final List<Damage> kept = new ArrayList<>();
     private final long[] found = new long[DamageKind.values().length];
     private final List<LostNode> lostNodes = new ArrayList<>();
-    private final List<LostEntry> lostEntries = new ArrayList<>();
+    private final List<MissingArrayBlock> lostEntries = new ArrayList<>();
     private final List<EraGap> eraGaps = new ArrayList<>();
     private boolean treesIncomplete;
     private boolean beyondAutoRepair;
@@ -62,7 +62,7 @@ public final class DamageLog {
     }
 
     /** An array block is missed: likewise. */
-    public void lost(LostEntry entry) {
+    public void lost(MissingArrayBlock entry) {
         if (lostEntries.size() <= MOST_LOST_NODES) {
             lostEntries.add(entry);
         }
@@ -84,7 +84,7 @@ public final class DamageLog {
     }
 
     /** The array blocks to which no usable reference leads: the first of them. */
-    public List<LostEntry> lostEntries() {
+    public List<MissingArrayBlock> lostEntries() {
         return List.copyOf(lostEntries);
     }
 

@@ -12,10 +12,10 @@ import org.dmera.core.read.Visits;
  * met for the first time; a node that the live trees and the snapshot share is walked for each, but counted once.
  */
 final class TreeClaims implements Visits {
-    private static final int ANY_WALK = BlockTable.LIVE | BlockTable.SNAPSHOT | BlockTable.SPACE_MAP;
+    private static final int ANY_WALK = BlockUse.LIVE | BlockUse.SNAPSHOT | BlockUse.SPACE_MAP;
 
     private final BlockReader reader;
-    private final BlockTable table;
+    private final BlockUse table;
     private final TreeSpec spec;
     private final int misfit;
 
@@ -24,13 +24,13 @@ final class TreeClaims implements Visits {
         this.table = reader.table();
         this.spec = spec;
         this.misfit = spec.valueBytes() == Long.BYTES
-                ? BlockTable.NO_NODE_OF_8
-                : spec.valueBytes() == Integer.BYTES ? BlockTable.NO_NODE_OF_4 : BlockTable.NO_NODE_OF_12;
+                ? BlockUse.NO_NODE_OF_8
+                : spec.valueBytes() == Integer.BYTES ? BlockUse.NO_NODE_OF_4 : BlockUse.NO_NODE_OF_12;
     }
 
     @Override
     public Problem refer(long blockNr, boolean counted) {
-        if (spec.walk() == BlockTable.SPACE_MAP && table.hasMark(blockNr, BlockTable.LIVE | BlockTable.SNAPSHOT)) {
+        if (spec.walk() == BlockUse.SPACE_MAP && table.hasMark(blockNr, BlockUse.LIVE | BlockUse.SNAPSHOT)) {
             // Not counted: the block is the trees', and the space map that names it will be written anew.
             return doublyUsed(blockNr);
         }
@@ -45,11 +45,11 @@ final class TreeClaims implements Visits {
         if (table.hasMark(blockNr, misfit)) {
             return Problem.of(DamageKind.BAD_HEADER, blockNr, "no node of this tree");
         }
-        if (!table.hasMark(blockNr, spec.walk() | BlockTable.DOUBLY_USED)) {
+        if (!table.hasMark(blockNr, spec.walk() | BlockUse.DOUBLY_USED)) {
             return null;
         }
         if (couldBeOurs(blockNr)) {
-            table.mark(blockNr, BlockTable.DOUBLY_USED);
+            table.mark(blockNr, BlockUse.DOUBLY_USED);
         }
         return doublyUsed(blockNr);
     }
@@ -73,7 +73,7 @@ final class TreeClaims implements Visits {
 
     @Override
     public boolean isDoublyUsed(long blockNr) {
-        return table.hasMark(blockNr, BlockTable.DOUBLY_USED);
+        return table.hasMark(blockNr, BlockUse.DOUBLY_USED);
     }
 
     @Override

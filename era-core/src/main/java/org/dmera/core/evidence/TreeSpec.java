@@ -7,12 +7,12 @@ package org.dmera.core.evidence;
  * @param structure the part of the metadata
  * @param era of a writeset, else −1
  * @param valueBytes size of the values in leaves
- * @param walk on whose behalf: {@link BlockTable#LIVE}, {@link BlockTable#SNAPSHOT} or {@link BlockTable#SPACE_MAP}
+ * @param walk on whose behalf: {@link BlockUse#LIVE}, {@link BlockUse#SNAPSHOT} or {@link BlockUse#SPACE_MAP}
  */
 public record TreeSpec(Structure structure, long era, int valueBytes, int walk) {
     /** The way to its root. */
     public String path() {
-        String start = walk == BlockTable.SNAPSHOT ? "superblock > metadata snapshot > " : "superblock > ";
+        String start = walk == BlockUse.SNAPSHOT ? "superblock > metadata snapshot > " : "superblock > ";
         return switch (structure) {
             case WRITESET -> start + "writeset tree > era " + era;
             case REF_COUNT_TREE -> start + "space map > ref-count tree";

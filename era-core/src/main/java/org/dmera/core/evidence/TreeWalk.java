@@ -12,7 +12,7 @@ import org.dmera.core.read.TreeWalker;
  * A walk of a tree that reports every broken rule and goes on: a node that is damaged costs the keys below it, no more, and
  * the visitor is told of the range.
  */
-public final class TreeWalk implements TreeWalker.Listener, Where {
+public final class TreeWalk implements TreeWalker.Listener, DamageLocation {
     /** Receives the leaves. */
     public interface Visitor {
         /** Entry {@code index} of a leaf; {@code counted} says whether the reference in it has to be counted. */

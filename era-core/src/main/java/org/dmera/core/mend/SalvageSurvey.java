@@ -14,14 +14,14 @@ import org.dmera.core.check.SpaceMapCheck;
 import org.dmera.core.check.SuperblockCheck;
 import org.dmera.core.evidence.ArrayWalk;
 import org.dmera.core.evidence.BlockReader;
-import org.dmera.core.evidence.BlockTable;
+import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.Damage;
 import org.dmera.core.evidence.DamageLog;
-import org.dmera.core.evidence.MissedParts;
 import org.dmera.core.evidence.StoredCounts;
 import org.dmera.core.evidence.Structure;
 import org.dmera.core.evidence.TreeSpec;
 import org.dmera.core.evidence.TreeWalk;
+import org.dmera.core.evidence.UnclaimedParts;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.BitmapBlock;
@@ -47,7 +47,7 @@ public final class SalvageSurvey implements TreeWalk.Visitor {
     private final SalvagedRoots roots;
     private final Superblock superblock;
     private final BlockReader reader;
-    private final BlockTable table;
+    private final BlockUse table;
     private final DamageLog log = new DamageLog();
     private final ByteBuffer[] treeBuffers = TreeWalker.newBuffers();
     private final ByteBuffer[] arrayBuffers = TreeWalker.newBuffers();
@@ -64,7 +64,7 @@ public final class SalvageSurvey implements TreeWalk.Visitor {
     private long highestInArray = -1;
     private long reach;
     private boolean openEnded;
-    private BlockTable trust;
+    private BlockUse trust;
     private BlockReader quiet;
     /** What the space map stores, if it doesn't contradict itself. */
     private StoredCounts stored;
@@ -79,16 +79,16 @@ public final class SalvageSurvey implements TreeWalk.Visitor {
     /** Blocks to which more references lead than {@link #sound} counts: some of those lead to an older version. */
     private List<Integer> doubted = List.of();
 
-    private MissedParts missed;
+    private UnclaimedParts missed;
     private boolean isMapReliable = true;
     /** Array blocks past the end of their arrays: a wrong key may have brought them there. */
     private final List<Integer> extra = new ArrayList<>();
 
     private final BitSet goneEras = new BitSet();
     /** The array blocks that may have a leaf which doesn't lead to some others. */
-    private final Map<MissedParts.Content, BitSet> unsure = new EnumMap<>(MissedParts.Content.class);
+    private final Map<UnclaimedParts.Content, BitSet> unsure = new EnumMap<>(UnclaimedParts.Content.class);
 
-    private SalvageSurvey(BlockDevice device, SalvagedRoots roots, Superblock superblock, BlockTable table) {
+    private SalvageSurvey(BlockDevice device, SalvagedRoots roots, Superblock superblock, BlockUse table) {
         this.device = device;
         this.roots = roots;
         this.superblock = superblock;
@@ -115,7 +115,7 @@ public final class SalvageSurvey implements TreeWalk.Visitor {
 
     private static SalvageSurvey of(
             BlockDevice device, SalvagedRoots roots, Superblock superblock, boolean doubtsDisputed) {
-        SalvageSurvey survey = new SalvageSurvey(device, roots, superblock, new BlockTable(device.sizeBlocks()));
+        SalvageSurvey survey = new SalvageSurvey(device, roots, superblock, new BlockUse(device.sizeBlocks()));
         survey.run();
         if (survey.log.found(DamageKind.DOUBLY_USED) > 0) {
             survey = new SalvageSurvey(device, roots, superblock, survey.trust);
@@ -138,7 +138,7 @@ public final class SalvageSurvey implements TreeWalk.Visitor {
     }
 
     private void run() {
-        TreeSpec tree = new TreeSpec(Structure.WRITESET_TREE, -1, WritesetValue.BYTES, BlockTable.LIVE);
+        TreeSpec tree = new TreeSpec(Structure.WRITESET_TREE, -1, WritesetValue.BYTES, BlockUse.LIVE);
         new TreeWalk(reader, tree, treeBuffers, this).walk(roots.writesetTreeRoot(), true);
         if (roots.currentWritesetRoot() != 0) {
             bitset(
@@ -147,7 +147,7 @@ public final class SalvageSurvey implements TreeWalk.Visitor {
                     roots.currentWritesetRoot(),
                     roots.currentWritesetNrBits());
         }
-        TreeSpec eras = new TreeSpec(Structure.ERA_ARRAY, -1, BTreeNode.BLOCK_VALUE_BYTES, BlockTable.LIVE);
+        TreeSpec eras = new TreeSpec(Structure.ERA_ARRAY, -1, BTreeNode.BLOCK_VALUE_BYTES, BlockUse.LIVE);
         ArrayWalk walk = new ArrayWalk(reader, eras, ArrayBlock.ERA_BYTES, arrayBuffers, new HighestEra());
         walk.walk(roots.eraArrayRoot(), Math.max(0, roots.nrBlocks()), true);
         reach = walk.extent();
@@ -166,13 +166,13 @@ public final class SalvageSurvey implements TreeWalk.Visitor {
     }
 
     /** A table in which those blocks are marked that must not be trusted. */
-    public BlockTable tableOfTrust() {
+    public BlockUse tableOfTrust() {
         return trust.withDoublyUsed();
     }
 
     /** A table in which nobody believes those who lead to the {@code doubted} blocks. */
-    private BlockTable withoutBelief(List<Integer> doubted) {
-        BlockTable doubting = trust.withDoublyUsed();
+    private BlockUse withoutBelief(List<Integer> doubted) {
+        BlockUse doubting = trust.withDoublyUsed();
         doubted.forEach(doubting::disbelieve);
         return doubting;
     }
@@ -208,7 +208,7 @@ public final class SalvageSurvey implements TreeWalk.Visitor {
         // What is in a bitset's place and of another size isn't that bitset: some other era's, which is missing then.
         isAllAccountedFor &= tooMany.isEmpty() && log.kept().stream().noneMatch(SalvageSurvey::isBitsetOfOtherSize);
         sound = counts;
-        missed = new MissedParts(quiet, counts);
+        missed = new UnclaimedParts(quiet, counts);
         if (!missed.isEmpty() || missed.unknown() > 0) {
             doubted = tooMany;
         }
@@ -289,7 +289,7 @@ public final class SalvageSurvey implements TreeWalk.Visitor {
     }
 
     /** What is in use, and has lost its reference; null when the space map can't tell. */
-    public MissedParts missed() {
+    public UnclaimedParts missed() {
         return sound == null ? null : missed;
     }
 
@@ -312,7 +312,7 @@ public final class SalvageSurvey implements TreeWalk.Visitor {
                 || !new SuperblockCheck(fresh, Structure.SNAPSHOT, copy).read(block)) {
             return eras;
         }
-        TreeSpec tree = new TreeSpec(Structure.WRITESET_TREE, -1, WritesetValue.BYTES, BlockTable.LIVE);
+        TreeSpec tree = new TreeSpec(Structure.WRITESET_TREE, -1, WritesetValue.BYTES, BlockUse.LIVE);
         TreeWalk.Visitor visitor = new TreeWalk.Visitor() {
             @Override
             public void entry(BTreeNode leaf, int index, boolean counted) {
@@ -434,7 +434,7 @@ public final class SalvageSurvey implements TreeWalk.Visitor {
     }
 
     private void bitset(Structure structure, long era, long root, long nrBits) {
-        TreeSpec spec = new TreeSpec(structure, era, BTreeNode.BLOCK_VALUE_BYTES, BlockTable.LIVE);
+        TreeSpec spec = new TreeSpec(structure, era, BTreeNode.BLOCK_VALUE_BYTES, BlockUse.LIVE);
         new ArrayWalk(reader, spec, ArrayBlock.WORD_BYTES, arrayBuffers, new Bits())
                 .walk(root, (nrBits + Long.SIZE - 1) / Long.SIZE, true);
     }
@@ -449,10 +449,10 @@ public final class SalvageSurvey implements TreeWalk.Visitor {
 
         @Override
         public void strayed(long from, long to) {
-            strayed(MissedParts.Content.WORDS, from, to);
+            strayed(UnclaimedParts.Content.WORDS, from, to);
         }
 
-        final void strayed(MissedParts.Content content, long from, long to) {
+        final void strayed(UnclaimedParts.Content content, long from, long to) {
             int reach = BTreeNode.maxEntries(BTreeNode.BLOCK_VALUE_BYTES) - 1;
             unsure.computeIfAbsent(content, any -> new BitSet()).set((int) Math.max(0, from - reach), (int) to + reach);
         }
@@ -466,7 +466,7 @@ public final class SalvageSurvey implements TreeWalk.Visitor {
     }
 
     /** Whether a leaf that leads to array block {@code index} of an array with {@code content} may be an older version. */
-    public boolean isUnsure(MissedParts.Content content, long index) {
+    public boolean isUnsure(UnclaimedParts.Content content, long index) {
         return isContradicted()
                 && unsure.containsKey(content)
                 && unsure.get(content).get((int) index);
@@ -483,7 +483,7 @@ public final class SalvageSurvey implements TreeWalk.Visitor {
 
         @Override
         public void strayed(long from, long to) {
-            strayed(MissedParts.Content.ERAS, from, to);
+            strayed(UnclaimedParts.Content.ERAS, from, to);
         }
 
         @Override

@@ -17,17 +17,17 @@ import org.dmera.core.block.BlockType;
 import org.dmera.core.check.CheckReport;
 import org.dmera.core.check.MetadataChecker;
 import org.dmera.core.evidence.BlockReader;
-import org.dmera.core.evidence.BlockTable;
+import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.Damage;
 import org.dmera.core.evidence.DamageLog;
-import org.dmera.core.evidence.LostEntry;
 import org.dmera.core.evidence.LostNode;
-import org.dmera.core.evidence.MissedParts;
-import org.dmera.core.evidence.MissedParts.Content;
-import org.dmera.core.evidence.MissedParts.Subtree;
+import org.dmera.core.evidence.MissingArrayBlock;
 import org.dmera.core.evidence.StoredCounts;
 import org.dmera.core.evidence.Structure;
 import org.dmera.core.evidence.TreeSpec;
+import org.dmera.core.evidence.UnclaimedParts.Content;
+import org.dmera.core.evidence.UnclaimedParts.Subtree;
+import org.dmera.core.evidence.UnclaimedParts;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.Limits;
@@ -141,7 +141,7 @@ public final class TreeMender {
     private boolean goOn() {
         view = patches.isEmpty() ? device : new PatchedDevice(device, patches);
         ByteBuffer block = BlockReader.newBuffer();
-        reader = new BlockReader(view, new BlockTable(view.sizeBlocks()), new DamageLog(), new BlockVerdict(-1));
+        reader = new BlockReader(view, new BlockUse(view.sizeBlocks()), new DamageLog(), new BlockVerdict(-1));
         if (reader.tryRead(0, block) != null) {
             return false;
         }
@@ -155,7 +155,7 @@ public final class TreeMender {
             return false;
         }
         reader = survey.reader();
-        MissedParts missed = new MissedParts(reader, counts);
+        UnclaimedParts missed = new UnclaimedParts(reader, counts);
         List<LostNode> lost = survey.log().lostNodes();
         return mendReferences(lost, superblock, missed)
                 || remakeNodes(lost, superblock, missed)
@@ -207,7 +207,7 @@ public final class TreeMender {
         return type == null ? 0 : buffer.getLong(type.blockNrOffset());
     }
 
-    private boolean mendReferences(List<LostNode> lost, Superblock superblock, MissedParts missed) {
+    private boolean mendReferences(List<LostNode> lost, Superblock superblock, UnclaimedParts missed) {
         boolean done = false;
         for (LostNode each : lost) {
             if (!isReferenceToBlame(each)) {
@@ -239,7 +239,7 @@ public final class TreeMender {
     }
 
     /** The root of a tree is the only missed one of its kind. */
-    private boolean mendRoot(TreeSpec tree, Superblock superblock, MissedParts missed) {
+    private boolean mendRoot(TreeSpec tree, Superblock superblock, UnclaimedParts missed) {
         List<Subtree> found = missed.subtrees(Content.of(tree));
         if (found.size() != 1) {
             return false;
@@ -272,8 +272,8 @@ public final class TreeMender {
                 "the root of the writeset of era " + Long.toUnsignedString(era) + " is block " + root);
     }
 
-    private boolean remakeNodes(List<LostNode> lost, Superblock superblock, MissedParts missed) {
-        LostNodes nodes = new LostNodes(reader, missed, superblock);
+    private boolean remakeNodes(List<LostNode> lost, Superblock superblock, UnclaimedParts missed) {
+        NodeRebuilder nodes = new NodeRebuilder(reader, missed, superblock);
         boolean done = false;
         for (LostNode each : lost) {
             ByteBuffer rebuilt = isReferenceToBlame(each) ? null : nodes.rebuilt(each);
@@ -287,15 +287,15 @@ public final class TreeMender {
     }
 
     /** One entry of all leaves leads astray, and one array block has lost its entry. */
-    private boolean mendEntries(List<LostEntry> lost, MissedParts missed) {
+    private boolean mendEntries(List<MissingArrayBlock> lost, UnclaimedParts missed) {
         for (Content content : new Content[] {Content.ERAS, Content.WORDS}) {
-            List<LostEntry> entries =
+            List<MissingArrayBlock> entries =
                     lost.stream().filter(e -> Content.of(e.tree()) == content).toList();
             List<Integer> loose = missed.loose(content);
             if (entries.size() != 1 || loose.size() != 1) {
                 continue;
             }
-            LostEntry entry = entries.get(0);
+            MissingArrayBlock entry = entries.get(0);
             BTreeNode leaf = descend(entry.root(), entry.key(), 0, BTreeNode.BLOCK_VALUE_BYTES);
             if (leaf != null && leaf.nrEntries() > 1 && mayBeOlder(leaf, entry.key())) {
                 doubtful.add(new Doubtful(loose.get(0), content, entry.key()));
@@ -332,7 +332,7 @@ public final class TreeMender {
     }
 
     /** Subtrees whose entries have gone: the nodes that should have them are made anew. */
-    private boolean takeBack(List<LostEntry> lost, Superblock superblock, MissedParts missed) {
+    private boolean takeBack(List<MissingArrayBlock> lost, Superblock superblock, UnclaimedParts missed) {
         boolean done = false;
         for (Content content : Content.values()) {
             long root = rootOf(content, lost, superblock);
@@ -346,7 +346,7 @@ public final class TreeMender {
     }
 
     /** The superblock has no current writeset, and there is a bitset that nothing else leads to. */
-    private boolean recall(Superblock superblock, MissedParts missed) {
+    private boolean recall(Superblock superblock, UnclaimedParts missed) {
         List<Subtree> found = missed.subtrees(Content.WORDS);
         if (superblock.currentWritesetRoot() != 0
                 || found.size() != 1
@@ -359,13 +359,13 @@ public final class TreeMender {
     }
 
     /** The tree that parts with {@code content} are missing from, or 0 when there are several. */
-    private static long rootOf(Content content, List<LostEntry> lost, Superblock superblock) {
+    private static long rootOf(Content content, List<MissingArrayBlock> lost, Superblock superblock) {
         if (content != Content.WORDS) {
             return content == Content.ERAS ? superblock.eraArrayRoot() : superblock.writesetTreeRoot();
         }
         List<Long> roots = lost.stream()
                 .filter(e -> Content.of(e.tree()) == content)
-                .map(LostEntry::root)
+                .map(MissingArrayBlock::root)
                 .distinct()
                 .toList();
         return roots.size() == 1 ? roots.get(0) : 0;

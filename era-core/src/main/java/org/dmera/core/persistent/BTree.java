@@ -11,7 +11,7 @@ import org.dmera.core.format.DamagedMetadataException;
  * A copy-on-write btree with u64 keys.
  *
  * <p>A change walks down from the root and shadows every node on its way, so the root moves with the first change of a
- * transaction; {@link #root()} says where it is. How a full node makes room is in {@link RoomForInsert}, how nodes are
+ * transaction; {@link #root()} says where it is. How a full node makes room is in {@link NodeSplitter}, how nodes are
  * kept full enough on the way to a removal in {@link NodeRebalance}. Both follow the kernel's policies, because they
  * show in the bytes.
  */
@@ -19,7 +19,7 @@ public final class BTree {
     private final TransactionManager tm;
     private final ValueType type;
     private final TreeNodes nodes;
-    private final RoomForInsert room;
+    private final NodeSplitter room;
     private final NodeRebalance rebalance;
     private final byte[] value;
     private final ByteBuffer valueBuffer;
@@ -33,7 +33,7 @@ public final class BTree {
         this.type = type;
         this.root = root;
         this.nodes = new TreeNodes(tm, type);
-        this.room = new RoomForInsert(tm, nodes);
+        this.room = new NodeSplitter(tm, nodes);
         this.rebalance = new NodeRebalance(tm, nodes);
         this.value = new byte[type.sizeBytes()];
         this.valueBuffer = ByteBuffer.wrap(value).order(ByteOrder.LITTLE_ENDIAN);

@@ -10,7 +10,7 @@ import org.dmera.core.check.CheckOptions;
 import org.dmera.core.check.CheckReport;
 import org.dmera.core.check.MetadataChecker;
 import org.dmera.core.evidence.BlockReader;
-import org.dmera.core.evidence.BlockTable;
+import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.Damage;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.BitmapBlock;
@@ -31,13 +31,13 @@ public final class SpaceMapRepair {
     private static final int MOST_IN_BITMAP = BitmapBlock.SEE_TREE - 1;
 
     private final BlockDevice device;
-    private final BlockTable checked;
-    private final BlockTable trees;
+    private final BlockUse checked;
+    private final BlockUse trees;
     private final BlockSeal seal = new BlockSeal();
     private final byte[] counts;
     private int cursor = 1;
 
-    private SpaceMapRepair(BlockDevice device, BlockTable checked, BlockTable trees) {
+    private SpaceMapRepair(BlockDevice device, BlockUse checked, BlockUse trees) {
         this.device = device;
         this.checked = checked;
         this.trees = trees;
@@ -72,7 +72,7 @@ public final class SpaceMapRepair {
             throw new IOException("the trees are damaged, so that the right counts are not known: nothing was changed."
                     + " Build a new device with era_repair first");
         }
-        if (new BlockTable(device.sizeBlocks()).size() != report.table().size() || seal(device) != report.seal()) {
+        if (new BlockUse(device.sizeBlocks()).size() != report.table().size() || seal(device) != report.seal()) {
             throw new IllegalArgumentException(
                     "the report is about another device, or the device was changed after the check");
         }

@@ -8,7 +8,7 @@ import org.dmera.core.format.Superblock;
 
 /** What a lost superblock said of sizes and the current era: derived from the states that are left, or asked for. */
 final class LostEras {
-    private final List<SalvageLayer> layers;
+    private final List<StateOverlay> layers;
     private final List<Superblock> copies;
     private final boolean isLastFound;
     private final long reach;
@@ -19,12 +19,12 @@ final class LostEras {
      * @param copies of the superblock, which held snapshots have kept
      * @param isLastFound whether the last state is among {@code layers}
      */
-    LostEras(List<SalvageLayer> layers, List<Superblock> copies, boolean isLastFound) {
+    LostEras(List<StateOverlay> layers, List<Superblock> copies, boolean isLastFound) {
         this.layers = layers;
         this.copies = copies;
         this.isLastFound = isLastFound;
         long longest = -1;
-        for (SalvageLayer layer : layers) {
+        for (StateOverlay layer : layers) {
             longest = Math.max(longest, layer.reach);
         }
         this.reach = longest;
@@ -78,7 +78,7 @@ final class LostEras {
         }
         boolean isOpenEnded = false;
         long evident = -1;
-        for (SalvageLayer layer : layers) {
+        for (StateOverlay layer : layers) {
             isOpenEnded |= layer.isOpenEnded;
             evident = Math.max(evident, Math.max(layer.closedReach, layer.mostBits));
         }
@@ -103,7 +103,7 @@ final class LostEras {
     long currentEra(SalvageHints hints, List<String> remarks) throws IOException {
         long least = 0;
         boolean isCredible = false;
-        for (SalvageLayer layer : layers) {
+        for (StateOverlay layer : layers) {
             isCredible |= layer.leastEra() <= hints.currentEra();
             least = Math.max(least, layer.leastEra());
         }

@@ -9,7 +9,7 @@ import java.util.BitSet;
 import java.util.List;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.evidence.BlockReader;
-import org.dmera.core.evidence.BlockTable;
+import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.DamageLog;
 import org.dmera.core.evidence.StoredCounts;
 import org.dmera.core.format.BTreeNode;
@@ -24,7 +24,7 @@ import org.dmera.core.read.BlockVerdict;
  * <p>All blocks are looked at. Each space map index with its bitmaps stands for one state: the last one, and as a rule the
  * one before, which nothing has overwritten yet, and more. {@link StateProbe} sorts out those that have been overwritten;
  * the last state is among the others, unless its index or its bitmap is broken too. Which of them is the last can't be told;
- * {@link MergedSalvage} needs no answer.
+ * {@link StateMerge} needs no answer.
  */
 final class RootSearch {
     private static final int PIECE = 256;
@@ -32,7 +32,7 @@ final class RootSearch {
     private final BlockDevice device;
     private final SalvageHints hints;
     private final BitSet watched;
-    private final BlockTable table;
+    private final BlockUse table;
     private final BlockReader reader;
     private final StateProbe probe;
     private final ByteBuffer block = BlockReader.newBuffer();
@@ -62,7 +62,7 @@ final class RootSearch {
         this.watched = watched;
         this.device = device;
         this.hints = hints;
-        this.table = new BlockTable(device.sizeBlocks());
+        this.table = new BlockUse(device.sizeBlocks());
         this.reader = new BlockReader(device, table, new DamageLog(), new BlockVerdict(-1));
         this.probe = new StateProbe(reader);
     }
@@ -73,11 +73,11 @@ final class RootSearch {
         if (highestSealed() == 0) {
             throw new IOException("bad checksum in superblock, and no era metadata found on the whole device");
         }
-        return new MergedSalvage(device, table, found, hints);
+        return new StateMerge(device, table, found, hints);
     }
 
     /** What was seen of each block. */
-    BlockTable table() {
+    BlockUse table() {
         return table;
     }
 

@@ -12,7 +12,7 @@ import org.dmera.core.block.BlockType;
 import org.dmera.core.check.SuperblockCheck;
 import org.dmera.core.content.MetadataVisitor;
 import org.dmera.core.evidence.BlockReader;
-import org.dmera.core.evidence.BlockTable;
+import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.Damage;
 import org.dmera.core.evidence.DamageLog;
 import org.dmera.core.evidence.Structure;
@@ -28,7 +28,7 @@ import org.dmera.core.read.BlockVerdict;
  * <p>The rule: never under-report. Every block that verifies is used; a mark whose place can't be read any more counts
  * as set. Whoever copies what has changed then copies too much, and never too little.
  *
- * <p>A superblock that can't be read is searched for: see {@link MergedSalvage}.
+ * <p>A superblock that can't be read is searched for: see {@link StateMerge}.
  */
 public abstract class Salvage {
     Salvage() {}
@@ -54,10 +54,10 @@ public abstract class Salvage {
         }
         ByteBuffer block = BlockReader.newBuffer();
         DamageLog log = new DamageLog();
-        BlockReader reader = new BlockReader(device, new BlockTable(device.sizeBlocks()), log, new BlockVerdict(0));
+        BlockReader reader = new BlockReader(device, new BlockUse(device.sizeBlocks()), log, new BlockVerdict(0));
         if (new SuperblockCheck(reader, Structure.SUPERBLOCK, 0).read(block)) {
             Superblock superblock = new Superblock().wrap(block, 0);
-            TreeSalvage trees = new TreeSalvage(device, superblock, hints);
+            KnownRootsSalvage trees = new KnownRootsSalvage(device, superblock, hints);
             return withDropped(StaleSuperblock.orCurrent(device, superblock, trees, hints), block);
         }
         BlockDevice putBack = withSuperblockPutBack(device, reader);
@@ -68,7 +68,7 @@ public abstract class Salvage {
         }
         IOException failure = reader.tryRead(0, block);
         if (failure == null && hasSealOnceEmptied(block)) {
-            Salvage salvage = new TreeSalvage(device, new Superblock().wrap(block, 0), hints);
+            Salvage salvage = new KnownRootsSalvage(device, new Superblock().wrap(block, 0), hints);
             salvage.remarks()
                     .add(
                             "something had written into the superblock where the format leaves it empty; its checksum proves"
@@ -80,7 +80,7 @@ public abstract class Salvage {
                 && !BlockSource.isZero(block)
                 && BitFlip.correct(block, BlockType.SUPERBLOCK, 0)
                 && new Superblock().wrap(block, 0).magic() == Superblock.MAGIC) {
-            Salvage salvage = new TreeSalvage(device, new Superblock().wrap(block, 0), hints);
+            Salvage salvage = new KnownRootsSalvage(device, new Superblock().wrap(block, 0), hints);
             salvage.remarks().add("one bit of the superblock had flipped; it was corrected by the checksum");
             return withDropped(salvage, block);
         }

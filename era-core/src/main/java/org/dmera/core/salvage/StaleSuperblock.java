@@ -11,7 +11,7 @@ import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.content.MetadataVisitor;
 import org.dmera.core.evidence.BlockReader;
-import org.dmera.core.evidence.BlockTable;
+import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.Damage;
 import org.dmera.core.evidence.DamageLog;
 import org.dmera.core.format.Superblock;
@@ -23,10 +23,10 @@ import org.dmera.core.read.BlockVerdict;
  * device: marks are only ever added from one state to the next, so the older ones do no harm.
  */
 public final class StaleSuperblock extends Salvage {
-    private final TreeSalvage trees;
-    private final MergedSalvage states;
+    private final KnownRootsSalvage trees;
+    private final StateMerge states;
 
-    private StaleSuperblock(TreeSalvage trees, MergedSalvage states) {
+    private StaleSuperblock(KnownRootsSalvage trees, StateMerge states) {
         this.trees = trees;
         this.states = states;
         trees.remarks()
@@ -40,7 +40,7 @@ public final class StaleSuperblock extends Salvage {
         ByteBuffer block = BlockReader.newBuffer();
         device.read(0, block);
         Superblock superblock = new Superblock().wrap(block.clear(), 0);
-        TreeSalvage trees = new TreeSalvage(device, superblock, SalvageHints.NONE);
+        KnownRootsSalvage trees = new KnownRootsSalvage(device, superblock, SalvageHints.NONE);
         return trees.isAnythingWrong() && Others.on(device, superblock, trees, SalvageHints.NONE).isOlder;
     }
 
@@ -49,7 +49,7 @@ public final class StaleSuperblock extends Salvage {
      *
      * @throws IOException when there is a later state whose era isn't known
      */
-    static Salvage orCurrent(BlockDevice device, Superblock superblock, TreeSalvage trees, SalvageHints hints)
+    static Salvage orCurrent(BlockDevice device, Superblock superblock, KnownRootsSalvage trees, SalvageHints hints)
             throws IOException {
         if (!trees.isAnythingWrong()) {
             return trees;
@@ -68,8 +68,8 @@ public final class StaleSuperblock extends Salvage {
                 hints.nrBlocks() >= 0 ? hints.nrBlocks() : others.reach,
                 Math.max(hints.currentEra(), others.era));
         return new StaleSuperblock(
-                new TreeSalvage(device, superblock, known),
-                new MergedSalvage(device, others.search.table(), others.found, known));
+                new KnownRootsSalvage(device, superblock, known),
+                new StateMerge(device, others.search.table(), others.found, known));
     }
 
     /** The states on the device, next to that of the superblock. */
@@ -90,7 +90,7 @@ public final class StaleSuperblock extends Salvage {
         /** Blocks that are wrong wherever they are used. */
         private final BitSet wrong;
 
-        private Others(BlockDevice device, TreeSalvage trees, SalvageHints hints) {
+        private Others(BlockDevice device, KnownRootsSalvage trees, SalvageHints hints) {
             overtaken = inPlace(device, trees.overwritten());
             wrong = trees.wrongBesideTheTrees();
             BitSet watched = (BitSet) overtaken.clone();
@@ -99,13 +99,13 @@ public final class StaleSuperblock extends Salvage {
             found = search.find();
         }
 
-        static Others on(BlockDevice device, Superblock superblock, TreeSalvage trees, SalvageHints hints) {
+        static Others on(BlockDevice device, Superblock superblock, KnownRootsSalvage trees, SalvageHints hints) {
             Others others = new Others(device, trees, hints);
             others.compare(device, superblock, trees);
             return others;
         }
 
-        private void compare(BlockDevice device, Superblock superblock, TreeSalvage trees) {
+        private void compare(BlockDevice device, Superblock superblock, KnownRootsSalvage trees) {
             SharedArrays shared = new SharedArrays();
             era = trees.currentEra();
             reach = trees.nrBlocks();
@@ -119,7 +119,7 @@ public final class StaleSuperblock extends Salvage {
                         continue;
                     }
                 }
-                SalvageLayer layer = new SalvageLayer(device, search.table(), state, shared);
+                StateOverlay layer = new StateOverlay(device, search.table(), state, shared);
                 // A bitset that damage has left behind passes for an open writeset of the era after the last.
                 boolean mayHaveNone =
                         !state.bitsets.isEmpty() && (state.broken > 0 || trees.countsAsUsed(state.bitsets.get(0)));
@@ -156,22 +156,22 @@ public final class StaleSuperblock extends Salvage {
          */
         private boolean addsMarks(BlockDevice device, Superblock superblock) {
             SharedArrays shared = new SharedArrays();
-            SalvageLayer own = new SalvageLayer(device, search.table(), RootCandidate.of(superblock), shared);
-            int[] here = new int[SalvageLayer.WINDOW];
-            int[] there = new int[SalvageLayer.WINDOW];
+            StateOverlay own = new StateOverlay(device, search.table(), RootCandidate.of(superblock), shared);
+            int[] here = new int[StateOverlay.WINDOW];
+            int[] there = new int[StateOverlay.WINDOW];
             for (RootCandidate state : found.states()) {
                 if (!state.isWhole() || state.hasRootsOf(superblock)) {
                     continue;
                 }
-                SalvageLayer layer = new SalvageLayer(device, search.table(), state, shared);
+                StateOverlay layer = new StateOverlay(device, search.table(), state, shared);
                 long end = Math.min(superblock.nrBlocks(), layer.reach);
-                for (long first = 0; first < end; first += SalvageLayer.WINDOW) {
-                    int count = (int) Math.min(SalvageLayer.WINDOW, end - first);
+                for (long first = 0; first < end; first += StateOverlay.WINDOW) {
+                    int count = (int) Math.min(StateOverlay.WINDOW, end - first);
                     Arrays.fill(here, 0);
                     Arrays.fill(there, 0);
-                    own.lay(here, first / SalvageLayer.WINDOW, count, superblock.currentEra());
+                    own.lay(here, first / StateOverlay.WINDOW, count, superblock.currentEra());
                     BitSet lost = new BitSet(count);
-                    layer.lay(there, first / SalvageLayer.WINDOW, count, layer.leastEra(), new HashSet<>(), lost);
+                    layer.lay(there, first / StateOverlay.WINDOW, count, layer.leastEra(), new HashSet<>(), lost);
                     for (int i = 0; i < count; i++) {
                         if (Integer.compareUnsigned(here[i], there[i]) < 0 && !lost.get(i)) {
                             return true;
@@ -189,7 +189,7 @@ public final class StaleSuperblock extends Salvage {
      */
     private static BitSet inPlace(BlockDevice device, BitSet blocks) {
         BlockReader reader =
-                new BlockReader(device, new BlockTable(device.sizeBlocks()), new DamageLog(), new BlockVerdict(-1));
+                new BlockReader(device, new BlockUse(device.sizeBlocks()), new DamageLog(), new BlockVerdict(-1));
         ByteBuffer block = BlockReader.newBuffer();
         BitSet inPlace = new BitSet();
         blocks.stream().filter(b -> reader.tryRead(b, block) == null).forEach(b -> {

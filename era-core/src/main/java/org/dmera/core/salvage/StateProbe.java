@@ -5,7 +5,7 @@ import java.nio.ByteBuffer;
 import java.util.Arrays;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.evidence.BlockReader;
-import org.dmera.core.evidence.BlockTable;
+import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.StoredCounts;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.BitmapBlock;
@@ -47,7 +47,7 @@ final class StateProbe {
     }
 
     private final BlockReader reader;
-    private final BlockTable table;
+    private final BlockUse table;
     private final ByteBuffer block = BlockReader.newBuffer();
     private final ByteBuffer below = BlockReader.newBuffer();
     private final BTreeNode node = new BTreeNode();

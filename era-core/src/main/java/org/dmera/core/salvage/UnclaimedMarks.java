@@ -10,14 +10,14 @@ import org.dmera.core.block.BlockDevice;
 import org.dmera.core.evidence.ArrayMap;
 import org.dmera.core.evidence.ArrayWalk;
 import org.dmera.core.evidence.BlockReader;
-import org.dmera.core.evidence.BlockTable;
+import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.DamageLog;
-import org.dmera.core.evidence.MissedParts;
-import org.dmera.core.evidence.MissedParts.Content;
-import org.dmera.core.evidence.MissedParts.Subtree;
 import org.dmera.core.evidence.Structure;
 import org.dmera.core.evidence.TreeSpec;
 import org.dmera.core.evidence.TreeWalk;
+import org.dmera.core.evidence.UnclaimedParts.Content;
+import org.dmera.core.evidence.UnclaimedParts.Subtree;
+import org.dmera.core.evidence.UnclaimedParts;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.Limits;
@@ -49,7 +49,7 @@ final class UnclaimedMarks {
     private record Piece(Content content, long low, long high, long era, ArrayMap map, boolean isDoubted) {}
 
     private final BlockDevice device;
-    private final BlockTable trust;
+    private final BlockUse trust;
     private final BlockReader reader;
     private final ByteBuffer block = BlockReader.newBuffer();
     private final ArrayBlock array = new ArrayBlock();
@@ -71,8 +71,8 @@ final class UnclaimedMarks {
      */
     UnclaimedMarks(
             BlockDevice device,
-            BlockTable trust,
-            MissedParts missed,
+            BlockUse trust,
+            UnclaimedParts missed,
             Map<Long, Long> knownEras,
             List<Integer> doubted) {
         this.device = device;
@@ -128,7 +128,7 @@ final class UnclaimedMarks {
         }
         boolean isEras = content == Content.ERAS;
         Structure structure = isEras ? Structure.ERA_ARRAY : Structure.WRITESET;
-        TreeSpec spec = new TreeSpec(structure, -1, BTreeNode.BLOCK_VALUE_BYTES, BlockTable.LIVE);
+        TreeSpec spec = new TreeSpec(structure, -1, BTreeNode.BLOCK_VALUE_BYTES, BlockUse.LIVE);
         ArrayMap map = new ArrayMap();
         int bytes = isEras ? ArrayBlock.ERA_BYTES : ArrayBlock.WORD_BYTES;
         new ArrayWalk(fresh(), spec, bytes, TreeWalker.newBuffers(), map)
@@ -137,7 +137,7 @@ final class UnclaimedMarks {
     }
 
     private void addWritesets(long root) {
-        TreeSpec spec = new TreeSpec(Structure.WRITESET_TREE, -1, WritesetValue.BYTES, BlockTable.LIVE);
+        TreeSpec spec = new TreeSpec(Structure.WRITESET_TREE, -1, WritesetValue.BYTES, BlockUse.LIVE);
         List<long[]> writesets = new ArrayList<>();
         new TreeWalk(fresh(), spec, TreeWalker.newBuffers(), new TreeWalk.Visitor() {
                     @Override

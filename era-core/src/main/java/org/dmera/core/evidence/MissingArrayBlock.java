@@ -8,4 +8,4 @@ package org.dmera.core.evidence;
  * @param root its root
  * @param key which of the array's blocks
  */
-public record LostEntry(TreeSpec tree, long root, long key) {}
+public record MissingArrayBlock(TreeSpec tree, long root, long key) {}

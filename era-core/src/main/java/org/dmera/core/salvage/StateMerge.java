@@ -14,7 +14,7 @@ import java.util.Set;
 import java.util.stream.Collectors;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.content.MetadataVisitor;
-import org.dmera.core.evidence.BlockTable;
+import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.Damage;
 import org.dmera.core.format.Superblock;
 
@@ -28,13 +28,13 @@ import org.dmera.core.format.Superblock;
  * found, every origin block counts as written now. The result has no writesets: the era array holds, for each block, the
  * latest era of all, as it would after digestion.
  */
-final class MergedSalvage extends Salvage {
-    private static final int WINDOW = SalvageLayer.WINDOW;
+final class StateMerge extends Salvage {
+    private static final int WINDOW = StateOverlay.WINDOW;
     /** States, and roots of one, that the report names. */
     private static final int MOST_SHOWN = 3;
 
     private final List<String> remarks = new ArrayList<>();
-    private final List<SalvageLayer> layers = new ArrayList<>();
+    private final List<StateOverlay> layers = new ArrayList<>();
     private final LostEras sizes;
     private final List<Damage> damages;
     private final long dataBlockSizeSectors;
@@ -46,14 +46,14 @@ final class MergedSalvage extends Salvage {
     /** The window that {@link #latest} is of, when it is asked for by the window. */
     private long windowAt = -1;
 
-    MergedSalvage(BlockDevice device, BlockTable seen, FoundStates found, SalvageHints hints) throws IOException {
+    StateMerge(BlockDevice device, BlockUse seen, FoundStates found, SalvageHints hints) throws IOException {
         List<Superblock> copies = new ArrayList<>();
         SharedArrays shared = new SharedArrays();
         Set<Damage> distinct = new LinkedHashSet<>();
         allLost = found.last() == FoundStates.Last.LOST;
         for (RootCandidate state : found.states()) {
             copies.addAll(state.copies);
-            SalvageLayer layer = new SalvageLayer(device, seen, state, shared);
+            StateOverlay layer = new StateOverlay(device, seen, state, shared);
             layers.add(layer);
             distinct.addAll(layer.log.kept());
             allLost |= state.isMapped && (state.areMarksAdrift() || layer.writesetsLost && state.broken != 1);
@@ -159,8 +159,8 @@ final class MergedSalvage extends Salvage {
         int known = (int) Math.max(0, Math.min(count, sizes.reach() - first));
         Arrays.fill(latest, known, count, (int) currentEra);
         lost.set(known, count);
-        Set<SalvageLayer.Laid> laid = new HashSet<>();
-        for (SalvageLayer layer : layers) {
+        Set<StateOverlay.Laid> laid = new HashSet<>();
+        for (StateOverlay layer : layers) {
             layer.lay(latest, first / WINDOW, count, currentEra, laid, lost);
         }
         return lost.cardinality();

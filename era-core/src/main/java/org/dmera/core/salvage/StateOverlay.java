@@ -11,7 +11,7 @@ import org.dmera.core.block.BlockDevice;
 import org.dmera.core.evidence.ArrayMap;
 import org.dmera.core.evidence.ArrayWalk;
 import org.dmera.core.evidence.BlockReader;
-import org.dmera.core.evidence.BlockTable;
+import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.DamageLog;
 import org.dmera.core.evidence.Structure;
 import org.dmera.core.evidence.TreeSpec;
@@ -25,7 +25,7 @@ import org.dmera.core.read.BlockVerdict;
 import org.dmera.core.read.TreeWalker;
 
 /** What one state of the metadata knows of marks, to be laid over what others know. */
-final class SalvageLayer implements TreeWalk.Visitor {
+final class StateOverlay implements TreeWalk.Visitor {
     /** Origin blocks in one array block of a bitset; 32 array blocks of the era array hold as many eras. */
     static final int WINDOW = ArrayBlock.WORDS_PER_BLOCK * Long.SIZE;
 
@@ -63,7 +63,7 @@ final class SalvageLayer implements TreeWalk.Visitor {
     long mostBits = -1;
 
     private final BlockDevice device;
-    private final BlockTable seen;
+    private final BlockUse seen;
     private final SharedArrays shared;
     private final List<Writeset> writesets = new ArrayList<>();
     private final List<EraMap> eraArrays = new ArrayList<>();
@@ -78,7 +78,7 @@ final class SalvageLayer implements TreeWalk.Visitor {
     private long highestInArray = -1;
 
     /** {@code shared}: what other states have walked already; added to. */
-    SalvageLayer(BlockDevice device, BlockTable seen, RootCandidate candidate, SharedArrays shared) {
+    StateOverlay(BlockDevice device, BlockUse seen, RootCandidate candidate, SharedArrays shared) {
         this.shared = shared;
         this.reader = new BlockReader(device, seen, new DamageLog(), new BlockVerdict(-1));
         this.device = device;
@@ -87,7 +87,7 @@ final class SalvageLayer implements TreeWalk.Visitor {
         this.whole = sure && candidate.isWhole();
         this.broken = candidate.broken > 0;
         for (long root : candidate.writesetTrees) {
-            TreeSpec spec = new TreeSpec(Structure.WRITESET_TREE, -1, WritesetValue.BYTES, BlockTable.LIVE);
+            TreeSpec spec = new TreeSpec(Structure.WRITESET_TREE, -1, WritesetValue.BYTES, BlockUse.LIVE);
             new TreeWalk(fresh(log), spec, TreeWalker.newBuffers(), this).walk(root, true);
         }
         for (long root : candidate.bitsets) {
@@ -139,7 +139,7 @@ final class SalvageLayer implements TreeWalk.Visitor {
 
     private SharedArrays.Length lengthOf(Structure structure, long root, int valueBytes) {
         return shared.length(root, valueBytes, () -> {
-            TreeSpec spec = new TreeSpec(structure, -1, BTreeNode.BLOCK_VALUE_BYTES, BlockTable.LIVE);
+            TreeSpec spec = new TreeSpec(structure, -1, BTreeNode.BLOCK_VALUE_BYTES, BlockUse.LIVE);
             ArrayWalk walk =
                     new ArrayWalk(fresh(new DamageLog()), spec, valueBytes, TreeWalker.newBuffers(), new ArrayMap());
             walk.walk(root, 0, true);
@@ -150,7 +150,7 @@ final class SalvageLayer implements TreeWalk.Visitor {
     private ArrayMap map(Structure structure, long era, long root, long entries, int valueBytes) {
         return shared.map(root, valueBytes, entries, () -> {
             ArrayMap map = new ArrayMap();
-            TreeSpec spec = new TreeSpec(structure, era, BTreeNode.BLOCK_VALUE_BYTES, BlockTable.LIVE);
+            TreeSpec spec = new TreeSpec(structure, era, BTreeNode.BLOCK_VALUE_BYTES, BlockUse.LIVE);
             new ArrayWalk(fresh(log), spec, valueBytes, TreeWalker.newBuffers(), map).walk(root, entries, true);
             return map;
         });

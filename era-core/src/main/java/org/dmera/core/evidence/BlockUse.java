@@ -9,7 +9,7 @@ import org.dmera.core.format.IndexBlock;
  * which walks came by. Four bytes a block, and two more while a snapshot is checked; a device has at most 4,161,600
  * blocks that count, so this stays below 24 MiB.
  */
-public final class BlockTable {
+public final class BlockUse {
     /** The live trees came by. */
     public static final int LIVE = 1;
     /** The trees of the held snapshot came by. */
@@ -43,7 +43,7 @@ public final class BlockTable {
     private BitSet astray;
 
     /** A table for a device of {@code sizeBlocks} blocks; those that no space map can reach are left out. */
-    public BlockTable(long sizeBlocks) {
+    public BlockUse(long sizeBlocks) {
         size = (int) Math.min(sizeBlocks, IndexBlock.MAX_METADATA_BLOCKS);
         verdicts = new short[size];
         references = new byte[size];
@@ -51,8 +51,8 @@ public final class BlockTable {
     }
 
     /** A table that knows nothing but which blocks this one has found in two places. */
-    public BlockTable withDoublyUsed() {
-        BlockTable table = new BlockTable(size);
+    public BlockUse withDoublyUsed() {
+        BlockUse table = new BlockUse(size);
         for (int b = 0; b < size; b++) {
             table.marks[b] = (byte) (marks[b] & DOUBLY_USED);
             table.verdicts[b] = verdicts[b];

@@ -19,7 +19,7 @@ import org.dmera.core.read.BlockVerdict;
  * what the live trees share with it has lost a reference even though it still has one. An older version of such a part
  * can't be among them, for the map of the last commit counts it as free.
  */
-public final class MissedParts {
+public final class UnclaimedParts {
     private static final int MOST_LOOSE = 1 << 16;
 
     /** What is in the array blocks, or leaves, at the bottom of a subtree. */
@@ -47,7 +47,7 @@ public final class MissedParts {
     public record Subtree(int blockNr, Content content, long low, long high, int height) {}
 
     private final BlockReader reader;
-    private final BlockTable table;
+    private final BlockUse table;
     private final StoredCounts counts;
     private final ByteBuffer block = BlockReader.newBuffer();
     private final BTreeNode node = new BTreeNode();
@@ -62,11 +62,11 @@ public final class MissedParts {
      * @param reader whose table has the references that walks of all trees have found
      * @param counts the stored counts
      */
-    public MissedParts(BlockReader reader, StoredCounts counts) {
+    public UnclaimedParts(BlockReader reader, StoredCounts counts) {
         this(reader, counts, false);
     }
 
-    private MissedParts(BlockReader reader, StoredCounts counts, boolean anybody) {
+    private UnclaimedParts(BlockReader reader, StoredCounts counts, boolean anybody) {
         this.reader = reader;
         this.table = reader.table();
         this.counts = counts;
@@ -75,8 +75,8 @@ public final class MissedParts {
     }
 
     /** Those that lost a reference of the live trees or of the snapshot's. */
-    public static MissedParts ofAnybody(BlockReader reader, StoredCounts counts) {
-        return new MissedParts(reader, counts, true);
+    public static UnclaimedParts ofAnybody(BlockReader reader, StoredCounts counts) {
+        return new UnclaimedParts(reader, counts, true);
     }
 
     /** The subtrees with {@code content}, in the order of their keys. */
@@ -114,7 +114,7 @@ public final class MissedParts {
 
     /** Whether more references to a block are stored than were found, and one of the live trees' may be missing. */
     private boolean isMissed(int b) {
-        return counts.count(b) > table.references(b) && (anybody || !table.hasMark(b, BlockTable.LIVE));
+        return counts.count(b) > table.references(b) && (anybody || !table.hasMark(b, BlockUse.LIVE));
     }
 
     private void find() {

@@ -12,14 +12,14 @@ import org.dmera.core.format.BTreeNode;
  * what suits keys that come in order), or with its left neighbour, two into three. The policy is the kernel's, because
  * it shows in the layout.
  */
-final class RoomForInsert {
+final class NodeSplitter {
     /** A neighbour is given entries only when it has this many free places: fewer would soon need the next move. */
     private static final int WORTHWHILE_FREE_PLACES = 8;
 
     private final TransactionManager tm;
     private final TreeNodes nodes;
 
-    RoomForInsert(TransactionManager tm, TreeNodes nodes) {
+    NodeSplitter(TransactionManager tm, TreeNodes nodes) {
         this.tm = tm;
         this.nodes = nodes;
     }

@@ -16,14 +16,14 @@ import org.dmera.core.content.MetadataVisitor;
 import org.dmera.core.evidence.ArrayMap;
 import org.dmera.core.evidence.ArrayWalk;
 import org.dmera.core.evidence.BlockReader;
-import org.dmera.core.evidence.BlockTable;
+import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.Damage;
 import org.dmera.core.evidence.DamageLog;
-import org.dmera.core.evidence.MissedParts;
 import org.dmera.core.evidence.StoredCounts;
 import org.dmera.core.evidence.Structure;
 import org.dmera.core.evidence.TreeSpec;
 import org.dmera.core.evidence.TreeWalk;
+import org.dmera.core.evidence.UnclaimedParts;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.DamageKind;
@@ -46,7 +46,7 @@ import org.dmera.core.read.TreeWalker;
  * era H: then the era array gets H as its least value, which says just that, and the writesets up to H are left out,
  * for they add nothing.
  */
-final class TreeSalvage extends Salvage {
+final class KnownRootsSalvage extends Salvage {
     private final BlockDevice device;
     private final SalvagedRoots roots;
     private final SalvageSurvey survey;
@@ -64,7 +64,7 @@ final class TreeSalvage extends Salvage {
     /** The same, or null when it may be of another state. */
     private final StoredCounts soundCounts;
 
-    private final BlockTable ownTable;
+    private final BlockUse ownTable;
     private final List<Damage> besideTheTrees;
     private final BlockDevice damaged;
     private final boolean areAllAccountedFor;
@@ -89,7 +89,7 @@ final class TreeSalvage extends Salvage {
 
     private BlockReader reader;
 
-    TreeSalvage(BlockDevice damaged, Superblock damagedSuperblock, SalvageHints hints) throws IOException {
+    KnownRootsSalvage(BlockDevice damaged, Superblock damagedSuperblock, SalvageHints hints) throws IOException {
         SalvageSurvey first = survey(damaged, damagedSuperblock, hints);
         this.damages = first.log().kept();
         this.ownCounts = first.stored();
@@ -101,14 +101,14 @@ final class TreeSalvage extends Salvage {
         this.isAnythingMissed = first.isAnythingMissed();
         this.hasMapOfAnother = first.hasMapOfAnother();
         this.areWritesetsAhead = first.areWritesetsAhead() && !first.isWhole();
-        this.isOvertaken = first.isContradicted() || damages.stream().anyMatch(TreeSalvage::isOtherContent);
+        this.isOvertaken = first.isContradicted() || damages.stream().anyMatch(KnownRootsSalvage::isOtherContent);
         this.isDamaged = isOvertaken || !damages.isEmpty() || !first.isWhole();
         TreeMender.Mended mended = damages.isEmpty() ? null : TreeMender.mend(damaged);
         this.wereBlocksMoved = mended != null && mended.isOnlyMoved();
         Superblock superblock = damagedSuperblock;
         if (mended != null) {
             BlockReader opener =
-                    new BlockReader(mended.device(), new BlockTable(1), new DamageLog(), new BlockVerdict(-1));
+                    new BlockReader(mended.device(), new BlockUse(1), new DamageLog(), new BlockVerdict(-1));
             ByteBuffer bytes = BlockReader.newBuffer();
             opener.tryRead(0, bytes);
             superblock = new Superblock().wrap(bytes, 0);
@@ -330,7 +330,7 @@ final class TreeSalvage extends Salvage {
         }
         ArrayWalk eras = new ArrayWalk(
                 new BlockReader(device, survey.tableOfTrust(), new DamageLog(), new BlockVerdict(-1)),
-                new TreeSpec(Structure.ERA_ARRAY, -1, BTreeNode.BLOCK_VALUE_BYTES, BlockTable.LIVE),
+                new TreeSpec(Structure.ERA_ARRAY, -1, BTreeNode.BLOCK_VALUE_BYTES, BlockUse.LIVE),
                 ArrayBlock.ERA_BYTES,
                 arrayBuffers,
                 new ArrayMap());
@@ -436,7 +436,7 @@ final class TreeSalvage extends Salvage {
     }
 
     private void streamWritesets(MetadataVisitor visitor) throws IOException {
-        TreeSpec spec = new TreeSpec(Structure.WRITESET_TREE, -1, WritesetValue.BYTES, BlockTable.LIVE);
+        TreeSpec spec = new TreeSpec(Structure.WRITESET_TREE, -1, WritesetValue.BYTES, BlockUse.LIVE);
         TreeWalk.Visitor writesets = new TreeWalk.Visitor() {
             @Override
             public void entry(BTreeNode leaf, int index, boolean counted) {
@@ -473,7 +473,7 @@ final class TreeSalvage extends Salvage {
                 || storedBits / Long.SIZE / ArrayBlock.WORDS_PER_BLOCK > Math.max(device.sizeBlocks(), onceBlocks);
         long sound = sizeLost ? 0 : storedBits;
         ArrayMap map = new ArrayMap();
-        TreeSpec spec = new TreeSpec(structure, era, BTreeNode.BLOCK_VALUE_BYTES, BlockTable.LIVE);
+        TreeSpec spec = new TreeSpec(structure, era, BTreeNode.BLOCK_VALUE_BYTES, BlockUse.LIVE);
         ArrayWalk walk = new ArrayWalk(reader, spec, ArrayBlock.WORD_BYTES, arrayBuffers, map);
         long soundWords = (sound + Long.SIZE - 1) / Long.SIZE;
         walk.walk(root, soundWords, true);
@@ -516,7 +516,7 @@ final class TreeSalvage extends Salvage {
 
     private void streamEraArray(MetadataVisitor visitor) throws IOException {
         ArrayMap map = new ArrayMap();
-        TreeSpec spec = new TreeSpec(Structure.ERA_ARRAY, -1, BTreeNode.BLOCK_VALUE_BYTES, BlockTable.LIVE);
+        TreeSpec spec = new TreeSpec(Structure.ERA_ARRAY, -1, BTreeNode.BLOCK_VALUE_BYTES, BlockUse.LIVE);
         new ArrayWalk(reader, spec, ArrayBlock.ERA_BYTES, arrayBuffers, map).walk(roots.eraArrayRoot(), nrBlocks, true);
         visitor.beginEraArray();
         long widened = 0;
@@ -539,7 +539,7 @@ final class TreeSalvage extends Salvage {
                         currentEra,
                         (content, i) -> survey.isUnsure(content, i)
                                 || doubtfulPlaces.stream().anyMatch(e -> e.isNear(content, i))
-                                || content == MissedParts.Content.WORDS && areWritesetsLost);
+                                || content == UnclaimedParts.Content.WORDS && areWritesetsLost);
             }
             boolean isPlaceLost = isPlaceLost(map, index, nrBlocks > ArrayBlock.ERAS_PER_BLOCK);
             widened += adjust(usable, count, inWindow, isPlaceLost ? unclaimed.mostEras(index, currentEra) : null);

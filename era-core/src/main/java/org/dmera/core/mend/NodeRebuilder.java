@@ -9,22 +9,22 @@ import org.dmera.core.block.BlockSeal;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.evidence.BlockReader;
 import org.dmera.core.evidence.LostNode;
-import org.dmera.core.evidence.MissedParts;
-import org.dmera.core.evidence.MissedParts.Content;
-import org.dmera.core.evidence.MissedParts.Subtree;
+import org.dmera.core.evidence.UnclaimedParts.Content;
+import org.dmera.core.evidence.UnclaimedParts.Subtree;
+import org.dmera.core.evidence.UnclaimedParts;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.format.WritesetValue;
 import org.dmera.core.read.BlockSource;
 
 /** Makes lost btree nodes anew, each from the children that it has left behind. No child goes to two nodes. */
-final class LostNodes {
+final class NodeRebuilder {
     private final BlockReader reader;
-    private final MissedParts missed;
+    private final UnclaimedParts missed;
     private final Superblock superblock;
     private final Set<Integer> adopted = new HashSet<>();
 
-    LostNodes(BlockReader reader, MissedParts missed, Superblock superblock) {
+    NodeRebuilder(BlockReader reader, UnclaimedParts missed, Superblock superblock) {
         this.reader = reader;
         this.missed = missed;
         this.superblock = superblock;

@@ -2,7 +2,7 @@
 package org.dmera.core.evidence;
 
 /** Names a place in the metadata for a report; asked only when there is something to report. */
-public interface Where {
+public interface DamageLocation {
     Structure structure();
 
     /** The way there from the superblock. */

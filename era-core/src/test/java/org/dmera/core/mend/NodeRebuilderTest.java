@@ -17,9 +17,9 @@ import org.dmera.core.check.MetadataChecker;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.salvage.Salvage;
 import org.dmera.core.salvage.SalvageHints;
-import org.dmera.testkit.Anatomy;
 import org.dmera.testkit.Anatomy.Part;
 import org.dmera.testkit.Anatomy.Role;
+import org.dmera.testkit.Anatomy;
 import org.dmera.testkit.EraTruth;
 import org.dmera.testkit.Fixtures;
 import org.dmera.testkit.GeneratedMetadata;
@@ -30,7 +30,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Nodes that are lost in deep trees: put together again where that is certain, and never at the cost of a mark. */
-class LostNodesTest {
+class NodeRebuilderTest {
     private static byte[] sound;
     private static Anatomy anatomy;
     private static EraTruth truth;
