@@ -24,9 +24,9 @@ final class Orphans {
     }
 
     /** Adds single array blocks to the report. */
-    static void reportLoose(UnclaimedParts missed, DamageLog log) {
+    static void reportUnattached(UnclaimedParts missed, DamageLog log) {
         for (UnclaimedParts.Content content : UnclaimedParts.Content.values()) {
-            for (int blockNr : missed.loose(content)) {
+            for (int blockNr : missed.unattached(content)) {
                 report(log, structure(content), blockNr);
             }
         }

@@ -129,7 +129,7 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
             Orphans.reportSubtrees(parts, log);
             if (missed || parts.mayHaveLostTheirNode()) {
                 // What a tree leads to instead is free: an older version, most likely, which must not be adopted.
-                Orphans.reportLoose(parts, log);
+                Orphans.reportUnattached(parts, log);
                 Orphans.reportUnknown(parts, log);
             }
         }
@@ -187,7 +187,7 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
             return false;
         }
         for (int b = 1; b < table.size(); b++) {
-            if (counts.count(b) > table.references(b)) {
+            if (table.isUnclaimed(b, counts)) {
                 return false;
             }
         }

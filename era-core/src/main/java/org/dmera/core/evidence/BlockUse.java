@@ -89,6 +89,14 @@ public final class BlockUse {
         }
     }
 
+    /**
+     * Whether a block is in use and a reference to it is missing: the space map stores a higher count for it than walks have
+     * found references. To be asked when all walks are done; where the map can't be read, no block is.
+     */
+    public boolean isUnclaimed(int blockNr, StoredCounts counts) {
+        return counts.count(blockNr) > references(blockNr);
+    }
+
     boolean hasMark(long blockNr, int mark) {
         return (marks[(int) blockNr] & mark) != 0;
     }
@@ -98,7 +106,7 @@ public final class BlockUse {
     }
 
     /** From now on whoever leads to {@code blockNr} isn't believed. */
-    public void disbelieve(int blockNr) {
+    public void distrust(int blockNr) {
         if (astray == null) {
             astray = new BitSet(size);
         }

@@ -14,9 +14,9 @@ import org.dmera.core.repair.SpaceMapRepair;
  */
 public final class DamageLog {
     /** Findings of one kind that are kept; a report of more helps nobody. */
-    private static final int KEPT_OF_A_KIND = 100;
+    private static final int MAX_KEPT_OF_A_KIND = 100;
 
-    private static final int MOST_LOST_NODES = 100;
+    private static final int MAX_LOST_NODES = 100;
 
     private final List<Damage> kept = new ArrayList<>();
     private final long[] found = new long[DamageKind.values().length];
@@ -35,7 +35,7 @@ public final class DamageLog {
             long nrBlocks,
             String detail,
             String consequence) {
-        if (found[kind.ordinal()]++ < KEPT_OF_A_KIND) {
+        if (found[kind.ordinal()]++ < MAX_KEPT_OF_A_KIND) {
             kept.add(new Damage(kind, structure, path, blockNr, nrBlocks, detail, consequence));
         }
         if (kind.severity() == Severity.FATAL && !structure.isSpaceMap()) {
@@ -45,7 +45,7 @@ public final class DamageLog {
 
     /** Whether another finding of {@code kind} would be kept: asked before an expensive text is made. */
     public boolean keeps(DamageKind kind) {
-        return found[kind.ordinal()] < KEPT_OF_A_KIND;
+        return found[kind.ordinal()] < MAX_KEPT_OF_A_KIND;
     }
 
     /** Counts a finding whose text nobody would see. */
@@ -56,21 +56,21 @@ public final class DamageLog {
     /** A node can't be used: for whoever may want to put it together again. Blocks below it may be in use all the same. */
     public void lost(LostNode node) {
         treesIncomplete = true;
-        if (lostNodes.size() <= MOST_LOST_NODES) {
+        if (lostNodes.size() <= MAX_LOST_NODES) {
             lostNodes.add(node);
         }
     }
 
     /** An array block is missed: likewise. */
     public void lost(MissingArrayBlock entry) {
-        if (lostEntries.size() <= MOST_LOST_NODES) {
+        if (lostEntries.size() <= MAX_LOST_NODES) {
             lostEntries.add(entry);
         }
     }
 
     /** Eras have no writeset: whether that is damage is told by {@link #judgeEraGaps}. */
     public void lost(EraGap gap) {
-        if (eraGaps.size() < KEPT_OF_A_KIND) {
+        if (eraGaps.size() < MAX_KEPT_OF_A_KIND) {
             eraGaps.add(gap);
         }
     }
@@ -90,7 +90,7 @@ public final class DamageLog {
 
     /** The nodes that can't be used; empty when there are too many of them for a remedy. */
     public List<LostNode> lostNodes() {
-        return lostNodes.size() > MOST_LOST_NODES ? List.of() : List.copyOf(lostNodes);
+        return lostNodes.size() > MAX_LOST_NODES ? List.of() : List.copyOf(lostNodes);
     }
 
     /** Some part of a tree could not be read, so that blocks below it may be in use without our knowing. */

@@ -20,7 +20,7 @@ import org.dmera.core.read.BlockVerdict;
  * can't be among them, for the map of the last commit counts it as free.
  */
 public final class UnclaimedParts {
-    private static final int MOST_LOOSE = 1 << 16;
+    private static final int MAX_UNATTACHED = 1 << 16;
 
     /** What is in the array blocks, or leaves, at the bottom of a subtree. */
     public enum Content {
@@ -53,7 +53,7 @@ public final class UnclaimedParts {
     private final BTreeNode node = new BTreeNode();
     private final boolean anybody;
     private final List<Subtree> subtrees = new ArrayList<>();
-    private final Map<Content, List<Integer>> loose = new EnumMap<>(Content.class);
+    private final Map<Content, List<Integer>> unattached = new EnumMap<>(Content.class);
     private int unknown;
 
     /**
@@ -88,13 +88,13 @@ public final class UnclaimedParts {
     }
 
     /** The array blocks with {@code content} to which nothing leads, not even from a subtree: the first of them. */
-    public List<Integer> loose(Content content) {
-        return loose.getOrDefault(content, List.of());
+    public List<Integer> unattached(Content content) {
+        return unattached.getOrDefault(content, List.of());
     }
 
-    /** Whether more array blocks with {@code content} are loose than {@link #loose} tells. */
+    /** Whether more array blocks with {@code content} are loose than {@link #unattached} tells. */
     public boolean isCutShort(Content content) {
-        return loose(content).size() == MOST_LOOSE;
+        return unattached(content).size() == MAX_UNATTACHED;
     }
 
     /** Blocks that are missed too, and may be a part of anything: they can't be read, or what is below them can't. */
@@ -104,17 +104,17 @@ public final class UnclaimedParts {
 
     /** Whether array blocks are loose and a block that can't be read is missed, too: it may be what led to them. */
     public boolean mayHaveLostTheirNode() {
-        return unknown > 0 && !loose.isEmpty();
+        return unknown > 0 && !unattached.isEmpty();
     }
 
     /** Whether there are none. */
     public boolean isEmpty() {
-        return subtrees.isEmpty() && loose.isEmpty();
+        return subtrees.isEmpty() && unattached.isEmpty();
     }
 
     /** Whether more references to a block are stored than were found, and one of the live trees' may be missing. */
     private boolean isMissed(int b) {
-        return counts.count(b) > table.references(b) && (anybody || !table.hasMark(b, BlockUse.LIVE));
+        return table.isUnclaimed(b, counts) && (anybody || !table.hasMark(b, BlockUse.LIVE));
     }
 
     private void find() {
@@ -133,8 +133,8 @@ public final class UnclaimedParts {
             }
             Content content = contentOfBlock(b);
             if (content != null) {
-                List<Integer> some = loose.computeIfAbsent(content, any -> new ArrayList<>());
-                if (some.size() < MOST_LOOSE) {
+                List<Integer> some = unattached.computeIfAbsent(content, any -> new ArrayList<>());
+                if (some.size() < MAX_UNATTACHED) {
                     some.add(b);
                 }
             } else if (load(b)) {
@@ -178,7 +178,7 @@ public final class UnclaimedParts {
             if (table.isUsable(b)) {
                 referred.set((int) b);
             }
-            if (!table.isUsable(b) || counts.count((int) b) <= table.references((int) b)) {
+            if (!table.isUsable(b) || !table.isUnclaimed((int) b, counts)) {
                 // The map counts no reference from here: this is an older version, and what it was is nowhere.
                 unknown++;
             }

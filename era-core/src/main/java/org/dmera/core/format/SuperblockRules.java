@@ -23,8 +23,8 @@ public final class SuperblockRules {
             problems.add("magic is " + Long.toUnsignedString(superblock.magic()) + ", expected " + Superblock.MAGIC);
         }
         if (superblock.version() != Superblock.VERSION) {
-            problems.add(
-                    "version is " + Integer.toUnsignedString(superblock.version()) + ", expected " + Superblock.VERSION);
+            problems.add("version is " + Integer.toUnsignedString(superblock.version()) + ", expected "
+                    + Superblock.VERSION);
         }
         return problems;
     }

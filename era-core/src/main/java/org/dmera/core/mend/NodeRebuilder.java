@@ -9,9 +9,9 @@ import org.dmera.core.block.BlockSeal;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.evidence.BlockReader;
 import org.dmera.core.evidence.LostNode;
+import org.dmera.core.evidence.UnclaimedParts;
 import org.dmera.core.evidence.UnclaimedParts.Content;
 import org.dmera.core.evidence.UnclaimedParts.Subtree;
-import org.dmera.core.evidence.UnclaimedParts;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.format.WritesetValue;
@@ -59,15 +59,15 @@ final class NodeRebuilder {
     }
 
     private ByteBuffer leafOfOneBlock(Content content, LostNode lost) {
-        List<Integer> loose = missed.loose(content);
-        if (loose.size() != 1 || !adopted.add(loose.get(0))) {
+        List<Integer> unattached = missed.unattached(content);
+        if (unattached.size() != 1 || !adopted.add(unattached.get(0))) {
             return null;
         }
         ByteBuffer leaf = BlockReader.newBuffer();
         BTreeNode made = new BTreeNode().format(leaf, 0, false, BTreeNode.BLOCK_VALUE_BYTES);
         made.nrEntries(1);
         made.key(0, 0);
-        made.valueLong(0, loose.get(0));
+        made.valueLong(0, unattached.get(0));
         return sealed(leaf, lost);
     }
 

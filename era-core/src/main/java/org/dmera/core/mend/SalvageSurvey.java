@@ -38,10 +38,10 @@ import org.dmera.core.read.TreeWalker;
  */
 public final class SalvageSurvey implements TreeWalk.Visitor {
     /** Eras from here on are taken for damage: nobody changes eras two thousand million times. */
-    public static final long INCREDIBLE_ERA = 1L << 31;
+    public static final long IMPLAUSIBLE_ERA = 1L << 31;
 
     /** The kernel's shrink leaves one; many are many wrong keys. */
-    private static final int MOST_EXTRA = 1 << 12;
+    private static final int MAX_EXTRA = 1 << 12;
 
     private final BlockDevice device;
     private final SalvagedRoots roots;
@@ -62,8 +62,8 @@ public final class SalvageSurvey implements TreeWalk.Visitor {
     private boolean isAllAccountedFor;
     private boolean lostOpenEnd;
     private long highestInArray = -1;
-    private long reach;
-    private boolean openEnded;
+    private long extent;
+    private boolean isEndUnknown;
     private BlockUse trust;
     private BlockReader quiet;
     /** What the space map stores, if it doesn't contradict itself. */
@@ -128,7 +128,7 @@ public final class SalvageSurvey implements TreeWalk.Visitor {
                 .toList();
         if (!doubted.isEmpty()) {
             boolean isMapReliable = survey.isMapReliable;
-            survey = new SalvageSurvey(device, roots, superblock, survey.withoutBelief(doubted));
+            survey = new SalvageSurvey(device, roots, superblock, survey.distrusting(doubted));
             survey.run();
             survey.compare();
             survey.doubted = doubted;
@@ -150,8 +150,8 @@ public final class SalvageSurvey implements TreeWalk.Visitor {
         TreeSpec eras = new TreeSpec(Structure.ERA_ARRAY, -1, BTreeNode.BLOCK_VALUE_BYTES, BlockUse.LIVE);
         ArrayWalk walk = new ArrayWalk(reader, eras, ArrayBlock.ERA_BYTES, arrayBuffers, new HighestEra());
         walk.walk(roots.eraArrayRoot(), Math.max(0, roots.nrBlocks()), true);
-        reach = walk.extent();
-        openEnded = walk.isEndUnknown();
+        extent = walk.extent();
+        isEndUnknown = walk.isEndUnknown();
         trust = table.withDoublyUsed();
     }
 
@@ -166,14 +166,14 @@ public final class SalvageSurvey implements TreeWalk.Visitor {
     }
 
     /** A table in which those blocks are marked that must not be trusted. */
-    public BlockUse tableOfTrust() {
+    public BlockUse trustTable() {
         return trust.withDoublyUsed();
     }
 
     /** A table in which nobody believes those who lead to the {@code doubted} blocks. */
-    private BlockUse withoutBelief(List<Integer> doubted) {
+    private BlockUse distrusting(List<Integer> doubted) {
         BlockUse doubting = trust.withDoublyUsed();
-        doubted.forEach(doubting::disbelieve);
+        doubted.forEach(doubting::distrust);
         return doubting;
     }
 
@@ -304,7 +304,7 @@ public final class SalvageSurvey implements TreeWalk.Visitor {
     public Map<Long, Long> erasOfSnapshot() {
         Map<Long, Long> eras = new HashMap<>();
         ByteBuffer block = BlockReader.newBuffer();
-        BlockReader fresh = new BlockReader(device, tableOfTrust(), new DamageLog(), new BlockVerdict(-1));
+        BlockReader fresh = new BlockReader(device, trustTable(), new DamageLog(), new BlockVerdict(-1));
         long copy = superblock.metadataSnap();
         if (copy == 0
                 || !doubted.isEmpty()
@@ -328,8 +328,8 @@ public final class SalvageSurvey implements TreeWalk.Visitor {
     }
 
     /** How many origin blocks the era array speaks for, at least those that the superblock speaks of. */
-    public long reach() {
-        return reach;
+    public long extent() {
+        return extent;
     }
 
     /** The lowest era of a writeset that could be read, or the highest number when there is none. */
@@ -338,8 +338,8 @@ public final class SalvageSurvey implements TreeWalk.Visitor {
     }
 
     /** Whether the end of the era array is lost. */
-    public boolean isOpenEnded() {
-        return openEnded;
+    public boolean isEndUnknown() {
+        return isEndUnknown;
     }
 
     /** The highest era of an archived writeset that is credible, or −1. */
@@ -405,7 +405,7 @@ public final class SalvageSurvey implements TreeWalk.Visitor {
     public void entry(BTreeNode leaf, int index, boolean counted) {
         anyWriteset = true;
         long era = leaf.key(index);
-        if (era < 0 || era >= INCREDIBLE_ERA && era > roots.currentEra()) {
+        if (era < 0 || era >= IMPLAUSIBLE_ERA && era > roots.currentEra()) {
             // Whatever era this was, its marks can't be told.
             lostOpenEnd = true;
             return;
@@ -453,13 +453,14 @@ public final class SalvageSurvey implements TreeWalk.Visitor {
         }
 
         final void strayed(UnclaimedParts.Content content, long from, long to) {
-            int reach = BTreeNode.maxEntries(BTreeNode.BLOCK_VALUE_BYTES) - 1;
-            unsure.computeIfAbsent(content, any -> new BitSet()).set((int) Math.max(0, from - reach), (int) to + reach);
+            int inLeaf = BTreeNode.maxEntries(BTreeNode.BLOCK_VALUE_BYTES) - 1;
+            unsure.computeIfAbsent(content, any -> new BitSet())
+                    .set((int) Math.max(0, from - inLeaf), (int) to + inLeaf);
         }
 
         @Override
         public void extra(long index, long blockNr) {
-            if (extra.size() < MOST_EXTRA) {
+            if (extra.size() < MAX_EXTRA) {
                 extra.add((int) blockNr);
             }
         }
@@ -500,7 +501,7 @@ public final class SalvageSurvey implements TreeWalk.Visitor {
             array.wrap(block, 0);
             for (int i = 0; i < usable; i++) {
                 long era = Integer.toUnsignedLong(array.valueInt(i));
-                if (era < INCREDIBLE_ERA && era > lastDigested()) {
+                if (era < IMPLAUSIBLE_ERA && era > lastDigested()) {
                     highestInArray = Math.max(highestInArray, era);
                 }
             }

@@ -25,12 +25,11 @@ import org.dmera.core.evidence.MissingArrayBlock;
 import org.dmera.core.evidence.StoredCounts;
 import org.dmera.core.evidence.Structure;
 import org.dmera.core.evidence.TreeSpec;
+import org.dmera.core.evidence.UnclaimedParts;
 import org.dmera.core.evidence.UnclaimedParts.Content;
 import org.dmera.core.evidence.UnclaimedParts.Subtree;
-import org.dmera.core.evidence.UnclaimedParts;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.DamageKind;
-import org.dmera.core.format.Limits;
 import org.dmera.core.format.Severity;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.format.WritesetValue;
@@ -49,9 +48,9 @@ import org.dmera.core.read.BlockVerdict;
  * mended, and what is below the damage counts as written.
  */
 public final class TreeMender {
-    private static final int MOST_ROUNDS = 16;
+    private static final int MAX_ROUNDS = 16;
 
-    private static final int MOST_IN_CIRCLE = 64;
+    private static final int MAX_IN_CIRCLE = 64;
 
     /**
      * What the trees were, as a view of the device; and what was done, for the user.
@@ -74,7 +73,7 @@ public final class TreeMender {
     private final boolean blamesReferences;
     private final Map<Long, ByteBuffer> patches = new HashMap<>();
     private final Set<Long> made = new HashSet<>();
-    private final Set<Long> blanked = new HashSet<>();
+    private final Set<Long> markedForRebuild = new HashSet<>();
     private final List<String> remarks = new ArrayList<>();
     private final List<Doubtful> doubtful = new ArrayList<>();
     /** Blocks that were put where they say that they belong. */
@@ -101,10 +100,10 @@ public final class TreeMender {
 
     private Mended run() {
         int rounds = 0;
-        while (rounds < MOST_ROUNDS && goOn()) {
+        while (rounds < MAX_ROUNDS && nextRound()) {
             rounds++;
         }
-        if (rounds == 0 || rounds == MOST_ROUNDS) {
+        if (rounds == 0 || rounds == MAX_ROUNDS) {
             return null;
         }
         PatchedDevice mended = new PatchedDevice(device, patches);
@@ -138,7 +137,7 @@ public final class TreeMender {
     }
 
     /** One round: looks at the trees as far as they have been mended; returns whether anything could be done. */
-    private boolean goOn() {
+    private boolean nextRound() {
         view = patches.isEmpty() ? device : new PatchedDevice(device, patches);
         ByteBuffer block = BlockReader.newBuffer();
         reader = new BlockReader(view, new BlockUse(view.sizeBlocks()), new DamageLog(), new BlockVerdict(-1));
@@ -147,7 +146,7 @@ public final class TreeMender {
         }
         Superblock superblock = new Superblock().wrap(block, 0);
         SalvageSurvey survey = SalvageSurvey.forMending(view, SalvagedRoots.of(superblock), superblock);
-        if (putBack(survey.log().kept())) {
+        if (undoSwaps(survey.log().kept())) {
             return true;
         }
         StoredCounts counts = survey.stored();
@@ -160,12 +159,14 @@ public final class TreeMender {
         return mendReferences(lost, superblock, missed)
                 || remakeNodes(lost, superblock, missed)
                 || lost.isEmpty() && mendEntries(survey.log().lostEntries(), missed)
-                || lost.isEmpty() && takeBack(survey.log().lostEntries(), superblock, missed)
-                || lost.isEmpty() && survey.lastWriteset() < superblock.currentEra() && recall(superblock, missed);
+                || lost.isEmpty() && reattachSubtrees(survey.log().lostEntries(), superblock, missed)
+                || lost.isEmpty()
+                        && survey.lastWriteset() < superblock.currentEra()
+                        && restoreCurrentWriteset(superblock, missed);
     }
 
     /** Blocks that have changed places, two or more of them in a circle: each says where it belongs. */
-    private boolean putBack(List<Damage> damages) {
+    private boolean undoSwaps(List<Damage> damages) {
         boolean done = false;
         for (Damage damage : damages) {
             boolean displaced =
@@ -189,17 +190,18 @@ public final class TreeMender {
         long here = first;
         do {
             ByteBuffer block = BlockReader.newBuffer();
-            long home = patches.containsKey(here) || found.size() == MOST_IN_CIRCLE ? 0 : home(here, block);
-            if (home <= 0 || found.putIfAbsent(home, block) != null) {
+            long claimedBlockNr =
+                    patches.containsKey(here) || found.size() == MAX_IN_CIRCLE ? 0 : claimedBlockNr(here, block);
+            if (claimedBlockNr <= 0 || found.putIfAbsent(claimedBlockNr, block) != null) {
                 return Map.of();
             }
-            here = home;
+            here = claimedBlockNr;
         } while (here != first);
         return found;
     }
 
     /** Where the block {@code blockNr} says that it belongs; 0 when it doesn't say. */
-    private long home(long blockNr, ByteBuffer buffer) {
+    private long claimedBlockNr(long blockNr, ByteBuffer buffer) {
         if (!reader.table().isUsable(blockNr) || reader.tryRead(blockNr, buffer) != null) {
             return 0;
         }
@@ -214,7 +216,7 @@ public final class TreeMender {
                 continue;
             }
             if (each.holder() != LostNode.NONE) {
-                done |= blank(each.holder());
+                done |= markForRebuild(each.holder());
             } else {
                 done |= mendRoot(each.tree(), superblock, missed);
             }
@@ -230,8 +232,8 @@ public final class TreeMender {
     }
 
     /** From now on the node can't be read, so that it is made anew. */
-    private boolean blank(long blockNr) {
-        if (!blanked.add(blockNr) || made.contains(blockNr)) {
+    private boolean markForRebuild(long blockNr) {
+        if (!markedForRebuild.add(blockNr) || made.contains(blockNr)) {
             return false;
         }
         patches.put(blockNr, BlockReader.newBuffer());
@@ -258,7 +260,7 @@ public final class TreeMender {
     }
 
     private boolean mendWriteset(long era, long root, long treeRoot) {
-        BTreeNode leaf = descend(treeRoot, era, 0, WritesetValue.BYTES);
+        BTreeNode leaf = NodeFinder.find(reader, treeRoot, era, 0, WritesetValue.BYTES);
         int i = leaf == null ? -1 : leaf.lowerBound(era);
         if (i < 0 || leaf.key(i) != era) {
             return false;
@@ -291,21 +293,21 @@ public final class TreeMender {
         for (Content content : new Content[] {Content.ERAS, Content.WORDS}) {
             List<MissingArrayBlock> entries =
                     lost.stream().filter(e -> Content.of(e.tree()) == content).toList();
-            List<Integer> loose = missed.loose(content);
-            if (entries.size() != 1 || loose.size() != 1) {
+            List<Integer> unattached = missed.unattached(content);
+            if (entries.size() != 1 || unattached.size() != 1) {
                 continue;
             }
             MissingArrayBlock entry = entries.get(0);
-            BTreeNode leaf = descend(entry.root(), entry.key(), 0, BTreeNode.BLOCK_VALUE_BYTES);
+            BTreeNode leaf = NodeFinder.find(reader, entry.root(), entry.key(), 0, BTreeNode.BLOCK_VALUE_BYTES);
             if (leaf != null && leaf.nrEntries() > 1 && mayBeOlder(leaf, entry.key())) {
-                doubtful.add(new Doubtful(loose.get(0), content, entry.key()));
+                doubtful.add(new Doubtful(unattached.get(0), content, entry.key()));
             }
-            if (leaf != null && setEntry(leaf, entry.key(), loose.get(0)) && made.add(leaf.blockNr())) {
+            if (leaf != null && setEntry(leaf, entry.key(), unattached.get(0)) && made.add(leaf.blockNr())) {
                 return patch(
                         BlockType.BTREE_NODE,
                         leaf.buffer(),
                         leaf.blockNr(),
-                        name(entry.tree()) + ": array block " + entry.key() + " is block " + loose.get(0));
+                        name(entry.tree()) + ": array block " + entry.key() + " is block " + unattached.get(0));
             }
         }
         return false;
@@ -332,21 +334,23 @@ public final class TreeMender {
     }
 
     /** Subtrees whose entries have gone: the nodes that should have them are made anew. */
-    private boolean takeBack(List<MissingArrayBlock> lost, Superblock superblock, UnclaimedParts missed) {
+    private boolean reattachSubtrees(List<MissingArrayBlock> lost, Superblock superblock, UnclaimedParts missed) {
         boolean done = false;
         for (Content content : Content.values()) {
             long root = rootOf(content, lost, superblock);
             for (Subtree subtree : missed.subtrees(content)) {
                 int valueBytes = content == Content.WRITESETS ? WritesetValue.BYTES : BTreeNode.BLOCK_VALUE_BYTES;
-                BTreeNode holder = root == 0 ? null : descend(root, subtree.low(), subtree.height() + 1, valueBytes);
-                done |= holder != null && blank(holder.blockNr());
+                BTreeNode holder = root == 0
+                        ? null
+                        : NodeFinder.find(reader, root, subtree.low(), subtree.height() + 1, valueBytes);
+                done |= holder != null && markForRebuild(holder.blockNr());
             }
         }
         return done;
     }
 
     /** The superblock has no current writeset, and there is a bitset that nothing else leads to. */
-    private boolean recall(Superblock superblock, UnclaimedParts missed) {
+    private boolean restoreCurrentWriteset(Superblock superblock, UnclaimedParts missed) {
         List<Subtree> found = missed.subtrees(Content.WORDS);
         if (superblock.currentWritesetRoot() != 0
                 || found.size() != 1
@@ -369,37 +373,6 @@ public final class TreeMender {
                 .distinct()
                 .toList();
         return roots.size() == 1 ? roots.get(0) : 0;
-    }
-
-    /** The node {@code height} levels above the leaves that covers {@code key}, or null. */
-    private BTreeNode descend(long root, long key, int height, int valueBytes) {
-        int levels = 0;
-        BTreeNode node = node(root, valueBytes);
-        while (node != null && node.isInternal() && node.nrEntries() > 0 && ++levels < Limits.MAX_TREE_LEVELS) {
-            node = node(node.valueLong(0), valueBytes);
-        }
-        if (node == null || levels < height || levels == Limits.MAX_TREE_LEVELS) {
-            return null;
-        }
-        node = node(root, valueBytes);
-        for (; node != null && levels > height; levels--) {
-            if (!node.isInternal() || node.nrEntries() == 0) {
-                return null;
-            }
-            node = node(node.valueLong(Math.max(0, node.lowerBound(key))), valueBytes);
-        }
-        return node != null && node.isInternal() == height > 0 ? node : null;
-    }
-
-    private BTreeNode node(long blockNr, int valueBytes) {
-        ByteBuffer buffer = BlockReader.newBuffer();
-        if (!reader.table().isUsable(blockNr)
-                || BlockVerdict.code(reader.verdict(blockNr)) != BlockVerdict.NODE
-                || reader.tryRead(blockNr, buffer) != null) {
-            return null;
-        }
-        BTreeNode node = new BTreeNode().wrap(buffer, 0);
-        return node.hasSaneShape(valueBytes) ? node : null;
     }
 
     private boolean patch(BlockType type, ByteBuffer block, long blockNr, String remark) {

@@ -19,7 +19,7 @@ public final class BTree {
     private final TransactionManager tm;
     private final ValueType type;
     private final TreeNodes nodes;
-    private final NodeSplitter room;
+    private final NodeSplitter splitter;
     private final NodeRebalance rebalance;
     private final byte[] value;
     private final ByteBuffer valueBuffer;
@@ -33,7 +33,7 @@ public final class BTree {
         this.type = type;
         this.root = root;
         this.nodes = new TreeNodes(tm, type);
-        this.room = new NodeSplitter(tm, nodes);
+        this.splitter = new NodeSplitter(tm, nodes);
         this.rebalance = new NodeRebalance(tm, nodes);
         this.value = new byte[type.sizeBytes()];
         this.valueBuffer = ByteBuffer.wrap(value).order(ByteOrder.LITTLE_ENDIAN);
@@ -169,9 +169,9 @@ public final class BTree {
             }
             if (!hasRoom(current.node(), key)) {
                 if (parent == null) {
-                    room.splitBeneath(current);
+                    splitter.splitBeneath(current);
                 } else {
-                    current = room.makeRoom(parent, at, current, key);
+                    current = splitter.makeRoom(parent, at, current, key);
                 }
             }
             BTreeNode node = current.node();

@@ -100,7 +100,7 @@ final class NodeRebalance {
         if (total < 4 * (left.node().maxEntries() / 3) + 1) {
             dropCentre(parent, leftIndex, left, centre, right);
         } else {
-            shareOut(left, centre, right, total);
+            redistribute3(left, centre, right, total);
             parent.node().key(leftIndex + 1, centre.node().key(0));
             parent.node().key(leftIndex + 2, right.node().key(0));
         }
@@ -127,7 +127,7 @@ final class NodeRebalance {
     }
 
     /** Right gets floor(total/3), left the same and one more when there is a remainder, the centre what is left. */
-    private static void shareOut(CachedBlock left, CachedBlock centre, CachedBlock right, int total) {
+    private static void redistribute3(CachedBlock left, CachedBlock centre, CachedBlock right, int total) {
         int targetRight = total / 3;
         int targetLeft = targetRight + (total % 3 == 0 ? 0 : 1);
         if (left.node().nrEntries() < right.node().nrEntries()) {

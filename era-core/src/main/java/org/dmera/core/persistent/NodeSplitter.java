@@ -52,7 +52,7 @@ final class NodeSplitter {
             boolean shared = tm.spaceMap().isShared(left);
             if (!shared && hasWorthwhileRoom(left, current)) {
                 CachedBlock sibling = shadowChild(parent, at - 1);
-                return evenOut(parent, at, sibling, current, key);
+                return redistribute2(parent, at, sibling, current, key);
             }
             neighbourShared = shared;
         }
@@ -61,7 +61,7 @@ final class NodeSplitter {
             boolean shared = tm.spaceMap().isShared(right);
             if (!shared && hasWorthwhileRoom(right, current)) {
                 CachedBlock sibling = shadowChild(parent, at + 1);
-                return evenOut(parent, at + 1, current, sibling, key);
+                return redistribute2(parent, at + 1, current, sibling, key);
             }
             neighbourShared |= shared;
         }
@@ -84,7 +84,7 @@ final class NodeSplitter {
         return child;
     }
 
-    private static CachedBlock evenOut(
+    private static CachedBlock redistribute2(
             CachedBlock parent, int rightIndex, CachedBlock left, CachedBlock right, long key) {
         halve(left, right);
         parent.node().key(rightIndex, right.node().key(0));

@@ -28,7 +28,7 @@ import org.dmera.core.salvage.StaleSuperblock;
  * the old state or the new one.
  */
 public final class SpaceMapRepair {
-    private static final int MOST_IN_BITMAP = BitmapBlock.SEE_TREE - 1;
+    private static final int MAX_IN_BITMAP = BitmapBlock.SEE_TREE - 1;
 
     private final BlockDevice device;
     private final BlockUse checked;
@@ -93,7 +93,7 @@ public final class SpaceMapRepair {
     private void run() throws IOException {
         for (int b = 0; b < counts.length; b++) {
             int count = trees.references(b);
-            if (count > MOST_IN_BITMAP) {
+            if (count > MAX_IN_BITMAP) {
                 // Two superblocks, the live one and the snapshot's, can't refer to a block three times.
                 throw new IOException("block " + b + " has " + count + " references: nothing was changed");
             }

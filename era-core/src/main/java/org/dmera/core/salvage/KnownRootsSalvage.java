@@ -118,7 +118,7 @@ final class KnownRootsSalvage extends Salvage {
         this.device = mended == null ? damaged : mended.device();
         this.onceBlocks = onceBlocks(superblock);
         this.survey = mended == null ? first : survey(device, superblock, hints);
-        this.roots = credible(device, superblock, hints);
+        this.roots = plausible(device, superblock, hints);
         this.dataBlockSizeSectors = blockSize(roots, hints);
         refuseToLeaveOut(hints, superblock);
         this.nrBlocks = nrBlocks(hints, superblock.nrBlocks());
@@ -154,7 +154,7 @@ final class KnownRootsSalvage extends Salvage {
         }
         List<Integer> doubted = survey.doubted();
         doubtfulPlaces.forEach(place -> doubted.add(place.blockNr()));
-        return new UnclaimedMarks(device, survey.tableOfTrust(), survey.missed(), survey.erasOfSnapshot(), doubted);
+        return new UnclaimedMarks(device, survey.trustTable(), survey.missed(), survey.erasOfSnapshot(), doubted);
     }
 
     /**
@@ -269,18 +269,18 @@ final class KnownRootsSalvage extends Salvage {
     }
 
     private static SalvageSurvey survey(BlockDevice device, Superblock superblock, SalvageHints hints) {
-        return SalvageSurvey.of(device, credible(device, superblock, hints), superblock);
+        return SalvageSurvey.of(device, plausible(device, superblock, hints), superblock);
     }
 
     /** What to go by: the superblock, and what the user knows better. */
-    private static SalvagedRoots credible(BlockDevice device, Superblock superblock, SalvageHints hints) {
+    private static SalvagedRoots plausible(BlockDevice device, Superblock superblock, SalvageHints hints) {
         SalvagedRoots roots = SalvagedRoots.of(superblock);
-        long creditable =
-                hints.nrBlocks() >= 0 ? hints.nrBlocks() : isCreditable(device, superblock) ? roots.nrBlocks() : 0;
+        long nrBlocks =
+                hints.nrBlocks() >= 0 ? hints.nrBlocks() : isPlausible(device, superblock) ? roots.nrBlocks() : 0;
         long era = hints.currentEra() >= 0 ? hints.currentEra() : roots.currentEra();
         return new SalvagedRoots(
                 roots.dataBlockSizeSectors(),
-                creditable,
+                nrBlocks,
                 era,
                 roots.currentWritesetNrBits(),
                 roots.currentWritesetRoot(),
@@ -292,7 +292,7 @@ final class KnownRootsSalvage extends Salvage {
      * Whether there can be so many origin blocks: their eras have room on the device, or had room before it was cut off.
      * Else the era array tells its length itself.
      */
-    private static boolean isCreditable(BlockDevice device, Superblock superblock) {
+    private static boolean isPlausible(BlockDevice device, Superblock superblock) {
         long blocks = superblock.nrBlocks();
         return Limits.whyNoOrigin(blocks, superblock.dataBlockSizeSectors()) == null
                 && Limits.whyNoRoomForEras(blocks, Math.max(device.sizeBlocks(), onceBlocks(superblock))) == null;
@@ -320,16 +320,16 @@ final class KnownRootsSalvage extends Salvage {
     /** The checksum of {@code superblock} is right: unless its figures can't be, a lower one would lose marks. */
     private void refuseToLeaveOut(SalvageHints hints, Superblock superblock) throws IOException {
         long era = superblock.currentEra();
-        if (hints.currentEra() >= 0 && hints.currentEra() < era && era < SalvageSurvey.INCREDIBLE_ERA) {
+        if (hints.currentEra() >= 0 && hints.currentEra() < era && era < SalvageSurvey.IMPLAUSIBLE_ERA) {
             throw new IOException("the superblock is sound and is of era " + era + ", above --current-era "
                     + hints.currentEra() + ": what was written since would count as written before");
         }
         long size = superblock.nrBlocks();
-        if (hints.nrBlocks() < 0 || hints.nrBlocks() >= size || !isCreditable(device, superblock)) {
+        if (hints.nrBlocks() < 0 || hints.nrBlocks() >= size || !isPlausible(device, superblock)) {
             return;
         }
         ArrayWalk eras = new ArrayWalk(
-                new BlockReader(device, survey.tableOfTrust(), new DamageLog(), new BlockVerdict(-1)),
+                new BlockReader(device, survey.trustTable(), new DamageLog(), new BlockVerdict(-1)),
                 new TreeSpec(Structure.ERA_ARRAY, -1, BTreeNode.BLOCK_VALUE_BYTES, BlockUse.LIVE),
                 ArrayBlock.ERA_BYTES,
                 arrayBuffers,
@@ -343,20 +343,20 @@ final class KnownRootsSalvage extends Salvage {
 
     private long nrBlocks(SalvageHints hints, long stored) throws IOException {
         if (hints.nrBlocks() >= 0) {
-            remarkLeftOut(hints.nrBlocks(), Math.max(survey.reach(), roots.nrBlocks()), remarks);
+            remarkLeftOut(hints.nrBlocks(), Math.max(survey.extent(), roots.nrBlocks()), remarks);
             return hints.nrBlocks();
         }
-        if (stored > roots.nrBlocks() && survey.isOpenEnded()) {
+        if (stored > roots.nrBlocks() && survey.isEndUnknown()) {
             throw new IOException(
                     "the superblock's nr_blocks can't be right, and the end of the era array is lost: say how"
                             + " many blocks the origin has with --nr-blocks");
         }
-        long reach = Math.min(survey.reach(), Limits.MAX_ORIGIN_BLOCKS);
-        if (reach > roots.nrBlocks()) {
-            remarks.add("nr_blocks is taken to be " + reach + ", as the era array has so many entries; the superblock"
+        long extent = Math.min(survey.extent(), Limits.MAX_ORIGIN_BLOCKS);
+        if (extent > roots.nrBlocks()) {
+            remarks.add("nr_blocks is taken to be " + extent + ", as the era array has so many entries; the superblock"
                     + " says " + Long.toUnsignedString(stored));
         }
-        return reach;
+        return extent;
     }
 
     /**
@@ -416,7 +416,7 @@ final class KnownRootsSalvage extends Salvage {
     @Override
     public void stream(MetadataVisitor visitor) throws IOException {
         reader = new BlockReader(
-                device, survey.tableOfTrust(), new DamageLog(), new BlockVerdict((int) roots.currentEra()));
+                device, survey.trustTable(), new DamageLog(), new BlockVerdict((int) roots.currentEra()));
         visitor.superblock(dataBlockSizeSectors, nrBlocks, currentEra);
         if (mergedUpTo >= 0) {
             remarks.add("writesets are lost: every origin block counts as written in era " + mergedUpTo
@@ -493,7 +493,7 @@ final class KnownRootsSalvage extends Salvage {
                 soundWords,
                 nrBits,
                 index -> isPlaceLost(map, index, soundWords > ArrayBlock.WORDS_PER_BLOCK)
-                        ? unclaimed.mostWords(index)
+                        ? unclaimed.maxWords(index)
                         : null);
         visitor.beginWriteset(era, nrBits);
         bits.stream(visitor);
@@ -531,7 +531,7 @@ final class KnownRootsSalvage extends Salvage {
             int inWindow = (int) (first % UnclaimedMarks.WINDOW);
             if (unclaimed != null && inWindow == 0) {
                 java.util.Arrays.fill(orphaned, 0);
-                unclaimed.lay(
+                unclaimed.overlay(
                         orphaned,
                         first / UnclaimedMarks.WINDOW,
                         (int) Math.min(UnclaimedMarks.WINDOW, nrBlocks - first),
@@ -542,7 +542,7 @@ final class KnownRootsSalvage extends Salvage {
                                 || content == UnclaimedParts.Content.WORDS && areWritesetsLost);
             }
             boolean isPlaceLost = isPlaceLost(map, index, nrBlocks > ArrayBlock.ERAS_PER_BLOCK);
-            widened += adjust(usable, count, inWindow, isPlaceLost ? unclaimed.mostEras(index, currentEra) : null);
+            widened += adjust(usable, count, inWindow, isPlaceLost ? unclaimed.maxEras(index, currentEra) : null);
             visitor.eras(first, block, ArrayBlock.VALUES, count);
         }
         visitor.endEraArray();

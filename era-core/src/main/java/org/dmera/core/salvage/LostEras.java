@@ -11,7 +11,7 @@ final class LostEras {
     private final List<StateOverlay> layers;
     private final List<Superblock> copies;
     private final boolean isLastFound;
-    private final long reach;
+    private final long extent;
 
     /**
      * What can be derived.
@@ -25,14 +25,14 @@ final class LostEras {
         this.isLastFound = isLastFound;
         long longest = -1;
         for (StateOverlay layer : layers) {
-            longest = Math.max(longest, layer.reach);
+            longest = Math.max(longest, layer.extent);
         }
-        this.reach = longest;
+        this.extent = longest;
     }
 
     /** Origin blocks of which some state has an era, or −1. */
-    long reach() {
-        return reach;
+    long extent() {
+        return extent;
     }
 
     /** Sectors in an origin block. */
@@ -64,34 +64,34 @@ final class LostEras {
     /** Blocks of the origin. */
     long nrBlocks(SalvageHints hints, List<String> remarks) throws IOException {
         if (hints.nrBlocks() >= 0) {
-            Salvage.remarkLeftOut(hints.nrBlocks(), reach, remarks);
+            Salvage.remarkLeftOut(hints.nrBlocks(), extent, remarks);
             return hints.nrBlocks();
         }
-        if (reach <= 0 || reach > Limits.MAX_ORIGIN_BLOCKS) {
+        if (extent <= 0 || extent > Limits.MAX_ORIGIN_BLOCKS) {
             throw new IOException("bad checksum in superblock, and no era array was found: say how many blocks the"
                     + " origin has with --nr-blocks");
         }
         if (!isLastFound) {
             throw new IOException(
                     "bad checksum in superblock, and the newest era array may be lost: say how many blocks"
-                            + " the origin has with --nr-blocks; it had " + reach);
+                            + " the origin has with --nr-blocks; it had " + extent);
         }
-        boolean isOpenEnded = false;
+        boolean isEndUnknown = false;
         long evident = -1;
         for (StateOverlay layer : layers) {
-            isOpenEnded |= layer.isOpenEnded;
-            evident = Math.max(evident, Math.max(layer.closedReach, layer.mostBits));
+            isEndUnknown |= layer.isEndUnknown;
+            evident = Math.max(evident, Math.max(layer.knownExtent, layer.mostBits));
         }
-        if (!isOpenEnded) {
-            return reach;
+        if (!isEndUnknown) {
+            return extent;
         }
         for (Superblock copy : copies) {
             evident = Math.max(evident, copy.nrBlocks() <= Limits.MAX_ORIGIN_BLOCKS ? copy.nrBlocks() : -1);
         }
-        if (evident < reach || evident > Limits.MAX_ORIGIN_BLOCKS) {
+        if (evident < extent || evident > Limits.MAX_ORIGIN_BLOCKS) {
             throw new IOException(
                     "bad checksum in superblock, and the end of the era array is lost: say how many blocks"
-                            + " the origin has with --nr-blocks; it has at least " + reach);
+                            + " the origin has with --nr-blocks; it has at least " + extent);
         }
         return evident;
     }
@@ -102,9 +102,9 @@ final class LostEras {
      */
     long currentEra(SalvageHints hints, List<String> remarks) throws IOException {
         long least = 0;
-        boolean isCredible = false;
+        boolean isPlausible = false;
         for (StateOverlay layer : layers) {
-            isCredible |= layer.leastEra() <= hints.currentEra();
+            isPlausible |= layer.leastEra() <= hints.currentEra();
             least = Math.max(least, layer.leastEra());
         }
         for (Superblock copy : copies) {
@@ -119,7 +119,7 @@ final class LostEras {
         if (hints.currentEra() >= least) {
             return hints.currentEra();
         }
-        if (!isCredible) {
+        if (!isPlausible) {
             throw new IOException("the metadata holds era " + least + ", above --current-era " + hints.currentEra());
         }
         // What holds a later era may be left of a state that has been overwritten, or it may be the last one.

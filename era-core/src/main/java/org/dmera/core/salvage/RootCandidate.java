@@ -26,9 +26,9 @@ final class RootCandidate {
     /** Whether it counts blocks as used to which nothing leads, beyond roots: each such block is named below. */
     boolean isLeaky;
     /** Array blocks of eras to which nothing leads that can be read. */
-    final List<Integer> looseEras = new ArrayList<>();
+    final List<Integer> unattachedEras = new ArrayList<>();
     /** Array blocks of words, likewise. */
-    final List<Integer> looseWords = new ArrayList<>();
+    final List<Integer> unattachedWords = new ArrayList<>();
     /** Roots of which can't be told of what, and parts of arrays of which can't be told where they belong. */
     int strays;
 
@@ -74,8 +74,8 @@ final class RootCandidate {
                 && eraArrays.size() == 1
                 && bitsets.size() <= 1
                 && unreadable == 0
-                && looseEras.isEmpty()
-                && looseWords.isEmpty()
+                && unattachedEras.isEmpty()
+                && unattachedWords.isEmpty()
                 && strays == 0
                 && !isLeaky;
     }
@@ -88,6 +88,6 @@ final class RootCandidate {
         if (broken > 1) {
             return !isWhole();
         }
-        return strays > 0 || broken > 0 && eraArrays.isEmpty() && looseEras.isEmpty();
+        return strays > 0 || broken > 0 && eraArrays.isEmpty() && unattachedEras.isEmpty();
     }
 }

@@ -60,9 +60,9 @@ public abstract class Salvage {
             KnownRootsSalvage trees = new KnownRootsSalvage(device, superblock, hints);
             return withDropped(StaleSuperblock.orCurrent(device, superblock, trees, hints), block);
         }
-        BlockDevice putBack = withSuperblockPutBack(device, reader);
-        if (putBack != null) {
-            Salvage salvage = open(putBack, hints);
+        BlockDevice swappedBack = withSwapUndone(device, reader);
+        if (swappedBack != null) {
+            Salvage salvage = open(swappedBack, hints);
             salvage.remarks().add(0, "the superblock had changed places with another block");
             return salvage;
         }
@@ -101,7 +101,7 @@ public abstract class Salvage {
     }
 
     /** The device as it was if block 0 and another are each where the other says that it belongs, else null. */
-    private static BlockDevice withSuperblockPutBack(BlockDevice device, BlockReader reader) {
+    private static BlockDevice withSwapUndone(BlockDevice device, BlockReader reader) {
         ByteBuffer other = BlockReader.newBuffer();
         ByteBuffer superblock = BlockReader.newBuffer();
         BlockType type = reader.tryRead(0, other) == null ? reader.identify(other) : null;

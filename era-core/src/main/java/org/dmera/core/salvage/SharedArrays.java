@@ -15,7 +15,7 @@ final class SharedArrays {
 
     private final Map<Key, ArrayMap> maps = new HashMap<>();
     /** How long an array is, as far as is known, and whether its end is lost. */
-    record Length(long entries, boolean isOpenEnded) {}
+    record Length(long entries, boolean isEndUnknown) {}
 
     private final Map<Key, Length> lengths = new HashMap<>();
 

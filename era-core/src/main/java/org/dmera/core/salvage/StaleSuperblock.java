@@ -65,7 +65,7 @@ public final class StaleSuperblock extends Salvage {
         }
         SalvageHints known = new SalvageHints(
                 superblock.dataBlockSizeSectors(),
-                hints.nrBlocks() >= 0 ? hints.nrBlocks() : others.reach,
+                hints.nrBlocks() >= 0 ? hints.nrBlocks() : others.extent,
                 Math.max(hints.currentEra(), others.era));
         return new StaleSuperblock(
                 new KnownRootsSalvage(device, superblock, known),
@@ -79,7 +79,7 @@ public final class StaleSuperblock extends Salvage {
         /** The current era is certainly no lower. */
         long era;
         /** The origin had that many blocks in one of them. */
-        long reach;
+        long extent;
         /** Whether one of them is later than the superblock's. */
         boolean isOlder;
 
@@ -108,7 +108,7 @@ public final class StaleSuperblock extends Salvage {
         private void compare(BlockDevice device, Superblock superblock, KnownRootsSalvage trees) {
             SharedArrays shared = new SharedArrays();
             era = trees.currentEra();
-            reach = trees.nrBlocks();
+            extent = trees.nrBlocks();
             for (RootCandidate state : found.states()) {
                 if (state.indexBlock == superblock.spaceMapBitmapRoot()) {
                     // Whole, and with other roots, it is another state that has come to the same block for its index.
@@ -126,7 +126,7 @@ public final class StaleSuperblock extends Salvage {
                 if (!state.usedOfWatched.intersects(wrong)) {
                     era = Math.max(era, layer.leastEra() - (mayHaveNone ? 1 : 0));
                 }
-                reach = Math.max(reach, layer.reach);
+                extent = Math.max(extent, layer.extent);
                 isOlder |=
                         state.hasAllRoots && state.usedOfWatched.intersects(overtaken) && !state.hasRootsOf(superblock);
             }
@@ -164,14 +164,14 @@ public final class StaleSuperblock extends Salvage {
                     continue;
                 }
                 StateOverlay layer = new StateOverlay(device, search.table(), state, shared);
-                long end = Math.min(superblock.nrBlocks(), layer.reach);
+                long end = Math.min(superblock.nrBlocks(), layer.extent);
                 for (long first = 0; first < end; first += StateOverlay.WINDOW) {
                     int count = (int) Math.min(StateOverlay.WINDOW, end - first);
                     Arrays.fill(here, 0);
                     Arrays.fill(there, 0);
-                    own.lay(here, first / StateOverlay.WINDOW, count, superblock.currentEra());
+                    own.overlay(here, first / StateOverlay.WINDOW, count, superblock.currentEra());
                     BitSet lost = new BitSet(count);
-                    layer.lay(there, first / StateOverlay.WINDOW, count, layer.leastEra(), new HashSet<>(), lost);
+                    layer.overlay(there, first / StateOverlay.WINDOW, count, layer.leastEra(), new HashSet<>(), lost);
                     for (int i = 0; i < count; i++) {
                         if (Integer.compareUnsigned(here[i], there[i]) < 0 && !lost.get(i)) {
                             return true;

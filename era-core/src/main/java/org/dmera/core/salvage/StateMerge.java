@@ -31,7 +31,7 @@ import org.dmera.core.format.Superblock;
 final class StateMerge extends Salvage {
     private static final int WINDOW = StateOverlay.WINDOW;
     /** States, and roots of one, that the report names. */
-    private static final int MOST_SHOWN = 3;
+    private static final int MAX_SHOWN = 3;
 
     private final List<String> remarks = new ArrayList<>();
     private final List<StateOverlay> layers = new ArrayList<>();
@@ -75,7 +75,7 @@ final class StateMerge extends Salvage {
     private void remarkOn(FoundStates found) {
         List<RootCandidate> mapped =
                 found.states().stream().filter(state -> state.isMapped).toList();
-        if (mapped.size() > MOST_SHOWN) {
+        if (mapped.size() > MAX_SHOWN) {
             remarks.add("found " + mapped.size() + " states of the metadata that nothing has overwritten");
             return;
         }
@@ -91,7 +91,7 @@ final class StateMerge extends Salvage {
         if (roots.isEmpty()) {
             return none;
         }
-        int shown = Math.min(roots.size(), MOST_SHOWN);
+        int shown = Math.min(roots.size(), MAX_SHOWN);
         String all = roots.subList(0, shown).stream().map(String::valueOf).collect(Collectors.joining(", "));
         return roots.size() > shown ? all + " and " + (roots.size() - shown) + " more" : all;
     }
@@ -125,7 +125,7 @@ final class StateMerge extends Salvage {
             int count = (int) Math.min(WINDOW, nrBlocks - first);
             Arrays.fill(latest, allLost ? (int) currentEra : 0);
             if (!allLost) {
-                widened += lay(first, count);
+                widened += overlay(first, count);
             }
             for (int i = 0; i < count; i++) {
                 out.putInt(i * Integer.BYTES, latest[i]);
@@ -147,21 +147,21 @@ final class StateMerge extends Salvage {
             windowAt = first;
             Arrays.fill(latest, allLost ? (int) currentEra : 0);
             if (!allLost) {
-                lay(first, (int) Math.min(WINDOW, end - first));
+                overlay(first, (int) Math.min(WINDOW, end - first));
             }
         }
         return latest;
     }
 
     /** Returns how many of the blocks count as written because something is lost. */
-    private long lay(long first, int count) {
+    private long overlay(long first, int count) {
         BitSet lost = new BitSet(count);
-        int known = (int) Math.max(0, Math.min(count, sizes.reach() - first));
+        int known = (int) Math.max(0, Math.min(count, sizes.extent() - first));
         Arrays.fill(latest, known, count, (int) currentEra);
         lost.set(known, count);
-        Set<StateOverlay.Laid> laid = new HashSet<>();
+        Set<StateOverlay.OverlaidPart> overlaid = new HashSet<>();
         for (StateOverlay layer : layers) {
-            layer.lay(latest, first / WINDOW, count, currentEra, laid, lost);
+            layer.overlay(latest, first / WINDOW, count, currentEra, overlaid, lost);
         }
         return lost.cardinality();
     }

@@ -32,7 +32,7 @@ final class StateOverlay implements TreeWalk.Visitor {
     private static final int ERA_BLOCKS = WINDOW / ArrayBlock.ERAS_PER_BLOCK;
 
     /** A metadata block whose content has been laid: an array block's place, or a bitset's era, and how much of it. */
-    record Laid(int block, long as, long count) {}
+    record OverlaidPart(int block, long as, long count) {}
 
     private record EraMap(long length, ArrayMap map) {}
 
@@ -41,24 +41,24 @@ final class StateOverlay implements TreeWalk.Visitor {
     private final BlockReader reader;
     private final ByteBuffer block = BlockReader.newBuffer();
     /** What other states have laid over the present window already: most of a state is shared with the one before. */
-    private Set<Laid> laid;
+    private Set<OverlaidPart> overlaid;
 
     private int[] latest;
     private BitSet lost;
     private long currentEra;
 
     final DamageLog log = new DamageLog();
-    final boolean sure;
+    final boolean hasSpaceMap;
     /** Whether this may be the newest state, with its roots or writesets damaged: those after it damage nothing. */
-    private final boolean broken;
+    private final boolean hasUnreadableBlocks;
 
-    private final boolean whole;
+    private final boolean hasAllRoots;
     boolean writesetsLost;
-    long reach = -1;
+    long extent = -1;
     /** How long an era array is whose end is there, or −1. */
-    long closedReach = -1;
+    long knownExtent = -1;
     /** Whether there is an era array whose end is lost. */
-    boolean isOpenEnded;
+    boolean isEndUnknown;
     /** The longest bitset, in bits. */
     long mostBits = -1;
 
@@ -71,9 +71,9 @@ final class StateOverlay implements TreeWalk.Visitor {
 
     private boolean hasCurrent;
     /** The latest era at each place of an array block that is not known, or null. */
-    private int[] looseEras;
+    private int[] unattachedEras;
     /** The same of marks. */
-    private long[] looseWords;
+    private long[] unattachedWords;
     /** −1 until it is asked for. */
     private long highestInArray = -1;
 
@@ -83,9 +83,9 @@ final class StateOverlay implements TreeWalk.Visitor {
         this.reader = new BlockReader(device, seen, new DamageLog(), new BlockVerdict(-1));
         this.device = device;
         this.seen = seen;
-        this.sure = candidate.isMapped;
-        this.whole = sure && candidate.isWhole();
-        this.broken = candidate.broken > 0;
+        this.hasSpaceMap = candidate.isMapped;
+        this.hasAllRoots = hasSpaceMap && candidate.isWhole();
+        this.hasUnreadableBlocks = candidate.broken > 0;
         for (long root : candidate.writesetTrees) {
             TreeSpec spec = new TreeSpec(Structure.WRITESET_TREE, -1, WritesetValue.BYTES, BlockUse.LIVE);
             new TreeWalk(fresh(log), spec, TreeWalker.newBuffers(), this).walk(root, true);
@@ -99,35 +99,36 @@ final class StateOverlay implements TreeWalk.Visitor {
         for (long root : candidate.eraArrays) {
             SharedArrays.Length known = lengthOf(Structure.ERA_ARRAY, root, ArrayBlock.ERA_BYTES);
             long length = known.entries();
-            reach = Math.max(reach, length);
-            isOpenEnded |= known.isOpenEnded();
-            closedReach = known.isOpenEnded() ? closedReach : Math.max(closedReach, length);
+            extent = Math.max(extent, length);
+            isEndUnknown |= known.isEndUnknown();
+            knownExtent = known.isEndUnknown() ? knownExtent : Math.max(knownExtent, length);
             eraArrays.add(new EraMap(length, map(Structure.ERA_ARRAY, -1, root, length, ArrayBlock.ERA_BYTES)));
         }
-        isOpenEnded |= eraArrays.isEmpty() && broken;
-        writesetsLost &= sure;
-        layLoose(candidate);
+        isEndUnknown |= eraArrays.isEmpty() && hasUnreadableBlocks;
+        writesetsLost &= hasSpaceMap;
+        overlayUnattached(candidate);
     }
 
     /** Whichever place in an array such a block has, it says no more than all of them together. */
-    private void layLoose(RootCandidate candidate) {
+    private void overlayUnattached(RootCandidate candidate) {
         // Only a root that is lost leaves blocks behind to whose place nothing else leads.
-        if (candidate.unreadable > 0 && !candidate.looseEras.isEmpty()) {
-            looseEras = new int[ArrayBlock.ERAS_PER_BLOCK];
-            for (int b : candidate.looseEras) {
+        if (candidate.unreadable > 0 && !candidate.unattachedEras.isEmpty()) {
+            unattachedEras = new int[ArrayBlock.ERAS_PER_BLOCK];
+            for (int b : candidate.unattachedEras) {
                 int n = reader.tryRead(b, block) == null ? BlockVerdict.nrEntries(reader.verdict(b)) : 0;
                 for (int i = 0; i < n; i++) {
-                    looseEras[i] = Eras.later(looseEras[i], block.getInt(ArrayBlock.VALUES + i * Integer.BYTES));
+                    unattachedEras[i] =
+                            Eras.later(unattachedEras[i], block.getInt(ArrayBlock.VALUES + i * Integer.BYTES));
                 }
-                reach = candidate.eraArrays.isEmpty() ? Math.max(0, reach) + n : reach;
+                extent = candidate.eraArrays.isEmpty() ? Math.max(0, extent) + n : extent;
             }
         }
-        if (candidate.unreadable > 0 && !candidate.looseWords.isEmpty()) {
-            looseWords = new long[ArrayBlock.WORDS_PER_BLOCK];
-            for (int b : candidate.looseWords) {
+        if (candidate.unreadable > 0 && !candidate.unattachedWords.isEmpty()) {
+            unattachedWords = new long[ArrayBlock.WORDS_PER_BLOCK];
+            for (int b : candidate.unattachedWords) {
                 int n = reader.tryRead(b, block) == null ? BlockVerdict.nrEntries(reader.verdict(b)) : 0;
                 for (int i = 0; i < n; i++) {
-                    looseWords[i] |= block.getLong(ArrayBlock.VALUES + i * Long.BYTES);
+                    unattachedWords[i] |= block.getLong(ArrayBlock.VALUES + i * Long.BYTES);
                 }
             }
         }
@@ -166,10 +167,10 @@ final class StateOverlay implements TreeWalk.Visitor {
     public void entry(BTreeNode leaf, int index, boolean counted) {
         long era = leaf.key(index);
         int offset = leaf.valueOffset(index);
-        boolean isCredible = era >= 0 && era < SalvageSurvey.INCREDIBLE_ERA;
-        lastEra = isCredible ? Math.max(lastEra, era) : lastEra;
+        boolean isPlausible = era >= 0 && era < SalvageSurvey.IMPLAUSIBLE_ERA;
+        lastEra = isPlausible ? Math.max(lastEra, era) : lastEra;
         addWriteset(
-                isCredible ? era : -1,
+                isPlausible ? era : -1,
                 WritesetValue.nrBits(leaf.buffer(), offset),
                 WritesetValue.root(leaf.buffer(), offset));
     }
@@ -182,7 +183,7 @@ final class StateOverlay implements TreeWalk.Visitor {
     /** The current era is certainly no lower. */
     long leastEra() {
         long archived = Math.max(lastEra, highestInArray());
-        return whole && hasCurrent && archived >= 0 ? archived + 1 : archived;
+        return hasAllRoots && hasCurrent && archived >= 0 ? archived + 1 : archived;
     }
 
     private long highestInArray() {
@@ -200,7 +201,7 @@ final class StateOverlay implements TreeWalk.Visitor {
                 array.wrap(block, 0);
                 for (int e = 0; e < map.usable(i); e++) {
                     long era = Integer.toUnsignedLong(array.valueInt(e));
-                    highest = era < SalvageSurvey.INCREDIBLE_ERA ? Math.max(highest, era) : highest;
+                    highest = era < SalvageSurvey.IMPLAUSIBLE_ERA ? Math.max(highest, era) : highest;
                 }
             }
         }
@@ -208,20 +209,20 @@ final class StateOverlay implements TreeWalk.Visitor {
         return highest;
     }
 
-    /** As {@link #lay(int[], long, int, long, Set, BitSet)}, for a single state. */
-    void lay(int[] latest, long w, int count, long currentEra) {
-        lay(latest, w, count, currentEra, new HashSet<>(), new BitSet());
+    /** As {@link #overlay(int[], long, int, long, Set, BitSet)}, for a single state. */
+    void overlay(int[] latest, long w, int count, long currentEra) {
+        overlay(latest, w, count, currentEra, new HashSet<>(), new BitSet());
     }
 
     /**
      * Raises {@code latest} to what this state says of the {@code count} origin blocks of window {@code w}.
      *
-     * @param laid the parts that have been laid over this window; added to
+     * @param overlaid the parts that have been laid over this window; added to
      * @param currentEra stands for what is lost, and for a current writeset whose era isn't known
      * @param lost origin blocks of the window that count as written because a part is lost; added to
      */
-    void lay(int[] latest, long w, int count, long currentEra, Set<Laid> laid, BitSet lost) {
-        this.laid = laid;
+    void overlay(int[] latest, long w, int count, long currentEra, Set<OverlaidPart> overlaid, BitSet lost) {
+        this.overlaid = overlaid;
         this.latest = latest;
         this.currentEra = currentEra;
         this.lost = lost;
@@ -229,26 +230,26 @@ final class StateOverlay implements TreeWalk.Visitor {
             // An older state may be of a smaller origin; what lies past its end is not lost.
             int end = (int) Math.min(count, eras.length() - w * WINDOW);
             for (int i = 0; i < ERA_BLOCKS && (long) i * ArrayBlock.ERAS_PER_BLOCK < end; i++) {
-                layEras(eras.map(), w * ERA_BLOCKS + i, i * ArrayBlock.ERAS_PER_BLOCK, end);
+                overlayEras(eras.map(), w * ERA_BLOCKS + i, i * ArrayBlock.ERAS_PER_BLOCK, end);
             }
         }
         for (Writeset writeset : writesets) {
-            layBits(writeset, w, count);
+            overlayBits(writeset, w, count);
         }
-        for (int i = 0; looseEras != null && i < count; i++) {
-            raise(i, Math.min(currentEra, Integer.toUnsignedLong(looseEras[i % ArrayBlock.ERAS_PER_BLOCK])));
+        for (int i = 0; unattachedEras != null && i < count; i++) {
+            raise(i, Math.min(currentEra, Integer.toUnsignedLong(unattachedEras[i % ArrayBlock.ERAS_PER_BLOCK])));
         }
-        for (int i = 0; looseWords != null && i < count; i++) {
-            if ((looseWords[i / Long.SIZE] >>> i & 1) != 0) {
+        for (int i = 0; unattachedWords != null && i < count; i++) {
+            if ((unattachedWords[i / Long.SIZE] >>> i & 1) != 0) {
                 raise(i, currentEra);
             }
         }
     }
 
-    private void layEras(ArrayMap map, long index, int at, int count) {
+    private void overlayEras(ArrayMap map, long index, int at, int count) {
         int n = Math.min(ArrayBlock.ERAS_PER_BLOCK, count - at);
         int usable = Math.min(n, map.usable(index));
-        if (usable == n && !laid.add(new Laid(map.block(index), at, n))) {
+        if (usable == n && !overlaid.add(new OverlaidPart(map.block(index), at, n))) {
             return;
         }
         if (usable > 0 && reader.tryRead(map.block(index), block) != null) {
@@ -261,7 +262,7 @@ final class StateOverlay implements TreeWalk.Visitor {
         lose(at + usable, at + n, currentEra);
     }
 
-    private void layBits(Writeset writeset, long w, int count) {
+    private void overlayBits(Writeset writeset, long w, int count) {
         long bitsHere = Math.min(count, writeset.nrBits() - w * WINDOW);
         if (bitsHere <= 0) {
             return;
@@ -271,7 +272,7 @@ final class StateOverlay implements TreeWalk.Visitor {
         // handed out again since. What the last archived era is doesn't either: eras may have no writeset.
         long era = writeset.era() >= 0 ? writeset.era() : currentEra;
         long usable = Math.min(bitsHere, (long) writeset.map().usable(w) * Long.SIZE);
-        if (usable == bitsHere && !laid.add(new Laid(writeset.map().block(w), era, bitsHere))) {
+        if (usable == bitsHere && !overlaid.add(new OverlaidPart(writeset.map().block(w), era, bitsHere))) {
             return;
         }
         if (usable > 0 && reader.tryRead(writeset.map().block(w), block) != null) {

@@ -27,7 +27,6 @@ import org.dmera.core.read.BlockVerdict;
  * none: they are found in sound metadata too.
  */
 final class StateProbe {
-    private static final int DEEPEST = Limits.MAX_TREE_LEVELS;
     /** The stored count that stands for any number from here on. */
     private static final int MANY = 3;
 
@@ -90,7 +89,7 @@ final class StateProbe {
                 return null;
             }
         }
-        if (state.eraArrays.isEmpty() && state.looseEras.isEmpty() && emptyRoot != 0) {
+        if (state.eraArrays.isEmpty() && state.unattachedEras.isEmpty() && emptyRoot != 0) {
             // Of an origin of no blocks.
             state.eraArrays.add(emptyRoot);
         } else {
@@ -213,8 +212,8 @@ final class StateProbe {
         state.isLeaky |= stored - found > 1;
         switch (BlockVerdict.code(reader.verdict(b))) {
             case BlockVerdict.NODE -> addRoot(b);
-            case BlockVerdict.ERAS, BlockVerdict.ERAS_ABOVE_CURRENT -> state.looseEras.add(b);
-            case BlockVerdict.WORDS -> state.looseWords.add(b);
+            case BlockVerdict.ERAS, BlockVerdict.ERAS_ABOVE_CURRENT -> state.unattachedEras.add(b);
+            case BlockVerdict.WORDS -> state.unattachedWords.add(b);
             case BlockVerdict.INDEX, BlockVerdict.BITMAP, BlockVerdict.SUPERBLOCK -> {}
             default -> state.unreadable++;
         }
@@ -261,7 +260,7 @@ final class StateProbe {
         if (code != BlockVerdict.NODE) {
             return code <= BlockVerdict.MISPLACED ? Kind.UNKNOWN : Kind.NONSENSE;
         }
-        if (depth == DEEPEST || reader.tryRead(root, below) != null) {
+        if (depth == Limits.MAX_TREE_LEVELS || reader.tryRead(root, below) != null) {
             return Kind.UNKNOWN;
         }
         child.wrap(below, 0);

@@ -15,9 +15,9 @@ import org.dmera.core.evidence.DamageLog;
 import org.dmera.core.evidence.Structure;
 import org.dmera.core.evidence.TreeSpec;
 import org.dmera.core.evidence.TreeWalk;
+import org.dmera.core.evidence.UnclaimedParts;
 import org.dmera.core.evidence.UnclaimedParts.Content;
 import org.dmera.core.evidence.UnclaimedParts.Subtree;
-import org.dmera.core.evidence.UnclaimedParts;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.Limits;
@@ -56,9 +56,9 @@ final class UnclaimedMarks {
     private final Map<Long, Long> knownEras;
     private final List<Piece> pieces = new ArrayList<>();
     /** For each place in an array block the most that a loose one says; null if there is none. */
-    private final int[] looseEras;
+    private final int[] unattachedEras;
 
-    private final long[] looseWords;
+    private final long[] unattachedWords;
     private boolean complete;
     private final long[] bound = new long[ArrayBlock.WORDS_PER_BLOCK];
 
@@ -90,8 +90,8 @@ final class UnclaimedMarks {
                 add(subtree, true);
             }
         }
-        this.looseEras = eras(missed.loose(Content.ERAS), doubted);
-        this.looseWords = words(missed.loose(Content.WORDS), doubted);
+        this.unattachedEras = eras(missed.unattached(Content.ERAS), doubted);
+        this.unattachedWords = words(missed.unattached(Content.WORDS), doubted);
     }
 
     /** Whether every part that has lost its reference could be read, so that no mark is outside them. */
@@ -101,7 +101,7 @@ final class UnclaimedMarks {
 
     /** Whether there are such parts at all. */
     boolean isAnything() {
-        return !pieces.isEmpty() || looseEras != null || looseWords != null;
+        return !pieces.isEmpty() || unattachedEras != null || unattachedWords != null;
     }
 
     private BlockReader fresh() {
@@ -155,7 +155,7 @@ final class UnclaimedMarks {
                 .walk(root, true);
         for (long[] writeset : writesets) {
             long blocks = (writeset[2] + WINDOW - 1) / WINDOW;
-            if (writeset[0] < 0 || writeset[0] >= SalvageSurvey.INCREDIBLE_ERA) {
+            if (writeset[0] < 0 || writeset[0] >= SalvageSurvey.IMPLAUSIBLE_ERA) {
                 complete = false;
             } else if (blocks > 0) {
                 addArray(Content.WORDS, writeset[1], 0, blocks - 1, writeset[0], false);
@@ -163,9 +163,9 @@ final class UnclaimedMarks {
         }
     }
 
-    private int[] eras(List<Integer> loose, List<Integer> doubted) {
+    private int[] eras(List<Integer> unattached, List<Integer> doubted) {
         int[] most = null;
-        for (int b : concat(loose, doubted)) {
+        for (int b : concat(unattached, doubted)) {
             if (isA(b, BlockVerdict.ERAS) && reader.tryRead(b, block) == null) {
                 most = most == null ? new int[ArrayBlock.ERAS_PER_BLOCK] : most;
                 array.wrap(block, 0);
@@ -177,9 +177,9 @@ final class UnclaimedMarks {
         return most;
     }
 
-    private long[] words(List<Integer> loose, List<Integer> doubted) {
+    private long[] words(List<Integer> unattached, List<Integer> doubted) {
         long[] all = null;
-        for (int b : concat(loose, doubted)) {
+        for (int b : concat(unattached, doubted)) {
             if (isA(b, BlockVerdict.WORDS) && reader.tryRead(b, block) == null) {
                 all = all == null ? new long[ArrayBlock.WORDS_PER_BLOCK] : all;
                 array.wrap(block, 0);
@@ -214,7 +214,7 @@ final class UnclaimedMarks {
      * @param isUnsure whether a loose block with the content that is given may belong into an array block that seems to be
      *     sound: that of the index that is given
      */
-    void lay(int[] latest, long w, int count, long bitsetEra, long most, BiPredicate<Content, Long> isUnsure) {
+    void overlay(int[] latest, long w, int count, long bitsetEra, long most, BiPredicate<Content, Long> isUnsure) {
         for (Piece piece : pieces) {
             if (piece.content() == Content.WORDS) {
                 long era = piece.era() == ANY_ERA ? bitsetEra : piece.era();
@@ -225,13 +225,13 @@ final class UnclaimedMarks {
                 continue;
             }
             for (int i = 0; i < ERA_BLOCKS && i * ArrayBlock.ERAS_PER_BLOCK < count && !piece.isDoubted(); i++) {
-                layEras(piece, w * ERA_BLOCKS + i, latest, i * ArrayBlock.ERAS_PER_BLOCK, count, most);
+                overlayEras(piece, w * ERA_BLOCKS + i, latest, i * ArrayBlock.ERAS_PER_BLOCK, count, most);
             }
         }
-        layLoose(latest, w, count, most, isUnsure);
+        overlayUnattached(latest, w, count, most, isUnsure);
     }
 
-    private void layEras(Piece piece, long index, int[] latest, int at, int count, long most) {
+    private void overlayEras(Piece piece, long index, int[] latest, int at, int count, long most) {
         if (index < piece.low() || index > piece.high()) {
             return;
         }
@@ -264,16 +264,16 @@ final class UnclaimedMarks {
         return true;
     }
 
-    private void layLoose(int[] latest, long w, int count, long most, BiPredicate<Content, Long> isUnsure) {
-        for (int i = 0; i < count && looseEras != null; i++) {
+    private void overlayUnattached(int[] latest, long w, int count, long most, BiPredicate<Content, Long> isUnsure) {
+        for (int i = 0; i < count && unattachedEras != null; i++) {
             if (isUnsure.test(Content.ERAS, w * ERA_BLOCKS + i / ArrayBlock.ERAS_PER_BLOCK)) {
-                long era = Integer.toUnsignedLong(looseEras[i % ArrayBlock.ERAS_PER_BLOCK]);
+                long era = Integer.toUnsignedLong(unattachedEras[i % ArrayBlock.ERAS_PER_BLOCK]);
                 latest[i] = higher(latest[i], (int) Math.min(most, era));
             }
         }
-        boolean areWordsUnsure = looseWords != null && isUnsure.test(Content.WORDS, w);
+        boolean areWordsUnsure = unattachedWords != null && isUnsure.test(Content.WORDS, w);
         for (int i = 0; i < count && areWordsUnsure; i += Long.SIZE) {
-            raise(latest, i, Math.min(count, i + Long.SIZE), looseWords[i / Long.SIZE], most);
+            raise(latest, i, Math.min(count, i + Long.SIZE), unattachedWords[i / Long.SIZE], most);
         }
     }
 
@@ -286,8 +286,8 @@ final class UnclaimedMarks {
     }
 
     /** The most that any candidate says of array block {@code index} of a bitset; the array is used again. */
-    long[] mostWords(long index) {
-        long[] most = looseWords == null ? new long[ArrayBlock.WORDS_PER_BLOCK] : looseWords.clone();
+    long[] maxWords(long index) {
+        long[] most = unattachedWords == null ? new long[ArrayBlock.WORDS_PER_BLOCK] : unattachedWords.clone();
         for (Piece piece : pieces) {
             if (piece.content() == Content.WORDS && wordsOf(piece, index)) {
                 for (int i = 0; i < most.length; i++) {
@@ -299,15 +299,15 @@ final class UnclaimedMarks {
     }
 
     /** The most that any candidate says of each entry of array block {@code index} of the era array. */
-    int[] mostEras(long index, long most) {
+    int[] maxEras(long index, long most) {
         int[] eras = new int[ArrayBlock.ERAS_PER_BLOCK];
         for (Piece piece : pieces) {
             if (piece.content() == Content.ERAS) {
-                layEras(piece, index, eras, 0, eras.length, most);
+                overlayEras(piece, index, eras, 0, eras.length, most);
             }
         }
-        for (int i = 0; i < eras.length && looseEras != null; i++) {
-            eras[i] = higher(eras[i], (int) Math.min(most, Integer.toUnsignedLong(looseEras[i])));
+        for (int i = 0; i < eras.length && unattachedEras != null; i++) {
+            eras[i] = higher(eras[i], (int) Math.min(most, Integer.toUnsignedLong(unattachedEras[i])));
         }
         return eras;
     }

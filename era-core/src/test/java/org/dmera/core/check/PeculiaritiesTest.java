@@ -22,8 +22,8 @@ import org.dmera.core.format.Superblock;
 import org.dmera.core.metadata.EraMetadata;
 import org.dmera.core.metadata.RefusedException;
 import org.dmera.core.repair.SpaceMapRepair;
-import org.dmera.testkit.Anatomy.Role;
 import org.dmera.testkit.Anatomy;
+import org.dmera.testkit.Anatomy.Role;
 import org.dmera.testkit.Fixtures;
 import org.junit.jupiter.api.Test;
 
