@@ -3,7 +3,9 @@ package org.dmera.core.read;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.List;
+import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.DamageKind;
@@ -112,7 +114,8 @@ public final class TreeWalker {
             return lose(problem, low, last, true, false);
         }
         if (buffers[depth] == null) {
-            buffers[depth] = BlockSource.newBuffer(1);
+            // On the heap: a salvage walks the trees of thousands of states, and direct buffers are slow to go.
+            buffers[depth] = ByteBuffer.allocate(BlockDevice.BLOCK_BYTES).order(ByteOrder.LITTLE_ENDIAN);
         }
         if (nodes[depth] == null) {
             nodes[depth] = new BTreeNode();
