@@ -261,26 +261,26 @@ final class Backup implements Closeable {
             return "there are " + state.increments() + " increments since the last";
         }
         if (!identity.equals(state.identity())) {
-            return "the metadata were \"" + state.identity() + "\" and now are \"" + identity + "\"";
+            return "the metadata was \"" + state.identity() + "\" and now is \"" + identity + "\"";
         }
         if (metadata.blockSizeBytes() != state.blockSizeBytes()) {
             return "the block size changed";
         }
         if (newEra <= state.era()) {
-            return "the era was " + state.era() + " then and is " + newEra + " now: the metadata were made anew";
+            return "the era was " + state.era() + " then and is " + newEra + " now: the metadata was made anew";
         }
         EraPoint then = pointFile.read(state);
         if (then == null) {
-            return "the file is gone or damaged that tells whether the metadata are the same as then";
+            return "the file is gone or damaged that tells whether the metadata is the same as then";
         }
         // The checkpoint of this backup and its snapshot have begun an era each since then.
         if (metadata.roots().currentEra() < then.era() + 2) {
             return "the era was " + then.era() + " then and is "
-                    + metadata.roots().currentEra() + " now: the metadata were made anew";
+                    + metadata.roots().currentEra() + " now: the metadata was made anew";
         }
         String contradiction = then.contradiction(metadata.device(), metadata.roots());
         if (contradiction != null) {
-            return "the metadata were made anew, or the origin shrank in between: " + contradiction;
+            return "the metadata was made anew, or the origin shrank in between: " + contradiction;
         }
         long smallest = metadata.fewestBlocksSince(state.era());
         return smallest * metadata.blockSizeBytes() < Math.min(state.sizeBytes(), device.sizeBytes())

@@ -17,7 +17,7 @@ import org.dmera.tools.backup.stream.StreamHeader;
 /**
  * What monitoring wants to know of a device's backups.
  *
- * @param metadata how full the metadata are; null when the device can't be asked
+ * @param metadata how full the metadata is; null when the device can't be asked
  * @param now when this is so
  */
 record BackupReport(StoredBackups backups, EraStatus metadata, Instant now) {

@@ -10,7 +10,7 @@ interface EraDevice extends Closeable {
     /** Its name. */
     String name();
 
-    /** Where its metadata are. */
+    /** Where its metadata is. */
     Path metadata();
 
     /** Where its data are. */

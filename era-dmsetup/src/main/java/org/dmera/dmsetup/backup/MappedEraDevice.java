@@ -119,7 +119,7 @@ final class MappedEraDevice implements EraDevice {
         return target.lengthSectors() * SECTOR_BYTES;
     }
 
-    /** How full its metadata are, among other things. */
+    /** How full its metadata is, among other things. */
     EraStatus status() throws IOException {
         return client.eraStatus(id);
     }

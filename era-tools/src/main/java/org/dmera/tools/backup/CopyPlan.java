@@ -50,7 +50,7 @@ public final class CopyPlan {
             throws IOException {
         boolean full = base.isNothing();
         if (base.identity() != null && !base.identity().equals(identity)) {
-            throw new IOException("the base's metadata are \"" + base.identity() + "\", these are \"" + identity
+            throw new IOException("the base's metadata is \"" + base.identity() + "\", this is \"" + identity
                     + "\": another device (if it was only renamed, say --identity '" + base.identity() + "')");
         }
         if (base.blockSizeBytes() != 0 && base.blockSizeBytes() != metadata.blockSizeBytes()) {
@@ -60,7 +60,7 @@ public final class CopyPlan {
         String contradiction =
                 base.token() == null ? null : base.token().contradiction(metadata.device(), metadata.roots());
         if (contradiction != null) {
-            throw new IOException("the metadata are not those of the base: they are another device's, or were made anew"
+            throw new IOException("the metadata is not that of the base: it is another device's, or was made anew"
                     + " since (" + contradiction + "); take a full copy");
         }
         ByteRanges ranges;

@@ -11,7 +11,7 @@ final class AxisLabels {
     /** The chart library can't draw an empty label. */
     private static final String NOTHING = " ";
 
-    private static final int MOST = 10;
+    private static final int MAX_LABELS = 10;
 
     private AxisLabels() {}
 
@@ -26,7 +26,7 @@ final class AxisLabels {
             return List.of("0 to " + number(sizeBytes, unit, scale));
         }
         long step = 1;
-        while (sizeBytes / step / MOST >= 1) {
+        while (sizeBytes / step / MAX_LABELS >= 1) {
             step *= 2;
         }
         for (long at = 0; at < sizeBytes; at += step) {
@@ -46,7 +46,7 @@ final class AxisLabels {
     static List<String> ofEras(long lastEra, int cells, LongToIntFunction cellOf) {
         List<String> labels = blank(cells);
         long step = 1;
-        for (int i = 0; lastEra / step > MOST; i++) {
+        for (int i = 0; lastEra / step > MAX_LABELS; i++) {
             // 1, 2, 5, 10, 20, 50 …
             step = step * (i % 3 == 1 ? 5 : 2) / (i % 3 == 1 ? 2 : 1);
         }

@@ -39,7 +39,7 @@ final class EraPicture {
     /** Below this many pixels letters are smaller, and the legend is below the map. */
     private static final int NARROW_PIXELS = 700;
     /** A map lower than this has no room for its labels. */
-    private static final int LEAST_HEIGHT_PIXELS = 250;
+    private static final int MIN_HEIGHT_PIXELS = 250;
     /** What a legend below takes. */
     private static final int LEGEND_PIXELS = 130;
 
@@ -58,8 +58,8 @@ final class EraPicture {
 
     EraPicture(String device, EraGrid grid, EraHistogram histogram, long currentEra, long blockBytes, int width) {
         this.width = width;
-        this.mapHeight = Math.max(LEAST_HEIGHT_PIXELS, width * 45 / 100) + (width < NARROW_PIXELS ? LEGEND_PIXELS : 0);
-        this.curveHeight = Math.max(LEAST_HEIGHT_PIXELS * 3 / 4, width * 35 / 100);
+        this.mapHeight = Math.max(MIN_HEIGHT_PIXELS, width * 45 / 100) + (width < NARROW_PIXELS ? LEGEND_PIXELS : 0);
+        this.curveHeight = Math.max(MIN_HEIGHT_PIXELS * 3 / 4, width * 35 / 100);
         this.text = textFont(width);
         this.heading = headingFont(width);
         map = heatMap(device, grid, histogram.blocks(), currentEra, blockBytes);

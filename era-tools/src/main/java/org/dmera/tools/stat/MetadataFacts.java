@@ -35,7 +35,7 @@ record MetadataFacts(
         List<Writeset> writesets,
         EraHistogram histogram) {
     private static final int SECTOR_BYTES = 512;
-    /** Writesets that are looked at one by one; sound metadata have a handful. */
+    /** Writesets that are looked at one by one; sound metadata has a handful. */
     private static final int LISTED_WRITESETS = 1000;
 
     /** A writeset: its era, the origin's blocks then, and how many of them were written. */

@@ -151,7 +151,7 @@ class CopyCommandTest {
         Run.copy("--full", "--since", 3, "-m", metadata, origin, "-o", out).refused("only one can be given");
         Run.copy("--full", origin, "-o", out).refused("--metadata DEV is needed");
         Run.copy("--full", "-m", metadata, origin, origin, "-o", out).refused("one origin");
-        Run.copy("--since", 9999, "-m", metadata, origin, "-o", out).refused("the metadata were made anew");
+        Run.copy("--since", 9999, "-m", metadata, origin, "-o", out).refused("the metadata was made anew");
         Run.copy("--full", "--metadata-snapshot", "-m", metadata, origin, "-o", out)
                 .refused("no current metadata snap");
         Run.copy("--full", "-m", metadata, dir.resolve("nowhere"), "-o", out).refused("Couldn't find input file");

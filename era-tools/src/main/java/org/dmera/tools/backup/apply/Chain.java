@@ -29,9 +29,9 @@ public final class Chain {
         for (StreamReader stream : streams) {
             if (!stream.header().identity().equals(first.header().identity())) {
                 throw new IOException(stream.name() + ": it comes from another origin than " + first.name()
-                        + ": its metadata are \"" + stream.header().identity() + "\", the other's are \""
+                        + ": its metadata is \"" + stream.header().identity() + "\", the other's are \""
                         + first.header().identity()
-                        + "\" (if it is one origin whose metadata were moved, name its streams from the last full one"
+                        + "\" (if it is one origin whose metadata was moved, name its streams from the last full one"
                         + " on)");
             }
         }
@@ -141,12 +141,12 @@ public final class Chain {
                     + " target holds every write before era " + h.baseEra() + ")");
         }
         if (!h.identity().equals(at.identity())) {
-            throw new IOException(name + "it comes from another origin: its metadata are \"" + h.identity()
+            throw new IOException(name + "it comes from another origin: its metadata is \"" + h.identity()
                     + "\", the target's are \"" + at.identity() + "\"");
         }
         if (h.blockSizeBytes() != at.blockSizeBytes()) {
             throw new IOException(name + "its block size is " + h.blockSizeBytes() + " bytes, the target's was "
-                    + at.blockSizeBytes() + ": the metadata were made anew; take a full copy");
+                    + at.blockSizeBytes() + ": the metadata was made anew; take a full copy");
         }
         if (h.baseEra() > at.era()) {
             throw new IOException(name + "it holds changes since era " + h.baseEra() + ", the target is at era "

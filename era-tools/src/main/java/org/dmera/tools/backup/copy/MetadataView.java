@@ -112,7 +112,7 @@ public final class MetadataView implements Closeable {
         if (since > roots.currentEra() + 1) {
             throw new IOException(path + ": changes since era " + since + " were asked for, and the current era is "
                     + roots.currentEra()
-                    + ": the metadata were made anew since, or are another device's; take a full copy");
+                    + ": the metadata was made anew since, or is another device's; take a full copy");
         }
         return ChangedBlocks.since(device, roots, since);
     }

@@ -22,9 +22,9 @@ import org.dmera.tools.backup.stream.Chunk;
  */
 public final class Revert {
     /** Blocks that were not written since which are looked at. */
-    private static final long MOST_LOOKS = 256;
+    private static final long MAX_LOOKS = 256;
 
-    private static final long FEWEST_LOOKS = 8;
+    private static final long MIN_LOOKS = 8;
     private static final long LOOKED_AT_BYTES = 32 << 20;
 
     private final StreamImage image;
@@ -83,8 +83,7 @@ public final class Revert {
         for (long block = 0; block < blocks; block++) {
             others += since.contains(block) ? 0 : 1;
         }
-        long step =
-                Math.max(1, others / Math.max(FEWEST_LOOKS, Math.min(MOST_LOOKS, LOOKED_AT_BYTES / blockSizeBytes)));
+        long step = Math.max(1, others / Math.max(MIN_LOOKS, Math.min(MAX_LOOKS, LOOKED_AT_BYTES / blockSizeBytes)));
         BlockSet sample = new BlockSet(since.nrBlocks());
         long other = 0;
         for (long block = 0; block < blocks; block++) {

@@ -48,18 +48,18 @@ public final class WrittenSince implements Closeable {
         }
         String own = identity != null ? identity : MetadataView.identityOf(path);
         if (!backup.identity().equals(own)) {
-            throw new IOException(name + ": it comes from another origin: its metadata are \"" + backup.identity()
+            throw new IOException(name + ": it comes from another origin: its metadata is \"" + backup.identity()
                     + "\", " + path + " are \"" + own + "\" (if they were only renamed, say --identity '"
                     + backup.identity() + "')");
         }
         if (backup.blockSizeBytes() != metadata.blockSizeBytes()) {
             throw new IOException(name + ": its block size is " + backup.blockSizeBytes() + " bytes, that of " + path
-                    + " is " + metadata.blockSizeBytes() + ": the metadata were made anew since; apply all of it");
+                    + " is " + metadata.blockSizeBytes() + ": the metadata was made anew since; apply all of it");
         }
         if (era > metadata.roots().currentEra() + 1) {
             throw new IOException(path + ": the current era is "
                     + metadata.roots().currentEra()
-                    + ", before era " + era + ": the metadata were made anew since, or are another device's; apply all"
+                    + ", before era " + era + ": the metadata was made anew since, or is another device's; apply all"
                     + " of the backup");
         }
         long fewest = Math.min(metadata.roots().nrBlocks(), metadata.fewestBlocksSince(era));

@@ -63,7 +63,7 @@ import org.dmera.core.linux.NativeText;
  * @param identity names the metadata device, so that increments of another are refused; at most
  *     {@value #MAX_IDENTITY_BYTES} bytes of UTF-8
  * @param token {@link org.dmera.core.EraToken#encode} for the new era, by which an increment after this stream sees
- *     whether its metadata are the same; no bytes when there is none
+ *     whether its metadata is the same; no bytes when there is none
  */
 @SuppressWarnings("ArrayRecordComponent")
 public record StreamHeader(
