@@ -19,8 +19,6 @@ module org.dmera.tools {
     exports org.dmera.tools.backup.copy;
     exports org.dmera.tools.backup.image;
     exports org.dmera.tools.backup.stream;
-    exports org.dmera.tools to
-            org.dmera.dmsetup;
     exports org.dmera.tools.backup to
             org.dmera.dmsetup;
     exports org.dmera.tools.backup.revert to

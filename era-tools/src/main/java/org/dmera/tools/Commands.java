@@ -6,7 +6,7 @@ import org.dmera.tools.backup.ApplyCommand;
 import org.dmera.tools.backup.CopyCommand;
 import org.dmera.tools.check.CheckCommand;
 import org.dmera.tools.check.RepairCommand;
-import org.dmera.tools.completion.GenerateCompletionCommand;
+import org.dmera.tools.cli.Command;
 import org.dmera.tools.generate.GenerateCommand;
 import org.dmera.tools.stat.PlotCommand;
 import org.dmera.tools.stat.StatCommand;

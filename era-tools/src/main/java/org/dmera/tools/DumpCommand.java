@@ -14,6 +14,7 @@ import org.dmera.core.salvage.Salvage;
 import org.dmera.core.salvage.SalvageHints;
 import org.dmera.tools.check.RepairCommand;
 import org.dmera.tools.cli.Arguments;
+import org.dmera.tools.cli.Command;
 import org.dmera.tools.cli.Console;
 import org.dmera.tools.cli.Usage;
 import org.dmera.tools.input.MetadataInput;

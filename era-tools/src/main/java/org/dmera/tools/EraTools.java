@@ -3,6 +3,7 @@ package org.dmera.tools;
 
 import java.io.IOException;
 import org.dmera.tools.cli.Arguments;
+import org.dmera.tools.cli.Command;
 import org.dmera.tools.cli.CommandLine;
 import org.dmera.tools.cli.Console;
 import org.dmera.tools.cli.HelpText;

@@ -12,6 +12,7 @@ import org.dmera.core.content.ChangedBlocks;
 import org.dmera.core.read.MetadataRoots;
 import org.dmera.tools.cache.CacheInvalidation;
 import org.dmera.tools.cli.Arguments;
+import org.dmera.tools.cli.Command;
 import org.dmera.tools.cli.Console;
 import org.dmera.tools.cli.Usage;
 import org.dmera.tools.input.MetadataInput;

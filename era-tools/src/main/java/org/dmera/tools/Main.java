@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.tools;
 
+import org.dmera.tools.cli.Command;
 import org.dmera.tools.cli.CommandLine;
 
 /** Entry point of {@code era-tools} and of the launchers under the tools' classic names. */

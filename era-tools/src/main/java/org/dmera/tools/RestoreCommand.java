@@ -9,6 +9,7 @@ import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.DeviceOpener;
 import org.dmera.core.build.MetadataBuilder;
 import org.dmera.tools.cli.Arguments;
+import org.dmera.tools.cli.Command;
 import org.dmera.tools.cli.Console;
 import org.dmera.tools.cli.Usage;
 import org.dmera.tools.io.Overwriting;

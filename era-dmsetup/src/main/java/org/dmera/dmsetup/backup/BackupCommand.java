@@ -22,10 +22,10 @@ import org.dmera.core.file.FileClaim;
 import org.dmera.dmsetup.control.DmClient;
 import org.dmera.dmsetup.control.EraStatus;
 import org.dmera.dmsetup.control.Mangling;
-import org.dmera.tools.Command;
 import org.dmera.tools.backup.BackupUsage;
 import org.dmera.tools.backup.CopyOptions;
 import org.dmera.tools.cli.Arguments;
+import org.dmera.tools.cli.Command;
 import org.dmera.tools.cli.Console;
 import org.dmera.tools.cli.Usage;
 import org.dmera.tools.io.Overwriting;
@@ -227,7 +227,7 @@ public final class BackupCommand implements Command {
         return device.replace('/', '-');
     }
 
-    /** Looks at the backups that there are. The device itself is asked how full its metadata are, if it answers. */
+    /** Looks at the backups that there are. The device itself is asked how full its metadata is, if it answers. */
     private static int look(Arguments arguments, Console console) throws IOException {
         Path folder = Path.of(arguments.value("to"));
         if (!Files.isDirectory(folder)) {

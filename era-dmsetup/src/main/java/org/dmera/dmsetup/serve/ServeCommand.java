@@ -15,7 +15,6 @@ import org.dmera.dmsetup.engine.SocketFile;
 import org.dmera.dmsetup.export.NbdServer;
 import org.dmera.dmsetup.export.NbdUri;
 import org.dmera.dmsetup.export.ServedNode;
-import org.dmera.tools.Command;
 import org.dmera.tools.backup.ByteCount;
 import org.dmera.tools.backup.CopyOptions;
 import org.dmera.tools.backup.ServeUsage;
@@ -23,6 +22,7 @@ import org.dmera.tools.backup.image.StreamImage;
 import org.dmera.tools.backup.stream.StreamHeader;
 import org.dmera.tools.cli.Arguments;
 import org.dmera.tools.cli.Arguments.InvalidValueException;
+import org.dmera.tools.cli.Command;
 import org.dmera.tools.cli.Console;
 import org.dmera.tools.cli.Usage;
 

@@ -11,7 +11,6 @@ import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
 import org.dmera.core.linux.NativeText;
-import org.dmera.tools.Command;
 
 /**
  * Runs a command and turns whatever happens into an exit code and at most one message: 0 fine, 1 errors found or the

@@ -4,9 +4,6 @@ package org.dmera.tools.cli;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.ServiceLoader;
-import org.dmera.tools.Commands;
-import org.dmera.tools.backup.BackupUsage;
-import org.dmera.tools.backup.ServeUsage;
 
 /**
  * The scripts by which shells complete what is typed, made of the same tables by which command lines are read. The one for
@@ -134,37 +131,45 @@ public final class Completion {
         boolean takesDevices();
     }
 
-    /** All that is to be known of a program, or of a command of era-tools that has no launcher. */
-    record Known(String name, List<Item> options, List<String> words, boolean takesDevices) implements Program {
-        private Known(String name, Usage usage, boolean takesDevices) {
-            this(name, items(usage), List.of(), takesDevices);
+    /**
+     * All that is to be known of a program, or of a command of era-tools, which has no launcher unless its name begins as
+     * theirs do.
+     *
+     * @param isCommand whether era-tools has it as a command
+     */
+    public record Known(String name, List<Item> options, List<String> words, boolean takesDevices, boolean isCommand) {
+        /** A program whose first operand is one of {@code commands}. */
+        public static Known ofCommands(String name, List<String> commands) {
+            return new Known(name, FOR_EVERYTHING, commands, false, false);
+        }
+
+        /** A command of era-tools. */
+        public static Known ofCommand(String name, Usage usage) {
+            return new Known(name, items(usage), List.of(), false, true);
+        }
+
+        /** Another program. */
+        public static Known ofProgram(String name, Usage usage, boolean takesDevices) {
+            return new Known(name, items(usage), List.of(), takesDevices, false);
         }
 
         boolean hasLauncher() {
-            return !Commands.names().contains(name) || name.startsWith("era_");
+            return !isCommand || name.startsWith("era_");
         }
     }
 
-    /** era-tools, all its commands, and the programs beside it. */
-    static List<Known> all() {
-        List<Known> all = new ArrayList<>();
-        all.add(new Known("era-tools", FOR_EVERYTHING, Commands.names(), false));
-        for (String name : Commands.names()) {
-            all.add(new Known(name, Commands.find(name).usage(), false));
-        }
-        all.add(new Known("era_backup", BackupUsage.usage(), true));
-        all.add(new Known("era_serve", ServeUsage.usage(), false));
+    /**
+     * The script for {@code shell}, or null when there is none for it: of {@code programs}, and of those that other modules
+     * provide.
+     */
+    public static String script(String shell, List<Known> programs) {
+        List<Known> all = new ArrayList<>(programs);
         for (Program program : ServiceLoader.load(Program.class)) {
-            all.add(new Known(program.name(), program.options(), program.words(), program.takesDevices()));
+            all.add(new Known(program.name(), program.options(), program.words(), program.takesDevices(), false));
         }
-        return all;
-    }
-
-    /** The script for {@code shell}, or null when there is none for it. */
-    public static String script(String shell) {
         return switch (shell) {
-            case "bash", "zsh" -> script(all());
-            case "fish" -> FishCompletion.script(all());
+            case "bash", "zsh" -> script(all);
+            case "fish" -> FishCompletion.script(all);
             default -> null;
         };
     }

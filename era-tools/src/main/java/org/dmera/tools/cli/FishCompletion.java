@@ -3,7 +3,6 @@ package org.dmera.tools.cli;
 
 import java.util.ArrayList;
 import java.util.List;
-import org.dmera.tools.Commands;
 
 /**
  * The script by which fish completes what is typed. fish wants a line for each option of each program, and shows what an
@@ -77,7 +76,7 @@ final class FishCompletion {
             if (program.hasLauncher()) {
                 append(lines, "complete -c " + program.name(), program);
             }
-            if (Commands.names().contains(program.name())) {
+            if (program.isCommand()) {
                 String names = String.join(" ", Completion.names(program.name()));
                 append(lines, "complete -c era-tools -n '__era_after " + names + "'", program);
             }

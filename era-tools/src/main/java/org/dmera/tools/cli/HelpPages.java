@@ -5,13 +5,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
-import org.dmera.tools.Commands;
-import org.dmera.tools.EraTools;
-import org.dmera.tools.backup.BackupUsage;
-import org.dmera.tools.backup.ServeUsage;
 import picocli.CommandLine.Help;
 import picocli.CommandLine.Help.Ansi;
 import picocli.CommandLine.Help.Column;
@@ -31,18 +25,9 @@ public final class HelpPages {
     /** Of a line. */
     public static final int WIDTH = 100;
     /** A longer name doesn't push the descriptions of all others to the right: its own begins below it. */
-    private static final int LONGEST_BESIDE = 22;
+    private static final int MAX_CHARS_BESIDE = 22;
 
     private HelpPages() {}
-
-    /**
-     * Writes the help of every program of era-tools.
-     *
-     * @param args the folder of the compiled classes
-     */
-    public static void main(String[] args) throws IOException {
-        write(args[0], HelpPages.class, pages());
-    }
 
     /** Writes texts, by their files' names, where {@link HelpText#read} looks for those of {@code neighbour}. */
     public static void write(String classes, Class<?> neighbour, Map<String, String> pages) throws IOException {
@@ -53,26 +38,8 @@ public final class HelpPages {
         }
     }
 
-    /** The help of each program whose table of options is in era-tools, by the file's name. */
-    static Map<String, String> pages() {
-        Map<String, String> pages = new LinkedHashMap<>();
-        CommandSpec eraTools = spec(EraTools.USAGE);
-        for (String name : Commands.names()) {
-            Usage usage = Commands.find(name).usage();
-            pages.put(HelpText.fileName(usage), of(usage));
-            CommandSpec command = CommandSpec.create();
-            command.usageMessage().description(plain(usage.about));
-            eraTools.addSubcommand(name, command);
-        }
-        for (Usage usage : List.of(BackupUsage.usage(), ServeUsage.usage())) {
-            pages.put(HelpText.fileName(usage), of(usage));
-        }
-        pages.put(HelpText.fileName(EraTools.USAGE), render(eraTools));
-        return pages;
-    }
-
     /** The help of {@code usage}, lines of at most 100 characters as far as words allow. */
-    static String of(Usage usage) {
+    public static String of(Usage usage) {
         return render(spec(usage));
     }
 
@@ -92,7 +59,7 @@ public final class HelpPages {
     }
 
     /** The command as picocli knows commands. To picocli nothing is required. */
-    static CommandSpec spec(Usage usage) {
+    public static CommandSpec spec(Usage usage) {
         CommandSpec spec = CommandSpec.create().name(usage.program);
         int longest = longestBeside(usage);
         spec.usageMessage()
@@ -162,7 +129,7 @@ public final class HelpPages {
     }
 
     private static int fitting(String name) {
-        return name.length() > LONGEST_BESIDE ? 0 : name.length();
+        return name.length() > MAX_CHARS_BESIDE ? 0 : name.length();
     }
 
     private static OptionSpec model(Option option) {

@@ -43,7 +43,7 @@ public final class HelpText {
         }
     }
 
-    static String fileName(Usage usage) {
+    public static String fileName(Usage usage) {
         return usage.program.replace(' ', '-') + ".txt";
     }
 

@@ -11,9 +11,9 @@ import org.dmera.core.block.DeviceOpener;
 import org.dmera.core.build.MetadataBuilder;
 import org.dmera.core.file.Links;
 import org.dmera.core.format.IndexBlock;
-import org.dmera.tools.Command;
 import org.dmera.tools.cli.Arguments;
 import org.dmera.tools.cli.Arguments.InvalidValueException;
+import org.dmera.tools.cli.Command;
 import org.dmera.tools.cli.Console;
 import org.dmera.tools.cli.Usage;
 

@@ -7,9 +7,9 @@ import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import org.dmera.core.EraToken;
 import org.dmera.core.linux.NativeText;
-import org.dmera.tools.Command;
 import org.dmera.tools.backup.copy.MetadataView;
 import org.dmera.tools.cli.Arguments;
+import org.dmera.tools.cli.Command;
 import org.dmera.tools.cli.Console;
 import org.dmera.tools.cli.Usage;
 

@@ -6,7 +6,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.InputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
-import org.dmera.tools.Command;
+import org.dmera.tools.cli.Command;
 import org.dmera.tools.cli.CommandLine;
 
 /** One run of a command in this process. */

@@ -9,7 +9,6 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
-import org.dmera.tools.Command;
 import org.dmera.tools.Commands;
 import org.junit.jupiter.api.Test;
 

@@ -19,6 +19,7 @@ import java.util.stream.Stream;
 import org.dmera.testkit.Fixtures;
 import org.dmera.tools.Commands;
 import org.dmera.tools.EraTools;
+import org.dmera.tools.ToolHelpPages;
 import org.dmera.tools.backup.BackupUsage;
 import org.dmera.tools.backup.ServeUsage;
 import org.junit.jupiter.api.Test;
@@ -32,7 +33,7 @@ class HelpPagesTest {
 
     @Test
     void everyProgramPrintsWhatPicocliMakesOfItsTable() throws IOException {
-        Map<String, String> pages = HelpPages.pages();
+        Map<String, String> pages = ToolHelpPages.pages();
         assertEquals(usages().size(), pages.size());
         for (Usage usage : usages()) {
             String page = pages.get(HelpText.fileName(usage));

@@ -153,6 +153,24 @@ class FloorsTest {
                 Set.of());
     }
 
+    /** Beneath each program are the parts that it is made of; the table of all programs is above them. */
+    @Test
+    void tools() {
+        requireFloors(
+                uses("era-tools"),
+                "org.dmera.tools",
+                List.of(
+                        "cli input backup.stream",
+                        "io backup.copy",
+                        "json xml backup.apply",
+                        "check generate backup.image",
+                        "cache backup.revert",
+                        "backup",
+                        "stat",
+                        "."),
+                Set.of());
+    }
+
     @Test
     void dmsetup() {
         requireFloors(

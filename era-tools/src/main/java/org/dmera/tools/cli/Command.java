@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-package org.dmera.tools;
+package org.dmera.tools.cli;
 
 import java.io.IOException;
-import org.dmera.tools.cli.Arguments;
-import org.dmera.tools.cli.Console;
-import org.dmera.tools.cli.Usage;
 
 /**
  * One program of era-tools. {@link Commands} makes an instance only when its name was asked for, so a command may use
