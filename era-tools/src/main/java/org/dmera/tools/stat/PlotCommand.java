@@ -11,6 +11,7 @@ import java.nio.channels.Channels;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import javax.imageio.IIOException;
 import javax.imageio.ImageIO;
 import org.dmera.core.content.EraHistogram;
 import org.dmera.core.content.LastWritten;
@@ -110,7 +111,16 @@ public final class PlotCommand implements Command {
         g.setRenderingHint(RenderingHints.KEY_TEXT_ANTIALIASING, RenderingHints.VALUE_TEXT_ANTIALIAS_ON);
         picture.paint(g);
         g.dispose();
-        if (!ImageIO.write(image, "png", out)) {
+        // Not by way of a file in /tmp, which may be full as well.
+        ImageIO.setUseCache(false);
+        boolean known;
+        try {
+            known = ImageIO.write(image, "png", out);
+        } catch (IIOException e) {
+            // That a PNG could not be written it says itself; why, its cause.
+            throw e.getCause() instanceof IOException reason ? reason : e;
+        }
+        if (!known) {
             throw new IOException(file + ": this Java has no writer for PNG");
         }
     }

@@ -231,7 +231,7 @@ class ContractTest {
                     file.setLength(1 << 20);
                 }
             }
-            Ran ran = Ran.shell("ulimit -f 1; " + line.replace("PRODUCT", product.toString()));
+            Ran ran = Ran.shell("ulimit -f 4; " + line.replace("PRODUCT", product.toString()));
             assertEquals(1, ran.code(), ran.toString());
             assertTrue(
                     ran.err().contains(product.toString()) && ran.err().endsWith("File too large\n"), ran.toString());
