@@ -303,13 +303,9 @@ public final class SalvageSurvey implements TreeWalk.Visitor {
     /** The eras of the bitsets that the held snapshot has; none while anything contradicts anything. */
     public Map<Long, Long> erasOfSnapshot() {
         Map<Long, Long> eras = new HashMap<>();
-        ByteBuffer block = BlockReader.newBuffer();
         BlockReader fresh = new BlockReader(device, trustTable(), new DamageLog(), new BlockVerdict(-1));
-        long copy = superblock.metadataSnap();
-        if (copy == 0
-                || !doubted.isEmpty()
-                || !table.isUsable(copy)
-                || !new SuperblockCheck(fresh, Structure.SNAPSHOT, copy).read(block)) {
+        Superblock copy = doubted.isEmpty() ? snapshot(fresh) : null;
+        if (copy == null) {
             return eras;
         }
         TreeSpec tree = new TreeSpec(Structure.WRITESET_TREE, -1, WritesetValue.BYTES, BlockUse.LIVE);
@@ -322,9 +318,23 @@ public final class SalvageSurvey implements TreeWalk.Visitor {
             @Override
             public void lost(long from, long last) {}
         };
-        new TreeWalk(fresh, tree, TreeWalker.newBuffers(), visitor)
-                .walk(new Superblock().wrap(block, 0).writesetTreeRoot(), true);
+        new TreeWalk(fresh, tree, TreeWalker.newBuffers(), visitor).walk(copy.writesetTreeRoot(), true);
         return eras;
+    }
+
+    /** The era of the held snapshot, which was current once; −1 when there is none that can be read. */
+    public long eraOfSnapshot() {
+        Superblock copy = snapshot(new BlockReader(device, trustTable(), new DamageLog(), new BlockVerdict(-1)));
+        return copy == null ? -1 : copy.currentEra();
+    }
+
+    /** The held snapshot's copy of the superblock, or null. */
+    private Superblock snapshot(BlockReader reader) {
+        long copy = superblock.metadataSnap();
+        ByteBuffer block = BlockReader.newBuffer();
+        boolean isThere =
+                copy != 0 && table.isUsable(copy) && new SuperblockCheck(reader, Structure.SNAPSHOT, copy).read(block);
+        return isThere ? new Superblock().wrap(block, 0) : null;
     }
 
     /** How many origin blocks the era array speaks for, at least those that the superblock speaks of. */

@@ -367,12 +367,18 @@ final class KnownRootsSalvage extends Salvage {
         boolean hasCurrent = roots.currentWritesetRoot() != 0;
         long archived = survey.lastWriteset() + (hasCurrent ? 1 : 0);
         long evident = survey.anyWriteset() && survey.lastWriteset() >= 0 ? archived : -1;
-        if (evident != era && hints.currentEra() < 0 && survey.leastCurrentEra() > Math.max(evident, era)) {
-            // Nothing confirms the superblock's era. What was written last may be of any later one.
-            throw new IOException("the superblock is of era " + era + ", and the era array holds era "
-                    + (survey.leastCurrentEra() - (hasCurrent ? 1 : 0))
-                    + ": say what the current era is with --current-era; it is at least " + survey.leastCurrentEra()
-                    + "; when in doubt, a higher one loses nothing");
+        if (hints.currentEra() < 0) {
+            // Nothing confirms the superblock's era then. What was written last may be of any later one.
+            if (evident != era) {
+                requireEra(
+                        Math.max(evident, era),
+                        survey.leastCurrentEra(),
+                        "the era array holds era " + (survey.leastCurrentEra() - (hasCurrent ? 1 : 0)));
+            }
+            requireEra(
+                    Math.max(evident, era),
+                    survey.eraOfSnapshot(),
+                    "the held snapshot is of era " + survey.eraOfSnapshot());
         }
         if (hints.currentEra() >= 0 && hints.currentEra() < superblockEra) {
             // Eras of the array above it would have to be lowered, and their marks would be lost.
@@ -387,6 +393,15 @@ final class KnownRootsSalvage extends Salvage {
         remarks.add(
                 "the current era is raised from " + era + " to " + evident + ", the highest that the metadata holds");
         return evident;
+    }
+
+    /** Asks for the current era, of which no more is known than that it is {@code least} or later, when that is above {@code era}. */
+    private static void requireEra(long era, long least, String evidence) throws IOException {
+        if (least > era) {
+            throw new IOException("the superblock's current era can't be right, for " + evidence
+                    + ": say what it is with --current-era; it is at least " + least
+                    + "; when in doubt, a higher one loses nothing");
+        }
     }
 
     private long lastArchived() {
