@@ -12,6 +12,7 @@ import org.dmera.core.block.BlockType;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.BitmapBlock;
+import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.IndexBlock;
 import org.dmera.core.format.Limits;
@@ -130,7 +131,8 @@ public final class ReferencedBlocks {
             if (reach(block, structure + ", block " + key)) {
                 ArrayBlock array = new ArrayBlock().wrap(read(block, BlockType.ARRAY_BLOCK), 0);
                 if (!array.hasSaneShape(valueSize)) {
-                    throw new DamagedMetadataException(block, structure, "impossible array block header");
+                    throw DamagedMetadataException.inBlock(
+                            DamageKind.BAD_HEADER, block, structure, "impossible array block header");
                 }
             }
         });
@@ -142,7 +144,8 @@ public final class ReferencedBlocks {
         }
         BTreeNode node = new BTreeNode().wrap(read(at, BlockType.BTREE_NODE), 0);
         if (!node.hasSaneShape(valueSize) || depth >= Limits.MAX_TREE_LEVELS) {
-            throw new DamagedMetadataException(at, structure, "impossible btree node header");
+            throw DamagedMetadataException.inBlock(
+                    DamageKind.BAD_HEADER, at, structure, "impossible btree node header");
         }
         for (int i = 0; i < node.nrEntries(); i++) {
             if (node.isLeaf()) {
@@ -162,12 +165,13 @@ public final class ReferencedBlocks {
     private ByteBuffer read(long number, BlockType type) throws IOException {
         ByteBuffer block = ByteBuffer.allocate(BlockDevice.BLOCK_BYTES).order(ByteOrder.LITTLE_ENDIAN);
         if (number < 0 || number >= device.sizeBlocks()) {
-            throw new DamagedMetadataException(number, type.label(), "it lies outside the device");
+            throw DamagedMetadataException.inBlock(
+                    DamageKind.OUT_OF_RANGE, number, type.label(), "it lies outside the device");
         }
         device.read(number, block);
         BlockSeal.Verdict verdict = seal.verify(type, block, 0, number);
         if (verdict != BlockSeal.Verdict.OK) {
-            throw new DamagedMetadataException(number, type.label(), verdict.toString());
+            throw DamagedMetadataException.inBlock(DamageKind.BAD_CHECKSUM, number, type.label(), verdict.toString());
         }
         return block;
     }

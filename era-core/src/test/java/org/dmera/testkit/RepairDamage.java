@@ -12,6 +12,7 @@ import java.util.Random;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockSeal;
 import org.dmera.core.block.BlockType;
+import org.dmera.core.block.MemoryBlockDevice;
 import org.dmera.core.format.BTreeNode;
 
 /** Damages sound metadata in one of several ways, at random; the same random numbers do the same damage. */
@@ -121,6 +122,17 @@ public final class RepairDamage {
     /** Blocks that the device has now. */
     public int sizeBlocks() {
         return sizeBlocks;
+    }
+
+    /** The damaged metadata, to be changed at will. */
+    public MemoryBlockDevice applied() {
+        byte[] image = Arrays.copyOf(subject.image(), sizeBlocks * BLOCK);
+        changed.forEach((b, bytes) -> {
+            if (b < sizeBlocks) {
+                System.arraycopy(bytes, 0, image, b * BLOCK, BLOCK);
+            }
+        });
+        return new MemoryBlockDevice(image);
     }
 
     /** What the changed blocks hold now. */

@@ -8,6 +8,7 @@ import org.dmera.core.block.BlockSeal;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.CacheSuperblock;
+import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.Limits;
 import org.dmera.core.read.ArrayScanner;
@@ -34,6 +35,7 @@ public final class CacheMetadata {
     /** Rereads of a superblock that the kernel may be rewriting at the very moment. */
     private static final int ATTEMPTS = 5;
 
+    private static final String SUPERBLOCK = "dm-cache superblock";
     private static final String MAPPINGS = "mapping array";
 
     private final BlockDevice device;
@@ -69,7 +71,10 @@ public final class CacheMetadata {
                 "0: a feature that is not known");
         if ((flags & CacheSuperblock.FLAG_NEEDS_CHECK) != 0) {
             throw new DamagedMetadataException(
-                    0, "dm-cache superblock: needs_check is set: run cache_check, and cache_repair if it finds damage");
+                    DamageKind.BAD_FIELD,
+                    0,
+                    SUPERBLOCK,
+                    "dm-cache superblock: needs_check is set: run cache_check, and cache_repair if it finds damage");
         }
         expect(
                 (flags & ~CacheSuperblock.FLAG_CLEAN_SHUTDOWN) == 0,
@@ -98,7 +103,8 @@ public final class CacheMetadata {
      */
     public static CacheMetadata read(BlockDevice device) throws IOException {
         if (device.sizeBlocks() == 0) {
-            throw new DamagedMetadataException(0, "the device is too small for dm-cache metadata");
+            throw new DamagedMetadataException(
+                    DamageKind.UNREADABLE, 0, SUPERBLOCK, "the device is too small for dm-cache metadata");
         }
         ByteBuffer block = BlockSource.newBuffer(1);
         BlockSeal seal = new BlockSeal();
@@ -110,7 +116,9 @@ public final class CacheMetadata {
         CacheSuperblock superblock = new CacheSuperblock().wrap(block, 0);
         if (!sealed) {
             throw new DamagedMetadataException(
+                    DamageKind.BAD_CHECKSUM,
                     0,
+                    SUPERBLOCK,
                     "bad checksum in dm-cache superblock"
                             + (seal.identify(block, 0) == BlockType.SUPERBLOCK
                                     ? ": this is the metadata of an era device"
@@ -124,7 +132,9 @@ public final class CacheMetadata {
             throws DamagedMetadataException {
         if (!holds) {
             throw new DamagedMetadataException(
+                    DamageKind.BAD_FIELD,
                     0,
+                    SUPERBLOCK,
                     "dm-cache superblock: " + field + " is " + Long.toUnsignedString(value) + ", expected " + expected);
         }
     }
@@ -215,7 +225,9 @@ public final class CacheMetadata {
                 long cacheBlock = firstCacheBlock + i;
                 if (CacheSuperblock.unknownFlags(mapping) != 0) {
                     throw new DamagedMetadataException(
+                            DamageKind.UNKNOWN_FLAG,
                             -1,
+                            MAPPINGS,
                             MAPPINGS + ": cache block " + cacheBlock + " has flags "
                                     + CacheSuperblock.unknownFlags(mapping) + " that are not known");
                 }

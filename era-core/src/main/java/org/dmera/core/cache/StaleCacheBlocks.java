@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.content.BlockSet;
+import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.DamagedMetadataException;
 
 /**
@@ -77,7 +78,9 @@ public final class StaleCacheBlocks {
         long limit = written.lengthSectors();
         if (originBlock > (limit - 1) / blockSizeSectors) {
             throw new DamagedMetadataException(
+                    DamageKind.BAD_FIELD,
                     -1,
+                    "mapping array",
                     "mapping array: cache block " + cacheBlock + " holds origin block " + originBlock + " of "
                             + blockSizeSectors + " sectors, past the end of the origin, which has " + limit
                             + " sectors on the era device");

@@ -3,37 +3,60 @@ package org.dmera.core.format;
 
 import java.io.IOException;
 
-/** The metadata isn't what the format asks for. The message says where, what, and what was expected, on one line. */
+/**
+ * The metadata isn't what the format asks for. The message says where, what was found, and what was expected, on one line;
+ * {@link #kind} is the rule that is broken, under the name that {@code era_check --format json} gives it.
+ */
 public final class DamagedMetadataException extends IOException {
     private static final long serialVersionUID = 1L;
 
-    /** The metadata block that is damaged or referred to wrongly (u64), or −1 when it can't be named. */
+    private final DamageKind kind;
     private final long blockNr;
+    private final String structure;
 
     /**
      * With a whole message.
      *
+     * @param kind the rule that is broken
      * @param blockNr the metadata block that is damaged or referred to wrongly (u64), or −1 when it can't be named
+     * @param structure what the block is part of: {@code era array}
      * @param message where, what, and what was expected, on one line
      */
-    public DamagedMetadataException(long blockNr, String message) {
+    public DamagedMetadataException(DamageKind kind, long blockNr, String structure, String message) {
         super(message);
+        this.kind = kind;
         this.blockNr = blockNr;
+        this.structure = structure;
     }
 
     /**
-     * With a message about one block.
+     * {@return one whose message is put together}
      *
+     * @param kind the rule that is broken
      * @param blockNr the metadata block that is damaged or referred to wrongly (u64)
-     * @param structure what it is part of, for messages
+     * @param structure what it is part of
      * @param problem what was found in it, and what was expected
      */
-    public DamagedMetadataException(long blockNr, String structure, String problem) {
-        this(blockNr, "metadata block " + Long.toUnsignedString(blockNr) + " (" + structure + "): " + problem);
+    public static DamagedMetadataException inBlock(DamageKind kind, long blockNr, String structure, String problem) {
+        return new DamagedMetadataException(
+                kind,
+                blockNr,
+                structure,
+                "metadata block " + Long.toUnsignedString(blockNr) + " (" + structure + "): " + problem);
+    }
+
+    /** {@return the rule that is broken; its {@link DamageKind#label} is stable} */
+    public DamageKind kind() {
+        return kind;
     }
 
     /** {@return the metadata block that is damaged or referred to wrongly (u64), or −1 when it can't be named} */
     public long blockNr() {
         return blockNr;
+    }
+
+    /** {@return what the block is part of: {@code superblock}, {@code era array}, {@code writeset of era 7}} */
+    public String structure() {
+        return structure;
     }
 }

@@ -60,7 +60,9 @@ public final class Eras {
      */
     public static DamagedMetadataException notDigested(long block, long era, long lastArchived) {
         return new DamagedMetadataException(
+                DamageKind.ERA_ABOVE_CURRENT,
                 -1,
+                "era array",
                 "era array: it has era " + era + " for block " + block + ", the last that can have been digested is "
                         + lastArchived);
     }

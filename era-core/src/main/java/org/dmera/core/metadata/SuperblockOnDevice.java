@@ -8,6 +8,7 @@ import java.util.List;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockSeal;
 import org.dmera.core.block.BlockType;
+import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.format.SuperblockRules;
@@ -32,11 +33,14 @@ final class SuperblockOnDevice {
         ByteBuffer block = read(device);
         Superblock sb = new Superblock().wrap(block, 0);
         List<String> format = SuperblockRules.formatProblems(sb);
+        DamageKind kind = DamageKind.BAD_FIELD;
         String problem = null;
         if (sb.blockNr() != 0) {
+            kind = DamageKind.WRONG_BLOCK_NUMBER;
             problem = "it says that it is block " + Long.toUnsignedString(sb.blockNr());
         } else if (sb.magic() == Superblock.MAGIC
                 && new BlockSeal().verify(BlockType.SUPERBLOCK, block, 0, 0) != BlockSeal.Verdict.OK) {
+            kind = DamageKind.BAD_CHECKSUM;
             problem = "its checksum is wrong";
         } else if (!format.isEmpty()) {
             problem = format.get(0);
@@ -47,7 +51,7 @@ final class SuperblockOnDevice {
             problem = sizes.isEmpty() ? null : sizes.get(0);
         }
         if (problem != null) {
-            throw new DamagedMetadataException(0, "superblock", problem);
+            throw DamagedMetadataException.inBlock(kind, 0, "superblock", problem);
         }
     }
 

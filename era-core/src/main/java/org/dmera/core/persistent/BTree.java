@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import org.dmera.core.format.BTreeNode;
+import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.DamagedMetadataException;
 
 /**
@@ -306,10 +307,19 @@ public final class BTree {
         }
     }
 
+    /** Of which tree an entry is missing: those that there are differ in the size of their values. */
+    private DamageKind missing() {
+        return switch (type.sizeBytes()) {
+            case Integer.BYTES -> DamageKind.REF_COUNT_MISSING;
+            case Long.BYTES -> DamageKind.ARRAY_BLOCK_MISSING;
+            default -> DamageKind.ERA_MISSING;
+        };
+    }
+
     private void requireFound(boolean found, long key) throws DamagedMetadataException {
         if (!found) {
-            throw new DamagedMetadataException(
-                    root, "root of the " + type.label(), "no entry for " + Long.toUnsignedString(key));
+            throw DamagedMetadataException.inBlock(
+                    missing(), root, "root of the " + type.label(), "no entry for " + Long.toUnsignedString(key));
         }
     }
 }

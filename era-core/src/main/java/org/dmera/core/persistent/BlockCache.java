@@ -8,6 +8,7 @@ import java.util.Arrays;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockSeal;
 import org.dmera.core.block.BlockType;
+import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.IndexBlock;
 
@@ -71,8 +72,11 @@ final class BlockCache {
         CachedBlock block = find(number, type);
         if (block != null) {
             if (block.type != type) {
-                throw new DamagedMetadataException(
-                        number, type.label(), "it is in use as another kind too: " + block.type.label());
+                throw DamagedMetadataException.inBlock(
+                        DamageKind.DOUBLY_USED,
+                        number,
+                        type.label(),
+                        "it is in use as another kind too: " + block.type.label());
             }
             touch(block);
             return block;
@@ -182,7 +186,8 @@ final class BlockCache {
             case OK -> {}
             case BAD_CHECKSUM -> {
                 BlockType found = seal.identify(block.data, 0);
-                throw new DamagedMetadataException(
+                throw DamagedMetadataException.inBlock(
+                        found == null ? DamageKind.BAD_CHECKSUM : DamageKind.WRONG_TYPE,
                         number,
                         type.label(),
                         found == null
@@ -190,7 +195,8 @@ final class BlockCache {
                                 : "by its checksum it is another kind: " + found.label());
             }
             case WRONG_BLOCK_NUMBER ->
-                throw new DamagedMetadataException(
+                throw DamagedMetadataException.inBlock(
+                        DamageKind.WRONG_BLOCK_NUMBER,
                         number,
                         type.label(),
                         "it says that it is block " + Long.toUnsignedString(block.data.getLong(type.blockNrOffset())));
@@ -199,8 +205,11 @@ final class BlockCache {
 
     private CachedBlock find(long number, BlockType type) throws DamagedMetadataException {
         if (number < 0 || number >= sizeBlocks()) {
-            throw new DamagedMetadataException(
-                    number, type.label(), "it lies outside the device, which has " + sizeBlocks() + " usable blocks");
+            throw DamagedMetadataException.inBlock(
+                    DamageKind.OUT_OF_RANGE,
+                    number,
+                    type.label(),
+                    "it lies outside the device, which has " + sizeBlocks() + " usable blocks");
         }
         CachedBlock[] page = pages[(int) (number >> PAGE_SHIFT)];
         return page == null ? null : page[(int) number & PAGE_MASK];

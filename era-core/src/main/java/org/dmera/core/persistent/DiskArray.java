@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.format.ArrayBlock;
+import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.Eras;
 import org.dmera.core.format.HeaderRules;
@@ -205,7 +206,8 @@ public final class DiskArray {
         if (block.shapeCheckedFor != valueSizeBytes) {
             ArrayBlock array = block.array();
             if (!array.hasSaneShape(valueSizeBytes)) {
-                throw new DamagedMetadataException(
+                throw DamagedMetadataException.inBlock(
+                        DamageKind.BAD_HEADER,
                         block.number,
                         "block of the " + label,
                         HeaderRules.message(HeaderRules.problems(array, valueSizeBytes)));
@@ -217,7 +219,8 @@ public final class DiskArray {
 
     private void requireEntry(CachedBlock block, long index) throws DamagedMetadataException {
         if (index % perBlock >= block.array().nrEntries()) {
-            throw new DamagedMetadataException(
+            throw DamagedMetadataException.inBlock(
+                    DamageKind.ARRAY_BLOCK_SHORT,
                     block.number,
                     "block of the " + label,
                     "it ends after " + block.array().nrEntries() + " entries; entry " + index

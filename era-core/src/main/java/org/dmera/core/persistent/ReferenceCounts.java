@@ -7,6 +7,7 @@ import java.nio.ByteOrder;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.format.BitmapBlock;
+import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.IndexBlock;
 import org.dmera.core.format.Superblock;
@@ -78,14 +79,16 @@ final class ReferenceCounts {
         nrAllocated = superblock.spaceMapNrAllocated();
         indexRoot = superblock.spaceMapBitmapRoot();
         if (nrBlocks < 1 || nrBlocks > tm.sizeBlocks()) {
-            throw new DamagedMetadataException(
+            throw DamagedMetadataException.inBlock(
+                    DamageKind.SPACE_MAP_TOO_LARGE,
                     0,
                     BlockType.SUPERBLOCK.label(),
                     "its space map covers " + Long.toUnsignedString(nrBlocks) + " blocks; the device has "
                             + tm.sizeBlocks() + " usable ones");
         }
         if (nrAllocated < 0 || nrAllocated > nrBlocks) {
-            throw new DamagedMetadataException(
+            throw DamagedMetadataException.inBlock(
+                    DamageKind.WRONG_NR_ALLOCATED,
                     0,
                     BlockType.SUPERBLOCK.label(),
                     "its space map says that " + Long.toUnsignedString(nrAllocated) + " of " + nrBlocks
@@ -194,8 +197,11 @@ final class ReferenceCounts {
             } else {
                 switch (stored) {
                     case 0 ->
-                        throw new DamagedMetadataException(
-                                base + e, "space map", "its reference count is 0, so it can't lose a reference");
+                        throw DamagedMetadataException.inBlock(
+                                DamageKind.COUNT_TOO_LOW,
+                                base + e,
+                                "space map",
+                                "its reference count is 0, so it can't lose a reference");
                     case 1 -> {
                         bitmap.count(e, 0);
                         nrAllocated--;
@@ -232,7 +238,8 @@ final class ReferenceCounts {
 
     private void requireCovered(long block) throws DamagedMetadataException {
         if (block < 0 || block >= nrBlocks) {
-            throw new DamagedMetadataException(
+            throw DamagedMetadataException.inBlock(
+                    DamageKind.BEYOND_SPACE_MAP,
                     block,
                     "space map",
                     "something refers to it, but the space map covers only " + nrBlocks + " blocks");

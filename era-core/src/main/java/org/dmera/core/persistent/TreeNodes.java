@@ -4,6 +4,7 @@ package org.dmera.core.persistent;
 import java.io.IOException;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.format.BTreeNode;
+import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.HeaderRules;
 import org.dmera.core.format.Limits;
@@ -74,7 +75,8 @@ final class TreeNodes {
         if (block.shapeCheckedFor != type.sizeBytes()) {
             BTreeNode node = block.node();
             if (!node.hasSaneShape(type.sizeBytes())) {
-                throw new DamagedMetadataException(
+                throw DamagedMetadataException.inBlock(
+                        DamageKind.BAD_HEADER,
                         block.number,
                         "node of the " + type.label(),
                         HeaderRules.message(HeaderRules.problems(node, type.sizeBytes())));
@@ -86,15 +88,19 @@ final class TreeNodes {
 
     private void requireNoCircle(long at, int depth) throws DamagedMetadataException {
         if (depth >= Limits.MAX_TREE_LEVELS) {
-            throw new DamagedMetadataException(
-                    at, "node of the " + type.label(), "deeper than " + Limits.MAX_TREE_LEVELS + " levels");
+            throw DamagedMetadataException.inBlock(
+                    DamageKind.TOO_DEEP,
+                    at,
+                    "node of the " + type.label(),
+                    "deeper than " + Limits.MAX_TREE_LEVELS + " levels");
         }
     }
 
     /** Entries move only between nodes of one kind; neighbours of two kinds are damage. */
     void requireSameLevel(CachedBlock one, CachedBlock other) throws DamagedMetadataException {
         if (one.node().isLeaf() != other.node().isLeaf()) {
-            throw new DamagedMetadataException(
+            throw DamagedMetadataException.inBlock(
+                    DamageKind.UNEVEN_DEPTH,
                     one.number,
                     "node of the " + type.label(),
                     "one of it and its neighbour, block " + other.number + ", is a leaf and the other is not");
@@ -103,8 +109,11 @@ final class TreeNodes {
 
     void requireEntries(BTreeNode node, long at) throws DamagedMetadataException {
         if (node.nrEntries() == 0) {
-            throw new DamagedMetadataException(
-                    at, "node of the " + type.label(), "an internal node without entries; expected one at least");
+            throw DamagedMetadataException.inBlock(
+                    DamageKind.EMPTY_NODE,
+                    at,
+                    "node of the " + type.label(),
+                    "an internal node without entries; expected one at least");
         }
     }
 }

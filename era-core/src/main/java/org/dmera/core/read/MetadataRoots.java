@@ -7,6 +7,7 @@ import java.util.List;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockSeal;
 import org.dmera.core.block.BlockType;
+import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.Eras;
 import org.dmera.core.format.IndexBlock;
@@ -70,11 +71,13 @@ public final class MetadataRoots {
     public static MetadataRoots readSnapshot(BlockDevice device) throws IOException {
         long blockNr = readSuperblock(device, 0, "superblock").metadataSnap();
         if (blockNr == 0) {
-            throw new DamagedMetadataException(-1, "no current metadata snap");
+            throw new DamagedMetadataException(DamageKind.BAD_FIELD, 0, "superblock", "no current metadata snap");
         }
         if (blockNr < 0 || blockNr >= device.sizeBlocks()) {
             throw new DamagedMetadataException(
+                    DamageKind.OUT_OF_RANGE,
                     0,
+                    "superblock",
                     "superblock: the metadata snapshot is block " + Long.toUnsignedString(blockNr)
                             + ", outside the device, which has " + device.sizeBlocks() + " blocks");
         }
@@ -91,7 +94,8 @@ public final class MetadataRoots {
 
     private static Superblock readSuperblock(BlockDevice device, long blockNr, String structure) throws IOException {
         if (device.sizeBlocks() == 0) {
-            throw new DamagedMetadataException(0, "Metadata device/file too small.  Is this binary metadata?");
+            throw new DamagedMetadataException(
+                    DamageKind.UNREADABLE, 0, structure, "Metadata device/file too small.  Is this binary metadata?");
         }
         ByteBuffer block = BlockSource.newBuffer(1);
         BlockSeal seal = new BlockSeal();
@@ -102,10 +106,12 @@ public final class MetadataRoots {
         }
         if (verdict != BlockSeal.Verdict.OK) {
             if (looksLikeXml(block)) {
-                throw new DamagedMetadataException(blockNr, XML);
+                throw new DamagedMetadataException(DamageKind.BAD_CHECKSUM, blockNr, structure, XML);
             }
             throw new DamagedMetadataException(
+                    verdict == BlockSeal.Verdict.BAD_CHECKSUM ? DamageKind.BAD_CHECKSUM : DamageKind.WRONG_BLOCK_NUMBER,
                     blockNr,
+                    structure,
                     verdict == BlockSeal.Verdict.BAD_CHECKSUM
                             ? "bad checksum in " + structure + (BlockSource.isZero(block) ? " (it is all zeroes)" : "")
                             : structure + ": block " + blockNr + " says that it is block "
@@ -122,7 +128,8 @@ public final class MetadataRoots {
             problems = SuperblockRules.sizeProblems(superblock, metadataBlocks);
         }
         if (!problems.isEmpty()) {
-            throw new DamagedMetadataException(blockNr, structure + ": " + problems.get(0));
+            throw new DamagedMetadataException(
+                    DamageKind.BAD_FIELD, blockNr, structure, structure + ": " + problems.get(0));
         }
         return superblock;
     }
@@ -142,7 +149,7 @@ public final class MetadataRoots {
             return;
         }
         if (new BlockSeal().identify(block, 0) == null && looksLikeXml(block)) {
-            throw new DamagedMetadataException(0, XML);
+            throw new DamagedMetadataException(DamageKind.BAD_CHECKSUM, 0, "superblock", XML);
         }
     }
 

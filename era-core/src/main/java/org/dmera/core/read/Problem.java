@@ -45,6 +45,6 @@ public record Problem(DamageKind kind, long blockNr, String detail, IOException 
                 : kind == DamageKind.OUT_OF_RANGE
                         ? ": refers to block " + Long.toUnsignedString(blockNr) + ", "
                         : ": block " + Long.toUnsignedString(blockNr) + ": ";
-        throw new DamagedMetadataException(blockNr, structure + where + detail);
+        throw new DamagedMetadataException(kind, blockNr, structure, structure + where + detail);
     }
 }

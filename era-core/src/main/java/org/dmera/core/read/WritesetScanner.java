@@ -4,6 +4,7 @@ package org.dmera.core.read;
 import java.io.IOException;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
+import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.Limits;
 import org.dmera.core.format.WritesetValue;
@@ -57,7 +58,9 @@ public final class WritesetScanner {
     private static long nrBits(long nrBits, long era) throws DamagedMetadataException {
         if (nrBits > Limits.MAX_ORIGIN_BLOCKS) {
             throw new DamagedMetadataException(
+                    DamageKind.BAD_FIELD,
                     -1,
+                    "writeset of era " + era,
                     "writeset of era " + era + ": nr_bits is " + nrBits + ", expected at most "
                             + Limits.MAX_ORIGIN_BLOCKS);
         }
@@ -99,7 +102,9 @@ public final class WritesetScanner {
                 long era = leaf.key(i);
                 if (era < 0 || era > highestEra) {
                     throw new DamagedMetadataException(
+                            DamageKind.ERA_ABOVE_CURRENT,
                             leaf.blockNr(),
+                            "writeset tree",
                             "writeset tree: btree node " + leaf.blockNr() + " has a writeset of era "
                                     + Long.toUnsignedString(era) + ", expected at most " + highestEra);
                 }

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.check;
+
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.util.Random;
+import org.dmera.core.block.MemoryBlockDevice;
+import org.dmera.core.content.MetadataScanner;
+import org.dmera.core.evidence.Damage;
+import org.dmera.core.format.DamagedMetadataException;
+import org.dmera.core.format.Severity;
+import org.dmera.core.metadata.EraMetadata;
+import org.dmera.core.read.MetadataRoots;
+import org.dmera.testkit.EraTruth;
+import org.dmera.testkit.RepairDamage;
+import org.dmera.testkit.RepairDamage.Kind;
+import org.dmera.testkit.RepairSubject;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** What the check finds clean every reader reads; and what a reader refuses the check has found in the same block. */
+class ReadersAgreeTest {
+    private static final int SUBJECTS = Boolean.getBoolean("era.nightly") ? 500 : 12;
+
+    @ParameterizedTest
+    @EnumSource(
+            value = Kind.class,
+            names = {
+                "ONE_BROKEN_BLOCK",
+                "TWO_SWAPPED_BLOCKS",
+                "STALE_BLOCK",
+                "STALE_POINTER",
+                "WRONG_NODE",
+                "WRONG_ARRAY_BLOCK",
+                "WRONG_SUPERBLOCK",
+                "CUT_OFF",
+                "LOST_SUPERBLOCK"
+            })
+    void readersRefuseWhatTheCheckFindsAndNothingElse(Kind kind) throws IOException {
+        int refused = 0;
+        for (long seed = 1; seed <= SUBJECTS; seed++) {
+            RepairSubject subject = RepairSubject.ofSessions(seed, false);
+            for (int d = 0; subject != null && d < 8; d++) {
+                RepairDamage damage = RepairDamage.of(subject, kind, new Random(seed * 8 + d));
+                if (damage != null) {
+                    refused += readersAgree(damage.applied(), kind + " seed " + seed + " damage " + d + " " + damage)
+                            ? 0
+                            : 1;
+                }
+            }
+        }
+        assertTrue(refused > 0, "nothing was refused");
+    }
+
+    /** Whether the readers read it. */
+    private static boolean readersAgree(MemoryBlockDevice device, String which) throws IOException {
+        CheckReport report = MetadataChecker.check(device);
+        try {
+            MetadataScanner.scan(device, MetadataRoots.read(device), new EraTruth());
+        } catch (DamagedMetadataException e) {
+            assertTrue(
+                    report.damages().stream().anyMatch(found -> isTheSame(found, e)),
+                    () -> which + ": " + e.kind() + " " + e.getMessage() + "; the check: " + report.damages());
+            return false;
+        }
+        if (report.isClean()) {
+            // The transactional engine is a reader too.
+            EraMetadata.openOrFormat(device, MetadataRoots.read(device).dataBlockSizeSectors());
+        }
+        return true;
+    }
+
+    /** The same rule; or another one that the same block breaks, for the check sees who else uses it. */
+    private static boolean isTheSame(Damage found, DamagedMetadataException refusal) {
+        if (found.kind() == refusal.kind()) {
+            return found.blockNr() < 0 || refusal.blockNr() < 0 || found.blockNr() == refusal.blockNr();
+        }
+        return found.severity() == Severity.FATAL && found.blockNr() == refusal.blockNr();
+    }
+}
