@@ -37,6 +37,8 @@ public final class RepairDamage {
         STALE_POINTER,
         /** A node has wrong keys, a wrong header, or leads anywhere, under a valid seal. */
         WRONG_NODE,
+        /** A write of one block went to another's place; the block itself holds what it held before. */
+        MISDIRECTED_WRITE,
         /** Blocks that follow each other, 2 to 32, are zeroes or noise. */
         BROKEN_REGION,
         /** The device ends too early. */
@@ -67,7 +69,12 @@ public final class RepairDamage {
          */
         public boolean mayPassForStaleSuperblock() {
             return switch (this) {
-                case STALE_BLOCK, STALE_NODE, STALE_POINTER, STALE_NODE_AND_A_BROKEN_BLOCK, WRONG_NODE -> true;
+                case STALE_BLOCK,
+                        STALE_NODE,
+                        STALE_POINTER,
+                        STALE_NODE_AND_A_BROKEN_BLOCK,
+                        WRONG_NODE,
+                        MISDIRECTED_WRITE -> true;
                 default -> false;
             };
         }
@@ -158,6 +165,7 @@ public final class RepairDamage {
             case STALE_NODE -> staleNode();
             case STALE_POINTER -> stalePointer();
             case WRONG_NODE -> wrongNode();
+            case MISDIRECTED_WRITE -> misdirect();
             case BROKEN_REGION -> breakRegion();
             case CUT_OFF -> cutOff();
             case WRONG_ARRAY_BLOCK -> wrongArrayBlock();
@@ -237,6 +245,17 @@ public final class RepairDamage {
         }
         int b = candidates.get(random.nextInt(candidates.size()));
         put(b, oneOf(subject.older().get(b)), "stale");
+        return true;
+    }
+
+    private boolean misdirect() {
+        int b = used.get(random.nextInt(used.size()));
+        byte[] bytes = block(b);
+        int to = used.get(random.nextInt(used.size()));
+        if (to == b || !stale(List.of(b))) {
+            return false;
+        }
+        put(to, bytes, "misdirected to");
         return true;
     }
 

@@ -9,6 +9,7 @@ import org.dmera.core.evidence.BlockReader;
 import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.Damage;
 import org.dmera.core.evidence.DamageLog;
+import org.dmera.core.evidence.MisdirectedWrites;
 import org.dmera.core.evidence.StoredCounts;
 import org.dmera.core.evidence.Structure;
 import org.dmera.core.format.DamageKind;
@@ -145,6 +146,17 @@ public final class MetadataChecker {
         spaceMap.claim();
         log.judgeEraGaps(!spaceMap.isAllAccountedFor());
         spaceMap.compare();
+        MisdirectedWrites.find(reader, counts, log.kept().stream())
+                .forEach((meant, at) -> log.add(
+                        DamageKind.MISDIRECTED_WRITE,
+                        BlockVerdict.code(reader.verdict(meant)) == BlockVerdict.WORDS
+                                ? Structure.WRITESET
+                                : Structure.ERA_ARRAY,
+                        "",
+                        meant,
+                        1,
+                        "block " + at + " holds what was written for this one, which may be an older version",
+                        "the origin blocks of that part count as written later than they were"));
     }
 
     private void checkSnapshotAlone(Superblock superblock, BlockReader reader) {

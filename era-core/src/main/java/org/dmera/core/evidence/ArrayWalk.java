@@ -114,11 +114,15 @@ public final class ArrayWalk implements ArrayWalker.Listener, ArrayWalker.Verdic
 
     @Override
     public short verdict(BTreeNode leaf, int index) {
-        return reader.verdict(leaf.valueLong(index));
+        long blockNr = leaf.valueLong(index);
+        return reader.table().isOutdated(blockNr) ? BlockVerdict.UNSEALED : reader.verdict(blockNr);
     }
 
     @Override
     public Problem explain(long blockNr, int code) {
+        if (reader.table().isOutdated(blockNr)) {
+            return MisdirectedWrites.problem(blockNr);
+        }
         // Reading it again gives the reason in full.
         ByteBuffer block = BlockReader.newBuffer();
         Problem problem = reader.problem(blockNr, block, BlockType.ARRAY_BLOCK);

@@ -41,6 +41,8 @@ public final class BlockUse {
     private short[] places;
     /** Blocks to which a reference must have gone astray, or null; they count as doubly used. */
     private BitSet astray;
+    /** Blocks of which a write went elsewhere, or null. */
+    private BitSet outdated;
 
     /** A table for a device of {@code sizeBlocks} blocks; those that no space map can reach are left out. */
     public BlockUse(long sizeBlocks) {
@@ -58,6 +60,7 @@ public final class BlockUse {
             table.verdicts[b] = verdicts[b];
         }
         table.astray = astray;
+        table.outdated = outdated;
         return table;
     }
 
@@ -112,6 +115,19 @@ public final class BlockUse {
         }
         astray.set(blockNr);
         mark(blockNr, DOUBLY_USED);
+    }
+
+    /** From now on what {@code blockNr} holds isn't believed. */
+    public void distrustContent(int blockNr) {
+        if (outdated == null) {
+            outdated = new BitSet(size);
+        }
+        outdated.set(blockNr);
+    }
+
+    /** Whether what the block holds isn't believed: it counts as unreadable. */
+    boolean isOutdated(long blockNr) {
+        return outdated != null && outdated.get((int) blockNr);
     }
 
     /** Why a block is marked as {@link #DOUBLY_USED}. */

@@ -42,6 +42,9 @@ final class TreeClaims implements Visits {
 
     @Override
     public Problem enter(long blockNr) {
+        if (table.isOutdated(blockNr)) {
+            return MisdirectedWrites.problem(blockNr);
+        }
         if (table.hasMark(blockNr, misfit)) {
             return Problem.of(DamageKind.BAD_HEADER, blockNr, "no node of this tree");
         }

@@ -163,6 +163,7 @@ public final class UnclaimedParts {
     /** Loads a node of any tree with marks; returns whether it is one. */
     private boolean load(long blockNr) {
         if (!table.isUsable(blockNr)
+                || table.isOutdated(blockNr)
                 || BlockVerdict.code(reader.verdict(blockNr)) != BlockVerdict.NODE
                 || reader.tryRead(blockNr, block) != null) {
             return false;
@@ -186,7 +187,7 @@ public final class UnclaimedParts {
     }
 
     private Content contentOfBlock(long blockNr) {
-        if (!table.isUsable(blockNr)) {
+        if (!table.isUsable(blockNr) || table.isOutdated(blockNr)) {
             return null;
         }
         return switch (BlockVerdict.code(reader.verdict(blockNr))) {

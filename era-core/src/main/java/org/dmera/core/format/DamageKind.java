@@ -33,6 +33,8 @@ public enum DamageKind {
     CYCLE("cycle", Severity.FATAL, Remedy.REBUILD),
     /** A block is in use in two places. */
     DOUBLY_USED("doubly-used", Severity.FATAL, Remedy.REBUILD),
+    /** What was written for a block lies in another one's place. */
+    MISDIRECTED_WRITE("misdirected-write", Severity.FATAL, Remedy.REBUILD),
     /** A part with marks is in use, and a reference to it is missing. */
     ORPHAN_TREE("orphan-tree", Severity.FATAL, Remedy.REBUILD),
     /** An era that can't have been archived or digested yet. */

@@ -10,8 +10,13 @@ import java.io.IOException;
 public final class DamagedMetadataException extends IOException {
     private static final long serialVersionUID = 1L;
 
+    /** The rule that is broken. */
     private final DamageKind kind;
+
+    /** The metadata block that is damaged or referred to wrongly (u64), or −1 when it can't be named. */
     private final long blockNr;
+
+    /** What the block is part of. */
     private final String structure;
 
     /**

@@ -8,6 +8,8 @@ import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.stream.Stream;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.check.MetadataChecker;
 import org.dmera.core.check.SpaceMapCheck;
@@ -17,6 +19,7 @@ import org.dmera.core.evidence.BlockReader;
 import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.Damage;
 import org.dmera.core.evidence.DamageLog;
+import org.dmera.core.evidence.MisdirectedWrites;
 import org.dmera.core.evidence.StoredCounts;
 import org.dmera.core.evidence.Structure;
 import org.dmera.core.evidence.TreeSpec;
@@ -81,6 +84,7 @@ public final class SalvageSurvey implements TreeWalk.Visitor {
 
     private UnclaimedParts missed;
     private boolean isMapReliable = true;
+    private boolean isAnyWriteMisdirected;
     /** Array blocks past the end of their arrays: a wrong key may have brought them there. */
     private final List<Integer> extra = new ArrayList<>();
 
@@ -134,7 +138,31 @@ public final class SalvageSurvey implements TreeWalk.Visitor {
             survey.doubted = doubted;
             survey.isMapReliable = isMapReliable;
         }
+        return survey.withoutOutdated();
+    }
+
+    /** The survey once more without what a misdirected write may have left as it was before; this one when there is none. */
+    private SalvageSurvey withoutOutdated() {
+        Set<Integer> outdated = MisdirectedWrites.find(
+                        quiet, stored, Stream.concat(log.kept().stream(), beside.kept().stream()))
+                .keySet();
+        if (outdated.isEmpty()) {
+            return this;
+        }
+        BlockUse doubting = distrusting(doubted);
+        outdated.forEach(doubting::distrustContent);
+        SalvageSurvey survey = new SalvageSurvey(device, roots, superblock, doubting);
+        survey.run();
+        survey.compare();
+        survey.doubted = doubted;
+        survey.isMapReliable = isMapReliable;
+        survey.isAnyWriteMisdirected = true;
         return survey;
+    }
+
+    /** Whether a write of a block in use went to another one's place. */
+    boolean isAnyWriteMisdirected() {
+        return isAnyWriteMisdirected;
     }
 
     private void run() {

@@ -125,6 +125,7 @@ public final class TreeMender {
             boolean about = damage.structure().isSpaceMap()
                     || damage.kind() == DamageKind.DOUBLY_USED
                     || damage.kind() == DamageKind.ORPHAN_TREE
+                    || damage.kind() == DamageKind.MISDIRECTED_WRITE
                     || damage.kind() == DamageKind.ARRAY_BLOCK_MISSING
                     || damage.kind() == DamageKind.ARRAY_BLOCK_SHORT
                     || damage.kind() == DamageKind.ARRAY_BLOCK_LONG
@@ -150,7 +151,7 @@ public final class TreeMender {
             return true;
         }
         StoredCounts counts = survey.stored();
-        if (counts == null || !survey.isMapReliable()) {
+        if (counts == null || !survey.isMapReliable() || survey.isAnyWriteMisdirected()) {
             return false;
         }
         reader = survey.reader();

@@ -27,6 +27,7 @@ class RepairLosesNothingTest {
     static {
         // The older version of a node may fit, with blocks that were handed out again since: docs/damage.md says so.
         PROMISED.remove(Kind.STALE_NODE_AND_A_BROKEN_BLOCK);
+        PROMISED.add(Kind.MISDIRECTED_WRITE);
         PROMISED.add(Kind.BROKEN_REGION);
         PROMISED.add(Kind.CUT_OFF);
         PROMISED.add(Kind.WRONG_ARRAY_BLOCK);
