@@ -10,6 +10,7 @@ import org.dmera.core.block.BlockSeal;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.DamagedMetadataException;
+import org.dmera.core.format.Limits;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.format.SuperblockRules;
 
@@ -28,7 +29,10 @@ final class SuperblockOnDevice {
         return true;
     }
 
-    /** The checks that the kernel makes of a superblock, in its order, and that its sizes can be. */
+    /**
+     * The checks that the kernel makes of a superblock, in its order, and that the origin is no larger than it can be. Other
+     * sizes that the check finds fault with, the kernel doesn't look at.
+     */
     static void requireSupported(BlockDevice device, long dataBlockSizeSectors) throws IOException {
         ByteBuffer block = read(device);
         Superblock sb = new Superblock().wrap(block, 0);
@@ -47,8 +51,7 @@ final class SuperblockOnDevice {
         } else if (sb.dataBlockSizeSectors() != dataBlockSizeSectors) {
             problem = "made for blocks of " + sb.dataBlockSizeSectors() + " sectors, not of " + dataBlockSizeSectors;
         } else {
-            List<String> sizes = SuperblockRules.sizeProblems(sb, device.sizeBlocks());
-            problem = sizes.isEmpty() ? null : sizes.get(0);
+            problem = Limits.whyNoOrigin(sb.nrBlocks(), dataBlockSizeSectors);
         }
         if (problem != null) {
             throw DamagedMetadataException.inBlock(kind, 0, "superblock", problem);
