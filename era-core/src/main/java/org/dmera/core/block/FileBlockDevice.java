@@ -18,13 +18,20 @@ import org.dmera.core.file.FileIdentity;
  * <p>The size is taken when it is opened. Exclusive opening of block devices is the business of {@link DeviceOpener}.
  */
 public final class FileBlockDevice implements BlockDevice {
+    private static final int ALIGNED_BYTES = 16 * BLOCK_BYTES;
+
     private final Path path;
     private final FileChannel channel;
     private final long sizeBlocks;
     private java.io.Closeable claim;
+    /** Where a live device is read for buffers that are not direct; null when it is none. */
+    private final ByteBuffer aligned;
 
-    private FileBlockDevice(Path path, FileChannel channel, java.io.Closeable claim) throws IOException {
+    private FileBlockDevice(Path path, FileChannel channel, java.io.Closeable claim, boolean isLive)
+            throws IOException {
         this.path = path;
+        this.aligned =
+                isLive ? ByteBuffer.allocateDirect(ALIGNED_BYTES + BLOCK_BYTES).alignedSlice(BLOCK_BYTES) : null;
         this.channel = channel;
         this.claim = claim;
         this.sizeBlocks = channel.size() / BLOCK_BYTES;
@@ -43,7 +50,8 @@ public final class FileBlockDevice implements BlockDevice {
         return open(
                 path,
                 writable ? Set.of(StandardOpenOption.READ, StandardOpenOption.WRITE) : Set.of(StandardOpenOption.READ),
-                claim);
+                claim,
+                false);
     }
 
     /**
@@ -52,15 +60,15 @@ public final class FileBlockDevice implements BlockDevice {
      * block.
      */
     static FileBlockDevice openLive(Path path) throws IOException {
-        return open(path, Set.of(StandardOpenOption.READ, DirectIo.DIRECT), null);
+        return open(path, Set.of(StandardOpenOption.READ, DirectIo.DIRECT), null, true);
     }
 
-    private static FileBlockDevice open(Path path, Set<OpenOption> options, java.io.Closeable claim)
+    private static FileBlockDevice open(Path path, Set<OpenOption> options, java.io.Closeable claim, boolean isLive)
             throws IOException {
         FileChannel channel = null;
         try {
             channel = FileChannel.open(path, options);
-            return new FileBlockDevice(path, channel, claim);
+            return new FileBlockDevice(path, channel, claim, isLive);
         } catch (IOException e) {
             if (channel != null) {
                 channel.close();
@@ -114,7 +122,26 @@ public final class FileBlockDevice implements BlockDevice {
     @Override
     public void read(long firstBlock, ByteBuffer dst) throws IOException {
         BlockRanges.check(path.toString(), sizeBlocks, firstBlock, dst);
-        long positionBytes = firstBlock * BLOCK_BYTES;
+        if (aligned == null || dst.isDirect()) {
+            readAt(firstBlock * BLOCK_BYTES, dst);
+            return;
+        }
+        // Java 17 would read into an aligned buffer of its own, keep that for other reads of the thread, and fail when
+        // it lets
+        // it go (NullPointerException: a slice has no cleaner).
+        synchronized (aligned) {
+            long positionBytes = firstBlock * BLOCK_BYTES;
+            while (dst.hasRemaining()) {
+                aligned.clear().limit(Math.min(dst.remaining(), aligned.capacity()));
+                readAt(positionBytes, aligned);
+                dst.put(aligned.flip());
+                positionBytes += aligned.limit();
+            }
+        }
+    }
+
+    private void readAt(long from, ByteBuffer dst) throws IOException {
+        long positionBytes = from;
         while (dst.hasRemaining()) {
             int n = channel.read(dst, positionBytes);
             if (n < 0) {

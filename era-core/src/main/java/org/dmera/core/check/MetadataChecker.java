@@ -146,6 +146,12 @@ public final class MetadataChecker {
         spaceMap.claim();
         log.judgeEraGaps(!spaceMap.isAllAccountedFor());
         spaceMap.compare();
+        if (!log.kept().isEmpty()) {
+            reportMisdirectedWrites(reader, counts);
+        }
+    }
+
+    private void reportMisdirectedWrites(BlockReader reader, StoredCounts counts) {
         MisdirectedWrites.find(reader, counts, log.kept().stream())
                 .forEach((meant, at) -> log.add(
                         DamageKind.MISDIRECTED_WRITE,
