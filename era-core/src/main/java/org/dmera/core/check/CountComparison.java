@@ -3,6 +3,7 @@ package org.dmera.core.check;
 
 import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.Damage;
+import org.dmera.core.evidence.DamageLocation;
 import org.dmera.core.evidence.DamageLog;
 import org.dmera.core.evidence.StoredCounts;
 import org.dmera.core.evidence.Structure;
@@ -71,13 +72,10 @@ final class CountComparison {
         if (unjudged > 0) {
             log.add(
                     DamageKind.COUNTS_NOT_JUDGED,
-                    Structure.REF_COUNTS,
-                    "",
+                    counts(""),
                     Damage.NO_BLOCK,
-                    1,
                     unjudged + " blocks have more references stored than were found; whether they are leaked can't be"
-                            + " told while part of the trees is unreadable",
-                    "");
+                            + " told while part of the trees is unreadable");
         }
     }
 
@@ -111,14 +109,20 @@ final class CountComparison {
         }
         log.add(
                 kind,
-                Structure.REF_COUNTS,
-                "",
+                counts(kind == DamageKind.LEAKED ? "freed" : "set to " + runExpected),
                 runStart,
                 end - runStart,
                 kind == DamageKind.LEAKED
                         ? "marked as used (count " + runStored + "), but nothing refers to it"
-                        : "count " + runStored + ", expected " + runExpected,
-                kind == DamageKind.LEAKED ? "freed" : "set to " + runExpected);
+                        : "count " + runStored + ", expected " + runExpected);
+    }
+
+    private static DamageLocation counts(String consequence) {
+        return DamageLocation.of(Structure.REF_COUNTS, "", consequence);
+    }
+
+    private static DamageLocation tree(String consequence) {
+        return DamageLocation.of(Structure.REF_COUNT_TREE, "superblock > space map > ref-count tree", consequence);
     }
 
     /** A count (u32) of the ref-count tree in one byte, of which 0 means that there is none. */
@@ -134,24 +138,18 @@ final class CountComparison {
             if (count < BitmapBlock.SEE_TREE) {
                 log.add(
                         DamageKind.REF_COUNT_SMALL,
-                        Structure.REF_COUNT_TREE,
-                        "superblock > space map > ref-count tree",
+                        tree("set to " + table.references(b)),
                         b,
-                        1,
-                        "the ref-count tree says " + count + ", expected 3 or more: smaller counts are in the bitmap",
-                        "set to " + table.references(b));
+                        "the ref-count tree says " + count + ", expected 3 or more: smaller counts are in the bitmap");
             }
             return count;
         }
         if (!treeDamaged) {
             log.add(
                     DamageKind.REF_COUNT_MISSING,
-                    Structure.REF_COUNT_TREE,
-                    "superblock > space map > ref-count tree",
+                    tree("set to " + table.references(b)),
                     b,
-                    1,
-                    "the bitmap refers to the ref-count tree, which has no entry for the block",
-                    "set to " + table.references(b));
+                    "the bitmap refers to the ref-count tree, which has no entry for the block");
         }
         return -1;
     }
@@ -164,12 +162,9 @@ final class CountComparison {
         }
         log.add(
                 DamageKind.REF_COUNT_STALE,
-                Structure.REF_COUNT_TREE,
-                "superblock > space map > ref-count tree",
+                tree("removed"),
                 blockNr,
-                1,
-                "the ref-count tree has an entry for the block, the bitmap doesn't refer to it",
-                "removed");
+                "the ref-count tree has an entry for the block, the bitmap doesn't refer to it");
     }
 
     private void beyondMap() {
@@ -177,12 +172,12 @@ final class CountComparison {
             if (table.references(b) > 0) {
                 log.add(
                         DamageKind.BEYOND_SPACE_MAP,
-                        Structure.REF_COUNTS,
-                        "superblock > space map",
+                        DamageLocation.of(
+                                Structure.REF_COUNTS,
+                                "superblock > space map",
+                                "the space map is written anew for the whole device"),
                         b,
-                        1,
-                        "in use, but the space map ends at block " + (covered - 1L),
-                        "the space map is written anew for the whole device");
+                        "in use, but the space map ends at block " + (covered - 1L));
                 return;
             }
         }
@@ -197,11 +192,8 @@ final class CountComparison {
         }
         log.add(
                 DamageKind.LEAKED,
-                Structure.REF_COUNTS,
-                "",
+                counts("freed"),
                 used,
-                1,
-                "marked as used, but the device ends at block " + (table.size() - 1),
-                "freed");
+                "marked as used, but the device ends at block " + (table.size() - 1));
     }
 }

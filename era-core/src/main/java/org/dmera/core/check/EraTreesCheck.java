@@ -6,6 +6,7 @@ import org.dmera.core.evidence.ArrayWalk;
 import org.dmera.core.evidence.BlockReader;
 import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.Damage;
+import org.dmera.core.evidence.DamageLocation;
 import org.dmera.core.evidence.DamageLog;
 import org.dmera.core.evidence.EraGap;
 import org.dmera.core.evidence.Structure;
@@ -18,7 +19,7 @@ import org.dmera.core.format.Eras;
 import org.dmera.core.format.Limits;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.format.WritesetValue;
-import org.dmera.core.read.TreeWalker;
+import org.dmera.core.read.ArrayWalker;
 
 /**
  * The trees that carry the marks, on behalf of the live superblock or of the snapshot: the writeset tree and each
@@ -31,8 +32,7 @@ final class EraTreesCheck implements TreeWalk.Visitor {
     private final DamageLog log;
     private final Superblock superblock;
     private final int walk;
-    private final ByteBuffer[] treeBuffers = TreeWalker.newBuffers();
-    private final ByteBuffer[] arrayBuffers = TreeWalker.newBuffers();
+    private final TreeSpec tree;
     private final ByteBuffer lastBlock = BlockReader.newBuffer();
 
     /** The era that should come next, or −1 while any may come. */
@@ -46,27 +46,21 @@ final class EraTreesCheck implements TreeWalk.Visitor {
         this.log = reader.log();
         this.superblock = superblock;
         this.walk = walk;
+        this.tree = new TreeSpec(Structure.WRITESET_TREE, -1, walk);
     }
 
     void run() {
-        TreeSpec tree = new TreeSpec(Structure.WRITESET_TREE, -1, WritesetValue.BYTES, walk);
-        new TreeWalk(reader, tree, treeBuffers, this).walk(superblock.writesetTreeRoot(), true);
+        new TreeWalk(reader, tree, this).walk(superblock.writesetTreeRoot(), true);
         checkLastEra();
         // The copy's current writeset belongs to the live target, which may have freed it.
         if (walk == BlockUse.LIVE && superblock.currentWritesetRoot() != 0) {
             walkBitset(
-                    new TreeSpec(
-                            Structure.CURRENT_WRITESET, superblock.currentEra(), BTreeNode.BLOCK_VALUE_BYTES, walk),
+                    new TreeSpec(Structure.CURRENT_WRITESET, superblock.currentEra(), walk),
                     superblock.currentWritesetRoot(),
                     superblock.currentWritesetNrBits(),
                     true);
         }
-        new ArrayWalk(
-                        reader,
-                        new TreeSpec(Structure.ERA_ARRAY, -1, BTreeNode.BLOCK_VALUE_BYTES, walk),
-                        ArrayBlock.ERA_BYTES,
-                        arrayBuffers,
-                        Indifferent.VISITOR)
+        new ArrayWalk(reader, new TreeSpec(Structure.ERA_ARRAY, -1, walk), new ArrayWalker.Visitor() {})
                 .walk(superblock.eraArrayRoot(), superblock.nrBlocks(), true);
     }
 
@@ -77,18 +71,14 @@ final class EraTreesCheck implements TreeWalk.Visitor {
         checkEra(era);
         long nrBits = WritesetValue.nrBits(leaf.buffer(), leaf.valueOffset(index));
         if (nrBits > Limits.MAX_ORIGIN_BLOCKS) {
-            log.add(
+            report(
                     DamageKind.BAD_FIELD,
-                    Structure.WRITESET_TREE,
-                    path(),
-                    Damage.NO_BLOCK,
-                    1,
                     "the writeset of era " + Long.toUnsignedString(era) + " has " + nrBits + " bits, expected at most "
                             + Limits.MAX_ORIGIN_BLOCKS,
                     "every origin block counts as written in this era");
         }
         long root = WritesetValue.root(leaf.buffer(), leaf.valueOffset(index));
-        walkBitset(new TreeSpec(Structure.WRITESET, era, BTreeNode.BLOCK_VALUE_BYTES, walk), root, nrBits, counted);
+        walkBitset(new TreeSpec(Structure.WRITESET, era, walk), root, nrBits, counted);
     }
 
     @Override
@@ -105,17 +95,13 @@ final class EraTreesCheck implements TreeWalk.Visitor {
 
     private void checkEra(long era) {
         if (era < 0 || era > lastArchived()) {
-            log.add(
+            report(
                     DamageKind.ERA_ABOVE_CURRENT,
-                    Structure.WRITESET_TREE,
-                    path(),
-                    Damage.NO_BLOCK,
-                    1,
                     "a writeset of era " + Long.toUnsignedString(era) + ", the highest that can be archived is "
                             + lastArchived(),
                     "the current era is raised");
         } else if (nextEra >= 0 && era != nextEra) {
-            log.lost(new EraGap(path(), nextEra, era - 1));
+            log.lost(new EraGap(tree.path(), nextEra, era - 1));
         }
         nextEra = era + 1;
     }
@@ -123,34 +109,21 @@ final class EraTreesCheck implements TreeWalk.Visitor {
     /** Digestion takes the lowest era first: when any writeset is left, the last one should be. */
     private void checkLastEra() {
         if (anyWriteset && nextEra >= 0 && nextEra <= lastArchived()) {
-            log.lost(new EraGap(path(), nextEra, lastArchived()));
+            log.lost(new EraGap(tree.path(), nextEra, lastArchived()));
         }
     }
 
-    private String path() {
-        return walk == BlockUse.SNAPSHOT
-                ? "superblock > metadata snapshot > writeset tree"
-                : "superblock > writeset tree";
+    private void report(DamageKind kind, String detail, String consequence) {
+        log.add(kind, DamageLocation.of(Structure.WRITESET_TREE, tree.path(), consequence), Damage.NO_BLOCK, detail);
     }
 
     private void walkBitset(TreeSpec spec, long root, long nrBits, boolean counted) {
         LastWord lastWord = new LastWord(spec, nrBits);
-        new ArrayWalk(reader, spec, ArrayBlock.WORD_BYTES, arrayBuffers, lastWord)
-                .walk(root, (nrBits + BITS - 1) / BITS, counted);
-    }
-
-    private enum Indifferent implements ArrayWalk.Visitor {
-        VISITOR;
-
-        @Override
-        public void present(long index, long blockNr, int usable) {}
-
-        @Override
-        public void lost(long from, long to) {}
+        new ArrayWalk(reader, spec, lastWord).walk(root, (nrBits + BITS - 1) / BITS, counted);
     }
 
     /** Looks for bits past the end of a bitset. */
-    private final class LastWord implements ArrayWalk.Visitor {
+    private final class LastWord implements ArrayWalker.Visitor {
         private final TreeSpec spec;
         private final long nrBits;
 
@@ -167,18 +140,10 @@ final class EraTreesCheck implements TreeWalk.Visitor {
             }
             if (reader.tryRead(blockNr, lastBlock) == null
                     && new ArrayBlock().wrap(lastBlock, 0).valueLong((int) word) >>> (nrBits % BITS) != 0) {
-                log.add(
-                        DamageKind.BITS_PAST_END,
-                        spec.structure(),
-                        spec.path(),
-                        blockNr,
-                        1,
-                        "bits are set past the last of " + nrBits,
-                        "the origin blocks of that part count as written in this era");
+                DamageLocation here = DamageLocation.of(
+                        spec.structure(), spec.path(), "the origin blocks of that part count as written in this era");
+                log.add(DamageKind.BITS_PAST_END, here, blockNr, "bits are set past the last of " + nrBits);
             }
         }
-
-        @Override
-        public void lost(long from, long to) {}
     }
 }

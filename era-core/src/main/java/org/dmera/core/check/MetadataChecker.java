@@ -8,6 +8,7 @@ import org.dmera.core.block.BlockDevice;
 import org.dmera.core.evidence.BlockReader;
 import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.Damage;
+import org.dmera.core.evidence.DamageLocation;
 import org.dmera.core.evidence.DamageLog;
 import org.dmera.core.evidence.MisdirectedWrites;
 import org.dmera.core.evidence.StoredCounts;
@@ -66,14 +67,8 @@ public final class MetadataChecker {
         BlockReader opener = new BlockReader(device, table, log, new BlockVerdict(0));
         ByteBuffer block = BlockReader.newBuffer();
         if (table.size() == 0) {
-            log.add(
-                    DamageKind.BAD_FIELD,
-                    Structure.SUPERBLOCK,
-                    "",
-                    Damage.NO_BLOCK,
-                    1,
-                    "the device is smaller than one block",
-                    "");
+            DamageLocation nowhere = DamageLocation.of(Structure.SUPERBLOCK, "", "");
+            log.add(DamageKind.BAD_FIELD, nowhere, Damage.NO_BLOCK, "the device is smaller than one block");
             return;
         }
         SuperblockCheck check = new SuperblockCheck(opener, Structure.SUPERBLOCK, SUPERBLOCK_NR);
@@ -155,26 +150,18 @@ public final class MetadataChecker {
         MisdirectedWrites.find(reader, counts, log.kept().stream())
                 .forEach((meant, at) -> log.add(
                         DamageKind.MISDIRECTED_WRITE,
-                        BlockVerdict.code(reader.verdict(meant)) == BlockVerdict.WORDS
-                                ? Structure.WRITESET
-                                : Structure.ERA_ARRAY,
-                        "",
+                        DamageLocation.of(
+                                reader.code(meant) == BlockVerdict.WORDS ? Structure.WRITESET : Structure.ERA_ARRAY,
+                                "",
+                                "the origin blocks of that part count as written later than they were"),
                         meant,
-                        1,
-                        "block " + at + " holds what was written for this one, which may be an older version",
-                        "the origin blocks of that part count as written later than they were"));
+                        "block " + at + " holds what was written for this one, which may be an older version"));
     }
 
     private void checkSnapshotAlone(Superblock superblock, BlockReader reader) {
         if (superblock.metadataSnap() == 0) {
-            log.add(
-                    DamageKind.BAD_FIELD,
-                    Structure.SNAPSHOT,
-                    "superblock",
-                    Damage.NO_BLOCK,
-                    1,
-                    "no current metadata snap",
-                    "");
+            DamageLocation field = DamageLocation.of(Structure.SNAPSHOT, "superblock", "");
+            log.add(DamageKind.BAD_FIELD, field, Damage.NO_BLOCK, "no current metadata snap");
             return;
         }
         table.rememberPlaces();
@@ -206,12 +193,13 @@ public final class MetadataChecker {
         Superblock copy = new Superblock().wrap(block, 0);
         check.judgeFields(copy, table.size());
         if (comparable) {
-            compareWithLive(live, copy, blockNr, log);
+            compareWithLive(live, copy, blockNr, check, log);
         }
         new EraTreesCheck(reader, copy, BlockUse.SNAPSHOT).run();
     }
 
-    private static void compareWithLive(Superblock live, Superblock copy, long blockNr, DamageLog log) {
+    private static void compareWithLive(
+            Superblock live, Superblock copy, long blockNr, DamageLocation where, DamageLog log) {
         String detail = null;
         // Eras go round: 0xffffffff is followed by 0, so it is the distance that tells which of two came first.
         if ((int) (live.currentEra() - copy.currentEra()) < 0) {
@@ -224,14 +212,7 @@ public final class MetadataChecker {
                     + Long.toUnsignedString(copy.metadataSnap());
         }
         if (detail != null) {
-            log.add(
-                    DamageKind.BAD_FIELD,
-                    Structure.SNAPSHOT,
-                    "superblock > metadata snapshot",
-                    blockNr,
-                    1,
-                    detail,
-                    "the snapshot is dropped");
+            log.add(DamageKind.BAD_FIELD, where, blockNr, detail);
         }
     }
 }

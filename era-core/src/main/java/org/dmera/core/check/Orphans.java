@@ -2,6 +2,7 @@
 package org.dmera.core.check;
 
 import org.dmera.core.evidence.Damage;
+import org.dmera.core.evidence.DamageLocation;
 import org.dmera.core.evidence.DamageLog;
 import org.dmera.core.evidence.Structure;
 import org.dmera.core.evidence.UnclaimedParts;
@@ -37,14 +38,12 @@ final class Orphans {
         if (missed.unknown() > 0) {
             log.add(
                     DamageKind.ORPHAN_TREE,
-                    Structure.ERA_ARRAY,
-                    "",
+                    DamageLocation.of(
+                            Structure.ERA_ARRAY, "", "every origin block counts as written in the current era"),
                     Damage.NO_BLOCK,
-                    1,
                     missed.unknown()
                             + " blocks are in use, can't be read, and a reference to each is missing; marks may"
-                            + " be lost",
-                    "every origin block counts as written in the current era");
+                            + " be lost");
         }
     }
 
@@ -59,11 +58,8 @@ final class Orphans {
     private static void report(DamageLog log, Structure structure, long root) {
         log.add(
                 DamageKind.ORPHAN_TREE,
-                structure,
-                "",
+                DamageLocation.of(structure, "", "its marks count as of the current era"),
                 root,
-                1,
-                "a part with marks is in use, and a reference to it is missing; its marks may be lost",
-                "its marks count as of the current era");
+                "a part with marks is in use, and a reference to it is missing; its marks may be lost");
     }
 }

@@ -17,7 +17,6 @@ import org.dmera.core.format.BitmapBlock;
 import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.IndexBlock;
 import org.dmera.core.format.Superblock;
-import org.dmera.core.read.TreeWalker;
 
 /**
  * The space map: first its blocks are loaded, since they say which blocks of the device are worth reading; at the end,
@@ -25,6 +24,8 @@ import org.dmera.core.read.TreeWalker;
  */
 public final class SpaceMapCheck implements TreeWalk.Visitor {
     private static final String REWRITE = "the space map is written anew";
+    private static final String AS_BITMAP = "set to what the bitmap says";
+    private static final Place INDEX = new Place(Structure.SPACE_MAP_INDEX, -1);
 
     private final BlockReader reader;
     private final BlockUse table;
@@ -66,7 +67,7 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
         IndexBlock entries = new IndexBlock().wrap(index, 0);
         for (int i = 0; i < counts.nrBitmaps(); i++) {
             ByteBuffer bitmap = BlockReader.newBuffer();
-            if (isLoaded(entries.bitmapBlock(i), bitmap, BlockType.BITMAP, new BitmapPlace(i))) {
+            if (isLoaded(entries.bitmapBlock(i), bitmap, BlockType.BITMAP, new Place(Structure.SPACE_MAP_BITMAP, i))) {
                 counts.bitmap(i, bitmap);
             }
         }
@@ -79,12 +80,12 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
         if (index != null) {
             IndexBlock entries = new IndexBlock().wrap(index, 0);
             for (int i = 0; i < counts.nrBitmaps(); i++) {
-                claim(entries.bitmapBlock(i), new BitmapPlace(i));
+                claim(entries.bitmapBlock(i), new Place(Structure.SPACE_MAP_BITMAP, i));
             }
         }
         boolean treesIncomplete = log.areTreesIncomplete();
-        TreeSpec tree = new TreeSpec(Structure.REF_COUNT_TREE, -1, Integer.BYTES, BlockUse.SPACE_MAP);
-        new TreeWalk(reader, tree, TreeWalker.newBuffers(), this).walk(superblock.spaceMapRefCountRoot(), true);
+        TreeSpec tree = new TreeSpec(Structure.REF_COUNT_TREE, -1, BlockUse.SPACE_MAP);
+        new TreeWalk(reader, tree, this).walk(superblock.spaceMapRefCountRoot(), true);
         // A lost part of the ref-count tree hides nothing: the map can be written anew from the other trees.
         log.treesIncomplete(treesIncomplete);
     }
@@ -200,24 +201,22 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
         if (nrBlocks < 0 || nrBlocks > Math.min(deviceBlocks, IndexBlock.MAX_METADATA_BLOCKS)) {
             log.add(
                     DamageKind.SPACE_MAP_TOO_LARGE,
-                    Structure.REF_COUNTS,
-                    "superblock > space map",
+                    map(REWRITE),
                     0,
-                    1,
                     "the space map is for " + Long.toUnsignedString(nrBlocks) + " blocks, the device has room for "
-                            + usable,
-                    REWRITE);
+                            + usable);
         } else if (nrBlocks < usable) {
             log.add(
                     DamageKind.SPACE_MAP_TOO_SMALL,
-                    Structure.REF_COUNTS,
-                    "superblock > space map",
+                    map(REWRITE + " for the whole device"),
                     0,
-                    1,
                     "the space map is for " + nrBlocks + " blocks, the device has " + usable
-                            + ": the rest of it is not used",
-                    REWRITE + " for the whole device");
+                            + ": the rest of it is not used");
         }
+    }
+
+    private static DamageLocation map(String consequence) {
+        return DamageLocation.of(Structure.REF_COUNTS, "superblock > space map", consequence);
     }
 
     private boolean isLoaded(long blockNr, ByteBuffer buffer, BlockType type, DamageLocation where) {
@@ -251,7 +250,11 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
             long stored = Integer.toUnsignedLong(entries.nrFree(i));
             boolean quirk = isFromFormatting(i, stored, free) || isOfDevice(i, stored, free);
             if (stored != free && !quirk) {
-                index(DamageKind.WRONG_NR_FREE, i, "nr_free is " + stored + ", the bitmap has " + free + " free");
+                index(
+                        DamageKind.WRONG_NR_FREE,
+                        i,
+                        "nr_free is " + stored + ", the bitmap has " + free + " free",
+                        AS_BITMAP);
             }
             int firstFree = bitmap.firstFree(0, BitmapBlock.ENTRIES);
             long hint = Integer.toUnsignedLong(entries.noneFreeBefore(i));
@@ -259,7 +262,8 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
                 index(
                         DamageKind.WRONG_NONE_FREE_BEFORE,
                         i,
-                        "none_free_before is " + hint + ", but entry " + firstFree + " is free");
+                        "none_free_before is " + hint + ", but entry " + firstFree + " is free",
+                        AS_BITMAP);
             }
         }
     }
@@ -274,12 +278,9 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
         if (entry != 0 || stored != free + StoredCounts.EXCESS_OF_FORMATTING) {
             return false;
         }
-        log.add(
+        index(
                 DamageKind.NEVER_RESUMED,
-                Structure.SPACE_MAP_INDEX,
-                "superblock > space map index > entry 0",
-                superblock.spaceMapBitmapRoot(),
-                1,
+                entry,
                 "a formatted device that was never resumed, or was loaded twice before, counts two blocks too many as"
                         + " free",
                 "");
@@ -296,27 +297,22 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
         if (pastEnd == 0 || stored != free - pastEnd) {
             return false;
         }
-        log.add(
+        index(
                 DamageKind.NR_FREE_OF_DEVICE,
-                Structure.SPACE_MAP_INDEX,
-                "superblock > space map index > entry " + entry,
-                superblock.spaceMapBitmapRoot(),
-                1,
+                entry,
                 "nr_free leaves out the " + pastEnd + " entries past the device's end, as thin-provisioning-tools 0.9"
                         + " writes it",
                 "");
         return true;
     }
 
-    private void index(DamageKind kind, int entry, String detail) {
+    private void index(DamageKind kind, int entry, String detail, String consequence) {
         log.add(
                 kind,
-                Structure.SPACE_MAP_INDEX,
-                "superblock > space map index > entry " + entry,
+                DamageLocation.of(
+                        Structure.SPACE_MAP_INDEX, "superblock > space map index > entry " + entry, consequence),
                 superblock.spaceMapBitmapRoot(),
-                1,
-                detail,
-                "set to what the bitmap says");
+                detail);
     }
 
     private void compareNrAllocated() {
@@ -332,41 +328,17 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
         if (index != null && stored != allocated) {
             log.add(
                     DamageKind.WRONG_NR_ALLOCATED,
-                    Structure.REF_COUNTS,
-                    "superblock > space map",
+                    map("set to what the bitmaps say"),
                     0,
-                    1,
-                    "nr_allocated is " + Long.toUnsignedString(stored) + ", the bitmaps count " + allocated,
-                    "set to what the bitmaps say");
+                    "nr_allocated is " + Long.toUnsignedString(stored) + ", the bitmaps count " + allocated);
         }
     }
 
-    private static final DamageLocation INDEX = new DamageLocation() {
-        @Override
-        public Structure structure() {
-            return Structure.SPACE_MAP_INDEX;
-        }
-
+    /** The index, or the bitmap to which entry {@code entry} of it leads. */
+    private record Place(Structure structure, int entry) implements DamageLocation {
         @Override
         public String path() {
-            return "superblock > space map index";
-        }
-
-        @Override
-        public String consequence() {
-            return REWRITE;
-        }
-    };
-
-    private record BitmapPlace(int entry) implements DamageLocation {
-        @Override
-        public Structure structure() {
-            return Structure.SPACE_MAP_BITMAP;
-        }
-
-        @Override
-        public String path() {
-            return "superblock > space map index > entry " + entry;
+            return "superblock > space map index" + (entry < 0 ? "" : " > entry " + entry);
         }
 
         @Override

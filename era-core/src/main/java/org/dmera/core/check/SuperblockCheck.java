@@ -81,18 +81,11 @@ public final class SuperblockCheck implements DamageLocation {
      */
     void judgeFields(Superblock sb, long metadataBlocks) {
         for (String problem : SuperblockRules.sizeProblems(sb, metadataBlocks)) {
-            reader.log().add(DamageKind.BAD_FIELD, structure, path(), blockNr, 1, problem, consequence());
+            reader.log().add(DamageKind.BAD_FIELD, this, blockNr, problem);
         }
         if ((sb.flags() & ~Superblock.FLAG_CLEAN_SHUTDOWN) != 0) {
-            reader.log()
-                    .add(
-                            DamageKind.UNKNOWN_FLAG,
-                            structure,
-                            path(),
-                            blockNr,
-                            1,
-                            "flags are 0x" + Integer.toHexString(sb.flags()) + ", only 0x1 has a meaning",
-                            "cleared");
+            String detail = "flags are 0x" + Integer.toHexString(sb.flags()) + ", only 0x1 has a meaning";
+            reader.log().add(DamageKind.UNKNOWN_FLAG, DamageLocation.of(structure, path(), "cleared"), blockNr, detail);
         }
     }
 }

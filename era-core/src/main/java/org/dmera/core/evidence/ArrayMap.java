@@ -3,9 +3,10 @@ package org.dmera.core.evidence;
 
 import java.util.Arrays;
 import java.util.BitSet;
+import org.dmera.core.read.ArrayWalker;
 
 /** Where the blocks of an array are, and which of them are lost: what salvaging remembers of a walk. */
-public final class ArrayMap implements ArrayWalk.Visitor {
+public final class ArrayMap implements ArrayWalker.Visitor {
     /** In place of a block number: lost. Block 0 is the superblock's. */
     public static final int LOST = 0;
 

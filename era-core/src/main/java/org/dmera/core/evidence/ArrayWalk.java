@@ -17,40 +17,18 @@ import org.dmera.core.read.Problem;
  * A walk of an array that reports every broken rule and goes on, with what is known of each block already. The visitor learns
  * of every block of the array exactly once and in order: present, or lost.
  */
-public final class ArrayWalk implements ArrayWalker.Listener, ArrayWalker.Verdicts, DamageLocation {
-    /** Receives the array's blocks: see {@link ArrayWalker.Listener}, which says more of each. */
-    public interface Visitor {
-        void present(long index, long blockNr, int usable);
-
-        void lost(long from, long to);
-
-        default void gone(long from, long to) {}
-
-        default void strayed(long from, long to) {}
-
-        default void extra(long index, long blockNr) {}
-    }
-
-    private final BlockReader reader;
-    private final TreeSpec spec;
-    private final Visitor visitor;
+public final class ArrayWalk extends Walk implements ArrayWalker.Policy {
     private final ArrayWalker walker;
     private final int valueBytes;
 
     private long root;
     private long entries;
 
-    /**
-     * A walk of an array of {@code valueBytes}: 4 for an era array, 8 for a bitset.
-     *
-     * @param buffers as those of {@link ArrayWalker}
-     */
-    public ArrayWalk(BlockReader reader, TreeSpec spec, int valueBytes, ByteBuffer[] buffers, Visitor visitor) {
-        this.reader = reader;
-        this.spec = spec;
-        this.visitor = visitor;
-        this.valueBytes = valueBytes;
-        this.walker = new ArrayWalker(reader.source(), new TreeClaims(reader, spec), this, valueBytes, buffers, this);
+    public ArrayWalk(BlockReader reader, TreeSpec spec, ArrayWalker.Visitor visitor) {
+        super(reader, spec);
+        this.valueBytes = spec.entryBytes();
+        this.walker = new ArrayWalker(
+                reader.source(), new TreeClaims(reader, spec), this, valueBytes, reader.arrayBuffers(), visitor);
     }
 
     /** Walks the array at {@code root}, which should have {@code entries} entries. */
@@ -80,36 +58,19 @@ public final class ArrayWalk implements ArrayWalker.Listener, ArrayWalker.Verdic
     }
 
     @Override
-    public Structure structure() {
-        return spec.structure();
-    }
-
-    @Override
-    public String path() {
-        return spec.path() + walker.path();
-    }
-
-    @Override
-    public String consequence() {
-        return spec.consequence();
+    String keys() {
+        return walker.path();
     }
 
     @Override
     public void problem(Problem problem) {
-        if (problem.blockNr() != Problem.NO_BLOCK && problem.kind() != DamageKind.LEFT_OVER_ARRAY_BLOCK) {
-            reader.report(problem, this);
-            return;
+        if (problem.kind() == DamageKind.LEFT_OVER_ARRAY_BLOCK) {
+            DamageLocation here = DamageLocation.of(structure(), path(), "the block is left out");
+            reader.log().add(problem.kind(), here, problem.blockNr(), problem.detail());
+        } else {
+            // No block in particular is at fault where some are missing: then the array as a whole is.
+            reader.report(problem, problem.blockNr() == Problem.NO_BLOCK ? spec : this);
         }
-        boolean isLeftOver = problem.kind() == DamageKind.LEFT_OVER_ARRAY_BLOCK;
-        reader.log()
-                .add(
-                        problem.kind(),
-                        structure(),
-                        isLeftOver ? path() : spec.path(),
-                        problem.blockNr(),
-                        1,
-                        problem.detail(),
-                        isLeftOver ? "the block is left out" : consequence());
     }
 
     @Override
@@ -146,8 +107,7 @@ public final class ArrayWalk implements ArrayWalker.Listener, ArrayWalker.Verdic
         long needed = (entries + ArrayBlock.maxEntries(valueBytes) - 1) / ArrayBlock.maxEntries(valueBytes);
         for (int i = 0; i < n; i++) {
             long blockNr = leaf.valueLong(i);
-            int code =
-                    reader.table().isUsable(blockNr) ? BlockVerdict.code(reader.verdict(blockNr)) : BlockVerdict.UNREAD;
+            int code = reader.table().isUsable(blockNr) ? reader.code(blockNr) : BlockVerdict.UNREAD;
             boolean isOther = valueBytes == ArrayBlock.ERA_BYTES
                     ? code == BlockVerdict.WORDS
                     : code == BlockVerdict.ERAS || code == BlockVerdict.ERAS_ABOVE_CURRENT;
@@ -165,30 +125,5 @@ public final class ArrayWalk implements ArrayWalker.Listener, ArrayWalker.Verdic
     @Override
     public void unreferenced(long index) {
         reader.log().lost(new MissingArrayBlock(spec, root, index));
-    }
-
-    @Override
-    public void present(long index, long blockNr, int usable) {
-        visitor.present(index, blockNr, usable);
-    }
-
-    @Override
-    public void lost(long from, long to) {
-        visitor.lost(from, to);
-    }
-
-    @Override
-    public void gone(long from, long to) {
-        visitor.gone(from, to);
-    }
-
-    @Override
-    public void strayed(long from, long to) {
-        visitor.strayed(from, to);
-    }
-
-    @Override
-    public void extra(long index, long blockNr) {
-        visitor.extra(index, blockNr);
     }
 }

@@ -12,6 +12,7 @@ import org.dmera.core.format.Severity;
 import org.dmera.core.read.BlockSource;
 import org.dmera.core.read.BlockVerdict;
 import org.dmera.core.read.Problem;
+import org.dmera.core.read.TreeWalker;
 
 /**
  * The blocks of a device, what is known of each of them, and the log of what is wrong: all that a walk of the check needs.
@@ -23,6 +24,8 @@ public final class BlockReader {
     private final DamageLog log;
     private final BlockVerdict verdict;
     private final ByteBuffer spare = newBuffer();
+    private final ByteBuffer[] treeBuffers = TreeWalker.newBuffers();
+    private final ByteBuffer[] arrayBuffers = TreeWalker.newBuffers();
 
     public BlockReader(BlockDevice device, BlockUse table, DamageLog log, BlockVerdict verdict) {
         this.source = new BlockSource(device);
@@ -31,12 +34,27 @@ public final class BlockReader {
         this.verdict = verdict;
     }
 
+    /** Of blocks whose damage is reported elsewhere, or isn't any. */
+    public static BlockReader quiet(BlockDevice device, BlockUse table) {
+        return new BlockReader(device, table, new DamageLog(), new BlockVerdict(-1));
+    }
+
     public static ByteBuffer newBuffer() {
         return ByteBuffer.allocate(BlockDevice.BLOCK_BYTES).order(ByteOrder.LITTLE_ENDIAN);
     }
 
     BlockSource source() {
         return source;
+    }
+
+    /** Room for the nodes of one walk of a tree at a time. */
+    ByteBuffer[] treeBuffers() {
+        return treeBuffers;
+    }
+
+    /** Room for the nodes of one walk of an array at a time, which may run inside that of a tree. */
+    ByteBuffer[] arrayBuffers() {
+        return arrayBuffers;
     }
 
     public BlockUse table() {
@@ -55,6 +73,11 @@ public final class BlockReader {
             table.verdict(blockNr, known);
         }
         return known;
+    }
+
+    /** The {@link BlockVerdict} code of the block. */
+    public int code(long blockNr) {
+        return BlockVerdict.code(verdict(blockNr));
     }
 
     /**
@@ -97,7 +120,7 @@ public final class BlockReader {
     /** Reports a broken rule; returns false. */
     public boolean report(Problem problem, DamageLocation where) {
         if (problem.blockNr() == Problem.NO_BLOCK) {
-            log.add(problem.kind(), where.structure(), where.path(), -1, 1, problem.detail(), where.consequence());
+            log.add(problem.kind(), where, Damage.NO_BLOCK, problem.detail());
             return false;
         }
         return report(problem.kind(), where, problem.blockNr(), problem.detail());
@@ -107,7 +130,7 @@ public final class BlockReader {
     public boolean report(DamageKind kind, DamageLocation where, long blockNr, String detail) {
         boolean usable = blockNr >= 0 && blockNr < table.size();
         if (!usable || !table.hasMark(blockNr, BlockUse.REPORTED)) {
-            log.add(kind, where.structure(), where.path(), blockNr, 1, detail, where.consequence());
+            log.add(kind, where, blockNr, detail);
         }
         if (usable && kind.severity() != Severity.NOTE) {
             table.mark(blockNr, BlockUse.REPORTED);

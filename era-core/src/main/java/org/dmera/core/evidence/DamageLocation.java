@@ -8,6 +8,14 @@ public interface DamageLocation {
     /** The way there from the superblock. */
     String path();
 
-    /** What repair would do about damage here. */
+    /** What repair would do about damage here; empty for a note. */
     String consequence();
+
+    /** A place whose names are known. */
+    static DamageLocation of(Structure structure, String path, String consequence) {
+        return new Named(structure, path, consequence);
+    }
+
+    /** See {@link #of}. */
+    record Named(Structure structure, String path, String consequence) implements DamageLocation {}
 }

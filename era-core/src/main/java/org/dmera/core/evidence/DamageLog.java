@@ -26,19 +26,17 @@ public final class DamageLog {
     private boolean treesIncomplete;
     private boolean beyondAutoRepair;
 
-    /** Records one finding. */
-    public void add(
-            DamageKind kind,
-            Structure structure,
-            String path,
-            long blockNr,
-            long nrBlocks,
-            String detail,
-            String consequence) {
+    /** Records one finding about {@code blockNr}, or {@link Damage#NO_BLOCK}. */
+    public void add(DamageKind kind, DamageLocation where, long blockNr, String detail) {
+        add(kind, where, blockNr, 1, detail);
+    }
+
+    /** Records one finding about {@code nrBlocks} blocks from {@code blockNr} on. */
+    public void add(DamageKind kind, DamageLocation where, long blockNr, long nrBlocks, String detail) {
         if (found[kind.ordinal()]++ < MAX_KEPT_OF_A_KIND) {
-            kept.add(new Damage(kind, structure, path, blockNr, nrBlocks, detail, consequence));
+            kept.add(new Damage(kind, where.structure(), where.path(), blockNr, nrBlocks, detail, where.consequence()));
         }
-        if (kind.severity() == Severity.FATAL && !structure.isSpaceMap()) {
+        if (kind.severity() == Severity.FATAL && !where.structure().isSpaceMap()) {
             beyondAutoRepair |= kind.remedy() != Remedy.AUTO_REPAIR;
         }
     }

@@ -18,18 +18,16 @@ public record EraGap(String path, long from, long last) {
     /** Adds it to the report, as damage or as what it looks like. */
     void report(DamageLog log, boolean isLoss) {
         String eras = from == last ? "era " + from : "eras " + from + " to " + last;
+        String consequence = isLoss ? "every origin block counts as written in the lost eras" : "";
         log.add(
                 isLoss ? DamageKind.ERA_MISSING : DamageKind.ERA_WITHOUT_WRITESET,
-                Structure.WRITESET_TREE,
-                path,
+                DamageLocation.of(Structure.WRITESET_TREE, path, consequence),
                 Damage.NO_BLOCK,
-                1,
                 isLoss
                         ? (from == last ? "the writeset of " : "the writesets of ")
                                 + eras
                                 + (from == last ? " is missing" : " are missing")
                         : "there is no writeset of " + eras
-                                + ", as after the restore of a metadata snapshot; nothing is in use that could be one",
-                isLoss ? "every origin block counts as written in the lost eras" : "");
+                                + ", as after the restore of a metadata snapshot; nothing is in use that could be one");
     }
 }

@@ -40,7 +40,7 @@ public final class MisdirectedWrites {
         ByteBuffer inPlace = BlockReader.newBuffer();
         damages.mapToLong(Damage::blockNr)
                 .distinct()
-                .filter(b -> table.isUsable(b) && BlockVerdict.code(reader.verdict(b)) == BlockVerdict.MISPLACED)
+                .filter(b -> table.isUsable(b) && reader.code(b) == BlockVerdict.MISPLACED)
                 .forEach(b -> {
                     BlockType type = reader.tryRead(b, written) == null ? reader.identify(written) : null;
                     long meant = type == null ? 0 : written.getLong(type.blockNrOffset());

@@ -1,16 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.core.evidence;
 
+import org.dmera.core.format.ArrayBlock;
+import org.dmera.core.format.BTreeNode;
+import org.dmera.core.format.WritesetValue;
+
 /**
  * Which tree a walk is about.
  *
  * @param structure the part of the metadata
  * @param era of a writeset, else −1
- * @param valueBytes size of the values in leaves
  * @param walk on whose behalf: {@link BlockUse#LIVE}, {@link BlockUse#SNAPSHOT} or {@link BlockUse#SPACE_MAP}
  */
-public record TreeSpec(Structure structure, long era, int valueBytes, int walk) {
+public record TreeSpec(Structure structure, long era, int walk) implements DamageLocation {
+    /** A tree of the live superblock that is no writeset. */
+    public static TreeSpec live(Structure structure) {
+        return new TreeSpec(structure, -1, BlockUse.LIVE);
+    }
+
+    /** The writeset of {@code era} to which the live superblock leads. */
+    public static TreeSpec live(Structure structure, long era) {
+        return new TreeSpec(structure, era, BlockUse.LIVE);
+    }
+
+    /** Size of the values in leaves. */
+    public int valueBytes() {
+        return switch (structure) {
+            case WRITESET_TREE -> WritesetValue.BYTES;
+            case REF_COUNT_TREE -> Integer.BYTES;
+            default -> BTreeNode.BLOCK_VALUE_BYTES;
+        };
+    }
+
+    /** Size of the entries of this array. */
+    public int entryBytes() {
+        return structure == Structure.ERA_ARRAY ? ArrayBlock.ERA_BYTES : ArrayBlock.WORD_BYTES;
+    }
+
     /** The way to its root. */
+    @Override
     public String path() {
         String start = walk == BlockUse.SNAPSHOT ? "superblock > metadata snapshot > " : "superblock > ";
         return switch (structure) {
@@ -28,7 +56,8 @@ public record TreeSpec(Structure structure, long era, int valueBytes, int walk) 
     }
 
     /** What repair does about a part of this tree that can't be read. */
-    String consequence() {
+    @Override
+    public String consequence() {
         return switch (structure) {
             case WRITESET_TREE -> "every origin block counts as written in the lost eras";
             case WRITESET, CURRENT_WRITESET -> "the origin blocks of the lost part count as written in this era";

@@ -3,7 +3,6 @@ package org.dmera.core.evidence;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.ByteBuffer;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.read.Problem;
 import org.dmera.core.read.TreeWalker;
@@ -12,27 +11,25 @@ import org.dmera.core.read.TreeWalker;
  * A walk of a tree that reports every broken rule and goes on: a node that is damaged costs the keys below it, no more, and
  * the visitor is told of the range.
  */
-public final class TreeWalk implements TreeWalker.Listener, DamageLocation {
+public final class TreeWalk extends Walk implements TreeWalker.Listener {
     /** Receives the leaves. */
+    @FunctionalInterface
     public interface Visitor {
         /** Entry {@code index} of a leaf; {@code counted} says whether the reference in it has to be counted. */
         void entry(BTreeNode leaf, int index, boolean counted);
 
         /** The keys from {@code from} to {@code last}, both included (unsigned), can't be had. */
-        void lost(long from, long last);
+        default void lost(long from, long last) {}
     }
 
-    private final BlockReader reader;
-    private final TreeSpec spec;
     private final Visitor visitor;
     private final TreeWalker walker;
 
-    /** {@code buffers}: as those of {@link TreeWalker}. */
-    public TreeWalk(BlockReader reader, TreeSpec spec, ByteBuffer[] buffers, Visitor visitor) {
-        this.reader = reader;
-        this.spec = spec;
+    public TreeWalk(BlockReader reader, TreeSpec spec, Visitor visitor) {
+        super(reader, spec);
         this.visitor = visitor;
-        this.walker = new TreeWalker(reader.source(), new TreeClaims(reader, spec), spec.valueBytes(), buffers, this);
+        this.walker = new TreeWalker(
+                reader.source(), new TreeClaims(reader, spec), spec.valueBytes(), reader.treeBuffers(), this);
     }
 
     /** Walks the tree at {@code root}; {@code counted} says whether the reference to the root has to be counted. */
@@ -45,18 +42,8 @@ public final class TreeWalk implements TreeWalker.Listener, DamageLocation {
     }
 
     @Override
-    public Structure structure() {
-        return spec.structure();
-    }
-
-    @Override
-    public String path() {
-        return spec.path() + walker.path();
-    }
-
-    @Override
-    public String consequence() {
-        return spec.consequence();
+    String keys() {
+        return walker.path();
     }
 
     @Override

@@ -139,7 +139,7 @@ public final class UnclaimedParts {
                 }
             } else if (load(b)) {
                 add(b);
-            } else if (!isOfSpaceMap(BlockVerdict.code(reader.verdict(b)))) {
+            } else if (!isOfSpaceMap(reader.code(b))) {
                 unknown++;
             }
         }
@@ -164,7 +164,7 @@ public final class UnclaimedParts {
     private boolean load(long blockNr) {
         if (!table.isUsable(blockNr)
                 || table.isOutdated(blockNr)
-                || BlockVerdict.code(reader.verdict(blockNr)) != BlockVerdict.NODE
+                || reader.code(blockNr) != BlockVerdict.NODE
                 || reader.tryRead(blockNr, block) != null) {
             return false;
         }
@@ -190,7 +190,7 @@ public final class UnclaimedParts {
         if (!table.isUsable(blockNr) || table.isOutdated(blockNr)) {
             return null;
         }
-        return switch (BlockVerdict.code(reader.verdict(blockNr))) {
+        return switch (reader.code(blockNr)) {
             case BlockVerdict.ERAS, BlockVerdict.ERAS_ABOVE_CURRENT -> Content.ERAS;
             case BlockVerdict.WORDS -> Content.WORDS;
             default -> null;

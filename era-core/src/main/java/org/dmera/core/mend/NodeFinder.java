@@ -34,7 +34,7 @@ final class NodeFinder {
     private static BTreeNode node(BlockReader reader, long blockNr, int valueBytes) {
         ByteBuffer buffer = BlockReader.newBuffer();
         if (!reader.table().isUsable(blockNr)
-                || BlockVerdict.code(reader.verdict(blockNr)) != BlockVerdict.NODE
+                || reader.code(blockNr) != BlockVerdict.NODE
                 || reader.tryRead(blockNr, buffer) != null) {
             return null;
         }

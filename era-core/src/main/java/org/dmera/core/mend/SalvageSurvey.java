@@ -32,8 +32,8 @@ import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.Eras;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.format.WritesetValue;
+import org.dmera.core.read.ArrayWalker;
 import org.dmera.core.read.BlockVerdict;
-import org.dmera.core.read.TreeWalker;
 
 /**
  * First look at damaged metadata whose roots are known: which blocks can't be trusted because two places use them, up to
@@ -52,8 +52,6 @@ public final class SalvageSurvey implements TreeWalk.Visitor {
     private final BlockReader reader;
     private final BlockUse table;
     private final DamageLog log = new DamageLog();
-    private final ByteBuffer[] treeBuffers = TreeWalker.newBuffers();
-    private final ByteBuffer[] arrayBuffers = TreeWalker.newBuffers();
 
     private long firstEra = Long.MAX_VALUE;
     private long previousEra = -1;
@@ -166,8 +164,8 @@ public final class SalvageSurvey implements TreeWalk.Visitor {
     }
 
     private void run() {
-        TreeSpec tree = new TreeSpec(Structure.WRITESET_TREE, -1, WritesetValue.BYTES, BlockUse.LIVE);
-        new TreeWalk(reader, tree, treeBuffers, this).walk(roots.writesetTreeRoot(), true);
+        TreeSpec tree = TreeSpec.live(Structure.WRITESET_TREE);
+        new TreeWalk(reader, tree, this).walk(roots.writesetTreeRoot(), true);
         if (roots.currentWritesetRoot() != 0) {
             bitset(
                     Structure.CURRENT_WRITESET,
@@ -175,8 +173,8 @@ public final class SalvageSurvey implements TreeWalk.Visitor {
                     roots.currentWritesetRoot(),
                     roots.currentWritesetNrBits());
         }
-        TreeSpec eras = new TreeSpec(Structure.ERA_ARRAY, -1, BTreeNode.BLOCK_VALUE_BYTES, BlockUse.LIVE);
-        ArrayWalk walk = new ArrayWalk(reader, eras, ArrayBlock.ERA_BYTES, arrayBuffers, new HighestEra());
+        TreeSpec eras = TreeSpec.live(Structure.ERA_ARRAY);
+        ArrayWalk walk = new ArrayWalk(reader, eras, new HighestEra());
         walk.walk(roots.eraArrayRoot(), Math.max(0, roots.nrBlocks()), true);
         extent = walk.extent();
         isEndUnknown = walk.isEndUnknown();
@@ -331,28 +329,21 @@ public final class SalvageSurvey implements TreeWalk.Visitor {
     /** The eras of the bitsets that the held snapshot has; none while anything contradicts anything. */
     public Map<Long, Long> erasOfSnapshot() {
         Map<Long, Long> eras = new HashMap<>();
-        BlockReader fresh = new BlockReader(device, trustTable(), new DamageLog(), new BlockVerdict(-1));
+        BlockReader fresh = BlockReader.quiet(device, trustTable());
         Superblock copy = doubted.isEmpty() ? snapshot(fresh) : null;
         if (copy == null) {
             return eras;
         }
-        TreeSpec tree = new TreeSpec(Structure.WRITESET_TREE, -1, WritesetValue.BYTES, BlockUse.LIVE);
-        TreeWalk.Visitor visitor = new TreeWalk.Visitor() {
-            @Override
-            public void entry(BTreeNode leaf, int index, boolean counted) {
+        TreeSpec tree = TreeSpec.live(Structure.WRITESET_TREE);
+        TreeWalk.Visitor visitor = (leaf, index, counted) ->
                 eras.put(WritesetValue.root(leaf.buffer(), leaf.valueOffset(index)), leaf.key(index));
-            }
-
-            @Override
-            public void lost(long from, long last) {}
-        };
-        new TreeWalk(fresh, tree, TreeWalker.newBuffers(), visitor).walk(copy.writesetTreeRoot(), true);
+        new TreeWalk(fresh, tree, visitor).walk(copy.writesetTreeRoot(), true);
         return eras;
     }
 
     /** The era of the held snapshot, which was current once; −1 when there is none that can be read. */
     public long eraOfSnapshot() {
-        Superblock copy = snapshot(new BlockReader(device, trustTable(), new DamageLog(), new BlockVerdict(-1)));
+        Superblock copy = snapshot(BlockReader.quiet(device, trustTable()));
         return copy == null ? -1 : copy.currentEra();
     }
 
@@ -472,19 +463,12 @@ public final class SalvageSurvey implements TreeWalk.Visitor {
     }
 
     private void bitset(Structure structure, long era, long root, long nrBits) {
-        TreeSpec spec = new TreeSpec(structure, era, BTreeNode.BLOCK_VALUE_BYTES, BlockUse.LIVE);
-        new ArrayWalk(reader, spec, ArrayBlock.WORD_BYTES, arrayBuffers, new Bits())
-                .walk(root, (nrBits + Long.SIZE - 1) / Long.SIZE, true);
+        TreeSpec spec = TreeSpec.live(structure, era);
+        new ArrayWalk(reader, spec, new Bits()).walk(root, (nrBits + Long.SIZE - 1) / Long.SIZE, true);
     }
 
     /** Of a bitset: only what is out of place is of interest. */
-    private class Bits implements ArrayWalk.Visitor {
-        @Override
-        public void present(long index, long blockNr, int usable) {}
-
-        @Override
-        public void lost(long from, long to) {}
-
+    private class Bits implements ArrayWalker.Visitor {
         @Override
         public void strayed(long from, long to) {
             strayed(UnclaimedParts.Content.WORDS, from, to);
@@ -532,8 +516,7 @@ public final class SalvageSurvey implements TreeWalk.Visitor {
 
         @Override
         public void present(long index, long blockNr, int usable) {
-            if (BlockVerdict.code(reader.verdict(blockNr)) != BlockVerdict.ERAS_ABOVE_CURRENT
-                    || reader.tryRead(blockNr, block) != null) {
+            if (reader.code(blockNr) != BlockVerdict.ERAS_ABOVE_CURRENT || reader.tryRead(blockNr, block) != null) {
                 return;
             }
             array.wrap(block, 0);

@@ -229,7 +229,7 @@ public final class TreeMender {
         if (lost.isReference() || !blamesReferences) {
             return lost.isReference();
         }
-        return BlockVerdict.code(reader.verdict(lost.blockNr())) > BlockVerdict.MISPLACED;
+        return reader.code(lost.blockNr()) > BlockVerdict.MISPLACED;
     }
 
     /** From now on the node can't be read, so that it is made anew. */

@@ -18,7 +18,7 @@ import org.dmera.core.format.HeaderRules;
  *
  * <p>One instance serves any number of scans, one at a time; its memory is a buffer of 1 MiB and a few nodes.
  */
-public final class ArrayScanner implements ArrayWalker.Listener, ArrayWalker.Verdicts {
+public final class ArrayScanner implements ArrayWalker.Policy, ArrayWalker.Visitor {
     private static final int RUN_BLOCKS = 256;
 
     /** Receives the values of an array, one block at a time. */

@@ -8,46 +8,23 @@ import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.DamageKind;
 
 /**
- * Walks an array: the btree of its blocks, and what each of them is, by every rule of the format. The listener learns of
+ * Walks an array: the btree of its blocks, and what each of them is, by every rule of the format. The visitor learns of
  * each block of the array exactly once and in order: present, or lost.
  */
 public final class ArrayWalker implements TreeWalker.Listener {
     /** Past the last array block that an origin of the largest size needs. */
     private static final long END_OF_ARRAY_BLOCKS = 1L << 32;
 
-    /** Says what blocks are: from a pass over the device, or by reading them as they are asked for. */
-    public interface Verdicts {
+    /** What the array's blocks are, from a pass over the device or by reading them as they are asked for; and what is wrong. */
+    public interface Policy {
         /** The {@link BlockVerdict} of the usable block to which entry {@code index} of a leaf leads. */
         short verdict(BTreeNode leaf, int index) throws IOException;
 
         /** Why the block, whose verdict is {@code code}, is no array block of such values. */
         Problem explain(long blockNr, int code) throws IOException;
-    }
 
-    /** Receives the array's blocks. */
-    public interface Listener {
-        /** A rule is broken: the policy is to throw, or to return and be told what is lost. */
+        /** A rule is broken: the policy is to throw, or to return and learn what is lost. */
         void problem(Problem problem) throws IOException;
-
-        /**
-         * Array block {@code index} verifies.
-         *
-         * @param usable entries at its beginning that are what they should be; the rest, up to the number that
-         *     belongs there, is lost
-         */
-        void present(long index, long blockNr, int usable) throws IOException;
-
-        /** The array blocks {@code [from, to)} are lost. */
-        default void lost(long from, long to) {}
-
-        /** The content of the array blocks {@code [from, to)}, which are lost, is in no other block either. */
-        default void gone(long from, long to) {}
-
-        /** The array blocks {@code [from, to)}, which are lost, are so because their leaf doesn't lead to them. */
-        default void strayed(long from, long to) {}
-
-        /** There is an array block {@code index}, past the end of the array. */
-        default void extra(long index, long blockNr) {}
 
         /** No usable reference leads to array block {@code index}. */
         default void unreferenced(long index) {}
@@ -61,10 +38,33 @@ public final class ArrayWalker implements TreeWalker.Listener {
         default void lostNode(long blockNr, long low, long last, long holder, boolean isReference) {}
     }
 
+    /** Receives the array's blocks. */
+    public interface Visitor {
+        /**
+         * Array block {@code index} verifies.
+         *
+         * @param usable entries at its beginning that are what they should be; the rest, up to the number that
+         *     belongs there, is lost
+         */
+        default void present(long index, long blockNr, int usable) throws IOException {}
+
+        /** The array blocks {@code [from, to)} are lost. */
+        default void lost(long from, long to) {}
+
+        /** The content of the array blocks {@code [from, to)}, which are lost, is in no other block either. */
+        default void gone(long from, long to) {}
+
+        /** The array blocks {@code [from, to)}, which are lost, are so because their leaf doesn't lead to them. */
+        default void strayed(long from, long to) {}
+
+        /** There is an array block {@code index}, past the end of the array. */
+        default void extra(long index, long blockNr) {}
+    }
+
     private final BlockSource source;
     private final Visits visits;
-    private final Verdicts verdicts;
-    private final Listener listener;
+    private final Policy policy;
+    private final Visitor visitor;
     private final TreeWalker tree;
     private final int perBlock;
     private final int sound;
@@ -95,16 +95,11 @@ public final class ArrayWalker implements TreeWalker.Listener {
      * @param buffers as those of {@link TreeWalker}
      */
     public ArrayWalker(
-            BlockSource source,
-            Visits visits,
-            Verdicts verdicts,
-            int valueBytes,
-            ByteBuffer[] buffers,
-            Listener listener) {
+            BlockSource source, Visits visits, Policy policy, int valueBytes, ByteBuffer[] buffers, Visitor visitor) {
         this.source = source;
         this.visits = visits;
-        this.verdicts = verdicts;
-        this.listener = listener;
+        this.policy = policy;
+        this.visitor = visitor;
         this.perBlock = ArrayBlock.maxEntries(valueBytes);
         this.sound = valueBytes == ArrayBlock.ERA_BYTES ? BlockVerdict.ERAS : BlockVerdict.WORDS;
         this.tree = new TreeWalker(source, visits, BTreeNode.BLOCK_VALUE_BYTES, buffers, this);
@@ -171,12 +166,12 @@ public final class ArrayWalker implements TreeWalker.Listener {
 
     @Override
     public void problem(Problem problem) throws IOException {
-        listener.problem(problem);
+        policy.problem(problem);
     }
 
     @Override
     public boolean leaf(BTreeNode leaf, boolean isFirst) throws IOException {
-        isDistrusted = listener.isDistrusted(leaf);
+        isDistrusted = policy.isDistrusted(leaf);
         int n = leaf.nrEntries();
         // Entries of the first leaf may lie before the first block that is wanted.
         for (int i = first == 0 ? 0 : leaf.lowerBound(first - 1) + 1; i < n; i++) {
@@ -203,33 +198,33 @@ public final class ArrayWalker implements TreeWalker.Listener {
             next = key + 1;
         }
         if (!source.isUsable(blockNr)) {
-            listener.problem(Problem.outOfRange(blockNr, source.sizeBlocks()));
+            policy.problem(Problem.outOfRange(blockNr, source.sizeBlocks()));
             stray(isExtra);
             loseEntry(isExtra, true);
             return;
         }
         visits.refer(blockNr, counted);
-        short verdict = verdicts.verdict(leaf, index);
+        short verdict = policy.verdict(leaf, index);
         int code = BlockVerdict.code(verdict);
         if (code != sound && (code != BlockVerdict.ERAS_ABOVE_CURRENT || sound != BlockVerdict.ERAS)) {
-            listener.problem(verdicts.explain(blockNr, code));
+            policy.problem(policy.explain(blockNr, code));
             // What nobody else claims is in its place, and holds something else, or nothing, now.
             if (!isExtra && visits.isDoublyUsed(blockNr)) {
-                listener.strayed(key, key + 1);
+                visitor.strayed(key, key + 1);
             } else if (!isExtra) {
-                listener.gone(key, key + 1);
+                visitor.gone(key, key + 1);
             }
             loseEntry(isExtra, code > BlockVerdict.MISPLACED && code != BlockVerdict.BAD_ARRAY);
         } else if (isDistrusted) {
             if (!isExtra) {
-                listener.gone(key, key + 1);
+                visitor.gone(key, key + 1);
             }
             loseEntry(isExtra, true);
         } else {
             // Asked for blocks that fit: one that doesn't is not ours, and stays whosever it is.
             Problem taken = visits.use(blockNr, ~key);
             if (taken != null) {
-                listener.problem(taken);
+                policy.problem(taken);
                 stray(isExtra);
                 loseEntry(isExtra, true);
             } else if (isExtra) {
@@ -243,9 +238,9 @@ public final class ArrayWalker implements TreeWalker.Listener {
     @Override
     public void lost(long blockNr, long low, long last, long holder, boolean isReference, boolean isArrayBlock)
             throws IOException {
-        listener.lostNode(blockNr, low, last, holder, isReference);
+        policy.lostNode(blockNr, low, last, holder, isReference);
         if (isArrayBlock && Long.compareUnsigned(low, needed) < 0) {
-            listener.gone(low, endOf(last));
+            visitor.gone(low, endOf(last));
         }
         isEndUnknown |= last == TreeWalker.LAST_KEY;
         if (last != TreeWalker.LAST_KEY && Long.compareUnsigned(last, END_OF_ARRAY_BLOCKS) < 0) {
@@ -258,7 +253,7 @@ public final class ArrayWalker implements TreeWalker.Listener {
         missing(low);
         long to = endOf(last);
         if (to > next) {
-            listener.lost(next, to);
+            visitor.lost(next, to);
             next = to;
         }
     }
@@ -272,16 +267,16 @@ public final class ArrayWalker implements TreeWalker.Listener {
         if (next >= to) {
             return;
         }
-        listener.problem(Problem.of(
+        policy.problem(Problem.of(
                 DamageKind.ARRAY_BLOCK_MISSING,
                 Problem.NO_BLOCK,
                 "array blocks " + next + " to " + (to - 1) + " are missing, expected 0 to " + (needed - 1) + " for "
                         + entries + " entries"));
         for (long index = next; index < Math.min(to, next + 2); index++) {
-            listener.unreferenced(index);
+            policy.unreferenced(index);
         }
-        listener.strayed(next, to);
-        listener.lost(next, to);
+        visitor.strayed(next, to);
+        visitor.lost(next, to);
         next = to;
     }
 
@@ -294,7 +289,7 @@ public final class ArrayWalker implements TreeWalker.Listener {
 
     private void stray(boolean isExtra) {
         if (!isExtra) {
-            listener.strayed(key, key + 1);
+            visitor.strayed(key, key + 1);
         }
     }
 
@@ -304,38 +299,38 @@ public final class ArrayWalker implements TreeWalker.Listener {
             return;
         }
         if (isReferenceWrong) {
-            listener.unreferenced(key);
+            policy.unreferenced(key);
         }
-        listener.lost(key, key + 1);
+        visitor.lost(key, key + 1);
     }
 
     private void judge(long blockNr, int nrEntries, boolean isAboveCurrent) throws IOException {
         long wanted = Math.min(perBlock, entries - key * perBlock);
         if (nrEntries < wanted) {
-            listener.problem(
+            policy.problem(
                     Problem.of(DamageKind.ARRAY_BLOCK_SHORT, blockNr, nrEntries + " entries, expected " + wanted));
         } else if (nrEntries > wanted) {
             isLonger = true;
             extent = key * perBlock + nrEntries;
-            listener.problem(
+            policy.problem(
                     Problem.of(DamageKind.ARRAY_BLOCK_LONG, blockNr, nrEntries + " entries, expected " + wanted));
         }
         if (isAboveCurrent) {
-            listener.problem(Problem.of(
+            policy.problem(Problem.of(
                     DamageKind.ERA_ABOVE_CURRENT,
                     blockNr,
                     "it holds an era above the last that can have been digested"));
         }
         if (nrEntries != wanted) {
             // It may be an older version of itself, of when the array had another size: nothing in it can be relied on.
-            listener.gone(key, key + 1);
+            visitor.gone(key, key + 1);
         }
-        listener.present(key, blockNr, (int) Math.min(nrEntries, wanted));
+        visitor.present(key, blockNr, (int) Math.min(nrEntries, wanted));
     }
 
     /** The kernel's shrink may leave the partial block at the end behind; a full one it always removes. */
     private void judgeExtra(long blockNr, int nrEntries) throws IOException {
-        listener.extra(key, blockNr);
+        visitor.extra(key, blockNr);
         if (entries == 0 && key == lostTo) {
             // A gap that damage has made: the blocks in it were full, for others follow.
             extent = Math.max(extent, lostTo * perBlock);
@@ -345,13 +340,13 @@ public final class ArrayWalker implements TreeWalker.Listener {
             extent += nrEntries;
         }
         if (sound == BlockVerdict.ERAS && nrEntries < perBlock && !(continues && isLonger)) {
-            listener.problem(Problem.of(
+            policy.problem(Problem.of(
                     DamageKind.LEFT_OVER_ARRAY_BLOCK,
                     blockNr,
                     "a partial array block past the end, which a shrink has left; it is never read"));
         } else {
             isLonger = true;
-            listener.problem(Problem.of(
+            policy.problem(Problem.of(
                     DamageKind.ARRAY_BLOCK_EXTRA,
                     blockNr,
                     "array block " + Long.toUnsignedString(key) + " with " + nrEntries + " entries; " + entries

@@ -36,7 +36,6 @@ import org.dmera.core.mend.SalvageSurvey;
 import org.dmera.core.mend.SalvagedRoots;
 import org.dmera.core.mend.TreeMender;
 import org.dmera.core.read.BlockVerdict;
-import org.dmera.core.read.TreeWalker;
 
 /**
  * Salvages metadata whose roots are known.
@@ -74,7 +73,6 @@ final class KnownRootsSalvage extends Salvage {
     private final boolean isDamaged;
     private final List<String> remarks = new ArrayList<>();
     private final ByteBuffer block = BlockReader.newBuffer();
-    private final ByteBuffer[] arrayBuffers = TreeWalker.newBuffers();
 
     /** What has lost its reference, or null when nobody knows. */
     private final UnclaimedMarks unclaimed;
@@ -107,8 +105,7 @@ final class KnownRootsSalvage extends Salvage {
         this.wereBlocksMoved = mended != null && mended.isOnlyMoved();
         Superblock superblock = damagedSuperblock;
         if (mended != null) {
-            BlockReader opener =
-                    new BlockReader(mended.device(), new BlockUse(1), new DamageLog(), new BlockVerdict(-1));
+            BlockReader opener = BlockReader.quiet(mended.device(), new BlockUse(1));
             ByteBuffer bytes = BlockReader.newBuffer();
             opener.tryRead(0, bytes);
             superblock = new Superblock().wrap(bytes, 0);
@@ -250,7 +247,7 @@ final class KnownRootsSalvage extends Salvage {
             return damage.kind() == DamageKind.WRONG_TYPE;
         }
         ByteBuffer bytes = BlockReader.newBuffer();
-        BlockReader opener = new BlockReader(damaged, ownTable, new DamageLog(), new BlockVerdict(-1));
+        BlockReader opener = BlockReader.quiet(damaged, ownTable);
         if (!ownTable.isUsable(damage.blockNr())
                 || opener.tryRead(damage.blockNr(), bytes) != null
                 || opener.identify(bytes) != BlockType.BTREE_NODE) {
@@ -329,11 +326,7 @@ final class KnownRootsSalvage extends Salvage {
             return;
         }
         ArrayWalk eras = new ArrayWalk(
-                new BlockReader(device, survey.trustTable(), new DamageLog(), new BlockVerdict(-1)),
-                new TreeSpec(Structure.ERA_ARRAY, -1, BTreeNode.BLOCK_VALUE_BYTES, BlockUse.LIVE),
-                ArrayBlock.ERA_BYTES,
-                arrayBuffers,
-                new ArrayMap());
+                BlockReader.quiet(device, survey.trustTable()), TreeSpec.live(Structure.ERA_ARRAY), new ArrayMap());
         eras.walk(roots.eraArrayRoot(), 0, true);
         if (eras.isEndUnknown() || eras.extent() > hints.nrBlocks()) {
             throw new IOException("the superblock is sound and has an origin of " + size + " blocks, above --nr-blocks "
@@ -451,7 +444,7 @@ final class KnownRootsSalvage extends Salvage {
     }
 
     private void streamWritesets(MetadataVisitor visitor) throws IOException {
-        TreeSpec spec = new TreeSpec(Structure.WRITESET_TREE, -1, WritesetValue.BYTES, BlockUse.LIVE);
+        TreeSpec spec = TreeSpec.live(Structure.WRITESET_TREE);
         TreeWalk.Visitor writesets = new TreeWalk.Visitor() {
             @Override
             public void entry(BTreeNode leaf, int index, boolean counted) {
@@ -471,12 +464,9 @@ final class KnownRootsSalvage extends Salvage {
                     throw new UncheckedIOException(e);
                 }
             }
-
-            @Override
-            public void lost(long from, long last) {}
         };
         try {
-            new TreeWalk(reader, spec, TreeWalker.newBuffers(), writesets).walk(roots.writesetTreeRoot(), true);
+            new TreeWalk(reader, spec, writesets).walk(roots.writesetTreeRoot(), true);
         } catch (UncheckedIOException e) {
             throw e.getCause();
         }
@@ -488,8 +478,8 @@ final class KnownRootsSalvage extends Salvage {
                 || storedBits / Long.SIZE / ArrayBlock.WORDS_PER_BLOCK > Math.max(device.sizeBlocks(), onceBlocks);
         long sound = sizeLost ? 0 : storedBits;
         ArrayMap map = new ArrayMap();
-        TreeSpec spec = new TreeSpec(structure, era, BTreeNode.BLOCK_VALUE_BYTES, BlockUse.LIVE);
-        ArrayWalk walk = new ArrayWalk(reader, spec, ArrayBlock.WORD_BYTES, arrayBuffers, map);
+        TreeSpec spec = TreeSpec.live(structure, era);
+        ArrayWalk walk = new ArrayWalk(reader, spec, map);
         long soundWords = (sound + Long.SIZE - 1) / Long.SIZE;
         walk.walk(root, soundWords, true);
         long nrBits = sound;
@@ -531,8 +521,8 @@ final class KnownRootsSalvage extends Salvage {
 
     private void streamEraArray(MetadataVisitor visitor) throws IOException {
         ArrayMap map = new ArrayMap();
-        TreeSpec spec = new TreeSpec(Structure.ERA_ARRAY, -1, BTreeNode.BLOCK_VALUE_BYTES, BlockUse.LIVE);
-        new ArrayWalk(reader, spec, ArrayBlock.ERA_BYTES, arrayBuffers, map).walk(roots.eraArrayRoot(), nrBlocks, true);
+        TreeSpec spec = TreeSpec.live(Structure.ERA_ARRAY);
+        new ArrayWalk(reader, spec, map).walk(roots.eraArrayRoot(), nrBlocks, true);
         visitor.beginEraArray();
         long widened = 0;
         for (long first = 0; first < nrBlocks; first += ArrayBlock.ERAS_PER_BLOCK) {

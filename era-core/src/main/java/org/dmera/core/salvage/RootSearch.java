@@ -10,7 +10,6 @@ import java.util.List;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.evidence.BlockReader;
 import org.dmera.core.evidence.BlockUse;
-import org.dmera.core.evidence.DamageLog;
 import org.dmera.core.evidence.StoredCounts;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.BitmapBlock;
@@ -63,7 +62,7 @@ final class RootSearch {
         this.device = device;
         this.hints = hints;
         this.table = new BlockUse(device.sizeBlocks());
-        this.reader = new BlockReader(device, table, new DamageLog(), new BlockVerdict(-1));
+        this.reader = BlockReader.quiet(device, table);
         this.probe = new StateProbe(reader);
     }
 

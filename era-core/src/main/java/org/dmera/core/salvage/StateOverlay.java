@@ -22,7 +22,6 @@ import org.dmera.core.format.Eras;
 import org.dmera.core.format.WritesetValue;
 import org.dmera.core.mend.SalvageSurvey;
 import org.dmera.core.read.BlockVerdict;
-import org.dmera.core.read.TreeWalker;
 
 /** What one state of the metadata knows of marks, to be laid over what others know. */
 final class StateOverlay implements TreeWalk.Visitor {
@@ -80,15 +79,15 @@ final class StateOverlay implements TreeWalk.Visitor {
     /** {@code shared}: what other states have walked already; added to. */
     StateOverlay(BlockDevice device, BlockUse seen, RootCandidate candidate, SharedArrays shared) {
         this.shared = shared;
-        this.reader = new BlockReader(device, seen, new DamageLog(), new BlockVerdict(-1));
+        this.reader = BlockReader.quiet(device, seen);
         this.device = device;
         this.seen = seen;
         this.hasSpaceMap = candidate.isMapped;
         this.hasAllRoots = hasSpaceMap && candidate.isWhole();
         this.hasUnreadableBlocks = candidate.broken > 0;
         for (long root : candidate.writesetTrees) {
-            TreeSpec spec = new TreeSpec(Structure.WRITESET_TREE, -1, WritesetValue.BYTES, BlockUse.LIVE);
-            new TreeWalk(fresh(log), spec, TreeWalker.newBuffers(), this).walk(root, true);
+            TreeSpec spec = TreeSpec.live(Structure.WRITESET_TREE);
+            new TreeWalk(fresh(log), spec, this).walk(root, true);
         }
         for (long root : candidate.bitsets) {
             hasCurrent = true;
@@ -140,9 +139,8 @@ final class StateOverlay implements TreeWalk.Visitor {
 
     private SharedArrays.Length lengthOf(Structure structure, long root, int valueBytes) {
         return shared.length(root, valueBytes, () -> {
-            TreeSpec spec = new TreeSpec(structure, -1, BTreeNode.BLOCK_VALUE_BYTES, BlockUse.LIVE);
-            ArrayWalk walk =
-                    new ArrayWalk(fresh(new DamageLog()), spec, valueBytes, TreeWalker.newBuffers(), new ArrayMap());
+            TreeSpec spec = TreeSpec.live(structure, -1);
+            ArrayWalk walk = new ArrayWalk(BlockReader.quiet(device, seen.withDoublyUsed()), spec, new ArrayMap());
             walk.walk(root, 0, true);
             return new SharedArrays.Length(walk.extent(), walk.isEndUnknown());
         });
@@ -151,8 +149,8 @@ final class StateOverlay implements TreeWalk.Visitor {
     private ArrayMap map(Structure structure, long era, long root, long entries, int valueBytes) {
         return shared.map(root, valueBytes, entries, () -> {
             ArrayMap map = new ArrayMap();
-            TreeSpec spec = new TreeSpec(structure, era, BTreeNode.BLOCK_VALUE_BYTES, BlockUse.LIVE);
-            new ArrayWalk(fresh(log), spec, valueBytes, TreeWalker.newBuffers(), map).walk(root, entries, true);
+            TreeSpec spec = TreeSpec.live(structure, era);
+            new ArrayWalk(fresh(log), spec, map).walk(root, entries, true);
             return map;
         });
     }

@@ -101,7 +101,7 @@ final class StateProbe {
     }
 
     private boolean visit(int b, long indexBlock, IndexBlock index, long bitmapBlock) {
-        switch (BlockVerdict.code(reader.verdict(b))) {
+        switch (reader.code(b)) {
             case BlockVerdict.INDEX -> {
                 return b == indexBlock;
             }
@@ -172,7 +172,7 @@ final class StateProbe {
         for (int i = 0; i < node.nrEntries(); i++) {
             long b = node.valueLong(i);
             if (kind == BlockVerdict.UNREAD && table.isUsable(b)) {
-                int code = BlockVerdict.code(reader.verdict(b));
+                int code = reader.code(b);
                 kind = code == BlockVerdict.ERAS_ABOVE_CURRENT
                         ? BlockVerdict.ERAS
                         : code == BlockVerdict.ERAS || code == BlockVerdict.WORDS ? code : kind;
@@ -192,7 +192,7 @@ final class StateProbe {
         if (references[(int) b] != Byte.MAX_VALUE) {
             references[(int) b]++;
         }
-        int code = BlockVerdict.code(reader.verdict(b));
+        int code = reader.code(b);
         int actual = code == BlockVerdict.ERAS_ABOVE_CURRENT ? BlockVerdict.ERAS : code;
         return actual <= BlockVerdict.MISPLACED || actual == BlockVerdict.BAD_ARRAY || actual == kind;
     }
@@ -210,7 +210,7 @@ final class StateProbe {
             return true;
         }
         state.isLeaky |= stored - found > 1;
-        switch (BlockVerdict.code(reader.verdict(b))) {
+        switch (reader.code(b)) {
             case BlockVerdict.NODE -> addRoot(b);
             case BlockVerdict.ERAS, BlockVerdict.ERAS_ABOVE_CURRENT -> state.unattachedEras.add(b);
             case BlockVerdict.WORDS -> state.unattachedWords.add(b);
@@ -256,7 +256,7 @@ final class StateProbe {
         if (!table.isUsable(root)) {
             return Kind.NONSENSE;
         }
-        int code = BlockVerdict.code(reader.verdict(root));
+        int code = reader.code(root);
         if (code != BlockVerdict.NODE) {
             return code <= BlockVerdict.MISPLACED ? Kind.UNKNOWN : Kind.NONSENSE;
         }
@@ -297,7 +297,7 @@ final class StateProbe {
         }
         for (int i = 0; i < child.nrEntries(); i++) {
             long b = child.valueLong(i);
-            int code = table.isUsable(b) ? BlockVerdict.code(reader.verdict(b)) : BlockVerdict.UNSEALED;
+            int code = table.isUsable(b) ? reader.code(b) : BlockVerdict.UNSEALED;
             if (code == BlockVerdict.ERAS || code == BlockVerdict.ERAS_ABOVE_CURRENT) {
                 return Kind.ERAS;
             }

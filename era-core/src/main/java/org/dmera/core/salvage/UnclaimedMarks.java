@@ -11,7 +11,6 @@ import org.dmera.core.evidence.ArrayMap;
 import org.dmera.core.evidence.ArrayWalk;
 import org.dmera.core.evidence.BlockReader;
 import org.dmera.core.evidence.BlockUse;
-import org.dmera.core.evidence.DamageLog;
 import org.dmera.core.evidence.Structure;
 import org.dmera.core.evidence.TreeSpec;
 import org.dmera.core.evidence.TreeWalk;
@@ -24,7 +23,6 @@ import org.dmera.core.format.Limits;
 import org.dmera.core.format.WritesetValue;
 import org.dmera.core.mend.SalvageSurvey;
 import org.dmera.core.read.BlockVerdict;
-import org.dmera.core.read.TreeWalker;
 
 /**
  * The marks in parts that are in use and have lost their reference, to be laid over what the trees say.
@@ -78,7 +76,7 @@ final class UnclaimedMarks {
         this.device = device;
         this.trust = trust;
         this.knownEras = knownEras;
-        this.reader = new BlockReader(device, trust, new DamageLog(), new BlockVerdict(-1));
+        this.reader = BlockReader.quiet(device, trust);
         this.complete = missed.unknown() == 0;
         for (Content content : Content.values()) {
             missed.subtrees(content).forEach(subtree -> add(subtree, false));
@@ -105,7 +103,7 @@ final class UnclaimedMarks {
     }
 
     private BlockReader fresh() {
-        return new BlockReader(device, trust.withDoublyUsed(), new DamageLog(), new BlockVerdict(-1));
+        return BlockReader.quiet(device, trust.withDoublyUsed());
     }
 
     private void add(Subtree subtree, boolean isDoubted) {
@@ -128,18 +126,17 @@ final class UnclaimedMarks {
         }
         boolean isEras = content == Content.ERAS;
         Structure structure = isEras ? Structure.ERA_ARRAY : Structure.WRITESET;
-        TreeSpec spec = new TreeSpec(structure, -1, BTreeNode.BLOCK_VALUE_BYTES, BlockUse.LIVE);
+        TreeSpec spec = TreeSpec.live(structure, -1);
         ArrayMap map = new ArrayMap();
         int bytes = isEras ? ArrayBlock.ERA_BYTES : ArrayBlock.WORD_BYTES;
-        new ArrayWalk(fresh(), spec, bytes, TreeWalker.newBuffers(), map)
-                .walk(root, (high + 1) * ArrayBlock.maxEntries(bytes), true);
+        new ArrayWalk(fresh(), spec, map).walk(root, (high + 1) * ArrayBlock.maxEntries(bytes), true);
         pieces.add(new Piece(content, low, high, era, map, isDoubted));
     }
 
     private void addWritesets(long root) {
-        TreeSpec spec = new TreeSpec(Structure.WRITESET_TREE, -1, WritesetValue.BYTES, BlockUse.LIVE);
+        TreeSpec spec = TreeSpec.live(Structure.WRITESET_TREE);
         List<long[]> writesets = new ArrayList<>();
-        new TreeWalk(fresh(), spec, TreeWalker.newBuffers(), new TreeWalk.Visitor() {
+        new TreeWalk(fresh(), spec, new TreeWalk.Visitor() {
                     @Override
                     public void entry(BTreeNode leaf, int index, boolean counted) {
                         int offset = leaf.valueOffset(index);
@@ -198,7 +195,7 @@ final class UnclaimedMarks {
     }
 
     private boolean isA(int blockNr, int what) {
-        int code = BlockVerdict.code(reader.verdict(blockNr));
+        int code = reader.code(blockNr);
         return code == what || what == BlockVerdict.ERAS && code == BlockVerdict.ERAS_ABOVE_CURRENT;
     }
 
