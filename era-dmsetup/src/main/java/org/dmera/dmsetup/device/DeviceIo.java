@@ -7,6 +7,7 @@ import java.nio.channels.SocketChannel;
 import java.util.concurrent.Executor;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
+import org.dmera.dmsetup.device.IoRequest.Operation;
 import org.dmera.dmsetup.targets.ChangeTracking;
 import org.dmera.dmsetup.targets.OwedAnswers;
 import org.dmera.dmsetup.targets.Target;
@@ -17,7 +18,7 @@ import org.dmera.dmsetup.targets.Target;
  *
  * <p>Any number of threads call it; each call is done when it returns. A write that the target can take at once takes no
  * lock and makes no object on the way from the caller to the target. One that would wait for metadata need not block its
- * caller: {@link #mustWait} says so, and {@link #submit} does it in the background, so that all that wait share one commit.
+ * caller: {@link #submit} has it completed in the background, so that all that wait share one commit.
  *
  * <p>Offsets are bytes from the device's start. A request outside the device is EINVAL, on a device without a live
  * table EIO, and a write to a read-only device EPERM.
@@ -105,13 +106,88 @@ public final class DeviceIo {
         return t == null ? 0 : t.sizeBytes();
     }
 
+    /**
+     * Does {@code request}, on this thread, or has it completed later when it would wait for metadata, together with all others
+     * that wait. The device counts those as in flight until they are completed, and a suspend waits for them. Waits here itself
+     * while the device is suspended.
+     *
+     * @return true when it is done, or has a {@link IoRequest#failure}; false when it, or what it was {@linkplain
+     *     IoRequest#detach detached} as, is completed later
+     * @throws IOException what {@link IoRequest#detach} throws
+     */
+    public boolean submit(IoRequest request) throws IOException {
+        IoRequest detached = request.mustWait(this) ? request.detach() : null;
+        if (detached != null) {
+            waiting.submit(detached);
+            return false;
+        }
+        try {
+            request.client().begin();
+            try {
+                int pass = gate.enter();
+                try {
+                    request.perform(this);
+                } finally {
+                    gate.exit(pass);
+                }
+            } finally {
+                request.client().end();
+            }
+        } catch (IOException e) {
+            request.fail(e);
+        }
+        return true;
+    }
+
     /** Fills {@code dst} from {@code offsetBytes} on. */
     public void read(long offsetBytes, ByteBuffer dst) throws IOException {
+        pass(Operation.READ, offsetBytes, dst.remaining(), dst, 0);
+    }
+
+    /** Writes {@code src} at {@code offsetBytes}; {@code flags} is 0 or {@link Target#FUA}. */
+    public void write(long offsetBytes, ByteBuffer src, int flags) throws IOException {
+        pass(Operation.WRITE, offsetBytes, src.remaining(), src, flags);
+    }
+
+    /** Makes every write that has returned durable, on all targets. */
+    public void flush() throws IOException {
+        pass(Operation.FLUSH, 0, 0, null, 0);
+    }
+
+    /** Gives up the range's data. */
+    public void discard(long offsetBytes, long lengthBytes, int flags) throws IOException {
+        pass(Operation.DISCARD, offsetBytes, lengthBytes, null, flags);
+    }
+
+    /** Makes the range read as zeroes; {@code flags} as in {@link Target#writeZeroes}. */
+    public void writeZeroes(long offsetBytes, long lengthBytes, int flags) throws IOException {
+        pass(Operation.WRITE_ZEROES, offsetBytes, lengthBytes, null, flags);
+    }
+
+    private void pass(Operation operation, long offsetBytes, long lengthBytes, ByteBuffer data, int flags)
+            throws IOException {
         int pass = gate.enter();
         try {
-            check(offsetBytes, dst.remaining()).read(offsetBytes, dst);
+            perform(operation, offsetBytes, lengthBytes, data, flags);
         } finally {
             gate.exit(pass);
+        }
+    }
+
+    /** Past the gate. */
+    void perform(Operation operation, long offsetBytes, long lengthBytes, ByteBuffer data, int flags)
+            throws IOException {
+        switch (operation) {
+            case READ -> check(offsetBytes, lengthBytes).read(offsetBytes, data);
+            case WRITE -> checkWritable(offsetBytes, lengthBytes).write(offsetBytes, data, flags);
+            case DISCARD -> checkWritable(offsetBytes, lengthBytes).discard(offsetBytes, lengthBytes, flags);
+            case WRITE_ZEROES -> checkWritable(offsetBytes, lengthBytes).writeZeroes(offsetBytes, lengthBytes, flags);
+            case FLUSH -> {
+                TargetTable t = check(0, 0);
+                for (int i = 0; i < t.count(); i++) {
+                    t.target(i).flush();
+                }
+            }
         }
     }
 
@@ -120,91 +196,19 @@ public final class DeviceIo {
      * learns why.
      */
     public long sendTo(SocketChannel socket, long offsetBytes, long lengthBytes) throws IOException {
-        int pass;
         try {
-            pass = gate.enter();
-        } catch (ErrnoException e) {
-            // The device is gone, as the read will tell.
-            return 0;
-        }
-        try {
-            TargetTable t = check(offsetBytes, lengthBytes);
-            int i = t.indexAt(offsetBytes);
-            long n = t.inFirstPiece(offsetBytes, lengthBytes);
-            return t.target(i).sendTo(socket, offsetBytes - t.startBytes(i), n);
-        } catch (ErrnoException e) {
-            // The table may be another one since the request came, as the read will tell.
-            return 0;
-        } finally {
-            gate.exit(pass);
-        }
-    }
-
-    /** Writes {@code src} at {@code offsetBytes}; {@code flags} is 0 or {@link Target#FUA}. */
-    public void write(long offsetBytes, ByteBuffer src, int flags) throws IOException {
-        write(offsetBytes, src, flags, null);
-    }
-
-    /** The same for one who answers later; {@code answers} owes it then. */
-    public void write(long offsetBytes, ByteBuffer src, int flags, AnswerScope answers) throws IOException {
-        int pass = gate.enter();
-        try {
-            owe(answers, offsetBytes, src.remaining());
-            checkWritable(offsetBytes, src.remaining()).write(offsetBytes, src, flags);
-        } finally {
-            gate.exit(pass);
-        }
-    }
-
-    /** Past the gate: a write that waits for a resume has done nothing yet. */
-    private static void owe(AnswerScope answers, long offsetBytes, long lengthBytes) {
-        if (answers != null) {
-            answers.owe(offsetBytes, lengthBytes);
-        }
-    }
-
-    /** Makes every write that has returned durable, on all targets. */
-    public void flush() throws IOException {
-        int pass = gate.enter();
-        try {
-            TargetTable t = check(0, 0);
-            for (int i = 0; i < t.count(); i++) {
-                t.target(i).flush();
+            int pass = gate.enter();
+            try {
+                TargetTable t = check(offsetBytes, lengthBytes);
+                int i = t.indexAt(offsetBytes);
+                long n = t.inFirstPiece(offsetBytes, lengthBytes);
+                return t.target(i).sendTo(socket, offsetBytes - t.startBytes(i), n);
+            } finally {
+                gate.exit(pass);
             }
-        } finally {
-            gate.exit(pass);
-        }
-    }
-
-    /** Gives up the range's data. */
-    public void discard(long offsetBytes, long lengthBytes, int flags) throws IOException {
-        discard(offsetBytes, lengthBytes, flags, null);
-    }
-
-    /** The same for one who answers later; {@code answers} owes it then. */
-    public void discard(long offsetBytes, long lengthBytes, int flags, AnswerScope answers) throws IOException {
-        int pass = gate.enter();
-        try {
-            owe(answers, offsetBytes, lengthBytes);
-            checkWritable(offsetBytes, lengthBytes).discard(offsetBytes, lengthBytes, flags);
-        } finally {
-            gate.exit(pass);
-        }
-    }
-
-    /** Makes the range read as zeroes; {@code flags} as in {@link Target#writeZeroes}. */
-    public void writeZeroes(long offsetBytes, long lengthBytes, int flags) throws IOException {
-        writeZeroes(offsetBytes, lengthBytes, flags, null);
-    }
-
-    /** The same for one who answers later; {@code answers} owes it then. */
-    public void writeZeroes(long offsetBytes, long lengthBytes, int flags, AnswerScope answers) throws IOException {
-        int pass = gate.enter();
-        try {
-            owe(answers, offsetBytes, lengthBytes);
-            checkWritable(offsetBytes, lengthBytes).writeZeroes(offsetBytes, lengthBytes, flags);
-        } finally {
-            gate.exit(pass);
+        } catch (ErrnoException e) {
+            // The device is gone, or has another table since the request came, as the read will tell.
+            return 0;
         }
     }
 
@@ -274,45 +278,12 @@ public final class DeviceIo {
     }
 
     /**
-     * Has the metadata made ready for a write, together with all others that wait, then calls {@link BackgroundWrite#run}
-     * on a background thread. The device counts it as in flight from here until that has returned, and a suspend waits
-     * for it; waits here itself while the device is suspended.
-     */
-    public void submit(long offsetBytes, long lengthBytes, BackgroundWrite write) {
-        waiting.submit(offsetBytes, lengthBytes, write);
-    }
-
-    /**
-     * As {@link Target#prepare}, for a device on top of this one. The device counts it as in flight until {@code then} is
+     * As {@link Target#prepare}, for a device on top of this one, or a write whose data are still to come. The device counts it as in flight until {@code then} is
      * called, so that no target is asked that is suspended or gone. The write itself comes later and passes the gate by
      * itself: should the device have got another table meanwhile, it has what it needs made ready again.
      */
     public void prepare(long offsetBytes, long lengthBytes, Target.Prepared then) {
         waiting.prepare(offsetBytes, lengthBytes, then);
-    }
-
-    /** What is left of a write when the metadata is ready. */
-    public interface BackgroundWrite {
-        /** {@link #run} will come soon: so that answers can be collected while more are about to come. */
-        void ready();
-
-        /** Writes through {@code io}; or does nothing, when {@code failure} is not null. Must not wait for the client. */
-        void run(Inside io, IOException failure);
-
-        /** Tells the client. The device no longer counts the write as in flight, so this may take as long as it likes. */
-        void answer();
-    }
-
-    /** The writing half of a device, for a caller that has passed its gate already. */
-    public interface Inside {
-        /** As {@link DeviceIo#write}. */
-        void write(long offsetBytes, ByteBuffer src, int flags) throws IOException;
-
-        /** As {@link DeviceIo#discard}. */
-        void discard(long offsetBytes, long lengthBytes, int flags) throws IOException;
-
-        /** As {@link DeviceIo#writeZeroes}. */
-        void writeZeroes(long offsetBytes, long lengthBytes, int flags) throws IOException;
     }
 
     private TargetTable check(long offsetBytes, long lengthBytes) throws ErrnoException {

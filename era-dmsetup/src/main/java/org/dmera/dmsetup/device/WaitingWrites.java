@@ -2,7 +2,6 @@
 package org.dmera.dmsetup.device;
 
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.targets.Target;
@@ -15,7 +14,6 @@ final class WaitingWrites {
     private final DeviceIo io;
     private final IoGate gate;
     private final BackgroundTasks background;
-    private final Inside inside = new Inside();
 
     /** Writes through {@code io}, past its {@code gate}. */
     WaitingWrites(DeviceIo io, IoGate gate, BackgroundTasks background) {
@@ -25,21 +23,25 @@ final class WaitingWrites {
     }
 
     /** As {@link DeviceIo#submit}. */
-    void submit(long offsetBytes, long lengthBytes, DeviceIo.BackgroundWrite write) {
+    void submit(IoRequest request) {
         int pass;
         try {
-            pass = gate.enter();
+            request.client().begin();
+            try {
+                pass = gate.enter();
+            } finally {
+                request.client().end();
+            }
         } catch (ErrnoException e) {
-            fail(write, e);
+            fail(request, e);
             return;
         }
         Submitted submitted = null;
         IOException failed = null;
         try {
-            TargetTable t = io.checkWritable(offsetBytes, lengthBytes);
             background.reserve();
-            submitted = new Submitted(write, pass);
-            t.prepare(offsetBytes, lengthBytes, submitted);
+            submitted = new Submitted(request, pass);
+            request.prepare(io, submitted);
         } catch (IOException e) {
             failed = e;
         } catch (RuntimeException | Error e) {
@@ -50,7 +52,7 @@ final class WaitingWrites {
                 background.cancel();
             }
             gate.exit(pass);
-            fail(write, failed);
+            fail(request, failed);
         }
     }
 
@@ -79,10 +81,11 @@ final class WaitingWrites {
         }
     }
 
-    private static void fail(DeviceIo.BackgroundWrite write, IOException why) {
-        write.ready();
-        write.run(null, why);
-        write.answer();
+    private static void fail(IoRequest request, IOException why) {
+        request.fail(why);
+        request.ready();
+        request.complete();
+        request.answer();
     }
 
     /** An error in this program, or memory that is not to be had, is the failure of one write, too. */
@@ -90,15 +93,14 @@ final class WaitingWrites {
         return new IOException("internal error: " + why, why);
     }
 
-    /** A write on its way through the background; it is begun once, and leaves the gate whatever happens. */
+    /** A request on its way through the background; it is begun once, and leaves the gate whatever happens. */
     private final class Submitted extends BackgroundTasks.Task implements Target.Prepared {
-        private final DeviceIo.BackgroundWrite write;
+        private final IoRequest request;
         private final int pass;
         private final AtomicBoolean begun = new AtomicBoolean();
-        private IOException failure;
 
-        Submitted(DeviceIo.BackgroundWrite write, int pass) {
-            this.write = write;
+        Submitted(IoRequest request, int pass) {
+            this.request = request;
             this.pass = pass;
         }
 
@@ -109,8 +111,8 @@ final class WaitingWrites {
         @Override
         public void prepared(IOException why) {
             if (begin()) {
-                failure = why;
-                write.ready();
+                request.fail(why);
+                request.ready();
                 background.execute(this);
             }
         }
@@ -118,7 +120,10 @@ final class WaitingWrites {
         @Override
         void run() {
             try {
-                write.run(inside, failure);
+                if (request.failure() == null) {
+                    perform(request);
+                }
+                request.complete();
             } finally {
                 gate.exit(pass);
             }
@@ -126,37 +131,22 @@ final class WaitingWrites {
 
         @Override
         void answer() {
-            write.answer();
+            request.answer();
         }
     }
 
-    /** The device past its gate. */
-    private final class Inside implements DeviceIo.Inside {
-        @Override
-        public void write(long offsetBytes, ByteBuffer src, int flags) throws IOException {
+    private void perform(IoRequest request) {
+        try {
+            request.client().begin();
             try {
-                io.checkWritable(offsetBytes, src.remaining()).write(offsetBytes, src, flags);
-            } catch (RuntimeException | Error e) {
-                throw internal(e);
+                request.perform(io);
+            } finally {
+                request.client().end();
             }
-        }
-
-        @Override
-        public void discard(long offsetBytes, long lengthBytes, int flags) throws IOException {
-            try {
-                io.checkWritable(offsetBytes, lengthBytes).discard(offsetBytes, lengthBytes, flags);
-            } catch (RuntimeException | Error e) {
-                throw internal(e);
-            }
-        }
-
-        @Override
-        public void writeZeroes(long offsetBytes, long lengthBytes, int flags) throws IOException {
-            try {
-                io.checkWritable(offsetBytes, lengthBytes).writeZeroes(offsetBytes, lengthBytes, flags);
-            } catch (RuntimeException | Error e) {
-                throw internal(e);
-            }
+        } catch (IOException e) {
+            request.fail(e);
+        } catch (RuntimeException | Error e) {
+            request.fail(internal(e));
         }
     }
 }

@@ -147,15 +147,19 @@ final class AnswerBuffer implements AnswerWatch.Holder, Closeable {
         }
     }
 
+    /** What owes the writes whose answers are put here. */
+    AnswerScope scope() {
+        return scope;
+    }
+
     /**
-     * For a write whose answer will be put here: the scope that is to owe it. There is room for the answer, so nothing else
-     * is sent, and thought to be all that is owed, between the write and its answer.
+     * Before a write whose answer will be put here: there is room for it, so nothing else is sent, and thought to be all that is
+     * owed, between the write and its answer.
      */
-    AnswerScope scopeForWrite() throws IOException {
+    void makeRoomForWrite() throws IOException {
         if (scope.isFull() || !hasRoom(0)) {
             flush();
         }
-        return scope;
     }
 
     private boolean hasRoom(int bytes) {

@@ -8,10 +8,9 @@ import java.nio.channels.WritableByteChannel;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
-import org.dmera.dmsetup.device.AnswerScope;
 import org.dmera.dmsetup.device.DeviceIo;
+import org.dmera.dmsetup.device.IoRequest;
 import org.dmera.dmsetup.targets.Client;
-import org.dmera.dmsetup.targets.FailureText;
 
 /**
  * The requests of one connection that wait for metadata while the connection goes on with others.
@@ -82,26 +81,11 @@ final class BackgroundWrites implements AnswerWatch.Holder, Closeable {
         watch.add(this);
     }
 
-    /** What a request does; {@code payload} is null for those without. */
-    interface Action {
-        void run(DeviceIo.Inside inside, ByteBuffer payload) throws IOException;
-    }
-
     /**
      * Waits until not too many requests are outstanding for one more, with a payload of {@code bytes}. That may depend on
      * the client, so nothing that others need is to be held meanwhile.
      */
-    void awaitRoom(int bytes) throws IOException {
-        Client waiting = Client.pause();
-        try {
-            awaitRoomAlone(bytes);
-        } finally {
-            Client.goOn(waiting);
-        }
-        Client.requireHere(waiting);
-    }
-
-    private void awaitRoomAlone(int bytes) {
+    void awaitRoom(int bytes) {
         lock.lock();
         try {
             while (outstanding.get() >= MAX_REQUESTS || outstanding.get() > 0 && outstandingBytes + bytes > MAX_BYTES) {
@@ -112,43 +96,44 @@ final class BackgroundWrites implements AnswerWatch.Holder, Closeable {
         }
     }
 
-    /** Takes a request over, for which there is room. {@code payload} goes back to the memory afterwards. */
-    void submit(long cookie, long offset, long length, ByteBuffer payload, Action action) {
-        Request request = new Request(cookie, offset, length, payload, action);
+    /**
+     * Takes over what {@code request}, for which there is room, wants done. {@code payload}, null where that has none, goes back to
+     * the memory afterwards.
+     *
+     * @return for {@link DeviceIo#submit}
+     */
+    IoRequest take(IoRequest request, long cookie, long offset, ByteBuffer payload) {
+        Request taken = new Request(request, cookie, offset, payload);
         lock.lock();
         try {
             outstanding.getAndIncrement();
-            outstandingBytes += request.bytes;
+            outstandingBytes += taken.bytes;
         } finally {
             lock.unlock();
         }
-        io.submit(offset, length, request);
+        return taken;
     }
 
-    /** One of them, from when it is submitted until its answer has been sent. */
-    private final class Request implements DeviceIo.BackgroundWrite {
+    /** One of them, from when it is taken until its answer has been sent. */
+    private final class Request extends IoRequest {
         private final long cookie;
         private final long offset;
-        private final long length;
         private final ByteBuffer payload;
         private final int bytes;
-        private final Action action;
-        private final AnswerScope scope = io.openScope(1);
         /** The one before it whose answer is to be sent together with its own. */
         private Request before;
 
-        Request(long cookie, long offset, long length, ByteBuffer payload, Action action) {
+        Request(IoRequest request, long cookie, long offset, ByteBuffer payload) {
+            super(client, io.openScope(1));
+            setAs(request, payload);
             this.cookie = cookie;
             this.offset = offset;
-            this.length = length;
             this.payload = payload;
             this.bytes = payload == null ? 0 : payload.remaining();
-            this.action = action;
         }
 
         @Override
-        public void ready() {
-            scope.owe(offset, length);
+        protected void ready() {
             lock.lock();
             try {
                 finishing++;
@@ -158,35 +143,25 @@ final class BackgroundWrites implements AnswerWatch.Holder, Closeable {
         }
 
         @Override
-        public void run(DeviceIo.Inside inside, IOException failure) {
-            IOException failed = failure;
-            if (failed == null) {
-                try {
-                    client.begin();
-                    try {
-                        action.run(inside, payload);
-                    } finally {
-                        client.end();
-                    }
-                } catch (IOException e) {
-                    failed = e;
-                } catch (RuntimeException | Error e) {
-                    failed = new IOException(FailureText.of(e), e);
-                }
-            }
+        protected void complete() {
             if (payload != null) {
                 memory.give(payload);
             }
-            finish(this, failed);
+            finish(this);
         }
 
         @Override
-        public void answer() {
+        protected void answer() {
             sendAnswers(false);
+        }
+
+        void sent() {
+            answers().close();
         }
     }
 
-    private void finish(Request request, IOException failed) {
+    private void finish(Request request) {
+        IOException failed = request.failure();
         lock.lock();
         try {
             if (answers.remaining() < ReplyForm.MAX_BYTES) {
@@ -274,8 +249,8 @@ final class BackgroundWrites implements AnswerWatch.Holder, Closeable {
                     broken = true;
                 }
             }
-            for (Request sent = last; sent != null; sent = sent.before) {
-                sent.scope.close();
+            for (Request each = last; each != null; each = each.before) {
+                each.sent();
             }
             lock.lock();
             try {

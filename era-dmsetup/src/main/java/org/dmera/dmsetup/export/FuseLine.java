@@ -36,9 +36,4 @@ final class FuseLine implements Client.Line {
     public synchronized boolean isCut() {
         return closed || poll != null && poll.hasFailed();
     }
-
-    @Override
-    public boolean isEnding() {
-        return isCut();
-    }
 }

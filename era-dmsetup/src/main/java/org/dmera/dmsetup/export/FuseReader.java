@@ -16,6 +16,8 @@ import org.dmera.core.linux.InputPoll;
 import org.dmera.core.linux.RawIo;
 import org.dmera.dmsetup.device.AnswerScope;
 import org.dmera.dmsetup.device.DeviceIo;
+import org.dmera.dmsetup.device.IoRequest;
+import org.dmera.dmsetup.device.IoRequest.Operation;
 import org.dmera.dmsetup.targets.Client;
 import org.dmera.dmsetup.targets.FailureText;
 import org.dmera.dmsetup.targets.Target;
@@ -72,6 +74,7 @@ final class FuseReader implements Runnable {
     private final long address;
     private final FuseAnswers held;
     private final AnswerScope scope;
+    private final Request request;
     /** A slow request adds {@value #SLOW_WEIGHT}, another one takes 1 away: one that merely was preempted is not much. */
     private int slowness;
     /** Whether the file was unmounted. */
@@ -114,6 +117,7 @@ final class FuseReader implements Runnable {
         int capacity = first ? MAX_HELD : 1;
         this.held = new FuseAnswers(fd, capacity, memory.pool());
         this.scope = io.openScope(capacity);
+        this.request = new Request();
     }
 
     @Override
@@ -156,7 +160,7 @@ final class FuseReader implements Runnable {
         readers.begin(held);
         while (receiveSoon() || receiveLater()) {
             readers.turn();
-            serveAsClient();
+            serve();
             readers.turn();
             countTime();
         }
@@ -170,7 +174,7 @@ final class FuseReader implements Runnable {
                 freeSince = System.nanoTime();
                 readers.beginWork();
                 try {
-                    serveAsClient();
+                    serve();
                 } finally {
                     readers.endWork();
                 }
@@ -272,7 +276,7 @@ final class FuseReader implements Runnable {
         }
     }
 
-    private void serveAsClient() throws IOException {
+    private void serve() throws IOException {
         arriving |= freeSince - servedAt >= PAUSE_NANOS;
         int opcode = buffer.getInt(buffer.position() + 4);
         if (arriving && (opcode == Fuse.WRITE || opcode == Fuse.FALLOCATE)) {
@@ -280,22 +284,7 @@ final class FuseReader implements Runnable {
             arriving = false;
             served.clients().awaitThoseGone(client);
         }
-        try {
-            client.begin();
-        } catch (ErrnoException e) {
-            // Nobody waits for an answer any more; the next look for a request tells that it is over.
-            return;
-        }
-        try {
-            serve();
-        } finally {
-            client.end();
-        }
-    }
-
-    private void serve() throws IOException {
         int at = buffer.position();
-        int opcode = buffer.getInt(at + 4);
         long unique = buffer.getLong(at + 8);
         int body = at + Fuse.IN_HEADER_BYTES;
         switch (opcode) {
@@ -303,7 +292,8 @@ final class FuseReader implements Runnable {
             case Fuse.WRITE -> write(unique, buffer.getLong(body + 8), buffer.getInt(body + 16));
             case Fuse.FSYNC -> {
                 expectLong();
-                answer(unique, attempt(io::flush));
+                request.set(Operation.FLUSH, 0, 0, 0);
+                submit(unique);
             }
             case Fuse.FALLOCATE ->
                 fallocate(unique, buffer.getLong(body + 8), buffer.getLong(body + 16), buffer.getInt(body + 24));
@@ -367,13 +357,10 @@ final class FuseReader implements Runnable {
         }
         ByteBuffer out = hold ? held.body() : begin();
         out.limit(out.position() + n);
-        try {
-            io.read(offset, out);
-        } catch (IOException e) {
-            answer(unique, errno(e));
-            return;
-        }
-        if (hold) {
+        io.submit(request.set(Operation.READ, offset, out, 0));
+        if (request.failure() != null) {
+            answer(unique, request.errno());
+        } else if (hold) {
             hold(unique);
         } else {
             answer(unique, out);
@@ -385,25 +372,11 @@ final class FuseReader implements Runnable {
             answer(unique, Errno.EINVAL.number());
             return;
         }
-        buffer.position(PAGE_BYTES).limit(PAGE_BYTES + bytes);
-        // Without memory for it, this thread waits itself.
-        ByteBuffer taken = io.mustWait(offset, bytes) ? memory.takeArrived(bytes) : null;
-        if (taken != null) {
-            ByteBuffer payload = taken.put(buffer).flip();
-            inBackground(unique, offset, bytes, bytes, payload, inside -> inside.write(offset, payload, 0));
-            return;
-        }
         if (bytes >= LONG_BYTES) {
             expectLong();
         }
-        try {
-            io.write(offset, buffer, 0, scope);
-        } catch (IOException e) {
-            answer(unique, errno(e));
-            return;
-        }
-        held.body().putInt(bytes).putInt(0);
-        hold(unique);
+        request.set(Operation.WRITE, offset, buffer.position(PAGE_BYTES).limit(PAGE_BYTES + bytes), 0);
+        submit(unique);
     }
 
     /** What it punches must read as zeroes: the same request comes for zeroing. */
@@ -412,64 +385,76 @@ final class FuseReader implements Runnable {
             answer(unique, Errno.EOPNOTSUPP.number());
             return;
         }
-        int flags = mode == ZERO ? Target.NO_HOLE : 0;
-        ByteBuffer taken = io.mustWait(offset, length) ? memory.takeArrived(Fuse.OUT_HEADER_BYTES) : null;
-        if (taken != null) {
-            inBackground(unique, offset, length, 0, taken, inside -> inside.writeZeroes(offset, length, flags));
+        expectLong();
+        request.set(Operation.WRITE_ZEROES, offset, length, mode == ZERO ? Target.NO_HOLE : 0);
+        submit(unique);
+    }
+
+    /** Has the request done, and answered, unless that is left to the background. */
+    private void submit(long unique) throws IOException {
+        request.unique = unique;
+        if (!io.submit(request)) {
+            return;
+        }
+        if (request.failure() != null || !request.isWrite()) {
+            answer(unique, request.errno());
         } else {
-            expectLong();
-            answer(unique, attempt(() -> io.writeZeroes(offset, length, flags, scope)));
+            held.body().putInt((int) request.lengthBytes()).putInt(0);
+            hold(unique);
         }
     }
 
-    /** Has {@code action} done, and answered with {@code written} bytes, built in {@code taken}, which it takes over. */
-    private void inBackground(long unique, long offset, long length, int written, ByteBuffer taken, Inner action) {
-        AnswerScope owing = io.openScope(1);
-        users.incrementAndGet();
-        io.submit(offset, length, new DeviceIo.BackgroundWrite() {
-            private int error;
+    /** That of the one buffer. When it would wait, its double goes on with memory of its own. */
+    private final class Request extends IoRequest {
+        private long unique;
 
-            @Override
-            public void ready() {
-                owing.owe(offset, length);
-            }
+        Request() {
+            super(client, scope);
+        }
 
-            @Override
-            public void run(DeviceIo.Inside inside, IOException failure) {
-                error = failure != null ? errno(failure) : attempt(() -> asClient(action, inside));
-            }
+        /** Whether the answer tells how much was written. */
+        boolean isWrite() {
+            return data() != null;
+        }
 
-            @Override
-            public void answer() {
-                answerFromBackground(unique, error, written, taken);
-                owing.close();
-                leave();
-            }
-        });
-    }
-
-    private void asClient(Inner action, DeviceIo.Inside inside) throws IOException {
-        client.begin();
-        try {
-            action.run(inside);
-        } finally {
-            client.end();
+        @Override
+        protected IoRequest detach() {
+            // Without memory for it, this thread waits itself.
+            ByteBuffer taken = memory.takeArrived(isWrite() ? (int) lengthBytes() : Fuse.OUT_HEADER_BYTES);
+            return taken == null ? null : new Detached(this, taken);
         }
     }
 
-    private void answerFromBackground(long unique, int error, int written, ByteBuffer taken) {
-        int bodyBytes = error == 0 && written > 0 ? 8 : 0;
-        taken.clear().order(ByteOrder.nativeOrder());
-        int bytes = Fuse.putOutHeader(taken, Fuse.OUT_HEADER_BYTES, bodyBytes, error, unique);
-        if (bodyBytes > 0) {
-            taken.putInt(Fuse.OUT_HEADER_BYTES, written).putInt(Fuse.OUT_HEADER_BYTES + 4, 0);
+    /** One that is completed in the background, with data, and then its answer, in memory that it gives back. */
+    private final class Detached extends IoRequest {
+        private final long unique;
+        private final ByteBuffer taken;
+
+        Detached(Request request, ByteBuffer taken) {
+            super(client, io.openScope(1));
+            unique = request.unique;
+            this.taken = taken;
+            setAs(request, request.isWrite() ? taken.put(request.data()).flip() : null);
+            users.incrementAndGet();
         }
-        try {
-            FuseAnswers.write(fd, RawIo.address(taken), bytes);
-        } catch (ErrnoException e) {
-            log.accept("fuse: " + file + ": " + e.getMessage());
+
+        @Override
+        protected void answer() {
+            int bodyBytes = failure() == null && data() != null ? 8 : 0;
+            taken.clear().order(ByteOrder.nativeOrder());
+            int bytes = Fuse.putOutHeader(taken, Fuse.OUT_HEADER_BYTES, bodyBytes, errno(), unique);
+            if (bodyBytes > 0) {
+                taken.putInt(Fuse.OUT_HEADER_BYTES, (int) lengthBytes()).putInt(Fuse.OUT_HEADER_BYTES + 4, 0);
+            }
+            try {
+                FuseAnswers.write(fd, RawIo.address(taken), bytes);
+            } catch (ErrnoException e) {
+                log.accept("fuse: " + file + ": " + e.getMessage());
+            }
+            memory.give(taken.order(ByteOrder.BIG_ENDIAN));
+            answers().close();
+            leave();
         }
-        memory.give(taken.order(ByteOrder.BIG_ENDIAN));
     }
 
     // ---- answers
@@ -514,27 +499,5 @@ final class FuseReader implements Runnable {
     private void expectLong() throws IOException {
         sendHeld();
         readers.shareLong();
-    }
-
-    private interface Inner {
-        void run(DeviceIo.Inside inside) throws IOException;
-    }
-
-    private interface Action {
-        void run() throws IOException;
-    }
-
-    /** 0, or the errno of the failure. */
-    private static int attempt(Action action) {
-        try {
-            action.run();
-            return 0;
-        } catch (IOException e) {
-            return errno(e);
-        }
-    }
-
-    private static int errno(IOException e) {
-        return e instanceof ErrnoException known ? known.errno() : Errno.EIO.number();
     }
 }

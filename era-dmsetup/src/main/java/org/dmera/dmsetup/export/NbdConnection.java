@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.dmsetup.export;
 
-import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.ByteChannel;
 import java.nio.channels.SocketChannel;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.TimeUnit;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
-import org.dmera.dmsetup.device.AnswerScope;
 import org.dmera.dmsetup.device.DeviceIo;
+import org.dmera.dmsetup.device.IoRequest;
+import org.dmera.dmsetup.device.IoRequest.Operation;
 import org.dmera.dmsetup.targets.Client;
 import org.dmera.dmsetup.targets.Target;
 
@@ -37,19 +36,18 @@ import org.dmera.dmsetup.targets.Target;
  * the one buffer of received bytes, and what is left in it must be right for the next request.
  */
 final class NbdConnection {
-    private static final int IN_BYTES = 256 << 10;
     /** Payloads that are still arriving are passed on in pieces of this size or more, so that the
      * client sends one while this thread writes another. */
     private static final int PIECE_BYTES = 64 << 10;
 
+    /** Of the buffer that they are passed on by. */
+    private static final int BULK_BYTES = 256 << 10;
+
     private static final int PAGE_BYTES = 4096;
-    /** After so long without a request the next one may be what a client sends again that had another connection. */
-    private static final long PAUSE_NANOS = TimeUnit.MILLISECONDS.toNanos(5);
 
-    /** Used by this thread alone; as is {@code polling}, the same where it is a plain socket, else null. */
-    private final ByteChannel channel;
-
+    /** The client's socket where it is a plain one, else null; used by this thread alone. */
     private final PollingSocket polling;
+
     private final DeviceIo io;
     private final Client client;
     /** Before the first request, and the first after a pause: returns when it may be served. */
@@ -62,14 +60,15 @@ final class NbdConnection {
     private final NbdBlockStatus status;
     private final BackgroundWrites background;
     private final int headerBytes;
-    /** Between position and limit: what was received and not yet looked at. */
+    private final NbdInput input;
+    /** What was {@linkplain NbdInput#received received}. */
     private final ByteBuffer in;
+
+    private final Request request;
+    /** A part of a long write, or what follows it: never left to the background. */
+    private final IoRequest part;
     /** For payloads larger than what is received at once; taken when first needed. */
     private ByteBuffer bulk;
-    /** The last request had such a payload, and so may the next: receive its header alone. */
-    private boolean expectBulk;
-    /** The next request is the first, or the first after a pause. */
-    private boolean arriving = true;
 
     /**
      * Begins the transmission that was agreed on.
@@ -84,7 +83,7 @@ final class NbdConnection {
         ByteBuffer out = null;
         try {
             // Before anything that would have to be undone.
-            in = memory.pool().take(IN_BYTES).limit(0);
+            in = memory.pool().take(NbdInput.BYTES);
             out = memory.pool().take(AnswerBuffer.BYTES);
             return new NbdConnection(agreed, memory, watch, client, arrival, in, out);
         } catch (RuntimeException | Error e) {
@@ -117,11 +116,14 @@ final class NbdConnection {
         this.background = new BackgroundWrites(io, agreed.channel(), memory, form, watch, client);
         this.polling =
                 agreed.channel() instanceof SocketChannel socket ? new PollingSocket(socket, background::isIdle) : null;
-        this.channel = polling != null ? polling : agreed.channel();
+        ByteChannel channel = polling != null ? polling : agreed.channel();
         this.answers =
                 new AnswerBuffer(form, background, channel, io.openScope(AnswerBuffer.MAX_WRITES), pool, watch, out);
         this.status = new NbdBlockStatus(io, form, answers, agreed.contexts(), memory);
         this.reads = new NbdReads(io, form, answers, polling, background, pool);
+        this.input = new NbdInput(channel, polling, answers, in);
+        this.request = new Request();
+        this.part = new IoRequest(client, answers.scope());
         this.headerBytes = agreed.extended() ? 32 : 28;
     }
 
@@ -133,11 +135,10 @@ final class NbdConnection {
     void serve() throws IOException {
         try {
             while (true) {
-                if (in.remaining() < headerBytes && !receiveHeader()) {
+                if (in.remaining() < headerBytes && !input.receiveHeader(headerBytes)) {
                     return;
                 }
-                if (arriving) {
-                    arriving = false;
+                if (input.isArrival()) {
                     arrival.run();
                 }
                 int magic = in.getInt();
@@ -156,12 +157,7 @@ final class NbdConnection {
                     // The next request may wait for a resume; what is done needn't.
                     answers.flush();
                 }
-                client.begin();
-                try {
-                    serve(command, flags, cookie, offset, length);
-                } finally {
-                    client.end();
-                }
+                serve(command, flags, cookie, offset, length);
             }
         } finally {
             background.close();
@@ -184,21 +180,35 @@ final class NbdConnection {
             return;
         }
         switch (command) {
-            case Nbd.CMD_READ -> reads.read(flags, cookie, offset, length);
             case Nbd.CMD_WRITE -> write(flags, cookie, offset, length);
             case Nbd.CMD_FLUSH -> flush(cookie, offset, length);
-            case Nbd.CMD_TRIM -> zap(cookie, offset, length, deviceFlags(flags), true);
-            case Nbd.CMD_WRITE_ZEROES -> zap(cookie, offset, length, deviceFlags(flags), false);
-            case Nbd.CMD_CACHE -> reads.cache(cookie, offset, length);
-            case Nbd.CMD_BLOCK_STATUS -> blockStatus(flags, cookie, offset, length);
+            case Nbd.CMD_TRIM -> zap(Operation.DISCARD, cookie, offset, length, deviceFlags(flags));
+            case Nbd.CMD_WRITE_ZEROES -> zap(Operation.WRITE_ZEROES, cookie, offset, length, deviceFlags(flags));
+            case Nbd.CMD_READ, Nbd.CMD_CACHE, Nbd.CMD_BLOCK_STATUS -> {
+                client.begin();
+                try {
+                    look(command, flags, cookie, offset, length);
+                } finally {
+                    client.end();
+                }
+            }
             default -> answers.fail(cookie, offset, invalid("NBD command " + command));
+        }
+    }
+
+    /** Does what changes nothing, and is answered in parts. */
+    private void look(int command, int flags, long cookie, long offset, long length) throws IOException {
+        switch (command) {
+            case Nbd.CMD_READ -> reads.read(flags, cookie, offset, length);
+            case Nbd.CMD_CACHE -> reads.cache(cookie, offset, length);
+            default -> blockStatus(flags, cookie, offset, length);
         }
     }
 
     /** Answers a request whose flags its command does not have, and takes its payload off the line. */
     private void refuse(int command, int flags, long cookie, long offset, long length) throws IOException {
         if (command == Nbd.CMD_WRITE || form == ReplyForm.EXTENDED && (flags & Nbd.CMD_FLAG_PAYLOAD_LEN) != 0) {
-            skip(payloadBytes(command, flags, cookie, offset, length));
+            input.skip(payloadBytes(command, flags, cookie, offset, length));
         }
         String refusal = "flags 0x" + Integer.toHexString(flags) + " with NBD command " + command;
         answers.fail(cookie, offset, invalid(refusal));
@@ -212,11 +222,11 @@ final class NbdConnection {
         }
         int bytes = payloadBytes(Nbd.CMD_BLOCK_STATUS, flags, cookie, offset, length);
         if (bytes > NbdBlockStatus.MAX_PAYLOAD_BYTES) {
-            skip(bytes);
+            input.skip(bytes);
             answers.fail(cookie, offset, invalid("a BLOCK_STATUS with a payload of " + bytes + " bytes"));
             return;
         }
-        receivePayload(bytes);
+        input.receive(bytes);
         ByteBuffer payload = in.slice(in.position(), bytes);
         in.position(in.position() + bytes);
         status.answerChosen(flags, cookie, offset, payload);
@@ -230,7 +240,8 @@ final class NbdConnection {
         if (offset != 0 || length != 0) {
             answers.fail(cookie, offset, invalid("a flush of a range"));
         } else {
-            guarded(cookie, offset, io::flush);
+            request.set(Operation.FLUSH, 0, 0, 0);
+            submit(cookie, offset);
         }
     }
 
@@ -263,53 +274,53 @@ final class NbdConnection {
     private void write(int flags, long cookie, long offset, long length) throws IOException {
         int bytes = payloadBytes(Nbd.CMD_WRITE, flags, cookie, offset, length);
         if (offset < 0 || offset > io.sizeBytes() - bytes) {
-            skip(bytes);
+            input.skip(bytes);
             answers.fail(cookie, offset, new ErrnoException("write past the end of the device", Errno.ENOSPC.number()));
             return;
         }
-        if (io.mustWait(offset, bytes) && writeInBackground(deviceFlags(flags), cookie, offset, bytes)) {
+        if (bytes > Math.max(in.remaining(), PIECE_BYTES)) {
+            writeLong(deviceFlags(flags), cookie, offset, bytes);
             return;
         }
-        if (bytes <= Math.max(in.remaining(), PIECE_BYTES)) {
-            receivePayload(bytes);
-            int next = in.position() + bytes;
-            int limit = in.limit();
-            AnswerScope owing = answers.scopeForWrite();
-            try {
-                answers.lend();
-                try {
-                    io.write(offset, in.limit(next), deviceFlags(flags), owing);
-                } finally {
-                    answers.reclaim();
-                }
-                answers.done(cookie, offset);
-            } catch (IOException e) {
-                answers.fail(cookie, offset, e);
-            } finally {
-                in.limit(limit).position(next);
-            }
-        } else {
-            writeInPieces(deviceFlags(flags), cookie, offset, bytes);
+        input.receive(bytes);
+        int next = in.position() + bytes;
+        int limit = in.limit();
+        try {
+            request.set(Operation.WRITE, offset, in.limit(next), deviceFlags(flags));
+            submit(cookie, offset);
+        } finally {
+            in.limit(limit).position(next);
         }
     }
 
-    /** Has all of a small payload in {@link #in}. Its sender is on the way: answers are held back for that moment. */
-    private void receivePayload(int bytes) throws IOException {
-        if (bytes <= in.remaining()) {
+    /**
+     * Receives a long payload that would have to wait for metadata into memory of its own, if there is some, and the write would
+     * not wait for a resume with it; any other is passed on in pieces.
+     */
+    private void writeLong(int flags, long cookie, long offset, int bytes) throws IOException {
+        ByteBuffer payload = null;
+        if (!io.isHeld() && io.mustWait(offset, bytes)) {
+            background.awaitRoom(bytes);
+            payload = memory.takeAhead(bytes);
+        }
+        if (payload == null) {
+            writeInPieces(flags, cookie, offset, bytes);
             return;
         }
-        in.compact();
-        while (in.position() < bytes) {
-            int n = polling != null ? polling.readSoon(in) : 0;
-            if (n == 0) {
-                answers.flush();
-                n = channel.read(in);
+        request.payload = payload;
+        try {
+            answers.flush();
+            try {
+                input.drain(payload);
+                input.receive(payload, bytes);
+            } finally {
+                memory.arrived(payload);
             }
-            if (n < 0) {
-                throw new EOFException("left in the middle of a payload");
-            }
+            request.set(Operation.WRITE, offset, payload.flip(), flags);
+            submit(cookie, offset);
+        } finally {
+            request.giveBack();
         }
-        in.flip();
     }
 
     /**
@@ -319,221 +330,141 @@ final class NbdConnection {
      */
     private void writeInPieces(int flags, long cookie, long offset, int bytes) throws IOException {
         if (bulk == null) {
-            bulk = memory.pool().take(IN_BYTES);
+            bulk = memory.pool().take(BULK_BYTES);
         }
         answers.flush();
-        AnswerScope owing = answers.scopeForWrite();
         CompletableFuture<Void> marked = io.mustWait(offset, bytes) ? markAhead(offset, bytes) : null;
         IOException failed = null;
         long at = offset;
         long end = offset + bytes;
-        int limit = in.limit();
-        bulk.clear().put(in.limit(in.position() + (int) Math.min(end - at, in.remaining())));
-        in.limit(limit);
+        input.drain(bulk.clear().limit(Math.min(bytes, BULK_BYTES)));
         while (at < end) {
-            bulk.limit((int) Math.min(end - at, IN_BYTES));
-            while (bulk.position() < Math.min(bulk.limit(), PIECE_BYTES)) {
-                if (channel.read(bulk) < 0) {
-                    throw new EOFException("left in the middle of a payload");
-                }
-            }
+            bulk.limit((int) Math.min(end - at, BULK_BYTES));
+            input.receive(bulk, Math.min(bulk.limit(), PIECE_BYTES));
             int got = bulk.position();
             int whole = at + got == end ? got : got - (int) ((at + got) % PAGE_BYTES);
             bulk.flip().limit(whole);
             if (marked != null) {
-                Client waiting = Client.pause();
                 marked.join();
-                Client.goOn(waiting);
-                Client.requireHere(waiting);
                 marked = null;
             }
             if (failed == null) {
-                try {
-                    client.check();
-                    io.write(at, bulk, 0, owing);
-                } catch (IOException e) {
-                    failed = e;
-                }
+                io.submit(part.set(Operation.WRITE, at, bulk, 0));
+                failed = part.failure();
             }
             at += whole;
             bulk.limit(got).position(whole).compact();
         }
         if (failed == null && (flags & Target.FUA) != 0) {
-            try {
-                io.flush();
-            } catch (IOException e) {
-                failed = e;
-            }
+            io.submit(part.set(Operation.FLUSH, 0, 0, 0));
+            failed = part.failure();
         }
-        if (failed == null) {
-            answers.done(cookie, offset);
-        } else {
-            answers.fail(cookie, offset, failed);
-        }
-        expectBulk = true;
-    }
-
-    /** Fills {@code dst} with payload: what has been received already, then straight from the channel. */
-    private void collect(ByteBuffer dst) throws IOException {
-        int at = Math.min(dst.remaining(), in.remaining());
-        int limit = in.limit();
-        dst.put(in.limit(in.position() + at));
-        in.limit(limit);
-        while (dst.hasRemaining()) {
-            if (channel.read(dst) < 0) {
-                throw new EOFException("left in the middle of a payload");
-            }
-        }
+        answer(cookie, offset, failed);
     }
 
     /**
-     * Hands a write that must wait over, with a copy of its payload; false when there is no memory for that, or the device
-     * is suspended and would make it wait with the memory in its hands.
+     * Has the blocks of a long write marked in one commit, while its payload is on the way. Without its marks the write itself
+     * fails, and tells why.
      */
-    private boolean writeInBackground(int flags, long cookie, long offset, int bytes) throws IOException {
-        if (io.isHeld()) {
-            return false;
-        }
-        background.awaitRoom(bytes);
-        ByteBuffer payload = bytes > in.remaining() ? memory.takeAhead(bytes) : null;
-        if (payload != null) {
-            answers.flush();
-            try {
-                collect(payload);
-            } finally {
-                memory.arrived(payload);
-                if (payload.hasRemaining()) {
-                    memory.give(payload);
-                }
-            }
-        } else {
-            if (bytes <= PIECE_BYTES) {
-                receivePayload(bytes);
-            }
-            payload = bytes <= in.remaining() ? memory.takeArrived(bytes) : null;
-            if (payload == null) {
-                return false;
-            }
-            collect(payload);
-        }
-        shareChannel();
-        background.submit(cookie, offset, bytes, payload.flip(), (inside, data) -> inside.write(offset, data, flags));
-        return true;
-    }
-
-    /** Has the blocks of a long write marked in one commit, while its payload is on the way. */
-    private CompletableFuture<Void> markAhead(long offset, int bytes) {
+    private CompletableFuture<Void> markAhead(long offset, int bytes) throws IOException {
         CompletableFuture<Void> marked = new CompletableFuture<>();
-        io.submit(offset, bytes, new DeviceIo.BackgroundWrite() {
-            @Override
-            public void ready() {}
-
-            @Override
-            public void run(DeviceIo.Inside inside, IOException failure) {
-                // Without its marks the write itself fails, and tells why.
-                marked.complete(null);
-            }
-
-            @Override
-            public void answer() {}
-        });
+        client.begin();
+        try {
+            io.prepare(offset, bytes, failure -> marked.complete(null));
+        } finally {
+            client.end();
+        }
         return marked;
     }
 
-    private void zap(long cookie, long offset, long length, int flags, boolean discard) throws IOException {
+    private void zap(Operation operation, long cookie, long offset, long length, int flags) throws IOException {
         if (length < 0 || offset < 0 || offset > io.sizeBytes() - length) {
-            Errno error = discard ? Errno.EINVAL : Errno.ENOSPC;
+            Errno error = operation == Operation.DISCARD ? Errno.EINVAL : Errno.ENOSPC;
             answers.fail(cookie, offset, new ErrnoException("request past the end of the device", error.number()));
-        } else if (io.mustWait(offset, length)) {
-            background.awaitRoom(0);
-            shareChannel();
-            background.submit(cookie, offset, length, null, (inside, none) -> {
-                if (discard) {
-                    inside.discard(offset, length, flags);
-                } else {
-                    inside.writeZeroes(offset, length, flags);
-                }
-            });
         } else {
-            AnswerScope owing = answers.scopeForWrite();
-            guarded(cookie, offset, () -> {
-                if (discard) {
-                    io.discard(offset, length, flags, owing);
-                } else {
-                    io.writeZeroes(offset, length, flags, owing);
-                }
-            });
+            request.set(operation, offset, length, flags);
+            submit(cookie, offset);
         }
     }
 
-    // ---- answers
-
-    private interface Action {
-        void run() throws IOException;
-    }
-
-    /** Does what returns no data, and answers. */
-    private void guarded(long cookie, long offset, Action action) throws IOException {
+    /** Has the request done, and answered, unless that is left to the background. */
+    private void submit(long cookie, long offset) throws IOException {
+        request.cookie = cookie;
+        request.offset = offset;
+        answers.makeRoomForWrite();
         answers.lend();
+        boolean done;
         try {
-            action.run();
-        } catch (IOException e) {
-            answers.reclaim();
-            answers.fail(cookie, offset, e);
-            return;
+            done = io.submit(request);
         } finally {
             answers.reclaim();
         }
-        answers.done(cookie, offset);
-    }
-
-    /** Answers will be sent by other threads, too. */
-    private void shareChannel() throws IOException {
-        if (polling != null) {
-            polling.share();
+        if (done) {
+            answer(cookie, offset, request.failure());
         }
     }
 
-    // ---- input
+    private void answer(long cookie, long offset, IOException failure) throws IOException {
+        if (failure == null) {
+            answers.done(cookie, offset);
+        } else {
+            answers.fail(cookie, offset, failure);
+        }
+    }
 
-    /** Waits for a whole header; false when the client has left between two requests. */
-    private boolean receiveHeader() throws IOException {
-        while (in.remaining() < headerBytes) {
-            boolean between = !in.hasRemaining();
-            if (!receiveSome()) {
-                if (between) {
+    /** What this thread does itself. Should it have to wait, its double goes on in the background. */
+    private final class Request extends IoRequest {
+        private long cookie;
+        private long offset;
+        /** Memory of its own that has its data, or null. */
+        private ByteBuffer payload;
+
+        Request() {
+            super(client, answers.scope());
+        }
+
+        @Override
+        protected IoRequest detach() throws IOException {
+            answers.reclaim();
+            try {
+                return payload != null || takePayload() ? inBackground() : null;
+            } finally {
+                answers.lend();
+            }
+        }
+
+        /** False when there is no memory, or the write would wait for a resume with the memory in its hands. */
+        private boolean takePayload() {
+            if (io.isHeld()) {
+                return false;
+            }
+            int bytes = data() == null ? 0 : (int) lengthBytes();
+            background.awaitRoom(bytes);
+            if (data() != null) {
+                payload = memory.takeArrived(bytes);
+                if (payload == null) {
                     return false;
                 }
-                throw new EOFException("left in the middle of a request");
+                payload.put(data()).flip();
+            }
+            return true;
+        }
+
+        private IoRequest inBackground() throws IOException {
+            if (polling != null) {
+                // Answers will be sent by other threads, too.
+                polling.share();
+            }
+            IoRequest taken = background.take(this, cookie, offset, payload);
+            payload = null;
+            return taken;
+        }
+
+        void giveBack() {
+            if (payload != null) {
+                memory.give(payload);
+                payload = null;
             }
         }
-        return true;
-    }
-
-    private void skip(int bytes) throws IOException {
-        int left = bytes;
-        while (left > 0) {
-            if (!in.hasRemaining() && !receiveSome()) {
-                throw new EOFException("left in the middle of a payload");
-            }
-            int n = Math.min(left, in.remaining());
-            in.position(in.position() + n);
-            left -= n;
-        }
-    }
-
-    /** Reads once, after sending what is due: the client may be waiting for just that. */
-    private boolean receiveSome() throws IOException {
-        answers.flush();
-        in.compact();
-        if (expectBulk && in.position() < headerBytes) {
-            in.limit(headerBytes);
-        }
-        expectBulk = false;
-        long before = System.nanoTime();
-        int n = channel.read(in);
-        arriving |= System.nanoTime() - before > PAUSE_NANOS;
-        in.flip();
-        return n >= 0;
     }
 }

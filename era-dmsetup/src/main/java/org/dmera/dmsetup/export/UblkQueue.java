@@ -84,18 +84,6 @@ final class UblkQueue {
     /** The driver lets nobody go while a request is under way, so users are gone only when the thread is. */
     private volatile boolean ended;
 
-    private final Client.Line line = new Client.Line() {
-        @Override
-        public boolean isCut() {
-            return ended;
-        }
-
-        @Override
-        public boolean isEnding() {
-            return ended;
-        }
-    };
-
     private Client client;
 
     // The thread's.
@@ -151,7 +139,7 @@ final class UblkQueue {
 
     /** Starts the thread; returns when the driver can send requests. */
     void start() throws IOException {
-        client = clients.add(line, storage);
+        client = clients.add(() -> ended, storage);
         thread.start();
         try {
             ready.join();

@@ -4,9 +4,8 @@ package org.dmera.dmsetup.export;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import org.dmera.core.linux.Errno;
-import org.dmera.core.linux.ErrnoException;
-import org.dmera.dmsetup.device.AnswerScope;
 import org.dmera.dmsetup.device.DeviceIo;
+import org.dmera.dmsetup.device.IoRequest;
 import org.dmera.dmsetup.targets.Client;
 import org.dmera.dmsetup.targets.Target;
 
@@ -17,32 +16,30 @@ import org.dmera.dmsetup.targets.Target;
  * <p>It is the queue's thread's until it is served, then whoever's serves it, until that gives it back by {@link
  * UblkQueue#done}.
  */
-final class UblkRequest implements Runnable, DeviceIo.BackgroundWrite {
+final class UblkRequest extends IoRequest implements Runnable {
     /** Requests of so many bytes are long ones, where there are processors to serve several side by side. */
     private static final int LONG_BYTES = Runtime.getRuntime().availableProcessors() > 1 ? 64 << 10 : Integer.MAX_VALUE;
 
     private final UblkQueue queue;
     private final DeviceIo io;
-    private final Client client;
     private final int tag;
-    private final ByteBuffer data;
-    /** What is owed for this request, from its write on until it is answered. */
-    private final AnswerScope scope;
+    private final ByteBuffer memory;
 
-    private int operation;
-    private long offset;
+    private int kind;
     private long bytes;
+    /** The errno with which it is refused, 0 for none. */
+    private int refusal;
+
     private int result;
     /** In the queue's list of those that are done. */
     UblkRequest next;
 
-    UblkRequest(UblkQueue queue, DeviceIo io, Client client, int tag, ByteBuffer data) {
+    UblkRequest(UblkQueue queue, DeviceIo io, Client client, int tag, ByteBuffer memory) {
+        super(client, io.openScope(1));
         this.queue = queue;
         this.io = io;
-        this.client = client;
         this.tag = tag;
-        this.data = data;
-        this.scope = io.openScope(1);
+        this.memory = memory;
     }
 
     int tag() {
@@ -56,149 +53,91 @@ final class UblkRequest implements Runnable, DeviceIo.BackgroundWrite {
 
     /** Begins anew, as the driver describes it. */
     void begin(int operationAndFlags, int sectors, long startSector) {
-        operation = operationAndFlags;
-        offset = startSector * Ublk.SECTOR_BYTES;
+        kind = operationAndFlags & Ublk.OP_MASK;
         bytes = Integer.toUnsignedLong(sectors) * Ublk.SECTOR_BYTES;
+        refusal = 0;
+        long offset = startSector * Ublk.SECTOR_BYTES;
+        int fua = (operationAndFlags & Ublk.IO_FUA) != 0 ? Target.FUA : 0;
+        int noHole = (operationAndFlags & Ublk.IO_NOUNMAP) != 0 ? Target.NO_HOLE : 0;
+        switch (kind) {
+            case Ublk.OP_READ -> setWithData(Operation.READ, offset, 0);
+            case Ublk.OP_WRITE -> setWithData(Operation.WRITE, offset, fua);
+            case Ublk.OP_FLUSH -> set(Operation.FLUSH, 0, 0, 0);
+            case Ublk.OP_DISCARD -> set(Operation.DISCARD, offset, bytes, 0);
+            case Ublk.OP_WRITE_ZEROES -> set(Operation.WRITE_ZEROES, offset, bytes, fua | noHole);
+            default -> refusal = Errno.EOPNOTSUPP.number();
+        }
+    }
+
+    private void setWithData(Operation operation, long offset, int flags) {
+        if (bytes > memory.capacity()) {
+            refusal = Errno.EINVAL.number();
+        } else {
+            set(operation, offset, memory.clear().limit((int) bytes), flags);
+        }
+    }
+
+    private boolean hasData() {
+        return kind == Ublk.OP_READ || kind == Ublk.OP_WRITE;
     }
 
     /** Whether it takes long only when it has to wait for something. */
     boolean isShort() {
-        int kind = operation & Ublk.OP_MASK;
-        return (kind == Ublk.OP_READ || kind == Ublk.OP_WRITE) && bytes < LONG_BYTES;
+        return hasData() && bytes < LONG_BYTES;
     }
 
     /** Whether it writes, in one way or another. */
     boolean changes() {
-        int kind = operation & Ublk.OP_MASK;
         return kind != Ublk.OP_READ && kind != Ublk.OP_FLUSH;
     }
 
     /** Serves it, on a thread that may wait. */
     @Override
     public void run() {
-        boolean served;
-        try {
-            client.begin();
-        } catch (ErrnoException e) {
-            result = -e.errno();
-            queue.done(this);
-            return;
-        }
-        try {
-            served = serve();
-        } finally {
-            client.end();
-        }
-        if (served) {
+        if (serve()) {
             queue.done(this);
         }
     }
 
-    /** Serves it, for the queue's own thread, or within {@link #run}; false when that goes on in the background, and the queue is told by whoever does it. */
+    /** Serves it; false when that goes on in the background, and the queue is told by whoever does it. */
     boolean serve() {
         try {
-            if (changes() && io.mustWait(offset, bytes)) {
-                io.submit(offset, bytes, this);
+            if (refusal == 0 && !io.submit(this)) {
                 return false;
             }
-            result = serve(operation & Ublk.OP_MASK);
-        } catch (IOException e) {
-            result = -errno(e);
-        } catch (RuntimeException | Error e) {
-            failed(e);
+            complete();
+        } catch (IOException | RuntimeException | Error e) {
+            // An error in this program, or want of memory, is the failure of one request.
+            queue.report(e);
+            result = -Errno.EIO.number();
         }
         return true;
     }
 
-    private int serve(int kind) throws IOException {
-        switch (kind) {
-            case Ublk.OP_READ -> io.read(offset, payload());
-            case Ublk.OP_WRITE -> io.write(offset, payload(), writeFlags(), scope);
-            case Ublk.OP_FLUSH -> io.flush();
-            case Ublk.OP_DISCARD -> io.discard(offset, bytes, 0, scope);
-            case Ublk.OP_WRITE_ZEROES -> io.writeZeroes(offset, bytes, zeroFlags(), scope);
-            default -> throw new ErrnoException("ublk operation " + kind, Errno.EOPNOTSUPP.number());
-        }
-        return answer(kind);
+    /** Its memory is its own: it can be completed later as it is. */
+    @Override
+    protected IoRequest detach() {
+        return this;
     }
 
-    private int answer(int kind) {
-        return kind == Ublk.OP_READ || kind == Ublk.OP_WRITE ? (int) bytes : 0;
+    @Override
+    protected void complete() {
+        int errno = refusal != 0 ? refusal : errno();
+        result = errno != 0 ? -errno : hasData() ? (int) bytes : 0;
     }
 
-    private ByteBuffer payload() throws ErrnoException {
-        if (bytes > data.capacity()) {
-            throw new ErrnoException("ublk request of " + bytes + " bytes", Errno.EINVAL.number());
-        }
-        return data.clear().limit((int) bytes);
-    }
-
-    private int writeFlags() {
-        return (operation & Ublk.IO_FUA) != 0 ? Target.FUA : 0;
-    }
-
-    private int zeroFlags() {
-        return writeFlags() | ((operation & Ublk.IO_NOUNMAP) != 0 ? Target.NO_HOLE : 0);
-    }
-
-    /** An error in this program, or want of memory, is the failure of one request. */
-    private void failed(Throwable why) {
-        queue.report(why);
-        result = -Errno.EIO.number();
-    }
-
-    private static int errno(IOException e) {
-        return e instanceof ErrnoException known ? known.errno() : Errno.EIO.number();
+    @Override
+    protected void answer() {
+        queue.done(this);
     }
 
     /** The driver has been told the result. */
     void answered() {
-        scope.sent();
+        answers().sent();
     }
 
     /** It is never used again. */
     void close() {
-        scope.close();
-    }
-
-    // ---- of a change that waited for metadata
-
-    @Override
-    public void ready() {
-        scope.owe(offset, bytes);
-    }
-
-    @Override
-    public void run(DeviceIo.Inside inside, IOException failure) {
-        try {
-            if (failure != null) {
-                throw failure;
-            }
-            client.begin();
-            try {
-                change(inside);
-            } finally {
-                client.end();
-            }
-        } catch (IOException e) {
-            result = -errno(e);
-        } catch (RuntimeException | Error e) {
-            failed(e);
-        }
-    }
-
-    private void change(DeviceIo.Inside inside) throws IOException {
-        int kind = operation & Ublk.OP_MASK;
-        switch (kind) {
-            case Ublk.OP_WRITE -> inside.write(offset, payload(), writeFlags());
-            case Ublk.OP_DISCARD -> inside.discard(offset, bytes, 0);
-            default -> inside.writeZeroes(offset, bytes, zeroFlags());
-        }
-        result = answer(kind);
-    }
-
-    @Override
-    public void answer() {
-        queue.done(this);
+        answers().close();
     }
 }

@@ -21,12 +21,15 @@ import org.dmera.core.linux.ErrnoException;
  */
 public final class Client {
     /** The way to a client, as far as the kernel knows it. */
+    @FunctionalInterface
     public interface Line {
         /** Whether it is closed at the other end, so that no answer can arrive. */
         boolean isCut();
 
         /** The same, or the client has said that it sends nothing more, as one does whose end was closed; it may still listen. */
-        boolean isEnding();
+        default boolean isEnding() {
+            return isCut();
+        }
     }
 
     /** A client that sends a whole queue and leaves is noticed after so long. */
@@ -82,14 +85,6 @@ public final class Client {
             synchronized (this) {
                 notifyAll();
             }
-        }
-    }
-
-    /** Looks once more, in the middle of a long request. */
-    public void check() throws ErrnoException {
-        if (gone || line.isCut()) {
-            gone = true;
-            throw refusal();
         }
     }
 

@@ -19,6 +19,8 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
+import org.dmera.dmsetup.device.IoRequest.Operation;
+import org.dmera.dmsetup.targets.Client;
 import org.dmera.dmsetup.targets.EraTargetFactory;
 import org.dmera.dmsetup.targets.MemoryBacking;
 import org.dmera.dmsetup.targets.Target;
@@ -29,6 +31,7 @@ import org.junit.jupiter.api.Timeout;
 @Timeout(300)
 class DeviceIoTest {
     private static final int SECTOR = 512;
+    private static final Client CLIENT = new Client(() -> false);
 
     private final DeviceIo io = new DeviceIo(task -> new Thread(task).start());
     private final TargetRegistry types = new TargetRegistry(TargetRegistry.simple());
@@ -158,6 +161,18 @@ class DeviceIoTest {
         return era;
     }
 
+    /** Changes a block; what is owed then is for {@code answers} to answer. */
+    private void submit(Operation operation, long offset, AnswerScope answers) throws IOException {
+        IoRequest request = new IoRequest(CLIENT, answers);
+        if (operation == Operation.WRITE) {
+            request.set(operation, offset, ByteBuffer.allocate(4096), 0);
+        } else {
+            request.set(operation, offset, 4096, 0);
+        }
+        assertTrue(io.submit(request));
+        assertNull(request.failure());
+    }
+
     /** The eras of the first blocks of the era target. */
     private List<Integer> eras(int blocks) throws IOException {
         List<Integer> eras = new ArrayList<>();
@@ -209,7 +224,7 @@ class DeviceIoTest {
     void aCheckpointWaitsForTheAnswersOfWritesThatAreDone() throws Exception {
         Target era = runningEra();
         try (AnswerScope answers = io.openScope(8)) {
-            io.write(4096, ByteBuffer.allocate(4096), 0, answers);
+            submit(Operation.WRITE, 4096, answers);
             long start = System.nanoTime();
             CompletableFuture<Void> checkpoint = inBackground(() -> era.message(List.of("checkpoint")));
             while (io.currentEra() < 2) {
@@ -230,14 +245,14 @@ class DeviceIoTest {
         Target era = runningEra();
         try (AnswerScope prompt = io.openScope(1);
                 AnswerScope late = io.openScope(8)) {
-            io.write(4096, ByteBuffer.allocate(4096), 0, prompt);
+            submit(Operation.WRITE, 4096, prompt);
             prompt.sent();
             // One that begins on the target before, two neighbours, and one elsewhere.
-            io.write(0, ByteBuffer.allocate(4096), 0, late);
-            io.write(4096 * 2, ByteBuffer.allocate(4096), 0, late);
-            io.write(4096 * 3, ByteBuffer.allocate(4096), 0, late);
-            io.writeZeroes(4096 * 6, 4096, 0, late);
-            io.discard(4096 * 8, 4096, 0, late);
+            submit(Operation.WRITE, 0, late);
+            submit(Operation.WRITE, 4096 * 2, late);
+            submit(Operation.WRITE, 4096 * 3, late);
+            submit(Operation.WRITE_ZEROES, 4096 * 6, late);
+            submit(Operation.DISCARD, 4096 * 8, late);
             era.message(List.of("checkpoint"));
             assertEquals(
                     List.of(1, 2, 2, 0, 0, 2, 0, 2, 0), eras(9), "a client that takes no answers holds up nothing");
@@ -252,7 +267,7 @@ class DeviceIoTest {
     void aWriteFromBeforeASuspendThatIsAnsweredAfterTheResumeIsMarkedInTheEraOfTheResume() throws Exception {
         Target era = runningEra();
         try (AnswerScope late = io.openScope(1)) {
-            io.write(4096 * 2, ByteBuffer.allocate(4096), 0, late);
+            submit(Operation.WRITE, 4096 * 2, late);
             io.hold();
             era.suspend();
             era.resume();
@@ -262,29 +277,33 @@ class DeviceIoTest {
         era.close();
     }
 
-    /** A write that does nothing until it may, and one whose client takes its answer then. */
-    private static final class Waiting implements DeviceIo.BackgroundWrite {
+    /** A write of a sector that waits for metadata, and takes its time, as may whoever is answered. */
+    private static final class Waiting extends IoRequest {
         private final CountDownLatch mayRun;
         private final CountDownLatch mayAnswer;
         private final CompletableFuture<IOException> done = new CompletableFuture<>();
         private final CompletableFuture<IOException> answered = new CompletableFuture<>();
 
-        Waiting(CountDownLatch mayRun, CountDownLatch mayAnswer) {
+        Waiting(DeviceIo io, CountDownLatch mayRun, CountDownLatch mayAnswer) {
+            super(CLIENT, io.openScope(1));
             this.mayRun = mayRun;
             this.mayAnswer = mayAnswer;
+            set(Operation.WRITE, 0, ByteBuffer.allocate(SECTOR), 0);
         }
 
         @Override
-        public void ready() {}
+        protected IoRequest detach() {
+            return this;
+        }
 
         @Override
-        public void run(DeviceIo.Inside inside, IOException failure) {
+        protected void complete() {
             await(mayRun);
-            done.complete(failure);
+            done.complete(failure());
         }
 
         @Override
-        public void answer() {
+        protected void answer() {
             await(mayAnswer);
             answered.complete(null);
         }
@@ -298,10 +317,17 @@ class DeviceIoTest {
         }
     }
 
-    private static void submit(DeviceIo io, List<Waiting> writes) {
+    private static void submit(DeviceIo io, List<Waiting> writes) throws IOException {
         for (Waiting write : writes) {
-            io.submit(0, SECTOR, write);
+            assertFalse(io.submit(write));
         }
+    }
+
+    /** Where every write has to wait for something. */
+    private Target waitingTarget() throws Exception {
+        MemoryBacking backing = new MemoryBacking("waits", 8 * SECTOR);
+        backing.waits = true;
+        return target("linear", 8, backing, "waits", "0");
     }
 
     @Test
@@ -311,11 +337,11 @@ class DeviceIoTest {
             started.incrementAndGet();
             new Thread(task).start();
         });
-        bounded.setTable(table(8, target("zero", 8, null)));
+        bounded.setTable(table(8, waitingTarget()));
         CountDownLatch go = new CountDownLatch(1);
         List<Waiting> writes = new ArrayList<>();
         for (int i = 0; i < 2000; i++) {
-            writes.add(new Waiting(go, new CountDownLatch(0)));
+            writes.add(new Waiting(bounded, go, new CountDownLatch(0)));
         }
         submit(bounded, writes);
         assertTrue(started.get() <= 32, started + " threads");
@@ -329,12 +355,12 @@ class DeviceIoTest {
 
     @Test
     void clientsThatTakeNoAnswersHoldUpNoWrites() throws Exception {
-        io.setTable(table(8, target("zero", 8, null)));
+        io.setTable(table(8, waitingTarget()));
         CountDownLatch go = new CountDownLatch(0);
         CountDownLatch take = new CountDownLatch(1);
         List<Waiting> writes = new ArrayList<>();
         for (int i = 0; i < 200; i++) {
-            writes.add(new Waiting(go, take));
+            writes.add(new Waiting(io, go, take));
         }
         submit(io, writes);
         for (Waiting write : writes) {
@@ -356,10 +382,10 @@ class DeviceIoTest {
             }
             new Thread(task).start();
         });
-        scarce.setTable(table(8, target("zero", 8, null)));
+        scarce.setTable(table(8, waitingTarget()));
         CountDownLatch open = new CountDownLatch(0);
-        Waiting refused = new Waiting(open, open);
-        scarce.submit(0, SECTOR, refused);
+        Waiting refused = new Waiting(scarce, open, open);
+        submit(scarce, List.of(refused));
         assertTrue(refused.done.get(240, TimeUnit.SECONDS).getMessage().contains("native thread"));
         scarce.hold();
         scarce.release();
@@ -368,7 +394,7 @@ class DeviceIoTest {
         CountDownLatch go = new CountDownLatch(1);
         List<Waiting> writes = new ArrayList<>();
         for (int i = 0; i < 100; i++) {
-            writes.add(new Waiting(go, open));
+            writes.add(new Waiting(scarce, go, open));
         }
         submit(scarce, writes);
         go.countDown();

@@ -13,7 +13,6 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
-import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
@@ -25,9 +24,11 @@ import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.DeviceStore;
 import org.dmera.dmsetup.device.EngineLog;
+import org.dmera.dmsetup.device.IoRequest;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.ioctl.TargetSpec;
 import org.dmera.dmsetup.targets.Backing;
+import org.dmera.dmsetup.targets.Client;
 import org.dmera.dmsetup.targets.MemoryBacking;
 import org.dmera.dmsetup.targets.TargetFactory;
 import org.junit.jupiter.api.AfterEach;
@@ -40,9 +41,13 @@ import org.junit.jupiter.api.Timeout;
 class StackedDevicesTest {
     private static final int BLOCK = 4096;
     private static final int BLOCKS = 8192;
+    private static final Client CLIENT = new Client(() -> false);
 
     private final Map<String, Backing> backings = new HashMap<>();
     private final ExecutorService background = Executors.newCachedThreadPool();
+    /** When the devices' threads begin what they are for. */
+    private volatile CountDownLatch mayRun = new CountDownLatch(0);
+
     private MemoryBacking metadata;
     private MemoryBacking origin;
     private DeviceRegistry registry;
@@ -67,10 +72,21 @@ class StackedDevicesTest {
                         return forDevice;
                     }
                 },
-                background,
+                task -> background.execute(() -> {
+                    await(mayRun);
+                    task.run();
+                }),
                 DeviceStore.NONE,
                 EngineLog.silent());
         lower = create("lower", "era", "meta origin 8");
+    }
+
+    private static void await(CountDownLatch latch) {
+        try {
+            assertTrue(latch.await(240, TimeUnit.SECONDS));
+        } catch (InterruptedException e) {
+            throw new AssertionError(e);
+        }
     }
 
     @AfterEach
@@ -99,50 +115,36 @@ class StackedDevicesTest {
     }
 
     /** Writes a block as a client's connection would. */
-    private static final class Write implements DeviceIo.BackgroundWrite {
-        private final long offset;
-        private final int bytes;
-        private final Callable<?> before;
+    private static final class Write extends IoRequest {
+        private final CountDownLatch ready = new CountDownLatch(1);
         private final CompletableFuture<IOException> done = new CompletableFuture<>();
 
-        Write(long offset, int bytes, Callable<?> before) {
-            this.offset = offset;
-            this.bytes = bytes;
-            this.before = before;
+        Write(DeviceIo io, long offset, int bytes) {
+            super(CLIENT, io.openScope(1));
+            ByteBuffer ones = ByteBuffer.allocate(bytes);
+            java.util.Arrays.fill(ones.array(), (byte) 1);
+            set(Operation.WRITE, offset, ones, 0);
         }
 
         @Override
-        public void ready() {}
-
-        @Override
-        public void run(DeviceIo.Inside inside, IOException failure) {
-            IOException failed = failure;
-            try {
-                before.call();
-                if (failed == null) {
-                    ByteBuffer ones = ByteBuffer.allocate(bytes);
-                    java.util.Arrays.fill(ones.array(), (byte) 1);
-                    inside.write(offset, ones, 0);
-                }
-            } catch (IOException e) {
-                failed = e;
-            } catch (Exception e) {
-                failed = new IOException(e);
-            }
-            done.complete(failed);
+        protected IoRequest detach() {
+            return this;
         }
 
         @Override
-        public void answer() {}
+        protected void ready() {
+            ready.countDown();
+        }
+
+        @Override
+        protected void complete() {
+            done.complete(failure());
+        }
     }
 
-    private static Write submit(MappedDevice device, long offset, int bytes) {
-        return submit(device, offset, bytes, () -> null);
-    }
-
-    private static Write submit(MappedDevice device, long offset, int bytes, Callable<?> before) {
-        Write write = new Write(offset, bytes, before);
-        device.io().submit(offset, bytes, write);
+    private static Write submit(MappedDevice device, long offset, int bytes) throws IOException {
+        Write write = new Write(device.io(), offset, bytes);
+        assertFalse(device.io().submit(write));
         return write;
     }
 
@@ -152,11 +154,7 @@ class StackedDevicesTest {
         metadata.hook = (operation, offset, length) -> {
             if (operation.equals("flush")) {
                 held.countDown();
-                try {
-                    assertTrue(release.await(240, TimeUnit.SECONDS));
-                } catch (InterruptedException e) {
-                    throw new IOException(e);
-                }
+                await(release);
             }
         };
         return held;
@@ -207,11 +205,13 @@ class StackedDevicesTest {
         MemoryBacking origin2 = memory("origin2", BLOCKS);
         memory("meta2", 1024);
         MappedDevice upper = create("upper", "linear", "lower 0");
-        Write write = submit(upper, 5 * BLOCK, BLOCK, () -> {
-            lower.suspend();
-            lower.load(List.of(line("era", "meta2 origin2 8")), false);
-            return lower.resume();
-        });
+        mayRun = new CountDownLatch(1);
+        Write write = submit(upper, 5 * BLOCK, BLOCK);
+        assertTrue(write.ready.await(240, TimeUnit.SECONDS));
+        lower.suspend();
+        lower.load(List.of(line("era", "meta2 origin2 8")), false);
+        lower.resume();
+        mayRun.countDown();
         assertNull(write.done.get(240, TimeUnit.SECONDS));
         assertEquals(0, origin.bytes()[5 * BLOCK]);
         assertEquals(1, origin2.bytes()[5 * BLOCK]);
@@ -279,6 +279,13 @@ class StackedDevicesTest {
         return blocks;
     }
 
+    /** Writes; {@code answers} is to answer. */
+    private static void write(MappedDevice device, long offset, int bytes, AnswerScope answers) throws IOException {
+        IoRequest write = new IoRequest(CLIENT, answers);
+        assertTrue(device.io().submit(write.set(IoRequest.Operation.WRITE, offset, ByteBuffer.allocate(bytes), 0)));
+        assertNull(write.failure());
+    }
+
     @Test
     void aWriteAboveThatIsAnsweredAfterACheckpointBelowIsMarkedInTheNewEra() throws Exception {
         create("middle", "linear", "lower 0");
@@ -286,7 +293,7 @@ class StackedDevicesTest {
         upper.load(List.of(new TargetSpec(0, 64, "linear", "middle 24")), false);
         upper.resume();
         try (AnswerScope late = upper.io().openScope(4)) {
-            upper.io().write(2 * BLOCK, ByteBuffer.allocate(BLOCK), 0, late);
+            write(upper, 2 * BLOCK, BLOCK, late);
             lower.io().write(0, ByteBuffer.allocate(BLOCK), 0);
             lower.message(0, List.of("checkpoint"));
             assertEquals(List.of(5L), writtenSince(2, lower));
@@ -302,7 +309,7 @@ class StackedDevicesTest {
         MappedDevice lower2 = create("lower2", "era", "meta2 origin2 8");
         MappedDevice upper = create("upper", "striped", "2 8 lower 0 lower2 0");
         try (AnswerScope late = upper.io().openScope(4)) {
-            upper.io().write(3 * BLOCK, ByteBuffer.allocate(4 * BLOCK), 0, late);
+            write(upper, 3 * BLOCK, 4 * BLOCK, late);
             lower.message(0, List.of("checkpoint"));
             lower2.message(0, List.of("checkpoint"));
         }

@@ -12,6 +12,8 @@ import java.util.List;
 import java.util.Set;
 import org.dmera.dmsetup.device.AnswerScope;
 import org.dmera.dmsetup.device.DeviceIo;
+import org.dmera.dmsetup.device.IoRequest;
+import org.dmera.dmsetup.device.IoRequest.Operation;
 import org.dmera.dmsetup.device.TargetTable;
 import org.dmera.dmsetup.targets.Client;
 import org.dmera.dmsetup.targets.EraTargetFactory;
@@ -48,18 +50,6 @@ class AnswerBufferTest {
         public void close() {}
     }
 
-    private static final class StayingLine implements Client.Line {
-        @Override
-        public boolean isCut() {
-            return false;
-        }
-
-        @Override
-        public boolean isEnding() {
-            return false;
-        }
-    }
-
     @Test
     void aWriteIsOwedUntilItsAnswerHasBeenSentWhateverElseIsAnsweredWithIt() throws Exception {
         DeviceIo io = new DeviceIo(task -> new Thread(task).start());
@@ -72,9 +62,10 @@ class AnswerBufferTest {
         Receiver client = new Receiver();
         AnswerWatch watch = new AnswerWatch();
         NbdMemory memory = new NbdMemory(64 << 20);
-        BackgroundWrites background =
-                new BackgroundWrites(io, client, memory, ReplyForm.SIMPLE, watch, new Client(new StayingLine()));
+        Client who = new Client(() -> false);
+        BackgroundWrites background = new BackgroundWrites(io, client, memory, ReplyForm.SIMPLE, watch, who);
         AnswerScope scope = io.openScope(AnswerBuffer.MAX_WRITES);
+        IoRequest write = new IoRequest(who, scope);
         try (AnswerBuffer answers = new AnswerBuffer(
                 ReplyForm.SIMPLE,
                 background,
@@ -94,7 +85,8 @@ class AnswerBufferTest {
                     answers.done(1000 + i, 0);
                 }
                 for (int i = 0; i < writes; i++) {
-                    io.write((long) i * BLOCK_BYTES, ByteBuffer.allocate(512), 0, answers.scopeForWrite());
+                    answers.makeRoomForWrite();
+                    io.submit(write.set(Operation.WRITE, (long) i * BLOCK_BYTES, ByteBuffer.allocate(512), 0));
                     answers.done(i, 0);
                 }
                 era.message(List.of("checkpoint"));

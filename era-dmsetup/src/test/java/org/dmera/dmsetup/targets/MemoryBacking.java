@@ -26,6 +26,8 @@ public final class MemoryBacking implements Backing {
     public volatile Hook after = (operation, offset, length) -> {};
 
     public volatile boolean closed;
+    /** Whether writes would have to wait for something, which is ready at once. */
+    public volatile boolean waits;
 
     public MemoryBacking(String name, int sizeBytes, List<String> journal) {
         this.name = name;
@@ -62,6 +64,11 @@ public final class MemoryBacking implements Backing {
         synchronized (bytes) {
             dst.put(bytes, (int) offsetBytes, dst.remaining());
         }
+    }
+
+    @Override
+    public boolean mustWait(long offsetBytes, long lengthBytes) {
+        return waits;
     }
 
     @Override

@@ -15,7 +15,10 @@ import org.dmera.dmsetup.control.DeviceId;
 import org.dmera.dmsetup.control.DmClient;
 import org.dmera.dmsetup.device.AnswerScope;
 import org.dmera.dmsetup.device.DeviceIo;
+import org.dmera.dmsetup.device.IoRequest;
+import org.dmera.dmsetup.device.IoRequest.Operation;
 import org.dmera.dmsetup.device.MappedDevice;
+import org.dmera.dmsetup.targets.Client;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -81,8 +84,9 @@ class MarkedWriteAllocationTest {
     }
 
     private static void write(DeviceIo io, ByteBuffer data, AnswerScope scope, int writes) throws IOException {
+        IoRequest request = new IoRequest(new Client(() -> false), scope);
         for (int i = 0; i < writes; i++) {
-            io.write((long) (i % BLOCKS) * BLOCK, data.clear(), 0, scope);
+            assertTrue(io.submit(request.set(Operation.WRITE, (long) (i % BLOCKS) * BLOCK, data.clear(), 0)));
             scope.sent();
         }
     }

@@ -34,18 +34,6 @@ public class LentAnswers {
 
     private LentAnswers() {}
 
-    private static final class NeverGone implements Client.Line {
-        @Override
-        public boolean isCut() {
-            return false;
-        }
-
-        @Override
-        public boolean isEnding() {
-            return false;
-        }
-    }
-
     /** A client, which looks at each answer that it gets: the next cookie is expected, and nothing else. */
     private static final class Reading implements WritableByteChannel {
         private int answers;
@@ -82,7 +70,7 @@ public class LentAnswers {
         private final ByteBuffer out = POOL.take(OUT_BYTES);
         private final ReplyForm form = ReplyForm.SIMPLE;
         private final BackgroundWrites background =
-                new BackgroundWrites(io, client, null, form, WATCH, new Client(new NeverGone()));
+                new BackgroundWrites(io, client, null, form, WATCH, new Client(() -> false));
         private final AnswerBuffer answers = new AnswerBuffer(form, background, client, scope, POOL, WATCH, out);
 
         void lendOnce() {

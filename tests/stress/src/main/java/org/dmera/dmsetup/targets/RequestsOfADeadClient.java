@@ -30,23 +30,11 @@ public class RequestsOfADeadClient {
         }
     }
 
-    private static final class Alive implements Client.Line {
-        @Override
-        public boolean isCut() {
-            return false;
-        }
-
-        @Override
-        public boolean isEnding() {
-            return false;
-        }
-    }
-
     /** The place that both write. */
     public static class Place {
         private final Cut line = new Cut();
         private final Client dead = new Client(line);
-        private final Client next = new Client(new Alive());
+        private final Client next = new Client(() -> false);
         private int data;
 
         boolean writeOfDead(boolean waits) {
