@@ -13,19 +13,17 @@ import org.dmera.core.evidence.Structure;
 import org.dmera.core.evidence.TreeSpec;
 import org.dmera.core.evidence.TreeWalk;
 import org.dmera.core.format.ArrayBlock;
-import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.Eras;
 import org.dmera.core.format.Limits;
 import org.dmera.core.format.Superblock;
-import org.dmera.core.format.WritesetValue;
 import org.dmera.core.read.ArrayWalker;
 
 /**
  * The trees that carry the marks, on behalf of the live superblock or of the snapshot: the writeset tree and each
  * writeset in it, the current writeset, the era array.
  */
-final class EraTreesCheck implements TreeWalk.Visitor {
+final class EraTreesCheck implements TreeWalk.WritesetVisitor {
     private static final int BITS = Long.SIZE;
 
     private final BlockReader reader;
@@ -65,11 +63,9 @@ final class EraTreesCheck implements TreeWalk.Visitor {
     }
 
     @Override
-    public void entry(BTreeNode leaf, int index, boolean counted) {
-        long era = leaf.key(index);
+    public void writeset(long era, long nrBits, long root, boolean counted) {
         anyWriteset = true;
         checkEra(era);
-        long nrBits = WritesetValue.nrBits(leaf.buffer(), leaf.valueOffset(index));
         if (nrBits > Limits.MAX_ORIGIN_BLOCKS) {
             report(
                     DamageKind.BAD_FIELD,
@@ -77,7 +73,6 @@ final class EraTreesCheck implements TreeWalk.Visitor {
                             + Limits.MAX_ORIGIN_BLOCKS,
                     "every origin block counts as written in this era");
         }
-        long root = WritesetValue.root(leaf.buffer(), leaf.valueOffset(index));
         walkBitset(new TreeSpec(Structure.WRITESET, era, walk), root, nrBits, counted);
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.core.evidence;
 
+import java.nio.ByteBuffer;
 import java.util.Arrays;
 import java.util.BitSet;
 import org.dmera.core.read.ArrayWalker;
@@ -13,19 +14,27 @@ public final class ArrayMap implements ArrayWalker.Visitor {
     private int[] blocks = new int[4];
     private short[] usable = new short[4];
     private int size;
-    private int lost;
     private final BitSet gone = new BitSet();
     private final BitSet strayed = new BitSet();
 
-    @Override
-    public void present(long index, long blockNr, int usableEntries) {
-        put((int) index, (int) blockNr, usableEntries);
+    /** The blocks of the array at {@code root}, which should have {@code entries} entries. */
+    public static ArrayMap of(BlockReader reader, TreeSpec spec, long root, long entries) {
+        ArrayMap map = new ArrayMap();
+        new ArrayWalk(reader, spec, map).walk(root, entries, true);
+        return map;
     }
 
     @Override
-    public void lost(long from, long to) {
-        // Only counted: what was not put is lost.
-        lost += (int) Math.min(Integer.MAX_VALUE - lost, to - from);
+    public void present(long index, long blockNr, int usableEntries) {
+        int at = (int) index;
+        if (at >= blocks.length) {
+            int length = Math.max(at + 1, blocks.length * 2);
+            blocks = Arrays.copyOf(blocks, length);
+            usable = Arrays.copyOf(usable, length);
+        }
+        blocks[at] = (int) blockNr;
+        usable[at] = (short) usableEntries;
+        size = Math.max(size, at + 1);
     }
 
     @Override
@@ -48,17 +57,6 @@ public final class ArrayMap implements ArrayWalker.Visitor {
         return strayed.get((int) index);
     }
 
-    private void put(int index, int blockNr, int usableEntries) {
-        if (index >= blocks.length) {
-            int length = Math.max(index + 1, blocks.length * 2);
-            blocks = Arrays.copyOf(blocks, length);
-            usable = Arrays.copyOf(usable, length);
-        }
-        blocks[index] = blockNr;
-        usable[index] = (short) usableEntries;
-        size = Math.max(size, index + 1);
-    }
-
     /** The metadata block of array block {@code index}, or {@link #LOST}. */
     public int block(long index) {
         return index < size ? blocks[(int) index] : LOST;
@@ -69,8 +67,12 @@ public final class ArrayMap implements ArrayWalker.Visitor {
         return index < size ? usable[(int) index] : 0;
     }
 
-    /** Array blocks that are lost. */
-    int lostBlocks() {
-        return lost;
+    /**
+     * Reads array block {@code index} into {@code block}; returns how many of {@code count} entries at its beginning can be
+     * relied on, 0 when it is lost.
+     */
+    public int load(BlockReader reader, long index, int count, ByteBuffer block) {
+        int blockNr = block(index);
+        return blockNr == LOST || reader.tryRead(blockNr, block) != null ? 0 : Math.min(count, usable(index));
     }
 }

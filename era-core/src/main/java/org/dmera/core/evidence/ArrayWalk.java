@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import org.dmera.core.block.BlockType;
+import org.dmera.core.evidence.UnclaimedParts.Content;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.DamageKind;
@@ -104,13 +105,12 @@ public final class ArrayWalk extends Walk implements ArrayWalker.Policy {
         int other = 0;
         int past = 0;
         int n = leaf.nrEntries();
+        Content own = Content.of(spec);
         long needed = (entries + ArrayBlock.maxEntries(valueBytes) - 1) / ArrayBlock.maxEntries(valueBytes);
         for (int i = 0; i < n; i++) {
             long blockNr = leaf.valueLong(i);
-            int code = reader.table().isUsable(blockNr) ? reader.code(blockNr) : BlockVerdict.UNREAD;
-            boolean isOther = valueBytes == ArrayBlock.ERA_BYTES
-                    ? code == BlockVerdict.WORDS
-                    : code == BlockVerdict.ERAS || code == BlockVerdict.ERAS_ABOVE_CURRENT;
+            Content content = reader.table().isUsable(blockNr) ? Content.of(reader.code(blockNr)) : null;
+            boolean isOther = content != null && content != own;
             other += isOther ? 1 : 0;
             past += !isOther && entries > 0 && Long.compareUnsigned(leaf.key(i), needed) >= 0 ? 1 : 0;
         }

@@ -7,6 +7,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockType;
+import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.Severity;
 import org.dmera.core.read.BlockSource;
@@ -73,6 +74,15 @@ public final class BlockReader {
             table.verdict(blockNr, known);
         }
         return known;
+    }
+
+    /** Reads a node of any tree into {@code block}; returns null when the block isn't one, or can't be used. */
+    public BTreeNode node(long blockNr, ByteBuffer block) {
+        boolean isThere = table.isUsable(blockNr)
+                && !table.isOutdated(blockNr)
+                && code(blockNr) == BlockVerdict.NODE
+                && tryRead(blockNr, block) == null;
+        return isThere ? new BTreeNode().wrap(block, 0) : null;
     }
 
     /** The {@link BlockVerdict} code of the block. */

@@ -4,6 +4,7 @@ package org.dmera.core.evidence;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import org.dmera.core.format.BTreeNode;
+import org.dmera.core.format.WritesetValue;
 import org.dmera.core.read.Problem;
 import org.dmera.core.read.TreeWalker;
 
@@ -13,13 +14,25 @@ import org.dmera.core.read.TreeWalker;
  */
 public final class TreeWalk extends Walk implements TreeWalker.Listener {
     /** Receives the leaves. */
-    @FunctionalInterface
     public interface Visitor {
         /** Entry {@code index} of a leaf; {@code counted} says whether the reference in it has to be counted. */
         void entry(BTreeNode leaf, int index, boolean counted);
 
         /** The keys from {@code from} to {@code last}, both included (unsigned), can't be had. */
         default void lost(long from, long last) {}
+    }
+
+    /** Receives the leaves of a tree of writesets. */
+    public interface WritesetVisitor extends Visitor {
+        /** The writeset of {@code era}, which has {@code nrBits} bits; {@code root} is that of its bitset. */
+        void writeset(long era, long nrBits, long root, boolean counted);
+
+        @Override
+        default void entry(BTreeNode leaf, int index, boolean counted) {
+            int offset = leaf.valueOffset(index);
+            long nrBits = WritesetValue.nrBits(leaf.buffer(), offset);
+            writeset(leaf.key(index), nrBits, WritesetValue.root(leaf.buffer(), offset), counted);
+        }
     }
 
     private final Visitor visitor;

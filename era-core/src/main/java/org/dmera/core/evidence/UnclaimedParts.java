@@ -35,6 +35,15 @@ public final class UnclaimedParts {
                 default -> WORDS;
             };
         }
+
+        /** What an array block with this {@link BlockVerdict} code holds; null for one of another kind. */
+        public static Content of(int code) {
+            return switch (code) {
+                case BlockVerdict.ERAS, BlockVerdict.ERAS_ABOVE_CURRENT -> ERAS;
+                case BlockVerdict.WORDS -> WORDS;
+                default -> null;
+            };
+        }
     }
 
     /**
@@ -50,7 +59,7 @@ public final class UnclaimedParts {
     private final BlockUse table;
     private final StoredCounts counts;
     private final ByteBuffer block = BlockReader.newBuffer();
-    private final BTreeNode node = new BTreeNode();
+    private BTreeNode node;
     private final boolean anybody;
     private final List<Subtree> subtrees = new ArrayList<>();
     private final Map<Content, List<Integer>> unattached = new EnumMap<>(Content.class);
@@ -162,14 +171,9 @@ public final class UnclaimedParts {
 
     /** Loads a node of any tree with marks; returns whether it is one. */
     private boolean load(long blockNr) {
-        if (!table.isUsable(blockNr)
-                || table.isOutdated(blockNr)
-                || reader.code(blockNr) != BlockVerdict.NODE
-                || reader.tryRead(blockNr, block) != null) {
-            return false;
-        }
-        node.wrap(block, 0);
-        return node.hasSaneShape(BTreeNode.BLOCK_VALUE_BYTES) || node.hasSaneShape(WritesetValue.BYTES);
+        node = reader.node(blockNr, block);
+        return node != null
+                && (node.hasSaneShape(BTreeNode.BLOCK_VALUE_BYTES) || node.hasSaneShape(WritesetValue.BYTES));
     }
 
     private void refer(BitSet referred) {
@@ -187,23 +191,11 @@ public final class UnclaimedParts {
     }
 
     private Content contentOfBlock(long blockNr) {
-        if (!table.isUsable(blockNr) || table.isOutdated(blockNr)) {
-            return null;
-        }
-        return switch (reader.code(blockNr)) {
-            case BlockVerdict.ERAS, BlockVerdict.ERAS_ABOVE_CURRENT -> Content.ERAS;
-            case BlockVerdict.WORDS -> Content.WORDS;
-            default -> null;
-        };
+        return table.isUsable(blockNr) && !table.isOutdated(blockNr) ? Content.of(reader.code(blockNr)) : null;
     }
 
-    /** The subtree at {@code blockNr}, whoever refers to it; null when there is none, or can't be read. */
-    public Subtree subtreeAt(int blockNr) {
-        return subtree(blockNr);
-    }
-
-    /** What is below {@code root}, or null when that can't be told. */
-    private Subtree subtree(int root) {
+    /** What is below {@code root}, whoever refers to it; null when that can't be told. */
+    public Subtree subtree(int root) {
         if (!load(root)) {
             return null;
         }

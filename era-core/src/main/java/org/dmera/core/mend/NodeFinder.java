@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.core.mend;
 
-import java.nio.ByteBuffer;
 import org.dmera.core.evidence.BlockReader;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.Limits;
-import org.dmera.core.read.BlockVerdict;
 
 /** Goes down trees that may be damaged, to the node that a key belongs to. */
 final class NodeFinder {
@@ -32,13 +30,7 @@ final class NodeFinder {
     }
 
     private static BTreeNode node(BlockReader reader, long blockNr, int valueBytes) {
-        ByteBuffer buffer = BlockReader.newBuffer();
-        if (!reader.table().isUsable(blockNr)
-                || reader.code(blockNr) != BlockVerdict.NODE
-                || reader.tryRead(blockNr, buffer) != null) {
-            return null;
-        }
-        BTreeNode node = new BTreeNode().wrap(buffer, 0);
-        return node.hasSaneShape(valueBytes) ? node : null;
+        BTreeNode node = reader.node(blockNr, BlockReader.newBuffer());
+        return node != null && node.hasSaneShape(valueBytes) ? node : null;
     }
 }

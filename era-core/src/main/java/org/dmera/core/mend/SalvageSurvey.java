@@ -31,7 +31,6 @@ import org.dmera.core.format.BitmapBlock;
 import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.Eras;
 import org.dmera.core.format.Superblock;
-import org.dmera.core.format.WritesetValue;
 import org.dmera.core.read.ArrayWalker;
 import org.dmera.core.read.BlockVerdict;
 
@@ -39,7 +38,7 @@ import org.dmera.core.read.BlockVerdict;
  * First look at damaged metadata whose roots are known: which blocks can't be trusted because two places use them, up to
  * which era writesets are lost, and which sizes and eras the content speaks for.
  */
-public final class SalvageSurvey implements TreeWalk.Visitor {
+public final class SalvageSurvey implements TreeWalk.WritesetVisitor {
     /** Eras from here on are taken for damage: nobody changes eras two thousand million times. */
     public static final long IMPLAUSIBLE_ERA = 1L << 31;
 
@@ -335,8 +334,7 @@ public final class SalvageSurvey implements TreeWalk.Visitor {
             return eras;
         }
         TreeSpec tree = TreeSpec.live(Structure.WRITESET_TREE);
-        TreeWalk.Visitor visitor = (leaf, index, counted) ->
-                eras.put(WritesetValue.root(leaf.buffer(), leaf.valueOffset(index)), leaf.key(index));
+        TreeWalk.WritesetVisitor visitor = (era, nrBits, root, counted) -> eras.put(root, era);
         new TreeWalk(fresh, tree, visitor).walk(copy.writesetTreeRoot(), true);
         return eras;
     }
@@ -409,11 +407,6 @@ public final class SalvageSurvey implements TreeWalk.Visitor {
         return gapUpTo < 0 && previousEra > lastDigested();
     }
 
-    /** The highest credible era in the era array that is above the superblock's current one, or −1. */
-    long highestInArray() {
-        return highestInArray;
-    }
-
     /**
      * The highest era of which a writeset is missing or unreadable as a whole, or −1.
      *
@@ -431,9 +424,8 @@ public final class SalvageSurvey implements TreeWalk.Visitor {
     }
 
     @Override
-    public void entry(BTreeNode leaf, int index, boolean counted) {
+    public void writeset(long era, long nrBits, long root, boolean counted) {
         anyWriteset = true;
-        long era = leaf.key(index);
         if (era < 0 || era >= IMPLAUSIBLE_ERA && era > roots.currentEra()) {
             // Whatever era this was, its marks can't be told.
             lostOpenEnd = true;
@@ -444,12 +436,7 @@ public final class SalvageSurvey implements TreeWalk.Visitor {
         }
         previousEra = era;
         firstEra = Math.min(firstEra, era);
-        int offset = leaf.valueOffset(index);
-        bitset(
-                Structure.WRITESET,
-                era,
-                WritesetValue.root(leaf.buffer(), offset),
-                WritesetValue.nrBits(leaf.buffer(), offset));
+        bitset(Structure.WRITESET, era, root, nrBits);
     }
 
     @Override

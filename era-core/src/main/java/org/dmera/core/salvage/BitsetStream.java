@@ -60,11 +60,7 @@ final class BitsetStream {
 
     /** Reads array block {@code index}; returns how many of {@code count} words can be relied on. */
     private int load(long index, int count) {
-        int blockNr = map.block(index);
-        if (blockNr == ArrayMap.LOST || map.isGone(index) || reader.tryRead(blockNr, block) != null) {
-            return 0;
-        }
-        long sound = soundWords - index * ArrayBlock.WORDS_PER_BLOCK;
-        return (int) Math.max(0, Math.min(Math.min(count, sound), map.usable(index)));
+        long sound = Math.max(0, Math.min(count, soundWords - index * ArrayBlock.WORDS_PER_BLOCK));
+        return map.isGone(index) ? 0 : map.load(reader, index, (int) sound, block);
     }
 }

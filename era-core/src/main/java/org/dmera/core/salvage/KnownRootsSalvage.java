@@ -444,29 +444,18 @@ final class KnownRootsSalvage extends Salvage {
     }
 
     private void streamWritesets(MetadataVisitor visitor) throws IOException {
-        TreeSpec spec = TreeSpec.live(Structure.WRITESET_TREE);
-        TreeWalk.Visitor writesets = new TreeWalk.Visitor() {
-            @Override
-            public void entry(BTreeNode leaf, int index, boolean counted) {
-                long era = leaf.key(index);
-                if (Long.compareUnsigned(era, lastArchived()) > 0 || era <= mergedUpTo) {
-                    return;
-                }
-                int offset = leaf.valueOffset(index);
+        TreeWalk.WritesetVisitor writesets = (era, nrBits, root, counted) -> {
+            if (Long.compareUnsigned(era, lastArchived()) <= 0 && era > mergedUpTo) {
                 try {
-                    streamWriteset(
-                            Structure.WRITESET,
-                            era,
-                            WritesetValue.nrBits(leaf.buffer(), offset),
-                            WritesetValue.root(leaf.buffer(), offset),
-                            visitor);
+                    streamWriteset(Structure.WRITESET, era, nrBits, root, visitor);
                 } catch (IOException e) {
                     throw new UncheckedIOException(e);
                 }
             }
         };
         try {
-            new TreeWalk(reader, spec, writesets).walk(roots.writesetTreeRoot(), true);
+            new TreeWalk(reader, TreeSpec.live(Structure.WRITESET_TREE), writesets)
+                    .walk(roots.writesetTreeRoot(), true);
         } catch (UncheckedIOException e) {
             throw e.getCause();
         }
@@ -520,19 +509,13 @@ final class KnownRootsSalvage extends Salvage {
     }
 
     private void streamEraArray(MetadataVisitor visitor) throws IOException {
-        ArrayMap map = new ArrayMap();
-        TreeSpec spec = TreeSpec.live(Structure.ERA_ARRAY);
-        new ArrayWalk(reader, spec, map).walk(roots.eraArrayRoot(), nrBlocks, true);
+        ArrayMap map = ArrayMap.of(reader, TreeSpec.live(Structure.ERA_ARRAY), roots.eraArrayRoot(), nrBlocks);
         visitor.beginEraArray();
         long widened = 0;
         for (long first = 0; first < nrBlocks; first += ArrayBlock.ERAS_PER_BLOCK) {
             int count = (int) Math.min(ArrayBlock.ERAS_PER_BLOCK, nrBlocks - first);
             long index = first / ArrayBlock.ERAS_PER_BLOCK;
-            int usable = Math.min(count, map.usable(index));
-            boolean isGone = map.isGone(index) || survey.isGone(index);
-            if (isGone || map.block(index) == ArrayMap.LOST || reader.tryRead(map.block(index), block) != null) {
-                usable = 0;
-            }
+            int usable = map.isGone(index) || survey.isGone(index) ? 0 : map.load(reader, index, count, block);
             int inWindow = (int) (first % UnclaimedMarks.WINDOW);
             if (unclaimed != null && inWindow == 0) {
                 java.util.Arrays.fill(orphaned, 0);

@@ -17,14 +17,11 @@ import org.dmera.core.evidence.Structure;
 import org.dmera.core.evidence.TreeSpec;
 import org.dmera.core.evidence.TreeWalk;
 import org.dmera.core.format.ArrayBlock;
-import org.dmera.core.format.BTreeNode;
-import org.dmera.core.format.Eras;
-import org.dmera.core.format.WritesetValue;
 import org.dmera.core.mend.SalvageSurvey;
 import org.dmera.core.read.BlockVerdict;
 
 /** What one state of the metadata knows of marks, to be laid over what others know. */
-final class StateOverlay implements TreeWalk.Visitor {
+final class StateOverlay implements TreeWalk.WritesetVisitor {
     /** Origin blocks in one array block of a bitset; 32 array blocks of the era array hold as many eras. */
     static final int WINDOW = ArrayBlock.WORDS_PER_BLOCK * Long.SIZE;
 
@@ -39,6 +36,7 @@ final class StateOverlay implements TreeWalk.Visitor {
 
     private final BlockReader reader;
     private final ByteBuffer block = BlockReader.newBuffer();
+    private final long[] words = new long[ArrayBlock.WORDS_PER_BLOCK];
     /** What other states have laid over the present window already: most of a state is shared with the one before. */
     private Set<OverlaidPart> overlaid;
 
@@ -69,10 +67,7 @@ final class StateOverlay implements TreeWalk.Visitor {
     private long lastEra = -1;
 
     private boolean hasCurrent;
-    /** The latest era at each place of an array block that is not known, or null. */
-    private int[] unattachedEras;
-    /** The same of marks. */
-    private long[] unattachedWords;
+    private final LooseBlocks loose;
     /** −1 until it is asked for. */
     private long highestInArray = -1;
 
@@ -86,50 +81,30 @@ final class StateOverlay implements TreeWalk.Visitor {
         this.hasAllRoots = hasSpaceMap && candidate.isWhole();
         this.hasUnreadableBlocks = candidate.broken > 0;
         for (long root : candidate.writesetTrees) {
-            TreeSpec spec = TreeSpec.live(Structure.WRITESET_TREE);
-            new TreeWalk(fresh(log), spec, this).walk(root, true);
+            new TreeWalk(fresh(log), TreeSpec.live(Structure.WRITESET_TREE), this).walk(root, true);
         }
         for (long root : candidate.bitsets) {
             hasCurrent = true;
-            long words = lengthOf(Structure.CURRENT_WRITESET, root, ArrayBlock.WORD_BYTES)
-                    .entries();
+            long words = lengthOf(Structure.CURRENT_WRITESET, root).entries();
             addWriteset(-1, words * Long.SIZE, root);
         }
         for (long root : candidate.eraArrays) {
-            SharedArrays.Length known = lengthOf(Structure.ERA_ARRAY, root, ArrayBlock.ERA_BYTES);
+            SharedArrays.Length known = lengthOf(Structure.ERA_ARRAY, root);
             long length = known.entries();
             extent = Math.max(extent, length);
             isEndUnknown |= known.isEndUnknown();
             knownExtent = known.isEndUnknown() ? knownExtent : Math.max(knownExtent, length);
-            eraArrays.add(new EraMap(length, map(Structure.ERA_ARRAY, -1, root, length, ArrayBlock.ERA_BYTES)));
+            eraArrays.add(new EraMap(length, map(Structure.ERA_ARRAY, -1, root, length)));
         }
         isEndUnknown |= eraArrays.isEmpty() && hasUnreadableBlocks;
         writesetsLost &= hasSpaceMap;
-        overlayUnattached(candidate);
-    }
-
-    /** Whichever place in an array such a block has, it says no more than all of them together. */
-    private void overlayUnattached(RootCandidate candidate) {
         // Only a root that is lost leaves blocks behind to whose place nothing else leads.
-        if (candidate.unreadable > 0 && !candidate.unattachedEras.isEmpty()) {
-            unattachedEras = new int[ArrayBlock.ERAS_PER_BLOCK];
-            for (int b : candidate.unattachedEras) {
-                int n = reader.tryRead(b, block) == null ? BlockVerdict.nrEntries(reader.verdict(b)) : 0;
-                for (int i = 0; i < n; i++) {
-                    unattachedEras[i] =
-                            Eras.later(unattachedEras[i], block.getInt(ArrayBlock.VALUES + i * Integer.BYTES));
-                }
-                extent = candidate.eraArrays.isEmpty() ? Math.max(0, extent) + n : extent;
-            }
-        }
-        if (candidate.unreadable > 0 && !candidate.unattachedWords.isEmpty()) {
-            unattachedWords = new long[ArrayBlock.WORDS_PER_BLOCK];
-            for (int b : candidate.unattachedWords) {
-                int n = reader.tryRead(b, block) == null ? BlockVerdict.nrEntries(reader.verdict(b)) : 0;
-                for (int i = 0; i < n; i++) {
-                    unattachedWords[i] |= block.getLong(ArrayBlock.VALUES + i * Long.BYTES);
-                }
-            }
+        boolean isRootLost = candidate.unreadable > 0;
+        List<Integer> unattached = new ArrayList<>(isRootLost ? candidate.unattachedEras : List.of());
+        unattached.addAll(isRootLost ? candidate.unattachedWords : List.of());
+        loose = new LooseBlocks(reader, unattached);
+        if (isRootLost && eraArrays.isEmpty() && !candidate.unattachedEras.isEmpty()) {
+            extent = loose.nrEras();
         }
     }
 
@@ -137,40 +112,31 @@ final class StateOverlay implements TreeWalk.Visitor {
         return new BlockReader(device, seen.withDoublyUsed(), log, new BlockVerdict(-1));
     }
 
-    private SharedArrays.Length lengthOf(Structure structure, long root, int valueBytes) {
-        return shared.length(root, valueBytes, () -> {
-            TreeSpec spec = TreeSpec.live(structure, -1);
-            ArrayWalk walk = new ArrayWalk(BlockReader.quiet(device, seen.withDoublyUsed()), spec, new ArrayMap());
+    private SharedArrays.Length lengthOf(Structure structure, long root) {
+        TreeSpec spec = TreeSpec.live(structure);
+        return shared.length(root, spec.entryBytes(), () -> {
+            ArrayWalk walk = new ArrayWalk(fresh(new DamageLog()), spec, new ArrayMap());
             walk.walk(root, 0, true);
             return new SharedArrays.Length(walk.extent(), walk.isEndUnknown());
         });
     }
 
-    private ArrayMap map(Structure structure, long era, long root, long entries, int valueBytes) {
-        return shared.map(root, valueBytes, entries, () -> {
-            ArrayMap map = new ArrayMap();
-            TreeSpec spec = TreeSpec.live(structure, era);
-            new ArrayWalk(fresh(log), spec, map).walk(root, entries, true);
-            return map;
-        });
+    private ArrayMap map(Structure structure, long era, long root, long entries) {
+        TreeSpec spec = TreeSpec.live(structure, era);
+        return shared.map(root, spec.entryBytes(), entries, () -> ArrayMap.of(fresh(log), spec, root, entries));
     }
 
     private void addWriteset(long era, long nrBits, long root) {
         mostBits = Math.max(mostBits, nrBits);
         long words = (nrBits + Long.SIZE - 1) / Long.SIZE;
-        writesets.add(new Writeset(era, nrBits, map(Structure.WRITESET, era, root, words, ArrayBlock.WORD_BYTES)));
+        writesets.add(new Writeset(era, nrBits, map(Structure.WRITESET, era, root, words)));
     }
 
     @Override
-    public void entry(BTreeNode leaf, int index, boolean counted) {
-        long era = leaf.key(index);
-        int offset = leaf.valueOffset(index);
+    public void writeset(long era, long nrBits, long root, boolean counted) {
         boolean isPlausible = era >= 0 && era < SalvageSurvey.IMPLAUSIBLE_ERA;
         lastEra = isPlausible ? Math.max(lastEra, era) : lastEra;
-        addWriteset(
-                isPlausible ? era : -1,
-                WritesetValue.nrBits(leaf.buffer(), offset),
-                WritesetValue.root(leaf.buffer(), offset));
+        addWriteset(isPlausible ? era : -1, nrBits, root);
     }
 
     @Override
@@ -191,13 +157,10 @@ final class StateOverlay implements TreeWalk.Visitor {
         long highest = 0;
         ArrayBlock array = new ArrayBlock();
         for (EraMap eras : eraArrays) {
-            ArrayMap map = eras.map();
             for (long i = 0; i * ArrayBlock.ERAS_PER_BLOCK < eras.length(); i++) {
-                if (map.block(i) == ArrayMap.LOST || reader.tryRead(map.block(i), block) != null) {
-                    continue;
-                }
+                int usable = eras.map().load(reader, i, ArrayBlock.ERAS_PER_BLOCK, block);
                 array.wrap(block, 0);
-                for (int e = 0; e < map.usable(i); e++) {
+                for (int e = 0; e < usable; e++) {
                     long era = Integer.toUnsignedLong(array.valueInt(e));
                     highest = era < SalvageSurvey.IMPLAUSIBLE_ERA ? Math.max(highest, era) : highest;
                 }
@@ -234,28 +197,19 @@ final class StateOverlay implements TreeWalk.Visitor {
         for (Writeset writeset : writesets) {
             overlayBits(writeset, w, count);
         }
-        for (int i = 0; unattachedEras != null && i < count; i++) {
-            raise(i, Math.min(currentEra, Integer.toUnsignedLong(unattachedEras[i % ArrayBlock.ERAS_PER_BLOCK])));
-        }
-        for (int i = 0; unattachedWords != null && i < count; i++) {
-            if ((unattachedWords[i / Long.SIZE] >>> i & 1) != 0) {
-                raise(i, currentEra);
-            }
-        }
+        loose.raiseByEras(latest, 0, count, currentEra);
+        loose.raiseByWords(latest, count, currentEra);
     }
 
     private void overlayEras(ArrayMap map, long index, int at, int count) {
         int n = Math.min(ArrayBlock.ERAS_PER_BLOCK, count - at);
-        int usable = Math.min(n, map.usable(index));
-        if (usable == n && !overlaid.add(new OverlaidPart(map.block(index), at, n))) {
+        if (map.usable(index) >= n && !overlaid.add(new OverlaidPart(map.block(index), at, n))) {
             return;
         }
-        if (usable > 0 && reader.tryRead(map.block(index), block) != null) {
-            usable = 0;
-        }
+        int usable = map.load(reader, index, n, block);
         ArrayBlock array = new ArrayBlock().wrap(block, 0);
         for (int i = 0; i < usable; i++) {
-            raise(at + i, Math.min(currentEra, Integer.toUnsignedLong(array.valueInt(i))));
+            LooseBlocks.raise(latest, at + i, Math.min(currentEra, Integer.toUnsignedLong(array.valueInt(i))));
         }
         lose(at + usable, at + n, currentEra);
     }
@@ -266,38 +220,25 @@ final class StateOverlay implements TreeWalk.Visitor {
             return;
         }
         // The era of an open writeset isn't written down. What another state calls the block says nothing: it may have
-        // been
-        // handed out again since. What the last archived era is doesn't either: eras may have no writeset.
+        // been allocated again since. What the last archived era is doesn't either: eras may have no writeset.
         long era = writeset.era() >= 0 ? writeset.era() : currentEra;
-        long usable = Math.min(bitsHere, (long) writeset.map().usable(w) * Long.SIZE);
-        if (usable == bitsHere && !overlaid.add(new OverlaidPart(writeset.map().block(w), era, bitsHere))) {
+        ArrayMap map = writeset.map();
+        if ((long) map.usable(w) * Long.SIZE >= bitsHere
+                && !overlaid.add(new OverlaidPart(map.block(w), era, bitsHere))) {
             return;
         }
-        if (usable > 0 && reader.tryRead(writeset.map().block(w), block) != null) {
-            usable = 0;
+        int usable = (int) Math.min(bitsHere, (long) map.load(reader, w, words.length, block) * Long.SIZE);
+        for (int i = 0; i * Long.SIZE < usable; i++) {
+            words[i] = block.getLong(ArrayBlock.VALUES + i * Long.BYTES);
         }
-        for (int first = 0; first < usable; first += Long.SIZE) {
-            long word = block.getLong(ArrayBlock.VALUES + first / Byte.SIZE);
-            for (; word != 0; word &= word - 1) {
-                int i = first + Long.numberOfTrailingZeros(word);
-                if (i < usable) {
-                    raise(i, era);
-                }
-            }
-        }
-        lose((int) usable, (int) bitsHere, era);
+        LooseBlocks.raise(latest, words, usable, era);
+        lose(usable, (int) bitsHere, era);
     }
 
     private void lose(int from, int to, long era) {
         for (int i = from; i < to; i++) {
-            raise(i, era);
+            LooseBlocks.raise(latest, i, era);
             lost.set(i);
-        }
-    }
-
-    private void raise(int i, long era) {
-        if (Integer.compareUnsigned(latest[i], (int) era) < 0) {
-            latest[i] = (int) era;
         }
     }
 }

@@ -8,7 +8,6 @@ import java.util.Map;
 import java.util.function.BiPredicate;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.evidence.ArrayMap;
-import org.dmera.core.evidence.ArrayWalk;
 import org.dmera.core.evidence.BlockReader;
 import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.Structure;
@@ -18,11 +17,8 @@ import org.dmera.core.evidence.UnclaimedParts;
 import org.dmera.core.evidence.UnclaimedParts.Content;
 import org.dmera.core.evidence.UnclaimedParts.Subtree;
 import org.dmera.core.format.ArrayBlock;
-import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.Limits;
-import org.dmera.core.format.WritesetValue;
 import org.dmera.core.mend.SalvageSurvey;
-import org.dmera.core.read.BlockVerdict;
 
 /**
  * The marks in parts that are in use and have lost their reference, to be laid over what the trees say.
@@ -53,10 +49,7 @@ final class UnclaimedMarks {
     private final ArrayBlock array = new ArrayBlock();
     private final Map<Long, Long> knownEras;
     private final List<Piece> pieces = new ArrayList<>();
-    /** For each place in an array block the most that a loose one says; null if there is none. */
-    private final int[] unattachedEras;
-
-    private final long[] unattachedWords;
+    private final LooseBlocks loose;
     private boolean complete;
     private final long[] bound = new long[ArrayBlock.WORDS_PER_BLOCK];
 
@@ -83,13 +76,15 @@ final class UnclaimedMarks {
             complete &= !missed.isCutShort(content);
         }
         for (int b : doubted) {
-            Subtree subtree = missed.subtreeAt(b);
+            Subtree subtree = missed.subtree(b);
             if (subtree != null) {
                 add(subtree, true);
             }
         }
-        this.unattachedEras = eras(missed.unattached(Content.ERAS), doubted);
-        this.unattachedWords = words(missed.unattached(Content.WORDS), doubted);
+        List<Integer> unattached = new ArrayList<>(doubted);
+        unattached.addAll(missed.unattached(Content.ERAS));
+        unattached.addAll(missed.unattached(Content.WORDS));
+        this.loose = new LooseBlocks(reader, unattached);
     }
 
     /** Whether every part that has lost its reference could be read, so that no mark is outside them. */
@@ -99,7 +94,7 @@ final class UnclaimedMarks {
 
     /** Whether there are such parts at all. */
     boolean isAnything() {
-        return !pieces.isEmpty() || unattachedEras != null || unattachedWords != null;
+        return !pieces.isEmpty() || !loose.isEmpty();
     }
 
     private BlockReader fresh() {
@@ -124,83 +119,33 @@ final class UnclaimedMarks {
             complete = false;
             return;
         }
-        boolean isEras = content == Content.ERAS;
-        Structure structure = isEras ? Structure.ERA_ARRAY : Structure.WRITESET;
-        TreeSpec spec = TreeSpec.live(structure, -1);
-        ArrayMap map = new ArrayMap();
-        int bytes = isEras ? ArrayBlock.ERA_BYTES : ArrayBlock.WORD_BYTES;
-        new ArrayWalk(fresh(), spec, map).walk(root, (high + 1) * ArrayBlock.maxEntries(bytes), true);
+        TreeSpec spec = TreeSpec.live(content == Content.ERAS ? Structure.ERA_ARRAY : Structure.WRITESET);
+        ArrayMap map = ArrayMap.of(fresh(), spec, root, (high + 1) * ArrayBlock.maxEntries(spec.entryBytes()));
         pieces.add(new Piece(content, low, high, era, map, isDoubted));
     }
 
     private void addWritesets(long root) {
-        TreeSpec spec = TreeSpec.live(Structure.WRITESET_TREE);
         List<long[]> writesets = new ArrayList<>();
-        new TreeWalk(fresh(), spec, new TreeWalk.Visitor() {
-                    @Override
-                    public void entry(BTreeNode leaf, int index, boolean counted) {
-                        int offset = leaf.valueOffset(index);
-                        long nrBits = WritesetValue.nrBits(leaf.buffer(), offset);
-                        writesets.add(new long[] {leaf.key(index), WritesetValue.root(leaf.buffer(), offset), nrBits});
-                    }
+        TreeWalk.WritesetVisitor visitor = new TreeWalk.WritesetVisitor() {
+            @Override
+            public void writeset(long era, long nrBits, long bits, boolean counted) {
+                writesets.add(new long[] {era, nrBits, bits});
+            }
 
-                    @Override
-                    public void lost(long from, long last) {
-                        complete = false;
-                    }
-                })
-                .walk(root, true);
+            @Override
+            public void lost(long from, long last) {
+                complete = false;
+            }
+        };
+        new TreeWalk(fresh(), TreeSpec.live(Structure.WRITESET_TREE), visitor).walk(root, true);
         for (long[] writeset : writesets) {
-            long blocks = (writeset[2] + WINDOW - 1) / WINDOW;
+            long blocks = (writeset[1] + WINDOW - 1) / WINDOW;
             if (writeset[0] < 0 || writeset[0] >= SalvageSurvey.IMPLAUSIBLE_ERA) {
                 complete = false;
             } else if (blocks > 0) {
-                addArray(Content.WORDS, writeset[1], 0, blocks - 1, writeset[0], false);
+                addArray(Content.WORDS, writeset[2], 0, blocks - 1, writeset[0], false);
             }
         }
-    }
-
-    private int[] eras(List<Integer> unattached, List<Integer> doubted) {
-        int[] most = null;
-        for (int b : concat(unattached, doubted)) {
-            if (isA(b, BlockVerdict.ERAS) && reader.tryRead(b, block) == null) {
-                most = most == null ? new int[ArrayBlock.ERAS_PER_BLOCK] : most;
-                array.wrap(block, 0);
-                for (int i = 0; i < array.nrEntries(); i++) {
-                    most[i] = higher(most[i], array.valueInt(i));
-                }
-            }
-        }
-        return most;
-    }
-
-    private long[] words(List<Integer> unattached, List<Integer> doubted) {
-        long[] all = null;
-        for (int b : concat(unattached, doubted)) {
-            if (isA(b, BlockVerdict.WORDS) && reader.tryRead(b, block) == null) {
-                all = all == null ? new long[ArrayBlock.WORDS_PER_BLOCK] : all;
-                array.wrap(block, 0);
-                for (int i = 0; i < array.nrEntries(); i++) {
-                    all[i] |= array.valueLong(i);
-                }
-            }
-        }
-        return all;
-    }
-
-    private static List<Integer> concat(List<Integer> some, List<Integer> others) {
-        List<Integer> both = new ArrayList<>(some);
-        both.addAll(others);
-        return both;
-    }
-
-    private boolean isA(int blockNr, int what) {
-        int code = reader.code(blockNr);
-        return code == what || what == BlockVerdict.ERAS && code == BlockVerdict.ERAS_ABOVE_CURRENT;
-    }
-
-    private static int higher(int one, int other) {
-        return Integer.compareUnsigned(one, other) < 0 ? other : one;
     }
 
     /**
@@ -213,19 +158,28 @@ final class UnclaimedMarks {
      */
     void overlay(int[] latest, long w, int count, long bitsetEra, long most, BiPredicate<Content, Long> isUnsure) {
         for (Piece piece : pieces) {
+            if (piece.isDoubted()) {
+                continue;
+            }
             if (piece.content() == Content.WORDS) {
-                long era = piece.era() == ANY_ERA ? bitsetEra : piece.era();
-                boolean isHere = !piece.isDoubted() && wordsOf(piece, w);
-                for (int i = 0; isHere && i < count; i += Long.SIZE) {
-                    raise(latest, i, Math.min(count, i + Long.SIZE), bound[i / Long.SIZE], Math.min(era, most));
+                if (hasWords(piece, w)) {
+                    LooseBlocks.raise(
+                            latest, bound, count, Math.min(piece.era() == ANY_ERA ? bitsetEra : piece.era(), most));
                 }
                 continue;
             }
-            for (int i = 0; i < ERA_BLOCKS && i * ArrayBlock.ERAS_PER_BLOCK < count && !piece.isDoubted(); i++) {
-                overlayEras(piece, w * ERA_BLOCKS + i, latest, i * ArrayBlock.ERAS_PER_BLOCK, count, most);
+            for (int at = 0; at < count; at += ArrayBlock.ERAS_PER_BLOCK) {
+                overlayEras(piece, w * ERA_BLOCKS + at / ArrayBlock.ERAS_PER_BLOCK, latest, at, count, most);
             }
         }
-        overlayUnattached(latest, w, count, most, isUnsure);
+        for (int at = 0; at < count; at += ArrayBlock.ERAS_PER_BLOCK) {
+            if (isUnsure.test(Content.ERAS, w * ERA_BLOCKS + at / ArrayBlock.ERAS_PER_BLOCK)) {
+                loose.raiseByEras(latest, at, Math.min(count, at + ArrayBlock.ERAS_PER_BLOCK), most);
+            }
+        }
+        if (isUnsure.test(Content.WORDS, w)) {
+            loose.raiseByWords(latest, count, most);
+        }
     }
 
     private void overlayEras(Piece piece, long index, int[] latest, int at, int count, long most) {
@@ -233,60 +187,32 @@ final class UnclaimedMarks {
             return;
         }
         int n = Math.min(ArrayBlock.ERAS_PER_BLOCK, count - at);
-        int usable = Math.min(n, piece.map().usable(index));
-        if (piece.map().block(index) == ArrayMap.LOST
-                || reader.tryRead(piece.map().block(index), block) != null) {
-            usable = 0;
-        }
+        int usable = piece.map().load(reader, index, n, block);
         array.wrap(block, 0);
         for (int i = 0; i < n; i++) {
             long era = i < usable ? Math.min(most, Integer.toUnsignedLong(array.valueInt(i))) : most;
-            latest[at + i] = higher(latest[at + i], (int) era);
+            LooseBlocks.raise(latest, at + i, era);
         }
     }
 
     /** Puts the words of a bitset for window {@code w} into {@link #bound}; returns whether it has any there. */
-    private boolean wordsOf(Piece piece, long w) {
+    private boolean hasWords(Piece piece, long w) {
         if (w < piece.low() || w > piece.high()) {
             return false;
         }
-        if (piece.map().block(w) == ArrayMap.LOST || reader.tryRead(piece.map().block(w), block) != null) {
-            java.util.Arrays.fill(bound, -1L);
-            return true;
-        }
+        int usable = piece.map().load(reader, w, bound.length, block);
         array.wrap(block, 0);
         for (int i = 0; i < bound.length; i++) {
-            bound[i] = i < array.nrEntries() ? array.valueLong(i) : 0;
+            bound[i] = usable == 0 ? -1L : i < usable ? array.valueLong(i) : 0;
         }
         return true;
     }
 
-    private void overlayUnattached(int[] latest, long w, int count, long most, BiPredicate<Content, Long> isUnsure) {
-        for (int i = 0; i < count && unattachedEras != null; i++) {
-            if (isUnsure.test(Content.ERAS, w * ERA_BLOCKS + i / ArrayBlock.ERAS_PER_BLOCK)) {
-                long era = Integer.toUnsignedLong(unattachedEras[i % ArrayBlock.ERAS_PER_BLOCK]);
-                latest[i] = higher(latest[i], (int) Math.min(most, era));
-            }
-        }
-        boolean areWordsUnsure = unattachedWords != null && isUnsure.test(Content.WORDS, w);
-        for (int i = 0; i < count && areWordsUnsure; i += Long.SIZE) {
-            raise(latest, i, Math.min(count, i + Long.SIZE), unattachedWords[i / Long.SIZE], most);
-        }
-    }
-
-    private static void raise(int[] latest, int from, int to, long word, long era) {
-        for (int i = from; i < to && word != 0; i++) {
-            if ((word >>> i & 1) != 0) {
-                latest[i] = higher(latest[i], (int) era);
-            }
-        }
-    }
-
     /** The most that any candidate says of array block {@code index} of a bitset; the array is used again. */
     long[] maxWords(long index) {
-        long[] most = unattachedWords == null ? new long[ArrayBlock.WORDS_PER_BLOCK] : unattachedWords.clone();
+        long[] most = loose.words();
         for (Piece piece : pieces) {
-            if (piece.content() == Content.WORDS && wordsOf(piece, index)) {
+            if (piece.content() == Content.WORDS && hasWords(piece, index)) {
                 for (int i = 0; i < most.length; i++) {
                     most[i] |= bound[i];
                 }
@@ -303,9 +229,7 @@ final class UnclaimedMarks {
                 overlayEras(piece, index, eras, 0, eras.length, most);
             }
         }
-        for (int i = 0; i < eras.length && unattachedEras != null; i++) {
-            eras[i] = higher(eras[i], (int) Math.min(most, Integer.toUnsignedLong(unattachedEras[i])));
-        }
+        loose.raiseByEras(eras, 0, eras.length, most);
         return eras;
     }
 }
