@@ -11,10 +11,9 @@ import org.dmera.core.format.Eras;
  *
  * <p>Memory is 4 bytes for each block of the parts of the origin that writesets have marks in.
  */
-public final class WritesetFold implements MetadataVisitor {
+public final class WritesetFold extends ForwardingVisitor {
     private static final int PART_BLOCKS = 1 << 16;
 
-    private final MetadataVisitor next;
     private int[][] parts = new int[0][];
     private long nrBlocks;
     private long nrBits;
@@ -23,14 +22,14 @@ public final class WritesetFold implements MetadataVisitor {
 
     /** {@code next} gets the content. */
     public WritesetFold(MetadataVisitor next) {
-        this.next = next;
+        super(next);
     }
 
     @Override
     public void superblock(long dataBlockSizeSectors, long nrBlocks, long currentEra) throws IOException {
         this.nrBlocks = nrBlocks;
         parts = new int[(int) ((nrBlocks + PART_BLOCKS - 1) / PART_BLOCKS)][];
-        next.superblock(dataBlockSizeSectors, nrBlocks, currentEra);
+        super.superblock(dataBlockSizeSectors, nrBlocks, currentEra);
     }
 
     @Override
@@ -65,11 +64,6 @@ public final class WritesetFold implements MetadataVisitor {
     public void endWriteset() {}
 
     @Override
-    public void beginEraArray() throws IOException {
-        next.beginEraArray();
-    }
-
-    @Override
     public void eras(long firstBlock, ByteBuffer buffer, int offset, int count) throws IOException {
         if (folded.capacity() < count * Integer.BYTES) {
             folded = ByteBuffer.allocate(count * Integer.BYTES).order(buffer.order());
@@ -81,16 +75,6 @@ public final class WritesetFold implements MetadataVisitor {
             folded.putInt(
                     Integer.BYTES * i, part == null ? array : Eras.later(array, part[(int) (block % PART_BLOCKS)]));
         }
-        next.eras(firstBlock, folded, 0, count);
-    }
-
-    @Override
-    public void endEraArray() throws IOException {
-        next.endEraArray();
-    }
-
-    @Override
-    public void end() throws IOException {
-        next.end();
+        super.eras(firstBlock, folded, 0, count);
     }
 }

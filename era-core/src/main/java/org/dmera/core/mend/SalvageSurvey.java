@@ -4,7 +4,6 @@ package org.dmera.core.mend;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.BitSet;
-import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -14,7 +13,6 @@ import org.dmera.core.block.BlockDevice;
 import org.dmera.core.check.MetadataChecker;
 import org.dmera.core.check.SpaceMapCheck;
 import org.dmera.core.check.SuperblockCheck;
-import org.dmera.core.evidence.ArrayWalk;
 import org.dmera.core.evidence.BlockReader;
 import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.Damage;
@@ -25,45 +23,25 @@ import org.dmera.core.evidence.Structure;
 import org.dmera.core.evidence.TreeSpec;
 import org.dmera.core.evidence.TreeWalk;
 import org.dmera.core.evidence.UnclaimedParts;
-import org.dmera.core.format.ArrayBlock;
-import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.BitmapBlock;
 import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.Eras;
 import org.dmera.core.format.Superblock;
-import org.dmera.core.read.ArrayWalker;
 import org.dmera.core.read.BlockVerdict;
 
 /**
- * First look at damaged metadata whose roots are known: which blocks can't be trusted because two places use them, up to
- * which era writesets are lost, and which sizes and eras the content speaks for.
+ * First look at damaged metadata whose roots are known: a walk of its trees, compared with its space map, and repeated without
+ * those blocks that the comparison says can't be trusted.
  */
-public final class SalvageSurvey implements TreeWalk.WritesetVisitor {
-    /** Eras from here on are taken for damage: nobody changes eras two thousand million times. */
-    public static final long IMPLAUSIBLE_ERA = 1L << 31;
-
-    /** The kernel's shrink leaves one; many are many wrong keys. */
-    private static final int MAX_EXTRA = 1 << 12;
-
+public final class SalvageSurvey {
     private final BlockDevice device;
     private final SalvagedRoots roots;
     private final Superblock superblock;
-    private final BlockReader reader;
     private final BlockUse table;
+    private final TreeSurvey trees;
     private final DamageLog log = new DamageLog();
 
-    private long firstEra = Long.MAX_VALUE;
-    private long previousEra = -1;
-    private boolean anyWriteset;
-    private long lostUpTo = -1;
-    /** The highest era below that of a writeset of which there is none. */
-    private long gapUpTo = -1;
-
     private boolean isAllAccountedFor;
-    private boolean lostOpenEnd;
-    private long highestInArray = -1;
-    private long extent;
-    private boolean isEndUnknown;
     private BlockUse trust;
     private BlockReader quiet;
     /** What the space map stores, if it doesn't contradict itself. */
@@ -82,22 +60,19 @@ public final class SalvageSurvey implements TreeWalk.WritesetVisitor {
     private UnclaimedParts missed;
     private boolean isMapReliable = true;
     private boolean isAnyWriteMisdirected;
-    /** Array blocks past the end of their arrays: a wrong key may have brought them there. */
-    private final List<Integer> extra = new ArrayList<>();
-
-    private final BitSet goneEras = new BitSet();
-    /** The array blocks that may have a leaf which doesn't lead to some others. */
-    private final Map<UnclaimedParts.Content, BitSet> unsure = new EnumMap<>(UnclaimedParts.Content.class);
 
     private SalvageSurvey(BlockDevice device, SalvagedRoots roots, Superblock superblock, BlockUse table) {
         this.device = device;
         this.roots = roots;
         this.superblock = superblock;
         this.table = table;
-        this.reader = new BlockReader(device, table, log, new BlockVerdict((int) lastDigested()));
+        // That of an open writeset has not been digested.
+        long lastDigested = Eras.lastArchived(roots.currentEra(), roots.currentWritesetRoot() != 0);
+        BlockReader reader = new BlockReader(device, table, log, new BlockVerdict((int) lastDigested));
         if (superblock.metadataSnap() != 0) {
             table.rememberPlaces();
         }
+        this.trees = new TreeSurvey(roots, reader, lastDigested);
     }
 
     /**
@@ -116,11 +91,9 @@ public final class SalvageSurvey implements TreeWalk.WritesetVisitor {
 
     private static SalvageSurvey of(
             BlockDevice device, SalvagedRoots roots, Superblock superblock, boolean doubtsDisputed) {
-        SalvageSurvey survey = new SalvageSurvey(device, roots, superblock, new BlockUse(device.sizeBlocks()));
-        survey.run();
+        SalvageSurvey survey = walked(device, roots, superblock, new BlockUse(device.sizeBlocks()));
         if (survey.log.found(DamageKind.DOUBLY_USED) > 0) {
-            survey = new SalvageSurvey(device, roots, superblock, survey.trust);
-            survey.run();
+            survey = walked(device, roots, superblock, survey.trust);
         }
         survey.compare();
         StoredCounts counts = survey.stored;
@@ -129,13 +102,20 @@ public final class SalvageSurvey implements TreeWalk.WritesetVisitor {
                 .toList();
         if (!doubted.isEmpty()) {
             boolean isMapReliable = survey.isMapReliable;
-            survey = new SalvageSurvey(device, roots, superblock, survey.distrusting(doubted));
-            survey.run();
+            survey = walked(device, roots, superblock, survey.distrusting(doubted));
             survey.compare();
             survey.doubted = doubted;
             survey.isMapReliable = isMapReliable;
         }
         return survey.withoutOutdated();
+    }
+
+    private static SalvageSurvey walked(
+            BlockDevice device, SalvagedRoots roots, Superblock superblock, BlockUse table) {
+        SalvageSurvey survey = new SalvageSurvey(device, roots, superblock, table);
+        survey.trees.run();
+        survey.trust = table.withDoublyUsed();
+        return survey;
     }
 
     /** The survey once more without what a misdirected write may have left as it was before; this one when there is none. */
@@ -148,8 +128,7 @@ public final class SalvageSurvey implements TreeWalk.WritesetVisitor {
         }
         BlockUse doubting = distrusting(doubted);
         outdated.forEach(doubting::distrustContent);
-        SalvageSurvey survey = new SalvageSurvey(device, roots, superblock, doubting);
-        survey.run();
+        SalvageSurvey survey = walked(device, roots, superblock, doubting);
         survey.compare();
         survey.doubted = doubted;
         survey.isMapReliable = isMapReliable;
@@ -162,27 +141,19 @@ public final class SalvageSurvey implements TreeWalk.WritesetVisitor {
         return isAnyWriteMisdirected;
     }
 
-    private void run() {
-        TreeSpec tree = TreeSpec.live(Structure.WRITESET_TREE);
-        new TreeWalk(reader, tree, this).walk(roots.writesetTreeRoot(), true);
-        if (roots.currentWritesetRoot() != 0) {
-            bitset(
-                    Structure.CURRENT_WRITESET,
-                    roots.currentEra(),
-                    roots.currentWritesetRoot(),
-                    roots.currentWritesetNrBits());
-        }
-        TreeSpec eras = TreeSpec.live(Structure.ERA_ARRAY);
-        ArrayWalk walk = new ArrayWalk(reader, eras, new HighestEra());
-        walk.walk(roots.eraArrayRoot(), Math.max(0, roots.nrBlocks()), true);
-        extent = walk.extent();
-        isEndUnknown = walk.isEndUnknown();
-        trust = table.withDoublyUsed();
+    /** What the trees speak for. */
+    public TreeSurvey trees() {
+        return trees;
     }
 
-    /** The highest era that the era array may hold: that of an open writeset has not been digested. */
-    private long lastDigested() {
-        return Eras.lastArchived(roots.currentEra(), roots.currentWritesetRoot() != 0);
+    /** See {@link TreeSurvey#lostUpTo}. */
+    public long lostUpTo(long lastArchived) {
+        return trees.lostUpTo(lastArchived, isAllAccountedFor);
+    }
+
+    /** Whether a leaf that leads to array block {@code index} of an array with {@code content} may be an older version. */
+    public boolean isUnsure(UnclaimedParts.Content content, long index) {
+        return isContradicted() && trees.isUnsure(content, index);
     }
 
     /** What was found on the way. */
@@ -291,7 +262,7 @@ public final class SalvageSurvey implements TreeWalk.WritesetVisitor {
         return sound;
     }
 
-    /** Whether the space map agrees with itself, and counts something as free that is referred to: it may be another state's. */
+    /** Whether the space map agrees with itself, and counts as free what is referred to: it may be another state's. */
     public boolean hasMapOfAnother() {
         return hasMapOfAnother;
     }
@@ -321,7 +292,7 @@ public final class SalvageSurvey implements TreeWalk.WritesetVisitor {
     /** Blocks that references lead to which may lead elsewhere: too many for what is counted, or past the end of an array. */
     public List<Integer> doubted() {
         List<Integer> all = new ArrayList<>(doubted);
-        all.addAll(extra);
+        all.addAll(trees.extra());
         return all;
     }
 
@@ -354,34 +325,6 @@ public final class SalvageSurvey implements TreeWalk.WritesetVisitor {
         return isThere ? new Superblock().wrap(block, 0) : null;
     }
 
-    /** How many origin blocks the era array speaks for, at least those that the superblock speaks of. */
-    public long extent() {
-        return extent;
-    }
-
-    /** The lowest era of a writeset that could be read, or the highest number when there is none. */
-    public long firstWriteset() {
-        return firstEra;
-    }
-
-    /** Whether the end of the era array is lost. */
-    public boolean isEndUnknown() {
-        return isEndUnknown;
-    }
-
-    /** The highest era of an archived writeset that is credible, or −1. */
-    public long lastWriteset() {
-        return previousEra;
-    }
-
-    /**
-     * The least current era for which the highest credible era in the era array can have been digested, if that is above
-     * the superblock's, or −1.
-     */
-    public long leastCurrentEra() {
-        return highestInArray < 0 ? -1 : highestInArray + (roots.currentWritesetRoot() == 0 ? 0 : 1);
-    }
-
     /** Whether the space map agrees with itself and with all trees, so that nothing is missed. */
     public boolean isWhole() {
         return stored != null && missed != null && missed.isEmpty() && missed.unknown() == 0 && doubted.isEmpty();
@@ -395,124 +338,5 @@ public final class SalvageSurvey implements TreeWalk.WritesetVisitor {
     /** Whether all that the space map counts as used is referred to as often as it says. */
     public boolean isAllAccountedFor() {
         return isAllAccountedFor;
-    }
-
-    /** Whether any writeset is there, or was. */
-    public boolean anyWriteset() {
-        return anyWriteset;
-    }
-
-    /** Whether the writesets follow each other without a gap, and end after the last that can have been archived. */
-    public boolean areWritesetsAhead() {
-        return gapUpTo < 0 && previousEra > lastDigested();
-    }
-
-    /**
-     * The highest era of which a writeset is missing or unreadable as a whole, or −1.
-     *
-     * @param lastArchived the highest era of which there can be a writeset in the tree
-     */
-    public long lostUpTo(long lastArchived) {
-        long upTo = lostOpenEnd ? lastArchived : Math.min(lostUpTo, lastArchived);
-        if (isAllAccountedFor) {
-            // An era without a writeset has lost none.
-            return upTo;
-        }
-        upTo = Math.max(upTo, Math.min(gapUpTo, lastArchived));
-        // Digestion takes the lowest first: as long as any is left, the last is too.
-        return anyWriteset && previousEra < lastArchived ? lastArchived : upTo;
-    }
-
-    @Override
-    public void writeset(long era, long nrBits, long root, boolean counted) {
-        anyWriteset = true;
-        if (era < 0 || era >= IMPLAUSIBLE_ERA && era > roots.currentEra()) {
-            // Whatever era this was, its marks can't be told.
-            lostOpenEnd = true;
-            return;
-        }
-        if (previousEra >= 0 && era != previousEra + 1) {
-            gapUpTo = Math.max(gapUpTo, era - 1);
-        }
-        previousEra = era;
-        firstEra = Math.min(firstEra, era);
-        bitset(Structure.WRITESET, era, root, nrBits);
-    }
-
-    @Override
-    public void lost(long from, long last) {
-        anyWriteset = true;
-        if (last < 0) {
-            lostOpenEnd = true;
-        } else {
-            lostUpTo = Math.max(lostUpTo, last);
-        }
-    }
-
-    private void bitset(Structure structure, long era, long root, long nrBits) {
-        TreeSpec spec = TreeSpec.live(structure, era);
-        new ArrayWalk(reader, spec, new Bits()).walk(root, (nrBits + Long.SIZE - 1) / Long.SIZE, true);
-    }
-
-    /** Of a bitset: only what is out of place is of interest. */
-    private class Bits implements ArrayWalker.Visitor {
-        @Override
-        public void strayed(long from, long to) {
-            strayed(UnclaimedParts.Content.WORDS, from, to);
-        }
-
-        final void strayed(UnclaimedParts.Content content, long from, long to) {
-            int inLeaf = BTreeNode.maxEntries(BTreeNode.BLOCK_VALUE_BYTES) - 1;
-            unsure.computeIfAbsent(content, any -> new BitSet())
-                    .set((int) Math.max(0, from - inLeaf), (int) to + inLeaf);
-        }
-
-        @Override
-        public void extra(long index, long blockNr) {
-            if (extra.size() < MAX_EXTRA) {
-                extra.add((int) blockNr);
-            }
-        }
-    }
-
-    /** Whether a leaf that leads to array block {@code index} of an array with {@code content} may be an older version. */
-    public boolean isUnsure(UnclaimedParts.Content content, long index) {
-        return isContradicted()
-                && unsure.containsKey(content)
-                && unsure.get(content).get((int) index);
-    }
-
-    /** Whether what is in array block {@code index} of the era array can't be relied on. */
-    public boolean isGone(long index) {
-        return goneEras.get((int) index);
-    }
-
-    private final class HighestEra extends Bits {
-        private final ByteBuffer block = BlockReader.newBuffer();
-        private final ArrayBlock array = new ArrayBlock();
-
-        @Override
-        public void strayed(long from, long to) {
-            strayed(UnclaimedParts.Content.ERAS, from, to);
-        }
-
-        @Override
-        public void gone(long from, long to) {
-            goneEras.set((int) from, (int) to);
-        }
-
-        @Override
-        public void present(long index, long blockNr, int usable) {
-            if (reader.code(blockNr) != BlockVerdict.ERAS_ABOVE_CURRENT || reader.tryRead(blockNr, block) != null) {
-                return;
-            }
-            array.wrap(block, 0);
-            for (int i = 0; i < usable; i++) {
-                long era = Integer.toUnsignedLong(array.valueInt(i));
-                if (era < IMPLAUSIBLE_ERA && era > lastDigested()) {
-                    highestInArray = Math.max(highestInArray, era);
-                }
-            }
-        }
     }
 }

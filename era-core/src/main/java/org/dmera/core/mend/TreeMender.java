@@ -162,7 +162,7 @@ public final class TreeMender {
                 || lost.isEmpty() && mendEntries(survey.log().lostEntries(), missed)
                 || lost.isEmpty() && reattachSubtrees(survey.log().lostEntries(), superblock, missed)
                 || lost.isEmpty()
-                        && survey.lastWriteset() < superblock.currentEra()
+                        && survey.trees().lastWriteset() < superblock.currentEra()
                         && restoreCurrentWriteset(superblock, missed);
     }
 

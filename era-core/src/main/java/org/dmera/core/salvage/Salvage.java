@@ -4,6 +4,7 @@ package org.dmera.core.salvage;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import org.dmera.core.block.BlockDevice;
@@ -31,7 +32,17 @@ import org.dmera.core.read.BlockVerdict;
  * <p>A superblock that can't be read is searched for: see {@link StateMerge}.
  */
 public abstract class Salvage {
-    Salvage() {}
+    /** What is wrong with the trees that are used. */
+    final List<Damage> damages = new ArrayList<>();
+
+    final List<String> remarks;
+    long nrBlocks;
+    long currentEra;
+
+    /** {@code remarks}: what was decided already; added to. The sizes are set before anybody gets to see it. */
+    Salvage(List<String> remarks) {
+        this.remarks = remarks;
+    }
 
     /**
      * Looks at the metadata and decides what to use of it; reads the trees once.
@@ -63,16 +74,15 @@ public abstract class Salvage {
         BlockDevice swappedBack = withSwapUndone(device, reader);
         if (swappedBack != null) {
             Salvage salvage = open(swappedBack, hints);
-            salvage.remarks().add(0, "the superblock had changed places with another block");
+            salvage.remarks.add(0, "the superblock had changed places with another block");
             return salvage;
         }
         IOException failure = reader.tryRead(0, block);
         if (failure == null && hasSealOnceEmptied(block)) {
             Salvage salvage = new KnownRootsSalvage(device, new Superblock().wrap(block, 0), hints);
-            salvage.remarks()
-                    .add(
-                            "something had written into the superblock where the format leaves it empty; its checksum proves"
-                                    + " the rest");
+            salvage.remarks.add(
+                    "something had written into the superblock where the format leaves it empty; its checksum proves"
+                            + " the rest");
             return withDropped(salvage, block);
         }
         failure = reader.tryRead(0, block);
@@ -81,7 +91,7 @@ public abstract class Salvage {
                 && BitFlip.correct(block, BlockType.SUPERBLOCK, 0)
                 && new Superblock().wrap(block, 0).magic() == Superblock.MAGIC) {
             Salvage salvage = new KnownRootsSalvage(device, new Superblock().wrap(block, 0), hints);
-            salvage.remarks().add("one bit of the superblock had flipped; it was corrected by the checksum");
+            salvage.remarks.add("one bit of the superblock had flipped; it was corrected by the checksum");
             return withDropped(salvage, block);
         }
         return new RootSearch(device, hints).run();
@@ -116,7 +126,7 @@ public abstract class Salvage {
 
     private static Salvage withDropped(Salvage salvage, ByteBuffer superblock) {
         if (new Superblock().wrap(superblock, 0).metadataSnap() != 0) {
-            salvage.remarks().add("the held metadata snapshot is left out");
+            salvage.remarks.add("the held metadata snapshot is left out");
         }
         return salvage;
     }
@@ -130,16 +140,24 @@ public abstract class Salvage {
     }
 
     /** What is wrong with the trees that are used. */
-    public abstract List<Damage> damages();
+    public final List<Damage> damages() {
+        return List.copyOf(damages);
+    }
 
     /** What was decided, one line each, for the user; complete only after {@link #stream}. The list may be added to. */
-    public abstract List<String> remarks();
+    public final List<String> remarks() {
+        return remarks;
+    }
 
     /** Origin blocks of the result. */
-    public abstract long nrBlocks();
+    public final long nrBlocks() {
+        return nrBlocks;
+    }
 
     /** The current era of the result. */
-    public abstract long currentEra();
+    public final long currentEra() {
+        return currentEra;
+    }
 
     /**
      * Sends the content to {@code visitor}, once.

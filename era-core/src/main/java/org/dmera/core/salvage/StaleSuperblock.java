@@ -6,14 +6,14 @@ import java.nio.ByteBuffer;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.HashSet;
-import java.util.List;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockType;
+import org.dmera.core.content.ForwardingVisitor;
 import org.dmera.core.content.MetadataVisitor;
 import org.dmera.core.evidence.BlockReader;
 import org.dmera.core.evidence.BlockUse;
-import org.dmera.core.evidence.Damage;
 import org.dmera.core.evidence.DamageLog;
+import org.dmera.core.format.Eras;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.read.BlockVerdict;
 
@@ -27,12 +27,15 @@ public final class StaleSuperblock extends Salvage {
     private final StateMerge states;
 
     private StaleSuperblock(KnownRootsSalvage trees, StateMerge states) {
+        super(trees.remarks);
         this.trees = trees;
         this.states = states;
-        trees.remarks()
-                .add(
-                        "the superblock may be older than the rest of the metadata: what other states say that are left on the"
-                                + " device counts too");
+        damages.addAll(trees.damages);
+        nrBlocks = trees.nrBlocks;
+        currentEra = Math.max(trees.currentEra, states.currentEra);
+        remarks.add(
+                "the superblock may be older than the rest of the metadata: what other states say that are left on the"
+                        + " device counts too");
     }
 
     /** Whether a state is on the device that was written after the one to which the superblock leads. */
@@ -200,61 +203,19 @@ public final class StaleSuperblock extends Salvage {
     }
 
     @Override
-    public List<Damage> damages() {
-        return trees.damages();
-    }
-
-    @Override
-    public List<String> remarks() {
-        return trees.remarks();
-    }
-
-    @Override
-    public long nrBlocks() {
-        return trees.nrBlocks();
-    }
-
-    @Override
-    public long currentEra() {
-        return Math.max(trees.currentEra(), states.currentEra());
-    }
-
-    @Override
     public void stream(MetadataVisitor visitor) throws IOException {
         trees.stream(new Raised(visitor));
     }
 
     /** Passes everything on, and each era no lower than {@link #states} have it. */
-    private final class Raised implements MetadataVisitor {
-        private final MetadataVisitor next;
-
+    private final class Raised extends ForwardingVisitor {
         Raised(MetadataVisitor next) {
-            this.next = next;
+            super(next);
         }
 
         @Override
         public void superblock(long dataBlockSizeSectors, long nrBlocks, long currentEra) throws IOException {
-            next.superblock(dataBlockSizeSectors, nrBlocks, currentEra());
-        }
-
-        @Override
-        public void beginWriteset(long era, long nrBits) throws IOException {
-            next.beginWriteset(era, nrBits);
-        }
-
-        @Override
-        public void words(long firstWord, ByteBuffer buffer, int offset, int count) throws IOException {
-            next.words(firstWord, buffer, offset, count);
-        }
-
-        @Override
-        public void endWriteset() throws IOException {
-            next.endWriteset();
-        }
-
-        @Override
-        public void beginEraArray() throws IOException {
-            next.beginEraArray();
+            super.superblock(dataBlockSizeSectors, nrBlocks, currentEra());
         }
 
         @Override
@@ -263,21 +224,9 @@ public final class StaleSuperblock extends Salvage {
             int from = (int) (firstBlock % UnclaimedMarks.WINDOW);
             for (int i = 0; i < count; i++) {
                 int at = offset + i * Integer.BYTES;
-                if (Integer.compareUnsigned(buffer.getInt(at), others[from + i]) < 0) {
-                    buffer.putInt(at, others[from + i]);
-                }
+                buffer.putInt(at, Eras.later(buffer.getInt(at), others[from + i]));
             }
-            next.eras(firstBlock, buffer, offset, count);
-        }
-
-        @Override
-        public void endEraArray() throws IOException {
-            next.endEraArray();
-        }
-
-        @Override
-        public void end() throws IOException {
-            next.end();
+            super.eras(firstBlock, buffer, offset, count);
         }
     }
 }

@@ -33,13 +33,9 @@ final class StateMerge extends Salvage {
     /** States, and roots of one, that the report names. */
     private static final int MAX_SHOWN = 3;
 
-    private final List<String> remarks = new ArrayList<>();
     private final List<StateOverlay> layers = new ArrayList<>();
     private final LostEras sizes;
-    private final List<Damage> damages;
     private final long dataBlockSizeSectors;
-    private final long nrBlocks;
-    private final long currentEra;
     private final int[] latest = new int[WINDOW];
     private final ByteBuffer out = ByteBuffer.allocate(WINDOW * Integer.BYTES).order(ByteOrder.LITTLE_ENDIAN);
     private boolean allLost;
@@ -47,6 +43,7 @@ final class StateMerge extends Salvage {
     private long windowAt = -1;
 
     StateMerge(BlockDevice device, BlockUse seen, FoundStates found, SalvageHints hints) throws IOException {
+        super(new ArrayList<>());
         List<Superblock> copies = new ArrayList<>();
         SharedArrays shared = new SharedArrays();
         Set<Damage> distinct = new LinkedHashSet<>();
@@ -58,12 +55,12 @@ final class StateMerge extends Salvage {
             distinct.addAll(layer.log.kept());
             allLost |= state.isMapped && (state.areMarksAdrift() || layer.writesetsLost && state.broken != 1);
         }
-        this.damages = DamageRanges.join(distinct);
+        damages.addAll(DamageRanges.join(distinct));
         this.sizes = new LostEras(layers, copies, found.last() == FoundStates.Last.FOUND);
         remarkOn(found);
         this.dataBlockSizeSectors = sizes.blockSize(hints);
-        this.nrBlocks = sizes.nrBlocks(hints, remarks);
-        this.currentEra = sizes.currentEra(hints, remarks);
+        nrBlocks = sizes.nrBlocks(hints, remarks);
+        currentEra = sizes.currentEra(hints, remarks);
         if (found.last() == FoundStates.Last.LOST) {
             remarks.add("the newest state of the metadata may be lost: every origin block counts as written in era "
                     + currentEra);
@@ -94,26 +91,6 @@ final class StateMerge extends Salvage {
         int shown = Math.min(roots.size(), MAX_SHOWN);
         String all = roots.subList(0, shown).stream().map(String::valueOf).collect(Collectors.joining(", "));
         return roots.size() > shown ? all + " and " + (roots.size() - shown) + " more" : all;
-    }
-
-    @Override
-    public List<Damage> damages() {
-        return damages;
-    }
-
-    @Override
-    public List<String> remarks() {
-        return remarks;
-    }
-
-    @Override
-    public long nrBlocks() {
-        return nrBlocks;
-    }
-
-    @Override
-    public long currentEra() {
-        return currentEra;
     }
 
     @Override

@@ -17,7 +17,7 @@ import org.dmera.core.evidence.Structure;
 import org.dmera.core.evidence.TreeSpec;
 import org.dmera.core.evidence.TreeWalk;
 import org.dmera.core.format.ArrayBlock;
-import org.dmera.core.mend.SalvageSurvey;
+import org.dmera.core.mend.TreeSurvey;
 import org.dmera.core.read.BlockVerdict;
 
 /** What one state of the metadata knows of marks, to be laid over what others know. */
@@ -134,7 +134,7 @@ final class StateOverlay implements TreeWalk.WritesetVisitor {
 
     @Override
     public void writeset(long era, long nrBits, long root, boolean counted) {
-        boolean isPlausible = era >= 0 && era < SalvageSurvey.IMPLAUSIBLE_ERA;
+        boolean isPlausible = era >= 0 && era < TreeSurvey.IMPLAUSIBLE_ERA;
         lastEra = isPlausible ? Math.max(lastEra, era) : lastEra;
         addWriteset(isPlausible ? era : -1, nrBits, root);
     }
@@ -162,7 +162,7 @@ final class StateOverlay implements TreeWalk.WritesetVisitor {
                 array.wrap(block, 0);
                 for (int e = 0; e < usable; e++) {
                     long era = Integer.toUnsignedLong(array.valueInt(e));
-                    highest = era < SalvageSurvey.IMPLAUSIBLE_ERA ? Math.max(highest, era) : highest;
+                    highest = era < TreeSurvey.IMPLAUSIBLE_ERA ? Math.max(highest, era) : highest;
                 }
             }
         }

@@ -18,7 +18,7 @@ import org.dmera.core.evidence.UnclaimedParts.Content;
 import org.dmera.core.evidence.UnclaimedParts.Subtree;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.Limits;
-import org.dmera.core.mend.SalvageSurvey;
+import org.dmera.core.mend.TreeSurvey;
 
 /**
  * The marks in parts that are in use and have lost their reference, to be laid over what the trees say.
@@ -140,7 +140,7 @@ final class UnclaimedMarks {
         new TreeWalk(fresh(), TreeSpec.live(Structure.WRITESET_TREE), visitor).walk(root, true);
         for (long[] writeset : writesets) {
             long blocks = (writeset[1] + WINDOW - 1) / WINDOW;
-            if (writeset[0] < 0 || writeset[0] >= SalvageSurvey.IMPLAUSIBLE_ERA) {
+            if (writeset[0] < 0 || writeset[0] >= TreeSurvey.IMPLAUSIBLE_ERA) {
                 complete = false;
             } else if (blocks > 0) {
                 addArray(Content.WORDS, writeset[2], 0, blocks - 1, writeset[0], false);

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.mend;
+
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import org.dmera.core.evidence.ArrayWalk;
+import org.dmera.core.evidence.BlockReader;
+import org.dmera.core.evidence.Structure;
+import org.dmera.core.evidence.TreeSpec;
+import org.dmera.core.evidence.TreeWalk;
+import org.dmera.core.evidence.UnclaimedParts;
+import org.dmera.core.format.ArrayBlock;
+import org.dmera.core.format.BTreeNode;
+import org.dmera.core.read.ArrayWalker;
+import org.dmera.core.read.BlockVerdict;
+
+/**
+ * One walk of the trees of damaged metadata: up to which era writesets are lost, and which sizes and eras the content speaks
+ * for.
+ */
+public final class TreeSurvey implements TreeWalk.WritesetVisitor {
+    /** Eras from here on are taken for damage: nobody changes eras two thousand million times. */
+    public static final long IMPLAUSIBLE_ERA = 1L << 31;
+
+    /** The kernel's shrink leaves one; many are many wrong keys. */
+    private static final int MAX_EXTRA = 1 << 12;
+
+    private final SalvagedRoots roots;
+    private final BlockReader reader;
+    private final long lastDigested;
+
+    private long firstEra = Long.MAX_VALUE;
+    private long previousEra = -1;
+    private boolean anyWriteset;
+    private long lostUpTo = -1;
+    /** The highest era below that of a writeset of which there is none. */
+    private long gapUpTo = -1;
+
+    private boolean lostOpenEnd;
+    private long highestInArray = -1;
+    private long extent;
+    private boolean isEndUnknown;
+    /** Array blocks past the end of their arrays: a wrong key may have brought them there. */
+    private final List<Integer> extra = new ArrayList<>();
+
+    private final BitSet goneEras = new BitSet();
+    /** The array blocks that may have a leaf which doesn't lead to some others. */
+    private final Map<UnclaimedParts.Content, BitSet> unsure = new EnumMap<>(UnclaimedParts.Content.class);
+
+    /** {@code lastDigested}: the highest era that the era array may hold. */
+    TreeSurvey(SalvagedRoots roots, BlockReader reader, long lastDigested) {
+        this.roots = roots;
+        this.reader = reader;
+        this.lastDigested = lastDigested;
+    }
+
+    /** Walks what the roots lead to. */
+    void run() {
+        TreeSpec tree = TreeSpec.live(Structure.WRITESET_TREE);
+        new TreeWalk(reader, tree, this).walk(roots.writesetTreeRoot(), true);
+        if (roots.currentWritesetRoot() != 0) {
+            bitset(
+                    Structure.CURRENT_WRITESET,
+                    roots.currentEra(),
+                    roots.currentWritesetRoot(),
+                    roots.currentWritesetNrBits());
+        }
+        TreeSpec eras = TreeSpec.live(Structure.ERA_ARRAY);
+        ArrayWalk walk = new ArrayWalk(reader, eras, new HighestEra());
+        walk.walk(roots.eraArrayRoot(), Math.max(0, roots.nrBlocks()), true);
+        extent = walk.extent();
+        isEndUnknown = walk.isEndUnknown();
+    }
+
+    /** How many origin blocks the era array speaks for, at least those that the superblock speaks of. */
+    public long extent() {
+        return extent;
+    }
+
+    /** The lowest era of a writeset that could be read, or the highest number when there is none. */
+    public long firstWriteset() {
+        return firstEra;
+    }
+
+    /** Whether the end of the era array is lost. */
+    public boolean isEndUnknown() {
+        return isEndUnknown;
+    }
+
+    /** The highest era of an archived writeset that is credible, or −1. */
+    public long lastWriteset() {
+        return previousEra;
+    }
+
+    /**
+     * The least current era for which the highest credible era in the era array can have been digested, if that is above
+     * the superblock's, or −1.
+     */
+    public long leastCurrentEra() {
+        return highestInArray < 0 ? -1 : highestInArray + (roots.currentWritesetRoot() == 0 ? 0 : 1);
+    }
+
+    /** Whether any writeset is there, or was. */
+    public boolean anyWriteset() {
+        return anyWriteset;
+    }
+
+    /** Whether the writesets follow each other without a gap, and end after the last that can have been archived. */
+    public boolean areWritesetsAhead() {
+        return gapUpTo < 0 && previousEra > lastDigested;
+    }
+
+    /**
+     * The highest era of which a writeset is missing or unreadable as a whole, or −1.
+     *
+     * @param lastArchived the highest era of which there can be a writeset in the tree
+     * @param isAllAccountedFor whether all that is in use is referred to, so that no writeset can have lost its reference
+     */
+    long lostUpTo(long lastArchived, boolean isAllAccountedFor) {
+        long upTo = lostOpenEnd ? lastArchived : Math.min(lostUpTo, lastArchived);
+        if (isAllAccountedFor) {
+            // An era without a writeset has lost none.
+            return upTo;
+        }
+        upTo = Math.max(upTo, Math.min(gapUpTo, lastArchived));
+        // Digestion takes the lowest first: as long as any is left, the last is too.
+        return anyWriteset && previousEra < lastArchived ? lastArchived : upTo;
+    }
+
+    @Override
+    public void writeset(long era, long nrBits, long root, boolean counted) {
+        anyWriteset = true;
+        if (era < 0 || era >= IMPLAUSIBLE_ERA && era > roots.currentEra()) {
+            // Whatever era this was, its marks can't be told.
+            lostOpenEnd = true;
+            return;
+        }
+        if (previousEra >= 0 && era != previousEra + 1) {
+            gapUpTo = Math.max(gapUpTo, era - 1);
+        }
+        previousEra = era;
+        firstEra = Math.min(firstEra, era);
+        bitset(Structure.WRITESET, era, root, nrBits);
+    }
+
+    @Override
+    public void lost(long from, long last) {
+        anyWriteset = true;
+        if (last < 0) {
+            lostOpenEnd = true;
+        } else {
+            lostUpTo = Math.max(lostUpTo, last);
+        }
+    }
+
+    private void bitset(Structure structure, long era, long root, long nrBits) {
+        TreeSpec spec = TreeSpec.live(structure, era);
+        new ArrayWalk(reader, spec, new Bits()).walk(root, (nrBits + Long.SIZE - 1) / Long.SIZE, true);
+    }
+
+    /** Of a bitset: only what is out of place is of interest. */
+    private class Bits implements ArrayWalker.Visitor {
+        @Override
+        public void strayed(long from, long to) {
+            strayed(UnclaimedParts.Content.WORDS, from, to);
+        }
+
+        final void strayed(UnclaimedParts.Content content, long from, long to) {
+            int inLeaf = BTreeNode.maxEntries(BTreeNode.BLOCK_VALUE_BYTES) - 1;
+            unsure.computeIfAbsent(content, any -> new BitSet())
+                    .set((int) Math.max(0, from - inLeaf), (int) to + inLeaf);
+        }
+
+        @Override
+        public void extra(long index, long blockNr) {
+            if (extra.size() < MAX_EXTRA) {
+                extra.add((int) blockNr);
+            }
+        }
+    }
+
+    /** Array blocks that are there past the end of their arrays: the first of them. */
+    List<Integer> extra() {
+        return extra;
+    }
+
+    /** Whether a leaf that leads to array block {@code index} of an array with {@code content} fails to lead to others. */
+    boolean isUnsure(UnclaimedParts.Content content, long index) {
+        return unsure.containsKey(content) && unsure.get(content).get((int) index);
+    }
+
+    /** Whether what is in array block {@code index} of the era array can't be relied on. */
+    public boolean isGone(long index) {
+        return goneEras.get((int) index);
+    }
+
+    private final class HighestEra extends Bits {
+        private final ByteBuffer block = BlockReader.newBuffer();
+        private final ArrayBlock array = new ArrayBlock();
+
+        @Override
+        public void strayed(long from, long to) {
+            strayed(UnclaimedParts.Content.ERAS, from, to);
+        }
+
+        @Override
+        public void gone(long from, long to) {
+            goneEras.set((int) from, (int) to);
+        }
+
+        @Override
+        public void present(long index, long blockNr, int usable) {
+            if (reader.code(blockNr) != BlockVerdict.ERAS_ABOVE_CURRENT || reader.tryRead(blockNr, block) != null) {
+                return;
+            }
+            array.wrap(block, 0);
+            for (int i = 0; i < usable; i++) {
+                long era = Integer.toUnsignedLong(array.valueInt(i));
+                if (era < IMPLAUSIBLE_ERA && era > lastDigested) {
+                    highestInArray = Math.max(highestInArray, era);
+                }
+            }
+        }
+    }
+}

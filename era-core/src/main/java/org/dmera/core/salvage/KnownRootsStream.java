@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.salvage;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.util.List;
+import org.dmera.core.content.MetadataVisitor;
+import org.dmera.core.evidence.ArrayMap;
+import org.dmera.core.evidence.ArrayWalk;
+import org.dmera.core.evidence.BlockReader;
+import org.dmera.core.evidence.DamageLog;
+import org.dmera.core.evidence.Structure;
+import org.dmera.core.evidence.TreeSpec;
+import org.dmera.core.evidence.TreeWalk;
+import org.dmera.core.evidence.UnclaimedParts;
+import org.dmera.core.format.ArrayBlock;
+import org.dmera.core.format.Limits;
+import org.dmera.core.mend.SalvageSurvey;
+import org.dmera.core.mend.SalvagedRoots;
+import org.dmera.core.mend.TreeMender;
+import org.dmera.core.read.BlockVerdict;
+
+/**
+ * Streams metadata whose roots are known.
+ *
+ * <p>What is lost is widened, never narrowed: a lost part of a bitset has every bit set, a lost part of the era array
+ * holds the current era. When writesets are lost as a whole, up to era H say, any origin block may have been written in
+ * era H: then the era array gets H as its least value, which says just that, and the writesets up to H are left out,
+ * for they add nothing.
+ */
+final class KnownRootsStream {
+    private final KnownSizes sizes;
+    private final SalvagedRoots roots;
+    private final SalvageSurvey survey;
+    private final long nrBlocks;
+    private final long currentEra;
+    private final long mergedUpTo;
+    /** In which era the blocks of {@link #unclaimed} bitsets count as written. */
+    private final long orphanEra;
+
+    private final List<String> remarks;
+    private final ByteBuffer block = BlockReader.newBuffer();
+    private final BlockReader reader;
+
+    /** What has lost its reference, or null when nobody knows. */
+    private final UnclaimedMarks unclaimed;
+    /** Whether some references lead to older versions of what belongs there. */
+    private final boolean contradicted;
+
+    private final List<TreeMender.Doubtful> doubtfulPlaces;
+    private final boolean areWritesetsLost;
+
+    private final int[] orphaned = new int[UnclaimedMarks.WINDOW];
+
+    /**
+     * Decides how to widen.
+     *
+     * @param doubtfulPlaces array blocks that were given a place, and may belong elsewhere
+     * @param remarks gets what was decided
+     */
+    KnownRootsStream(KnownSizes sizes, List<TreeMender.Doubtful> doubtfulPlaces, List<String> remarks) {
+        this.sizes = sizes;
+        this.roots = sizes.roots;
+        this.survey = sizes.survey;
+        this.nrBlocks = sizes.nrBlocks;
+        this.currentEra = sizes.currentEra;
+        this.remarks = remarks;
+        this.reader = new BlockReader(
+                sizes.device, survey.trustTable(), new DamageLog(), new BlockVerdict((int) roots.currentEra()));
+        this.doubtfulPlaces = doubtfulPlaces;
+        this.unclaimed = unclaimed();
+        this.contradicted = survey.isContradicted();
+        if (unclaimed != null && unclaimed.isAnything()) {
+            remarks.add("parts that are in use, and to which no reference leads, are taken for lost ones");
+        }
+        long lostUpTo = survey.lostUpTo(sizes.lastArchived());
+        this.areWritesetsLost = lostUpTo >= 0;
+        boolean isAllThere = unclaimed != null && unclaimed.isComplete() && !contradicted;
+        if (contradicted && (unclaimed == null || !unclaimed.isComplete())) {
+            // References lead to older versions, and what they should lead to can't be read.
+            this.orphanEra = currentEra;
+            this.mergedUpTo = currentEra;
+        } else if (lostUpTo >= 0 && survey.trees().firstWriteset() > lostUpTo && isAllThere) {
+            // Whatever was written in the lost eras is in the bitsets that are left of them.
+            this.orphanEra = lostUpTo;
+            this.mergedUpTo = -1;
+            remarks.add("writesets of eras up to " + lostUpTo + " have lost their references; their blocks count as"
+                    + " written in that era where their own isn't known");
+        } else {
+            this.orphanEra = currentEra;
+            this.mergedUpTo = lostUpTo;
+        }
+    }
+
+    private UnclaimedMarks unclaimed() {
+        if (survey.missed() == null) {
+            return null;
+        }
+        List<Integer> doubted = survey.doubted();
+        doubtfulPlaces.forEach(place -> doubted.add(place.blockNr()));
+        return new UnclaimedMarks(sizes.device, survey.trustTable(), survey.missed(), survey.erasOfSnapshot(), doubted);
+    }
+
+    void stream(MetadataVisitor visitor) throws IOException {
+        visitor.superblock(sizes.dataBlockSizeSectors, nrBlocks, currentEra);
+        if (mergedUpTo >= 0) {
+            remarks.add("writesets are lost: every origin block counts as written in era " + mergedUpTo
+                    + ", and the writesets up to that one are merged into the era array");
+        }
+        streamWritesets(visitor);
+        if (roots.currentWritesetRoot() != 0 && currentEra > mergedUpTo) {
+            streamWriteset(
+                    Structure.CURRENT_WRITESET,
+                    currentEra,
+                    roots.currentWritesetNrBits(),
+                    roots.currentWritesetRoot(),
+                    visitor);
+        }
+        streamEraArray(visitor);
+        visitor.end();
+    }
+
+    private void streamWritesets(MetadataVisitor visitor) throws IOException {
+        TreeWalk.WritesetVisitor writesets = (era, nrBits, root, counted) -> {
+            if (Long.compareUnsigned(era, sizes.lastArchived()) <= 0 && era > mergedUpTo) {
+                try {
+                    streamWriteset(Structure.WRITESET, era, nrBits, root, visitor);
+                } catch (IOException e) {
+                    throw new UncheckedIOException(e);
+                }
+            }
+        };
+        try {
+            new TreeWalk(reader, TreeSpec.live(Structure.WRITESET_TREE), writesets)
+                    .walk(roots.writesetTreeRoot(), true);
+        } catch (UncheckedIOException e) {
+            throw e.getCause();
+        }
+    }
+
+    private void streamWriteset(Structure structure, long era, long storedBits, long root, MetadataVisitor visitor)
+            throws IOException {
+        boolean sizeLost = storedBits > Limits.MAX_ORIGIN_BLOCKS
+                || storedBits / Long.SIZE / ArrayBlock.WORDS_PER_BLOCK > sizes.onceBlocks();
+        long sound = sizeLost ? 0 : storedBits;
+        ArrayMap map = new ArrayMap();
+        TreeSpec spec = TreeSpec.live(structure, era);
+        ArrayWalk walk = new ArrayWalk(reader, spec, map);
+        long soundWords = (sound + Long.SIZE - 1) / Long.SIZE;
+        walk.walk(root, soundWords, true);
+        long nrBits = sound;
+        if (sizeLost || walk.isLonger()) {
+            // The bitset goes on past the end that is stored: what lies there may be marks.
+            nrBits = Math.max(sound, nrBlocks);
+        } else if (hasBitsPastEnd(map, sound)) {
+            // Nobody sets such bits: it is the last block of another bitset, or of one of another size.
+            long last = sound / Long.SIZE / ArrayBlock.WORDS_PER_BLOCK;
+            map.gone(last, last + 1);
+            nrBits = Math.max(sound, Math.min(nrBlocks, soundWords * Long.SIZE));
+        }
+        BitsetStream bits = new BitsetStream(
+                reader,
+                map,
+                soundWords,
+                nrBits,
+                index -> isPlaceLost(map, index, soundWords > ArrayBlock.WORDS_PER_BLOCK)
+                        ? unclaimed.maxWords(index)
+                        : null);
+        visitor.beginWriteset(era, nrBits);
+        bits.stream(visitor);
+        visitor.endWriteset();
+        if (bits.widened() > 0) {
+            remarks.add("writeset of era " + era + ": " + bits.widened()
+                    + " origin blocks of lost parts count as written in it");
+        }
+    }
+
+    private boolean hasBitsPastEnd(ArrayMap map, long nrBits) {
+        long word = nrBits / Long.SIZE;
+        long index = word / ArrayBlock.WORDS_PER_BLOCK;
+        int inBlock = (int) (word % ArrayBlock.WORDS_PER_BLOCK);
+        return nrBits % Long.SIZE != 0
+                && map.usable(index) > inBlock
+                && reader.tryRead(map.block(index), block) == null
+                && new ArrayBlock().wrap(block, 0).valueLong(inBlock) >>> nrBits != 0;
+    }
+
+    private void streamEraArray(MetadataVisitor visitor) throws IOException {
+        ArrayMap map = ArrayMap.of(reader, TreeSpec.live(Structure.ERA_ARRAY), roots.eraArrayRoot(), nrBlocks);
+        visitor.beginEraArray();
+        long widened = 0;
+        for (long first = 0; first < nrBlocks; first += ArrayBlock.ERAS_PER_BLOCK) {
+            int count = (int) Math.min(ArrayBlock.ERAS_PER_BLOCK, nrBlocks - first);
+            long index = first / ArrayBlock.ERAS_PER_BLOCK;
+            int usable = map.isGone(index) || survey.trees().isGone(index) ? 0 : map.load(reader, index, count, block);
+            int inWindow = (int) (first % UnclaimedMarks.WINDOW);
+            if (unclaimed != null && inWindow == 0) {
+                java.util.Arrays.fill(orphaned, 0);
+                unclaimed.overlay(
+                        orphaned,
+                        first / UnclaimedMarks.WINDOW,
+                        (int) Math.min(UnclaimedMarks.WINDOW, nrBlocks - first),
+                        orphanEra,
+                        currentEra,
+                        (content, i) -> survey.isUnsure(content, i)
+                                || doubtfulPlaces.stream().anyMatch(e -> e.isNear(content, i))
+                                || content == UnclaimedParts.Content.WORDS && areWritesetsLost);
+            }
+            boolean isPlaceLost = isPlaceLost(map, index, nrBlocks > ArrayBlock.ERAS_PER_BLOCK);
+            widened += adjust(usable, count, inWindow, isPlaceLost ? unclaimed.maxEras(index, currentEra) : null);
+            visitor.eras(first, block, ArrayBlock.VALUES, count);
+        }
+        visitor.endEraArray();
+        if (widened > 0) {
+            remarks.add("era array: " + widened + " origin blocks whose eras are lost count as written in era "
+                    + currentEra);
+        }
+    }
+
+    /**
+     * Whether array block {@code index} is lost, and is known to be among the {@link #unclaimed} ones. A leaf that is an
+     * older version of itself may lead to some blocks in the wrong places: then what it doesn't lead to may be anywhere.
+     */
+    private boolean isPlaceLost(ArrayMap map, long index, boolean hasOthers) {
+        return unclaimed != null
+                && unclaimed.isComplete()
+                && map.block(index) == ArrayMap.LOST
+                && !map.isGone(index)
+                && !(contradicted && hasOthers && map.isStrayed(index));
+    }
+
+    /**
+     * Makes the eras in {@link #block} what the new array holds; returns how many became the current one.
+     *
+     * @param most in place of lost ones, or null for the current era
+     */
+    private int adjust(int usable, int count, int inWindow, int[] most) {
+        ArrayBlock eras = new ArrayBlock().wrap(block, 0);
+        int widened = most == null ? count - usable : 0;
+        for (int i = 0; i < count; i++) {
+            long lost = most == null ? currentEra : Integer.toUnsignedLong(most[i]);
+            long era = i < usable ? Integer.toUnsignedLong(eras.valueInt(i)) : lost;
+            if (era > currentEra) {
+                era = currentEra;
+                widened++;
+            }
+            long orphan = Integer.toUnsignedLong(orphaned[inWindow + i]);
+            eras.valueInt(i, (int) Math.max(Math.max(era, orphan), mergedUpTo));
+        }
+        return widened;
+    }
+}

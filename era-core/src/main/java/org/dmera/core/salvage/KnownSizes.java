@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.salvage;
+
+import java.io.IOException;
+import java.util.List;
+import org.dmera.core.block.BlockDevice;
+import org.dmera.core.evidence.ArrayMap;
+import org.dmera.core.evidence.ArrayWalk;
+import org.dmera.core.evidence.BlockReader;
+import org.dmera.core.evidence.Structure;
+import org.dmera.core.evidence.TreeSpec;
+import org.dmera.core.format.IndexBlock;
+import org.dmera.core.format.Limits;
+import org.dmera.core.format.Superblock;
+import org.dmera.core.mend.SalvageSurvey;
+import org.dmera.core.mend.SalvagedRoots;
+import org.dmera.core.mend.TreeSurvey;
+
+/**
+ * The sizes and the current era of metadata whose superblock can be read: the superblock's, unless the user or the content
+ * knows better. What {@link LostEras} is where the superblock is lost.
+ */
+final class KnownSizes {
+    final BlockDevice device;
+    final SalvageSurvey survey;
+    final SalvagedRoots roots;
+    final long dataBlockSizeSectors;
+    final long nrBlocks;
+    final long currentEra;
+    private final Superblock superblock;
+    private final SalvageHints hints;
+
+    /**
+     * Decides them.
+     *
+     * @param survey of what the superblock leads to
+     * @param remarks gets what was decided
+     * @throws IOException when something can't be derived, or the hints would lose marks
+     */
+    KnownSizes(
+            BlockDevice device, Superblock superblock, SalvageHints hints, SalvageSurvey survey, List<String> remarks)
+            throws IOException {
+        this.device = device;
+        this.superblock = superblock;
+        this.hints = hints;
+        this.survey = survey;
+        this.roots = plausible(device, superblock, hints);
+        this.dataBlockSizeSectors = blockSize();
+        refuseToLeaveOut();
+        this.nrBlocks = nrBlocks(remarks);
+        this.currentEra = currentEra(roots.currentEra(), remarks);
+    }
+
+    /** The highest era of which there can be a writeset in the tree. */
+    long lastArchived() {
+        return roots.currentWritesetRoot() == 0 ? currentEra : currentEra - 1;
+    }
+
+    /** Blocks of the metadata device, before it was cut off perhaps. */
+    long onceBlocks() {
+        return onceBlocks(device, superblock);
+    }
+
+    /** What to go by: the superblock, and what the user knows better. */
+    static SalvagedRoots plausible(BlockDevice device, Superblock superblock, SalvageHints hints) {
+        SalvagedRoots roots = SalvagedRoots.of(superblock);
+        long nrBlocks =
+                hints.nrBlocks() >= 0 ? hints.nrBlocks() : isPlausible(device, superblock) ? roots.nrBlocks() : 0;
+        long era = hints.currentEra() >= 0 ? hints.currentEra() : roots.currentEra();
+        return new SalvagedRoots(
+                roots.dataBlockSizeSectors(),
+                nrBlocks,
+                era,
+                roots.currentWritesetNrBits(),
+                roots.currentWritesetRoot(),
+                roots.writesetTreeRoot(),
+                roots.eraArrayRoot());
+    }
+
+    /**
+     * Whether there can be so many origin blocks: their eras have room on the device, or had room before it was cut off.
+     * Else the era array tells its length itself.
+     */
+    private static boolean isPlausible(BlockDevice device, Superblock superblock) {
+        long blocks = superblock.nrBlocks();
+        return Limits.whyNoOrigin(blocks, superblock.dataBlockSizeSectors()) == null
+                && Limits.whyNoRoomForEras(blocks, onceBlocks(device, superblock)) == null;
+    }
+
+    private static long onceBlocks(BlockDevice device, Superblock superblock) {
+        return Math.max(device.sizeBlocks(), Math.min(superblock.spaceMapNrBlocks(), IndexBlock.MAX_METADATA_BLOCKS));
+    }
+
+    private long blockSize() throws IOException {
+        long stored = roots.dataBlockSizeSectors();
+        if (hints.dataBlockSizeSectors() >= 0 && Limits.isBlockSize(stored) && stored != hints.dataBlockSizeSectors()) {
+            throw new IOException("the superblock is sound and has origin blocks of " + stored
+                    + " sectors, not of --block-size " + hints.dataBlockSizeSectors());
+        }
+        long sectors = hints.dataBlockSizeSectors() >= 0 ? hints.dataBlockSizeSectors() : stored;
+        if (!Limits.isBlockSize(sectors)) {
+            throw new IOException("the superblock's data_block_size is " + sectors
+                    + " sectors, which can't be: say what it is with --block-size");
+        }
+        return sectors;
+    }
+
+    /** The checksum of {@code superblock} is right: unless its figures can't be, a lower one would lose marks. */
+    private void refuseToLeaveOut() throws IOException {
+        long era = superblock.currentEra();
+        if (hints.currentEra() >= 0 && hints.currentEra() < era && era < TreeSurvey.IMPLAUSIBLE_ERA) {
+            throw new IOException("the superblock is sound and is of era " + era + ", above --current-era "
+                    + hints.currentEra() + ": what was written since would count as written before");
+        }
+        long size = superblock.nrBlocks();
+        if (hints.nrBlocks() < 0 || hints.nrBlocks() >= size || !isPlausible(device, superblock)) {
+            return;
+        }
+        ArrayWalk eras = new ArrayWalk(
+                BlockReader.quiet(device, survey.trustTable()), TreeSpec.live(Structure.ERA_ARRAY), new ArrayMap());
+        eras.walk(roots.eraArrayRoot(), 0, true);
+        if (eras.isEndUnknown() || eras.extent() > hints.nrBlocks()) {
+            throw new IOException("the superblock is sound and has an origin of " + size + " blocks, above --nr-blocks "
+                    + hints.nrBlocks() + ": what was written past that would be lost");
+        }
+    }
+
+    private long nrBlocks(List<String> remarks) throws IOException {
+        long stored = superblock.nrBlocks();
+        if (hints.nrBlocks() >= 0) {
+            Salvage.remarkLeftOut(hints.nrBlocks(), Math.max(survey.trees().extent(), roots.nrBlocks()), remarks);
+            return hints.nrBlocks();
+        }
+        if (stored > roots.nrBlocks() && survey.trees().isEndUnknown()) {
+            throw new IOException(
+                    "the superblock's nr_blocks can't be right, and the end of the era array is lost: say how"
+                            + " many blocks the origin has with --nr-blocks");
+        }
+        long extent = Math.min(survey.trees().extent(), Limits.MAX_ORIGIN_BLOCKS);
+        if (extent > roots.nrBlocks()) {
+            remarks.add("nr_blocks is taken to be " + extent + ", as the era array has so many entries; the superblock"
+                    + " says " + Long.toUnsignedString(stored));
+        }
+        return extent;
+    }
+
+    /**
+     * The superblock's, unless the content speaks for a higher one. A raised era is never wrong for marks: what was
+     * written until now stays below or at it, what is written later comes above it.
+     */
+    private long currentEra(long era, List<String> remarks) throws IOException {
+        boolean hasCurrent = roots.currentWritesetRoot() != 0;
+        long archived = survey.trees().lastWriteset() + (hasCurrent ? 1 : 0);
+        long evident = survey.trees().anyWriteset() && survey.trees().lastWriteset() >= 0 ? archived : -1;
+        if (hints.currentEra() < 0) {
+            // Nothing confirms the superblock's era then. What was written last may be of any later one.
+            if (evident != era) {
+                requireEra(
+                        Math.max(evident, era),
+                        survey.trees().leastCurrentEra(),
+                        "the era array holds era " + (survey.trees().leastCurrentEra() - (hasCurrent ? 1 : 0)));
+            }
+            requireEra(
+                    Math.max(evident, era),
+                    survey.eraOfSnapshot(),
+                    "the held snapshot is of era " + survey.eraOfSnapshot());
+        }
+        if (hints.currentEra() >= 0 && hints.currentEra() < superblock.currentEra()) {
+            // Eras of the array above it would have to be lowered, and their marks would be lost.
+            evident = Math.max(evident, survey.trees().leastCurrentEra());
+        }
+        if (evident <= era) {
+            return era;
+        }
+        if (hints.currentEra() >= 0) {
+            throw new IOException("the metadata holds era " + evident + ", above --current-era " + era);
+        }
+        remarks.add(
+                "the current era is raised from " + era + " to " + evident + ", the highest that the metadata holds");
+        return evident;
+    }
+
+    /** Asks for the current era when {@code least}, below which it can't be, is above {@code era}. */
+    private static void requireEra(long era, long least, String evidence) throws IOException {
+        if (least > era) {
+            throw new IOException("the superblock's current era can't be right, for " + evidence
+                    + ": say what it is with --current-era; it is at least " + least
+                    + "; when in doubt, a higher one loses nothing");
+        }
+    }
+}
