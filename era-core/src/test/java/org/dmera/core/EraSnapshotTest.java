@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.net.URL;
 import java.net.URLClassLoader;
 import java.nio.file.Files;
@@ -17,11 +18,17 @@ import java.util.BitSet;
 import java.util.List;
 import java.util.Random;
 import javax.tools.ToolProvider;
+import org.dmera.core.block.BlockDevice;
+import org.dmera.core.block.FileBlockDevice;
 import org.dmera.core.block.MemoryBlockDevice;
 import org.dmera.core.content.BlockSet;
+import org.dmera.core.format.DamageKind;
+import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.metadata.EraMetadata;
+import org.dmera.core.read.MetadataRoots;
 import org.dmera.testkit.Fixtures;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 
 /** What a backup program asks of a device's metadata, and what it is told. */
@@ -68,6 +75,40 @@ class EraSnapshotTest {
                         new ByteRange(7 * BLOCK_BYTES, 2 * BLOCK_BYTES),
                         new ByteRange((BLOCKS - 1) * BLOCK_BYTES, BLOCK_BYTES)),
                 copied);
+    }
+
+    @Test
+    void damageIsNamedByRuleBlockStructureAndDevice() throws Exception {
+        EraMetadata metadata = formatted(BLOCKS);
+        metadata.takeSnapshot();
+        metadata.commit();
+        long eraArray = MetadataRoots.readSnapshot(device).eraArrayRoot();
+        Path file = file();
+        breakBlock(file, eraArray);
+        try (EraSnapshot snapshot = EraSnapshot.open(file)) {
+            requireDamage(eraArray, "era array", file, () -> snapshot.changedSince(0));
+            requireDamage(eraArray, "era array", file, snapshot::token);
+        }
+        breakBlock(file, 0);
+        requireDamage(0, "superblock", file, () -> EraSnapshot.openOffline(file));
+        try (BlockDevice broken = FileBlockDevice.open(file, true)) {
+            requireDamage(0, "superblock", file, () -> EraMetadata.openOrFormat(broken, 8));
+        }
+    }
+
+    private static void breakBlock(Path file, long blockNr) throws IOException {
+        try (RandomAccessFile bytes = new RandomAccessFile(file.toFile(), "rw")) {
+            bytes.seek(blockNr * BlockDevice.BLOCK_BYTES + BlockDevice.BLOCK_BYTES - 1);
+            bytes.write(0x55);
+        }
+    }
+
+    private static void requireDamage(long blockNr, String structure, Path file, Executable reading) {
+        DamagedMetadataException damage = assertThrows(DamagedMetadataException.class, reading);
+        assertEquals(DamageKind.BAD_CHECKSUM, damage.kind());
+        assertEquals(blockNr, damage.blockNr());
+        assertEquals(structure, damage.structure());
+        assertEquals(file.toString(), damage.device());
     }
 
     /** The program that the README shows is compiled as it stands there, and run. */

@@ -16,6 +16,11 @@ public interface BlockDevice extends Closeable {
     /** Size of a metadata block in bytes: fixed by the on-disk format (metadata_block_size = 8 sectors). */
     int BLOCK_BYTES = 4096;
 
+    /** What users call the device: the path that it was opened by, or null when it has no name. */
+    default String name() {
+        return null;
+    }
+
     /** The whole blocks that the device holds; a partial block at its end does not count. */
     long sizeBlocks();
 

@@ -115,6 +115,11 @@ public final class FileBlockDevice implements BlockDevice {
     }
 
     @Override
+    public String name() {
+        return path.toString();
+    }
+
+    @Override
     public long sizeBlocks() {
         return sizeBlocks;
     }

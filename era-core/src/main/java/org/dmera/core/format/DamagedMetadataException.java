@@ -5,7 +5,8 @@ import java.io.IOException;
 
 /**
  * The metadata isn't what the format asks for. The message says where, what was found, and what was expected, on one line;
- * {@link #kind} is the rule that is broken, under the name that {@code era_check --format json} gives it.
+ * {@link #kind} is the rule that is broken, {@link #blockNr}, {@link #structure} and {@link #device} are the place, each under
+ * the name that {@code era_check --format json} gives it ({@code kind}, {@code block}, {@code structure}, {@code device}).
  */
 public final class DamagedMetadataException extends IOException {
     private static final long serialVersionUID = 1L;
@@ -18,6 +19,9 @@ public final class DamagedMetadataException extends IOException {
 
     /** What the block is part of. */
     private final String structure;
+
+    /** The device that the metadata is on, or null. */
+    private String device;
 
     /**
      * With a whole message.
@@ -63,5 +67,26 @@ public final class DamagedMetadataException extends IOException {
     /** {@return what the block is part of: {@code superblock}, {@code era array}, {@code writeset of era 7}} */
     public String structure() {
         return structure;
+    }
+
+    /**
+     * {@return the device that the metadata is on, by the path that it was opened with; null when that isn't known, as of one in
+     * memory}
+     */
+    public String device() {
+        return device;
+    }
+
+    /**
+     * Names the device, for whoever reads from it and passes the exception on. A name that is known already stays.
+     *
+     * @param name the path that it was opened with, or null
+     * @return this
+     */
+    public DamagedMetadataException on(String name) {
+        if (device == null) {
+            device = name;
+        }
+        return this;
     }
 }

@@ -17,6 +17,11 @@ public final class PatchedDevice implements BlockDevice {
     }
 
     @Override
+    public String name() {
+        return device.name();
+    }
+
+    @Override
     public long sizeBlocks() {
         return device.sizeBlocks();
     }

@@ -90,8 +90,12 @@ public final class EraMetadata {
 
     /** As {@link #openOrFormat(BlockDevice, long, int)} for a device that must hold metadata already. */
     public static EraMetadata open(BlockDevice device, long dataBlockSizeSectors, int cacheBlocks) throws IOException {
-        SuperblockOnDevice.requireSupported(device, dataBlockSizeSectors);
-        return new EraMetadata(device, TransactionManager.open(device, cacheBlocks), false, dataBlockSizeSectors);
+        try {
+            SuperblockOnDevice.requireSupported(device, dataBlockSizeSectors);
+            return new EraMetadata(device, TransactionManager.open(device, cacheBlocks), false, dataBlockSizeSectors);
+        } catch (DamagedMetadataException e) {
+            throw e.on(device.name());
+        }
     }
 
     /** Whether block 0 is all zeroes, which is how an unformatted device is told. */
@@ -287,9 +291,17 @@ public final class EraMetadata {
             tm.trim();
             current.set(block);
         } catch (Throwable t) {
-            failure = t;
+            fail(t);
             throw t;
         }
+    }
+
+    /** Nothing in memory can be relied on from now on. */
+    private void fail(Throwable why) {
+        if (why instanceof DamagedMetadataException damage) {
+            damage.on(device.name());
+        }
+        failure = why;
     }
 
     /** Makes everything so far durable, with two flushes of the device. */
@@ -456,7 +468,7 @@ public final class EraMetadata {
             tm.trim();
             change.make();
         } catch (Throwable t) {
-            failure = t;
+            fail(t);
             throw t;
         }
     }

@@ -94,7 +94,11 @@ public final class ArrayScanner implements ArrayWalker.Policy, ArrayWalker.Visit
         this.structure = structure;
         this.visitor = visitor;
         this.runCount = 0;
-        walker().walkPart(root, from, to, entries);
+        try {
+            walker().walkPart(root, from, to, entries);
+        } catch (DamagedMetadataException e) {
+            throw e.on(source.device().name());
+        }
     }
 
     private ArrayWalker walker() {

@@ -60,7 +60,11 @@ public final class MetadataRoots {
      *     device holds XML, or which field is impossible
      */
     public static MetadataRoots read(BlockDevice device) throws IOException {
-        return new MetadataRoots(readSuperblock(device, 0, "superblock"), false);
+        try {
+            return new MetadataRoots(readSuperblock(device, 0, "superblock"), false);
+        } catch (DamagedMetadataException e) {
+            throw e.on(device.name());
+        }
     }
 
     /**
@@ -69,6 +73,14 @@ public final class MetadataRoots {
      * @throws DamagedMetadataException as {@link #read}; or {@code no current metadata snap}
      */
     public static MetadataRoots readSnapshot(BlockDevice device) throws IOException {
+        try {
+            return new MetadataRoots(readSnapshotCopy(device), true);
+        } catch (DamagedMetadataException e) {
+            throw e.on(device.name());
+        }
+    }
+
+    private static Superblock readSnapshotCopy(BlockDevice device) throws IOException {
         long blockNr = readSuperblock(device, 0, "superblock").metadataSnap();
         if (blockNr == 0) {
             throw new DamagedMetadataException(DamageKind.BAD_FIELD, 0, "superblock", "no current metadata snap");
@@ -81,7 +93,7 @@ public final class MetadataRoots {
                     "superblock: the metadata snapshot is block " + Long.toUnsignedString(blockNr)
                             + ", outside the device, which has " + device.sizeBlocks() + " blocks");
         }
-        return new MetadataRoots(readSuperblock(device, blockNr, "superblock of the metadata snapshot"), true);
+        return readSuperblock(device, blockNr, "superblock of the metadata snapshot");
     }
 
     /** Whether nothing was committed between the two: whatever a commit changes, it changes one of the roots. */
@@ -149,7 +161,7 @@ public final class MetadataRoots {
             return;
         }
         if (new BlockSeal().identify(block, 0) == null && looksLikeXml(block)) {
-            throw new DamagedMetadataException(DamageKind.BAD_CHECKSUM, 0, "superblock", XML);
+            throw new DamagedMetadataException(DamageKind.BAD_CHECKSUM, 0, "superblock", XML).on(device.name());
         }
     }
 

@@ -38,6 +38,14 @@ public final class WritesetScanner {
      * @throws DamagedMetadataException when the tree isn't one, or an era is above the current one
      */
     public void forEach(MetadataRoots roots, WritesetVisitor visitor) throws IOException {
+        try {
+            visit(roots, visitor);
+        } catch (DamagedMetadataException e) {
+            throw e.on(reading.source().device().name());
+        }
+    }
+
+    private void visit(MetadataRoots roots, WritesetVisitor visitor) throws IOException {
         long currentEra = roots.currentEra();
         long highestArchived = roots.lastArchived();
         if (roots.writesetTreeRoot() != 0) {

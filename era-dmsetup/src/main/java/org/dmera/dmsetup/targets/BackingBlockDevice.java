@@ -15,6 +15,11 @@ final class BackingBlockDevice implements BlockDevice {
     }
 
     @Override
+    public String name() {
+        return backing.toString();
+    }
+
+    @Override
     public long sizeBlocks() {
         return backing.sizeBytes() / BLOCK_BYTES;
     }

@@ -71,7 +71,7 @@ public final class CheckCommand implements Command {
             }
         }
         if (json) {
-            JsonReport.print(console, report);
+            JsonReport.print(console, report, input.toString());
         } else {
             if (isAboutSuperblockAlone(report)) {
                 console.error(report.damages().get(0).detail());

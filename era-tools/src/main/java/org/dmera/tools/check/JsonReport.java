@@ -17,11 +17,12 @@ import org.dmera.tools.cli.Console;
 final class JsonReport {
     private JsonReport() {}
 
-    static void print(Console console, CheckReport report) throws IOException {
+    static void print(Console console, CheckReport report, String device) throws IOException {
         StringWriter text = new StringWriter();
         try (JsonGenerator json = new JsonFactory().createGenerator(text)) {
             json.setPrettyPrinter(new DefaultPrettyPrinter());
             json.writeStartObject();
+            json.writeStringField("device", device);
             json.writeBooleanField("clean", report.isClean());
             json.writeNumberField("fatal", report.count(Severity.FATAL));
             json.writeNumberField("non_fatal", report.count(Severity.NON_FATAL));

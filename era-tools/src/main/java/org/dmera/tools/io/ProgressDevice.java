@@ -16,6 +16,11 @@ public final class ProgressDevice implements BlockDevice {
     }
 
     @Override
+    public String name() {
+        return device.name();
+    }
+
+    @Override
     public long sizeBlocks() {
         return device.sizeBlocks();
     }

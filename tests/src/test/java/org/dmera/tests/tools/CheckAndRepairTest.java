@@ -102,9 +102,11 @@ class CheckAndRepairTest {
 
     @Test
     void theReportAsJsonHoldsWhatTheManualPromises() throws Exception {
-        Ran ran = Ran.tool("era_check", "--format", "json", file(leakAndLoss()));
+        Path file = file(leakAndLoss());
+        Ran ran = Ran.tool("era_check", "--format", "json", file);
         assertEquals(1, ran.code());
         JsonNode report = new ObjectMapper().readTree(ran.out());
+        assertEquals(file.toString(), report.get("device").asText());
         assertFalse(report.get("clean").asBoolean());
         assertEquals(1, report.get("fatal").asInt());
         // The array block at fault has no children, so the counts can be judged all the same.
