@@ -2,6 +2,7 @@
 package org.dmera.core.format;
 
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import org.dmera.core.block.BlockDevice;
 
 /**
@@ -135,6 +136,21 @@ public final class ArrayBlock extends Flyweight {
      */
     public int valueInt(int index) {
         return buffer.getInt(base + VALUES + 4 * index);
+    }
+
+    /**
+     * Copies values of a block of u32 values.
+     *
+     * @param index of the first, 0 to 1017
+     * @param out where they go
+     * @param at where in it, the first
+     * @param count how many
+     */
+    public void valuesInt(int index, int[] out, int at, int count) {
+        buffer.slice(base + VALUES + 4 * index, 4 * count)
+                .order(ByteOrder.LITTLE_ENDIAN)
+                .asIntBuffer()
+                .get(out, at, count);
     }
 
     /**

@@ -161,9 +161,7 @@ public final class DiskArray {
             ArrayBlock array = block.array();
             int entry = (int) (index % perBlock);
             int run = Math.min(array.nrEntries() - entry, at + count - to);
-            for (int i = 0; i < run; i++) {
-                out[to + i] = array.valueInt(entry + i);
-            }
+            array.valuesInt(entry, out, to, run);
             to += run;
             index += run;
         }

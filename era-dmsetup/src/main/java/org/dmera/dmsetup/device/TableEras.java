@@ -33,19 +33,12 @@ final class TableEras {
             throws IOException {
         int untracked = (int) currentEra(table);
         table.<ChangeTracking.EraRuns, IOException>split(
-                offsetBytes, lengthBytes, visitor, 0, (target, offset, length, runs, flags) -> {
-                    if (!(target instanceof ChangeTracking tracking)) {
-                        return runs.run(length, target.dependencies().isEmpty() ? 0 : untracked);
-                    }
-                    boolean[] more = {true};
-                    tracking.lastWritten(offset, length, (run, era) -> {
-                        if (runs.run(run, era)) {
-                            return true;
-                        }
-                        more[0] = false;
-                        return false;
-                    });
-                    return more[0];
-                });
+                offsetBytes,
+                lengthBytes,
+                visitor,
+                0,
+                (target, offset, length, runs, flags) -> target instanceof ChangeTracking tracking
+                        ? tracking.lastWritten(offset, length, runs)
+                        : runs.run(length, target.dependencies().isEmpty() ? 0 : untracked));
     }
 }

@@ -7,7 +7,7 @@ import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.targets.ChangeTracking;
 
 /**
- * Looks up one context of a BLOCK_STATUS request: runs of bytes with their status, neighbours with the same one joined.
+ * Looks up one context of a BLOCK_STATUS request.
  *
  * <p>An answer may cover less than what was asked for, and the client asks on: so it ends where {@link StatusRuns} has no
  * room. And it ends with what has been found in a moment, however much more was asked for: the look at a large device takes
@@ -22,39 +22,39 @@ final class BlockStatus implements ChangeTracking.EraRuns {
     private static final long LONG_RUN_BYTES = 1L << 20;
 
     private final long started = System.nanoTime();
-    private final boolean dirtiness;
+    /** Negative for the eras themselves. */
     private final long sinceEra;
+
     private final StatusRuns out;
-    private final int limit;
-    private final long maxRunBytes;
-    private long runBytes;
-    private long runStatus;
     private int unseenRuns;
 
-    private BlockStatus(MetaContexts.Context context, StatusRuns out, boolean onlyOne) {
-        this.dirtiness = context.kind() == MetaContexts.Kind.DIRTY_SINCE;
-        this.sinceEra = context.sinceEra();
+    private BlockStatus(MetaContexts.Context context, StatusRuns out) {
+        this.sinceEra = context.kind() == MetaContexts.Kind.DIRTY_SINCE ? context.sinceEra() : -1;
         this.out = out;
-        this.maxRunBytes = out.maxRunBytes();
-        this.limit = onlyOne ? 1 : StatusRuns.MAX_RUNS;
     }
 
-    /** Puts the runs from {@code offset} on, at least one. */
+    /** Puts the runs from {@code offset} on, at least one, in place of what is in {@code out}. */
     static void put(
             DeviceIo io, MetaContexts.Context context, long offset, long length, boolean onlyOne, StatusRuns out)
             throws IOException {
-        BlockStatus status = new BlockStatus(context, out, onlyOne);
+        out.clear(onlyOne ? 1 : StatusRuns.MAX_RUNS);
+        BlockStatus status = new BlockStatus(context, out);
         switch (context.kind()) {
             case ALLOCATION -> status.allocation(io, offset, length);
             case DIRTY_SINCE, ERA_WRITES -> io.lastWritten(offset, length, context.lineage(), status);
         }
-        status.end();
+        out.end();
     }
 
     @Override
     public boolean run(long bytes, int era) {
-        long written = Integer.toUnsignedLong(era);
-        return run(bytes, !dirtiness ? written : written >= sinceEra ? Nbd.STATE_DIRTY : 0);
+        return take(bytes, StatusRuns.status(era, sinceEra));
+    }
+
+    /** A slice takes less time than a look at the clock is worth. */
+    @Override
+    public boolean blocks(int[] eras, long blockSizeBytes, long fromBytes, long endBytes) {
+        return out.addBlocks(eras, blockSizeBytes, fromBytes, endBytes, sinceEra) && !isLate();
     }
 
     private void allocation(DeviceIo io, long offset, long length) throws IOException {
@@ -62,7 +62,7 @@ final class BlockStatus implements ChangeTracking.EraRuns {
         while (at < length) {
             long found = io.allocation(offset + at, length - at);
             long bytes = Math.abs(found);
-            if (bytes == 0 || !run(bytes, found < 0 ? Nbd.STATE_HOLE | Nbd.STATE_ZERO : 0) || isLate()) {
+            if (bytes == 0 || !take(bytes, found < 0 ? Nbd.STATE_HOLE | Nbd.STATE_ZERO : 0) || isLate()) {
                 return;
             }
             at += bytes;
@@ -70,32 +70,18 @@ final class BlockStatus implements ChangeTracking.EraRuns {
     }
 
     /** Takes the next run; false when the answer is full, or has taken long enough. */
-    private boolean run(long bytes, long status) {
-        if (runBytes > 0 && status == runStatus) {
-            runBytes += bytes;
-        } else {
-            end();
-            if (out.count() >= limit || !out.hasRoom()) {
-                return false;
-            }
-            runBytes = bytes;
-            runStatus = status;
+    private boolean take(long bytes, long status) {
+        if (!out.add(bytes, status)) {
+            return false;
         }
         if (bytes < LONG_RUN_BYTES && ++unseenRuns < RUNS_BETWEEN_LOOKS) {
-            return runBytes < maxRunBytes;
+            return true;
         }
         unseenRuns = 0;
-        return runBytes < maxRunBytes && !isLate();
+        return !isLate();
     }
 
     private boolean isLate() {
         return System.nanoTime() - started >= MAX_NANOS;
-    }
-
-    private void end() {
-        if (runBytes > 0) {
-            out.add(runBytes, runStatus);
-        }
-        runBytes = 0;
     }
 }

@@ -81,7 +81,6 @@ final class NbdBlockStatus {
         boolean onlyOne = (flags & Nbd.CMD_FLAG_REQ_ONE) != 0;
         try (StatusRuns runs = new StatusRuns(memory, form == ReplyForm.EXTENDED)) {
             for (int i = 0; i < ids.length; i++) {
-                runs.clear();
                 answers.lend();
                 try {
                     BlockStatus.put(io, contexts.get(ids[i]), offset, length, onlyOne, runs);

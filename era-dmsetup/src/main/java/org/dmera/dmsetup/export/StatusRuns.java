@@ -5,7 +5,7 @@ import java.io.Closeable;
 import java.nio.ByteBuffer;
 
 /**
- * The runs of one BLOCK_STATUS answer, in the form in which they are sent.
+ * The runs of one BLOCK_STATUS answer, in the form in which they are sent; neighbours with the same status are one.
  *
  * <p>Most answers hold a few, and fit in a buffer that every connection may have. One with more moves to a buffer for
  * {@value #MAX_RUNS}, so that a client gets the map of a device in one answer, or in few: each further one costs it a round trip, and
@@ -29,48 +29,63 @@ final class StatusRuns implements Closeable {
     private ByteBuffer large;
 
     private ByteBuffer out;
+    /** Those that are in {@link #out}, and how many there may be. */
     private int count;
+
+    private int limit;
+    /** The run that may go on, for which there is room in {@link #out}; none while it has no bytes. */
+    private long runBytes;
+
+    private long runStatus;
 
     /** None yet; {@code wide} with 64 bits for lengths and for statuses, else with 32. */
     StatusRuns(NbdMemory memory, boolean wide) {
         this.memory = memory;
         this.wide = wide;
         this.small = memory.pool().take(SMALL_BYTES);
-        clear();
+        clear(MAX_RUNS);
     }
 
-    /** Forgets all. */
-    void clear() {
+    /** Forgets all; there may be {@code limit} from now on, at most {@link #MAX_RUNS}. */
+    void clear(int limit) {
         out = large != null ? large : small;
         out.clear().position(HEADER_BYTES);
+        this.limit = limit;
         count = 0;
+        runBytes = 0;
     }
 
-    /** How many there are. */
+    /** How many there are, after the {@link #end}. */
     int count() {
         return count;
     }
 
-    /** How many bytes they take. */
+    /** How many bytes they take, after the {@link #end}. */
     int bytes() {
         return out.position() - HEADER_BYTES;
     }
 
+    private int entryBytes() {
+        return wide ? 2 * Long.BYTES : 2 * Integer.BYTES;
+    }
+
     /** The longest run that one entry can hold, in bytes. */
-    long maxRunBytes() {
+    private long maxRunBytes() {
         return wide ? Long.MAX_VALUE : MAX_NARROW_BYTES;
     }
 
     /** Makes room for one more; false when there is none. */
-    boolean hasRoom() {
-        int bytes = wide ? 16 : 8;
-        if (out.remaining() >= bytes && count < MAX_RUNS) {
-            return true;
-        }
-        if (large != null || count >= MAX_RUNS) {
+    private boolean hasRoom() {
+        if (count >= limit) {
             return false;
         }
-        large = memory.takeForAnswer(HEADER_BYTES + MAX_RUNS * bytes);
+        if (out.remaining() >= entryBytes()) {
+            return true;
+        }
+        if (large != null) {
+            return false;
+        }
+        large = memory.takeForAnswer(HEADER_BYTES + MAX_RUNS * entryBytes());
         if (large == null) {
             return false;
         }
@@ -78,14 +93,105 @@ final class StatusRuns implements Closeable {
         return true;
     }
 
-    /** Adds one, for which there is room. */
-    void add(long lengthBytes, long status) {
-        if (wide) {
-            out.putLong(lengthBytes).putLong(status);
-        } else {
-            out.putInt((int) Math.min(lengthBytes, MAX_NARROW_BYTES)).putInt((int) status);
+    /** Takes the next bytes, which have {@code status}; false when no more can be told, or not even that. */
+    boolean add(long bytes, long status) {
+        if (runBytes >= maxRunBytes()) {
+            return false;
         }
-        count++;
+        if (runBytes > 0 && status == runStatus) {
+            runBytes += bytes;
+        } else {
+            end();
+            if (!hasRoom()) {
+                return false;
+            }
+            runBytes = bytes;
+            runStatus = status;
+        }
+        return runBytes < maxRunBytes();
+    }
+
+    /**
+     * Takes the next bytes as {@link org.dmera.dmsetup.targets.ChangeTracking.EraRuns#blocks} has them, with their eras for
+     * statuses; or, for a {@code sinceEra} that is not negative, dirty from that era on, and 0 before.
+     *
+     * @return false when no more can be told, or not even that
+     */
+    boolean addBlocks(int[] eras, long blockSizeBytes, long fromBytes, long endBytes, long sinceEra) {
+        // Of the first and of the last there may be a part only.
+        int next = (int) (fromBytes / blockSizeBytes);
+        int last = (int) ((endBytes - 1) / blockSizeBytes);
+        long firstEnd = Math.min(endBytes, (next + 1) * blockSizeBytes);
+        if (!add(firstEnd - fromBytes, status(eras[next++], sinceEra))) {
+            return false;
+        }
+        while (next < last) {
+            next = addWhole(eras, next, last, blockSizeBytes, sinceEra);
+            if (next < last && !add(blockSizeBytes, status(eras[next++], sinceEra))) {
+                return false;
+            }
+        }
+        return next > last || add(endBytes - last * blockSizeBytes, status(eras[last], sinceEra));
+    }
+
+    /**
+     * Adds whole blocks up to {@code to} while there is room, and returns where it has stopped. Nothing is written to memory in
+     * here but what is sent: a map has as many runs as the device has blocks where it is at its worst.
+     */
+    private int addWhole(int[] eras, int from, int to, long blockSizeBytes, long sinceEra) {
+        ByteBuffer entries = out;
+        int at = entries.position();
+        // The run that goes on needs a place, too.
+        int room = Math.min(limit - count, entries.remaining() / entryBytes()) - 1;
+        int left = room;
+        long longest = maxRunBytes();
+        long bytes = runBytes;
+        long status = runStatus;
+        int block = from;
+        for (; block < to; block++) {
+            long next = status(eras[block], sinceEra);
+            if (next == status) {
+                bytes += blockSizeBytes;
+                continue;
+            }
+            if (left == 0 || bytes >= longest) {
+                break;
+            }
+            put(entries, at, bytes, status);
+            at += entryBytes();
+            left--;
+            bytes = blockSizeBytes;
+            status = next;
+        }
+        entries.position(at);
+        count += room - left;
+        runBytes = bytes;
+        runStatus = status;
+        return block;
+    }
+
+    /** What a block is said to have; as in {@link #addBlocks}. */
+    static long status(int era, long sinceEra) {
+        long written = Integer.toUnsignedLong(era);
+        return sinceEra < 0 ? written : written >= sinceEra ? Nbd.STATE_DIRTY : 0;
+    }
+
+    private void put(ByteBuffer entries, int at, long bytes, long status) {
+        if (wide) {
+            entries.putLong(at, bytes).putLong(at + Long.BYTES, status);
+        } else {
+            entries.putInt(at, (int) Math.min(bytes, MAX_NARROW_BYTES)).putInt(at + Integer.BYTES, (int) status);
+        }
+    }
+
+    /** The last run is whole; to be called before they are sent. */
+    void end() {
+        if (runBytes > 0) {
+            put(out, out.position(), runBytes, runStatus);
+            out.position(out.position() + entryBytes());
+            count++;
+            runBytes = 0;
+        }
     }
 
     /** They are too many to be copied to where other answers are. */

@@ -27,13 +27,40 @@ public interface ChangeTracking {
      * metadata and the writes marked in core. A block that was never written has era 0.
      *
      * <p>Every write that was answered before the call is seen.
+     *
+     * @return false when the visitor has had enough
      */
-    void lastWritten(long offsetBytes, long lengthBytes, EraRuns visitor) throws IOException;
+    boolean lastWritten(long offsetBytes, long lengthBytes, EraRuns visitor) throws IOException;
 
     /** Takes runs of bytes with the era of their last write. */
     @FunctionalInterface
     interface EraRuns {
         /** The next {@code lengthBytes} bytes have {@code era} (unsigned); false to hear no more. */
         boolean run(long lengthBytes, int era) throws IOException;
+
+        /**
+         * The next bytes lie on blocks of {@code blockSizeBytes} whose eras (unsigned) are {@code eras}: those from
+         * {@code fromBytes} up to {@code endBytes}, both counted from where the first block begins. A visitor that has a
+         * faster way than to be called for each run takes them as they are; they are the target's again afterwards.
+         *
+         * @return false to hear no more
+         */
+        default boolean blocks(int[] eras, long blockSizeBytes, long fromBytes, long endBytes) throws IOException {
+            long at = fromBytes;
+            while (at < endBytes) {
+                int block = (int) (at / blockSizeBytes);
+                int era = eras[block];
+                long runEnd = (block + 1) * blockSizeBytes;
+                while (runEnd < endBytes && eras[++block] == era) {
+                    runEnd += blockSizeBytes;
+                }
+                runEnd = Math.min(runEnd, endBytes);
+                if (!run(runEnd - at, era)) {
+                    return false;
+                }
+                at = runEnd;
+            }
+            return true;
+        }
     }
 }

@@ -30,7 +30,7 @@ final class EraReader {
     }
 
     /** As {@link ChangeTracking#lastWritten}, as it was at the moment of {@code view}; null for now. */
-    void lastWritten(FrozenView view, long offsetBytes, long length, ChangeTracking.EraRuns visitor)
+    boolean lastWritten(FrozenView view, long offsetBytes, long length, ChangeTracking.EraRuns visitor)
             throws IOException {
         long end = offsetBytes + length;
         long block = offsetBytes / blockSizeBytes;
@@ -44,18 +44,21 @@ final class EraReader {
         while (at < end) {
             long first = block;
             int count = (int) Math.min(eras.length, lastBlock - block + 1);
+            long start = first * blockSizeBytes;
+            long sliceEnd = Math.min(end, start + count * blockSizeBytes);
             readers.acquireUninterruptibly();
             try {
                 readEras(view, first, count, eras);
-                at = visit(first, count, eras, at, end, visitor);
+                if (!visitor.blocks(eras, blockSizeBytes, at - start, sliceEnd - start)) {
+                    return false;
+                }
             } finally {
                 readers.release();
             }
-            if (at < 0) {
-                return;
-            }
+            at = sliceEnd;
             block += count;
         }
+        return true;
     }
 
     private void readEras(FrozenView view, long first, int count, int[] eras) throws IOException {
@@ -71,25 +74,5 @@ final class EraReader {
         if (view != null) {
             view.readKept(first, count, eras);
         }
-    }
-
-    /** Visits a slice as runs from byte {@code from} on; returns where they end, or −1 when the visitor has had enough. */
-    private long visit(long first, int count, int[] eras, long from, long end, ChangeTracking.EraRuns visitor)
-            throws IOException {
-        long at = from;
-        for (int i = (int) (from / blockSizeBytes - first); i < count; ) {
-            int era = eras[i];
-            int same = i;
-            while (same < count && eras[same] == era) {
-                same++;
-            }
-            long runEnd = Math.min(end, (first + same) * blockSizeBytes);
-            if (!visitor.run(runEnd - at, era)) {
-                return -1;
-            }
-            at = runEnd;
-            i = same;
-        }
-        return at;
     }
 }

@@ -371,7 +371,7 @@ public final class EraTarget implements Target, ChangeTracking {
     }
 
     @Override
-    public void lastWritten(long offsetBytes, long length, EraRuns visitor) throws IOException {
-        eras.lastWritten(null, offsetBytes, length, visitor);
+    public boolean lastWritten(long offsetBytes, long length, EraRuns visitor) throws IOException {
+        return eras.lastWritten(null, offsetBytes, length, visitor);
     }
 }

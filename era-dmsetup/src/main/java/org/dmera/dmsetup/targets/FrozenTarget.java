@@ -96,8 +96,8 @@ public final class FrozenTarget implements Target, ChangeTracking {
     }
 
     @Override
-    public void lastWritten(long offsetBytes, long lengthBytes, EraRuns visitor) throws IOException {
-        view.lastWritten(offsetBytes, lengthBytes, visitor);
+    public boolean lastWritten(long offsetBytes, long lengthBytes, EraRuns visitor) throws IOException {
+        return view.lastWritten(offsetBytes, lengthBytes, visitor);
     }
 
     @Override

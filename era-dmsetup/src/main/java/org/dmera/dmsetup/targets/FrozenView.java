@@ -364,9 +364,9 @@ public final class FrozenView implements Closeable {
     }
 
     /** As {@link ChangeTracking#lastWritten}, as it was then. */
-    void lastWritten(long offsetBytes, long length, ChangeTracking.EraRuns visitor) throws IOException {
+    boolean lastWritten(long offsetBytes, long length, ChangeTracking.EraRuns visitor) throws IOException {
         requireWhole();
-        eras.lastWritten(this, offsetBytes, length, visitor);
+        return eras.lastWritten(this, offsetBytes, length, visitor);
     }
 
     // ---- the end

@@ -31,12 +31,13 @@ class BlockStatusTest {
         final CountDownLatch looking = new CountDownLatch(1);
 
         @Override
-        public void lastWritten(long offsetBytes, long length, EraRuns visitor) throws IOException {
+        public boolean lastWritten(long offsetBytes, long length, EraRuns visitor) throws IOException {
             looking.countDown();
             long at = 0;
             while (at < length && visitor.run(Math.min(SLICE_BYTES, length - at), 1)) {
                 at += SLICE_BYTES;
             }
+            return at >= length;
         }
 
         @Override
