@@ -63,22 +63,6 @@ public final class RepairDamage {
             return ordinal() < STALE_SUPERBLOCK.ordinal() || this == WRITTEN_OVER_SUPERBLOCK;
         }
 
-        /**
-         * Whether a block may hold, sealed for its place, what an intact older state has there: then nothing may tell whether a
-         * write of that block was lost or one of block 0, and repair asks for the current era.
-         */
-        public boolean mayPassForStaleSuperblock() {
-            return switch (this) {
-                case STALE_BLOCK,
-                        STALE_NODE,
-                        STALE_POINTER,
-                        STALE_NODE_AND_A_BROKEN_BLOCK,
-                        WRONG_NODE,
-                        MISDIRECTED_WRITE -> true;
-                default -> false;
-            };
-        }
-
         /** Whether the superblock can't be had back. */
         public boolean losesSuperblock() {
             return ordinal() >= LOST_SUPERBLOCK.ordinal();

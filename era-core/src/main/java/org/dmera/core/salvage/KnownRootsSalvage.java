@@ -31,6 +31,7 @@ final class KnownRootsSalvage extends Salvage {
     private final SalvageSurvey first;
 
     private final boolean wereBlocksMoved;
+    private final long eraWithoutHint;
     private final KnownRootsStream content;
 
     KnownRootsSalvage(BlockDevice damaged, Superblock damagedSuperblock, SalvageHints hints) throws IOException {
@@ -55,6 +56,7 @@ final class KnownRootsSalvage extends Salvage {
         KnownSizes sizes = new KnownSizes(device, superblock, hints, survey, remarks);
         nrBlocks = sizes.nrBlocks;
         currentEra = sizes.currentEra;
+        eraWithoutHint = sizes.eraWithoutHint();
         content = new KnownRootsStream(sizes, mended == null ? List.of() : mended.doubtful(), remarks);
     }
 
@@ -81,6 +83,11 @@ final class KnownRootsSalvage extends Salvage {
     /** Whether the superblock's own space map, if it doesn't contradict itself, counts the block as used. */
     boolean countsAsUsed(long blockNr) {
         return first.stored() != null && first.stored().count((int) blockNr) > 0;
+    }
+
+    /** The era that the superblock and its trees speak for, whatever the user has said. */
+    long eraWithoutHint() {
+        return eraWithoutHint;
     }
 
     /** Whether the space map may be that of another state. */

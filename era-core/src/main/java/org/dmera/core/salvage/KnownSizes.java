@@ -27,6 +27,9 @@ final class KnownSizes {
     final long dataBlockSizeSectors;
     final long nrBlocks;
     final long currentEra;
+    /** The era that the superblock and its trees speak for, whatever the user has said. */
+    private long eraWithoutHint;
+
     private final Superblock superblock;
     private final SalvageHints hints;
 
@@ -49,6 +52,10 @@ final class KnownSizes {
         refuseToLeaveOut();
         this.nrBlocks = nrBlocks(remarks);
         this.currentEra = currentEra(roots.currentEra(), remarks);
+    }
+
+    long eraWithoutHint() {
+        return eraWithoutHint;
     }
 
     /** The highest era of which there can be a writeset in the tree. */
@@ -165,6 +172,8 @@ final class KnownSizes {
                     survey.eraOfSnapshot(),
                     "the held snapshot is of era " + survey.eraOfSnapshot());
         }
+        boolean isCorrected = hints.currentEra() >= 0 && superblock.currentEra() >= TreeSurvey.IMPLAUSIBLE_ERA;
+        eraWithoutHint = Math.max(isCorrected ? 0 : superblock.currentEra(), evident);
         if (hints.currentEra() >= 0 && hints.currentEra() < superblock.currentEra()) {
             // Eras of the array above it would have to be lowered, and their marks would be lost.
             evident = Math.max(evident, survey.trees().leastCurrentEra());
@@ -180,12 +189,10 @@ final class KnownSizes {
         return evident;
     }
 
-    /** Asks for the current era when {@code least}, below which it can't be, is above {@code era}. */
-    private static void requireEra(long era, long least, String evidence) throws IOException {
+    /** Nothing more is known of the current era than that it is {@code least} or later, when that is above {@code era}. */
+    private static void requireEra(long era, long least, String evidence) throws UnknownEraException {
         if (least > era) {
-            throw new IOException("the superblock's current era can't be right, for " + evidence
-                    + ": say what it is with --current-era; it is at least " + least
-                    + "; when in doubt, a higher one loses nothing");
+            throw new UnknownEraException("the superblock's current era can't be right, for " + evidence, least);
         }
     }
 }

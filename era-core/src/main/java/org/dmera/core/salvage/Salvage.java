@@ -20,6 +20,7 @@ import org.dmera.core.evidence.Structure;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.mend.BitFlip;
 import org.dmera.core.mend.PatchedDevice;
+import org.dmera.core.mend.TreeSurvey;
 import org.dmera.core.read.BlockSource;
 import org.dmera.core.read.BlockVerdict;
 
@@ -32,6 +33,12 @@ import org.dmera.core.read.BlockVerdict;
  * <p>A superblock that can't be read is searched for: see {@link StateMerge}.
  */
 public abstract class Salvage {
+    /**
+     * So much later than all that is left of the metadata the current era is set when nothing records it. An old superblock
+     * that was put back lacks fewer eras: with a checkpoint each second these are twelve days, with one each hour a century.
+     */
+    private static final long ERAS_AHEAD = 1L << 20;
+
     /** What is wrong with the trees that are used. */
     final List<Damage> damages = new ArrayList<>();
 
@@ -47,15 +54,38 @@ public abstract class Salvage {
     /**
      * Looks at the metadata and decides what to use of it; reads the trees once.
      *
-     * @throws IOException when something that can't be derived is not in {@code hints}: the message says what was found
+     * <p>Where the superblock is there, and the current era isn't known and not in {@code hints}, one is taken that is far
+     * above all eras that are left on the device; {@link #remarks} name it.
+     *
+     * @throws IOException when something else that can't be derived is not in {@code hints}: the message says what was found
      *     and which option is needed
      */
     public static Salvage open(BlockDevice device, SalvageHints hints) throws IOException {
         try {
-            return tryOpen(device, hints);
+            return orLate(device, hints);
         } catch (UncheckedIOException e) {
             // The thread was interrupted, or the device closed.
             throw e.getCause();
+        }
+    }
+
+    /** Where the superblock is there and the current era isn't known, goes on as if the user had given one that is late enough. */
+    private static Salvage orLate(BlockDevice device, SalvageHints hints) throws IOException {
+        try {
+            return tryOpen(device, hints);
+        } catch (UnknownEraException e) {
+            long era = e.least() + ERAS_AHEAD;
+            if (era >= TreeSurvey.IMPLAUSIBLE_ERA) {
+                throw e;
+            }
+            Salvage salvage = tryOpen(device, new SalvageHints(hints.dataBlockSizeSectors(), hints.nrBlocks(), era));
+            salvage.remarks()
+                    .add(
+                            0,
+                            e.evidence() + ": the current era is not known, and at least " + e.least()
+                                    + "; it is set to " + era
+                                    + ", so that no write counts as older than it is; say it with --current-era if you know it");
+            return salvage;
         }
     }
 

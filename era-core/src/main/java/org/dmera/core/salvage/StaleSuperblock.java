@@ -13,6 +13,7 @@ import org.dmera.core.content.MetadataVisitor;
 import org.dmera.core.evidence.BlockReader;
 import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.DamageLog;
+import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.Eras;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.read.BlockVerdict;
@@ -44,35 +45,46 @@ public final class StaleSuperblock extends Salvage {
         device.read(0, block);
         Superblock superblock = new Superblock().wrap(block.clear(), 0);
         KnownRootsSalvage trees = new KnownRootsSalvage(device, superblock, SalvageHints.NONE);
-        return trees.isAnythingWrong() && Others.on(device, superblock, trees, SalvageHints.NONE).isOlder;
+        return trees.isAnythingWrong() && new Others(device, superblock, trees, SalvageHints.NONE).isOlder;
     }
 
     /**
      * What to salvage instead of {@code trees}, or {@code trees} if the superblock is the last one as far as can be seen.
      *
-     * @throws IOException when there is a later state whose era isn't known
+     * @throws UnknownEraException when there may be a later state, whose era isn't known
      */
     static Salvage orCurrent(BlockDevice device, Superblock superblock, KnownRootsSalvage trees, SalvageHints hints)
             throws IOException {
         if (!trees.isAnythingWrong()) {
             return trees;
         }
-        Others others = Others.on(device, superblock, trees, hints);
+        Others others = new Others(device, superblock, trees, hints);
         if (others.found.states().isEmpty() || !others.isOlder && (others.isOwnThere || !trees.isContradicted())) {
             return trees;
         }
         if (others.isOlder && hints.currentEra() < 0) {
-            throw new IOException("the superblock is sealed and is of era " + superblock.currentEra()
-                    + ", and a later state of the metadata is on the device: say what the current era is with"
-                    + " --current-era; it is at least " + others.era + "; when in doubt, a higher one loses nothing");
+            throw new UnknownEraException(
+                    "the superblock is sealed and is of era " + superblock.currentEra()
+                            + ", and a later state of the metadata may be on the device",
+                    others.era);
         }
-        SalvageHints known = new SalvageHints(
-                superblock.dataBlockSizeSectors(),
-                hints.nrBlocks() >= 0 ? hints.nrBlocks() : others.extent,
-                Math.max(hints.currentEra(), others.era));
+        long extent = hints.nrBlocks() >= 0 ? hints.nrBlocks() : others.extent;
+        long era = Math.max(hints.currentEra(), others.era);
+        // Nothing speaks for a later state, and a lost write of block 0 may still have hidden one, which is one era
+        // ahead at most.
+        long openEra = hints.currentEra() >= 0 ? era : era + 1;
+        long sectors = superblock.dataBlockSizeSectors();
         return new StaleSuperblock(
-                new KnownRootsSalvage(device, superblock, known),
-                new StateMerge(device, others.search.table(), others.found, known));
+                new KnownRootsSalvage(device, superblock, new SalvageHints(sectors, extent, era)),
+                new StateMerge(
+                        device, others.search.table(), others.found, new SalvageHints(sectors, extent, openEra)));
+    }
+
+    /** When a state was written, beside the superblock's. */
+    private enum Order {
+        EARLIER,
+        LATER,
+        UNKNOWN
     }
 
     /** The states on the device, next to that of the superblock. */
@@ -93,30 +105,34 @@ public final class StaleSuperblock extends Salvage {
         /** Blocks that are wrong wherever they are used. */
         private final BitSet wrong;
 
-        private Others(BlockDevice device, KnownRootsSalvage trees, SalvageHints hints) {
+        private final BlockDevice device;
+        private final Superblock superblock;
+        private final KnownRootsSalvage trees;
+        private final SharedArrays shared = new SharedArrays();
+        private final StateOverlay own;
+
+        Others(BlockDevice device, Superblock superblock, KnownRootsSalvage trees, SalvageHints hints) {
+            this.device = device;
+            this.superblock = superblock;
+            this.trees = trees;
             overtaken = inPlace(device, trees.overwritten());
             wrong = trees.wrongBesideTheTrees();
             BitSet watched = (BitSet) overtaken.clone();
             watched.or(wrong);
             search = new RootSearch(device, hints, watched);
             found = search.find();
+            own = new StateOverlay(device, search.table(), RootCandidate.of(superblock), shared);
+            compare();
         }
 
-        static Others on(BlockDevice device, Superblock superblock, KnownRootsSalvage trees, SalvageHints hints) {
-            Others others = new Others(device, trees, hints);
-            others.compare(device, superblock, trees);
-            return others;
-        }
-
-        private void compare(BlockDevice device, Superblock superblock, KnownRootsSalvage trees) {
-            SharedArrays shared = new SharedArrays();
-            era = trees.currentEra();
-            extent = trees.nrBlocks();
+        private void compare() {
+            era = trees.eraWithoutHint();
+            extent = trees.nrBlocks;
             for (RootCandidate state : found.states()) {
                 if (state.indexBlock == superblock.spaceMapBitmapRoot()) {
                     // Whole, and with other roots, it is another state that has come to the same block for its index.
                     boolean isAnothers = state.isWhole() && !state.hasRootsOf(superblock);
-                    isOlder |= isAnothers && !trees.areFaultless();
+                    isOlder |= isAnothers && !trees.areFaultless() && !isEarlier(state);
                     isOwnThere |= !isAnothers;
                     if (!isAnothers) {
                         continue;
@@ -130,8 +146,10 @@ public final class StaleSuperblock extends Salvage {
                     era = Math.max(era, layer.leastEra() - (mayHaveNone ? 1 : 0));
                 }
                 extent = Math.max(extent, layer.extent);
-                isOlder |=
-                        state.hasAllRoots && state.usedOfWatched.intersects(overtaken) && !state.hasRootsOf(superblock);
+                isOlder |= state.hasAllRoots
+                        && state.usedOfWatched.intersects(overtaken)
+                        && !state.hasRootsOf(superblock)
+                        && !isEarlier(state);
             }
             // One lost write explains one such block; two of them are another state's.
             isOlder |= overtaken.cardinality() > 1;
@@ -147,42 +165,61 @@ public final class StaleSuperblock extends Salvage {
                                 && state.writesetTrees.contains(superblock.writesetTreeRoot()));
                 isOlder |= mayAllBeOld;
             }
-            isOlder |=
-                    (mayAllBeOld || trees.areFaultless() && trees.hasMapOfAnother()) && addsMarks(device, superblock);
+            // Of trees that are as they should be alone: what is wrong with others may be what makes them older.
+            isOlder |= (mayAllBeOld || trees.areFaultless() && trees.hasMapOfAnother())
+                    && found.states().stream().anyMatch(this::isLater);
             // A power cut between the commit of a new era and its superblock leaves a state that is one era ahead.
-            isOlder |= era > trees.currentEra() + (trees.isContradicted() || mayAllBeOld ? 0 : 1);
+            isOlder |= era > trees.eraWithoutHint() + (trees.isContradicted() || mayAllBeOld ? 0 : 1);
+        }
+
+        private boolean isEarlier(RootCandidate state) {
+            return state.isWhole() && order(state) == Order.EARLIER;
+        }
+
+        private boolean isLater(RootCandidate state) {
+            return state.isWhole() && !state.hasRootsOf(superblock) && order(state) == Order.LATER;
         }
 
         /**
-         * Whether another state has a later era for some origin block than the superblock's has. Marks are only ever added and
-         * raised, so an older state hasn't. Asked only where all of the superblock's trees are as they should be.
+         * Whether {@code state} was written before or after the superblock's, by the marks that one has and the other hasn't:
+         * they are only ever added and raised. Parts that are lost say nothing, and the era of what {@code state} counts as
+         * open is written nowhere. A block of the superblock's state that a later one has written over passes for what it
+         * was, in another's place perhaps: so a mark counts that {@code state} hasn't in any such place.
          */
-        private boolean addsMarks(BlockDevice device, Superblock superblock) {
-            SharedArrays shared = new SharedArrays();
-            StateOverlay own = new StateOverlay(device, search.table(), RootCandidate.of(superblock), shared);
+        private Order order(RootCandidate state) {
+            StateOverlay layer = new StateOverlay(device, search.table(), state, shared);
+            long end = Math.min(superblock.nrBlocks(), layer.extent);
             int[] here = new int[StateOverlay.WINDOW];
             int[] there = new int[StateOverlay.WINDOW];
-            for (RootCandidate state : found.states()) {
-                if (!state.isWhole() || state.hasRootsOf(superblock)) {
-                    continue;
-                }
-                StateOverlay layer = new StateOverlay(device, search.table(), state, shared);
-                long end = Math.min(superblock.nrBlocks(), layer.extent);
-                for (long first = 0; first < end; first += StateOverlay.WINDOW) {
-                    int count = (int) Math.min(StateOverlay.WINDOW, end - first);
-                    Arrays.fill(here, 0);
-                    Arrays.fill(there, 0);
-                    own.overlay(here, first / StateOverlay.WINDOW, count, superblock.currentEra());
-                    BitSet lost = new BitSet(count);
-                    layer.overlay(there, first / StateOverlay.WINDOW, count, layer.leastEra(), new HashSet<>(), lost);
-                    for (int i = 0; i < count; i++) {
-                        if (Integer.compareUnsigned(here[i], there[i]) < 0 && !lost.get(i)) {
-                            return true;
-                        }
-                    }
+            int[] anywhere = new int[ArrayBlock.ERAS_PER_BLOCK];
+            for (long first = 0; first < layer.extent; first += StateOverlay.WINDOW) {
+                int count = (int) Math.min(StateOverlay.WINDOW, layer.extent - first);
+                read(layer, there, first, count, 0xffffffffL);
+                for (int i = 0; i < count; i++) {
+                    int at = i % anywhere.length;
+                    anywhere[at] = Eras.later(anywhere[at], there[i]);
                 }
             }
-            return false;
+            boolean hasMore = false;
+            for (long first = 0; first < end; first += StateOverlay.WINDOW) {
+                int count = (int) Math.min(StateOverlay.WINDOW, end - first);
+                BitSet lost = read(own, here, first, count, superblock.currentEra());
+                lost.or(read(layer, there, first, count, layer.leastEra()));
+                for (int i = 0; i < count; i++) {
+                    if (!lost.get(i) && Integer.compareUnsigned(here[i], there[i]) < 0) {
+                        return Order.LATER;
+                    }
+                    hasMore |= !lost.get(i) && Integer.compareUnsigned(here[i], anywhere[i % anywhere.length]) > 0;
+                }
+            }
+            return hasMore ? Order.EARLIER : Order.UNKNOWN;
+        }
+
+        private static BitSet read(StateOverlay from, int[] eras, long first, int count, long openEra) {
+            Arrays.fill(eras, 0);
+            BitSet lost = new BitSet(count);
+            from.overlay(eras, first / StateOverlay.WINDOW, count, openEra, new HashSet<>(), lost);
+            return lost;
         }
     }
 
