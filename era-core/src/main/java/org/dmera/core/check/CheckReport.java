@@ -12,7 +12,6 @@ import org.dmera.core.repair.SpaceMapRepair;
 /** What a check found. */
 public final class CheckReport {
     private final List<Damage> damages;
-    private final long[] found;
     private final BlockUse table;
     private final DamageLog log;
     private final CheckOptions.Scope scope;
@@ -24,7 +23,6 @@ public final class CheckReport {
         this.scope = scope;
         this.seal = seal;
         this.damages = log.kept();
-        this.found = log.found();
         this.table = table;
     }
 
@@ -38,7 +36,7 @@ public final class CheckReport {
         long n = 0;
         for (DamageKind kind : DamageKind.values()) {
             if (kind.severity() == severity) {
-                n += found[kind.ordinal()];
+                n += log.found(kind);
             }
         }
         return n;
@@ -46,7 +44,7 @@ public final class CheckReport {
 
     /** How many findings of a kind there are, those that are not kept included. */
     public long count(DamageKind kind) {
-        return found[kind.ordinal()];
+        return log.found(kind);
     }
 
     /** Whether nothing is wrong; notes don't count. */

@@ -103,8 +103,7 @@ final class CountComparison {
         }
         DamageKind kind = runKind;
         runKind = null;
-        if (!log.keeps(kind)) {
-            log.countOnly(kind);
+        if (log.countsOnly(kind)) {
             return;
         }
         log.add(
@@ -156,8 +155,7 @@ final class CountComparison {
 
     /** Reports an entry of the ref-count tree whose bitmap doesn't refer to it. */
     static void stale(long blockNr, DamageLog log) {
-        if (!log.keeps(DamageKind.REF_COUNT_STALE)) {
-            log.countOnly(DamageKind.REF_COUNT_STALE);
+        if (log.countsOnly(DamageKind.REF_COUNT_STALE)) {
             return;
         }
         log.add(

@@ -73,7 +73,7 @@ public final class MetadataChecker {
         }
         SuperblockCheck check = new SuperblockCheck(opener, Structure.SUPERBLOCK, SUPERBLOCK_NR);
         if (!check.read(block)) {
-            log.treesIncomplete();
+            log.treesIncomplete(true);
             return;
         }
         Superblock superblock = new Superblock().wrap(block, 0);
@@ -176,18 +176,18 @@ public final class MetadataChecker {
         SuperblockCheck check = new SuperblockCheck(reader, Structure.SNAPSHOT, blockNr);
         if (!table.isUsable(blockNr)) {
             reader.report(DamageKind.OUT_OF_RANGE, check, blockNr, "expected a block from 1 to " + (table.size() - 1));
-            log.treesIncomplete();
+            log.treesIncomplete(true);
             return;
         }
         table.addReference(blockNr);
         if (!table.use(blockNr, BlockUse.SNAPSHOT, 0)) {
             reader.report(DamageKind.DOUBLY_USED, check, blockNr, "the block is in use in another place too");
-            log.treesIncomplete();
+            log.treesIncomplete(true);
             return;
         }
         ByteBuffer block = BlockReader.newBuffer();
         if (!check.read(block)) {
-            log.treesIncomplete();
+            log.treesIncomplete(true);
             return;
         }
         Superblock copy = new Superblock().wrap(block, 0);

@@ -6,6 +6,7 @@ import org.dmera.core.evidence.DamageLocation;
 import org.dmera.core.evidence.DamageLog;
 import org.dmera.core.evidence.Structure;
 import org.dmera.core.evidence.UnclaimedParts;
+import org.dmera.core.evidence.UnclaimedParts.Content;
 import org.dmera.core.format.DamageKind;
 
 /**
@@ -15,26 +16,25 @@ import org.dmera.core.format.DamageKind;
 final class Orphans {
     private Orphans() {}
 
-    /** Adds whole subtrees to the report. */
-    static void reportSubtrees(UnclaimedParts missed, DamageLog log) {
-        for (UnclaimedParts.Content content : UnclaimedParts.Content.values()) {
+    /**
+     * Adds whole subtrees to the report.
+     *
+     * @param areAllInDoubt whether single array blocks, and what can't be read, are findings too
+     */
+    static void report(UnclaimedParts missed, boolean areAllInDoubt, DamageLog log) {
+        for (Content content : Content.values()) {
             for (UnclaimedParts.Subtree subtree : missed.subtrees(content)) {
-                report(log, structure(content), subtree.blockNr());
+                report(log, content, subtree.blockNr());
             }
         }
-    }
-
-    /** Adds single array blocks to the report. */
-    static void reportUnattached(UnclaimedParts missed, DamageLog log) {
-        for (UnclaimedParts.Content content : UnclaimedParts.Content.values()) {
+        if (!areAllInDoubt) {
+            return;
+        }
+        for (Content content : Content.values()) {
             for (int blockNr : missed.unattached(content)) {
-                report(log, structure(content), blockNr);
+                report(log, content, blockNr);
             }
         }
-    }
-
-    /** Adds that there are others, which can't be read. */
-    static void reportUnknown(UnclaimedParts missed, DamageLog log) {
         if (missed.unknown() > 0) {
             log.add(
                     DamageKind.ORPHAN_TREE,
@@ -47,18 +47,10 @@ final class Orphans {
         }
     }
 
-    private static Structure structure(UnclaimedParts.Content content) {
-        return switch (content) {
-            case ERAS -> Structure.ERA_ARRAY;
-            case WORDS -> Structure.WRITESET;
-            case WRITESETS -> Structure.WRITESET_TREE;
-        };
-    }
-
-    private static void report(DamageLog log, Structure structure, long root) {
+    private static void report(DamageLog log, Content content, long root) {
         log.add(
                 DamageKind.ORPHAN_TREE,
-                DamageLocation.of(structure, "", "its marks count as of the current era"),
+                DamageLocation.of(content.structure(), "", "its marks count as of the current era"),
                 root,
                 "a part with marks is in use, and a reference to it is missing; its marks may be lost");
     }

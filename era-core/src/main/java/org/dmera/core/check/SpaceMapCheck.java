@@ -125,14 +125,9 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
         boolean mayBeLost = log.found(DamageKind.LEAKED) > leaks
                 || isSnapshotHeld && log.found(DamageKind.COUNT_TOO_HIGH) > tooHigh;
         if (mayBeLost && agreesWithItself() && (!missed || isOfThisState())) {
-            UnclaimedParts parts =
-                    isSnapshotHeld ? UnclaimedParts.ofAnybody(reader, counts) : new UnclaimedParts(reader, counts);
-            Orphans.reportSubtrees(parts, log);
-            if (missed || parts.mayHaveLostTheirNode()) {
-                // What a tree leads to instead is free: an older version, most likely, which must not be adopted.
-                Orphans.reportUnattached(parts, log);
-                Orphans.reportUnknown(parts, log);
-            }
+            UnclaimedParts parts = new UnclaimedParts(reader, counts, isSnapshotHeld);
+            // What a tree leads to instead is free: an older version, most likely, which must not be adopted.
+            Orphans.report(parts, missed || parts.mayHaveLostTheirNode(), log);
         }
     }
 
@@ -145,18 +140,12 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
             return false;
         }
         IndexBlock entries = new IndexBlock().wrap(index, 0);
-        long allocated = 0;
         for (int i = 0; i < counts.nrBitmaps(); i++) {
-            if (counts.bitmap(i) == null) {
+            if (counts.bitmap(i) == null || !StoredCounts.isFreeCount(i, entries.nrFree(i), counts.free(i), covered)) {
                 return false;
             }
-            int free = new BitmapBlock().wrap(counts.bitmap(i), 0).countFree();
-            if (!StoredCounts.isFreeCount(i, entries.nrFree(i), free, covered)) {
-                return false;
-            }
-            allocated += BitmapBlock.ENTRIES - free;
         }
-        return allocated == superblock.spaceMapNrAllocated();
+        return counts.allocated() == superblock.spaceMapNrAllocated();
     }
 
     /**
@@ -246,7 +235,7 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
                 continue;
             }
             bitmap.wrap(counts.bitmap(i), 0);
-            long free = bitmap.countFree();
+            long free = counts.free(i);
             long stored = Integer.toUnsignedLong(entries.nrFree(i));
             boolean quirk = isFromFormatting(i, stored, free) || isOfDevice(i, stored, free);
             if (stored != free && !quirk) {
@@ -316,16 +305,9 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
     }
 
     private void compareNrAllocated() {
-        long allocated = 0;
-        BitmapBlock bitmap = new BitmapBlock();
-        for (int i = 0; i < counts.nrBitmaps(); i++) {
-            if (counts.bitmap(i) == null) {
-                return;
-            }
-            allocated += BitmapBlock.ENTRIES - bitmap.wrap(counts.bitmap(i), 0).countFree();
-        }
+        long allocated = counts.allocated();
         long stored = superblock.spaceMapNrAllocated();
-        if (index != null && stored != allocated) {
+        if (index != null && allocated >= 0 && stored != allocated) {
             log.add(
                     DamageKind.WRONG_NR_ALLOCATED,
                     map("set to what the bitmaps say"),

@@ -41,14 +41,13 @@ public final class DamageLog {
         }
     }
 
-    /** Whether another finding of {@code kind} would be kept: asked before an expensive text is made. */
-    public boolean keeps(DamageKind kind) {
-        return found[kind.ordinal()] < MAX_KEPT_OF_A_KIND;
-    }
-
-    /** Counts a finding whose text nobody would see. */
-    public void countOnly(DamageKind kind) {
+    /** Whether another finding of {@code kind} would be counted only: then this counts it, before an expensive text is made. */
+    public boolean countsOnly(DamageKind kind) {
+        if (found[kind.ordinal()] < MAX_KEPT_OF_A_KIND) {
+            return false;
+        }
         found[kind.ordinal()]++;
+        return true;
     }
 
     /** A node can't be used: for whoever may want to put it together again. Blocks below it may be in use all the same. */
@@ -91,11 +90,7 @@ public final class DamageLog {
         return lostNodes.size() > MAX_LOST_NODES ? List.of() : List.copyOf(lostNodes);
     }
 
-    /** Some part of a tree could not be read, so that blocks below it may be in use without our knowing. */
-    public void treesIncomplete() {
-        treesIncomplete = true;
-    }
-
+    /** Whether some part of a tree could not be read, so that blocks below it may be in use without our knowing. */
     public void treesIncomplete(boolean incomplete) {
         treesIncomplete = incomplete;
     }
@@ -116,9 +111,5 @@ public final class DamageLog {
 
     public List<Damage> kept() {
         return List.copyOf(kept);
-    }
-
-    public long[] found() {
-        return found.clone();
     }
 }

@@ -66,6 +66,23 @@ public final class StoredCounts {
         return bitmaps[index] == null ? -1 : bitmap.wrap(bitmaps[index], 0).count(blockNr % BitmapBlock.ENTRIES);
     }
 
+    /** Entries of bitmap {@code index}, which could be read, that are 0. */
+    public int free(int index) {
+        return bitmap.wrap(bitmaps[index], 0).countFree();
+    }
+
+    /** How many entries aren't 0, or −1 when not all bitmaps could be read. */
+    public long allocated() {
+        long allocated = 0;
+        for (int i = 0; i < bitmaps.length; i++) {
+            if (bitmaps[i] == null) {
+                return -1;
+            }
+            allocated += BitmapBlock.ENTRIES - free(i);
+        }
+        return allocated;
+    }
+
     /** The first block in {@code [begin, end)} whose stored count is known and not 0, or {@code end}. */
     public int firstUsed(int begin, int end) {
         int b = begin;

@@ -24,9 +24,15 @@ public final class UnclaimedParts {
 
     /** What is in the array blocks, or leaves, at the bottom of a subtree. */
     public enum Content {
-        ERAS,
-        WORDS,
-        WRITESETS;
+        ERAS(Structure.ERA_ARRAY),
+        WORDS(Structure.WRITESET),
+        WRITESETS(Structure.WRITESET_TREE);
+
+        private final Structure structure;
+
+        Content(Structure structure) {
+            this.structure = structure;
+        }
 
         public static Content of(TreeSpec tree) {
             return switch (tree.structure()) {
@@ -34,6 +40,11 @@ public final class UnclaimedParts {
                 case WRITESET_TREE -> WRITESETS;
                 default -> WORDS;
             };
+        }
+
+        /** The part of the metadata that holds such content. */
+        public Structure structure() {
+            return structure;
         }
 
         /** What an array block with this {@link BlockVerdict} code holds; null for one of another kind. */
@@ -70,22 +81,14 @@ public final class UnclaimedParts {
      *
      * @param reader whose table has the references that walks of all trees have found
      * @param counts the stored counts
+     * @param anybody whether parts count that have lost a reference of the snapshot's, too
      */
-    public UnclaimedParts(BlockReader reader, StoredCounts counts) {
-        this(reader, counts, false);
-    }
-
-    private UnclaimedParts(BlockReader reader, StoredCounts counts, boolean anybody) {
+    public UnclaimedParts(BlockReader reader, StoredCounts counts, boolean anybody) {
         this.reader = reader;
         this.table = reader.table();
         this.counts = counts;
         this.anybody = anybody;
         find();
-    }
-
-    /** Those that lost a reference of the live trees or of the snapshot's. */
-    public static UnclaimedParts ofAnybody(BlockReader reader, StoredCounts counts) {
-        return new UnclaimedParts(reader, counts, true);
     }
 
     /** The subtrees with {@code content}, in the order of their keys. */

@@ -63,11 +63,9 @@ final class NodeRebuilder {
         if (unattached.size() != 1 || !adopted.add(unattached.get(0))) {
             return null;
         }
-        ByteBuffer leaf = BlockReader.newBuffer();
-        BTreeNode made = new BTreeNode().format(leaf, 0, false, BTreeNode.BLOCK_VALUE_BYTES);
-        made.nrEntries(1);
-        made.key(0, 0);
-        made.valueLong(0, unattached.get(0));
+        BTreeNode leaf = node(false, 1, BTreeNode.BLOCK_VALUE_BYTES);
+        leaf.key(0, 0);
+        leaf.valueLong(0, unattached.get(0));
         return sealed(leaf, lost);
     }
 
@@ -78,21 +76,17 @@ final class NodeRebuilder {
      */
     private ByteBuffer leafOfWritesets(LostNode lost) {
         if (missed.isEmpty()) {
-            ByteBuffer empty = BlockReader.newBuffer();
-            new BTreeNode().format(empty, 0, false, WritesetValue.BYTES);
-            return sealed(empty, lost);
+            return sealed(node(false, 0, WritesetValue.BYTES), lost);
         }
         List<Subtree> bitsets = missed.subtrees(Content.WORDS);
         long era = superblock.currentEra() - (superblock.currentWritesetRoot() == 0 ? 0 : 1);
         if (bitsets.size() != 1 || era < 0 || !adopted.add(bitsets.get(0).blockNr())) {
             return null;
         }
-        ByteBuffer leaf = BlockReader.newBuffer();
-        BTreeNode made = new BTreeNode().format(leaf, 0, false, WritesetValue.BYTES);
-        made.nrEntries(1);
-        made.key(0, era);
-        WritesetValue.put(
-                leaf, made.valueOffset(0), superblock.nrBlocks(), bitsets.get(0).blockNr());
+        BTreeNode leaf = node(false, 1, WritesetValue.BYTES);
+        leaf.key(0, era);
+        int root = bitsets.get(0).blockNr();
+        WritesetValue.put(leaf.buffer(), leaf.valueOffset(0), superblock.nrBlocks(), root);
         return sealed(leaf, lost);
     }
 
@@ -113,18 +107,22 @@ final class NodeRebuilder {
     }
 
     private static ByteBuffer internal(List<Subtree> found, LostNode lost) {
-        ByteBuffer bytes = BlockReader.newBuffer();
-        BTreeNode made = new BTreeNode().format(bytes, 0, true, BTreeNode.BLOCK_VALUE_BYTES);
-        made.nrEntries(found.size());
+        BTreeNode made = node(true, found.size(), BTreeNode.BLOCK_VALUE_BYTES);
         for (int i = 0; i < found.size(); i++) {
             made.key(i, found.get(i).low());
             made.valueLong(i, found.get(i).blockNr());
         }
-        return sealed(bytes, lost);
+        return sealed(made, lost);
     }
 
-    private static ByteBuffer sealed(ByteBuffer bytes, LostNode lost) {
-        new BlockSeal().seal(BlockType.BTREE_NODE, bytes, 0, lost.blockNr());
-        return bytes;
+    private static BTreeNode node(boolean isInternal, int nrEntries, int valueBytes) {
+        BTreeNode node = new BTreeNode().format(BlockReader.newBuffer(), 0, isInternal, valueBytes);
+        node.nrEntries(nrEntries);
+        return node;
+    }
+
+    private static ByteBuffer sealed(BTreeNode node, LostNode lost) {
+        new BlockSeal().seal(BlockType.BTREE_NODE, node.buffer(), 0, lost.blockNr());
+        return node.buffer();
     }
 }

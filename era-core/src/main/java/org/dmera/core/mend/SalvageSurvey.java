@@ -25,7 +25,6 @@ import org.dmera.core.evidence.TreeWalk;
 import org.dmera.core.evidence.UnclaimedParts;
 import org.dmera.core.format.BitmapBlock;
 import org.dmera.core.format.DamageKind;
-import org.dmera.core.format.Eras;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.read.BlockVerdict;
 
@@ -61,39 +60,36 @@ public final class SalvageSurvey {
     private boolean isMapReliable = true;
     private boolean isAnyWriteMisdirected;
 
-    private SalvageSurvey(BlockDevice device, SalvagedRoots roots, Superblock superblock, BlockUse table) {
+    private SalvageSurvey(BlockDevice device, SalvagedRoots roots, BlockUse table) {
         this.device = device;
         this.roots = roots;
-        this.superblock = superblock;
+        this.superblock = roots.superblock();
         this.table = table;
-        // That of an open writeset has not been digested.
-        long lastDigested = Eras.lastArchived(roots.currentEra(), roots.currentWritesetRoot() != 0);
-        BlockReader reader = new BlockReader(device, table, log, new BlockVerdict((int) lastDigested));
+        BlockReader reader = new BlockReader(device, table, log, new BlockVerdict((int) roots.lastDigested()));
         if (superblock.metadataSnap() != 0) {
             table.rememberPlaces();
         }
-        this.trees = new TreeSurvey(roots, reader, lastDigested);
+        this.trees = new TreeSurvey(roots, reader);
     }
 
     /**
-     * Surveys what {@code roots} lead to, and compares it with the space map of {@code superblock}. When blocks turn out to
+     * Surveys what {@code roots} lead to, and compares it with the superblock's space map. When blocks turn out to
      * be in use twice, once more, with neither user trusted: what the first of them led to has to be counted among the
      * lost. When trees lead to older versions of their parts, likewise.
      */
-    public static SalvageSurvey of(BlockDevice device, SalvagedRoots roots, Superblock superblock) {
-        return of(device, roots, superblock, true);
+    public static SalvageSurvey of(BlockDevice device, SalvagedRoots roots) {
+        return of(device, roots, true);
     }
 
     /** The same for whoever tries what would put the trees right: doubts only what leads to what is free. */
-    static SalvageSurvey forMending(BlockDevice device, SalvagedRoots roots, Superblock superblock) {
-        return of(device, roots, superblock, false);
+    static SalvageSurvey forMending(BlockDevice device, SalvagedRoots roots) {
+        return of(device, roots, false);
     }
 
-    private static SalvageSurvey of(
-            BlockDevice device, SalvagedRoots roots, Superblock superblock, boolean doubtsDisputed) {
-        SalvageSurvey survey = walked(device, roots, superblock, new BlockUse(device.sizeBlocks()));
+    private static SalvageSurvey of(BlockDevice device, SalvagedRoots roots, boolean doubtsDisputed) {
+        SalvageSurvey survey = walked(device, roots, new BlockUse(device.sizeBlocks()));
         if (survey.log.found(DamageKind.DOUBLY_USED) > 0) {
-            survey = walked(device, roots, superblock, survey.trust);
+            survey = walked(device, roots, survey.trust);
         }
         survey.compare();
         StoredCounts counts = survey.stored;
@@ -101,20 +97,24 @@ public final class SalvageSurvey {
                 .filter(b -> doubtsDisputed || counts.count(b) == 0)
                 .toList();
         if (!doubted.isEmpty()) {
-            boolean isMapReliable = survey.isMapReliable;
-            survey = walked(device, roots, superblock, survey.distrusting(doubted));
-            survey.compare();
-            survey.doubted = doubted;
-            survey.isMapReliable = isMapReliable;
+            survey = survey.again(survey.distrusting(doubted), doubted);
         }
         return survey.withoutOutdated();
     }
 
-    private static SalvageSurvey walked(
-            BlockDevice device, SalvagedRoots roots, Superblock superblock, BlockUse table) {
-        SalvageSurvey survey = new SalvageSurvey(device, roots, superblock, table);
+    private static SalvageSurvey walked(BlockDevice device, SalvagedRoots roots, BlockUse table) {
+        SalvageSurvey survey = new SalvageSurvey(device, roots, table);
         survey.trees.run();
         survey.trust = table.withDoublyUsed();
+        return survey;
+    }
+
+    /** The survey once more without those that {@code table} distrusts; what this one doubts stays in doubt. */
+    private SalvageSurvey again(BlockUse table, List<Integer> doubted) {
+        SalvageSurvey survey = walked(device, roots, table);
+        survey.compare();
+        survey.doubted = doubted;
+        survey.isMapReliable = isMapReliable;
         return survey;
     }
 
@@ -128,10 +128,7 @@ public final class SalvageSurvey {
         }
         BlockUse doubting = distrusting(doubted);
         outdated.forEach(doubting::distrustContent);
-        SalvageSurvey survey = walked(device, roots, superblock, doubting);
-        survey.compare();
-        survey.doubted = doubted;
-        survey.isMapReliable = isMapReliable;
+        SalvageSurvey survey = again(doubting, doubted);
         survey.isAnyWriteMisdirected = true;
         return survey;
     }
@@ -204,7 +201,7 @@ public final class SalvageSurvey {
         // What is in a bitset's place and of another size isn't that bitset: some other era's, which is missing then.
         isAllAccountedFor &= tooMany.isEmpty() && log.kept().stream().noneMatch(SalvageSurvey::isBitsetOfOtherSize);
         sound = counts;
-        missed = new UnclaimedParts(quiet, counts);
+        missed = new UnclaimedParts(quiet, counts, false);
         if (!missed.isEmpty() || missed.unknown() > 0) {
             doubted = tooMany;
         }

@@ -1,25 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.core.mend;
 
+import org.dmera.core.format.Eras;
 import org.dmera.core.format.Superblock;
 
-/** Where salvaging starts: the fields of a superblock that lead to marks. Sizes of −1 are not known. */
-public record SalvagedRoots(
-        long dataBlockSizeSectors,
-        long nrBlocks,
-        long currentEra,
-        long currentWritesetNrBits,
-        long currentWritesetRoot,
-        long writesetTreeRoot,
-        long eraArrayRoot) {
-    public static SalvagedRoots of(Superblock sb) {
-        return new SalvagedRoots(
-                sb.dataBlockSizeSectors(),
-                sb.nrBlocks(),
-                sb.currentEra(),
-                sb.currentWritesetNrBits(),
-                sb.currentWritesetRoot(),
-                sb.writesetTreeRoot(),
-                sb.eraArrayRoot());
+/**
+ * Where salvaging starts: a superblock, and what is taken for the sizes that it may have wrong.
+ *
+ * @param nrBlocks origin blocks, 0 when that isn't known
+ * @param currentEra of its state
+ */
+public record SalvagedRoots(Superblock superblock, long nrBlocks, long currentEra) {
+    /** Those of a superblock that is believed. */
+    static SalvagedRoots of(Superblock superblock) {
+        return new SalvagedRoots(superblock, superblock.nrBlocks(), superblock.currentEra());
+    }
+
+    /** Whether the current era's writeset is open. */
+    public boolean hasCurrentWriteset() {
+        return superblock.currentWritesetRoot() != 0;
+    }
+
+    /** The highest era that the era array may hold: that of an open writeset has not been digested. */
+    long lastDigested() {
+        return Eras.lastArchived(currentEra, hasCurrentWriteset());
     }
 }

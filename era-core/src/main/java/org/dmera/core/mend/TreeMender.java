@@ -4,6 +4,7 @@ package org.dmera.core.mend;
 import java.io.InterruptedIOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -51,6 +52,16 @@ public final class TreeMender {
     private static final int MAX_ROUNDS = 16;
 
     private static final int MAX_IN_CIRCLE = 64;
+
+    /** Damage after which some block in use has no place for certain, or some place no block. */
+    private static final Set<DamageKind> IN_DOUBT = EnumSet.of(
+            DamageKind.DOUBLY_USED,
+            DamageKind.ORPHAN_TREE,
+            DamageKind.MISDIRECTED_WRITE,
+            DamageKind.ARRAY_BLOCK_MISSING,
+            DamageKind.ARRAY_BLOCK_SHORT,
+            DamageKind.ARRAY_BLOCK_LONG,
+            DamageKind.ARRAY_BLOCK_EXTRA);
 
     /**
      * What the trees were, as a view of the device; and what was done, for the user.
@@ -121,20 +132,9 @@ public final class TreeMender {
         if (report.areTreesIncomplete()) {
             return false;
         }
-        for (Damage damage : report.damages()) {
-            boolean about = damage.structure().isSpaceMap()
-                    || damage.kind() == DamageKind.DOUBLY_USED
-                    || damage.kind() == DamageKind.ORPHAN_TREE
-                    || damage.kind() == DamageKind.MISDIRECTED_WRITE
-                    || damage.kind() == DamageKind.ARRAY_BLOCK_MISSING
-                    || damage.kind() == DamageKind.ARRAY_BLOCK_SHORT
-                    || damage.kind() == DamageKind.ARRAY_BLOCK_LONG
-                    || damage.kind() == DamageKind.ARRAY_BLOCK_EXTRA;
-            if (about && damage.severity() != Severity.NOTE) {
-                return false;
-            }
-        }
-        return true;
+        return report.damages().stream()
+                .filter(damage -> damage.severity() != Severity.NOTE)
+                .noneMatch(damage -> damage.structure().isSpaceMap() || IN_DOUBT.contains(damage.kind()));
     }
 
     /** One round: looks at the trees as far as they have been mended; returns whether anything could be done. */
@@ -146,7 +146,7 @@ public final class TreeMender {
             return false;
         }
         Superblock superblock = new Superblock().wrap(block, 0);
-        SalvageSurvey survey = SalvageSurvey.forMending(view, SalvagedRoots.of(superblock), superblock);
+        SalvageSurvey survey = SalvageSurvey.forMending(view, SalvagedRoots.of(superblock));
         if (undoSwaps(survey.log().kept())) {
             return true;
         }
@@ -155,7 +155,7 @@ public final class TreeMender {
             return false;
         }
         reader = survey.reader();
-        UnclaimedParts missed = new UnclaimedParts(reader, counts);
+        UnclaimedParts missed = new UnclaimedParts(reader, counts, false);
         List<LostNode> lost = survey.log().lostNodes();
         return mendReferences(lost, superblock, missed)
                 || remakeNodes(lost, superblock, missed)

@@ -15,6 +15,7 @@ import org.dmera.core.evidence.TreeWalk;
 import org.dmera.core.evidence.UnclaimedParts;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
+import org.dmera.core.format.Superblock;
 import org.dmera.core.read.ArrayWalker;
 import org.dmera.core.read.BlockVerdict;
 
@@ -51,27 +52,22 @@ public final class TreeSurvey implements TreeWalk.WritesetVisitor {
     /** The array blocks that may have a leaf which doesn't lead to some others. */
     private final Map<UnclaimedParts.Content, BitSet> unsure = new EnumMap<>(UnclaimedParts.Content.class);
 
-    /** {@code lastDigested}: the highest era that the era array may hold. */
-    TreeSurvey(SalvagedRoots roots, BlockReader reader, long lastDigested) {
+    TreeSurvey(SalvagedRoots roots, BlockReader reader) {
         this.roots = roots;
         this.reader = reader;
-        this.lastDigested = lastDigested;
+        this.lastDigested = roots.lastDigested();
     }
 
     /** Walks what the roots lead to. */
     void run() {
-        TreeSpec tree = TreeSpec.live(Structure.WRITESET_TREE);
-        new TreeWalk(reader, tree, this).walk(roots.writesetTreeRoot(), true);
-        if (roots.currentWritesetRoot() != 0) {
-            bitset(
-                    Structure.CURRENT_WRITESET,
-                    roots.currentEra(),
-                    roots.currentWritesetRoot(),
-                    roots.currentWritesetNrBits());
+        Superblock superblock = roots.superblock();
+        new TreeWalk(reader, TreeSpec.live(Structure.WRITESET_TREE), this).walk(superblock.writesetTreeRoot(), true);
+        if (roots.hasCurrentWriteset()) {
+            long nrBits = superblock.currentWritesetNrBits();
+            bitset(Structure.CURRENT_WRITESET, roots.currentEra(), superblock.currentWritesetRoot(), nrBits);
         }
-        TreeSpec eras = TreeSpec.live(Structure.ERA_ARRAY);
-        ArrayWalk walk = new ArrayWalk(reader, eras, new HighestEra());
-        walk.walk(roots.eraArrayRoot(), Math.max(0, roots.nrBlocks()), true);
+        ArrayWalk walk = new ArrayWalk(reader, TreeSpec.live(Structure.ERA_ARRAY), new HighestEra());
+        walk.walk(superblock.eraArrayRoot(), Math.max(0, roots.nrBlocks()), true);
         extent = walk.extent();
         isEndUnknown = walk.isEndUnknown();
     }
@@ -101,7 +97,7 @@ public final class TreeSurvey implements TreeWalk.WritesetVisitor {
      * the superblock's, or −1.
      */
     public long leastCurrentEra() {
-        return highestInArray < 0 ? -1 : highestInArray + (roots.currentWritesetRoot() == 0 ? 0 : 1);
+        return highestInArray < 0 ? -1 : highestInArray + (roots.hasCurrentWriteset() ? 1 : 0);
     }
 
     /** Whether any writeset is there, or was. */

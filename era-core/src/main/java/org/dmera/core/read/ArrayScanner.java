@@ -62,13 +62,7 @@ public final class ArrayScanner implements ArrayWalker.Policy, ArrayWalker.Visit
      */
     public void scan(long root, long nrEntries, int valueSize, String structure, ValueVisitor visitor)
             throws IOException {
-        scan(root, 0, nrEntries, valueSize, structure, visitor);
-    }
-
-    /** As {@link #scan(long, long, int, String, ValueVisitor)}, from value {@code from} on. */
-    public void scan(long root, long from, long nrEntries, int valueSize, String structure, ValueVisitor visitor)
-            throws IOException {
-        scanPart(root, from, nrEntries, -1, valueSize, structure, visitor);
+        scanPart(root, 0, nrEntries, -1, valueSize, structure, visitor);
     }
 
     /**
@@ -81,8 +75,8 @@ public final class ArrayScanner implements ArrayWalker.Policy, ArrayWalker.Visit
         scanPart(roots.eraArrayRoot(), from, to, roots.nrBlocks(), ArrayBlock.ERA_BYTES, "era array", visitor);
     }
 
-    private void scanPart(
-            long root, long from, long to, long entries, int valueSize, String structure, ValueVisitor visitor)
+    /** {@code entries}: how many the array should have, or −1 for any number. */
+    void scanPart(long root, long from, long to, long entries, int valueSize, String structure, ValueVisitor visitor)
             throws IOException {
         if (to <= from) {
             return;

@@ -29,28 +29,12 @@ public final class MetadataRoots {
     /** Rereads of a superblock that a running target may be rewriting at the very moment. */
     private static final int ATTEMPTS = 5;
 
-    private final byte[] uuid;
-    private final long dataBlockSizeSectors;
-    private final long nrBlocks;
-    private final long currentEra;
-    private final long currentWritesetNrBits;
-    private final long currentWritesetRoot;
-    private final long writesetTreeRoot;
-    private final long eraArrayRoot;
-    private final long metadataSnap;
-    private final long allocatedBlocks;
+    private final Superblock superblock;
+    private final boolean isSnapshot;
 
-    private MetadataRoots(Superblock superblock, boolean snapshot) {
-        uuid = superblock.uuid();
-        dataBlockSizeSectors = superblock.dataBlockSizeSectors();
-        nrBlocks = superblock.nrBlocks();
-        currentEra = superblock.currentEra();
-        currentWritesetNrBits = snapshot ? 0 : superblock.currentWritesetNrBits();
-        currentWritesetRoot = snapshot ? 0 : superblock.currentWritesetRoot();
-        writesetTreeRoot = superblock.writesetTreeRoot();
-        eraArrayRoot = superblock.eraArrayRoot();
-        metadataSnap = superblock.metadataSnap();
-        allocatedBlocks = superblock.spaceMapNrAllocated();
+    private MetadataRoots(Superblock superblock, boolean isSnapshot) {
+        this.superblock = superblock;
+        this.isSnapshot = isSnapshot;
     }
 
     /**
@@ -98,10 +82,10 @@ public final class MetadataRoots {
 
     /** Whether nothing was committed between the two: whatever a commit changes, it changes one of the roots. */
     public boolean isSameState(MetadataRoots other) {
-        return currentEra == other.currentEra
-                && currentWritesetRoot == other.currentWritesetRoot
-                && writesetTreeRoot == other.writesetTreeRoot
-                && eraArrayRoot == other.eraArrayRoot;
+        return currentEra() == other.currentEra()
+                && currentWritesetRoot() == other.currentWritesetRoot()
+                && writesetTreeRoot() == other.writesetTreeRoot()
+                && eraArrayRoot() == other.eraArrayRoot();
     }
 
     private static Superblock readSuperblock(BlockDevice device, long blockNr, String structure) throws IOException {
@@ -194,57 +178,57 @@ public final class MetadataRoots {
 
     /** The 16 bytes of the uuid; the kernel writes zeroes. */
     public byte[] uuid() {
-        return uuid.clone();
+        return superblock.uuid();
     }
 
     /** Sectors of 512 bytes in an origin block. */
     public long dataBlockSizeSectors() {
-        return dataBlockSizeSectors;
+        return superblock.dataBlockSizeSectors();
     }
 
     /** Origin blocks, at most {@link Limits#MAX_ORIGIN_BLOCKS}. */
     public long nrBlocks() {
-        return nrBlocks;
+        return superblock.nrBlocks();
     }
 
     /** The current era, 0 to 2^32 − 1. */
     public long currentEra() {
-        return currentEra;
+        return superblock.currentEra();
     }
 
     /** Whether there is a current writeset: never in a snapshot. */
     public boolean hasCurrentWriteset() {
-        return currentWritesetRoot != 0;
+        return currentWritesetRoot() != 0;
     }
 
     /** The highest era that can have been archived, and so digested. */
     public long lastArchived() {
-        return Eras.lastArchived(currentEra, hasCurrentWriteset());
+        return Eras.lastArchived(currentEra(), hasCurrentWriteset());
     }
 
     public long currentWritesetNrBits() {
-        return currentWritesetNrBits;
+        return isSnapshot ? 0 : superblock.currentWritesetNrBits();
     }
 
     public long currentWritesetRoot() {
-        return currentWritesetRoot;
+        return isSnapshot ? 0 : superblock.currentWritesetRoot();
     }
 
     public long writesetTreeRoot() {
-        return writesetTreeRoot;
+        return superblock.writesetTreeRoot();
     }
 
     public long eraArrayRoot() {
-        return eraArrayRoot;
+        return superblock.eraArrayRoot();
     }
 
     /** Block of the held snapshot's superblock copy, 0 when none is held. */
     public long metadataSnap() {
-        return metadataSnap;
+        return superblock.metadataSnap();
     }
 
     /** Metadata blocks in use, as the space map has it; nobody has verified that. */
     public long allocatedBlocks() {
-        return Math.max(0, Math.min(allocatedBlocks, IndexBlock.MAX_METADATA_BLOCKS));
+        return Math.max(0, Math.min(superblock.spaceMapNrAllocated(), IndexBlock.MAX_METADATA_BLOCKS));
     }
 }

@@ -86,7 +86,8 @@ public final class WritesetScanner {
     /** As {@link #scanBits(long, long, long, ArrayScanner.ValueVisitor)}, from word {@code firstWord} on. */
     public void scanBits(long era, long firstWord, long nrBits, long root, ArrayScanner.ValueVisitor visitor)
             throws IOException {
-        arrays.scan(root, firstWord, (nrBits + 63) / 64, ArrayBlock.WORD_BYTES, "writeset of era " + era, visitor);
+        String structure = "writeset of era " + era;
+        arrays.scanPart(root, firstWord, (nrBits + 63) / 64, -1, ArrayBlock.WORD_BYTES, structure, visitor);
     }
 
     /** A class, not a lambda: the first lambda of a process costs it 10 ms. */

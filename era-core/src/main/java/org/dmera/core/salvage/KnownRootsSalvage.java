@@ -61,7 +61,7 @@ final class KnownRootsSalvage extends Salvage {
     }
 
     private static SalvageSurvey survey(BlockDevice device, Superblock superblock, SalvageHints hints) {
-        return SalvageSurvey.of(device, KnownSizes.plausible(device, superblock, hints), superblock);
+        return SalvageSurvey.of(device, KnownSizes.plausible(device, superblock, hints));
     }
 
     private BlockUse table() {

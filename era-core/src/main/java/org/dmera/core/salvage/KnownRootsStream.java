@@ -16,8 +16,8 @@ import org.dmera.core.evidence.TreeWalk;
 import org.dmera.core.evidence.UnclaimedParts;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.Limits;
+import org.dmera.core.format.Superblock;
 import org.dmera.core.mend.SalvageSurvey;
-import org.dmera.core.mend.SalvagedRoots;
 import org.dmera.core.mend.TreeMender;
 import org.dmera.core.read.BlockVerdict;
 
@@ -31,7 +31,7 @@ import org.dmera.core.read.BlockVerdict;
  */
 final class KnownRootsStream {
     private final KnownSizes sizes;
-    private final SalvagedRoots roots;
+    private final Superblock superblock;
     private final SalvageSurvey survey;
     private final long nrBlocks;
     private final long currentEra;
@@ -61,13 +61,13 @@ final class KnownRootsStream {
      */
     KnownRootsStream(KnownSizes sizes, List<TreeMender.Doubtful> doubtfulPlaces, List<String> remarks) {
         this.sizes = sizes;
-        this.roots = sizes.roots;
+        this.superblock = sizes.roots.superblock();
         this.survey = sizes.survey;
         this.nrBlocks = sizes.nrBlocks;
         this.currentEra = sizes.currentEra;
         this.remarks = remarks;
         this.reader = new BlockReader(
-                sizes.device, survey.trustTable(), new DamageLog(), new BlockVerdict((int) roots.currentEra()));
+                sizes.device, survey.trustTable(), new DamageLog(), new BlockVerdict((int) sizes.roots.currentEra()));
         this.doubtfulPlaces = doubtfulPlaces;
         this.unclaimed = unclaimed();
         this.contradicted = survey.isContradicted();
@@ -109,12 +109,12 @@ final class KnownRootsStream {
                     + ", and the writesets up to that one are merged into the era array");
         }
         streamWritesets(visitor);
-        if (roots.currentWritesetRoot() != 0 && currentEra > mergedUpTo) {
+        if (superblock.currentWritesetRoot() != 0 && currentEra > mergedUpTo) {
             streamWriteset(
                     Structure.CURRENT_WRITESET,
                     currentEra,
-                    roots.currentWritesetNrBits(),
-                    roots.currentWritesetRoot(),
+                    superblock.currentWritesetNrBits(),
+                    superblock.currentWritesetRoot(),
                     visitor);
         }
         streamEraArray(visitor);
@@ -133,7 +133,7 @@ final class KnownRootsStream {
         };
         try {
             new TreeWalk(reader, TreeSpec.live(Structure.WRITESET_TREE), writesets)
-                    .walk(roots.writesetTreeRoot(), true);
+                    .walk(superblock.writesetTreeRoot(), true);
         } catch (UncheckedIOException e) {
             throw e.getCause();
         }
@@ -187,7 +187,7 @@ final class KnownRootsStream {
     }
 
     private void streamEraArray(MetadataVisitor visitor) throws IOException {
-        ArrayMap map = ArrayMap.of(reader, TreeSpec.live(Structure.ERA_ARRAY), roots.eraArrayRoot(), nrBlocks);
+        ArrayMap map = ArrayMap.of(reader, TreeSpec.live(Structure.ERA_ARRAY), superblock.eraArrayRoot(), nrBlocks);
         visitor.beginEraArray();
         long widened = 0;
         for (long first = 0; first < nrBlocks; first += ArrayBlock.ERAS_PER_BLOCK) {

@@ -60,7 +60,7 @@ final class KnownSizes {
 
     /** The highest era of which there can be a writeset in the tree. */
     long lastArchived() {
-        return roots.currentWritesetRoot() == 0 ? currentEra : currentEra - 1;
+        return roots.hasCurrentWriteset() ? currentEra - 1 : currentEra;
     }
 
     /** Blocks of the metadata device, before it was cut off perhaps. */
@@ -70,18 +70,11 @@ final class KnownSizes {
 
     /** What to go by: the superblock, and what the user knows better. */
     static SalvagedRoots plausible(BlockDevice device, Superblock superblock, SalvageHints hints) {
-        SalvagedRoots roots = SalvagedRoots.of(superblock);
-        long nrBlocks =
-                hints.nrBlocks() >= 0 ? hints.nrBlocks() : isPlausible(device, superblock) ? roots.nrBlocks() : 0;
-        long era = hints.currentEra() >= 0 ? hints.currentEra() : roots.currentEra();
+        long stored = isPlausible(device, superblock) ? superblock.nrBlocks() : 0;
         return new SalvagedRoots(
-                roots.dataBlockSizeSectors(),
-                nrBlocks,
-                era,
-                roots.currentWritesetNrBits(),
-                roots.currentWritesetRoot(),
-                roots.writesetTreeRoot(),
-                roots.eraArrayRoot());
+                superblock,
+                hints.nrBlocks() >= 0 ? hints.nrBlocks() : stored,
+                hints.currentEra() >= 0 ? hints.currentEra() : superblock.currentEra());
     }
 
     /**
@@ -99,7 +92,7 @@ final class KnownSizes {
     }
 
     private long blockSize() throws IOException {
-        long stored = roots.dataBlockSizeSectors();
+        long stored = superblock.dataBlockSizeSectors();
         if (hints.dataBlockSizeSectors() >= 0 && Limits.isBlockSize(stored) && stored != hints.dataBlockSizeSectors()) {
             throw new IOException("the superblock is sound and has origin blocks of " + stored
                     + " sectors, not of --block-size " + hints.dataBlockSizeSectors());
@@ -125,7 +118,7 @@ final class KnownSizes {
         }
         ArrayWalk eras = new ArrayWalk(
                 BlockReader.quiet(device, survey.trustTable()), TreeSpec.live(Structure.ERA_ARRAY), new ArrayMap());
-        eras.walk(roots.eraArrayRoot(), 0, true);
+        eras.walk(superblock.eraArrayRoot(), 0, true);
         if (eras.isEndUnknown() || eras.extent() > hints.nrBlocks()) {
             throw new IOException("the superblock is sound and has an origin of " + size + " blocks, above --nr-blocks "
                     + hints.nrBlocks() + ": what was written past that would be lost");
@@ -156,7 +149,7 @@ final class KnownSizes {
      * written until now stays below or at it, what is written later comes above it.
      */
     private long currentEra(long era, List<String> remarks) throws IOException {
-        boolean hasCurrent = roots.currentWritesetRoot() != 0;
+        boolean hasCurrent = roots.hasCurrentWriteset();
         long archived = survey.trees().lastWriteset() + (hasCurrent ? 1 : 0);
         long evident = survey.trees().anyWriteset() && survey.trees().lastWriteset() >= 0 ? archived : -1;
         if (hints.currentEra() < 0) {

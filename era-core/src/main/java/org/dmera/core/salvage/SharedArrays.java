@@ -21,23 +21,11 @@ final class SharedArrays {
 
     /** The blocks of the array at {@code root}. */
     ArrayMap map(long root, int valueBytes, long entries, Supplier<ArrayMap> walk) {
-        Key key = new Key(root, valueBytes, entries);
-        ArrayMap map = maps.get(key);
-        if (map == null) {
-            map = walk.get();
-            maps.put(key, map);
-        }
-        return map;
+        return maps.computeIfAbsent(new Key(root, valueBytes, entries), key -> walk.get());
     }
 
     /** How many entries the array at {@code root} has. */
     Length length(long root, int valueBytes, Supplier<Length> walk) {
-        Key key = new Key(root, valueBytes, -1);
-        Length length = lengths.get(key);
-        if (length == null) {
-            length = walk.get();
-            lengths.put(key, length);
-        }
-        return length;
+        return lengths.computeIfAbsent(new Key(root, valueBytes, -1), key -> walk.get());
     }
 }

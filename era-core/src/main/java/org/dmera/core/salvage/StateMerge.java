@@ -100,10 +100,7 @@ final class StateMerge extends Salvage {
         long widened = 0;
         for (long first = 0; first < nrBlocks; first += WINDOW) {
             int count = (int) Math.min(WINDOW, nrBlocks - first);
-            Arrays.fill(latest, allLost ? (int) currentEra : 0);
-            if (!allLost) {
-                widened += overlay(first, count);
-            }
+            widened += overlay(first, count);
             for (int i = 0; i < count; i++) {
                 out.putInt(i * Integer.BYTES, latest[i]);
             }
@@ -122,16 +119,17 @@ final class StateMerge extends Salvage {
         long first = block / WINDOW * WINDOW;
         if (first != windowAt) {
             windowAt = first;
-            Arrays.fill(latest, allLost ? (int) currentEra : 0);
-            if (!allLost) {
-                overlay(first, (int) Math.min(WINDOW, end - first));
-            }
+            overlay(first, (int) Math.min(WINDOW, end - first));
         }
         return latest;
     }
 
     /** Returns how many of the blocks count as written because something is lost. */
     private long overlay(long first, int count) {
+        Arrays.fill(latest, allLost ? (int) currentEra : 0);
+        if (allLost) {
+            return 0;
+        }
         BitSet lost = new BitSet(count);
         int known = (int) Math.max(0, Math.min(count, sizes.extent() - first));
         Arrays.fill(latest, known, count, (int) currentEra);

@@ -119,7 +119,7 @@ final class UnclaimedMarks {
             complete = false;
             return;
         }
-        TreeSpec spec = TreeSpec.live(content == Content.ERAS ? Structure.ERA_ARRAY : Structure.WRITESET);
+        TreeSpec spec = TreeSpec.live(content.structure());
         ArrayMap map = ArrayMap.of(fresh(), spec, root, (high + 1) * ArrayBlock.maxEntries(spec.entryBytes()));
         pieces.add(new Piece(content, low, high, era, map, isDoubted));
     }
