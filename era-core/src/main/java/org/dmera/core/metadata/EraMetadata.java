@@ -419,6 +419,11 @@ public final class EraMetadata {
         current.readWords(firstWord, count, words, at);
     }
 
+    /** Gives up the memory of what can be read again when it is asked for. Changes nothing, also of the open transaction. */
+    public void releaseMemory() {
+        tm.releaseMemory();
+    }
+
     /** Blocks that can be handed out before the next commit. */
     long freeBlocks() {
         return tm.spaceMap().nrFree();

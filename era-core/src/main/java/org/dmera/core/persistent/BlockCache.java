@@ -181,6 +181,24 @@ final class BlockCache {
         }
     }
 
+    /**
+     * Lets every block go but those that are pinned or have to be written, and the memory of those that went before. Reads and
+     * writes nothing. As with {@link #trim()}, no other block may be held.
+     */
+    void release() {
+        CachedBlock candidate = lru.newer;
+        while (candidate != lru) {
+            CachedBlock next = candidate.newer;
+            if (candidate.pins == 0 && !candidate.dirty) {
+                unlink(candidate);
+                page(candidate.number)[(int) candidate.number & PAGE_MASK] = null;
+                size--;
+            }
+            candidate = next;
+        }
+        spare.clear();
+    }
+
     private void verify(CachedBlock block, long number, BlockType type) throws DamagedMetadataException {
         switch (seal.verify(type, block.data, 0, number)) {
             case OK -> {}

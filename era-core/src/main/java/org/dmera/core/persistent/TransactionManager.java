@@ -97,6 +97,11 @@ public final class TransactionManager {
         cache.trim();
     }
 
+    /** Gives up the memory of blocks that can be read again. To be called between operations; changes nothing. */
+    public void releaseMemory() {
+        cache.release();
+    }
+
     /**
      * Ends the transaction: settles the space map, writes every changed block and flushes; then lets {@code fields} fill
      * in the superblock, writes it and flushes again.

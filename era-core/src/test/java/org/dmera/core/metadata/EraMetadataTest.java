@@ -59,6 +59,37 @@ class EraMetadataTest {
     }
 
     @Test
+    void memoryIsGivenUpBetweenAnyTwoStepsAndNothingChanges() throws IOException {
+        byte[][] results = new byte[2][];
+        for (int release = 0; release < 2; release++) {
+            MemoryBlockDevice device = new MemoryBlockDevice(256);
+            EraMetadata metadata = EraMetadata.openOrFormat(device, 8);
+            metadata.resize(5000);
+            for (int era = 1; era <= 6; era++) {
+                metadata.newEra();
+                metadata.commit();
+                for (int block = era; block < 5000; block += 100 * era) {
+                    metadata.mark(block);
+                    if (release == 1) {
+                        metadata.releaseMemory();
+                    }
+                }
+                metadata.commit();
+                metadata.archive();
+                if (release == 1) {
+                    metadata.releaseMemory();
+                }
+            }
+            metadata.commit();
+            int[] eras = new int[5000];
+            metadata.readEras(0, 5000, eras, 0);
+            assertArrayEquals(EraModel.read(device).eras(), eras);
+            results[release] = device.bytes();
+        }
+        assertArrayEquals(results[0], results[1]);
+    }
+
+    @Test
     void uncommittedMarksAreReadButNotOnTheDevice() throws IOException {
         EraMetadata metadata = begun(5000);
         metadata.markAll(new int[] {1, 4999, 70, 71}, 1, 3);

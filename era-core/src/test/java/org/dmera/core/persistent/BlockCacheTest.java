@@ -2,6 +2,7 @@
 package org.dmera.core.persistent;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotSame;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -52,6 +53,28 @@ class BlockCacheTest {
             cache.trim();
         }
         assertSame(pinned, cache.read(7, BlockType.ARRAY_BLOCK));
+    }
+
+    @Test
+    void whatIsReleasedIsReadAgainAndWhatIsToBeWrittenStays() throws IOException {
+        BlockCache cache = new BlockCache(device, 300);
+        CachedBlock written = changed(cache, 7);
+        changed(cache, 8).pins++;
+        cache.writeChanged();
+        CachedBlock toBeWritten = changed(cache, 9);
+        writes.clear();
+        cache.release();
+        assertEquals(2, cache.size());
+        assertEquals(List.of(), writes);
+        CachedBlock again = cache.read(7, BlockType.ARRAY_BLOCK);
+        assertNotSame(written, again);
+        assertEquals(7, again.data.getLong(100));
+        assertSame(toBeWritten, cache.read(9, BlockType.ARRAY_BLOCK));
+        cache.writeChanged();
+        assertEquals(List.of("9+1"), writes);
+        cache.release();
+        assertEquals(1, cache.size(), "the pinned one");
+        assertEquals(9, cache.read(9, BlockType.ARRAY_BLOCK).data.getLong(100));
     }
 
     @Test

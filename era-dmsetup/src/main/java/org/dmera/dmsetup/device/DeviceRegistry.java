@@ -104,6 +104,18 @@ public final class DeviceRegistry {
         return index.devices();
     }
 
+    /** Has every device give up memory that it can fill again. */
+    public void releaseMemory() {
+        for (MappedDevice device : devices()) {
+            try {
+                device.releaseMemory();
+            } catch (IOException e) {
+                // It has got another table, or is gone; the memory went with the old one.
+                log.debug("memory of " + device.name() + ": " + e.getMessage());
+            }
+        }
+    }
+
     /** Whether a device is being removed: its name is free, its minor and what it sits on are not yet. */
     public boolean isRemoving() {
         return index.isRemoving();

@@ -128,6 +128,15 @@ public final class MappedDevice {
         }
     }
 
+    /** As {@link Target#releaseMemory}, of all of its targets. */
+    void releaseMemory() throws IOException {
+        for (LoadedTable table : state.now().tables()) {
+            for (TargetTable.Line line : table.targets().lines()) {
+                line.target().releaseMemory();
+            }
+        }
+    }
+
     public boolean isSuspended() {
         return state.now().isSuspended();
     }

@@ -91,7 +91,7 @@ public final class Engine implements Closeable {
             }
             RegistryExports exports = new RegistryExports(registry);
             Served served = new Served();
-            idle = new IdleMemory(served);
+            idle = new IdleMemory(served, registry::releaseMemory);
             nbdServer = new NbdServer(served, exports, log::info);
             if (ownsNbd) {
                 nbdServer.listenUnix(SocketFile.bind(options.nbd()), options.nbd());

@@ -11,10 +11,10 @@ import org.dmera.core.linux.ProcessSettings;
 /**
  * Gives memory back to the system when the process has had nothing to do for a while after it had a lot.
  *
- * <p>Under load the heap grows, buffers are kept for the next request, and the C library keeps what the compiler has freed. All
- * of it is given back by somebody's next request for memory, which an idle process never makes; so it would stay that
- * large for good. Whether there is something to do is seen by the processor time of the process, which costs the way of a
- * request nothing.
+ * <p>Under load the heap grows, blocks of metadata and buffers are kept for the next request, and the C library keeps what
+ * the compiler has freed. All of it is given back by somebody's next request for memory, which an idle process never makes; so
+ * it would stay that large for good. Whether there is something to do is seen by the processor time of the process, which
+ * costs the way of a request nothing.
  */
 public final class IdleMemory implements Closeable {
     /** Between two looks. */
@@ -42,9 +42,17 @@ public final class IdleMemory implements Closeable {
     private long releasedCpuNanos;
     private int idleLooks;
 
-    /** Begins to look, for the process whose buffers are {@code served}'s. */
-    public IdleMemory(Served served) {
-        this(() -> collect(served), ProcessSettings::returnFreeMemory);
+    /**
+     * Begins to look, for the process whose buffers are {@code served}'s; all others let go by {@code release} of what they
+     * can have again.
+     */
+    public IdleMemory(Served served, Runnable release) {
+        this(
+                () -> {
+                    release.run();
+                    collect(served);
+                },
+                ProcessSettings::returnFreeMemory);
         thread.setDaemon(true);
         thread.start();
     }

@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.function.Consumer;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
+import org.dmera.core.metadata.EraWorker;
 import org.dmera.core.persistent.NoSpaceException;
 
 /**
@@ -368,6 +369,17 @@ public final class EraTarget implements Target, ChangeTracking {
     @Override
     public Object lineage() {
         return metadata.lineage();
+    }
+
+    @Override
+    public void releaseMemory() throws IOException {
+        thread.run(() -> {
+            EraWorker worker = metadata.worker();
+            if (worker != null) {
+                worker.metadata().releaseMemory();
+            }
+            return null;
+        });
     }
 
     @Override

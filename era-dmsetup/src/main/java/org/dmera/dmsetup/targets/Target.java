@@ -79,6 +79,14 @@ public interface Target extends BlockIo, Closeable {
     /** The device has another table from now on, and takes no request until this returns; {@link #close} comes later. */
     default void replaced() {}
 
+    /**
+     * Gives up memory that it can fill again from what lies beneath: the engine has nothing to do. At any time between load and
+     * close; waits for what is under way.
+     *
+     * @throws IOException when it is closed, and has none
+     */
+    default void releaseMemory() throws IOException {}
+
     /** The parameter text of the table line (STATUS_TABLE), after {@code start length type}. */
     String table();
 

@@ -19,6 +19,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.dmera.dmsetup.device.AnswerScope;
 import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.device.DeviceRegistry;
@@ -112,6 +113,25 @@ class StackedDevicesTest {
 
     private static TargetSpec line(String type, String params) {
         return new TargetSpec(0, BLOCKS * 8L, type, params);
+    }
+
+    @Test
+    void devicesGiveUpMemoryThatTheyReadAgain() throws IOException {
+        AtomicInteger reads = new AtomicInteger();
+        lower.io().write(0, ByteBuffer.allocate(BLOCK), 0);
+        metadata.hook = (operation, offset, length) -> {
+            if (operation.equals("read")) {
+                reads.incrementAndGet();
+            }
+        };
+        lower.io().write(BLOCK, ByteBuffer.allocate(BLOCK), 0);
+        assertEquals(0, reads.get());
+        // One without a table, and one whose target keeps none, don't matter.
+        registry.create("empty", "", OptionalInt.empty());
+        create("upper", "linear", "lower 0");
+        registry.releaseMemory();
+        lower.io().write(2L * BLOCK, ByteBuffer.allocate(BLOCK), 0);
+        assertTrue(reads.get() > 0);
     }
 
     /** Writes a block as a client's connection would. */

@@ -19,6 +19,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.junit.jupiter.api.AfterEach;
@@ -342,6 +343,43 @@ class EraTargetTest {
             return true;
         });
         assertEquals(List.of("0:0", "1:1", (blocks - 1) + ":0"), runs);
+    }
+
+    @Test
+    void memoryIsGivenUpAtAnyTimeAndReadAgainWhenItIsNeeded() throws Exception {
+        EraTarget target = running();
+        write(target, 0);
+        AtomicInteger reads = new AtomicInteger();
+        metadata.hook = (operation, offset, length) -> {
+            if (operation.equals("read")) {
+                reads.incrementAndGet();
+            }
+        };
+        write(target, 1);
+        assertEquals(0, reads.get());
+        target.releaseMemory();
+        write(target, 0);
+        assertEquals(0, reads.get(), "it is marked");
+        write(target, 2);
+        assertTrue(reads.get() > 0);
+        int blocks = 300;
+        CompletableFuture<Void> writes = inBackground(() -> {
+            for (int block = 3; block < blocks; block++) {
+                write(target, block);
+            }
+        });
+        while (!writes.isDone()) {
+            target.releaseMemory();
+        }
+        writes.get();
+        target.suspend();
+        target.releaseMemory();
+        target.resume();
+        for (int block = 0; block < blocks + 1; block++) {
+            assertEquals(block < blocks ? 1 : 0, eraOf(target, block), "block " + block);
+        }
+        target.close();
+        assertThrows(IOException.class, target::releaseMemory);
     }
 
     @Test
