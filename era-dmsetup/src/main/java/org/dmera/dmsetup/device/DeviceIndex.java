@@ -20,6 +20,7 @@ import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.device.MappedDevice.Presence;
 import org.dmera.dmsetup.ioctl.DevNumber;
 import org.dmera.dmsetup.ioctl.DmIoctl;
+import org.dmera.dmsetup.targets.Threads;
 
 /**
  * Which devices there are: names, uuids and minors, each unique, and how often each device is open. One lock guards all of
@@ -344,17 +345,11 @@ final class DeviceIndex {
     }
 
     private void awaitDecided(MappedDevice device) {
-        boolean interrupted = false;
-        while (device.presence == Presence.LEAVING) {
-            try {
+        Threads.await(() -> {
+            while (device.presence == Presence.LEAVING) {
                 lock.wait();
-            } catch (InterruptedException e) {
-                interrupted = true;
             }
-        }
-        if (interrupted) {
-            Thread.currentThread().interrupt();
-        }
+        });
     }
 
     /** The name and the uuid of a device that is being removed are free; its minor is not yet. */

@@ -9,6 +9,7 @@ import java.util.concurrent.locks.ReentrantLock;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.targets.Client;
+import org.dmera.dmsetup.targets.Threads;
 
 /**
  * Counts the requests in flight, and can hold new ones back until the counted ones are done: what a suspend needs.
@@ -174,7 +175,6 @@ final class IoGate {
     }
 
     private int awaitTurn(int counter, Client client) throws ErrnoException {
-        boolean interrupted = false;
         lock.lock();
         try {
             Held self = new Held(++lastNumber, lock.newCondition());
@@ -182,11 +182,7 @@ final class IoGate {
             try {
                 while (!mayGo(self)) {
                     Client.requireHere(client);
-                    try {
-                        self.turn.awaitNanos(LOOK_NANOS);
-                    } catch (InterruptedException e) {
-                        interrupted = true;
-                    }
+                    Threads.await(() -> self.turn.awaitNanos(LOOK_NANOS));
                 }
                 inFlight.getAndIncrement(counter);
                 turnTaken |= held;
@@ -197,9 +193,6 @@ final class IoGate {
             }
         } finally {
             lock.unlock();
-            if (interrupted) {
-                Thread.currentThread().interrupt();
-            }
         }
     }
 

@@ -10,6 +10,7 @@ import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
+import org.dmera.dmsetup.targets.Threads;
 
 /**
  * A log of which clients can have lines written: of each cause no more of them in a time than somebody would read, so that a
@@ -36,11 +37,7 @@ public final class LimitedLog implements AutoCloseable {
     public LimitedLog(Consumer<String> log, Duration time) {
         this.log = log;
         this.nanos = time.toNanos();
-        this.timer = new ScheduledThreadPoolExecutor(1, task -> {
-            Thread thread = new Thread(task, "limited log");
-            thread.setDaemon(true);
-            return thread;
-        });
+        this.timer = new ScheduledThreadPoolExecutor(1, task -> Threads.daemon("limited log", task));
         timer.setKeepAliveTime(1, TimeUnit.SECONDS);
         timer.allowCoreThreadTimeOut(true);
     }

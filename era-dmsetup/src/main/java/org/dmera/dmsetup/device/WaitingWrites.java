@@ -24,18 +24,28 @@ final class WaitingWrites {
 
     /** As {@link DeviceIo#submit}. */
     void submit(IoRequest request) {
-        int pass;
+        IOException failed;
         try {
             request.client().begin();
             try {
-                pass = gate.enter();
+                failed = begin(request);
             } finally {
                 request.client().end();
             }
         } catch (ErrnoException e) {
-            fail(request, e);
-            return;
+            failed = e;
         }
+        if (failed != null) {
+            request.fail(failed);
+            request.ready();
+            request.complete();
+            request.answer();
+        }
+    }
+
+    /** Has the metadata made ready; null when it goes on, or why it fails. */
+    private IOException begin(IoRequest request) throws ErrnoException {
+        int pass = gate.enter();
         Submitted submitted = null;
         IOException failed = null;
         try {
@@ -47,13 +57,14 @@ final class WaitingWrites {
         } catch (RuntimeException | Error e) {
             failed = internal(e);
         }
-        if (failed != null && (submitted == null || submitted.begin())) {
-            if (submitted != null) {
-                background.cancel();
-            }
-            gate.exit(pass);
-            fail(request, failed);
+        if (failed == null || submitted != null && !submitted.begin()) {
+            return null;
         }
+        if (submitted != null) {
+            background.cancel();
+        }
+        gate.exit(pass);
+        return failed;
     }
 
     /** As {@link DeviceIo#prepare}. */
@@ -79,13 +90,6 @@ final class WaitingWrites {
         } catch (RuntimeException | Error e) {
             leaving.prepared(internal(e));
         }
-    }
-
-    private static void fail(IoRequest request, IOException why) {
-        request.fail(why);
-        request.ready();
-        request.complete();
-        request.answer();
     }
 
     /** An error in this program, or memory that is not to be had, is the failure of one write, too. */

@@ -10,6 +10,7 @@ import org.dmera.dmsetup.device.DeviceListener;
 import org.dmera.dmsetup.device.EngineLog;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.export.Attacher;
+import org.dmera.dmsetup.targets.Threads;
 
 /** Keeps attached nodes in step with their devices: size, name, and the end; and brings them back after a restart. */
 final class AttachedDevices implements DeviceListener {
@@ -34,8 +35,7 @@ final class AttachedDevices implements DeviceListener {
         for (MappedDevice device : devices) {
             // The node is read while it is made, which a suspended device would not answer.
             if (device.isAttached() && device.hasLive() && !device.isSuspended()) {
-                Thread thread = new Thread(() -> appeared(device), "attach of " + device.name());
-                thread.setDaemon(true);
+                Thread thread = Threads.daemon("attach of " + device.name(), () -> appeared(device));
                 thread.start();
                 under.add(thread);
             }

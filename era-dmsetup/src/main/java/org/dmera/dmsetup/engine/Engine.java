@@ -27,6 +27,7 @@ import org.dmera.dmsetup.export.NbdServer;
 import org.dmera.dmsetup.export.Served;
 import org.dmera.dmsetup.export.SocketNames;
 import org.dmera.dmsetup.export.TlsIdentity;
+import org.dmera.dmsetup.targets.Threads;
 
 /**
  * A running engine: its devices, the socket by which it is controlled, the socket by which devices are used.
@@ -55,11 +56,7 @@ public final class Engine implements Closeable {
         this.log = log;
         controlSocket = options.control();
         state = StateDirectory.open(options.state());
-        background = Executors.newCachedThreadPool(task -> {
-            Thread thread = new Thread(task, "background");
-            thread.setDaemon(true);
-            return thread;
-        });
+        background = Executors.newCachedThreadPool(task -> Threads.daemon("background", task));
         NbdServer nbdServer = null;
         IdleMemory idle = null;
         ServerSocketChannel server = null;

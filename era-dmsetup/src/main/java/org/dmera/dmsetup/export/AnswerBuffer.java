@@ -7,6 +7,7 @@ import java.nio.ByteBuffer;
 import java.nio.channels.WritableByteChannel;
 import java.util.concurrent.atomic.AtomicLong;
 import org.dmera.dmsetup.device.AnswerScope;
+import org.dmera.dmsetup.targets.Threads;
 
 /**
  * The answers of a connection's own thread that are not sent yet: collected in one buffer, and sent at once.
@@ -92,27 +93,17 @@ final class AnswerBuffer implements AnswerWatch.Holder, Closeable {
     void reclaim() {
         if (lending != 0) {
             if (!lent.compareAndSet(lending, 0)) {
-                awaitSent();
+                Threads.await(() -> {
+                    synchronized (lent) {
+                        while (lent.get() == TAKEN) {
+                            lent.wait();
+                        }
+                    }
+                });
                 start = (int) lending;
                 sentByOther = true;
             }
             lending = 0;
-        }
-    }
-
-    private void awaitSent() {
-        boolean interrupted = false;
-        synchronized (lent) {
-            while (lent.get() == TAKEN) {
-                try {
-                    lent.wait();
-                } catch (InterruptedException e) {
-                    interrupted = true;
-                }
-            }
-        }
-        if (interrupted) {
-            Thread.currentThread().interrupt();
         }
     }
 

@@ -5,6 +5,7 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
+import org.dmera.dmsetup.targets.Threads;
 
 /**
  * Has answers sent that are held back for a request that takes long: answers are collected while more of them are about to come,
@@ -52,14 +53,8 @@ final class AnswerWatch {
     private synchronized void start() {
         if (!looking) {
             looking = true;
-            thread("answers of nbd", this::look).start();
+            Threads.daemon("answers of nbd", this::look).start();
         }
-    }
-
-    private static Thread thread(String name, Runnable task) {
-        Thread thread = new Thread(task, name);
-        thread.setDaemon(true);
-        return thread;
     }
 
     private void look() {
@@ -69,7 +64,7 @@ final class AnswerWatch {
             idle++;
             for (Holder holder : holders) {
                 if (holder.isStuck()) {
-                    thread("held answers of nbd", holder::sendHeld).start();
+                    Threads.daemon("held answers of nbd", holder::sendHeld).start();
                 }
                 if (holder.holds()) {
                     idle = 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.dmsetup.export;
 
+import java.io.IOException;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
@@ -28,6 +29,30 @@ final class BusyPoll {
 
     private int skips;
     private long end;
+
+    /** Looks once; what it takes between two looks, which may not be nothing, is its own. */
+    interface Look {
+        boolean finds() throws IOException;
+    }
+
+    /** Looks again for a moment, if that is likely to be of use; whether something was found. */
+    boolean look(Look look) throws IOException {
+        if (!isDue() || !begin()) {
+            return false;
+        }
+        try {
+            do {
+                if (look.finds()) {
+                    found();
+                    return true;
+                }
+            } while (goesOn());
+        } finally {
+            end();
+        }
+        missed();
+        return false;
+    }
 
     /** Whether this wait is one to look again in, as far as this thread goes. */
     boolean isDue() {

@@ -46,7 +46,41 @@ final class Fuse {
     /** A new descriptor of /dev/fuse for another reader of the same file system: _IOR(229, 0, uint32_t). */
     static final long DEV_IOC_CLONE = 0x8004e500L;
 
+    private static final int PAGE_BYTES = 4096;
+    private static final short MAX_BACKGROUND = 256;
+
     private Fuse() {}
+
+    /** Puts the answer to INIT. */
+    static ByteBuffer putInitialized(ByteBuffer out, int readahead, int maxWriteBytes) {
+        out.putInt(MAJOR).putInt(MINOR).putInt(readahead);
+        out.putInt(ASYNC_READ | BIG_WRITES | ASYNC_DIO | MAX_PAGES);
+        out.putShort(MAX_BACKGROUND).putShort(MAX_BACKGROUND);
+        out.putInt(maxWriteBytes).putInt(1);
+        out.putShort((short) (maxWriteBytes / PAGE_BYTES)).putShort((short) 0);
+        return out.put(new byte[32]);
+    }
+
+    /** Puts what a file of so many bytes is; valid for no time, since the size changes with the table. */
+    static ByteBuffer putAttributes(ByteBuffer out, long size) {
+        out.putLong(0).putInt(0).putInt(0);
+        out.putLong(ROOT_ID).putLong(size).putLong(size / 512);
+        out.putLong(0).putLong(0).putLong(0).putInt(0).putInt(0).putInt(0);
+        out.putInt(S_IFREG_600).putInt(1).putInt(0).putInt(0).putInt(0);
+        return out.putInt(PAGE_BYTES).putInt(0);
+    }
+
+    /** Puts the answer to OPEN: a file without a handle. */
+    static ByteBuffer putOpened(ByteBuffer out) {
+        return out.putLong(0).putInt(0).putInt(0);
+    }
+
+    /** Puts the answer to STATFS: a file system without figures. */
+    static ByteBuffer putFileSystem(ByteBuffer out) {
+        out.putLong(0).putLong(0).putLong(0).putLong(0).putLong(0);
+        out.putInt(PAGE_BYTES).putInt(0).putInt(PAGE_BYTES).putInt(0);
+        return out.put(new byte[24]);
+    }
 
     /** Puts the header of an answer right before {@code at}, where its body of {@code bodyBytes} begins; the bytes in all. */
     static int putOutHeader(ByteBuffer buffer, int at, int bodyBytes, int errno, long unique) {

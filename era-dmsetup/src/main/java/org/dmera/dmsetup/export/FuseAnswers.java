@@ -4,7 +4,6 @@ package org.dmera.dmsetup.export;
 import java.io.Closeable;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.RawIo;
 
@@ -23,7 +22,7 @@ final class FuseAnswers implements Closeable {
     /** Room for an answer: its data lie at the second page, and its header right before. */
     private static final int ROOM_BYTES = PAGE_BYTES + MAX_DATA_BYTES;
 
-    private final int fd;
+    private final FuseRequests requests;
     private final int capacity;
     private final BufferPool pool;
     private final ByteBuffer buffer;
@@ -34,9 +33,9 @@ final class FuseAnswers implements Closeable {
 
     private int filled;
 
-    /** Sends to {@code fd}, {@code capacity} answers in a row at most. */
-    FuseAnswers(int fd, int capacity, BufferPool pool) {
-        this.fd = fd;
+    /** Answers {@code requests}, {@code capacity} of them in a row at most. */
+    FuseAnswers(FuseRequests requests, int capacity, BufferPool pool) {
+        this.requests = requests;
         this.capacity = capacity;
         this.pool = pool;
         this.buffer = pool.take(capacity * ROOM_BYTES).order(ByteOrder.nativeOrder());
@@ -66,7 +65,7 @@ final class FuseAnswers implements Closeable {
         while (sent < filled) {
             int answer = sent++;
             int at = answer * ROOM_BYTES + PAGE_BYTES - Fuse.OUT_HEADER_BYTES;
-            write(fd, address + at, lengths[answer]);
+            requests.answer(address + at, lengths[answer]);
         }
     }
 
@@ -75,15 +74,6 @@ final class FuseAnswers implements Closeable {
         send();
         sent = 0;
         filled = 0;
-    }
-
-    /** Sends one answer. */
-    static void write(int fd, long address, int bytes) throws ErrnoException {
-        long n = RawIo.write(fd, address, bytes);
-        // ENOENT: whoever asked was interrupted. ENODEV: unmounted meanwhile.
-        if (n < 0 && n != -Errno.ENOENT.number() && n != -Errno.ENODEV.number()) {
-            throw new ErrnoException("answer to /dev/fuse", (int) -n);
-        }
     }
 
     /** Gives the memory back; what is not sent yet never is. */

@@ -20,6 +20,7 @@ import org.dmera.core.linux.Mounts;
 import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.targets.Client;
 import org.dmera.dmsetup.targets.StorageAreas;
+import org.dmera.dmsetup.targets.Threads;
 
 /**
  * A device as a regular file, for a loop device on top: a FUSE file system that is nothing but that file, mounted over a
@@ -114,8 +115,7 @@ final class FuseFile implements Closeable {
                     initialized::countDown,
                     this::readerGone,
                     log);
-            Thread reader = new Thread(server, "fuse-" + file.getFileName() + "-" + readers.size());
-            reader.setDaemon(true);
+            Thread reader = Threads.daemon("fuse-" + file.getFileName() + "-" + readers.size(), server);
             reader.start();
             readers.add(reader);
         } catch (RuntimeException | Error e) {

@@ -5,12 +5,9 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
-import org.dmera.core.linux.FileDescriptors;
 import org.dmera.core.linux.FileSpace;
 import org.dmera.core.linux.InputPoll;
 import org.dmera.core.linux.RawIo;
@@ -39,35 +36,27 @@ final class FuseReader implements Runnable {
     static final int MAX_WRITE_BYTES = 1 << 20;
 
     private static final int PAGE_BYTES = 4096;
-    private static final int MAX_BACKGROUND = 256;
     private static final int MAX_HELD = 8;
     /** Requests of so many bytes are long ones. */
     private static final int LONG_BYTES = 64 << 10;
 
-    /** After so long without a request the next one may be what somebody sends again who had another way here. */
-    private static final long PAUSE_NANOS = TimeUnit.MILLISECONDS.toNanos(5);
-
-    private static final int SLOW_WEIGHT = 16;
-    private static final int SLOW_BOUND = 2 * SLOW_WEIGHT;
-    private static final int MAX_SLOWNESS = 4 * SLOW_WEIGHT;
     /** FUSE_FALLOCATE modes that loop devices send: for discards, and for zeroing that keeps the space. */
     private static final int PUNCH = FileSpace.KEEP_SIZE | FileSpace.PUNCH_HOLE;
 
     private static final int ZERO = FileSpace.KEEP_SIZE | FileSpace.ZERO_RANGE;
 
-    private final int fd;
+    private final FuseRequests requests;
     private final Path file;
     private final DeviceIo io;
-    private final Served served;
     private final NbdMemory memory;
     private final Client client;
     private final FuseReaders readers;
     private final boolean first;
     private final Runnable onInit;
-    private final Runnable onGone;
     private final Consumer<String> log;
     private final InputPoll input;
     private final BusyPoll poll = new BusyPoll();
+    private final BusyPoll.Look receiveSoon = this::receiveSoon;
     /** Data of requests and of answers begin at the second page; headers come right before. */
     private final ByteBuffer buffer;
 
@@ -75,18 +64,12 @@ final class FuseReader implements Runnable {
     private final FuseAnswers held;
     private final AnswerScope scope;
     private final Request request;
-    /** A slow request adds {@value #SLOW_WEIGHT}, another one takes 1 away: one that merely was preempted is not much. */
-    private int slowness;
-    /** Whether the file was unmounted. */
-    private boolean ended;
+    private final Slowness slowness = new Slowness();
+    private final Arrival arrival;
     /** When it was last done with a request, or had waited for one; as {@link System#nanoTime}. */
     private long freeSince;
     /** When it was done with its last request. */
     private long servedAt;
-    /** The next write is the first, or the first after a pause. */
-    private boolean arriving = true;
-    /** This thread and the requests in the background: the last of them closes the descriptor, whose number is another's then. */
-    private final AtomicInteger users = new AtomicInteger(1);
 
     /** Takes over {@code fd}, of {@code /dev/fuse}; that of the first reader does not block. Runs {@code onInit} once requests can come, or never will. */
     FuseReader(
@@ -100,13 +83,12 @@ final class FuseReader implements Runnable {
             Runnable onInit,
             Runnable onGone,
             Consumer<String> log) {
-        this.fd = fd;
+        this.requests = new FuseRequests(fd, onGone, why -> log.accept("fuse: " + file + ": " + FailureText.of(why)));
         this.file = file;
         this.io = io;
-        this.served = served;
         this.memory = served.memory();
         this.client = client;
-        this.onGone = onGone;
+        this.arrival = new Arrival(served.clients(), client);
         this.readers = readers;
         this.first = first;
         this.onInit = onInit;
@@ -115,7 +97,7 @@ final class FuseReader implements Runnable {
         this.buffer = memory.pool().take(MAX_WRITE_BYTES + 2 * PAGE_BYTES).order(ByteOrder.nativeOrder());
         this.address = RawIo.address(buffer);
         int capacity = first ? MAX_HELD : 1;
-        this.held = new FuseAnswers(fd, capacity, memory.pool());
+        this.held = new FuseAnswers(requests, capacity, memory.pool());
         this.scope = io.openScope(capacity);
         this.request = new Request();
     }
@@ -142,7 +124,7 @@ final class FuseReader implements Runnable {
             held.close();
             buffer.order(ByteOrder.BIG_ENDIAN);
             memory.pool().give(buffer);
-            leave();
+            requests.leave();
         }
     }
 
@@ -158,7 +140,7 @@ final class FuseReader implements Runnable {
     private void serveAll() throws IOException {
         freeSince = System.nanoTime();
         readers.begin(held);
-        while (receiveSoon() || receiveLater()) {
+        while (receiveNext()) {
             readers.turn();
             serve();
             readers.turn();
@@ -167,7 +149,7 @@ final class FuseReader implements Runnable {
     }
 
     private void serveShared() throws IOException {
-        while (!ended) {
+        while (!requests.hasEnded()) {
             if (!readers.mayRead()) {
                 readers.rest(input);
             } else if (receive()) {
@@ -185,104 +167,53 @@ final class FuseReader implements Runnable {
 
     private void countTime() {
         long now = System.nanoTime();
-        if (now - freeSince > FuseReaders.SLOW_NANOS) {
-            slowness = Math.min(slowness + SLOW_WEIGHT, MAX_SLOWNESS);
-            if (slowness > SLOW_BOUND) {
-                readers.shareSlow();
-            }
-        } else {
-            slowness = Math.max(slowness - 1, 0);
+        if (!slowness.count(now - freeSince, 1)) {
             if (first) {
                 readers.countShort();
             }
+        } else if (slowness.isOften()) {
+            readers.shareSlow();
         }
         freeSince = now;
         servedAt = now;
     }
 
-    /** A request that is there, or comes within a moment; whatever is answered is sent first. */
-    @SuppressWarnings("ThreadPriorityCheck") // a processor is given away for speed only
-    private boolean receiveSoon() throws IOException {
+    /** Waits for a request; whatever is answered is sent first. False when the file was unmounted. */
+    private boolean receiveNext() throws IOException {
         if (receive()) {
             return true;
         }
         sendHeld();
-        if (ended || !poll.isDue() || !poll.begin()) {
-            return false;
-        }
-        try {
-            do {
-                // The next request may be with a thread that waits for this processor.
-                Thread.yield();
-                if (receive()) {
-                    poll.found();
-                    freeSince = System.nanoTime();
-                    return true;
-                }
-            } while (!ended && poll.goesOn());
-        } finally {
-            poll.end();
-        }
-        poll.missed();
-        return false;
-    }
-
-    /** Sleeps until there is a request; false when it was unmounted. */
-    private boolean receiveLater() throws IOException {
-        while (!ended) {
+        boolean received = poll.look(receiveSoon);
+        while (!received && !requests.hasEnded()) {
             readers.sleep(input);
-            freeSince = System.nanoTime();
-            if (receive()) {
-                return true;
-            }
+            received = receive();
         }
-        return false;
+        freeSince = System.nanoTime();
+        return received;
     }
 
-    private void leave() {
-        if (users.decrementAndGet() > 0) {
-            return;
-        }
-        try {
-            FileDescriptors.close(fd);
-        } catch (IOException e) {
-            log.accept("fuse: " + file + ": " + FailureText.of(e));
-        } finally {
-            onGone.run();
-        }
+    /** The next request may be with a thread that waits for this processor. */
+    @SuppressWarnings("ThreadPriorityCheck") // a processor is given away for speed only
+    private boolean receiveSoon() throws IOException {
+        Thread.yield();
+        return receive();
     }
 
     /** Reads a request, if there is one or the descriptor waits for one; its data, if it is a write, come to lie at the second page. */
     private boolean receive() throws IOException {
         int from = PAGE_BYTES - Fuse.WRITE_HEADER_BYTES;
-        while (true) {
-            long n = RawIo.read(fd, address + from, buffer.capacity() - from);
-            if (n > 0) {
-                buffer.clear().position(from).limit(from + (int) n);
-                return true;
-            }
-            int errno = (int) -n;
-            if (errno == Errno.EAGAIN.number()) {
-                return false;
-            }
-            if (errno == Errno.ENODEV.number() || n == 0) {
-                ended = true;
-                return false;
-            }
-            // ENOENT: a request was interrupted before it was read.
-            if (errno != Errno.EINTR.number() && errno != Errno.ENOENT.number()) {
-                throw new ErrnoException("read of /dev/fuse", errno);
-            }
-        }
+        int bytes = requests.receive(address + from, buffer.capacity() - from);
+        buffer.clear().position(from).limit(from + bytes);
+        return bytes > 0;
     }
 
     private void serve() throws IOException {
-        arriving |= freeSince - servedAt >= PAUSE_NANOS;
         int opcode = buffer.getInt(buffer.position() + 4);
-        if (arriving && (opcode == Fuse.WRITE || opcode == Fuse.FALLOCATE)) {
+        arrival.waited(freeSince - servedAt);
+        if (opcode == Fuse.WRITE || opcode == Fuse.FALLOCATE) {
             // Reads don't wait: a node is looked at when it is made.
-            arriving = false;
-            served.clients().awaitThoseGone(client);
+            arrival.await();
         }
         int at = buffer.position();
         long unique = buffer.getLong(at + 8);
@@ -301,17 +232,9 @@ final class FuseReader implements Runnable {
                 // None of these is answered.
             }
             case Fuse.INIT -> init(unique, buffer.getInt(body), buffer.getInt(body + 8));
-            case Fuse.GETATTR -> attributes(unique);
-            case Fuse.OPEN -> {
-                ByteBuffer out = begin();
-                answer(unique, out.putLong(0).putInt(0).putInt(0));
-            }
-            case Fuse.STATFS -> {
-                ByteBuffer out = begin();
-                out.putLong(0).putLong(0).putLong(0).putLong(0).putLong(0);
-                out.putInt(PAGE_BYTES).putInt(0).putInt(PAGE_BYTES).putInt(0);
-                answer(unique, out.put(new byte[24]));
-            }
+            case Fuse.GETATTR -> answer(unique, Fuse.putAttributes(begin(), io.sizeBytes()));
+            case Fuse.OPEN -> answer(unique, Fuse.putOpened(begin()));
+            case Fuse.STATFS -> answer(unique, Fuse.putFileSystem(begin()));
             case Fuse.RELEASE, Fuse.DESTROY -> answer(unique, 0);
             case Fuse.LOOKUP -> answer(unique, Errno.ENOENT.number());
             default -> answer(unique, Errno.ENOSYS.number());
@@ -323,25 +246,8 @@ final class FuseReader implements Runnable {
             answer(unique, Errno.EOPNOTSUPP.number());
             throw new IOException("the kernel speaks FUSE " + major + ", " + Fuse.MAJOR + " is needed");
         }
-        ByteBuffer out = begin();
-        out.putInt(Fuse.MAJOR).putInt(Fuse.MINOR).putInt(readahead);
-        out.putInt(Fuse.ASYNC_READ | Fuse.BIG_WRITES | Fuse.ASYNC_DIO | Fuse.MAX_PAGES);
-        out.putShort((short) MAX_BACKGROUND).putShort((short) MAX_BACKGROUND);
-        out.putInt(MAX_WRITE_BYTES).putInt(1);
-        out.putShort((short) (MAX_WRITE_BYTES / PAGE_BYTES)).putShort((short) 0);
-        answer(unique, out.put(new byte[32]));
+        answer(unique, Fuse.putInitialized(begin(), readahead, MAX_WRITE_BYTES));
         onInit.run();
-    }
-
-    private void attributes(long unique) throws IOException {
-        long size = io.sizeBytes();
-        ByteBuffer out = begin();
-        // Valid for no time: the size changes with the table.
-        out.putLong(0).putInt(0).putInt(0);
-        out.putLong(Fuse.ROOT_ID).putLong(size).putLong(size / 512);
-        out.putLong(0).putLong(0).putLong(0).putInt(0).putInt(0).putInt(0);
-        out.putInt(Fuse.S_IFREG_600).putInt(1).putInt(0).putInt(0).putInt(0);
-        answer(unique, out.putInt(PAGE_BYTES).putInt(0));
     }
 
     private void read(long unique, long offset, int bytes) throws IOException {
@@ -421,39 +327,9 @@ final class FuseReader implements Runnable {
         protected IoRequest detach() {
             // Without memory for it, this thread waits itself.
             ByteBuffer taken = memory.takeArrived(isWrite() ? (int) lengthBytes() : Fuse.OUT_HEADER_BYTES);
-            return taken == null ? null : new Detached(this, taken);
-        }
-    }
-
-    /** One that is completed in the background, with data, and then its answer, in memory that it gives back. */
-    private final class Detached extends IoRequest {
-        private final long unique;
-        private final ByteBuffer taken;
-
-        Detached(Request request, ByteBuffer taken) {
-            super(client, io.openScope(1));
-            unique = request.unique;
-            this.taken = taken;
-            setAs(request, request.isWrite() ? taken.put(request.data()).flip() : null);
-            users.incrementAndGet();
-        }
-
-        @Override
-        protected void answer() {
-            int bodyBytes = failure() == null && data() != null ? 8 : 0;
-            taken.clear().order(ByteOrder.nativeOrder());
-            int bytes = Fuse.putOutHeader(taken, Fuse.OUT_HEADER_BYTES, bodyBytes, errno(), unique);
-            if (bodyBytes > 0) {
-                taken.putInt(Fuse.OUT_HEADER_BYTES, (int) lengthBytes()).putInt(Fuse.OUT_HEADER_BYTES + 4, 0);
-            }
-            try {
-                FuseAnswers.write(fd, RawIo.address(taken), bytes);
-            } catch (ErrnoException e) {
-                log.accept("fuse: " + file + ": " + e.getMessage());
-            }
-            memory.give(taken.order(ByteOrder.BIG_ENDIAN));
-            answers().close();
-            leave();
+            return taken == null
+                    ? null
+                    : new FuseBackgroundRequest(this, unique, taken, requests, memory, client, io.openScope(1));
         }
     }
 
@@ -478,7 +354,7 @@ final class FuseReader implements Runnable {
         held.sendAll();
         buffer.clear();
         int bytes = Fuse.putOutHeader(buffer, PAGE_BYTES, bodyBytes, error, unique);
-        FuseAnswers.write(fd, address + PAGE_BYTES - Fuse.OUT_HEADER_BYTES, bytes);
+        requests.answer(address + PAGE_BYTES - Fuse.OUT_HEADER_BYTES, bytes);
         scope.sent();
     }
 

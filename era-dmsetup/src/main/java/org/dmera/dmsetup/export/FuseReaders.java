@@ -22,9 +22,6 @@ import org.dmera.core.linux.InputPoll;
 final class FuseReaders {
     private static final int LONG_SHARE = 64;
     private static final int SLOW_SHARE = 16;
-    /** Longer than this a short request takes only when it waits for something, or was preempted. */
-    static final long SLOW_NANOS = TimeUnit.MICROSECONDS.toNanos(100);
-
     private static final long LOOK_NANOS = TimeUnit.MILLISECONDS.toNanos(10);
 
     private final int others;

@@ -5,7 +5,6 @@ import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.ByteChannel;
-import java.util.concurrent.TimeUnit;
 
 /**
  * What a client sends: as much as is there is received at once, into one buffer; every way that a payload takes begins and
@@ -13,39 +12,30 @@ import java.util.concurrent.TimeUnit;
  */
 final class NbdInput {
     static final int BYTES = 256 << 10;
-    /** After so long without a request the next one may be what a client sends again that had another connection. */
-    private static final long PAUSE_NANOS = TimeUnit.MILLISECONDS.toNanos(5);
 
     private final ByteChannel channel;
     /** The same where it is a plain socket, else null. */
     private final PollingSocket polling;
 
     private final AnswerBuffer answers;
+    private final Arrival arrival;
     /** Between position and limit: what was received and not yet looked at. */
     private final ByteBuffer in;
     /** The last request had a payload that was not received here, and so may the next: receive its header alone. */
     private boolean headerAlone;
-    /** The next request is the first, or the first after a pause. */
-    private boolean arriving = true;
 
     /** Receives into {@code in}. */
-    NbdInput(ByteChannel channel, PollingSocket polling, AnswerBuffer answers, ByteBuffer in) {
+    NbdInput(ByteChannel channel, PollingSocket polling, AnswerBuffer answers, Arrival arrival, ByteBuffer in) {
         this.channel = channel;
         this.polling = polling;
         this.answers = answers;
+        this.arrival = arrival;
         this.in = in.limit(0);
     }
 
     /** What was received and not yet looked at; whoever looks at it moves its position on. */
     ByteBuffer received() {
         return in;
-    }
-
-    /** Whether the request that has been received is the first, or the first after a pause; asked once for each. */
-    boolean isArrival() {
-        boolean now = arriving;
-        arriving = false;
-        return now;
     }
 
     /** Has a whole header of so many bytes; false when the client has left between two requests. */
@@ -120,7 +110,7 @@ final class NbdInput {
         in.compact().limit(bytes);
         long before = System.nanoTime();
         int n = channel.read(in);
-        arriving |= System.nanoTime() - before > PAUSE_NANOS;
+        arrival.waited(System.nanoTime() - before);
         in.flip();
         return n >= 0;
     }

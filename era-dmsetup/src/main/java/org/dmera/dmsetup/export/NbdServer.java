@@ -32,6 +32,7 @@ import org.dmera.core.linux.PeerPoll;
 import org.dmera.dmsetup.device.LimitedLog;
 import org.dmera.dmsetup.targets.Client;
 import org.dmera.dmsetup.targets.FailureText;
+import org.dmera.dmsetup.targets.Threads;
 
 /**
  * Serves the devices of an engine to NBD clients: any number of listeners, a thread for each connection.
@@ -122,7 +123,7 @@ public final class NbdServer implements Closeable {
         this.exports = exports;
         this.log = new LimitedLog(line -> log.accept(NativeText.printable("nbd: " + line)), COMPLAINTS);
         this.handshake = handshake;
-        this.deadlines = new ScheduledThreadPoolExecutor(1, task -> thread("deadlines of nbd", task));
+        this.deadlines = new ScheduledThreadPoolExecutor(1, task -> Threads.daemon("deadlines of nbd", task));
         deadlines.setRemoveOnCancelPolicy(true);
         deadlines.prestartCoreThread();
     }
@@ -180,13 +181,7 @@ public final class NbdServer implements Closeable {
             }
             listeners.add(started);
         }
-        thread("nbd-listener", () -> accept(started)).start();
-    }
-
-    private static Thread thread(String name, Runnable body) {
-        Thread thread = new Thread(body, name);
-        thread.setDaemon(true);
-        return thread;
+        Threads.daemon("nbd-listener", () -> accept(started)).start();
     }
 
     private void accept(Listener listener) {
@@ -207,7 +202,7 @@ public final class NbdServer implements Closeable {
             boolean started = false;
             try {
                 if (register(listener, channel)) {
-                    thread("nbd-" + accepted.get(), () -> serve(listener, channel))
+                    Threads.daemon("nbd-" + accepted.get(), () -> serve(listener, channel))
                             .start();
                     started = true;
                 }
@@ -342,7 +337,7 @@ public final class NbdServer implements Closeable {
                 Clients clients = served.clients();
                 Client client = clients.add(line(poll), agreed.device()::storage);
                 try {
-                    NbdConnection.open(agreed, served.memory(), watch, client, () -> clients.awaitThoseGone(client))
+                    NbdConnection.open(agreed, served.memory(), watch, client, new Arrival(clients, client))
                             .serve();
                 } finally {
                     clients.remove(client);

@@ -4,9 +4,9 @@ package org.dmera.dmsetup.export;
 import java.io.IOException;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import java.util.concurrent.LinkedBlockingQueue;
 import org.dmera.core.linux.OwnDescriptors;
+import org.dmera.dmsetup.targets.Threads;
 
 /**
  * Has open what this process serves itself, a file of ours and the block device over it, and does what is to be done with
@@ -28,10 +28,8 @@ final class NodeKeeper {
     static NodeKeeper start(String name) throws IOException {
         NodeKeeper keeper = new NodeKeeper();
         CompletableFuture<Void> ready = new CompletableFuture<>();
-        Thread thread = new Thread(() -> keeper.run(ready), name);
-        thread.setDaemon(true);
-        thread.start();
-        await(ready);
+        Threads.daemon(name, () -> keeper.run(ready)).start();
+        Threads.join(ready);
         return keeper;
     }
 
@@ -67,18 +65,7 @@ final class NodeKeeper {
                 result.completeExceptionally(e);
             }
         });
-        return await(result);
-    }
-
-    private static <T> T await(CompletableFuture<T> result) throws IOException {
-        try {
-            return result.join();
-        } catch (CompletionException e) {
-            if (e.getCause() instanceof IOException failed) {
-                throw failed;
-            }
-            throw e;
-        }
+        return Threads.join(result);
     }
 
     /** Ends the thread, after what has been asked for before; what it has open is closed then. */

@@ -15,6 +15,7 @@ import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.FileDescriptors;
 import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.targets.StorageAreas;
+import org.dmera.dmsetup.targets.Threads;
 
 /**
  * A device of the kernel's ublk driver, whose requests come straight to this process: {@link UblkQueue}.
@@ -310,17 +311,14 @@ final class UblkNode implements Attachment {
     }
 
     private void failLater() {
-        Thread thread = new Thread(
-                () -> {
+        Threads.daemon("end of " + node(), () -> {
                     try {
                         command("STOP_DEV", Ublk.STOP_DEV, null, 0);
                     } catch (IOException e) {
                         log.accept("ublk: " + node() + ": " + e.getMessage());
                     }
-                },
-                "end of " + node());
-        thread.setDaemon(true);
-        thread.start();
+                })
+                .start();
     }
 
     // ---- the end
@@ -337,8 +335,7 @@ final class UblkNode implements Attachment {
             return;
         }
         log.accept("ublk: " + identity.node() + " is open; it goes when it is closed");
-        Thread later = new Thread(
-                () -> {
+        Threads.daemon("end of " + identity.node(), () -> {
                     try {
                         deleteUnused(keeper, control, identity, Long.MAX_VALUE, LATER_NANOS);
                         note.gone(identity);
@@ -347,10 +344,8 @@ final class UblkNode implements Attachment {
                     } finally {
                         keeper.end();
                     }
-                },
-                "end of " + identity.node());
-        later.setDaemon(true);
-        later.start();
+                })
+                .start();
     }
 
     /**

@@ -4,7 +4,6 @@ package org.dmera.dmsetup.export;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
@@ -23,6 +22,7 @@ import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.targets.Client;
 import org.dmera.dmsetup.targets.FailureText;
 import org.dmera.dmsetup.targets.StorageAreas;
+import org.dmera.dmsetup.targets.Threads;
 
 /**
  * The queue of a ublk device, and the one thread that the driver lets take its requests and answer them.
@@ -51,17 +51,8 @@ final class UblkQueue {
 
     private static final int HELPERS = 8;
     private static final long HELPER_SECONDS = 5;
-    /** Longer than this a short request takes only when it waits for something, or was preempted. */
-    private static final long SLOW_NANOS = TimeUnit.MICROSECONDS.toNanos(100);
     /** After some that took long, so many are for others. */
     private static final int SLOW_SHARE = 16;
-
-    /** After so long without a request the next one may be what somebody sends again who had another way here. */
-    private static final long PAUSE_NANOS = TimeUnit.MILLISECONDS.toNanos(5);
-
-    private static final int SLOW_WEIGHT = 16;
-    private static final int SLOW_BOUND = 2 * SLOW_WEIGHT;
-    private static final int MAX_SLOWNESS = 4 * SLOW_WEIGHT;
 
     private final String node;
     private final DeviceIo io;
@@ -75,6 +66,7 @@ final class UblkQueue {
     private final Thread thread;
     private final CompletableFuture<Void> ready = new CompletableFuture<>();
     private final BusyPoll poll = new BusyPoll();
+    private final BusyPoll.Look comesNow = this::comesNow;
 
     /** Requests that others are done with, the last one first. */
     private final AtomicReference<UblkRequest> done = new AtomicReference<>();
@@ -85,6 +77,7 @@ final class UblkQueue {
     private volatile boolean ended;
 
     private Client client;
+    private Arrival arrival;
 
     // The thread's.
     private EventDescriptor wakeup;
@@ -104,10 +97,8 @@ final class UblkQueue {
 
     /** When it last looked for requests, as {@link System#nanoTime}. */
     private long looked;
-    /** The next change is the first, or the first after a pause. */
-    private boolean arriving = true;
 
-    private int slowness;
+    private final Slowness slowness = new Slowness();
     private int shared;
     private ThreadPoolExecutor helpers;
 
@@ -133,37 +124,20 @@ final class UblkQueue {
         this.commit = control.number(Ublk.COMMIT_AND_FETCH_REQ, Ublk.IO_BYTES);
         this.log = log;
         this.onFailure = onFailure;
-        this.thread = new Thread(this::run, "ublk-" + id);
-        thread.setDaemon(true);
+        this.thread = Threads.daemon("ublk-" + id, this::run);
     }
 
     /** Starts the thread; returns when the driver can send requests. */
     void start() throws IOException {
         client = clients.add(() -> ended, storage);
+        arrival = new Arrival(clients, client);
         thread.start();
-        try {
-            ready.join();
-        } catch (CompletionException e) {
-            if (e.getCause() instanceof IOException failed) {
-                throw failed;
-            }
-            throw e;
-        }
+        Threads.join(ready);
     }
 
     /** Returns when the thread has ended, as it does when the device was stopped. */
     void join() {
-        boolean interrupted = false;
-        while (thread.isAlive()) {
-            try {
-                thread.join();
-            } catch (InterruptedException e) {
-                interrupted = true;
-            }
-        }
-        if (interrupted) {
-            Thread.currentThread().interrupt();
-        }
+        Threads.await(thread::join);
     }
 
     // ---- for whoever serves a request
@@ -219,7 +193,12 @@ final class UblkQueue {
         wakeup = new EventDescriptor();
         ring = new IoUring(RING_ENTRIES, false);
         helpers = new ThreadPoolExecutor(
-                HELPERS, HELPERS, HELPER_SECONDS, TimeUnit.SECONDS, new LinkedBlockingQueue<>(), this::helper);
+                HELPERS,
+                HELPERS,
+                HELPER_SECONDS,
+                TimeUnit.SECONDS,
+                new LinkedBlockingQueue<>(),
+                task -> Threads.daemon(thread.getName() + "-helper", task));
         helpers.allowCoreThreadTimeOut(true);
         try (MappedMemory descriptors = new MappedMemory(node, fd, 0, pages(DEPTH * Ublk.DESCRIPTOR_BYTES), false)) {
             address = RawIo.address(memory);
@@ -239,7 +218,7 @@ final class UblkQueue {
                 answerDone();
                 takeAll(descriptors);
                 submit();
-                if (live > 0 && !ring.hasCompletion() && done.get() == null && !comesSoon()) {
+                if (live > 0 && !ring.hasCompletion() && done.get() == null && !poll.look(comesNow)) {
                     sleep();
                 }
             }
@@ -251,23 +230,18 @@ final class UblkQueue {
         return (bytes + page - 1) / page * page;
     }
 
-    private Thread helper(Runnable task) {
-        Thread helper = new Thread(task, thread.getName() + "-helper");
-        helper.setDaemon(true);
-        return helper;
-    }
-
     /** Takes what there is, up to {@value #MAX_HELD} answers. */
     private void takeAll(MappedMemory descriptors) throws IOException {
         inline = 0;
         long begin = System.nanoTime();
-        arriving |= begin - looked >= PAUSE_NANOS;
+        arrival.waited(begin - looked);
         looked = begin;
         while (heldCount < MAX_HELD && ring.hasCompletion()) {
             take(descriptors);
         }
         if (inline > 0) {
-            countTime(System.nanoTime() - begin);
+            boolean slow = slowness.count(System.nanoTime() - begin, inline);
+            shared = slow && slowness.isOften() ? SLOW_SHARE : shared;
         }
     }
 
@@ -298,11 +272,10 @@ final class UblkQueue {
     }
 
     private void serve(UblkRequest request) throws ErrnoException {
-        if (arriving && request.changes()) {
+        if (arrival.isDue() && request.changes()) {
             // Reads don't wait: a node is looked at when it is made.
-            arriving = false;
             submit();
-            clients.awaitThoseGone(client);
+            arrival.await();
         }
         if (request.isShort() && shared == 0 && !io.isHeld()) {
             inline++;
@@ -317,17 +290,6 @@ final class UblkQueue {
         } catch (RuntimeException | Error e) {
             // Without a thread for it: the process may have no more just now.
             request.run();
-        }
-    }
-
-    private void countTime(long nanos) {
-        if (nanos > SLOW_NANOS * inline) {
-            slowness = Math.min(slowness + SLOW_WEIGHT, MAX_SLOWNESS);
-            if (slowness > SLOW_BOUND) {
-                shared = SLOW_SHARE;
-            }
-        } else {
-            slowness = Math.max(slowness - inline, 0);
         }
     }
 
@@ -366,27 +328,11 @@ final class UblkQueue {
         heldCount = 0;
     }
 
-    /** Looks again for a moment. */
+    /** The next request may be with a thread that waits for this processor; and it comes on a way into the kernel only. */
     @SuppressWarnings("ThreadPriorityCheck") // a processor is given away for speed only
-    private boolean comesSoon() {
-        if (!poll.isDue() || !poll.begin()) {
-            return false;
-        }
-        try {
-            do {
-                // The next request may be with a thread that waits for this processor; and it comes on a way into the
-                // kernel only.
-                Thread.yield();
-                if (ring.hasCompletion() || done.get() != null) {
-                    poll.found();
-                    return true;
-                }
-            } while (poll.goesOn());
-        } finally {
-            poll.end();
-        }
-        poll.missed();
-        return false;
+    private boolean comesNow() {
+        Thread.yield();
+        return ring.hasCompletion() || done.get() != null;
     }
 
     private void sleep() throws ErrnoException {

@@ -124,19 +124,13 @@ public final class Client {
         if (!hasLeft()) {
             return;
         }
-        boolean interrupted = false;
-        synchronized (this) {
-            while (inside.get() > 0 && !waiting.hasLeft()) {
-                try {
+        Threads.await(() -> {
+            synchronized (this) {
+                while (inside.get() > 0 && !waiting.hasLeft()) {
                     wait(PATIENCE_MILLIS);
-                } catch (InterruptedException e) {
-                    interrupted = true;
                 }
             }
-        }
-        if (interrupted) {
-            Thread.currentThread().interrupt();
-        }
+        });
     }
 
     private static ErrnoException refusal() {

@@ -3,6 +3,7 @@ package org.dmera.dmsetup.targets;
 
 import java.io.IOException;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -84,26 +85,13 @@ final class EraCalls {
 
     /** Has a verb done and committed. */
     void call(Verb verb) throws IOException, RefusedException {
-        boolean interrupted = false;
-        CompletableFuture<String> answer = submit(verb).answer;
         try {
-            while (true) {
-                try {
-                    answer.get();
-                    return;
-                } catch (InterruptedException e) {
-                    interrupted = true;
-                } catch (ExecutionException e) {
-                    if (e.getCause() instanceof RefusedException refused) {
-                        throw refused;
-                    }
-                    throw e.getCause() instanceof IOException io ? io : new IOException(e.getCause());
-                }
+            submit(verb).answer.join();
+        } catch (CompletionException e) {
+            if (e.getCause() instanceof RefusedException refused) {
+                throw refused;
             }
-        } finally {
-            if (interrupted) {
-                Thread.currentThread().interrupt();
-            }
+            throw e.getCause() instanceof IOException io ? io : new IOException(e.getCause());
         }
     }
 

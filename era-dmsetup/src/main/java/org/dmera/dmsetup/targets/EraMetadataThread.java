@@ -57,8 +57,7 @@ final class EraMetadataThread {
         this.beforeMarks = beforeMarks;
         this.onFailure = onFailure;
         this.waiting = new MarkQueue(onFailure);
-        this.thread = new Thread(this::loop, name);
-        thread.setDaemon(true);
+        this.thread = Threads.daemon(name, this::loop);
         thread.start();
     }
 

@@ -5,7 +5,6 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ExecutionException;
 
 /**
  * Which writes may go to the origin of one era target: those whose blocks are marked in the current era. They go at once; the
@@ -38,7 +37,7 @@ final class MarkedWrites {
             inFlight.exit(slot);
             Client waiting = Client.pause();
             try {
-                await(mark(first, last));
+                Threads.join(mark(first, last));
             } finally {
                 Client.goOn(waiting);
             }
@@ -81,7 +80,7 @@ final class MarkedWrites {
             }
         });
         for (CompletableFuture<Void> marked : pending) {
-            await(marked);
+            Threads.join(marked);
         }
     }
 
@@ -95,24 +94,5 @@ final class MarkedWrites {
             }
         });
         return marked;
-    }
-
-    private static <T> T await(CompletableFuture<T> future) throws IOException {
-        boolean interrupted = false;
-        try {
-            while (true) {
-                try {
-                    return future.get();
-                } catch (InterruptedException e) {
-                    interrupted = true;
-                } catch (ExecutionException e) {
-                    throw e.getCause() instanceof IOException io ? io : new IOException(e.getCause());
-                }
-            }
-        } finally {
-            if (interrupted) {
-                Thread.currentThread().interrupt();
-            }
-        }
     }
 }

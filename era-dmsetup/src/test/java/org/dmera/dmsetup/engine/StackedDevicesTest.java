@@ -19,6 +19,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.dmera.dmsetup.device.AnswerScope;
 import org.dmera.dmsetup.device.DeviceIo;
@@ -139,8 +140,8 @@ class StackedDevicesTest {
         private final CountDownLatch ready = new CountDownLatch(1);
         private final CompletableFuture<IOException> done = new CompletableFuture<>();
 
-        Write(DeviceIo io, long offset, int bytes) {
-            super(CLIENT, io.openScope(1));
+        Write(DeviceIo io, Client client, long offset, int bytes) {
+            super(client, io.openScope(1));
             ByteBuffer ones = ByteBuffer.allocate(bytes);
             java.util.Arrays.fill(ones.array(), (byte) 1);
             set(Operation.WRITE, offset, ones, 0);
@@ -163,7 +164,7 @@ class StackedDevicesTest {
     }
 
     private static Write submit(MappedDevice device, long offset, int bytes) throws IOException {
-        Write write = new Write(device.io(), offset, bytes);
+        Write write = new Write(device.io(), CLIENT, offset, bytes);
         assertFalse(device.io().submit(write));
         return write;
     }
@@ -269,6 +270,30 @@ class StackedDevicesTest {
         lower.resume();
         assertNull(submitted.get(240, TimeUnit.SECONDS).done.get(240, TimeUnit.SECONDS));
         assertEquals(1, origin.bytes()[0]);
+    }
+
+    @Test
+    void aWriteOfAClientThatHasLeftIsNotKeptByALowerDeviceThatIsSuspended() throws Exception {
+        MappedDevice upper = create("upper", "linear", "lower 0");
+        AtomicBoolean left = new AtomicBoolean();
+        Write write = new Write(upper.io(), new Client(left::get), 0, BLOCK);
+        lower.suspend();
+        Thread connection = new Thread(() -> {
+            try {
+                upper.io().submit(write);
+            } catch (IOException e) {
+                write.done.completeExceptionally(e);
+            }
+        });
+        connection.start();
+        while (connection.getState() != Thread.State.TIMED_WAITING) {
+            Thread.onSpinWait();
+        }
+        left.set(true);
+        IOException failure = write.done.get(240, TimeUnit.SECONDS);
+        assertTrue(failure.getMessage().contains("has left"), failure.toString());
+        lower.resume();
+        assertEquals(0, origin.bytes()[0]);
     }
 
     @Test

@@ -36,7 +36,7 @@ class FuseReadersTest {
     @BeforeEach
     void open() throws IOException {
         fd = FileDescriptors.create(dir.resolve("sent").toString(), 0600);
-        held = new FuseAnswers(fd, CAPACITY, pool);
+        held = new FuseAnswers(new FuseRequests(fd, () -> {}, why -> {}), CAPACITY, pool);
         input = new InputPoll(fd);
         readers.begin(held);
     }
@@ -181,6 +181,6 @@ class FuseReadersTest {
         held.close();
         held.send();
         assertArrayEquals(new long[0], sent());
-        held = new FuseAnswers(fd, CAPACITY, pool);
+        held = new FuseAnswers(new FuseRequests(fd, () -> {}, why -> {}), CAPACITY, pool);
     }
 }

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.targets;
+
+import java.io.IOException;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+
+/** The engine's threads, none of which keeps the process, and waits that an interrupt does not end. */
+public final class Threads {
+    private Threads() {}
+
+    /** A thread that is still to be started. */
+    public static Thread daemon(String name, Runnable task) {
+        Thread thread = new Thread(task, name);
+        thread.setDaemon(true);
+        return thread;
+    }
+
+    /**
+     * What is waited for.
+     *
+     * @param <E> what it may end with
+     */
+    public interface Wait<E extends Exception> {
+        void until() throws InterruptedException, E;
+    }
+
+    /** Waits, again after an interrupt, which is left for whoever looks for one next. */
+    public static <E extends Exception> void await(Wait<E> wait) throws E {
+        boolean interrupted = false;
+        try {
+            while (true) {
+                try {
+                    wait.until();
+                    return;
+                } catch (InterruptedException e) {
+                    interrupted = true;
+                }
+            }
+        } finally {
+            if (interrupted) {
+                Thread.currentThread().interrupt();
+            }
+        }
+    }
+
+    /** Waits for what another thread makes; what that has failed with, if it is no error in this program, is thrown. */
+    public static <T> T join(CompletableFuture<T> result) throws IOException {
+        try {
+            return result.join();
+        } catch (CompletionException e) {
+            throw e.getCause() instanceof IOException failed ? failed : new IOException(e.getCause());
+        }
+    }
+}
