@@ -121,7 +121,7 @@ public final class EraPoint {
         try (Cursor before = new Cursor()) {
             String[] found = {null};
             EraRuns.forEach(device, roots, (first, count, now) -> {
-                // What was written since may have any era from the point's on; what the origin grew by says nothing.
+                // What was written since may have any era from the point's on; what the origin grew by shows nothing.
                 if (found[0] == null && first < nrBlocks) {
                     found[0] = before.compare(first, Math.min(count, nrBlocks - first), now);
                 }

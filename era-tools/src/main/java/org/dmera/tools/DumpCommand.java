@@ -78,7 +78,7 @@ final class DumpCommand implements Command {
                 : new MetadataXmlWriter(pipe, arguments.has("compact"));
     }
 
-    /** The dump of what era_repair would build; what was lost is told on standard error. */
+    /** The dump of what era_repair would build; what was lost is reported on standard error. */
     private static int repair(Path input, SalvageHints hints, Arguments arguments, Console console) throws IOException {
         try (BlockDevice device = MetadataInput.open(input, false)) {
             MetadataRoots.requireBinary(device);

@@ -17,7 +17,7 @@ public final class BlockSeal {
         OK,
         /** The checksum is not that of this {@link BlockType} (the kernel answers EILSEQ). */
         BAD_CHECKSUM,
-        /** The checksum is right but the block says that it belongs elsewhere (the kernel answers ENOTBLK). */
+        /** The checksum is right but the block has another block's number (the kernel answers ENOTBLK). */
         WRONG_BLOCK_NUMBER
     }
 

@@ -71,7 +71,7 @@ public final class MetadataBuilder implements MetadataVisitor {
     }
 
     /**
-     * Writes no more when not even {@code blocks} more, and what has to come in any case, have room: what was needed is told
+     * Writes no more when not even {@code blocks} more, and what has to come in any case, have room: what was needed is named
      * in the end, when it is known.
      *
      * @throws IOException at once when so much is needed that reading on would take long

@@ -118,7 +118,7 @@ final class SequentialWriter {
     }
 
     /**
-     * It doesn't fit: from now on blocks are counted, so that what it would have needed can be told in the end. What is on
+     * It doesn't fit: from now on blocks are counted, so that what it would have needed can be named in the end. What is on
      * the device stays as it is.
      */
     void countOnly() {

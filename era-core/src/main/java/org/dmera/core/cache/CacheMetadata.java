@@ -16,7 +16,7 @@ import org.dmera.core.read.BlockSource;
 import org.dmera.core.read.ReadOnce;
 
 /**
- * The metadata of a cache: what its superblock says, validated, and the mappings that it leads to.
+ * The metadata of a cache: the fields of its superblock, validated, and the mappings that it leads to.
  *
  * <p>On the metadata of a cache in use, what is read belongs together only while {@link #isCurrent} holds: the kernel
  * never overwrites a block that the last committed superblock leads to, but does so after the next commit.
@@ -27,7 +27,7 @@ public final class CacheMetadata {
         /**
          * Cache block {@code cacheBlock} holds origin block {@code originBlock}, both of {@link #blockSizeSectors}.
          *
-         * @param dirty whether the metadata say that it is newer than the origin
+         * @param dirty whether the metadata has it as newer than the origin
          */
         void mapping(long cacheBlock, long originBlock, boolean dirty) throws IOException;
     }
@@ -156,7 +156,7 @@ public final class CacheMetadata {
 
     /**
      * Whether the dirty bits are those of an orderly end. Not so while the cache is in use; and after a crash, when the
-     * kernel takes every block for dirty, whatever the bits say.
+     * kernel takes every block for dirty, whatever the bits are.
      */
     public boolean wasShutDownCleanly() {
         return cleanShutdown;

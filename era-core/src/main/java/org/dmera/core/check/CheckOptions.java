@@ -9,7 +9,7 @@ import java.util.concurrent.Executor;
  * @param scope how much of the device is looked at
  * @param threads how many threads read at the same time, at least 1
  * @param executor runs the readers when there is more than one; the caller's own thread is one of them
- * @param progress told of work done
+ * @param progress receives the work done
  */
 public record CheckOptions(Scope scope, int threads, Executor executor, Progress progress) {
     /** How much of a device is looked at. */
@@ -22,7 +22,7 @@ public record CheckOptions(Scope scope, int threads, Executor executor, Progress
         SNAPSHOT
     }
 
-    /** Told of progress, from any thread. */
+    /** Receives progress, from any thread. */
     public interface Progress {
         /** {@code blocks} more metadata blocks have been read or passed over. */
         void advanced(long blocks);

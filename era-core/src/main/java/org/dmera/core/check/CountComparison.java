@@ -35,8 +35,8 @@ final class CountComparison {
     /**
      * A comparison.
      *
-     * @param covered blocks that the space map says it is for
-     * @param treeCounts by block what the ref-count tree says, as {@link #fromTree} has it; null when it says nothing
+     * @param covered blocks that the space map is for, as it has it
+     * @param treeCounts by block the count in the ref-count tree, as {@link #fromTree} has it; null when it has none
      */
     CountComparison(
             BlockUse table, DamageLog log, StoredCounts counts, int covered, byte[] treeCounts, boolean treeDamaged) {
@@ -59,7 +59,7 @@ final class CountComparison {
             } else if (stored >= 0 && treeCounts != null && treeCounts[b] != 0) {
                 stale(b, log);
             }
-            // What the map says of entries that it can't say anything about has been reported with its bitmap.
+            // Entries without a count of their own have been reported with their bitmap.
             if (stored == expected || stored < 0) {
                 flush(b);
             } else {

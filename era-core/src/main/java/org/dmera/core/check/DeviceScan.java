@@ -15,11 +15,11 @@ import org.dmera.core.read.BlockSource;
 import org.dmera.core.read.BlockVerdict;
 
 /**
- * The pass over the device: reads the blocks that the space map calls used, in device order, in large pieces, on every
+ * The pass over the device: reads the blocks that the space map counts as used, in device order, in large pieces, on every
  * thread that is given, and leaves in the {@link BlockUse} what it saw.
  *
  * <p>Threads take the next piece from a shared counter, so the device sees one ascending sequence of reads. Blocks that
- * the space map wrongly calls free are read one by one when a walk comes by.
+ * the space map wrongly counts as free are read one by one when a walk visits them.
  */
 final class DeviceScan implements Runnable {
     /** Blocks in a piece: 1 MiB. */

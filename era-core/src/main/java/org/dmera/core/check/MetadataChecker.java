@@ -21,7 +21,7 @@ import org.dmera.core.read.BlockVerdict;
 /**
  * Checks a metadata device against every rule of the format.
  *
- * <p>The order matters for speed, not for the result: superblock; index and bitmaps, which say where to read; one pass
+ * <p>The order matters for speed, not for the result: superblock; index and bitmaps, which show where to read; one pass
  * over the used blocks; the trees; and last the counts.
  */
 public final class MetadataChecker {
@@ -201,7 +201,7 @@ public final class MetadataChecker {
     private static void compareWithLive(
             Superblock live, Superblock copy, long blockNr, DamageLocation where, DamageLog log) {
         String detail = null;
-        // Eras go round: 0xffffffff is followed by 0, so it is the distance that tells which of two came first.
+        // Eras go round: 0xffffffff is followed by 0, so it is the distance that shows which of two came first.
         if ((int) (live.currentEra() - copy.currentEra()) < 0) {
             detail = "the snapshot is of era " + copy.currentEra() + ", the current era is " + live.currentEra();
         } else if (copy.dataBlockSizeSectors() != live.dataBlockSizeSectors()) {

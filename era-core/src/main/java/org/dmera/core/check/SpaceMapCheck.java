@@ -19,7 +19,7 @@ import org.dmera.core.format.IndexBlock;
 import org.dmera.core.format.Superblock;
 
 /**
- * The space map: first its blocks are loaded, since they say which blocks of the device are worth reading; at the end,
+ * The space map: first its blocks are loaded, since they show which blocks of the device are worth reading; at the end,
  * when the walks have counted who refers to what, the stored counts are compared with the real ones.
  */
 public final class SpaceMapCheck implements TreeWalk.Visitor {
@@ -36,7 +36,7 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
     private final int covered;
     private final StoredCounts counts;
     private ByteBuffer index;
-    /** What the ref-count tree says of each block, or null while it says nothing: see {@link CountComparison}. */
+    /** The count of each block in the ref-count tree, or null while there is none: see {@link CountComparison}. */
     private byte[] treeCounts;
 
     private boolean treeDamaged;
@@ -55,7 +55,7 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
         }
     }
 
-    /** Reads the index and the bitmaps. Nothing is counted yet: what the trees use is theirs, whatever the map says. */
+    /** Reads the index and the bitmaps. Nothing is counted yet: what the trees use is theirs, whatever the map counts. */
     public StoredCounts load() {
         checkSize();
         long root = superblock.spaceMapBitmapRoot();
@@ -132,7 +132,7 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
     }
 
     /**
-     * Whether bitmaps, index and superblock tell the same numbers. Then the bitmaps are what the kernel wrote last, and
+     * Whether bitmaps, index and superblock have the same numbers. Then the bitmaps are what the kernel wrote last, and
      * what they count as used has been in use; a damaged bitmap is no evidence of anything.
      */
     public boolean agreesWithItself() {
@@ -150,7 +150,7 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
 
     /**
      * Whether every root that the superblock has is counted. Then the map, if it agrees with itself, is of the same commit
-     * as the superblock: where it says that a block is free to which a tree leads, it may be the tree that is wrong.
+     * as the superblock: where it counts a block as free to which a tree leads, it may be the tree that is wrong.
      */
     public boolean isOfThisState() {
         long[] all = {
@@ -169,7 +169,7 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
     }
 
     /**
-     * Whether all that the map counts as used is referred to as often as it says: then no tree can have lost the reference
+     * Whether all that the map counts as used is referred to as often as it counts: then no tree can have lost the reference
      * to a writeset, for its blocks would be in use still. To be asked when all walks are done.
      */
     public boolean isAllAccountedFor() {
@@ -261,7 +261,7 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
      * A freshly formatted device has a superblock whose space map was not committed once more after the writeset tree
      * and the era array had been made: the index counts those two blocks as free until the first commit. A table that is
      * loaded and dropped, and loaded again, goes on from there and keeps the difference; it does no harm, since the
-     * bitmap tells what is free.
+     * bitmap decides what is free.
      */
     private boolean isFromFormatting(int entry, long stored, long free) {
         if (entry != 0 || stored != free + StoredCounts.EXCESS_OF_FORMATTING) {

@@ -46,7 +46,7 @@ public final class SuperblockCheck implements DamageLocation {
     }
 
     /**
-     * Reads and judges the superblock; returns whether its fields can be used: it is sealed and says that it is a
+     * Reads and judges the superblock; returns whether its fields can be used: it is sealed and is a
      * superblock of this format.
      */
     public boolean read(ByteBuffer buffer) {

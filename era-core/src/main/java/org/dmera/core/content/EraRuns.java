@@ -7,7 +7,7 @@ import org.dmera.core.read.MetadataRoots;
 
 /**
  * {@link LastWritten} in the order of the blocks, as runs of one era. It takes memory for {@link #WINDOW_BLOCKS} blocks at
- * most: of a larger device the metadata are read several times.
+ * most: of a larger device the metadata is read several times.
  */
 public final class EraRuns {
     /** 64 MiB of eras. */

@@ -43,6 +43,6 @@ public interface MetadataVisitor {
 
     void endEraArray() throws IOException;
 
-    /** Everything has been said. */
+    /** The end of the content. */
     void end() throws IOException;
 }

@@ -43,7 +43,7 @@ public final class ArrayWalk extends Walk implements ArrayWalker.Policy {
         }
     }
 
-    /** Whether the array has more entries than it was said to have, beyond what a shrink leaves behind. */
+    /** Whether the array has more entries than it should have, beyond what a shrink leaves behind. */
     public boolean isLonger() {
         return walker.isLonger();
     }

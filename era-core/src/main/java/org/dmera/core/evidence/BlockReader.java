@@ -91,7 +91,7 @@ public final class BlockReader {
     }
 
     /**
-     * Reads a block without looking at its seal; returns null, or what the device said.
+     * Reads a block without looking at its seal; returns null, or the device's failure.
      *
      * @throws UncheckedIOException when the reader was interrupted, which says nothing about the device
      */

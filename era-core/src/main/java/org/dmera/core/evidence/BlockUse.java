@@ -6,13 +6,13 @@ import org.dmera.core.format.IndexBlock;
 
 /**
  * What is known of each metadata block: what the pass over the device saw, how many references the walks found, and
- * which walks came by. Four bytes a block, and two more while a snapshot is checked; a device has at most 4,161,600
+ * which walks have visited it. Four bytes a block, and two more while a snapshot is checked; a device has at most 4,161,600
  * blocks that count, so this stays below 24 MiB.
  */
 public final class BlockUse {
-    /** The live trees came by. */
+    /** In use by the live trees. */
     public static final int LIVE = 1;
-    /** The trees of the held snapshot came by. */
+    /** In use by the trees of the held snapshot. */
     public static final int SNAPSHOT = 2;
     /** The space map's own blocks. */
     public static final int SPACE_MAP = 4;
@@ -36,7 +36,7 @@ public final class BlockUse {
     private final byte[] marks;
     /**
      * Hash of the place where the live trees use a block, for comparison with the snapshot's. Sixteen bits will do: what
-     * is shared in a wrong place is missed in the right one, and the counts tell that too.
+     * is shared in a wrong place is missed in the right one, and the counts show that too.
      */
     private short[] places;
     /** Blocks to which a reference must have gone astray, or null; they count as doubly used. */
@@ -144,8 +144,8 @@ public final class BlockUse {
     }
 
     /**
-     * Notes that {@code walk} (one of the marks) found the block at {@code place}; returns whether that fits with who
-     * came by before. The live trees and the snapshot may share a block, in the same place of both; nobody else may.
+     * Notes that {@code walk} (one of the marks) found the block at {@code place}; returns whether that fits with
+     * those that found it before. The live trees and the snapshot may share a block, in the same place of both; nobody else may.
      */
     public boolean use(long blockNr, int walk, int place) {
         int b = (int) blockNr;

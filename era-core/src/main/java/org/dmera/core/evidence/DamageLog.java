@@ -65,7 +65,7 @@ public final class DamageLog {
         }
     }
 
-    /** Eras have no writeset: whether that is damage is told by {@link #judgeEraGaps}. */
+    /** Eras have no writeset: {@link #judgeEraGaps} decides whether that is damage. */
     public void lost(EraGap gap) {
         if (eraGaps.size() < MAX_KEPT_OF_A_KIND) {
             eraGaps.add(gap);

@@ -11,8 +11,8 @@ import org.dmera.core.read.BlockVerdict;
 import org.dmera.core.read.Problem;
 
 /**
- * Writes that went to another block's place. What they have overwritten shows it: under a valid checksum it says that it is
- * some other block. That one then holds what it held before the write, or what was written to it since; nothing tells which,
+ * Writes that went to another block's place. What they have overwritten shows it: under a valid checksum it has the number
+ * of some other block. That one then holds what it held before the write, or what was written to it since; nothing shows which,
  * so it can't be relied on.
  */
 public final class MisdirectedWrites {

@@ -38,7 +38,7 @@ public final class StoredCounts {
     }
 
     /**
-     * Whether the index may say {@code nrFree} of bitmap {@code index}, in which {@code free} entries are 0: it should be
+     * Whether the index may have {@code nrFree} for bitmap {@code index}, in which {@code free} entries are 0: it should be
      * just as many, but formatting leaves two more, and thin-provisioning-tools 0.9 counts none past the device's end.
      */
     public static boolean isFreeCount(int index, int nrFree, int free, int nrBlocks) {

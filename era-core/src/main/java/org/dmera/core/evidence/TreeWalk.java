@@ -10,7 +10,7 @@ import org.dmera.core.read.TreeWalker;
 
 /**
  * A walk of a tree that reports every broken rule and goes on: a node that is damaged costs the keys below it, no more, and
- * the visitor is told of the range.
+ * the visitor learns of the range.
  */
 public final class TreeWalk extends Walk implements TreeWalker.Listener {
     /** Receives the leaves. */

@@ -104,7 +104,7 @@ public final class UnclaimedParts {
         return unattached.getOrDefault(content, List.of());
     }
 
-    /** Whether more array blocks with {@code content} are loose than {@link #unattached} tells. */
+    /** Whether more array blocks with {@code content} are unattached than {@link #unattached} lists. */
     public boolean isCutShort(Content content) {
         return unattached(content).size() == MAX_UNATTACHED;
     }
@@ -114,7 +114,7 @@ public final class UnclaimedParts {
         return unknown;
     }
 
-    /** Whether array blocks are loose and a block that can't be read is missed, too: it may be what led to them. */
+    /** Whether array blocks are unattached and a block that can't be read is missed, too: it may be what led to them. */
     public boolean mayHaveLostTheirNode() {
         return unknown > 0 && !unattached.isEmpty();
     }
@@ -197,7 +197,7 @@ public final class UnclaimedParts {
         return table.isUsable(blockNr) && !table.isOutdated(blockNr) ? Content.of(reader.code(blockNr)) : null;
     }
 
-    /** What is below {@code root}, whoever refers to it; null when that can't be told. */
+    /** What is below {@code root}, whoever refers to it; null when that isn't known. */
     public Subtree subtree(int root) {
         if (!load(root)) {
             return null;

@@ -9,7 +9,7 @@ public enum DamageKind {
     BAD_CHECKSUM("bad-checksum", Severity.FATAL, Remedy.REBUILD),
     /** The block is of another kind. */
     WRONG_TYPE("wrong-type", Severity.FATAL, Remedy.REBUILD),
-    /** The block says that it belongs elsewhere. */
+    /** The block has another block's number. */
     WRONG_BLOCK_NUMBER("wrong-block-number", Severity.FATAL, Remedy.REBUILD),
     /** The header is that of no such node or array block. */
     BAD_HEADER("bad-header", Severity.FATAL, Remedy.REBUILD),

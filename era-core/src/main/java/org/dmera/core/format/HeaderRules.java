@@ -5,7 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * What the header of a btree node and of an array block may say, each rule once, for the check, the readers and the
+ * What the header of a btree node and of an array block may hold, each rule once, for the check, the readers and the
  * transactional engine alike. A broken rule is a text, "found X, expected Y"; what it means is for the reader to decide. Where
  * no rule is broken, every accessor is in bounds for indexes below {@code nr_entries}.
  */

@@ -85,7 +85,7 @@ public final class FileDescriptors {
                 return false;
             }
         } catch (IOException e) {
-            // Without /proc, or without the descriptor: the call tells.
+            // Without /proc, or without the descriptor: the call fails and names the reason.
             return Libc.CALLS.isatty(fd) == 1;
         }
         return Libc.CALLS.isatty(fd) == 1;

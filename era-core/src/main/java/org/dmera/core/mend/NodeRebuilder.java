@@ -30,7 +30,7 @@ final class NodeRebuilder {
         this.superblock = superblock;
     }
 
-    /** The block as it was, or may have been; null when that can't be told. */
+    /** The block as it was, or may have been; null when that isn't known. */
     ByteBuffer rebuilt(LostNode lost) {
         ByteBuffer rebuilt = corrected(lost);
         return rebuilt == null ? fromChildren(lost) : rebuilt;

@@ -30,7 +30,7 @@ import org.dmera.core.read.BlockVerdict;
 
 /**
  * First look at damaged metadata whose roots are known: a walk of its trees, compared with its space map, and repeated without
- * those blocks that the comparison says can't be trusted.
+ * those blocks that the comparison shows to be in doubt.
  */
 public final class SalvageSurvey {
     private final BlockDevice device;
@@ -246,7 +246,7 @@ public final class SalvageSurvey {
     }
 
     /**
-     * Whether what the space map says of single blocks may put the trees right. Not if the map itself may be the older
+     * Whether what the space map counts for single blocks may put the trees right. Not if the map itself may be the older
      * version: then as many blocks are used and not counted as are counted and not used. And not if a held snapshot and the
      * live trees dispute a block, for then both owners fit.
      */
@@ -281,7 +281,7 @@ public final class SalvageSurvey {
         return quiet;
     }
 
-    /** What is in use, and has lost its reference; null when the space map can't tell. */
+    /** What is in use, and has lost its reference; null when the space map doesn't show it. */
     public UnclaimedParts missed() {
         return sound == null ? null : missed;
     }
@@ -332,7 +332,7 @@ public final class SalvageSurvey {
         return missed != null && !missed.isEmpty();
     }
 
-    /** Whether all that the space map counts as used is referred to as often as it says. */
+    /** Whether all that the space map counts as used is referred to as often as it counts. */
     public boolean isAllAccountedFor() {
         return isAllAccountedFor;
     }

@@ -39,7 +39,7 @@ import org.dmera.core.read.BlockVerdict;
 /**
  * Finds out what the trees were before a node broke, a reference went astray or two blocks changed places.
  *
- * <p>The space map helps: it counts a reference for each part that is in use, and no walk comes by those that have lost
+ * <p>The space map helps: it counts a reference for each part that is in use, and no walk visits those that have lost
  * theirs. So a node whose references are wrong is treated like one that can't be read: it is made anew from the children
  * that the map counts and nobody refers to. A lost root is the one tree of its kind that nothing refers to. Rounds go on
  * until nothing is lost.
@@ -68,7 +68,7 @@ public final class TreeMender {
      *
      * @param doubtful array blocks that got a place by elimination, in an array of several: an older version of a leaf may
      *     lead to others that are right elsewhere
-     * @param isOnlyMoved whether all that was wrong were blocks in places other than they say themselves
+     * @param isOnlyMoved whether all that was wrong were blocks in places other than those that they name
      */
     public record Mended(BlockDevice device, List<String> remarks, List<Doubtful> doubtful, boolean isOnlyMoved) {}
 
@@ -87,7 +87,7 @@ public final class TreeMender {
     private final Set<Long> markedForRebuild = new HashSet<>();
     private final List<String> remarks = new ArrayList<>();
     private final List<Doubtful> doubtful = new ArrayList<>();
-    /** Blocks that were put where they say that they belong. */
+    /** Blocks that were put into the places that they name. */
     private int moved;
 
     private BlockDevice view;
@@ -166,7 +166,7 @@ public final class TreeMender {
                         && restoreCurrentWriteset(superblock, missed);
     }
 
-    /** Blocks that have changed places, two or more of them in a circle: each says where it belongs. */
+    /** Blocks that have changed places, two or more of them in a circle: each names its place. */
     private boolean undoSwaps(List<Damage> damages) {
         boolean done = false;
         for (Damage damage : damages) {
@@ -185,7 +185,7 @@ public final class TreeMender {
         return done;
     }
 
-    /** What belongs where, from the block {@code first} on, until one says that it belongs there; empty when none does. */
+    /** What belongs where, from the block {@code first} on, until one names that place; empty when none does. */
     private Map<Long, ByteBuffer> circle(long first) {
         Map<Long, ByteBuffer> found = new TreeMap<>();
         long here = first;
@@ -201,7 +201,7 @@ public final class TreeMender {
         return found;
     }
 
-    /** Where the block {@code blockNr} says that it belongs; 0 when it doesn't say. */
+    /** The number that the block at {@code blockNr} has for itself; 0 when it has none. */
     private long claimedBlockNr(long blockNr, ByteBuffer buffer) {
         if (!reader.table().isUsable(blockNr) || reader.tryRead(blockNr, buffer) != null) {
             return 0;

@@ -131,7 +131,7 @@ public final class TreeSurvey implements TreeWalk.WritesetVisitor {
     public void writeset(long era, long nrBits, long root, boolean counted) {
         anyWriteset = true;
         if (era < 0 || era >= IMPLAUSIBLE_ERA && era > roots.currentEra()) {
-            // Whatever era this was, its marks can't be told.
+            // Nothing shows which era this was.
             lostOpenEnd = true;
             return;
         }

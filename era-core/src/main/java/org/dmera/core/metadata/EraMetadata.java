@@ -424,7 +424,7 @@ public final class EraMetadata {
         tm.releaseMemory();
     }
 
-    /** Blocks that can be handed out before the next commit. */
+    /** Blocks that can be allocated before the next commit. */
     long freeBlocks() {
         return tm.spaceMap().nrFree();
     }

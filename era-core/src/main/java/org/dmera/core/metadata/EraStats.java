@@ -4,7 +4,7 @@ package org.dmera.core.metadata;
 /**
  * The figures of a status line.
  *
- * @param usedBlocks metadata blocks in use; a block freed counts as used until the commit, one handed out counts at once
+ * @param usedBlocks metadata blocks in use; a block freed counts as used until the commit, one that is allocated counts at once
  * @param totalBlocks metadata blocks that the space map covers
  * @param currentEra 0 to 2^32 − 1
  * @param metadataSnap block of the held snapshot's superblock copy, 0 when none is held

@@ -3,7 +3,7 @@ package org.dmera.core.persistent;
 
 import java.io.IOException;
 
-/** The metadata device has no block left that may be handed out (the kernel answers ENOSPC). */
+/** The metadata device has no block left that may be allocated (the kernel answers ENOSPC). */
 public final class NoSpaceException extends IOException {
     private static final long serialVersionUID = 1L;
 

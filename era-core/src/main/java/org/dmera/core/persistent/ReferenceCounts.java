@@ -16,8 +16,8 @@ import org.dmera.core.format.Superblock;
  * How many things refer to each metadata block, as stored: an index block (kept in memory and written by a commit),
  * bitmap blocks with two bits a block, and a btree for counts of 3 and more.
  *
- * <p>Every change first shadows the bitmap that holds the count. Shadowing hands out and drops blocks, which changes
- * counts in turn; {@link SpaceMap} queues those. Nothing that a shadowed bitmap or the index said before is lost to
+ * <p>Every change first shadows the bitmap that holds the count. Shadowing allocates and drops blocks, which changes
+ * counts in turn; {@link SpaceMap} queues those. Nothing that a shadowed bitmap or the index recorded before is lost to
  * readers meanwhile: the index entry is stored last.
  */
 final class ReferenceCounts {
@@ -222,7 +222,7 @@ final class ReferenceCounts {
         indexChanged = true;
     }
 
-    /** none_free_before, kept within the bitmap whatever a damaged index says. */
+    /** none_free_before, kept within the bitmap whatever a damaged index holds. */
     private int hint(int i) {
         return Math.min(Math.max(0, index.noneFreeBefore(i)), BitmapBlock.ENTRIES);
     }

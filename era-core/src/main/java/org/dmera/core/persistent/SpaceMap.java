@@ -5,20 +5,20 @@ import java.io.IOException;
 import org.dmera.core.format.Superblock;
 
 /**
- * Which metadata blocks are in use, and which may be handed out.
+ * Which metadata blocks are in use, and which may be allocated.
  *
- * <p><b>Two maps decide.</b> A block is handed out only when it is free now <em>and</em> was free at the last commit:
+ * <p><b>Two maps decide.</b> A block is allocated only when it is free now <em>and</em> was free at the last commit:
  * what the last superblock reaches must stay as it is until the next one is on the device. So blocks that a transaction
  * frees can be used again only after its commit.
  *
- * <p><b>Recursion.</b> Counting a reference shadows a bitmap, which hands out one block and drops another: more
+ * <p><b>Recursion.</b> Counting a reference shadows a bitmap, which allocates one block and drops another: more
  * counting. While a count is being changed, further changes are queued and made when it is done; look-ups add the queued
  * ones to what is stored.
  *
- * <p><b>Bootstrap.</b> The space map of a new device needs blocks before it can count them: they are handed out one
+ * <p><b>Bootstrap.</b> The space map of a new device needs blocks before it can count them: they are allocated one
  * after another from block 1, and counted in one go at the end.
  *
- * <p>Blocks are handed out by a cursor which runs to the end of the device and starts over; like the kernel's it is not
+ * <p>Blocks are allocated by a cursor which runs to the end of the device and starts over; like the kernel's it is not
  * stored, and starts at 0 when metadata is opened.
  */
 public final class SpaceMap {
@@ -69,7 +69,7 @@ public final class SpaceMap {
     }
 
     /**
-     * Blocks that the status line reports as free: those that were free at the last commit, less every one handed out
+     * Blocks that the status line reports as free: those that were free at the last commit, less every one allocated
      * since. Blocks freed since count only after the commit.
      */
     public long nrFree() {

@@ -11,8 +11,8 @@ import org.dmera.core.format.Superblock;
 /**
  * One transaction after another on a metadata device.
  *
- * <p>Copy on write: a block may be changed in place only when it was handed out in this transaction (it is then a
- * <em>shadow</em>) and only one thing refers to it. Any other block is shadowed: a new block is handed out, the old one
+ * <p>Copy on write: a block may be changed in place only when it was allocated in this transaction (it is then a
+ * <em>shadow</em>) and only one thing refers to it. Any other block is shadowed: a new block is allocated, the old one
  * loses a reference, the bytes are copied. What the last superblock reaches is never touched.
  *
  * <p>{@link #commit} makes the transaction durable with two flushes; their order is the whole crash-safety argument.
@@ -158,7 +158,7 @@ public final class TransactionManager {
         return block;
     }
 
-    /** The block itself when it may be changed in place, else its copy. Whoever refers to it must be told the number. */
+    /** The block itself when it may be changed in place, else its copy. The reference to it must be set to the number. */
     CachedBlock shadow(long number, BlockType type, SharedCopy whenShared) throws IOException {
         boolean shared = spaceMap.isShared(number);
         if (!shared && isShadow(number)) {

@@ -4,7 +4,7 @@
  * policies as the kernel's persistent-data library, so that the same operations leave the same bytes in every block
  * that is referred to.
  *
- * <p>Nothing that the last superblock can reach is ever overwritten: a block is handed out only when it was free at the
+ * <p>Nothing that the last superblock can reach is ever overwritten: a block is allocated only when it was free at the
  * last commit, and a block of an earlier transaction is copied before it is changed. A commit therefore needs two
  * flushes and no log: one before the superblock is rewritten in place, so that everything it refers to is there, and
  * one after it.

@@ -146,7 +146,7 @@ public final class ArrayWalker implements TreeWalker.Listener {
         return tree.path() + (isAtEntry ? " > key " + Long.toUnsignedString(key) : "");
     }
 
-    /** Whether the array has more entries than it was said to have, beyond what a shrink leaves behind. */
+    /** Whether the array has more entries than it should have, beyond what a shrink leaves behind. */
     public boolean isLonger() {
         return isLonger;
     }

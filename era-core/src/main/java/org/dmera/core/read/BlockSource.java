@@ -61,7 +61,7 @@ public final class BlockSource {
     /**
      * Reads {@code count} blocks from {@code first} on to the start of {@code dst}, whatever they are.
      *
-     * @throws IOException what the device said
+     * @throws IOException the device's failure
      */
     public void readRun(long first, int count, ByteBuffer dst) throws IOException {
         dst.clear().limit(count * BlockDevice.BLOCK_BYTES);
@@ -69,7 +69,7 @@ public final class BlockSource {
     }
 
     /**
-     * Reads a block, whatever it is; returns null, or what the device said.
+     * Reads a block, whatever it is; returns null, or the device's failure.
      *
      * @throws IOException when the reader was interrupted: an interrupt closes the channel beneath a device, for every thread
      *     that reads from it, so that a failure of that kind isn't the device's and must not be taken for damage

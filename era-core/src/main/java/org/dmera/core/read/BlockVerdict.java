@@ -19,7 +19,7 @@ public final class BlockVerdict {
     public static final int UNREADABLE = 1;
     /** The checksum is right for no kind of block. */
     public static final int UNSEALED = 2;
-    /** The checksum is right, but the block says that it belongs elsewhere. */
+    /** The checksum is right, but the block has another block's number. */
     public static final int MISPLACED = 3;
 
     public static final int SUPERBLOCK = 4;

@@ -16,7 +16,7 @@ import org.dmera.core.format.Superblock;
 import org.dmera.core.format.SuperblockRules;
 
 /**
- * What a superblock says, validated: where a reading of metadata starts. Either the live one, or the copy that a held
+ * The fields of a superblock, validated: where a reading of metadata starts. Either the live one, or the copy that a held
  * metadata snapshot keeps; of the copy, the current writeset is left out, because a snapshot doesn't hold it.
  */
 public final class MetadataRoots {
@@ -134,7 +134,7 @@ public final class MetadataRoots {
      * Refuses a device that holds XML: one line that says so is more help than a damaged superblock. Only what is not
      * sealed is looked at, for the first byte of a sound superblock's checksum may be any.
      *
-     * @throws DamagedMetadataException when it does; what the device can't deliver is for others to tell
+     * @throws DamagedMetadataException when it does; what the device can't deliver is for others to report
      */
     public static void requireBinary(BlockDevice device) throws DamagedMetadataException {
         ByteBuffer block = BlockSource.newBuffer(1);

@@ -12,7 +12,7 @@ import org.dmera.core.format.Severity;
  * @param kind the rule
  * @param blockNr the metadata block at fault (u64), or {@link #NO_BLOCK}
  * @param detail what was found and what was expected
- * @param cause what the device said, if it is the device that failed; else null
+ * @param cause the device's failure, if it is the device that failed; else null
  */
 public record Problem(DamageKind kind, long blockNr, String detail, IOException cause) {
     /** In place of a block number when no block in particular is at fault. */

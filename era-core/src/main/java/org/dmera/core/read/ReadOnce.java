@@ -13,7 +13,7 @@ public final class ReadOnce implements Visits {
     private final BlockSource source;
     private final BitSet read = new BitSet();
 
-    /** A reading that has come by nothing yet: one for each walk over all trees. */
+    /** A reading that has visited nothing yet: one for each walk over all trees. */
     public ReadOnce(BlockDevice device) {
         source = new BlockSource(device);
     }

@@ -16,7 +16,7 @@ import org.dmera.core.format.Limits;
  * Walks one btree from its root, in key order, by every rule of the format: the only one who does.
  *
  * <p>Keys must ascend and stay between those of the parent, all leaves are at one depth, only an empty tree's root has no
- * entries, the depth is limited. A broken rule is told the listener. If it goes on, the keys below the node are lost, no
+ * entries, the depth is limited. A broken rule is reported to the listener. If that goes on, the keys below the node are lost, no
  * more, and the walk goes on behind them. So what one listener takes for clean, each other can read.
  *
  * <p>One instance serves any number of walks, one at a time.
@@ -30,13 +30,13 @@ public final class TreeWalker {
 
     /** Receives what there is of a tree. */
     public interface Listener {
-        /** A rule is broken: the policy is to throw, or to return and be told what is lost. */
+        /** A rule is broken: the policy is to throw, or to return and learn what is lost. */
         void problem(Problem problem) throws IOException;
 
         /**
          * Visits a leaf, valid during the call; returns false to end the walk.
          *
-         * @param isFirst whether no walk has come by before, so that the references in it have to be counted
+         * @param isFirst whether no walk has visited it before, so that the references in it have to be counted
          */
         boolean leaf(BTreeNode leaf, boolean isFirst) throws IOException;
 
@@ -171,7 +171,7 @@ public final class TreeWalker {
         return true;
     }
 
-    /** Everything that can be said against a reference before the block is read; null when nothing can. */
+    /** Why a reference can't be followed, as far as that shows before the block is read; null when it can be. */
     private Problem refusal(long blockNr, boolean counted) {
         if (!source.isUsable(blockNr)) {
             return Problem.outOfRange(blockNr, source.sizeBlocks());

@@ -2,11 +2,11 @@
 package org.dmera.core.read;
 
 /**
- * What is kept of the blocks that walks have come by: no walk enters a block twice, which bounds its time whatever leads in
- * circles, and blocks with two owners show. An answer that is not null says why a block isn't this walk's.
+ * What is kept of the blocks that walks have visited: no walk enters a block twice, which bounds its time whatever leads in
+ * circles, and blocks with two owners show. An answer that is not null is why a block isn't this walk's.
  */
 public interface Visits {
-    /** There is a reference to {@code blockNr}; {@code counted} says whether it hasn't been come by before. */
+    /** There is a reference to {@code blockNr}; {@code counted}: whether no walk has visited it before. */
     default Problem refer(long blockNr, boolean counted) {
         return null;
     }
@@ -16,7 +16,7 @@ public interface Visits {
         return null;
     }
 
-    /** Whether no walk has come by yet. */
+    /** Whether no walk has visited it yet. */
     default boolean isNew(long blockNr) {
         return true;
     }

@@ -6,7 +6,7 @@ import java.util.List;
 /**
  * States of the metadata that are left on the device.
  *
- * @param states those that have not been overwritten, in the order of their index blocks, which says nothing
+ * @param states those that have not been overwritten, in the order of their index blocks, which means nothing
  * @param last where the last state is
  */
 record FoundStates(List<RootCandidate> states, Last last) {

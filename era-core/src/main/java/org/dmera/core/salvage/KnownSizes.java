@@ -79,7 +79,7 @@ final class KnownSizes {
 
     /**
      * Whether there can be so many origin blocks: their eras have room on the device, or had room before it was cut off.
-     * Else the era array tells its length itself.
+     * Else the era array shows its length itself.
      */
     private static boolean isPlausible(BlockDevice device, Superblock superblock) {
         long blocks = superblock.nrBlocks();

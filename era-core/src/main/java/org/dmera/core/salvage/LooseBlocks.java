@@ -8,7 +8,7 @@ import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.Eras;
 import org.dmera.core.read.BlockVerdict;
 
-/** The marks of array blocks whose place isn't known: wherever one belongs, all of its kind together say no less than it does. */
+/** The marks of array blocks whose place isn't known: wherever one belongs, all of its kind together have its marks. */
 final class LooseBlocks {
     private int[] eras;
     private long[] words;

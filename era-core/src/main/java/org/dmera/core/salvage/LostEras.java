@@ -6,7 +6,7 @@ import java.util.List;
 import org.dmera.core.format.Limits;
 import org.dmera.core.format.Superblock;
 
-/** What a lost superblock said of sizes and the current era: derived from the states that are left, or asked for. */
+/** The sizes and the current era of a lost superblock: derived from the states that are left, or asked for. */
 final class LostEras {
     private final List<StateOverlay> layers;
     private final List<Superblock> copies;
@@ -98,7 +98,7 @@ final class LostEras {
 
     /**
      * The current era, which stands in the superblock alone: with nothing written, nothing of an era is left; and eras may
-     * have no writeset, so that the last archived one doesn't tell.
+     * have no writeset, so that the last archived one doesn't show it.
      */
     long currentEra(SalvageHints hints, List<String> remarks) throws IOException {
         long least = 0;

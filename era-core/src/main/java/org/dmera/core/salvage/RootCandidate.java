@@ -18,10 +18,10 @@ final class RootCandidate {
     /** The copies of the superblock that snapshots hold. */
     final List<Superblock> copies = new ArrayList<>();
 
-    /** Blocks that are in use, and can't be told what they are: one might have been a root. */
+    /** Blocks that are in use, and of which nothing shows what they are: one might have been a root. */
     int unreadable;
 
-    /** Whether a space map says what belongs to it. */
+    /** Whether a space map counts what belongs to it. */
     boolean isMapped;
     /** Whether it counts blocks as used to which nothing leads, beyond roots: each such block is named below. */
     boolean isLeaky;
@@ -29,7 +29,7 @@ final class RootCandidate {
     final List<Integer> unattachedEras = new ArrayList<>();
     /** Array blocks of words, likewise. */
     final List<Integer> unattachedWords = new ArrayList<>();
-    /** Roots of which can't be told of what, and parts of arrays of which can't be told where they belong. */
+    /** Roots of unknown trees, and parts of arrays whose place is unknown. */
     int strays;
 
     RootCandidate(long indexBlock) {
@@ -82,7 +82,7 @@ final class RootCandidate {
 
     /**
      * Whether marks may be in it to which nothing leads: then any origin block may have been written at any time. A single
-     * broken block leaves what it led to behind, as further roots or loose array blocks.
+     * broken block leaves what it led to behind, as further roots or unattached array blocks.
      */
     boolean areMarksAdrift() {
         if (broken > 1) {

@@ -22,7 +22,7 @@ import org.dmera.core.read.BlockVerdict;
  *
  * <p>All blocks are looked at. Each space map index with its bitmaps stands for one state: the last one, and as a rule the
  * one before, which nothing has overwritten yet, and more. {@link StateProbe} sorts out those that have been overwritten;
- * the last state is among the others, unless its index or its bitmap is broken too. Which of them is the last can't be told;
+ * the last state is among the others, unless its index or its bitmap is broken too. Nothing shows which of them is the last;
  * {@link StateMerge} needs no answer.
  */
 final class RootSearch {
@@ -56,7 +56,7 @@ final class RootSearch {
         this(device, hints, new BitSet());
     }
 
-    /** {@code watched}: blocks of which each state is to tell whether it uses them. */
+    /** {@code watched}: blocks of which each state is to record whether it uses them. */
     RootSearch(BlockDevice device, SalvageHints hints, BitSet watched) {
         this.watched = watched;
         this.device = device;
@@ -108,7 +108,7 @@ final class RootSearch {
     /**
      * Whether the last state is among those that were found. If it isn't, its index or a bitmap is broken, and the state
      * before it, which uses neither, is among them. All blocks up to the highest sealed one have been written and were sealed
-     * then, for they are handed out in sequence.
+     * then, for they are allocated in sequence.
      */
     private FoundStates.Last whereTheLastIs(int highest) {
         if (states.isEmpty() || isDeviceCutOff()) {
@@ -124,7 +124,7 @@ final class RootSearch {
         if (mostUnused > 1 || mostUnused == 1 && isIndexAbove) {
             return FoundStates.Last.LOST;
         }
-        // With more than one bitmap, nothing tells which of them were the last state's if its index is broken.
+        // With more than one bitmap, nothing shows which of them were the last state's if its index is broken.
         boolean isMapLost = !lostBitmaps.isEmpty() || table.size() > BitmapBlock.ENTRIES;
         return mostUnused == 1 && isMapLost ? FoundStates.Last.NEAR : FoundStates.Last.FOUND;
     }

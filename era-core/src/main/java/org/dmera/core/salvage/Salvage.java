@@ -140,7 +140,7 @@ public abstract class Salvage {
                 && new Superblock().wrap(block, 0).version() == Superblock.VERSION;
     }
 
-    /** The device as it was if block 0 and another are each where the other says that it belongs, else null. */
+    /** The device as it was if block 0 and another are each in the place that the other names, else null. */
     private static BlockDevice withSwapUndone(BlockDevice device, BlockReader reader) {
         ByteBuffer other = BlockReader.newBuffer();
         ByteBuffer superblock = BlockReader.newBuffer();
@@ -161,7 +161,7 @@ public abstract class Salvage {
         return salvage;
     }
 
-    /** The user knows how large the origin is; what that leaves out is told all the same. */
+    /** The user knows how large the origin is; what that leaves out is remarked all the same. */
     static void remarkLeftOut(long hinted, long found, List<String> remarks) {
         if (found > hinted) {
             remarks.add("--nr-blocks " + hinted + " leaves out the " + (found - hinted)

@@ -176,7 +176,7 @@ final class StateOverlay implements TreeWalk.WritesetVisitor {
     }
 
     /**
-     * Raises {@code latest} to what this state says of the {@code count} origin blocks of window {@code w}.
+     * Raises {@code latest} to what this state records of the {@code count} origin blocks of window {@code w}.
      *
      * @param overlaid the parts that have been laid over this window; added to
      * @param currentEra stands for what is lost, and for a current writeset whose era isn't known
@@ -219,7 +219,8 @@ final class StateOverlay implements TreeWalk.WritesetVisitor {
         if (bitsHere <= 0) {
             return;
         }
-        // The era of an open writeset isn't written down. What another state calls the block says nothing: it may have
+        // The era of an open writeset isn't written down. What the block is to another state doesn't show it: it may
+        // have
         // been allocated again since. What the last archived era is doesn't either: eras may have no writeset.
         long era = writeset.era() >= 0 ? writeset.era() : currentEra;
         ArrayMap map = writeset.map();

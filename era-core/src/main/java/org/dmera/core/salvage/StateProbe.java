@@ -19,7 +19,7 @@ import org.dmera.core.read.BlockVerdict;
  * Takes a state of the metadata apart, given which blocks it counts as used: what its roots are, or that it is no longer
  * there.
  *
- * <p>A state's blocks stay as they are until a commit has freed them and a later one has handed them out again. So of the
+ * <p>A state's blocks stay as they are until a commit has freed them and a later one has allocated them again. So of the
  * last state every block is as that state wrote it, or broken. A state one of whose sealed blocks contradicts its counts,
  * or another block of it, has been overwritten: it is not the last one, and nothing that it leads to is to be believed.
  * These are contradictions: a space map block of another state, a second superblock copy, a reference to a block that is
@@ -39,7 +39,7 @@ final class StateProbe {
         REF_COUNTS,
         /** A leaf of block numbers without any: a bitset or an era array. */
         EMPTY,
-        /** What would tell is broken. */
+        /** What would show it is broken. */
         UNKNOWN,
         /** What no tree of the format is. */
         NONSENSE

@@ -21,11 +21,11 @@ import org.dmera.core.format.Limits;
 import org.dmera.core.mend.TreeSurvey;
 
 /**
- * The marks in parts that are in use and have lost their reference, to be laid over what the trees say.
+ * The marks in parts that are in use and have lost their reference, to be laid over what the trees record.
  *
- * <p>The keys of a subtree tell which origin blocks it is for; an array block without its leaf could be any of its
+ * <p>The keys of a subtree show which origin blocks it is for; an array block without its leaf could be any of its
  * kind. So there are two answers: what certainly belongs to a window of the origin, and, for a place whose block isn't
- * known, the most that any candidate says of it.
+ * known, the most that any candidate records of it.
  */
 final class UnclaimedMarks {
     /** Origin blocks that are asked for at a time. */
@@ -57,7 +57,7 @@ final class UnclaimedMarks {
      * Reads the parts.
      *
      * @param trust the blocks that nobody believes in
-     * @param knownEras roots of bitsets whose eras a snapshot tells
+     * @param knownEras roots of bitsets whose eras a snapshot records
      * @param doubted blocks to which more references lead than are counted, so that some are wrong
      */
     UnclaimedMarks(
@@ -149,11 +149,11 @@ final class UnclaimedMarks {
     }
 
     /**
-     * Raises {@code latest} to what the parts say of the {@code count} origin blocks of window {@code w}, and to
+     * Raises {@code latest} to what the parts record of the {@code count} origin blocks of window {@code w}, and to
      * {@code most} where a part of them is lost.
      *
      * @param bitsetEra stands for the era of a bitset of which none is known
-     * @param isUnsure whether a loose block with the content that is given may belong into an array block that seems to be
+     * @param isUnsure whether an unattached block with the content that is given may belong into an array block that seems to be
      *     sound: that of the index that is given
      */
     void overlay(int[] latest, long w, int count, long bitsetEra, long most, BiPredicate<Content, Long> isUnsure) {
@@ -208,7 +208,7 @@ final class UnclaimedMarks {
         return true;
     }
 
-    /** The most that any candidate says of array block {@code index} of a bitset; the array is used again. */
+    /** The most that any candidate records of array block {@code index} of a bitset; the array is used again. */
     long[] maxWords(long index) {
         long[] most = loose.words();
         for (Piece piece : pieces) {
@@ -221,7 +221,7 @@ final class UnclaimedMarks {
         return most;
     }
 
-    /** The most that any candidate says of each entry of array block {@code index} of the era array. */
+    /** The most that any candidate records of each entry of array block {@code index} of the era array. */
     int[] maxEras(long index, long most) {
         int[] eras = new int[ArrayBlock.ERAS_PER_BLOCK];
         for (Piece piece : pieces) {

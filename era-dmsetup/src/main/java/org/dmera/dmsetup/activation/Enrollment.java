@@ -22,8 +22,8 @@ import org.dmera.core.read.MetadataRoots;
 
 /**
  * That this metadata belongs to this origin, written down when somebody knew it: what both are called for good, and what the
- * metadata knew then. Metadata carry no name of their origin, so nothing else tells that two pairs were mixed up, that
- * metadata were made anew, or that an old copy was put back; any of these would have a backup miss writes.
+ * metadata knew then. Metadata carries no name of its origin, so nothing else shows that two pairs were mixed up, that
+ * metadata was made anew, or that an old copy was put back; any of these would have a backup miss writes.
  */
 public final class Enrollment {
     private static final String FIRST_LINE = "era-enrollment 1";

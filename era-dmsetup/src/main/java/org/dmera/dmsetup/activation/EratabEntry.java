@@ -23,7 +23,7 @@ public record EratabEntry(String name, String metadata, String origin, long bloc
         return options.contains("attach");
     }
 
-    /** Whether all metadata are checked first, and not the superblock alone. */
+    /** Whether all metadata is checked first, and not the superblock alone. */
     public boolean isChecked() {
         return options.contains("check") || isMended();
     }

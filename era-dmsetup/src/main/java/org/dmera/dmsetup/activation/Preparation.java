@@ -102,7 +102,7 @@ public final class Preparation {
         }
         long blocks = -Math.floorDiv(-sectors, entry.blockSizeSectors());
         if (blocks < roots.nrBlocks()) {
-            throw new IOException(origin + " has " + blocks + " blocks, and its metadata are of " + roots.nrBlocks()
+            throw new IOException(origin + " has " + blocks + " blocks, and its metadata is of " + roots.nrBlocks()
                     + ": if it was made smaller on purpose, create the device by hand, with --enroll");
         }
         return "0 " + sectors + " era " + Words.escape(entry.metadata()) + " " + Words.escape(entry.origin()) + " "

@@ -48,7 +48,7 @@ final class Backup implements Closeable {
         }
     }
 
-    /** Is told what is going on. */
+    /** Receives what is going on. */
     interface Log {
         void say(String line) throws IOException;
     }
@@ -71,7 +71,7 @@ final class Backup implements Closeable {
      * @param full whether a full copy was asked for
      * @param fullEvery a full copy after so many increments, 0 for never
      * @param maxChangedPercent a full copy where an increment would hold more of the origin, 100 for never
-     * @param identity instead of what the metadata device says of itself, or null
+     * @param identity instead of the metadata device's own, or null
      */
     record Options(
             Path folder,
@@ -288,7 +288,7 @@ final class Backup implements Closeable {
                 : null;
     }
 
-    /** Drops what is held. {@code why} is said when there was something. */
+    /** Drops what is held. {@code why} is reported when there was something. */
     private void clean(String why) throws IOException {
         String noted = state.metadataSnapshot();
         if (!noted.equals(BackupState.NONE)) {

@@ -28,7 +28,7 @@ interface EraDevice extends Closeable {
     /**
      * Waits until no write that was marked in an earlier era can still be on its way to the origin.
      *
-     * @return false when that can't be told
+     * @return false when that isn't known
      */
     boolean awaitEarlierWrites() throws IOException;
 

@@ -26,12 +26,12 @@ record HeldSnapshot(long block, long era) {
         }
     }
 
-    /** What the state says before one is taken; {@code currentEra} is the device's, and taking one begins the next. */
+    /** What the state holds before one is taken; {@code currentEra} is the device's, and taking one begins the next. */
     static String asked(long currentEra) {
         return ASKED + " " + (currentEra + 1);
     }
 
-    /** What the state says when it is taken. */
+    /** What the state holds once it is taken. */
     String text() {
         return block + " " + era;
     }

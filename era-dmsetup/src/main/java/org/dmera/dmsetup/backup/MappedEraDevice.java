@@ -59,8 +59,8 @@ final class MappedEraDevice implements EraDevice {
      * Finds the device.
      *
      * @param name its name, or a path in /dev/mapper
-     * @param metadata instead of what the table says, or null
-     * @param origin instead of what the table says, or null
+     * @param metadata instead of the table's, or null
+     * @param origin instead of the table's, or null
      */
     static MappedEraDevice open(DmClient client, String name, Path metadata, Path origin) throws IOException {
         DeviceId id = find(client, nameOf(name));

@@ -10,7 +10,7 @@ import org.dmera.tools.backup.copy.OriginReader;
 
 /**
  * What of an export is known to be zero without reading it, as the server's {@code base:allocation} tells (NBD's doc/proto.md,
- * "Metadata querying"). A server that doesn't tell has no holes. For one thread.
+ * "Metadata querying"). A server that doesn't report any has no holes. For one thread.
  */
 final class NbdHoles implements Closeable {
     /** Smaller ones are read: cutting a chunk costs more. */
@@ -172,7 +172,7 @@ final class NbdHoles implements Closeable {
         return sizeBytes;
     }
 
-    /** Afterwards the answer is about {@code offset}; a server that fails to tell is not asked again. */
+    /** Afterwards the answer is about {@code offset}; a server that fails to report it is not asked again. */
     private void ask(long offset) throws IOException {
         long end = answerFrom;
         for (int i = 0; i < answer.limit(); i += 8) {

@@ -22,7 +22,7 @@ final class NbdWire implements Closeable {
     private final SocketChannel channel;
     private final ByteBuffer request = ByteBuffer.allocate(28);
 
-    /** Connects, and says that the options are next. */
+    /** Connects, and announces that the options are next. */
     NbdWire(Path socket) throws IOException {
         channel = SocketChannel.open(UnixDomainSocketAddress.of(socket));
         boolean done = false;

@@ -26,7 +26,7 @@ import org.dmera.tools.backup.stream.StreamReader;
  * increment that is in it fits behind it once more. The next run finds what is left to delete.
  */
 final class Retention {
-    /** Is told before each step that changes something, for tests. */
+    /** Called before each step that changes something, for tests. */
     interface Steps {
         void before(String step) throws IOException;
     }

@@ -113,7 +113,7 @@ final class StoredBackups {
         return line.toString();
     }
 
-    /** Reads every chunk of every stream, and looks whether each follows the one before it; what is wrong is said. */
+    /** Reads every chunk of every stream, and looks whether each follows the one before it; what is wrong is reported. */
     boolean verify(Backup.Log log) throws IOException {
         boolean sound = true;
         StreamReader before = null;

@@ -91,7 +91,7 @@ final class ActivationCommands {
             return;
         }
         run(session, List.of("--control", control(session, entry), "--retry", "--", "remove", entry.name()));
-        // The closer the point, the more it tells from old copies. Stopped it is all the same.
+        // The later the point, the more old copies it distinguishes. The device is stopped all the same.
         try {
             new Preparation(entry, Eratab.enrollmentFolder(eratab(session))).enrollAgain();
         } catch (IOException e) {

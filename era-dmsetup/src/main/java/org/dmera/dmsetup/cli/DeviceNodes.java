@@ -25,7 +25,7 @@ import org.dmera.dmsetup.ioctl.DmFlags;
  * <p>Only the nodes of block devices, and links to such nodes as udev and engines make them, are ever replaced or taken away:
  * what else has a device's name there, {@code control} before all, is none of ours.
  *
- * <p>No udev cookie is used: what it would tell us (the event has been handled) we see from the node itself.
+ * <p>No udev cookie is used: what it would report (the event has been handled) we see from the node itself.
  */
 class DeviceNodes {
     private static final Path MAPPER = Path.of("/dev/mapper");

@@ -51,7 +51,7 @@ final class MiscCommands {
         }
     }
 
-    /** What partitioning programs of old are told of cylinders, heads, sectors and the start. */
+    /** The cylinders, heads, sectors and start that old partitioning programs ask for. */
     static boolean setGeometry(Session session, List<String> operands) throws IOException, CommandLineException {
         DeviceId device = session.device(operands.get(0));
         for (String number : operands.subList(1, operands.size())) {

@@ -51,7 +51,7 @@ final class MonitorCommand implements Command {
         return FileDescriptors.isTerminal(1);
     }
 
-    /** Blocks marked in the current era; −1 from a kernel, which does not tell. */
+    /** Blocks marked in the current era; −1 from a kernel, which does not report them. */
     private static long marked(Session session, DeviceId device) throws IOException {
         if (session.control().isKernel()) {
             return -1;

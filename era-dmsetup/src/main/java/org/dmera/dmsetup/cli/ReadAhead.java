@@ -17,7 +17,7 @@ import org.dmera.dmsetup.ioctl.DmIoctl;
 record ReadAhead(long sectors, boolean leastOnly) {
     private static final ReadAhead AUTO = new ReadAhead(-1, false);
 
-    /** What the option's argument says. */
+    /** The option's argument. */
     static ReadAhead parse(String text) throws CommandLineException {
         return switch (text.trim().toLowerCase(Locale.ROOT)) {
             case "auto" -> AUTO;

@@ -151,7 +151,7 @@ final class Report {
             }
             rows.add(row);
         }
-        // Without headings it is for a program, and columns are told apart by colons unless something else is said.
+        // Without headings it is for a program, and columns are separated by colons unless something else is asked for.
         boolean bare = session.has(Switch.NOHEADINGS);
         boolean aligned = !bare
                 && !session.has(Switch.SEPARATOR)

@@ -194,7 +194,7 @@ final class Session {
         return DeviceId.ofName(mangledName(name));
     }
 
-    /** Whether the device is told by -u or by -j and -m. */
+    /** Whether the device is named by -u or by -j and -m. */
     boolean deviceBySwitch() {
         return has(Switch.UUID) || has(Switch.MINOR);
     }

@@ -92,7 +92,7 @@ final class StatusCommand implements Command {
         return switch (of) {
             case STATUS -> line;
             case TABLE -> session.has(Switch.SHOWKEYS) ? line : Keys.hidden(line);
-            // An engine has nothing to tell, as the kernel has not of an era target.
+            // An engine has nothing to report, as the kernel has not for an era target.
             case MEASUREMENT ->
                 session.control().isKernel()
                         ? line

@@ -8,7 +8,7 @@ import org.dmera.dmsetup.ioctl.DmFlags;
 import org.dmera.dmsetup.ioctl.DmIoctl;
 import org.dmera.dmsetup.ioctl.TargetSpec;
 
-/** What a buffer says of a device in the end, as the kernel's __dev_status and retrieve_status put it there. */
+/** What a buffer reports of a device in the end, as the kernel's __dev_status and retrieve_status put it there. */
 final class DeviceStatus {
     private static final int CLEARED_BEFORE_STATUS = DmFlags.SUSPEND
             | DmFlags.READONLY

@@ -201,7 +201,7 @@ public final class EngineControl implements Control {
         try {
             DeviceStatus.state(device, io);
         } catch (RuntimeException | Error e) {
-            // Whoever is told that it failed must not find half of it.
+            // A call that has failed must leave no half of it behind.
             registry.remove(device, false);
             throw e;
         }
@@ -219,7 +219,7 @@ public final class EngineControl implements Control {
 
     /**
      * Says that a uevent was made, as the kernel does; unless the caller gave a udev cookie: nothing would ever
-     * complete that one, and a caller that is told that there was no event does so itself.
+     * complete that one, and a caller that learns that there was no event does so itself.
      */
     private static void uevent(DmIoctl io) {
         if ((io.eventNr() & 0xffff) == 0) {

@@ -109,7 +109,7 @@ public final class Engine implements Closeable {
                     served,
                     log::info);
             AttachedDevices attachedDevices = new AttachedDevices(attacher, log);
-            // First this: one that comes back only now tells the listener.
+            // First this: one that comes back only now is reported to the listener.
             registry.addListener(attachedDevices);
             attachedDevices.bringBack(registry.devices());
             control = new ControlServer(

@@ -104,7 +104,7 @@ final class EngineBackings implements BackingSource {
         return null;
     }
 
-    /** The device that a path is a node of, or that it comes by as symbolic links lead on. */
+    /** The device that a path is a node of, or of which one is on the way that symbolic links lead. */
     private MappedDevice findByLink(String name) {
         try {
             Path path = NativeText.path(name);

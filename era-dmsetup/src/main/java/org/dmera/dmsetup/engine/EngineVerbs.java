@@ -66,7 +66,7 @@ final class EngineVerbs {
         try {
             node = attacher.attach(device);
         } catch (IOException e) {
-            // The client is told the errno alone, and there are many steps that can fail.
+            // The client gets the errno alone, and there are many steps that can fail.
             log.error("attach " + device + ": " + e.getMessage());
             throw e;
         }

@@ -53,7 +53,7 @@ final class Freezer {
         try {
             return freezeAll(arguments);
         } catch (IOException e) {
-            // The client is told the errno alone.
+            // The client gets the errno alone.
             registry.log().error("freeze: " + e.getMessage());
             throw e;
         }

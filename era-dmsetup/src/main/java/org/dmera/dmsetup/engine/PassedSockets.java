@@ -22,7 +22,7 @@ final class PassedSockets implements Closeable {
     static final String CONTROL = "control";
     static final String NBD = "nbd";
 
-    /** What tells of them, and is not for programs that the engine starts. */
+    /** The variables that describe them, which are not for programs that the engine starts. */
     static final List<String> VARIABLES = List.of("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES");
 
     private static final int FIRST = 3;

@@ -51,7 +51,7 @@ class StateFiles {
         return FileDescriptors.create(path(name).toString(), 0600);
     }
 
-    /** Not by a channel, which does not tell that it is space that is missing. */
+    /** Not by a channel, whose exceptions don't show that it is space that is missing. */
     void write(int file, byte[] text) throws IOException {
         ByteBuffer direct = ByteBuffer.allocateDirect(text.length).put(text).flip();
         try {

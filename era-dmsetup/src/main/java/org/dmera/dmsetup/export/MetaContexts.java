@@ -115,7 +115,7 @@ final class MetaContexts {
             String contradiction = now ? null : history.contradiction(token);
             if (contradiction != null) {
                 throw new IOException(
-                        "the token is of other metadata, or the metadata were made anew since: " + contradiction);
+                        "the token is of other metadata, or the metadata was made anew since: " + contradiction);
             }
             return new Context(SINCE + token, Kind.DIRTY_SINCE, token.era(), counting.lineage);
         } catch (IOException e) {

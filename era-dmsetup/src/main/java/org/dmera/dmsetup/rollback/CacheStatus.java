@@ -4,7 +4,7 @@ package org.dmera.dmsetup.rollback;
 import java.io.IOException;
 
 /**
- * What the status of a cache target says, as far as a rollback asks: {@code MD_BLOCK USED/TOTAL BLOCK CACHED/NR_BLOCKS}
+ * The fields of a cache target's status that a rollback needs: {@code MD_BLOCK USED/TOTAL BLOCK CACHED/NR_BLOCKS}
  * four counts of hits, {@code DEMOTIONS PROMOTIONS DIRTY #FEATURES … #CORE … POLICY #ARGS … rw|ro needs_check|-}.
  *
  * @param cached cache blocks that hold something

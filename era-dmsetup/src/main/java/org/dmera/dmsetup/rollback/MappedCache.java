@@ -11,7 +11,7 @@ import org.dmera.dmsetup.ioctl.DmFlags;
 import org.dmera.dmsetup.ioctl.DmIoctl;
 import org.dmera.dmsetup.ioctl.TargetSpec;
 
-/** A cache that the kernel runs: its tables, its state, its status, and what it can be told. */
+/** A cache that the kernel runs: its tables, its state, its status, and its messages. */
 final class MappedCache {
     private final DmClient client;
     private final DeviceId id;

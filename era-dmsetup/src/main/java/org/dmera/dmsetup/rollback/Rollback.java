@@ -26,8 +26,8 @@ import org.dmera.tools.io.Progress;
  *
  * <p>The order is what makes it right (source: the kernel's documentation of the era target, and what was seen of dm-cache):
  * (1) write back what is dirty; (2) passthrough mode: reads and writes go to the origin, so every read is right whatever the
- * cache holds; (3) the user's command rolls the volume back; (4) the era device's metadata snapshot tells what was written
- * since; (5) the cache blocks that touch any of it are invalidated; (6) the suspended cache's metadata are read again:
+ * cache holds; (3) the user's command rolls the volume back; (4) the era device's metadata snapshot shows what was written
+ * since; (5) the cache blocks that touch any of it are invalidated; (6) the suspended cache's metadata is read again:
  * nothing stale may be left; (7) the former table.
  *
  * <p>Passthrough is never loaded while a block is dirty: the kernel refuses to resume such a table, and the cache is empty
@@ -35,7 +35,7 @@ import org.dmera.tools.io.Progress;
  * end. From step 2 to step 7 any failure leaves the cache in passthrough mode, and the record says where to go on.
  */
 public final class Rollback implements Closeable {
-    /** Is told which process the user's command is. */
+    /** Receives the process of the user's command. */
     public interface Started {
         /** @param start when it began, in milliseconds of the epoch */
         void process(long pid, long start) throws IOException;
@@ -60,7 +60,7 @@ public final class Rollback implements Closeable {
         }
     }
 
-    /** Is told what is going on, a line at a time. */
+    /** Receives what is going on, a line at a time. */
     public interface Log {
         void say(String line);
     }

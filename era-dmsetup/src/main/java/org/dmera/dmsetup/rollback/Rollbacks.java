@@ -27,7 +27,7 @@ public final class Rollbacks {
      * @param command the program that rolls the volume back, with its arguments
      * @param rehearse to change nothing
      * @param folder for the record of how far it has come
-     * @param log is told each step
+     * @param log receives each step
      * @param console for the progress bar
      */
     public static void run(

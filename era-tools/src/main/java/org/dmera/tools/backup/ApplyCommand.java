@@ -102,7 +102,7 @@ public final class ApplyCommand implements Command {
         return 0;
     }
 
-    /** Options that would change nothing beside the others are a misunderstanding, and said to be one. */
+    /** Options that would change nothing beside the others are a misunderstanding, and refused as one. */
     private static void requireSensible(Arguments arguments) throws IOException {
         if (!arguments.has("verify")) {
             return;

@@ -17,7 +17,7 @@ import org.dmera.tools.backup.stream.StreamFooter;
 import org.dmera.tools.backup.stream.StreamHeader;
 import org.dmera.tools.backup.stream.StreamWriter;
 
-/** One copy that is to be made: what its header will say, and which ranges it holds. */
+/** One copy that is to be made: its header, and which ranges it holds. */
 public final class CopyPlan {
     private final StreamHeader header;
     private final ByteRanges ranges;
@@ -29,7 +29,7 @@ public final class CopyPlan {
         this.totalBytes = totalBytes;
     }
 
-    /** As {@link #of(MetadataView, long, Base, String, long, int, EraToken)}; the new era is what the metadata say. */
+    /** As {@link #of(MetadataView, long, Base, String, long, int, EraToken)}; the new era is the metadata's. */
     static CopyPlan of(MetadataView metadata, long sizeBytes, Base base, String identity) throws IOException {
         EraToken token = EraToken.of(metadata.device(), metadata.roots(), metadata.newEra());
         return of(metadata, sizeBytes, base, identity, metadata.newEra(), 0, token);

@@ -21,7 +21,7 @@ public final class StreamCheck {
     }
 
     /**
-     * Verifies every chunk and the whole; {@code progress} is told of the bytes of data.
+     * Verifies every chunk and the whole; {@code progress} receives the bytes of data.
      *
      * @throws IOException naming the chunk, when a byte is not the one that was written
      */

@@ -14,7 +14,7 @@ final class ArgumentParser {
     private final Arguments result = new Arguments();
     /** The next argument to look at. */
     private int at;
-    /** The first thing that is wrong: told at the end, because a request for help goes before. */
+    /** The first thing that is wrong: reported at the end, because a request for help goes before. */
     private UsageException wrong;
 
     private boolean help;

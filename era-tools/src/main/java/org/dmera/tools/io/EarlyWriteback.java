@@ -10,8 +10,8 @@ import java.nio.channels.WritableByteChannel;
  * A file that is to be made durable in the end, whose data go to the disk while it is still being written: left to the
  * kernel, they would wait in memory for the end, and the disk would idle meanwhile.
  *
- * <p>A thread syncs the file every 128 MiB. The kernel tells of data that it couldn't write only once, to whoever syncs next;
- * so what the thread is told fails the writing, and {@link #finish}.
+ * <p>A thread syncs the file every 128 MiB. The kernel reports data that it couldn't write only once, to whoever syncs next;
+ * so what is reported to the thread fails the writing, and {@link #finish}.
  */
 class EarlyWriteback implements WritableByteChannel {
     private static final long STEP_BYTES = 128L << 20;

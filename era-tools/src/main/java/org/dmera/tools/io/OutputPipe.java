@@ -170,7 +170,7 @@ public final class OutputPipe implements Closeable {
             setDaemon(true);
         }
 
-        /** Whatever ends it early is told to the formatter, which would else wait for ever. */
+        /** Whatever ends it early is passed to the formatter, which would else wait for ever. */
         @Override
         public void run() {
             try {

@@ -3,7 +3,7 @@ package org.dmera.tools.stat;
 
 import java.util.Locale;
 
-/** How amounts are said to people. */
+/** How amounts are written for people. */
 final class Amounts {
     private Amounts() {}
 

@@ -121,7 +121,7 @@ final class EraPicture {
                 .setDrawBorder(false)
                 .setShowValue(false)
                 .setPlotContentSize(1);
-        // The labels say themselves where they are, and most of them nothing.
+        // Each label knows its place, and most of them are empty.
         chart.getStyler().setXAxisTickMarkSpacingHint(1);
         chart.getStyler().setYAxisTickMarkSpacingHint(1);
         chart.getStyler().setAxisTicksMarksVisible(false);

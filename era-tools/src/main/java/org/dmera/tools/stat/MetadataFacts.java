@@ -16,7 +16,7 @@ import org.dmera.core.read.ReadOnce;
 import org.dmera.core.read.WritesetScanner;
 
 /**
- * Everything that era_stat tells.
+ * Everything that era_stat reports.
  *
  * @param roots where the figures come from
  * @param blockBytes size of an origin block

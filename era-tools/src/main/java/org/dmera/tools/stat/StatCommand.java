@@ -13,7 +13,7 @@ import org.dmera.tools.cli.Command;
 import org.dmera.tools.cli.Console;
 import org.dmera.tools.cli.Usage;
 
-/** {@code era_stat}: what metadata say, for a person. */
+/** {@code era_stat}: what metadata holds, for a person. */
 public final class StatCommand implements Command {
     @Override
     public Usage usage() {

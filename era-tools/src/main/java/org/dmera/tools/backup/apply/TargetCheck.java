@@ -26,7 +26,7 @@ final class TargetCheck {
         return id.startsWith("/") ? "device of " + OriginReader.sizeOf(path) + " bytes" : "device " + id;
     }
 
-    /** Why the state tells nothing of the target any more, or null when it does. */
+    /** Why the state is no longer the target's, or null when it does. */
     static String whyUnfit(Path path, boolean device, TargetState state) throws IOException {
         if (state.pending() == null && !state.isWhole()) {
             return null;

@@ -26,7 +26,7 @@ import org.dmera.tools.backup.stream.StreamReader;
  * @param blockSizeBytes of the era device
  * @param applied ids of the streams that made it, the last one last
  * @param targetId {@link TargetCheck#idOf} of the target that this is about; empty before the first stream
- * @param mark what {@link Target#mark} said when the target was left; −1 when the target was not whole then
+ * @param mark what {@link Target#mark} was when the target was left; −1 when the target was not whole then
  * @param pending the stream that is being applied, or null
  */
 record TargetState(

@@ -15,7 +15,7 @@ import org.dmera.tools.backup.stream.StreamReader;
 public final class Verifier {
     private Verifier() {}
 
-    /** Is told of each range that differs, in bytes; ranges that touch are told one by one. */
+    /** Receives each range that differs, in bytes; ranges that touch come one by one. */
     public interface Differences {
         /**
          * A range differs.

@@ -25,7 +25,7 @@ final class Holes implements Closeable {
     private long dataUntil;
 
     private long dataFrom;
-    /** The file system does not tell. */
+    /** The file system does not report holes. */
     private boolean mute;
 
     private Holes(Path file, int fd, long sizeBytes) {

@@ -134,8 +134,8 @@ public final class MetadataView implements Closeable {
     }
 
     /**
-     * {@return the fewest blocks that the origin had since an era, as far as writesets tell that are not digested yet} What
-     * comes back when an origin shrinks and grows again may be anything, and no mark tells of it.
+     * {@return the fewest blocks that the origin had since an era, as far as writesets show that are not digested yet} What
+     * comes back when an origin shrinks and grows again may be anything, and no mark records it.
      *
      * @param era u32
      * @throws IOException when the metadata is damaged
@@ -194,7 +194,7 @@ public final class MetadataView implements Closeable {
                 : "";
     }
 
-    /** The end of a long name tells more than its beginning. */
+    /** The end of a long name distinguishes more than its beginning. */
     private static String cut(String name) {
         String end = name;
         while (NativeText.bytes(end).length > StreamHeader.MAX_IDENTITY_BYTES) {

@@ -221,8 +221,8 @@ public final class StreamImage implements Closeable {
     }
 
     /**
-     * {@return how many bytes of a state are alike: the count for data, the negated count for zeroes} What can't be told counts as
-     * data: reading it tells why.
+     * {@return how many bytes of a state are alike: the count for data, the negated count for zeroes} What isn't known counts as
+     * data: reading it shows why.
      *
      * @param state from 0
      * @param offset of the first byte

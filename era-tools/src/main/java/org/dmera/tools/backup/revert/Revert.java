@@ -54,7 +54,7 @@ public final class Revert {
         }
     }
 
-    /** Is told of each stretch, with {@link #wanted} holding the bytes that belong there. */
+    /** Receives each stretch, with {@link #wanted} holding the bytes that belong there. */
     private interface Stretch {
         void at(long offset, int length) throws IOException;
     }

@@ -35,10 +35,10 @@ public final class WrittenSince implements Closeable {
     }
 
     /**
-     * Refuses a backup of another origin, of another moment than {@code era}, or one since which the metadata can't tell.
+     * Refuses a backup of another origin, of another moment than {@code era}, or one from before the metadata's records.
      *
      * @param backup the header of its last stream, called {@code name}
-     * @param identity instead of what the metadata device says of itself, or null
+     * @param identity instead of the metadata device's own, or null
      */
     public void requireFit(StreamHeader backup, String name, String identity) throws IOException {
         if (backup.newEra() != era) {
@@ -74,7 +74,7 @@ public final class WrittenSince implements Closeable {
     /**
      * The blocks that were written in the era or later, by now.
      *
-     * @throws IOException also when the snapshot does not tell of all of them
+     * @throws IOException also when the snapshot does not record all of them
      */
     public BlockSet blocks() throws IOException {
         if (metadata.isSnapshot()) {

@@ -160,7 +160,7 @@ public record StreamHeader(
     /** How many bytes follow the first {@value #BYTES}, which {@link #decode} is to have too. */
     static int tokenBytes(byte[] first) {
         int all = ByteBuffer.wrap(first).order(ByteOrder.LITTLE_ENDIAN).getInt(HEADER_BYTES_OFFSET);
-        // What can't be true is told by decode.
+        // What can't be true is refused by decode.
         return all < BYTES || all > BYTES + MAX_TOKEN_BYTES ? 0 : all - BYTES;
     }
 
