@@ -23,27 +23,34 @@ import org.dmera.core.format.Superblock;
 import org.dmera.core.format.WritesetValue;
 import org.dmera.core.mend.SalvageSurvey;
 import org.dmera.core.mend.TreeMender;
+import org.dmera.core.mend.TreeSurvey;
 
 /** Salvages metadata whose roots are known; and what speaks for another state than the one that they lead to. */
 final class KnownRootsSalvage extends Salvage {
     private final BlockDevice damaged;
-    /** Of the metadata as it is, before anything is mended. */
+    /** Of the metadata as it is, before anything is mended, and as the superblock's own era has it: a later one hides what is of another state. */
     private final SalvageSurvey first;
 
     private final boolean wereBlocksMoved;
     private final long eraWithoutHint;
+    private final boolean isEraTooLow;
     private final KnownRootsStream content;
 
     KnownRootsSalvage(BlockDevice damaged, Superblock damagedSuperblock, SalvageHints hints) throws IOException {
         super(new ArrayList<>());
         this.damaged = damaged;
-        this.first = survey(damaged, damagedSuperblock, hints);
-        damages.addAll(first.log().kept());
+        SalvageSurvey survey = survey(damaged, damagedSuperblock, hints);
+        this.first = hints.currentEra() < 0 || damagedSuperblock.currentEra() >= TreeSurvey.IMPLAUSIBLE_ERA
+                ? survey
+                : survey(
+                        damaged,
+                        damagedSuperblock,
+                        new SalvageHints(hints.dataBlockSizeSectors(), hints.nrBlocks(), -1));
+        damages.addAll(survey.log().kept());
         TreeMender.Mended mended = damages.isEmpty() ? null : TreeMender.mend(damaged);
         this.wereBlocksMoved = mended != null && mended.isOnlyMoved();
         BlockDevice device = damaged;
         Superblock superblock = damagedSuperblock;
-        SalvageSurvey survey = first;
         if (mended != null) {
             device = mended.device();
             ByteBuffer bytes = BlockReader.newBuffer();
@@ -57,6 +64,7 @@ final class KnownRootsSalvage extends Salvage {
         nrBlocks = sizes.nrBlocks;
         currentEra = sizes.currentEra;
         eraWithoutHint = sizes.eraWithoutHint();
+        isEraTooLow = sizes.isEraTooLow();
         content = new KnownRootsStream(sizes, mended == null ? List.of() : mended.doubtful(), remarks);
     }
 
@@ -68,8 +76,12 @@ final class KnownRootsSalvage extends Salvage {
         return first.reader().table();
     }
 
+    private List<Damage> firstDamages() {
+        return first.log().kept();
+    }
+
     private boolean isOvertaken() {
-        return first.isContradicted() || damages.stream().anyMatch(KnownRootsSalvage::isOtherContent);
+        return first.isContradicted() || firstDamages().stream().anyMatch(KnownRootsSalvage::isOtherContent);
     }
 
     /**
@@ -90,6 +102,11 @@ final class KnownRootsSalvage extends Salvage {
         return eraWithoutHint;
     }
 
+    /** Whether the era array or a held snapshot is of a later era than the superblock's can be. */
+    boolean isEraTooLow() {
+        return isEraTooLow;
+    }
+
     /** Whether the space map may be that of another state. */
     boolean hasMapOfAnother() {
         return first.hasMapOfAnother();
@@ -105,12 +122,12 @@ final class KnownRootsSalvage extends Salvage {
 
     /** Whether the trees break no rule, whatever the space map counts. */
     boolean areFaultless() {
-        return damages.stream().noneMatch(damage -> damage.severity() == Severity.FATAL);
+        return firstDamages().stream().noneMatch(damage -> damage.severity() == Severity.FATAL);
     }
 
     /** Whether a block to which the superblock leads, directly or not, can't be read as what it was written as. */
     boolean areBlocksBroken() {
-        return Stream.concat(damages.stream(), first.besideTheTrees().stream())
+        return Stream.concat(firstDamages().stream(), first.besideTheTrees().stream())
                 .anyMatch(damage -> switch (damage.kind()) {
                     case UNREADABLE, BAD_CHECKSUM, WRONG_BLOCK_NUMBER -> true;
                     default -> false;
@@ -125,7 +142,7 @@ final class KnownRootsSalvage extends Salvage {
     /** Whether anything is wrong with what the superblock leads to, its space map and a held snapshot included. */
     boolean isAnythingWrong() {
         return isOvertaken()
-                || !damages.isEmpty()
+                || !firstDamages().isEmpty()
                 || !first.isWhole()
                 || first.hasMapOfAnother()
                 || !first.isAllAccountedFor()
@@ -139,7 +156,7 @@ final class KnownRootsSalvage extends Salvage {
      */
     BitSet overwritten() {
         BitSet blocks = new BitSet();
-        Map<Long, Long> references = Stream.concat(damages.stream(), first.besideTheTrees().stream())
+        Map<Long, Long> references = Stream.concat(firstDamages().stream(), first.besideTheTrees().stream())
                 .filter(this::isOfAnotherTree)
                 .collect(Collectors.groupingBy(Damage::blockNr, Collectors.counting()));
         BlockUse table = table();

@@ -29,6 +29,8 @@ final class KnownSizes {
     final long currentEra;
     /** The era that the superblock and its trees speak for, whatever the user has said. */
     private long eraWithoutHint;
+    /** Whether the era array or a held snapshot is of a later era than the superblock's can be. */
+    private boolean isEraTooLow;
 
     private final Superblock superblock;
     private final SalvageHints hints;
@@ -56,6 +58,10 @@ final class KnownSizes {
 
     long eraWithoutHint() {
         return eraWithoutHint;
+    }
+
+    boolean isEraTooLow() {
+        return isEraTooLow;
     }
 
     /** The highest era of which there can be a writeset in the tree. */
@@ -152,18 +158,17 @@ final class KnownSizes {
         boolean hasCurrent = roots.hasCurrentWriteset();
         long archived = survey.trees().lastWriteset() + (hasCurrent ? 1 : 0);
         long evident = survey.trees().anyWriteset() && survey.trees().lastWriteset() >= 0 ? archived : -1;
-        if (hints.currentEra() < 0) {
-            // Nothing confirms the superblock's era then. What was written last may be of any later one.
-            if (evident != era) {
-                requireEra(
-                        Math.max(evident, era),
-                        survey.trees().leastCurrentEra(),
-                        "the era array holds era " + (survey.trees().leastCurrentEra() - (hasCurrent ? 1 : 0)));
-            }
-            requireEra(
-                    Math.max(evident, era),
-                    survey.eraOfSnapshot(),
-                    "the held snapshot is of era " + survey.eraOfSnapshot());
+        // Nothing confirms the superblock's era then. What was written last may be of any later one.
+        long inArray = evident == superblock.currentEra() ? -1 : survey.trees().leastCurrentEra();
+        long inSnapshot = survey.eraOfSnapshot();
+        isEraTooLow = Math.max(inArray, inSnapshot) > Math.max(evident, superblock.currentEra());
+        if (isEraTooLow && hints.currentEra() < 0) {
+            throw new UnknownEraException(
+                    "the superblock's current era can't be right, for "
+                            + (inArray > inSnapshot
+                                    ? "the era array holds era " + (inArray - (hasCurrent ? 1 : 0))
+                                    : "the held snapshot is of era " + inSnapshot),
+                    Math.max(inArray, inSnapshot));
         }
         boolean isCorrected = hints.currentEra() >= 0 && superblock.currentEra() >= TreeSurvey.IMPLAUSIBLE_ERA;
         eraWithoutHint = Math.max(isCorrected ? 0 : superblock.currentEra(), evident);
@@ -180,12 +185,5 @@ final class KnownSizes {
         remarks.add(
                 "the current era is raised from " + era + " to " + evident + ", the highest that the metadata holds");
         return evident;
-    }
-
-    /** Nothing more is known of the current era than that it is {@code least} or later, when that is above {@code era}. */
-    private static void requireEra(long era, long least, String evidence) throws UnknownEraException {
-        if (least > era) {
-            throw new UnknownEraException("the superblock's current era can't be right, for " + evidence, least);
-        }
     }
 }

@@ -153,7 +153,7 @@ public final class StaleSuperblock extends Salvage {
             }
             // One lost write explains one such block; two of them are another state's.
             isOlder |= overtaken.cardinality() > 1;
-            isOlder |= trees.areWritesetsAhead();
+            isOlder |= trees.areWritesetsAhead() || trees.isEraTooLow();
             // What a later state has written is sealed, for its place: a block that isn't is another kind of damage.
             boolean mayAllBeOld =
                     trees.areFaultless() && !trees.areBlocksBroken() && overtaken.equals(trees.overwritten());

@@ -70,6 +70,9 @@ class RepairLosesNothingTest {
         "STALE_SUPERBLOCK, false, 10004005",
         // What the state one era later wrote has been overwritten, and was free again in what is left.
         "STALE_SUPERBLOCK, false, 10001306",
+        // Eras of a later state are in the array, and nothing is wrong once the current era is said to be later.
+        "STALE_SUPERBLOCK, false, 10000253",
+        "STALE_SUPERBLOCK, true, 10001368",
         // A bitset's block holds what it held for another size of the origin.
         "STALE_BLOCK, false, 10001776",
         // The writeset tree is that of an era long past, and leads to a bitset of another size.
