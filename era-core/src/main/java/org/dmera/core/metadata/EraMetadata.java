@@ -29,12 +29,7 @@ import org.dmera.core.persistent.TransactionManager;
  * <p>The device is not closed here. The class is long because it has a method for each verb and each figure; what is
  * behind them is elsewhere.
  */
-public final class EraMetadata {
-    /** Of a node of a btree of values of 8 bytes that is full by half. */
-    private static final int FEWEST_CHILDREN = 126;
-
-    private final BlockDevice device;
-    private final TransactionManager tm;
+public final class EraMetadata extends GuardedTransaction {
     private final boolean formatted;
     private final long dataBlockSizeSectors;
     private final WritesetTree writesets;
@@ -49,12 +44,8 @@ public final class EraMetadata {
     private RoomMaker roomMaker = () -> {};
     private long writesetsBegun;
 
-    private volatile Thread owner = Thread.currentThread();
-    private Throwable failure;
-
     private EraMetadata(BlockDevice device, TransactionManager tm, boolean formatted, long dataBlockSizeSectors) {
-        this.device = device;
-        this.tm = tm;
+        super(device, tm);
         this.formatted = formatted;
         this.dataBlockSizeSectors = dataBlockSizeSectors;
         Superblock sb = tm.superblock();
@@ -113,12 +104,6 @@ public final class EraMetadata {
         return md;
     }
 
-    /** Hands it over: from now on only {@code thread} may call it. */
-    public void passTo(Thread thread) {
-        requireOwner();
-        owner = thread;
-    }
-
     /** Whether opening it formatted the device. */
     public boolean wasFormatted() {
         return formatted;
@@ -162,33 +147,6 @@ public final class EraMetadata {
     public long writesetsBegun() {
         requireOwner();
         return writesetsBegun;
-    }
-
-    /** Transactions committed since this was opened. */
-    public long commits() {
-        requireOwner();
-        return tm.commits();
-    }
-
-    /** Blocks of 4 KiB written to the device since this was opened. */
-    public long blocksWritten() {
-        requireOwner();
-        return tm.blocksWritten();
-    }
-
-    /** Why every change is refused, or null when none has failed. */
-    public Throwable failure() {
-        requireOwner();
-        return failure;
-    }
-
-    /**
-     * Whether the superblock on the device is still the one that this read or last wrote: false when somebody else has
-     * committed since.
-     */
-    public boolean isCurrentOnDevice() throws IOException {
-        requireUsable();
-        return SuperblockOnDevice.equals(device, tm.superblock());
     }
 
     /**
@@ -294,14 +252,6 @@ public final class EraMetadata {
             fail(t);
             throw t;
         }
-    }
-
-    /** Nothing in memory can be relied on from now on. */
-    private void fail(Throwable why) {
-        if (why instanceof DamagedMetadataException damage) {
-            damage.on(device.name());
-        }
-        failure = why;
     }
 
     /** Makes everything so far durable, with two flushes of the device. */
@@ -419,38 +369,11 @@ public final class EraMetadata {
         current.readWords(firstWord, count, words, at);
     }
 
-    /** Gives up the memory of what can be read again when it is asked for. Changes nothing, also of the open transaction. */
-    public void releaseMemory() {
-        tm.releaseMemory();
-    }
-
-    /** Blocks that can be allocated before the next commit. */
-    long freeBlocks() {
-        return tm.spaceMap().nrFree();
-    }
-
-    /** Blocks that a new era's writeset takes, about: its words, and the tree above them. */
-    long blocksOfWriteset() {
-        long leaves = DiskBitset.words(nrBlocks) / ArrayBlock.WORDS_PER_BLOCK + 1;
-        return leaves + leaves / FEWEST_CHILDREN + 1;
-    }
-
-    /** Whether {@code most} writesets or more are archived and not digested. */
-    boolean hasArchived(int most) throws IOException {
-        int[] found = new int[1];
-        writesets.forEach((era, nrBits, root) -> found[0]++);
-        return found[0] >= most;
-    }
-
     /** Whether a writeset was archived (or metadata opened that may hold some) since the last time this was asked. */
     boolean takeArchivedSinceLook() {
         boolean was = archivedSinceLook;
         archivedSinceLook = false;
         return was;
-    }
-
-    TransactionManager transactionManager() {
-        return tm;
     }
 
     WritesetTree writesets() {
@@ -459,23 +382,6 @@ public final class EraMetadata {
 
     DiskArray eraArray() {
         return eraArray;
-    }
-
-    /** A change of the open transaction. */
-    interface Change {
-        void make() throws IOException;
-    }
-
-    /** Makes a change; if it fails, no other will be made. */
-    void change(Change change) throws IOException {
-        requireUsable();
-        try {
-            tm.trim();
-            change.make();
-        } catch (Throwable t) {
-            fail(t);
-            throw t;
-        }
     }
 
     private void requireWriteset() throws MetadataFailedException {
@@ -488,20 +394,6 @@ public final class EraMetadata {
     private void requireInWriteset(long block) {
         if (block < 0 || block >= currentNrBits) {
             throw new IllegalArgumentException("block " + block + " of a writeset of " + currentNrBits + " blocks");
-        }
-    }
-
-    private void requireUsable() throws MetadataFailedException {
-        requireOwner();
-        if (failure != null) {
-            throw new MetadataFailedException(failure);
-        }
-    }
-
-    private void requireOwner() {
-        if (Thread.currentThread() != owner) {
-            throw new IllegalStateException("era metadata belongs to thread " + owner.getName() + " and was called by "
-                    + Thread.currentThread().getName());
         }
     }
 }

@@ -3,6 +3,8 @@ package org.dmera.core.metadata;
 
 import java.io.IOException;
 import java.util.List;
+import org.dmera.core.format.ArrayBlock;
+import org.dmera.core.persistent.DiskBitset;
 
 /**
  * The order in which an era target's worker does its work, without the thread: whoever drives it calls {@link #pass}
@@ -55,6 +57,8 @@ public final class EraWorker {
         void done(Throwable why);
     }
 
+    /** Of a node of a btree of values of 8 bytes that is full by half. */
+    private static final int FEWEST_CHILDREN = 126;
     /** While there is room for so many more writesets, and for digestion, eras may begin as they come. */
     private static final int ERAS_OF_ROOM = 3;
     /** What a step of digestion and its commit may take: a block for each of its bits, and the trees above. */
@@ -153,12 +157,12 @@ public final class EraWorker {
      */
     private void makeRoom() {
         try {
-            long writeset = metadata.blocksOfWriteset();
+            long writeset = blocksOfWriteset();
             long total = metadata.transactionManager().spaceMap().nrBlocks();
             long enough = Math.min(ERAS_OF_ROOM * writeset + DIGEST_BLOCKS, total / 4);
             // One that waits is as it should be, unless the next can't begin before it is digested.
-            int waiting = metadata.freeBlocks() < writeset + LEAST_BLOCKS ? 1 : 2;
-            if (metadata.freeBlocks() < enough && metadata.hasArchived(waiting)) {
+            int waiting = freeBlocks() < writeset + LEAST_BLOCKS ? 1 : 2;
+            if (freeBlocks() < enough && hasArchived(waiting)) {
                 digestUntil(enough);
             }
         } catch (IOException e) {
@@ -172,8 +176,8 @@ public final class EraWorker {
      * nothing.
      */
     private void makeRoomForNextEra() throws IOException {
-        long enough = metadata.blocksOfWriteset() + SPARE_BLOCKS;
-        if (metadata.freeBlocks() < enough) {
+        long enough = blocksOfWriteset() + SPARE_BLOCKS;
+        if (freeBlocks() < enough) {
             metadata.commit();
             digestUntil(enough);
         }
@@ -181,14 +185,14 @@ public final class EraWorker {
 
     private void digestUntil(long enough) throws IOException {
         digest.begin();
-        long after = metadata.freeBlocks();
+        long after = freeBlocks();
         boolean more = true;
-        while (more && metadata.freeBlocks() < enough) {
+        while (more && freeBlocks() < enough) {
             more = digest.step();
             // A commit frees what was digested, and the blocks that steps have shadowed.
-            if (digest.hasRemoved() || metadata.freeBlocks() < after - after / 2) {
+            if (digest.hasRemoved() || freeBlocks() < after - after / 2) {
                 metadata.commit();
-                after = metadata.freeBlocks();
+                after = freeBlocks();
             }
         }
         metadata.commit();
@@ -205,7 +209,7 @@ public final class EraWorker {
                 if (!bits.contains(block)) {
                     metadata.mark(block);
                     anyNew = true;
-                    if (metadata.freeBlocks() < SPARE_BLOCKS) {
+                    if (freeBlocks() < SPARE_BLOCKS) {
                         // It gives back what the marks so far have shadowed.
                         metadata.commit();
                     }
@@ -268,5 +272,23 @@ public final class EraWorker {
             marked = new MarkedBlocks(metadata.currentWritesetNrBits());
             writesetOfMarked = metadata.writesetsBegun();
         }
+    }
+
+    /** Blocks that can be allocated before the next commit. */
+    private long freeBlocks() {
+        return metadata.transactionManager().spaceMap().nrFree();
+    }
+
+    /** Blocks that a new era's writeset takes, about: its words, and the tree above them. */
+    private long blocksOfWriteset() {
+        long leaves = DiskBitset.words(metadata.nrBlocks()) / ArrayBlock.WORDS_PER_BLOCK + 1;
+        return leaves + leaves / FEWEST_CHILDREN + 1;
+    }
+
+    /** Whether {@code most} writesets or more are archived and not digested. */
+    private boolean hasArchived(int most) throws IOException {
+        int[] found = new int[1];
+        metadata.writesets().forEach((era, nrBits, root) -> found[0]++);
+        return found[0] >= most;
     }
 }

@@ -186,7 +186,8 @@ class EraWorkerTest {
                 }
                 heard.clear();
                 pass(null, call("resume", EraMetadata::rollover));
-                if (!heard.equals(List.of("resume: done")) || md.freeBlocks() < 8) {
+                if (!heard.equals(List.of("resume: done"))
+                        || md.transactionManager().spaceMap().nrFree() < 8) {
                     continue;
                 }
                 tried++;
@@ -229,7 +230,7 @@ class EraWorkerTest {
                 assertTrue(era > 3);
             }
             md = EraMetadata.open(full, 8, 64);
-            if (md.freeBlocks() < 5) {
+            if (md.transactionManager().spaceMap().nrFree() < 5) {
                 // Not even what the removal of a writeset shadows.
                 continue;
             }
