@@ -6,11 +6,10 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.WritableByteChannel;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.locks.Condition;
-import java.util.concurrent.locks.ReentrantLock;
 import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.device.IoRequest;
 import org.dmera.dmsetup.targets.Client;
+import org.dmera.dmsetup.targets.Threads;
 
 /**
  * The requests of one connection that wait for metadata while the connection goes on with others.
@@ -35,9 +34,6 @@ final class BackgroundWrites implements AnswerWatch.Holder, Closeable {
     private final ReplyForm form;
     private final Client client;
     private final AnswerWatch watch;
-    private final ReentrantLock lock = new ReentrantLock();
-    /** Fewer requests are outstanding, or nobody sends any more. */
-    private final Condition changed = lock.newCondition();
 
     /** Requests that are being finished. */
     private int finishing;
@@ -85,14 +81,9 @@ final class BackgroundWrites implements AnswerWatch.Holder, Closeable {
      * Waits until not too many requests are outstanding for one more, with a payload of {@code bytes}. That may depend on
      * the client, so nothing that others need is to be held meanwhile.
      */
-    void awaitRoom(int bytes) {
-        lock.lock();
-        try {
-            while (outstanding.get() >= MAX_REQUESTS || outstanding.get() > 0 && outstandingBytes + bytes > MAX_BYTES) {
-                changed.awaitUninterruptibly();
-            }
-        } finally {
-            lock.unlock();
+    synchronized void awaitRoom(int bytes) {
+        while (outstanding.get() >= MAX_REQUESTS || outstanding.get() > 0 && outstandingBytes + bytes > MAX_BYTES) {
+            Threads.await(this::wait);
         }
     }
 
@@ -104,12 +95,9 @@ final class BackgroundWrites implements AnswerWatch.Holder, Closeable {
      */
     IoRequest take(IoRequest request, long cookie, long offset, ByteBuffer payload) {
         Request taken = new Request(request, cookie, offset, payload);
-        lock.lock();
-        try {
+        synchronized (this) {
             outstanding.getAndIncrement();
             outstandingBytes += taken.bytes;
-        } finally {
-            lock.unlock();
         }
         return taken;
     }
@@ -134,11 +122,8 @@ final class BackgroundWrites implements AnswerWatch.Holder, Closeable {
 
         @Override
         protected void ready() {
-            lock.lock();
-            try {
+            synchronized (BackgroundWrites.this) {
                 finishing++;
-            } finally {
-                lock.unlock();
             }
         }
 
@@ -160,48 +145,33 @@ final class BackgroundWrites implements AnswerWatch.Holder, Closeable {
         }
     }
 
-    private void finish(Request request) {
+    private synchronized void finish(Request request) {
         IOException failed = request.failure();
-        lock.lock();
-        try {
-            if (answers.remaining() < ReplyForm.MAX_BYTES) {
-                answers = ByteBuffer.allocate(2 * answers.capacity()).put(answers.flip());
-            }
-            if (failed == null) {
-                form.putDone(answers, request.cookie, request.offset);
-            } else {
-                form.putError(answers, request.cookie, request.offset, Nbd.error(failed), failed.getMessage());
-            }
-            answered++;
-            answeredBytes += request.bytes;
-            request.before = answeredLast;
-            answeredLast = request;
-            finishing--;
-        } finally {
-            lock.unlock();
+        if (answers.remaining() < ReplyForm.MAX_BYTES) {
+            answers = ByteBuffer.allocate(2 * answers.capacity()).put(answers.flip());
         }
+        if (failed == null) {
+            form.putDone(answers, request.cookie, request.offset);
+        } else {
+            form.putError(answers, request.cookie, request.offset, Nbd.error(failed), failed.getMessage());
+        }
+        answered++;
+        answeredBytes += request.bytes;
+        request.before = answeredLast;
+        answeredLast = request;
+        finishing--;
     }
 
     @Override
-    public boolean holds() {
-        lock.lock();
-        try {
-            return answered > 0;
-        } finally {
-            lock.unlock();
-        }
+    public synchronized boolean holds() {
+        return answered > 0;
     }
 
     @Override
-    public boolean isStuck() {
-        lock.lock();
-        try {
-            boolean same = seenBatches == batches;
-            seenBatches = answered > 0 ? batches : -1;
-            return same && answered > 0 && !sending;
-        } finally {
-            lock.unlock();
-        }
+    public synchronized boolean isStuck() {
+        boolean same = seenBatches == batches;
+        seenBatches = answered > 0 ? batches : -1;
+        return same && answered > 0 && !sending;
     }
 
     @Override
@@ -217,8 +187,7 @@ final class BackgroundWrites implements AnswerWatch.Holder, Closeable {
             int count;
             long bytes;
             Request last;
-            lock.lock();
-            try {
+            synchronized (this) {
                 if (sending || answered == 0) {
                     return;
                 }
@@ -237,8 +206,6 @@ final class BackgroundWrites implements AnswerWatch.Holder, Closeable {
                 answeredBytes = 0;
                 last = answeredLast;
                 answeredLast = null;
-            } finally {
-                lock.unlock();
             }
             if (!broken) {
                 try {
@@ -252,15 +219,12 @@ final class BackgroundWrites implements AnswerWatch.Holder, Closeable {
             for (Request each = last; each != null; each = each.before) {
                 each.sent();
             }
-            lock.lock();
-            try {
+            synchronized (this) {
                 sending = false;
                 spare = batch.clear();
                 outstanding.getAndAdd(-count);
                 outstandingBytes -= bytes;
-                changed.signalAll();
-            } finally {
-                lock.unlock();
+                notifyAll();
             }
         }
     }
@@ -285,26 +249,18 @@ final class BackgroundWrites implements AnswerWatch.Holder, Closeable {
     }
 
     /** The connection's thread sends several parts of one answer, until {@link #releaseChannel}. */
-    void holdChannel() {
-        lock.lock();
-        try {
-            while (sending) {
-                changed.awaitUninterruptibly();
-            }
-            sending = true;
-            held = true;
-        } finally {
-            lock.unlock();
+    synchronized void holdChannel() {
+        while (sending) {
+            Threads.await(this::wait);
         }
+        sending = true;
+        held = true;
     }
 
     void releaseChannel() {
-        lock.lock();
-        try {
+        synchronized (this) {
             sending = false;
             held = false;
-        } finally {
-            lock.unlock();
         }
         sendAnswers(false);
     }
@@ -325,14 +281,9 @@ final class BackgroundWrites implements AnswerWatch.Holder, Closeable {
         }
     }
 
-    private void awaitNone() {
-        lock.lock();
-        try {
-            while (outstanding.get() > 0) {
-                changed.awaitUninterruptibly();
-            }
-        } finally {
-            lock.unlock();
+    private synchronized void awaitNone() {
+        while (outstanding.get() > 0) {
+            Threads.await(this::wait);
         }
     }
 }

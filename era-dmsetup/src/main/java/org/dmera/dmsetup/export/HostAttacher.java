@@ -38,6 +38,7 @@ public final class HostAttacher implements Attacher {
 
     private final NodeLinks links;
     private final UblkNotes ublk;
+    private final LeftNodes left;
     private final SecureRandom tokens = new SecureRandom();
     private final Path nbdSocket;
     private final UnaryOperator<String> exportName;
@@ -67,6 +68,7 @@ public final class HostAttacher implements Attacher {
         this.nbdSocket = nbdSocket;
         this.exportName = exportName;
         this.log = log;
+        this.left = new LeftNodes(ublk, links, log);
         links.cleanUp(ublk);
     }
 
@@ -108,31 +110,31 @@ public final class HostAttacher implements Attacher {
     }
 
     private void attach(MappedDevice device, Slot slot) throws IOException {
-        Attachment left = goOn(device);
-        Attachment attachment = left == null ? make(device) : left;
+        Attachment before = left.goOn(device, serving(device));
+        Attachment attachment = before == null ? make(device) : before;
         try {
             if (closed) {
                 throw new ErrnoException("attach " + device + ": the engine stops", Errno.ESHUTDOWN.number());
             }
             slot.link = links.make(device, attachment.node());
         } catch (IOException | RuntimeException | Error e) {
-            abandon(attachment, e);
+            try {
+                attachment.abandon();
+            } catch (IOException after) {
+                e.addSuppressed(after);
+            }
             throw e;
         }
         slot.lossTold = false;
         slot.attachment = attachment;
         log.accept("attached " + device.name() + " as " + attachment.node() + ", " + slot.link);
-        if (left != null) {
-            goOnWithSize(device, slot);
-        }
-    }
-
-    /** The engine that was killed may not have got as far as giving the node its device's new size. */
-    private void goOnWithSize(MappedDevice device, Slot slot) {
-        try {
-            resized(device, slot);
-        } catch (IOException e) {
-            log.accept("attach " + device.name() + ": " + e.getMessage());
+        if (before != null) {
+            try {
+                // The engine that was killed may not have got as far as giving the node its device's new size.
+                resized(device, slot);
+            } catch (IOException e) {
+                log.accept("attach " + device.name() + ": " + e.getMessage());
+            }
         }
     }
 
@@ -150,47 +152,9 @@ public final class HostAttacher implements Attacher {
                 : FuseLoop.over(device.io(), links.file(device), served, () -> storage(device), log);
     }
 
-    /** Goes on with the node that a killed engine has left for the device; null when there is none. */
-    private Attachment goOn(MappedDevice device) throws IOException {
-        UblkNotes.Left left = ublk.leftFor(device);
-        if (left == null) {
-            return null;
-        }
-        if (!left.started()) {
-            ublk.settled(device);
-            deleteLater(left);
-            return null;
-        }
-        UblkNode node = UblkNode.recover(device.io(), left.identity(), ublk.noteOf(device), serving(device), log);
-        ublk.settled(device);
-        boolean frozen = links.leftFrozen(left.minor());
-        links.removeLeft(left.minor(), left.identity().node());
-        if (node != null && frozen) {
-            FrozenNode.thawAgain(node.node(), log);
-        }
-        return node;
-    }
-
     @Override
     public void wantOnly(Collection<MappedDevice> devices) {
-        ublk.takeAllBut(devices).forEach(this::deleteLater);
-    }
-
-    /** In the background: one of which the start was broken off may keep whoever asks for ever. */
-    private void deleteLater(UblkNotes.Left left) {
-        Thread thread = new Thread(
-                () -> {
-                    try {
-                        UblkNode.delete(left.identity(), ublk.noteOfOrphan(), log);
-                        links.removeLeft(left.minor(), left.identity().node());
-                    } catch (IOException e) {
-                        log.accept("attach: " + left.identity().node() + ", which a killed engine left: "
-                                + e.getMessage());
-                    }
-                },
-                "end of " + left.identity().node());
-        thread.setDaemon(true);
-        thread.start();
+        left.wantOnly(devices);
     }
 
     private UblkNode.Serving serving(MappedDevice device) {
@@ -201,14 +165,6 @@ public final class HostAttacher implements Attacher {
         StorageAreas areas = new StorageAreas();
         device.storage(0, device.io().sizeBytes(), areas);
         return areas;
-    }
-
-    private static void abandon(Attachment attachment, Throwable cause) {
-        try {
-            attachment.abandon();
-        } catch (IOException e) {
-            cause.addSuppressed(e);
-        }
     }
 
     @Override
@@ -223,16 +179,7 @@ public final class HostAttacher implements Attacher {
     @Override
     public void writeOut(MappedDevice device) throws IOException {
         if (!withNode(device, slot -> writeOut(device, slot))) {
-            requireLeftUnclaimed(device);
-        }
-    }
-
-    /** What the page cache of a node holds that nobody serves can't be written out; who has claimed it must not lose it. */
-    private void requireLeftUnclaimed(MappedDevice device) throws IOException {
-        UblkNotes.Left left = ublk.leftFor(device);
-        // It is not opened, which might wait for its requests.
-        if (left != null && NodeMounts.isClaimed(left.identity().node())) {
-            throw new ErrnoException(left.identity().node() + ", which a killed engine left", Errno.EBUSY.number());
+            left.requireUnclaimed(device);
         }
     }
 
@@ -240,15 +187,7 @@ public final class HostAttacher implements Attacher {
     private boolean takeLeftAway(MappedDevice device) throws IOException {
         Slot slot = slots.computeIfAbsent(device, any -> new Slot());
         synchronized (slot) {
-            UblkNotes.Left left = ublk.leftFor(device);
-            if (left == null) {
-                return false;
-            }
-            requireLeftUnclaimed(device);
-            UblkNode.delete(left.identity(), ublk.noteOf(device), log);
-            ublk.settled(device);
-            links.removeLeft(left.minor(), left.identity().node());
-            return true;
+            return left.takeAway(device);
         }
     }
 
@@ -300,7 +239,7 @@ public final class HostAttacher implements Attacher {
             }
         });
         if (!hasNode) {
-            requireLeftUnclaimed(device);
+            left.requireUnclaimed(device);
         }
     }
 
@@ -326,11 +265,10 @@ public final class HostAttacher implements Attacher {
         Slot slot = slots.get(device);
         // Not under the monitor: who asks for a device's state waits for nothing.
         Attachment attachment = slot == null ? null : slot.attachment;
-        UblkNotes.Left left = attachment == null ? ublk.leftFor(device) : null;
-        if (attachment == null && left == null) {
+        String node = attachment == null ? left.nodeOf(device) : attachment.node();
+        if (node == null) {
             return 0;
         }
-        String node = left == null ? attachment.node() : left.identity().node();
         try {
             return NodeMounts.isClaimed(node) ? 1 : 0;
         } catch (IOException e) {

@@ -75,20 +75,7 @@ final class NbdMemory {
 
     /** A buffer for a payload that is still to come, or null; {@link #arrived} and {@link #give} follow. */
     ByteBuffer takeAhead(int bytes) {
-        long size = BufferPool.capacity(bytes);
-        synchronized (this) {
-            if (bytes > MAX_WHOLE_BYTES || ahead + size > payloadsLimit / 2 || ahead + arrived + size > payloadsLimit) {
-                return null;
-            }
-            ahead += size;
-        }
-        ByteBuffer buffer = takeIfThereIs(bytes);
-        if (buffer == null) {
-            synchronized (this) {
-                ahead -= size;
-            }
-        }
-        return buffer;
+        return take(bytes, true);
     }
 
     /** A buffer for an answer that the client may be slow to take, or null; {@link #giveAnswer} follows. */
@@ -112,28 +99,36 @@ final class NbdMemory {
 
     /** A buffer for a payload that has come, or null; {@link #give} follows. */
     ByteBuffer takeArrived(int bytes) {
-        long size = BufferPool.capacity(bytes);
-        synchronized (this) {
-            if (bytes > MAX_WHOLE_BYTES || ahead + arrived + size > payloadsLimit) {
-                return null;
-            }
-            arrived += size;
-        }
-        ByteBuffer buffer = takeIfThereIs(bytes);
-        if (buffer == null) {
-            synchronized (this) {
-                arrived -= size;
-            }
-        }
-        return buffer;
+        return take(bytes, false);
     }
 
-    private ByteBuffer takeIfThereIs(int bytes) {
+    private ByteBuffer take(int bytes, boolean early) {
+        long size = BufferPool.capacity(bytes);
+        if (bytes > MAX_WHOLE_BYTES || !reserve(size, early)) {
+            return null;
+        }
         try {
             return pool.take(bytes);
         } catch (OutOfMemoryError e) {
             // Others of the process have taken it all.
+            count(-size, early);
             return null;
+        }
+    }
+
+    private synchronized boolean reserve(long size, boolean early) {
+        if (early && ahead + size > payloadsLimit / 2 || ahead + arrived + size > payloadsLimit) {
+            return false;
+        }
+        count(size, early);
+        return true;
+    }
+
+    private synchronized void count(long bytes, boolean early) {
+        if (early) {
+            ahead += bytes;
+        } else {
+            arrived += bytes;
         }
     }
 

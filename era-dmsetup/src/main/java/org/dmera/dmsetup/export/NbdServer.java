@@ -6,7 +6,6 @@ import java.io.EOFException;
 import java.io.IOException;
 import java.net.SocketAddress;
 import java.net.StandardSocketOptions;
-import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.channels.ClosedChannelException;
 import java.nio.channels.ServerSocketChannel;
@@ -26,7 +25,6 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
 import javax.net.ssl.SSLException;
-import jdk.net.ExtendedSocketOptions;
 import org.dmera.core.linux.NativeText;
 import org.dmera.core.linux.PeerPoll;
 import org.dmera.dmsetup.device.LimitedLog;
@@ -45,26 +43,12 @@ public final class NbdServer implements Closeable {
     /** Of one listener. More than any client opens; each costs a thread, and memory as {@link NbdMemory} has it. */
     private static final int MAX_CONNECTIONS = 512;
 
-    /** A TCP client that has been silent for so long is asked whether it is there, */
-    private static final int KEEPALIVE_IDLE_SECONDS = 30;
-    /** and again after so long, */
-    private static final int KEEPALIVE_INTERVAL_SECONDS = 10;
-    /** so many times; then it is gone. */
-    private static final int KEEPALIVE_PROBES = 3;
-    /** The same for one that does not acknowledge what it is sent. */
-    private static final int UNACKNOWLEDGED_MILLIS = 60_000;
-
     private static final int BACKLOG = 128;
     /** After a failure to accept. */
     private static final long PAUSE_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
 
-    /** So that a piece of a long read can be handed over while the client takes the one before. */
-    private static final int UNIX_SEND_BUFFER_BYTES = 1 << 20;
-
     /** From the connection to the choice of an export, for the slowest of TLS clients. */
     private static final Duration HANDSHAKE = Duration.ofSeconds(10);
-    /** From the end of our part in that to the next word of the client. */
-    private static final long AFTER_CHOICE_MILLIS = 1000;
     /** For clients to take the answers to what is under way when the server closes. */
     private static final long LAST_ANSWERS_NANOS = TimeUnit.SECONDS.toNanos(1);
     /** In which each kind of trouble with clients gets a few lines in the log. */
@@ -237,72 +221,7 @@ public final class NbdServer implements Closeable {
         return false;
     }
 
-    /** Drops a client that takes too long; not one that waits for us to open what it has chosen. */
-    private void watch(SocketChannel channel, Choice choice, long millis) {
-        try {
-            choice.deadline = deadlines.schedule(
-                    () -> {
-                        if (choice.isOver) {
-                            return;
-                        }
-                        if (choice.isMade) {
-                            watch(channel, choice, AFTER_CHOICE_MILLIS);
-                        } else {
-                            late(channel, choice);
-                        }
-                    },
-                    millis,
-                    TimeUnit.MILLISECONDS);
-        } catch (RejectedExecutionException e) {
-            // The server closes, and all of its connections.
-            return;
-        }
-    }
-
-    /** What one client can choose from, and how far it has come with that. */
-    private static final class Choice implements ExportSource {
-        private final ExportSource exports;
-        /** The server opens what the client has chosen. */
-        volatile boolean isMade;
-        /** The client has a device, or has gone. */
-        volatile boolean isOver;
-
-        volatile Future<?> deadline;
-
-        /** As the log names it. */
-        private final String client;
-        /** What it asked for last. */
-        private volatile String export;
-
-        Choice(ExportSource exports, String client) {
-            this.exports = exports;
-            this.client = client;
-        }
-
-        /** The client and, when it has asked for one, its export. */
-        @Override
-        public String toString() {
-            return export == null ? client : client + ", export '" + export + "'";
-        }
-
-        @Override
-        public List<String> names() {
-            return exports.names();
-        }
-
-        @Override
-        public OpenDevice open(String name) throws IOException {
-            export = name;
-            isMade = true;
-            try {
-                return exports.open(name);
-            } finally {
-                isMade = false;
-            }
-        }
-    }
-
-    private void late(SocketChannel channel, Choice choice) {
+    private void late(SocketChannel channel, NbdChoice choice) {
         log.accept(
                 "clients that chose no export in time",
                 () -> choice + ": has chosen no export within " + handshake.toSeconds() + " s: dropped");
@@ -311,27 +230,16 @@ public final class NbdServer implements Closeable {
 
     private void serve(Listener listener, SocketChannel channel) {
         TlsIdentity tls = listener.tls;
-        Choice choice = new Choice(exports, PeerPoll.peer(channel));
+        NbdChoice choice = new NbdChoice(exports, PeerPoll.peer(channel), deadlines, late -> late(channel, late));
         try {
-            watch(channel, choice, handshake.toMillis());
-            if (channel.getRemoteAddress() instanceof UnixDomainSocketAddress) {
-                // The kernel gives what it allows to everybody; TCP sizes its buffers itself.
-                channel.setOption(StandardSocketOptions.SO_SNDBUF, UNIX_SEND_BUFFER_BYTES);
-            } else {
-                channel.setOption(StandardSocketOptions.TCP_NODELAY, true);
-                keepAlive(channel);
-            }
-            PeerPoll poll = new PeerPoll(channel);
-            if (!(channel.getRemoteAddress() instanceof UnixDomainSocketAddress)) {
-                poll.limitUnacknowledged(UNACKNOWLEDGED_MILLIS);
-            }
+            choice.expectWithin(handshake.toMillis());
+            PeerPoll poll = SocketSettings.apply(channel);
             NbdHandshake.TlsUpgrade upgrade = tls == null ? null : plain -> new TlsChannel(plain, tls.serverEngine());
             NbdHandshake.Agreed agreed;
             try {
                 agreed = new NbdHandshake(channel, choice, upgrade, tls != null).run();
             } finally {
-                choice.isOver = true;
-                choice.deadline.cancel(false);
+                choice.over();
             }
             if (agreed != null) {
                 Clients clients = served.clients();
@@ -413,14 +321,6 @@ public final class NbdServer implements Closeable {
         }
     }
 
-    /** A client that vanishes without a word is noticed within a minute, and lets go of its device. */
-    private static void keepAlive(SocketChannel channel) throws IOException {
-        channel.setOption(StandardSocketOptions.SO_KEEPALIVE, true);
-        channel.setOption(ExtendedSocketOptions.TCP_KEEPIDLE, KEEPALIVE_IDLE_SECONDS);
-        channel.setOption(ExtendedSocketOptions.TCP_KEEPINTERVAL, KEEPALIVE_INTERVAL_SECONDS);
-        channel.setOption(ExtendedSocketOptions.TCP_KEEPCOUNT, KEEPALIVE_PROBES);
-    }
-
     private void drop(Listener listener, SocketChannel channel) {
         close(channel);
         synchronized (connections) {
@@ -465,7 +365,12 @@ public final class NbdServer implements Closeable {
             open = new ArrayList<>(connections);
         }
         for (SocketChannel channel : open) {
-            endInput(channel);
+            try {
+                channel.shutdownInput();
+            } catch (IOException e) {
+                // The client has gone already.
+                close(channel);
+            }
         }
         awaitNoConnections(LAST_ANSWERS_NANOS);
         for (SocketChannel channel : open) {
@@ -473,15 +378,6 @@ public final class NbdServer implements Closeable {
         }
         awaitNoConnections(Long.MAX_VALUE);
         log.close();
-    }
-
-    private void endInput(SocketChannel channel) {
-        try {
-            channel.shutdownInput();
-        } catch (IOException e) {
-            // The client has gone already.
-            close(channel);
-        }
     }
 
     private void awaitNoConnections(long nanos) {

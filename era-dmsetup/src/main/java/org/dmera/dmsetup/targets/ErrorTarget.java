@@ -8,7 +8,7 @@ import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 
 /** {@code error}: every read and write fails with EIO. Arguments are ignored, as the kernel does. */
-public final class ErrorTarget implements Target {
+public final class ErrorTarget extends StoringNothing {
     private ErrorTarget() {}
 
     /** Makes error targets. */
@@ -29,10 +29,6 @@ public final class ErrorTarget implements Target {
         }
     }
 
-    private static IOException refused() {
-        return new ErrnoException("I/O on an error target", Errno.EIO.number());
-    }
-
     @Override
     public String type() {
         return "error";
@@ -40,42 +36,11 @@ public final class ErrorTarget implements Target {
 
     @Override
     public void read(long offsetBytes, ByteBuffer dst) throws IOException {
-        throw refused();
+        change();
     }
 
     @Override
-    public void write(long offsetBytes, ByteBuffer src, int flags) throws IOException {
-        throw refused();
+    protected void change() throws IOException {
+        throw new ErrnoException("I/O on an error target", Errno.EIO.number());
     }
-
-    @Override
-    public void flush() {}
-
-    @Override
-    public void discard(long offsetBytes, long lengthBytes, int flags) throws IOException {
-        throw refused();
-    }
-
-    @Override
-    public void writeZeroes(long offsetBytes, long lengthBytes, int flags) throws IOException {
-        throw refused();
-    }
-
-    @Override
-    public String table() {
-        return "";
-    }
-
-    @Override
-    public String status() {
-        return "";
-    }
-
-    @Override
-    public List<Backing> dependencies() {
-        return List.of();
-    }
-
-    @Override
-    public void close() {}
 }

@@ -5,7 +5,7 @@ import java.nio.ByteBuffer;
 import java.util.List;
 
 /** {@code zero}: reads as zeroes, forgets what is written. */
-public final class ZeroTarget implements Target {
+public final class ZeroTarget extends StoringNothing {
     private static final ByteBuffer ZEROES = ByteBuffer.allocateDirect(1 << 16).asReadOnlyBuffer();
 
     private ZeroTarget() {}
@@ -45,39 +45,10 @@ public final class ZeroTarget implements Target {
     }
 
     @Override
-    public void write(long offsetBytes, ByteBuffer src, int flags) {
-        src.position(src.limit());
-    }
-
-    @Override
-    public void flush() {}
-
-    @Override
-    public void discard(long offsetBytes, long lengthBytes, int flags) {}
-
-    @Override
-    public void writeZeroes(long offsetBytes, long lengthBytes, int flags) {}
+    protected void change() {}
 
     @Override
     public long allocation(long offsetBytes, long lengthBytes) {
         return -lengthBytes;
     }
-
-    @Override
-    public String table() {
-        return "";
-    }
-
-    @Override
-    public String status() {
-        return "";
-    }
-
-    @Override
-    public List<Backing> dependencies() {
-        return List.of();
-    }
-
-    @Override
-    public void close() {}
 }
