@@ -9,6 +9,7 @@ import java.util.stream.IntStream;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.device.DeviceIo;
+import org.dmera.dmsetup.targets.Client;
 
 /** Answers one client's BLOCK_STATUS requests: a chunk for each context that was agreed on, or that the request names. */
 final class NbdBlockStatus {
@@ -18,6 +19,7 @@ final class NbdBlockStatus {
     static final int MAX_PAYLOAD_BYTES = LENGTH_BYTES + NbdHandshake.MAX_CONTEXTS * Integer.BYTES;
 
     private final DeviceIo io;
+    private final Client client;
     private final ReplyForm form;
     private final AnswerBuffer answers;
     private final List<MetaContexts.Context> contexts;
@@ -25,8 +27,14 @@ final class NbdBlockStatus {
     private final NbdMemory memory;
 
     NbdBlockStatus(
-            DeviceIo io, ReplyForm form, AnswerBuffer answers, List<MetaContexts.Context> contexts, NbdMemory memory) {
+            DeviceIo io,
+            Client client,
+            ReplyForm form,
+            AnswerBuffer answers,
+            List<MetaContexts.Context> contexts,
+            NbdMemory memory) {
         this.io = io;
+        this.client = client;
         this.form = form;
         this.answers = answers;
         this.contexts = contexts;
@@ -83,7 +91,7 @@ final class NbdBlockStatus {
             for (int i = 0; i < ids.length; i++) {
                 answers.lend();
                 try {
-                    BlockStatus.put(io, contexts.get(ids[i]), offset, length, onlyOne, runs);
+                    look(contexts.get(ids[i]), offset, length, onlyOne, runs);
                 } catch (IOException e) {
                     answers.reclaim();
                     answers.fail(cookie, offset, e);
@@ -93,6 +101,17 @@ final class NbdBlockStatus {
                 }
                 put(cookie, offset, ids[i], i == ids.length - 1, runs);
             }
+        }
+    }
+
+    /** The request is the client's while this looks, and no longer when it is answered, which may take as long as it likes. */
+    private void look(MetaContexts.Context context, long offset, long length, boolean onlyOne, StatusRuns runs)
+            throws IOException {
+        client.begin();
+        try {
+            BlockStatus.put(io, context, offset, length, onlyOne, runs);
+        } finally {
+            client.end();
         }
     }
 

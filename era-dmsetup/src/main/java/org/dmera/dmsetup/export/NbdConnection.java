@@ -26,7 +26,6 @@ import org.dmera.dmsetup.targets.Client;
  */
 final class NbdConnection {
     private final DeviceIo io;
-    private final Client client;
     private final Arrival arrival;
     private final NbdMemory memory;
     private final ReplyForm form;
@@ -77,7 +76,6 @@ final class NbdConnection {
             ByteBuffer in,
             ByteBuffer out) {
         BufferPool pool = memory.pool();
-        this.client = client;
         this.arrival = arrival;
         this.io = agreed.device().io();
         this.memory = memory;
@@ -89,8 +87,8 @@ final class NbdConnection {
         ByteChannel channel = polling != null ? polling : agreed.channel();
         this.answers =
                 new AnswerBuffer(form, background, channel, io.openScope(AnswerBuffer.MAX_WRITES), pool, watch, out);
-        this.status = new NbdBlockStatus(io, form, answers, agreed.contexts(), memory);
-        this.reads = new NbdReads(io, form, answers, polling, background, pool);
+        this.status = new NbdBlockStatus(io, client, form, answers, agreed.contexts(), memory);
+        this.reads = new NbdReads(io, client, form, answers, polling, background, pool);
         this.input = new NbdInput(channel, polling, answers, arrival, in);
         this.writes = new NbdWrites(io, client, input, answers, polling, background, memory);
         this.headerBytes = agreed.extended() ? 32 : 28;
@@ -156,24 +154,10 @@ final class NbdConnection {
                     writes.flush(cookie, offset);
                 }
             }
-            case Nbd.CMD_READ, Nbd.CMD_CACHE, Nbd.CMD_BLOCK_STATUS -> {
-                client.begin();
-                try {
-                    look(command, flags, cookie, offset, length);
-                } finally {
-                    client.end();
-                }
-            }
-            default -> answers.fail(cookie, offset, invalid("NBD command " + command));
-        }
-    }
-
-    /** Does what changes nothing, and is answered in parts. */
-    private void look(int command, int flags, long cookie, long offset, long length) throws IOException {
-        switch (command) {
             case Nbd.CMD_READ -> reads.read(flags, cookie, offset, length);
             case Nbd.CMD_CACHE -> reads.cache(cookie, offset, length);
-            default -> blockStatus(flags, cookie, offset, length);
+            case Nbd.CMD_BLOCK_STATUS -> blockStatus(flags, cookie, offset, length);
+            default -> answers.fail(cookie, offset, invalid("NBD command " + command));
         }
     }
 

@@ -6,10 +6,14 @@ import java.nio.ByteBuffer;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.device.DeviceIo;
+import org.dmera.dmsetup.targets.Client;
 
 /**
  * Answers one client's reads: short ones together with other answers, longer ones in pieces, and long ones from the file to
  * the socket without a copy where that can be. Used by the connection's thread alone.
+ *
+ * <p>A request is the client's only while it is at the device: whoever comes after this client waits for it, and is not to
+ * wait for a client that takes no answers.
  */
 final class NbdReads {
     /** Longer reads are answered in pieces, so that the client takes one while this thread fetches the next. */
@@ -22,6 +26,7 @@ final class NbdReads {
     private static final int CACHE_PIECE_BYTES = 64 << 10;
 
     private final DeviceIo io;
+    private final Client client;
     private final ReplyForm form;
     private final AnswerBuffer answers;
     private final PollingSocket polling;
@@ -31,12 +36,14 @@ final class NbdReads {
     /** {@code polling} is the client's socket if it is a plain one, else null. */
     NbdReads(
             DeviceIo io,
+            Client client,
             ReplyForm form,
             AnswerBuffer answers,
             PollingSocket polling,
             BackgroundWrites background,
             BufferPool pool) {
         this.io = io;
+        this.client = client;
         this.form = form;
         this.answers = answers;
         this.polling = polling;
@@ -123,7 +130,7 @@ final class NbdReads {
             long end = offset + length;
             for (long at = offset; at < end; at += scratch.limit()) {
                 scratch.clear().limit((int) Math.min(end - at, CACHE_PIECE_BYTES));
-                io.read(at, scratch);
+                readFromDevice(at, scratch);
             }
         } finally {
             pool.give(scratch);
@@ -161,10 +168,29 @@ final class NbdReads {
     private void fetch(ByteBuffer out, long offset, int bytes) throws IOException {
         out.limit(out.position() + bytes);
         try {
-            io.read(offset, out);
+            readFromDevice(offset, out);
         } finally {
             answers.reclaim();
             out.limit(out.capacity());
+        }
+    }
+
+    private void readFromDevice(long offset, ByteBuffer dst) throws IOException {
+        client.begin();
+        try {
+            io.read(offset, dst);
+        } finally {
+            client.end();
+        }
+    }
+
+    /** As {@link PollingSocket#send}, which waits for the device at most. */
+    private long sendFromDevice(long offset, long length) throws IOException {
+        client.begin();
+        try {
+            return polling.send(io, offset, length);
+        } finally {
+            client.end();
         }
     }
 
@@ -179,7 +205,7 @@ final class NbdReads {
         IOException failed = null;
         long done = 0;
         while (done < length) {
-            long sent = failed == null ? polling.send(io, offset + done, length - done) : 0;
+            long sent = failed == null ? sendFromDevice(offset + done, length - done) : 0;
             if (sent == 0) {
                 int piece = (int) Math.min(length - done, READ_PIECE_BYTES);
                 ByteBuffer out = answers.alone(true);

@@ -110,8 +110,8 @@ final class NbdWrites implements Closeable {
             return;
         }
         request.payload = payload;
-        answers.flush();
         try {
+            answers.flush();
             input.drain(payload);
             input.receive(payload, bytes);
         } finally {

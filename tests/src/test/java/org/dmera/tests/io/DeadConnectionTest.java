@@ -3,6 +3,7 @@ package org.dmera.tests.io;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
@@ -12,6 +13,7 @@ import java.net.StandardSocketOptions;
 import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -221,6 +223,25 @@ class DeadConnectionTest {
                 young.close();
                 while (server.openConnections() > 0) {
                     TimeUnit.MILLISECONDS.sleep(1);
+                }
+            }
+        }
+    }
+
+    @Test
+    void aTcpClientThatOnlyEndsWhatItSendsAndTakesNoAnswersHoldsUpNobody() throws Exception {
+        try (NbdServer server = new NbdServer(exports(device.io()), line -> {})) {
+            InetSocketAddress address = (InetSocketAddress)
+                    server.listenTcp(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), null);
+            try (WireClient deaf = WireClient.open(SocketChannel.open(address), "vol")) {
+                // More than the socket holds.
+                for (int i = 0; i < 64; i++) {
+                    deaf.request(WireClient.READ, i, 0, 1 << 20, null);
+                }
+                deaf.channel.shutdownOutput();
+                deaf.receive(16);
+                try (WireClient other = WireClient.open(SocketChannel.open(address), "vol")) {
+                    assertTimeoutPreemptively(Duration.ofSeconds(30), () -> assertEquals(0, other.write(0, NEW)));
                 }
             }
         }

@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
+import java.nio.ByteBuffer;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -27,6 +28,7 @@ import org.junit.jupiter.api.io.TempDir;
 @Timeout(600)
 class NbdMemoryTest {
     private static final int MIB = 1 << 20;
+    private static final int NO_COMMAND = 99;
 
     @TempDir
     private Path folder;
@@ -170,6 +172,28 @@ class NbdMemoryTest {
                     await(() -> good.channel.isOpen() && server.payloadBytes() == 0, "payloads are held");
                     writeAndRead(good, 128L * MIB, MIB, 4096, 4 * MIB);
                 }
+            }
+        });
+    }
+
+    @Test
+    void clientsThatLeaveBeforeTheyAreAnsweredAndBeforeTheirPayloadsTakeNoMemoryAlong() throws Exception {
+        serve(64L * MIB, (server, socket) -> {
+            for (int i = 0; i < 64; i++) {
+                try (WireClient leaving = WireClient.open(socket, "vol")) {
+                    // The answer to the first can't be sent any more when room for the second's payload has been taken.
+                    ByteBuffer both = ByteBuffer.allocate(56);
+                    both.putInt(0x25609513).putShort((short) 0).putShort((short) NO_COMMAND);
+                    both.putLong(1).putLong(0).putInt(0);
+                    both.putInt(0x25609513).putShort((short) 0).putShort((short) WireClient.WRITE);
+                    both.putLong(2).putLong(0).putInt(4 * MIB);
+                    leaving.send(both);
+                }
+            }
+            await(() -> server.openConnections() == 0, "connections stay open");
+            try (WireClient stalled = WireClient.open(socket, "vol")) {
+                stalled.request(WireClient.WRITE, 1, 0, 4 * MIB, new byte[1]);
+                await(() -> server.payloadBytes() == 4 * MIB, "there is no memory for a payload that is still to come");
             }
         });
     }
