@@ -7,7 +7,6 @@ import org.dmera.core.evidence.Damage;
 import org.dmera.core.evidence.DamageLog;
 import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.Severity;
-import org.dmera.core.repair.SpaceMapRepair;
 
 /** What a check found. */
 public final class CheckReport {
@@ -52,7 +51,7 @@ public final class CheckReport {
         return count(Severity.FATAL) == 0 && count(Severity.NON_FATAL) == 0;
     }
 
-    /** Whether {@link SpaceMapRepair} can't help before the metadata has been rebuilt. */
+    /** Whether a repair in place can't help before the metadata has been rebuilt. */
     public boolean isBeyondAutoRepair() {
         return log.isBeyondAutoRepair();
     }

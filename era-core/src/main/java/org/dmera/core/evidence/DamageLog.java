@@ -6,7 +6,6 @@ import java.util.List;
 import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.Remedy;
 import org.dmera.core.format.Severity;
-import org.dmera.core.repair.SpaceMapRepair;
 
 /**
  * Collects what a check finds. Hostile metadata can break millions of rules: every one is counted, but only the first
@@ -99,7 +98,7 @@ public final class DamageLog {
         return treesIncomplete;
     }
 
-    /** Whether something fatal was found that {@link SpaceMapRepair} can't mend. */
+    /** Whether something fatal was found that a repair in place can't mend. */
     public boolean isBeyondAutoRepair() {
         return beyondAutoRepair;
     }

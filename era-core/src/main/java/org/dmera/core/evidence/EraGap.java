@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.core.evidence;
 
-import org.dmera.core.check.SpaceMapCheck;
 import org.dmera.core.format.DamageKind;
 
 /**
  * Eras between which, or after which, the writeset tree has none. The kernel takes such trees: it digests the lowest
  * writeset that is there. They come from metadata snapshots, which hold no writeset of their own era: dumped, restored
  * and gone on with, that era never gets one. So a gap is damage only if something is in use that a writeset may have been
- * lost with: see {@link SpaceMapCheck#isAllAccountedFor}.
+ * lost with: see {@code SpaceMapCheck.isAllAccountedFor}.
  *
  * @param path of the tree
  * @param from the first of the eras

@@ -36,7 +36,6 @@ final class StateOverlay implements TreeWalk.WritesetVisitor {
 
     private final BlockReader reader;
     private final ByteBuffer block = BlockReader.newBuffer();
-    private final long[] words = new long[ArrayBlock.WORDS_PER_BLOCK];
     /** What other states have laid over the present window already: most of a state is shared with the one before. */
     private Set<OverlaidPart> overlaid;
 
@@ -67,7 +66,7 @@ final class StateOverlay implements TreeWalk.WritesetVisitor {
     private long lastEra = -1;
 
     private boolean hasCurrent;
-    private final LooseBlocks loose;
+    private final UnattachedBlocks unattached;
     /** −1 until it is asked for. */
     private long highestInArray = -1;
 
@@ -100,11 +99,11 @@ final class StateOverlay implements TreeWalk.WritesetVisitor {
         writesetsLost &= hasSpaceMap;
         // Only a root that is lost leaves blocks behind to whose place nothing else leads.
         boolean isRootLost = candidate.unreadable > 0;
-        List<Integer> unattached = new ArrayList<>(isRootLost ? candidate.unattachedEras : List.of());
-        unattached.addAll(isRootLost ? candidate.unattachedWords : List.of());
-        loose = new LooseBlocks(reader, unattached);
+        List<Integer> blocks = new ArrayList<>(isRootLost ? candidate.unattachedEras : List.of());
+        blocks.addAll(isRootLost ? candidate.unattachedWords : List.of());
+        unattached = new UnattachedBlocks(reader, blocks);
         if (isRootLost && eraArrays.isEmpty() && !candidate.unattachedEras.isEmpty()) {
-            extent = loose.nrEras();
+            extent = unattached.nrEras();
         }
     }
 
@@ -197,8 +196,8 @@ final class StateOverlay implements TreeWalk.WritesetVisitor {
         for (Writeset writeset : writesets) {
             overlayBits(writeset, w, count);
         }
-        loose.raiseByEras(latest, 0, count, currentEra);
-        loose.raiseByWords(latest, count, currentEra);
+        unattached.raiseByEras(latest, 0, count, currentEra);
+        unattached.raiseByWords(latest, count, currentEra);
     }
 
     private void overlayEras(ArrayMap map, long index, int at, int count) {
@@ -209,7 +208,7 @@ final class StateOverlay implements TreeWalk.WritesetVisitor {
         int usable = map.load(reader, index, n, block);
         ArrayBlock array = new ArrayBlock().wrap(block, 0);
         for (int i = 0; i < usable; i++) {
-            LooseBlocks.raise(latest, at + i, Math.min(currentEra, Integer.toUnsignedLong(array.valueInt(i))));
+            UnattachedBlocks.raise(latest, at + i, Math.min(currentEra, Integer.toUnsignedLong(array.valueInt(i))));
         }
         lose(at + usable, at + n, currentEra);
     }
@@ -219,26 +218,29 @@ final class StateOverlay implements TreeWalk.WritesetVisitor {
         if (bitsHere <= 0) {
             return;
         }
-        // The era of an open writeset isn't written down. What the block is to another state doesn't show it: it may
-        // have
-        // been allocated again since. What the last archived era is doesn't either: eras may have no writeset.
+        // The era of an open writeset isn't written down. What the block is to another state doesn't show it, for it
+        // may
+        // have been allocated again since; nor does the last archived era, for eras may have no writeset.
         long era = writeset.era() >= 0 ? writeset.era() : currentEra;
         ArrayMap map = writeset.map();
         if ((long) map.usable(w) * Long.SIZE >= bitsHere
                 && !overlaid.add(new OverlaidPart(map.block(w), era, bitsHere))) {
             return;
         }
-        int usable = (int) Math.min(bitsHere, (long) map.load(reader, w, words.length, block) * Long.SIZE);
-        for (int i = 0; i * Long.SIZE < usable; i++) {
+        int nrWords = map.load(reader, w, ArrayBlock.WORDS_PER_BLOCK, block);
+        int usable = (int) Math.min(bitsHere, (long) nrWords * Long.SIZE);
+        // Not kept: there are thousands of states.
+        long[] words = new long[nrWords];
+        for (int i = 0; i < nrWords; i++) {
             words[i] = block.getLong(ArrayBlock.VALUES + i * Long.BYTES);
         }
-        LooseBlocks.raise(latest, words, usable, era);
+        UnattachedBlocks.raise(latest, words, usable, era);
         lose(usable, (int) bitsHere, era);
     }
 
     private void lose(int from, int to, long era) {
         for (int i = from; i < to; i++) {
-            LooseBlocks.raise(latest, i, era);
+            UnattachedBlocks.raise(latest, i, era);
             lost.set(i);
         }
     }

@@ -49,7 +49,7 @@ final class UnclaimedMarks {
     private final ArrayBlock array = new ArrayBlock();
     private final Map<Long, Long> knownEras;
     private final List<Piece> pieces = new ArrayList<>();
-    private final LooseBlocks loose;
+    private final UnattachedBlocks unattached;
     private boolean complete;
     private final long[] bound = new long[ArrayBlock.WORDS_PER_BLOCK];
 
@@ -81,10 +81,10 @@ final class UnclaimedMarks {
                 add(subtree, true);
             }
         }
-        List<Integer> unattached = new ArrayList<>(doubted);
-        unattached.addAll(missed.unattached(Content.ERAS));
-        unattached.addAll(missed.unattached(Content.WORDS));
-        this.loose = new LooseBlocks(reader, unattached);
+        List<Integer> blocks = new ArrayList<>(doubted);
+        blocks.addAll(missed.unattached(Content.ERAS));
+        blocks.addAll(missed.unattached(Content.WORDS));
+        this.unattached = new UnattachedBlocks(reader, blocks);
     }
 
     /** Whether every part that has lost its reference could be read, so that no mark is outside them. */
@@ -94,7 +94,7 @@ final class UnclaimedMarks {
 
     /** Whether there are such parts at all. */
     boolean isAnything() {
-        return !pieces.isEmpty() || !loose.isEmpty();
+        return !pieces.isEmpty() || !unattached.isEmpty();
     }
 
     private BlockReader fresh() {
@@ -163,7 +163,7 @@ final class UnclaimedMarks {
             }
             if (piece.content() == Content.WORDS) {
                 if (hasWords(piece, w)) {
-                    LooseBlocks.raise(
+                    UnattachedBlocks.raise(
                             latest, bound, count, Math.min(piece.era() == ANY_ERA ? bitsetEra : piece.era(), most));
                 }
                 continue;
@@ -174,11 +174,11 @@ final class UnclaimedMarks {
         }
         for (int at = 0; at < count; at += ArrayBlock.ERAS_PER_BLOCK) {
             if (isUnsure.test(Content.ERAS, w * ERA_BLOCKS + at / ArrayBlock.ERAS_PER_BLOCK)) {
-                loose.raiseByEras(latest, at, Math.min(count, at + ArrayBlock.ERAS_PER_BLOCK), most);
+                unattached.raiseByEras(latest, at, Math.min(count, at + ArrayBlock.ERAS_PER_BLOCK), most);
             }
         }
         if (isUnsure.test(Content.WORDS, w)) {
-            loose.raiseByWords(latest, count, most);
+            unattached.raiseByWords(latest, count, most);
         }
     }
 
@@ -191,7 +191,7 @@ final class UnclaimedMarks {
         array.wrap(block, 0);
         for (int i = 0; i < n; i++) {
             long era = i < usable ? Math.min(most, Integer.toUnsignedLong(array.valueInt(i))) : most;
-            LooseBlocks.raise(latest, at + i, era);
+            UnattachedBlocks.raise(latest, at + i, era);
         }
     }
 
@@ -210,7 +210,7 @@ final class UnclaimedMarks {
 
     /** The most that any candidate records of array block {@code index} of a bitset; the array is used again. */
     long[] maxWords(long index) {
-        long[] most = loose.words();
+        long[] most = unattached.words();
         for (Piece piece : pieces) {
             if (piece.content() == Content.WORDS && hasWords(piece, index)) {
                 for (int i = 0; i < most.length; i++) {
@@ -229,7 +229,7 @@ final class UnclaimedMarks {
                 overlayEras(piece, index, eras, 0, eras.length, most);
             }
         }
-        loose.raiseByEras(eras, 0, eras.length, most);
+        unattached.raiseByEras(eras, 0, eras.length, most);
         return eras;
     }
 }

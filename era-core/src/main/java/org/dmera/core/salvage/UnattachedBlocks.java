@@ -9,13 +9,13 @@ import org.dmera.core.format.Eras;
 import org.dmera.core.read.BlockVerdict;
 
 /** The marks of array blocks whose place isn't known: wherever one belongs, all of its kind together have its marks. */
-final class LooseBlocks {
+final class UnattachedBlocks {
     private int[] eras;
     private long[] words;
     private int nrEras;
 
     /** Reads those of {@code blocks} that are array blocks. */
-    LooseBlocks(BlockReader reader, Iterable<Integer> blocks) {
+    UnattachedBlocks(BlockReader reader, Iterable<Integer> blocks) {
         ByteBuffer block = BlockReader.newBuffer();
         ArrayBlock array = new ArrayBlock();
         for (int b : blocks) {
