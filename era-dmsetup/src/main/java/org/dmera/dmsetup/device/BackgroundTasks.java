@@ -3,8 +3,6 @@ package org.dmera.dmsetup.device;
 
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.Condition;
-import java.util.concurrent.locks.ReentrantLock;
 
 /**
  * Runs the tasks of one device on a bounded number of threads: a commit lets thousands of writes go at once, and when what
@@ -37,8 +35,6 @@ final class BackgroundTasks {
     }
 
     private final Executor threads;
-    private final ReentrantLock lock = new ReentrantLock();
-    private final Condition work = lock.newCondition();
     private Task head;
     private Task tail;
     private int queued;
@@ -60,45 +56,30 @@ final class BackgroundTasks {
      *
      * @throws RuntimeException or Error when there is no thread to be had
      */
-    void reserve() {
-        lock.lock();
-        try {
-            if (running == answering) {
-                start();
-            }
-            reserved++;
-        } finally {
-            lock.unlock();
+    synchronized void reserve() {
+        if (running == answering) {
+            start();
         }
+        reserved++;
     }
 
     /** The promised task won't come. */
-    void cancel() {
-        lock.lock();
-        try {
-            reserved--;
-        } finally {
-            lock.unlock();
-        }
+    synchronized void cancel() {
+        reserved--;
     }
 
     /** Runs {@code task} soon, for which there is a reservation. */
-    void execute(Task task) {
-        lock.lock();
-        try {
-            if (tail == null) {
-                head = task;
-            } else {
-                tail.next = task;
-            }
-            tail = task;
-            queued++;
-            reserved--;
-            work.signal();
-            startIfOfUse();
-        } finally {
-            lock.unlock();
+    synchronized void execute(Task task) {
+        if (tail == null) {
+            head = task;
+        } else {
+            tail.next = task;
         }
+        tail = task;
+        queued++;
+        reserved--;
+        notify();
+        startIfOfUse();
     }
 
     /** With the lock. Without a further thread those that are there do the work. */
@@ -139,52 +120,42 @@ final class BackgroundTasks {
         }
     }
 
-    private void count(int answers) {
-        lock.lock();
-        try {
-            answering += answers;
-            if (answers > 0) {
-                startIfOfUse();
-            }
-        } finally {
-            lock.unlock();
+    private synchronized void count(int answers) {
+        answering += answers;
+        if (answers > 0) {
+            startIfOfUse();
         }
     }
 
     /** The next task, or null when this thread is no longer needed. */
-    private Task next() {
-        lock.lock();
-        try {
-            long left = LINGER_NANOS;
-            while (head == null && (left > 0 || reserved > 0)) {
-                idle++;
-                try {
-                    if (left > 0) {
-                        left = work.awaitNanos(left);
-                    } else {
-                        work.await();
-                    }
-                } catch (InterruptedException e) {
-                    // Nobody interrupts these threads on purpose; whoever is promised a thread keeps it.
-                    left = 0;
-                } finally {
-                    idle--;
+    private synchronized Task next() {
+        long end = System.nanoTime() + LINGER_NANOS;
+        for (long left = LINGER_NANOS; head == null && (left > 0 || reserved > 0); left = end - System.nanoTime()) {
+            idle++;
+            try {
+                if (left > 0) {
+                    TimeUnit.NANOSECONDS.timedWait(this, left);
+                } else {
+                    wait();
                 }
+            } catch (InterruptedException e) {
+                // Nobody interrupts these threads on purpose; whoever is promised a thread keeps it.
+                end = System.nanoTime();
+            } finally {
+                idle--;
             }
-            Task task = head;
-            if (task == null) {
-                running--;
-                return null;
-            }
-            head = task.next;
-            task.next = null;
-            if (head == null) {
-                tail = null;
-            }
-            queued--;
-            return task;
-        } finally {
-            lock.unlock();
         }
+        Task task = head;
+        if (task == null) {
+            running--;
+            return null;
+        }
+        head = task.next;
+        task.next = null;
+        if (head == null) {
+            tail = null;
+        }
+        queued--;
+        return task;
     }
 }

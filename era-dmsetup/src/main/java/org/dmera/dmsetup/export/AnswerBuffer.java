@@ -195,24 +195,21 @@ final class AnswerBuffer implements AnswerWatch.Holder, Closeable {
 
     /** Sends what is there. */
     void flush() throws IOException {
-        if (out.position() > start) {
-            out.flip().position(start);
-            try {
-                background.send(channel, out);
-            } finally {
-                out.clear();
-                start = 0;
-                held = 0;
+        boolean some = out.position() > start;
+        if (!some && !sentByOther) {
+            return;
+        }
+        try {
+            if (some) {
+                background.send(channel, out.flip().position(start));
             }
-            sentByOther = false;
-            scope.sent();
-        } else if (sentByOther) {
+        } finally {
             out.clear();
             start = 0;
             held = 0;
-            sentByOther = false;
-            scope.sent();
         }
+        sentByOther = false;
+        scope.sent();
     }
 
     /** The sender is gone, and owes nothing. */

@@ -81,17 +81,9 @@ final class NbdReads {
      * may read: it is advice, and a connection that were busy with a whole device would be deaf to all else.
      */
     void cache(long cookie, long offset, long length) throws IOException {
-        try {
-            if (length < 0 || offset < 0 || offset > io.sizeBytes() - length) {
-                throw new ErrnoException("request past the end of the device", Errno.EINVAL.number());
-            }
-            answers.flush();
-            readThrough(offset, Math.min(length, Nbd.MAX_PAYLOAD_BYTES));
-        } catch (IOException e) {
-            answers.fail(cookie, offset, e);
-            return;
+        if (canRead(cookie, offset, length, Math.min(length, Nbd.MAX_PAYLOAD_BYTES))) {
+            answers.done(cookie, offset);
         }
-        answers.done(cookie, offset);
     }
 
     /**
@@ -104,14 +96,7 @@ final class NbdReads {
             copy(cookie, offset, length, length);
             return;
         }
-        try {
-            if (offset < 0 || offset > io.sizeBytes() - length) {
-                throw new ErrnoException("read past the end of the device", Errno.EINVAL.number());
-            }
-            answers.flush();
-            readThrough(offset, length);
-        } catch (IOException e) {
-            answers.fail(cookie, offset, e);
+        if (!canRead(cookie, offset, length, length)) {
             return;
         }
         background.holdChannel();
@@ -123,7 +108,21 @@ final class NbdReads {
         }
     }
 
-    /** Reads a range for what comes of it. */
+    /** Reads {@code bytes} of a range for what comes of it, and answers if that is an error: then this is false. */
+    private boolean canRead(long cookie, long offset, long length, long bytes) throws IOException {
+        try {
+            if (length < 0 || offset < 0 || offset > io.sizeBytes() - length) {
+                throw new ErrnoException("request past the end of the device", Errno.EINVAL.number());
+            }
+            answers.flush();
+            readThrough(offset, bytes);
+            return true;
+        } catch (IOException e) {
+            answers.fail(cookie, offset, e);
+            return false;
+        }
+    }
+
     private void readThrough(long offset, long length) throws IOException {
         ByteBuffer scratch = pool.take(CACHE_PIECE_BYTES);
         try {
