@@ -180,10 +180,12 @@ final class IoGate {
             Held self = new Held(++lastNumber, lock.newCondition());
             queue.addLast(self);
             try {
-                while (!mayGo(self)) {
-                    Client.requireHere(client);
-                    Threads.await(() -> self.turn.awaitNanos(LOOK_NANOS));
-                }
+                Threads.await(() -> {
+                    while (!mayGo(self)) {
+                        Client.requireHere(client);
+                        self.turn.awaitNanos(LOOK_NANOS);
+                    }
+                });
                 inFlight.getAndIncrement(counter);
                 turnTaken |= held;
                 return held ? counter | IN_TURN : counter;

@@ -34,6 +34,9 @@ final class WaitingWrites {
             }
         } catch (ErrnoException e) {
             failed = e;
+        } catch (RuntimeException | Error e) {
+            // Whoever has detached it waits for its answer.
+            failed = internal(e);
         }
         if (failed != null) {
             request.fail(failed);

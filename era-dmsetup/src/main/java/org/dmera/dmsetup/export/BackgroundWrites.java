@@ -82,9 +82,11 @@ final class BackgroundWrites implements AnswerWatch.Holder, Closeable {
      * the client, so nothing that others need is to be held meanwhile.
      */
     synchronized void awaitRoom(int bytes) {
-        while (outstanding.get() >= MAX_REQUESTS || outstanding.get() > 0 && outstandingBytes + bytes > MAX_BYTES) {
-            Threads.await(this::wait);
-        }
+        Threads.await(() -> {
+            while (outstanding.get() >= MAX_REQUESTS || outstanding.get() > 0 && outstandingBytes + bytes > MAX_BYTES) {
+                wait();
+            }
+        });
     }
 
     /**
@@ -250,9 +252,11 @@ final class BackgroundWrites implements AnswerWatch.Holder, Closeable {
 
     /** The connection's thread sends several parts of one answer, until {@link #releaseChannel}. */
     synchronized void holdChannel() {
-        while (sending) {
-            Threads.await(this::wait);
-        }
+        Threads.await(() -> {
+            while (sending) {
+                wait();
+            }
+        });
         sending = true;
         held = true;
     }
@@ -282,8 +286,10 @@ final class BackgroundWrites implements AnswerWatch.Holder, Closeable {
     }
 
     private synchronized void awaitNone() {
-        while (outstanding.get() > 0) {
-            Threads.await(this::wait);
-        }
+        Threads.await(() -> {
+            while (outstanding.get() > 0) {
+                wait();
+            }
+        });
     }
 }

@@ -25,7 +25,10 @@ public final class Threads {
         void until() throws InterruptedException, E;
     }
 
-    /** Waits, again after an interrupt, which is left for whoever looks for one next. */
+    /**
+     * Waits, again after an interrupt, which is left for whoever looks for one next. What is waited for may have come with the
+     * interrupt, so {@code wait} begins with a look at it.
+     */
     public static <E extends Exception> void await(Wait<E> wait) throws E {
         boolean interrupted = false;
         try {

@@ -285,7 +285,11 @@ class DeviceIoTest {
         private final CompletableFuture<IOException> answered = new CompletableFuture<>();
 
         Waiting(DeviceIo io, CountDownLatch mayRun, CountDownLatch mayAnswer) {
-            super(CLIENT, io.openScope(1));
+            this(io, CLIENT, mayRun, mayAnswer);
+        }
+
+        Waiting(DeviceIo io, Client client, CountDownLatch mayRun, CountDownLatch mayAnswer) {
+            super(client, io.openScope(1));
             this.mayRun = mayRun;
             this.mayAnswer = mayAnswer;
             set(Operation.WRITE, 0, ByteBuffer.allocate(SECTOR), 0);
@@ -402,6 +406,20 @@ class DeviceIoTest {
             assertNull(write.done.get(240, TimeUnit.SECONDS));
         }
         scarce.hold();
+    }
+
+    @Test
+    void aWriteThatMeetsAnErrorBeforeTheDeviceCountsItIsAnsweredAllTheSame() throws Exception {
+        io.setTable(table(8, waitingTarget()));
+        CountDownLatch open = new CountDownLatch(0);
+        Client unknown = new Client(() -> {
+            throw new IllegalStateException("no look at the client");
+        });
+        Waiting failing = new Waiting(io, unknown, open, open);
+        submit(io, List.of(failing));
+        assertTrue(failing.done.get(240, TimeUnit.SECONDS).getMessage().contains("no look at the client"));
+        failing.answered.get(240, TimeUnit.SECONDS);
+        io.hold();
     }
 
     private interface Action {
