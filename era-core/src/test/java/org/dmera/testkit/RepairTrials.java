@@ -33,6 +33,8 @@ public final class RepairTrials {
     private static final int DAMAGES = 8;
     /** Every so many trials the metadata that repair makes is checked, too. */
     private static final int REBUILT = 16;
+    /** Every so many trials repair is also given an era. */
+    private static final int HINTED = 5;
 
     private static final int MOST_ORIGIN_BLOCKS = 70_000;
 
@@ -207,9 +209,8 @@ public final class RepairTrials {
                 return wrong;
             }
         }
-        SalvageHints hints = kind.losesSuperblock()
-                ? new SalvageHints(truth.dataBlockSizeSectors(), truth.latest().length, truth.currentEra())
-                : SalvageHints.NONE;
+        SalvageHints answers = new SalvageHints(truth.dataBlockSizeSectors(), truth.latest().length, truth.currentEra());
+        SalvageHints hints = kind.losesSuperblock() ? answers : SalvageHints.NONE;
         EraTruth now = new EraTruth();
         Salvage salvage;
         try {
@@ -219,7 +220,12 @@ public final class RepairTrials {
             if (kind.leavesSuperblock()) {
                 complaints.accept(kind + " " + maker + " refused (" + subject.name() + "; " + damage + "): " + e);
             }
-            return null;
+            if (hints == answers) {
+                return null;
+            }
+            // Who is asked gives the answers.
+            hints = answers;
+            salvage = Salvage.open(new Overlay(subject.image(), damage), hints);
         }
         salvage.stream(now);
         said.addAll(salvage.remarks().stream()
@@ -238,7 +244,22 @@ public final class RepairTrials {
         long widened = truth.widenedIn(now);
         tally.exact += widened == 0 ? 1 : 0;
         tally.widened.add((double) widened / Math.max(1, now.latest().length));
-        return tally.trials % REBUILT == 0 ? rebuilt(subject, damage, hints, now) : null;
+        if (tally.trials % REBUILT == 0) {
+            return rebuilt(subject, damage, hints, now);
+        }
+        return tally.trials % HINTED == 0 && !isClean ? hinted(subject, damage) : null;
+    }
+
+    /** Who gives an era without being asked, the current one or a later one, loses nothing by that either. */
+    private String hinted(RepairSubject subject, RepairDamage damage) throws IOException {
+        EraTruth truth = subject.truth();
+        // A superblock that wrongly has an open writeset may speak for one era more.
+        long ahead = tally.trials % 3 + (kind == Kind.WRONG_SUPERBLOCK ? 1 : 0);
+        SalvageHints hints = new SalvageHints(-1, -1, truth.currentEra() + ahead);
+        EraTruth now = new EraTruth();
+        Salvage.open(new Overlay(subject.image(), damage), hints).stream(now);
+        String wrong = compare(truth, now);
+        return wrong == null ? null : "with " + hints + ": " + wrong;
     }
 
     private static String compare(EraTruth truth, EraTruth now) {
