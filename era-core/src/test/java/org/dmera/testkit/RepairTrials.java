@@ -209,7 +209,8 @@ public final class RepairTrials {
                 return wrong;
             }
         }
-        SalvageHints answers = new SalvageHints(truth.dataBlockSizeSectors(), truth.latest().length, truth.currentEra());
+        SalvageHints answers =
+                new SalvageHints(truth.dataBlockSizeSectors(), truth.latest().length, truth.currentEra());
         SalvageHints hints = kind.losesSuperblock() ? answers : SalvageHints.NONE;
         EraTruth now = new EraTruth();
         Salvage salvage;
@@ -220,7 +221,7 @@ public final class RepairTrials {
             if (kind.leavesSuperblock()) {
                 complaints.accept(kind + " " + maker + " refused (" + subject.name() + "; " + damage + "): " + e);
             }
-            if (hints == answers) {
+            if (kind.losesSuperblock()) {
                 return null;
             }
             // Who is asked gives the answers.
@@ -247,7 +248,7 @@ public final class RepairTrials {
         if (tally.trials % REBUILT == 0) {
             return rebuilt(subject, damage, hints, now);
         }
-        return tally.trials % HINTED == 0 && !isClean ? hinted(subject, damage) : null;
+        return tally.trials % HINTED == 0 && !isClean && !kind.losesSuperblock() ? hinted(subject, damage) : null;
     }
 
     /** Who gives an era without being asked, the current one or a later one, loses nothing by that either. */
