@@ -15,6 +15,7 @@ public final class EventDescriptor implements Closeable {
     private final ByteBuffer count = ByteBuffer.allocateDirect(Long.BYTES);
 
     private final long countAddress = RawIo.address(count);
+    private boolean closed;
 
     public EventDescriptor() throws ErrnoException {
         fd = Libc.CALLS.eventfd(0, FileDescriptors.O_CLOEXEC);
@@ -28,8 +29,11 @@ public final class EventDescriptor implements Closeable {
         ring.putRead(fd, countAddress, Long.BYTES, userData);
     }
 
-    /** Wakes the thread that waits, or will wait, for this. */
-    public void raise() throws ErrnoException {
+    /** Wakes the thread that waits, or will wait, for this; nobody, once it is closed: its number may be another file's then. */
+    public synchronized void raise() throws ErrnoException {
+        if (closed) {
+            return;
+        }
         long n = RawIo.write(fd, oneAddress, Long.BYTES);
         if (n != Long.BYTES) {
             throw new ErrnoException("write to an eventfd", (int) -n);
@@ -37,7 +41,10 @@ public final class EventDescriptor implements Closeable {
     }
 
     @Override
-    public void close() throws ErrnoException {
-        FileDescriptors.close(fd);
+    public synchronized void close() throws ErrnoException {
+        if (!closed) {
+            closed = true;
+            FileDescriptors.close(fd);
+        }
     }
 }
