@@ -150,12 +150,13 @@ final class NbdHoles implements Closeable {
         holeEnd = sizeBytes;
     }
 
-    /** The first byte from {@code offset} on that is known to be zero, or is not, or the end. */
+    /** The first byte from {@code offset} on that is known to be zero, or is not known to be, or the end. */
     private long zeroAt(long offset, boolean zero) throws IOException {
         long at = offset;
         while (at < sizeBytes) {
             if (!tells) {
-                return sizeBytes;
+                // A hole ends where nobody knows that it goes on.
+                return zero ? sizeBytes : at;
             }
             ask(at);
             long end = answerFrom;
