@@ -145,7 +145,7 @@ final class LoadedTable {
             try {
                 line.target().resume();
                 resumed.add(line.target());
-            } catch (IOException e) {
+            } catch (IOException | RuntimeException | Error e) {
                 int errno = e instanceof ErrnoException withErrno ? withErrno.errno() : Errno.EIO.number();
                 log.accept(line.target().type() + ": preresume failed, error = " + -errno + ": " + e.getMessage());
                 for (Target target : resumed) {
@@ -156,10 +156,10 @@ final class LoadedTable {
         }
     }
 
-    private static void suspendAfter(Target target, IOException cause) {
+    private static void suspendAfter(Target target, Throwable cause) {
         try {
             target.suspend();
-        } catch (IOException e) {
+        } catch (IOException | RuntimeException e) {
             cause.addSuppressed(e);
         }
     }

@@ -90,10 +90,13 @@ final class Start implements Transition {
                 old.suspendTargets();
             }
         } finally {
-            if (old != null) {
-                old.replaced();
+            try {
+                if (old != null) {
+                    old.replaced();
+                }
+            } finally {
+                io.setTable(live);
             }
-            io.setTable(live);
         }
     }
 

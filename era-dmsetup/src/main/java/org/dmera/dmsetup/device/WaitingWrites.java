@@ -72,20 +72,14 @@ final class WaitingWrites {
 
     /** As {@link DeviceIo#prepare}. */
     void prepare(long offsetBytes, long lengthBytes, Target.Prepared then) {
-        int pass;
+        // Made before the gate is passed: nothing may fail between that and whoever leaves it again.
+        Leaving leaving = new Leaving(then);
         try {
-            pass = gate.enter();
+            leaving.pass = gate.enter();
         } catch (ErrnoException e) {
             then.prepared(e);
             return;
         }
-        AtomicBoolean over = new AtomicBoolean();
-        Target.Prepared leaving = failure -> {
-            if (over.compareAndSet(false, true)) {
-                gate.exit(pass);
-                then.prepared(failure);
-            }
-        };
         try {
             io.checkWritable(offsetBytes, lengthBytes).prepare(offsetBytes, lengthBytes, leaving);
         } catch (IOException e) {
@@ -98,6 +92,25 @@ final class WaitingWrites {
     /** An error in this program, or memory that is not to be had, is the failure of one write, too. */
     private static IOException internal(Throwable why) {
         return new IOException("internal error: " + why, why);
+    }
+
+    /** Leaves the gate, once, and passes on why. */
+    private final class Leaving implements Target.Prepared {
+        private final Target.Prepared then;
+        private final AtomicBoolean over = new AtomicBoolean();
+        private int pass;
+
+        Leaving(Target.Prepared then) {
+            this.then = then;
+        }
+
+        @Override
+        public void prepared(IOException failure) {
+            if (over.compareAndSet(false, true)) {
+                gate.exit(pass);
+                then.prepared(failure);
+            }
+        }
     }
 
     /** A request on its way through the background; it is begun once, and leaves the gate whatever happens. */

@@ -299,6 +299,11 @@ final class NbdHandshake {
             error(option, Nbd.REP_ERR_INVALID, "lengths don't add up");
             return;
         }
+        if (queries.size() > MAX_CONTEXTS) {
+            // Each may take a look at the whole record.
+            error(option, Nbd.REP_ERR_TOO_BIG, "at most " + MAX_CONTEXTS + " contexts can be asked for at once");
+            return;
+        }
         List<MetaContexts.Context> selected;
         ExportSource.OpenDevice device;
         try {

@@ -25,11 +25,11 @@ import org.dmera.dmsetup.targets.Target;
 import org.dmera.dmsetup.targets.TargetFactory;
 import org.junit.jupiter.api.Test;
 
-/** The end of an engine, when some of its steps fail. */
+/** Steps that fail in ways that they shouldn't, at the end of an engine above all. */
 class ShutdownStepsTest {
     private final List<String> done = new ArrayList<>();
 
-    /** A target that fails to be suspended, or closed, in the way that its only argument names. */
+    /** A target that fails in the way, or at the step, that its only argument names. */
     private final class Stubborn implements Target {
         private final String how;
 
@@ -55,10 +55,26 @@ class ShutdownStepsTest {
         public void read(long offsetBytes, ByteBuffer dst) {}
 
         @Override
-        public void write(long offsetBytes, ByteBuffer src, int flags) {}
+        public void write(long offsetBytes, ByteBuffer src, int flags) {
+            done.add("write " + how);
+        }
 
         @Override
         public void flush() {}
+
+        @Override
+        public void resume() {
+            if (how.equals("unresumable")) {
+                throw new IllegalStateException("resume");
+            }
+        }
+
+        @Override
+        public void replaced() {
+            if (how.equals("irreplaceable")) {
+                throw new IllegalStateException("replaced");
+            }
+        }
 
         @Override
         public void discard(long offsetBytes, long lengthBytes, int flags) {}
@@ -133,6 +149,28 @@ class ShutdownStepsTest {
         assertEquals(List.of("close good1", "close good2", "close good3"), done.subList(3, 6));
         IOException first = assertThrows(IOException.class, steps::throwFirst);
         assertTrue(first.getMessage().startsWith("suspend of error (120:4): "), first::getMessage);
+    }
+
+    @Test
+    void requestsReachTheNewTableThoughTheOldTargetFailedWhenItWasReplaced() throws Exception {
+        MappedDevice device = registry.create("vol", "", OptionalInt.empty());
+        device.load(List.of(new TargetSpec(0, 8, "stubborn", "irreplaceable")), false);
+        device.resume();
+        device.load(List.of(new TargetSpec(0, 8, "stubborn", "good")), false);
+        assertThrows(IllegalStateException.class, device::resume);
+        device.resume();
+        device.io().write(0, ByteBuffer.allocate(512), 0);
+        assertEquals(List.of("suspend irreplaceable", "close irreplaceable", "write good"), done);
+    }
+
+    @Test
+    void targetsBeforeOneThatFailsToResumeAreSuspendedAgain() throws Exception {
+        MappedDevice device = registry.create("vol", "", OptionalInt.empty());
+        device.load(
+                List.of(new TargetSpec(0, 8, "stubborn", "good"), new TargetSpec(8, 8, "stubborn", "unresumable")),
+                false);
+        assertThrows(IllegalStateException.class, device::resume);
+        assertEquals(List.of("suspend good"), done);
     }
 
     @Test
