@@ -38,12 +38,16 @@ public final class EraTruth implements MetadataVisitor {
         return lost;
     }
 
-    /** Origin blocks for which {@code later} claims a later era. */
+    /**
+     * Origin blocks that {@code later} reports as written later: that there is an era, among those that anybody can know, since
+     * which they count as written and weren't. One that is later than the current era is as good as that.
+     */
     public long widenedIn(EraTruth later) {
         long widened = 0;
         for (int b = 0; b < later.latest.length; b++) {
             int ours = b < latest.length ? latest[b] : 0;
-            widened += Integer.compareUnsigned(later.latest[b], ours) > 0 ? 1 : 0;
+            long theirs = Math.min(Integer.toUnsignedLong(later.latest[b]), currentEra);
+            widened += theirs > Integer.toUnsignedLong(ours) ? 1 : 0;
         }
         return widened;
     }

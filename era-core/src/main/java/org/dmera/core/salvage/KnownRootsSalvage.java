@@ -211,7 +211,7 @@ final class KnownRootsSalvage extends Salvage {
     }
 
     @Override
-    public void stream(MetadataVisitor visitor) throws IOException {
+    void send(MetadataVisitor visitor) throws IOException {
         content.stream(visitor);
     }
 }

@@ -12,6 +12,7 @@ import org.dmera.core.block.BlockSeal;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.check.SuperblockCheck;
 import org.dmera.core.content.MetadataVisitor;
+import org.dmera.core.content.WritesetFold;
 import org.dmera.core.evidence.BlockReader;
 import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.Damage;
@@ -45,6 +46,8 @@ public abstract class Salvage {
     final List<String> remarks;
     long nrBlocks;
     long currentEra;
+    /** Whether the current era is later than the last one that has a writeset: then all are digested, so that none is missing. */
+    private boolean isAhead;
 
     /** {@code remarks}: what was decided already; added to. The sizes are set before anybody gets to see it. */
     Salvage(List<String> remarks) {
@@ -79,12 +82,11 @@ public abstract class Salvage {
                 throw e;
             }
             Salvage salvage = tryOpen(device, new SalvageHints(hints.dataBlockSizeSectors(), hints.nrBlocks(), era));
-            salvage.remarks()
-                    .add(
-                            0,
-                            e.evidence() + ": the current era is not known, and at least " + e.least()
-                                    + "; it is set to " + era
-                                    + ", so that no write counts as older than it is; say it with --current-era if you know it");
+            salvage.remarks.add(
+                    0,
+                    e.evidence() + ": the current era is not known, and at least " + e.least()
+                            + "; it is set to " + era
+                            + ", so that no write counts as older than it is; say it with --current-era if you know it");
             return salvage;
         }
     }
@@ -99,7 +101,7 @@ public abstract class Salvage {
         if (new SuperblockCheck(reader, Structure.SUPERBLOCK, 0).read(block)) {
             Superblock superblock = new Superblock().wrap(block, 0);
             KnownRootsSalvage trees = new KnownRootsSalvage(device, superblock, hints);
-            return withDropped(StaleSuperblock.orCurrent(device, superblock, trees, hints), block);
+            return from(block, StaleSuperblock.orCurrent(device, superblock, trees, hints));
         }
         BlockDevice swappedBack = withSwapUndone(device, reader);
         if (swappedBack != null) {
@@ -113,7 +115,7 @@ public abstract class Salvage {
             salvage.remarks.add(
                     "something had written into the superblock where the format leaves it empty; its checksum proves"
                             + " the rest");
-            return withDropped(salvage, block);
+            return from(block, salvage);
         }
         failure = reader.tryRead(0, block);
         if (failure == null
@@ -122,7 +124,7 @@ public abstract class Salvage {
                 && new Superblock().wrap(block, 0).magic() == Superblock.MAGIC) {
             Salvage salvage = new KnownRootsSalvage(device, new Superblock().wrap(block, 0), hints);
             salvage.remarks.add("one bit of the superblock had flipped; it was corrected by the checksum");
-            return withDropped(salvage, block);
+            return from(block, salvage);
         }
         return new RootSearch(device, hints).run();
     }
@@ -154,8 +156,10 @@ public abstract class Salvage {
         return swapped ? new PatchedDevice(device, Map.of(0L, superblock, there, other)) : null;
     }
 
-    private static Salvage withDropped(Salvage salvage, ByteBuffer superblock) {
-        if (new Superblock().wrap(superblock, 0).metadataSnap() != 0) {
+    private static Salvage from(ByteBuffer block, Salvage salvage) {
+        Superblock superblock = new Superblock().wrap(block, 0);
+        salvage.isAhead = salvage.currentEra > superblock.currentEra();
+        if (superblock.metadataSnap() != 0) {
             salvage.remarks.add("the held metadata snapshot is left out");
         }
         return salvage;
@@ -194,5 +198,10 @@ public abstract class Salvage {
      *
      * @throws IOException what the visitor throws
      */
-    public abstract void stream(MetadataVisitor visitor) throws IOException;
+    public final void stream(MetadataVisitor visitor) throws IOException {
+        send(isAhead ? new WritesetFold(visitor) : visitor);
+    }
+
+    /** Sends the content as it was found. */
+    abstract void send(MetadataVisitor visitor) throws IOException;
 }

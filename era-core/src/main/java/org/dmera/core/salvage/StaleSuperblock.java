@@ -240,8 +240,8 @@ public final class StaleSuperblock extends Salvage {
     }
 
     @Override
-    public void stream(MetadataVisitor visitor) throws IOException {
-        trees.stream(new Raised(visitor));
+    void send(MetadataVisitor visitor) throws IOException {
+        trees.send(new Raised(visitor));
     }
 
     /** Passes everything on, and each era no lower than {@link #states} have it. */

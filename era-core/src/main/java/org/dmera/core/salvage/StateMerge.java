@@ -94,7 +94,7 @@ final class StateMerge extends Salvage {
     }
 
     @Override
-    public void stream(MetadataVisitor visitor) throws IOException {
+    void send(MetadataVisitor visitor) throws IOException {
         visitor.superblock(dataBlockSizeSectors, nrBlocks, currentEra);
         visitor.beginEraArray();
         long widened = 0;
