@@ -88,14 +88,14 @@ final class TreeBuilder {
             return append(open);
         }
         if (hasFull) {
-            evenOut();
+            redistribute();
             write(full);
         }
         write(open);
         return parent.finish();
     }
 
-    private void evenOut() {
+    private void redistribute() {
         int rest = open.nrEntries();
         if (rest >= max / 2) {
             return;

@@ -87,13 +87,13 @@ public final class TreeSurvey implements TreeWalk.WritesetVisitor {
         return isEndUnknown;
     }
 
-    /** The highest era of an archived writeset that is credible, or −1. */
+    /** The highest era of an archived writeset that is plausible, or −1. */
     public long lastWriteset() {
         return previousEra;
     }
 
     /**
-     * The least current era for which the highest credible era in the era array can have been digested, if that is above
+     * The least current era for which the highest plausible era in the era array can have been digested, if that is above
      * the superblock's, or −1.
      */
     public long leastCurrentEra() {

@@ -11,7 +11,7 @@ import java.util.concurrent.atomic.AtomicLongArray;
  * <p>A new era must not be told to have begun while a write that only the old era knows of is still to be answered: it
  * would be acknowledged in an era in which it is not marked. Answers are collected and sent together, and a client may be
  * slow to take them, or still be sending the rest of what it wants written. So whoever begins an era waits a moment, in
- * {@link AnswerScopes#settle}, for the answers that are owed by then, and has those blocks marked again whose writes are
+ * {@link AnswerScopes#awaitOrReport}, for the answers that are owed by then, and has those blocks marked again whose writes are
  * not answered even so.
  *
  * <p>One thread at a time owes and sends; it costs a few ordered stores for each write, and one volatile one for each batch

@@ -29,8 +29,8 @@ final class AnswerScopes {
         above.remove(user);
     }
 
-    /** As {@link OwedAnswers#settle}, for the target between two bytes of the device. */
-    void settle(long start, long end, OwedAnswers.Writes stillOwed) {
+    /** As {@link OwedAnswers#awaitOrReport}, for the target between two bytes of the device. */
+    void awaitOrReport(long start, long end, OwedAnswers.Writes stillOwed) {
         AnswerScope.Ranges ofTarget = (first, after) -> {
             long from = Math.max(first, start);
             long to = Math.min(after, end);
@@ -52,7 +52,7 @@ final class AnswerScopes {
             }
         }
         for (OwedAnswers owed : above.values()) {
-            owed.settle((offset, length) -> ofTarget.range(offset, offset + length));
+            owed.awaitOrReport((offset, length) -> ofTarget.range(offset, offset + length));
         }
     }
 }

@@ -9,7 +9,7 @@ record Creation(DeviceIndex index, MappedDevice device) implements Transition {
     }
 
     @Override
-    public void takeBack(Throwable cause) {
+    public void undo(Throwable cause) {
         index.forget(device);
     }
 

@@ -65,7 +65,7 @@ public final class DeviceIo {
         for (int i = 0; newTable != null && i < newTable.count(); i++) {
             long start = newTable.startBytes(i);
             long end = newTable.endBytes(i);
-            newTable.target(i).answersOwed(stillOwed -> scopes.settle(start, end, stillOwed));
+            newTable.target(i).answersOwed(stillOwed -> scopes.awaitOrReport(start, end, stillOwed));
         }
         table = newTable;
     }

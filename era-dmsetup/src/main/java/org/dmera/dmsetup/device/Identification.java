@@ -28,7 +28,7 @@ final class Identification implements Transition {
     }
 
     @Override
-    public void takeBack(Throwable cause) {
+    public void undo(Throwable cause) {
         if (reserved) {
             index.releaseUuid(uuid);
         }

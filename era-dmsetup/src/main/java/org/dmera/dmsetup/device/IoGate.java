@@ -79,7 +79,7 @@ final class IoGate {
         try {
             pass = awaitTurn(counter, client);
         } finally {
-            Client.goOn(client);
+            Client.resume(client);
         }
         try {
             Client.requireHere(client);

@@ -61,8 +61,8 @@ final class Load implements Transition {
     }
 
     @Override
-    public void takeBack(Throwable cause) {
-        then.takeBack(cause);
+    public void undo(Throwable cause) {
+        then.undo(cause);
         LoadedTable loaded = state.now().arriving();
         if (loaded != null) {
             loaded.closeAfter(cause);

@@ -32,7 +32,7 @@ final class Naming implements Transition {
     }
 
     @Override
-    public void takeBack(Throwable cause) {
+    public void undo(Throwable cause) {
         if (reserved) {
             index.releaseName(newName);
         }

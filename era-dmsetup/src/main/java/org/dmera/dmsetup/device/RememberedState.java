@@ -59,7 +59,7 @@ final class RememberedState {
             change.prepare();
             saveAndPublish(change);
         } catch (IOException | RuntimeException | Error e) {
-            change.takeBack(e);
+            change.undo(e);
             throw e;
         }
         try {

@@ -60,7 +60,7 @@ final class Removal implements Transition {
     }
 
     @Override
-    public void takeBack(Throwable cause) {
+    public void undo(Throwable cause) {
         if (!leaving) {
             return;
         }

@@ -59,7 +59,7 @@ final class Start implements Transition {
     }
 
     @Override
-    public void takeBack(Throwable cause) {
+    public void undo(Throwable cause) {
         if (held) {
             io.release();
         }

@@ -38,7 +38,7 @@ final class Suspend implements Transition {
     }
 
     @Override
-    public void takeBack(Throwable cause) {
+    public void undo(Throwable cause) {
         if (held) {
             io.release();
         }

@@ -9,7 +9,7 @@ import java.io.IOException;
  *
  * <ol>
  *   <li>{@link #prepare}: what can be taken back. A table is opened, a name reserved, I/O held and what was written synced.
- *   <li>{@link #next} is saved. When this fails, or anything before it, {@link #takeBack} has the device be as before.
+ *   <li>{@link #next} is saved. When this fails, or anything before it, {@link #undo} has the device be as before.
  *   <li>{@link #publish}: it is the device's state, for whoever looks.
  *   <li>{@link #release}: it is carried out. Targets are suspended or resumed, I/O goes, listeners are told.
  *   <li>{@link #close}: what was replaced goes.
@@ -46,7 +46,7 @@ interface Transition {
     default void prepare() throws IOException {}
 
     /** Takes back as much of {@link #prepare} as was done; {@code cause}, which the caller hears of, takes what fails here. */
-    default void takeBack(Throwable cause) {}
+    default void undo(Throwable cause) {}
 
     /** The state is saved, and no other change comes in between. Waits for nothing. */
     default void publish() {}

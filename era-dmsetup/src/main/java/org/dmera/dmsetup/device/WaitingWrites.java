@@ -49,11 +49,11 @@ final class WaitingWrites {
     /** Has the metadata made ready; null when it goes on, or why it fails. */
     private IOException begin(IoRequest request) throws ErrnoException {
         int pass = gate.enter();
-        Submitted submitted = null;
+        WaitingRequest submitted = null;
         IOException failed = null;
         try {
             background.reserve();
-            submitted = new Submitted(request, pass);
+            submitted = new WaitingRequest(request, pass);
             request.prepare(io, submitted);
         } catch (IOException e) {
             failed = e;
@@ -114,12 +114,12 @@ final class WaitingWrites {
     }
 
     /** A request on its way through the background; it is begun once, and leaves the gate whatever happens. */
-    private final class Submitted extends BackgroundTasks.Task implements Target.Prepared {
+    private final class WaitingRequest extends BackgroundTasks.Task implements Target.Prepared {
         private final IoRequest request;
         private final int pass;
         private final AtomicBoolean begun = new AtomicBoolean();
 
-        Submitted(IoRequest request, int pass) {
+        WaitingRequest(IoRequest request, int pass) {
             this.request = request;
             this.pass = pass;
         }

@@ -119,7 +119,7 @@ final class Freezer {
             return answer.toString();
         } finally {
             if (!whole) {
-                takeBack(frozen, made);
+                undo(frozen, made);
             }
         }
     }
@@ -156,7 +156,7 @@ final class Freezer {
         return device;
     }
 
-    private void takeBack(Map<MappedDevice, Frozen> frozen, List<MappedDevice> made) {
+    private void undo(Map<MappedDevice, Frozen> frozen, List<MappedDevice> made) {
         for (MappedDevice view : made) {
             try {
                 registry.remove(view, true);

@@ -198,7 +198,7 @@ final class StateDirectory implements DeviceStore, Closeable {
         try {
             files.syncFolder();
         } catch (IOException | RuntimeException | Error e) {
-            takeBack(record.minor(), file, before, e);
+            undo(record.minor(), file, before, e);
             throw e;
         }
         durable.put(record.minor(), text);
@@ -230,7 +230,7 @@ final class StateDirectory implements DeviceStore, Closeable {
      * Nobody knows whether the last name that was given or taken away is durable, and whoever asked for it hears of a failure:
      * so it must not be there after a kill.
      */
-    private void takeBack(int minor, String file, byte[] before, Throwable cause) {
+    private void undo(int minor, String file, byte[] before, Throwable cause) {
         try {
             if (before == null) {
                 files.unlink(file);
@@ -268,7 +268,7 @@ final class StateDirectory implements DeviceStore, Closeable {
             files.syncFolder();
         } catch (IOException | RuntimeException | Error e) {
             if (before != null) {
-                takeBack(minor, file, before, e);
+                undo(minor, file, before, e);
             }
             throw e;
         }

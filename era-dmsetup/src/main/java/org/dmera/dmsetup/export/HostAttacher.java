@@ -31,7 +31,7 @@ public final class HostAttacher implements Attacher {
         /** Names the node. */
         Path link;
         /** What the node's page cache held could not be written out, and whoever asked for that was told so. */
-        boolean lossTold;
+        boolean lossReported;
         /** Null when nothing on the node is frozen. */
         FrozenNode frozen;
     }
@@ -110,7 +110,7 @@ public final class HostAttacher implements Attacher {
     }
 
     private void attach(MappedDevice device, Slot slot) throws IOException {
-        Attachment before = left.goOn(device, serving(device));
+        Attachment before = left.takeOver(device, serving(device));
         Attachment attachment = before == null ? make(device) : before;
         try {
             if (closed) {
@@ -125,7 +125,7 @@ public final class HostAttacher implements Attacher {
             }
             throw e;
         }
-        slot.lossTold = false;
+        slot.lossReported = false;
         slot.attachment = attachment;
         log.accept("attached " + device.name() + " as " + attachment.node() + ", " + slot.link);
         if (before != null) {
@@ -194,7 +194,7 @@ public final class HostAttacher implements Attacher {
     private void writeOut(MappedDevice device, Slot slot) throws IOException {
         requireRunning(device);
         requireUnclaimed(slot.attachment.node());
-        if (!slot.lossTold) {
+        if (!slot.lossReported) {
             sync(device, slot);
         }
     }
@@ -253,7 +253,7 @@ public final class HostAttacher implements Attacher {
         try {
             slot.attachment.sync();
         } catch (IOException e) {
-            slot.lossTold = true;
+            slot.lossReported = true;
             log.accept("detach " + device.name() + ": what " + slot.attachment.node() + " had not written yet is lost: "
                     + e.getMessage());
             throw e;

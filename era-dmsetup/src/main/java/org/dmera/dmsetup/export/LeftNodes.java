@@ -25,7 +25,7 @@ final class LeftNodes {
     }
 
     /** Goes on with the device's; null when there is none. */
-    Attachment goOn(MappedDevice device, UblkNode.Serving serving) throws IOException {
+    Attachment takeOver(MappedDevice device, UblkNode.Serving serving) throws IOException {
         UblkNotes.Left left = notes.leftFor(device);
         if (left == null) {
             return null;

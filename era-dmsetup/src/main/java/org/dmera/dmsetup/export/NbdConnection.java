@@ -145,8 +145,8 @@ final class NbdConnection {
         switch (command) {
             case Nbd.CMD_WRITE ->
                 writes.write(flags, cookie, offset, payloadBytes(command, flags, cookie, offset, length));
-            case Nbd.CMD_TRIM -> writes.zap(Operation.DISCARD, flags, cookie, offset, length);
-            case Nbd.CMD_WRITE_ZEROES -> writes.zap(Operation.WRITE_ZEROES, flags, cookie, offset, length);
+            case Nbd.CMD_TRIM -> writes.discardOrZero(Operation.DISCARD, flags, cookie, offset, length);
+            case Nbd.CMD_WRITE_ZEROES -> writes.discardOrZero(Operation.WRITE_ZEROES, flags, cookie, offset, length);
             case Nbd.CMD_FLUSH -> {
                 if (offset != 0 || length != 0) {
                     answers.fail(cookie, offset, invalid("a flush of a range"));

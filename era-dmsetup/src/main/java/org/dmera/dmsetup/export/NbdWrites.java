@@ -176,7 +176,7 @@ final class NbdWrites implements Closeable {
     }
 
     /** Discards, or zeroes. */
-    void zap(Operation operation, int flags, long cookie, long offset, long length) throws IOException {
+    void discardOrZero(Operation operation, int flags, long cookie, long offset, long length) throws IOException {
         if (length < 0 || offset < 0 || offset > io.sizeBytes() - length) {
             Errno error = operation == Operation.DISCARD ? Errno.EINVAL : Errno.ENOSPC;
             answers.fail(cookie, offset, new ErrnoException("request past the end of the device", error.number()));

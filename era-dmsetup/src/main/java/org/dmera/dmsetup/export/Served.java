@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.dmsetup.export;
 
-/** What all who are served have in common, whatever way they come by: who they are, and the memory for what they send. */
+/** What all who are served have in common, whichever way their requests arrive: who they are, and the memory for what they send. */
 public final class Served {
     private final Clients clients = new Clients();
     private final long directBytes;

@@ -173,7 +173,7 @@ final class UblkNode implements Attachment {
                 return null;
             }
             UblkNode node = new UblkNode(identity, io, note, serving, keeper, control, log);
-            node.goOn();
+            node.recover();
             recovered = node;
             return recovered;
         } finally {
@@ -183,7 +183,7 @@ final class UblkNode implements Attachment {
         }
     }
 
-    private void goOn() throws IOException {
+    private void recover() throws IOException {
         long deadline = System.nanoTime() + RECOVERY_NANOS;
         int result;
         while ((result = attempt(Ublk.START_USER_RECOVERY, null, 0)) == -Errno.EBUSY.number()

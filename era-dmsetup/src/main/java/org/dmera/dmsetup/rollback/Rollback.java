@@ -136,7 +136,7 @@ public final class Rollback implements Closeable {
             requireUntouched();
             record = RollbackRecord.begin(since, live);
             record.save(recordFile);
-        } else if (!goOn(live)) {
+        } else if (!continueUnfinished(live)) {
             return;
         }
         try {
@@ -162,7 +162,7 @@ public final class Rollback implements Closeable {
     }
 
     /** @return whether anything is left to do */
-    private boolean goOn(CacheTable live) throws IOException {
+    private boolean continueUnfinished(CacheTable live) throws IOException {
         if (record.invalidated() && !live.isPassthrough()) {
             log.say("the rollback of " + cache.name() + " to era " + since + " that was begun had been finished:"
                     + " nothing is run now. For another one, give the same command again");

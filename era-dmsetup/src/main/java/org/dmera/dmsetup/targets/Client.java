@@ -12,7 +12,7 @@ import org.dmera.core.linux.ErrnoException;
  * <p>A client whose connection broke connects again and sends anew what was not answered, and other writes after that. What
  * it sent by the dead connection must not land then: it would undo what was acknowledged since. So each request is done
  * between {@link #begin} and {@link #end}, and whatever it waits for on its way to storage (the gate of a suspended device,
- * marks) it waits for between {@link #pause} and {@link #goOn}: those of one who has left are refused before and after. And who comes
+ * marks) it waits for between {@link #pause} and {@link #resume}: those of one who has left are refused before and after. And who comes
  * after it first has {@link #awaitGone} return: then nothing is on its way any more.
  *
  * <p>It costs two atomic operations for each request, and a look at the connection now and then. Begun before looking
@@ -88,7 +88,7 @@ public final class Client {
         }
     }
 
-    /** The thread waits for something that is not storage; returns what {@link #goOn} wants, null outside of a request. */
+    /** The thread waits for something that is not storage; returns what {@link #resume} wants, null outside of a request. */
     public static Client pause() {
         Client client = SERVED.get();
         if (client != null) {
@@ -98,7 +98,7 @@ public final class Client {
     }
 
     /** The thread has waited, well or in vain; {@link #requireHere} comes next. */
-    public static void goOn(Client client) {
+    public static void resume(Client client) {
         if (client != null) {
             client.inside.getAndIncrement();
         }

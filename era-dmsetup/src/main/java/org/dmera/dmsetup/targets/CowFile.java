@@ -14,7 +14,7 @@ import java.util.UUID;
 
 /**
  * The sparse file that keeps what a view's device held before it was written. It has no name: its space is free when the
- * engine ends, however it ends, and nobody else can come by it. What was never written to it reads as zeroes. No
+ * engine ends, however it ends, and nobody else can open it. What was never written to it reads as zeroes. No
  * write waits for a sync, for no view outlives its engine.
  */
 public final class CowFile implements Closeable {

@@ -63,12 +63,12 @@ final class EraBoundaries {
     /**
      * Opens the metadata anew if what is in memory is stale, and begins an era.
      *
-     * @param nrBlocks of the target, which its metadata are made to hold
+     * @param nrBlocks of the target, which its metadata is made to hold
      */
     void resume(long nrBlocks) throws IOException {
         thread.run(() -> {
             if (metadata.isStale()) {
-                views.loseAll("the metadata were opened again");
+                views.loseAll("the metadata was opened again");
                 metadata.abandon();
                 metadata.open();
             }
@@ -117,7 +117,7 @@ final class EraBoundaries {
         active = false;
         // Nothing is on its way any more. What was done under these marks is answered under them, if the clients let
         // us.
-        answers.settle((offsetBytes, length) -> {});
+        answers.awaitOrReport((offsetBytes, length) -> {});
         IOException failed = null;
         try {
             calls.call(open -> {

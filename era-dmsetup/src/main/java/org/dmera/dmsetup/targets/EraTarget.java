@@ -341,7 +341,7 @@ public final class EraTarget implements Target, ChangeTracking {
 
     // ---- what changed
 
-    /** Whether its metadata are at rest: nothing to mark, to answer, or to digest. */
+    /** Whether its metadata is at rest: nothing to mark, to answer, or to digest. */
     public boolean isIdle() {
         return thread.isIdle();
     }

@@ -102,7 +102,7 @@ public final class LinearTarget implements Target {
     @Override
     public void answersOwed(OwedAnswers answers) {
         backing.answersOwed(
-                stillOwed -> answers.settle((offset, length) -> stillOwed.write(startBytes + offset, length)));
+                stillOwed -> answers.awaitOrReport((offset, length) -> stillOwed.write(startBytes + offset, length)));
     }
 
     @Override

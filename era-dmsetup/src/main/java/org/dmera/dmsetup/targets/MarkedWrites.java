@@ -39,7 +39,7 @@ final class MarkedWrites {
             try {
                 Threads.join(mark(first, last));
             } finally {
-                Client.goOn(waiting);
+                Client.resume(waiting);
             }
             Client.requireHere(waiting);
         }
@@ -72,7 +72,7 @@ final class MarkedWrites {
                 pending.add(mark(first, last));
             }
         });
-        answers.settle((offsetBytes, length) -> {
+        answers.awaitOrReport((offsetBytes, length) -> {
             long first = offsetBytes / blockSizeBytes;
             long last = (offsetBytes + length - 1) / blockSizeBytes;
             if (!metadata.isMarked(first, last)) {

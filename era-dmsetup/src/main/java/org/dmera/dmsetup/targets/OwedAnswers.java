@@ -14,5 +14,5 @@ public interface OwedAnswers {
      * Waits for the answers that are owed now, for a moment at most, since a client may be as slow as it likes. Those that
      * have not been sent even then are told to {@code stillOwed}.
      */
-    void settle(Writes stillOwed);
+    void awaitOrReport(Writes stillOwed);
 }

@@ -158,7 +158,7 @@ public final class StripedTarget implements Target {
     public void answersOwed(OwedAnswers answers) {
         for (Backing stripe : stripes) {
             stripe.answersOwed(
-                    stillOwed -> answers.settle((offset, length) -> tellOf(stripe, offset, length, stillOwed)));
+                    stillOwed -> answers.awaitOrReport((offset, length) -> tellOf(stripe, offset, length, stillOwed)));
         }
     }
 

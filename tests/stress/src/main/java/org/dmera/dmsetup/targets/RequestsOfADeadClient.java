@@ -46,7 +46,7 @@ public class RequestsOfADeadClient {
             try {
                 if (waits) {
                     Client paused = Client.pause();
-                    Client.goOn(paused);
+                    Client.resume(paused);
                     Client.requireHere(paused);
                 }
                 data = 1;
