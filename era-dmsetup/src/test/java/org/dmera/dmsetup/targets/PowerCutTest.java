@@ -22,6 +22,9 @@ import org.junit.jupiter.api.Timeout;
  * at once, flushed or not, while of the metadata only what was flushed is certain. So: for every event on the metadata
  * device, and what a cut there may leave of it, each block of the origin on which a write had begun since the last checkpoint
  * must be marked in the era of that checkpoint or a later one.
+ *
+ * <p>Of the origin, too, only what was flushed is certain: its page cache is lost. No later era names what was written before a
+ * checkpoint, so all that had landed when one was asked for must have been flushed when it is answered.
  */
 class PowerCutTest {
     private static final boolean NIGHTLY = Boolean.getBoolean("era.nightly");
@@ -43,6 +46,8 @@ class PowerCutTest {
     private record Checkpoint(long order, int event, long era) {}
 
     private static final AtomicLong ORDER = new AtomicLong();
+    /** What has landed on the origin up to then has been flushed there. */
+    private static final AtomicLong FLUSHED = new AtomicLong();
 
     /** The recorded metadata device as a backing. */
     private static final class RecordedBacking implements Backing {
@@ -118,6 +123,9 @@ class PowerCutTest {
         ConcurrentLinkedQueue<Landed> landed = new ConcurrentLinkedQueue<>();
         ThreadLocal<Integer> begun = new ThreadLocal<>();
         origin.hook = (operation, offset, length) -> {
+            if (operation.equals("flush")) {
+                FLUSHED.accumulateAndGet(ORDER.get(), Math::max);
+            }
             begun.set(metadata.eventCount());
             // Now and then a slow one, which lands long after it was let go.
             for (int i = 0; i < 20_000 && offset / BLOCK % 8 == 0; i++) {
@@ -181,11 +189,14 @@ class PowerCutTest {
             while (metadata.eventCount() < events && writers.stream().anyMatch(Thread::isAlive)) {
                 Thread.onSpinWait();
             }
+            long landed = ORDER.get();
+            target.message(List.of(era % 3 == 0 ? "take_metadata_snap" : "checkpoint"));
+            assertTrue(
+                    FLUSHED.get() >= landed,
+                    "era " + era + " has begun, and what had landed by " + landed + " is flushed up to " + FLUSHED
+                            + ", -Dera.seed=" + seed);
             if (era % 3 == 0) {
-                target.message(List.of("take_metadata_snap"));
                 target.message(List.of("drop_metadata_snap"));
-            } else {
-                target.message(List.of("checkpoint"));
             }
             checkpoints.add(new Checkpoint(
                     ORDER.incrementAndGet(),
