@@ -58,6 +58,11 @@ final class CacheBehaviours {
 
     private CacheBehaviours() {}
 
+    /** Of {@code USED/ALL}, the first. */
+    private static int blocks(String used) {
+        return Integer.parseInt(used.substring(0, used.indexOf('/')));
+    }
+
     static List<KernelBehaviour> all() {
         return List.of(
                 behaviour("passthroughIsTakenAtTheLoadAndRefusedAtTheResumeWhileBlocksAreDirty", """
@@ -75,9 +80,11 @@ final class CacheBehaviours {
                     assertNotEquals("0", log.answer("dirty", "before"));
                     assertEquals("0", log.answer("code", "load"));
                     assertEquals("1 busy", log.answer("code", "resume"));
-                    // Mostly the mappings are not loaded yet; a slow machine has shown them.
+                    // Mostly the mappings are not loaded yet; a slow machine has shown some of them, and all.
                     String inBetween = log.answer("cached", "inBetween");
-                    assertTrue(inBetween.equals("none") || inBetween.equals(log.answer("cached", "before")), inBetween);
+                    assertTrue(
+                            inBetween.equals("none") || blocks(inBetween) <= blocks(log.answer("cached", "before")),
+                            inBetween);
                     assertEquals("same", log.answer("cached", "afterwards"));
                 }),
                 behaviour("cacheBlocksAreInvalidatedInPassthroughModeOnly", """
