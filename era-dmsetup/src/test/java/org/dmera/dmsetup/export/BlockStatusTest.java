@@ -4,9 +4,16 @@ package org.dmera.dmsetup.export;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InputStream;
+import java.io.PrintStream;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
@@ -16,9 +23,14 @@ import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.device.TargetTable;
 import org.dmera.dmsetup.targets.Backing;
 import org.dmera.dmsetup.targets.ChangeTracking;
+import org.dmera.dmsetup.targets.EraTargetFactory;
+import org.dmera.dmsetup.targets.MemoryBacking;
 import org.dmera.dmsetup.targets.Target;
+import org.dmera.tools.Commands;
+import org.dmera.tools.cli.CommandLine;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
 
 /** Answers about devices of which a lot is to be said. */
 @Timeout(300)
@@ -133,6 +145,65 @@ class BlockStatusTest {
             out.copyTo(runs);
             long covered = runs.getLong(0);
             assertTrue(covered > 0 && covered % SLICE_BYTES == 0 && covered < SECTORS * 512, context + ": " + covered);
+        }
+    }
+
+    /** What {@code era:writes} says of each of the blocks. */
+    private static List<Long> eras(DeviceIo io, int blocks) throws IOException {
+        MetaContexts.Context writes =
+                MetaContexts.select(io, List.of("era:writes"), false).get(0);
+        List<Long> eras = new ArrayList<>();
+        for (int block = 0; block < blocks; block++) {
+            StatusRuns out = new StatusRuns(new NbdMemory(8 << 20), true);
+            BlockStatus.put(io, writes, block * 4096L, 4096, true, out);
+            ByteBuffer run = ByteBuffer.allocate(out.bytes());
+            out.copyTo(run);
+            eras.add(run.getLong(Long.BYTES));
+        }
+        return eras;
+    }
+
+    @Test
+    void theHigherEraCountsWhereTheEraArrayIsAheadOfAWaitingWriteset(@TempDir Path folder) throws Exception {
+        Path xml = Files.writeString(folder.resolve("ahead.xml"), """
+                <superblock uuid="" block_size="8" nr_blocks="4" current_era="9">
+                  <writeset era="8" nr_bits="4">
+                    <marked block_begin="0" len="1"/>
+                  </writeset>
+                  <writeset era="9" nr_bits="4">
+                    <marked block_begin="3" len="1"/>
+                  </writeset>
+                  <era_array>
+                    <era block="0" era="9"/>
+                    <era block="1" era="1"/>
+                    <era block="2" era="1"/>
+                    <era block="3" era="1"/>
+                  </era_array>
+                </superblock>
+                """);
+        Path file = Files.write(folder.resolve("metadata"), new byte[64 * 4096]);
+        ByteArrayOutputStream said = new ByteArrayOutputStream();
+        PrintStream err = new PrintStream(said, true, StandardCharsets.UTF_8);
+        String[] words = {"-i", xml.toString(), "-o", file.toString()};
+        int code = CommandLine.run(Commands.find("era_restore"), words, InputStream.nullInputStream(), said, err);
+        assertEquals(0, code, () -> said.toString(StandardCharsets.UTF_8));
+
+        MemoryBacking metadata = new MemoryBacking("meta", 64 * 4096);
+        metadata.write(0, ByteBuffer.wrap(Files.readAllBytes(file)), 0);
+        MemoryBacking origin = new MemoryBacking("origin", 4 * 4096);
+        Target era = new EraTargetFactory(line -> {})
+                .load(0, 32, List.of("meta", "origin", "8"), name -> name.equals("meta") ? metadata : origin);
+        DeviceIo io = new DeviceIo(task -> new Thread(task).start());
+        io.setTable(new TargetTable(List.of(new TargetTable.Line(0, 32, era))));
+        era.resume();
+        try {
+            assertEquals(List.of(9L, 1L, 1L, 9L), eras(io, 4));
+            // The same once the writesets have been digested, which they are by then.
+            era.message(List.of("checkpoint"));
+            era.message(List.of("checkpoint"));
+            assertEquals(List.of(9L, 1L, 1L, 9L), eras(io, 4));
+        } finally {
+            era.close();
         }
     }
 }

@@ -3,6 +3,7 @@ package org.dmera.tools.stat;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -119,6 +120,50 @@ class StatAndPlotTest {
                 assertEquals(listed, era.get("bytes_since").asLong(), name + ", since " + since);
             }
         }
+    }
+
+    /** Four blocks; the era array says era {@code first} of block 0, which {@code writesets} may name, too. */
+    private Path restored(String name, int first, String writesets) throws IOException {
+        Path xml = Files.writeString(
+                dir.resolve(name + ".xml"),
+                "<superblock uuid=\"\" block_size=\"8\" nr_blocks=\"4\" current_era=\"9\">" + writesets
+                        + "<era_array><era block=\"0\" era=\"" + first + "\"/><era block=\"1\" era=\"1\"/>"
+                        + "<era block=\"2\" era=\"1\"/><era block=\"3\" era=\"9\"/></era_array></superblock>");
+        Path metadata = Files.write(dir.resolve(name), new byte[64 * 4096]);
+        run(Commands.find("era_restore"), "-i", xml, "-o", metadata);
+        assertEquals(0, code, err);
+        return metadata;
+    }
+
+    private String svg(Path metadata) throws IOException {
+        Path svg = dir.resolve(metadata.getFileName() + ".svg");
+        run(new PlotCommand(), metadata, "-o", svg, "--title", "same");
+        assertEquals(0, code, err);
+        return Files.readString(svg);
+    }
+
+    @Test
+    void aBlockWhoseEraInTheArrayIsAboveThatOfAWaitingWritesetWasLastWrittenThen() throws IOException {
+        Path ahead = restored(
+                "ahead",
+                9,
+                "<writeset era=\"8\" nr_bits=\"4\"><marked block_begin=\"0\" len=\"1\"/></writeset>"
+                        + "<writeset era=\"9\" nr_bits=\"4\"><marked block_begin=\"3\" len=\"1\"/></writeset>");
+        String since = run(Commands.find("era_invalidate"), "--written-since", "9", "--format", "ranges", ahead);
+        assertEquals(0, code, err);
+        assertEquals(List.of("0 4096", "12288 4096"), since.lines().toList());
+
+        JsonNode eras = new ObjectMapper()
+                .readTree(run(new StatCommand(), "--format=json", ahead))
+                .get("eras");
+        assertEquals(2, eras.size(), eras.toString());
+        for (JsonNode era : eras) {
+            assertTrue(List.of(1, 9).contains(era.get("era").asInt()), eras.toString());
+            assertEquals(2, era.get("blocks").asInt(), eras.toString());
+        }
+
+        assertEquals(svg(restored("settled", 9, "")), svg(ahead));
+        assertNotEquals(svg(restored("earlier", 8, "")), svg(ahead));
     }
 
     @Test
