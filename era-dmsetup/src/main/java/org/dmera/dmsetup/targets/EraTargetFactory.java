@@ -32,12 +32,17 @@ public final class EraTargetFactory implements TargetFactory {
 
     private final Consumer<String> log;
     private final EraClaims claims = new EraClaims();
-    private final MarksMemory marksMemory = new MarksMemory();
+    private final MarksMemory marksMemory;
     private final Lineages lineages = new Lineages();
 
     /** {@code log} gets what the kernel would write to its console. */
     public EraTargetFactory(Consumer<String> log) {
+        this(log, new MarksMemory());
+    }
+
+    EraTargetFactory(Consumer<String> log, MarksMemory marksMemory) {
         this.log = log;
+        this.marksMemory = marksMemory;
     }
 
     @Override

@@ -14,7 +14,18 @@ final class MarksMemory {
     /** Of the heap, how much may be marks: the rest is for blocks of metadata and for requests. */
     private static final double MAX_SHARE = 0.75;
 
+    private final long maxBytes;
     private long reservedBytes;
+
+    /** Of this process's heap. */
+    MarksMemory() {
+        this(Runtime.getRuntime().maxMemory());
+    }
+
+    /** Of a heap that may grow to {@code maxBytes}. */
+    MarksMemory(long maxBytes) {
+        this.maxBytes = maxBytes;
+    }
 
     /**
      * Reserves what the marks of {@code nrBlocks} blocks need; returns how much that is, for {@link #release}.
@@ -24,17 +35,16 @@ final class MarksMemory {
     synchronized long reserve(long nrBlocks) throws TableException {
         long oneSet = nrBlocks / BITS_PER_BYTE;
         long needed = SETS * oneSet;
-        long max = Runtime.getRuntime().maxMemory();
-        long left = (long) (MAX_SHARE * max) - reservedBytes;
-        if (oneSet > max / 100 && needed <= left && oneSet > free(max)) {
+        long left = (long) (MAX_SHARE * maxBytes) - reservedBytes;
+        if (oneSet > maxBytes / 100 && needed <= left && oneSet > free()) {
             // What looks used may be garbage.
             System.gc();
-            left = Math.min(left, free(max));
+            left = Math.min(left, free());
         }
         if (needed > left) {
             throw new TableException(
                     "The marks of " + nrBlocks + " blocks need " + megabytes(needed) + " MB of memory; of the engine's "
-                            + megabytes(max) + " MB, " + megabytes(Math.max(0, left))
+                            + megabytes(maxBytes) + " MB, " + megabytes(Math.max(0, left))
                             + " are left for marks: use larger blocks, or give it more (-Xmx)",
                     Errno.ENOMEM.number());
         }
@@ -42,9 +52,9 @@ final class MarksMemory {
         return needed;
     }
 
-    private static long free(long max) {
+    private long free() {
         Runtime runtime = Runtime.getRuntime();
-        return max - (runtime.totalMemory() - runtime.freeMemory());
+        return maxBytes - (runtime.totalMemory() - runtime.freeMemory());
     }
 
     /** In whole megabytes, rounded up. */

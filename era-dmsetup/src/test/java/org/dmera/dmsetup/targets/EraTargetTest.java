@@ -109,6 +109,50 @@ class EraTargetTest {
         return found[0];
     }
 
+    /** A device for a table alone: nothing of it is read. */
+    private static MemoryBacking ofSize(String name, long bytes) {
+        return new MemoryBacking(name, 0) {
+            @Override
+            public long sizeBytes() {
+                return bytes;
+            }
+        };
+    }
+
+    @Test
+    void aTableWhoseMarksNeedMoreMemoryThanThereIsIsRefusedWithTheFiguresAndLeavesNothingBehind() throws Exception {
+        // 48 MB of 64 may be marks, and twice 2^27 blocks are two times 16.8 MB.
+        EraTargetFactory small = new EraTargetFactory(log::add, new MarksMemory(64_000_000));
+        long blocks = 1L << 27;
+        List<MemoryBacking> opened = new ArrayList<>();
+        TargetFactory.BackingOpener opener = name -> {
+            MemoryBacking backing =
+                    name.startsWith("meta") ? new MemoryBacking(name, 256 * BLOCK) : ofSize(name, 2 * blocks * BLOCK);
+            opened.add(backing);
+            return backing;
+        };
+        for (int round = 0; round < 3; round++) {
+            opened.clear();
+            TableException e = assertThrows(
+                    TableException.class, () -> small.load(0, 2 * blocks * 8, List.of("meta", "origin", "8"), opener));
+            assertEquals(Errno.ENOMEM.number(), e.errno());
+            assertEquals(
+                    "The marks of 268435456 blocks need 68 MB of memory; of the engine's 64 MB, 48 are left for marks:"
+                            + " use larger blocks, or give it more (-Xmx)",
+                    e.getMessage());
+            assertEquals(2, opened.size());
+            for (MemoryBacking backing : opened) {
+                assertTrue(backing.closed, backing.display());
+                assertEquals(0, backing.writes.get(), backing.display());
+            }
+        }
+        // Not even the memory: one that fits is loaded, and another when that one is gone.
+        for (String metadataName : List.of("meta", "meta2")) {
+            Target fits = small.load(0, blocks / 4 * 8, List.of(metadataName, "origin", "8"), opener);
+            fits.close();
+        }
+    }
+
     @Test
     void aWriteReachesTheOriginOnlyAfterItsMarkIsFlushed() throws Exception {
         EraTarget target = running();

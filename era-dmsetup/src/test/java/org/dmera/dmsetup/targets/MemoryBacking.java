@@ -8,7 +8,7 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /** A backing in memory, which notes what is done to it, and on which each operation can be held up or made to fail. */
-public final class MemoryBacking implements Backing {
+public class MemoryBacking implements Backing {
     /** Comes before (or after) an operation: may wait, or throw. */
     public interface Hook {
         void at(String operation, long offsetBytes, long lengthBytes) throws IOException;
