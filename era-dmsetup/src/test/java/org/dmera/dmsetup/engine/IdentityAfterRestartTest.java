@@ -145,6 +145,35 @@ class IdentityAfterRestartTest {
     }
 
     @Test
+    void aTableThatCameNotBackIsReplacedForGoodByAnotherThatIsLoadedAndResumed() throws Exception {
+        Path data = file("data", '1');
+        Path kept = folder.resolve("kept");
+        try (TestEngine engine = start()) {
+            create(engine.registry(), "vol", data.toString());
+        }
+        Files.move(data, kept);
+        try (TestEngine engine = start()) {
+            MappedDevice vol = engine.registry().byName("vol");
+            assertFalse(vol.hasLive());
+            vol.load(linear(file("other", '2').toString()), false);
+            vol.resume();
+            assertEquals('2', first(vol));
+        }
+        // Whether the first one's file is still away, or is back.
+        for (int restart = 0; restart < 2; restart++) {
+            try (TestEngine engine = start()) {
+                MappedDevice vol = engine.registry().byName("vol");
+                assertFalse(vol.isSuspended());
+                assertEquals('2', first(vol));
+                assertFalse(vol.hasInactive());
+            }
+            if (restart == 0) {
+                Files.move(kept, data);
+            }
+        }
+    }
+
+    @Test
     void aResumeBringsBackATableWhoseFileHasCome() throws Exception {
         Path data = file("data", '1');
         Path kept = folder.resolve("kept");
