@@ -4,6 +4,7 @@ package org.dmera.tools;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.nio.channels.FileChannel;
@@ -185,5 +186,30 @@ class SharedFilesTest {
             ToolRun.of("era_plot", "-o", output + ".png", metadata).refused("Couldn't find output file");
         }
         assertTrue(Files.notExists(typo));
+    }
+
+    @Test
+    void whatIsMountedAmongDeviceNodesTakesRegularFiles() throws IOException {
+        Path shared = Path.of("/dev/shm");
+        assumeTrue(Files.isWritable(shared), "needs /dev/shm");
+        Path own = Files.createTempDirectory(shared, "era");
+        Path image = own.resolve("new.img");
+        Path state = own.resolve("new.img.erastate");
+        Path written = folder.resolve("written");
+        Files.writeString(origin, "x".repeat(64 * 4096));
+        ToolRun.of("era_copy", "--full", "-m", metadata, origin, "-o", written).text();
+        try {
+            for (Path output : List.of(image, Path.of("").toAbsolutePath().relativize(image))) {
+                ToolRun.of("era_apply", written, "-o", output).product();
+                assertTrue(Files.isRegularFile(image));
+                assertEquals(-1, Files.mismatch(origin, image));
+                Files.delete(image);
+                Files.delete(state);
+            }
+        } finally {
+            Files.deleteIfExists(image);
+            Files.deleteIfExists(state);
+            Files.delete(own);
+        }
     }
 }
