@@ -42,6 +42,7 @@ final class CreateCommand implements Command {
             Attachments.requireEngine(session);
         }
         ReadAhead.check(session);
+        DeviceNodes.check(session);
         int major = session.has(Switch.MAJOR) ? session.switches().number(Switch.MAJOR) : -1;
         int minor = session.has(Switch.MINOR) ? session.switches().number(Switch.MINOR) : -1;
         String mangled = session.createdName(name);
@@ -140,6 +141,7 @@ final class CreateCommand implements Command {
             all.add(wanted(session, fields));
         }
         session.openForCreation();
+        DeviceNodes.check(session);
         for (Wanted wanted : all) {
             create(
                     session,
