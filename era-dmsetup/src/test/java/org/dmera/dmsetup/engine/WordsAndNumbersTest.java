@@ -7,12 +7,16 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import org.dmera.core.linux.Errno;
 import org.dmera.dmsetup.control.Control;
+import org.dmera.dmsetup.control.DeviceId;
+import org.dmera.dmsetup.control.DmCall;
 import org.dmera.dmsetup.control.DmClient;
+import org.dmera.dmsetup.control.DmException;
 import org.dmera.dmsetup.control.SocketControl;
 import org.dmera.dmsetup.ioctl.DmCommand;
 import org.dmera.dmsetup.ioctl.DmIoctl;
@@ -81,6 +85,26 @@ class WordsAndNumbersTest {
         try (DmClient client = engine.client()) {
             assertEquals(
                     List.of("vol", "\u00fd\u00fd"),
+                    client.list().stream().map(entry -> entry.name()).toList());
+        }
+    }
+
+    @Test
+    void anEngineItselfRefusesTheNamesThatNoNodeCanHave() throws IOException {
+        try (DmClient client = engine.client()) {
+            for (String name : new String[] {"control", ".", "..", "a/b"}) {
+                byte[] bytes = name.getBytes(StandardCharsets.US_ASCII);
+                assertEquals(-Errno.EINVAL.number(), call(client.control(), DmCommand.DEV_CREATE, bytes), name);
+                DmException renaming = assertThrows(
+                        DmException.class,
+                        () -> DmCall.of("rename", DmCommand.DEV_RENAME, DeviceId.ofName("vol"))
+                                .text(name)
+                                .run(client.control()),
+                        name);
+                assertTrue(renaming.is(Errno.EINVAL), renaming.getMessage());
+            }
+            assertEquals(
+                    List.of("vol"),
                     client.list().stream().map(entry -> entry.name()).toList());
         }
     }

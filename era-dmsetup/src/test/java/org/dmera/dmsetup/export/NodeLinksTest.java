@@ -3,6 +3,7 @@ package org.dmera.dmsetup.export;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
@@ -13,13 +14,21 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.OptionalInt;
+import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.Mounts;
+import org.dmera.dmsetup.device.DeviceRegistry;
+import org.dmera.dmsetup.device.DeviceStore;
+import org.dmera.dmsetup.device.EngineLog;
+import org.dmera.dmsetup.device.MappedDevice;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** What lies in the folder of attached nodes is obeyed only as far as this user can have put it there. */
 class NodeLinksTest {
+    private static final String NODE = "/dev/loop99";
+
     @TempDir
     Path folder;
 
@@ -86,6 +95,57 @@ class NodeLinksTest {
         assertTrue(exists(victim));
         assertEquals("rwx------", PosixFilePermissions.toString(Files.getPosixFilePermissions(attached)));
         assertEquals(List.of(), log);
+    }
+
+    @Test
+    void whatElseIsWhereADevicesLinkWouldGoStaysAsItIs() throws IOException {
+        assumeTrue(Files.isWritable(Path.of("/dev")), "needs the right to make links in /dev");
+        DeviceRegistry registry = new DeviceRegistry(
+                List.of(),
+                (device, readOnly) -> name -> null,
+                task -> new Thread(task).start(),
+                DeviceStore.NONE,
+                EngineLog.silent());
+        String name = "era-links-" + ProcessHandle.current().pid();
+        MappedDevice device = registry.create(name, "", OptionalInt.empty());
+        NodeLinks links = new NodeLinks(folder.resolve("attached"), log::add);
+        Path link = links.make(device, NODE);
+        assertEquals(NODE, Files.readSymbolicLink(link).toString());
+        links.remove(device, link, NODE);
+        assertFalse(exists(link));
+
+        try {
+            Files.writeString(link, "a file");
+            assertTaken(links, device);
+            links.remove(device, link, NODE);
+            assertEquals("a file", Files.readString(link));
+            Files.delete(link);
+
+            Path within = Files.createFile(Files.createDirectory(link).resolve("within"));
+            assertTaken(links, device);
+            links.remove(device, link, NODE);
+            assertTrue(exists(within));
+            Files.delete(within);
+            assertTaken(links, device);
+            links.remove(device, link, NODE);
+            assertTrue(Files.isDirectory(link, LinkOption.NOFOLLOW_LINKS), "an empty one, too");
+            Files.delete(link);
+
+            Path elsewhere = folder.resolve("nowhere");
+            Files.createSymbolicLink(link, elsewhere);
+            assertTaken(links, device);
+            links.remove(device, link, NODE);
+            assertEquals(elsewhere, Files.readSymbolicLink(link), "though it leads nowhere");
+        } finally {
+            Files.deleteIfExists(link.resolve("within"));
+            Files.deleteIfExists(link);
+        }
+    }
+
+    private void assertTaken(NodeLinks links, MappedDevice device) {
+        ErrnoException e = assertThrows(ErrnoException.class, () -> links.make(device, NODE));
+        assertTrue(e.is(Errno.EEXIST), e.toString());
+        assertFalse(exists(folder.resolve("attached/link-0")), "no note of a link that was not made");
     }
 
     @Test
