@@ -65,6 +65,32 @@ class EngineTroubleTest {
     }
 
     @Test
+    void theEnvironmentSaysHowNamesAreMangledUnlessAnOptionDoes() throws Exception {
+        program.start();
+        inMode("hex", "a\\x20b");
+        inMode("none", "c d");
+        inMode("auto", "e\\x20f");
+        // As in libdevmapper, what is no mode is as if it were not set.
+        inMode("sometimes", "g h");
+        inMode("hex", "i j", "--manglename", "none");
+        assertEquals(
+                List.of("a\\x5cx20b", "c d", "e\\x20f", "g\\x20h", "i j"),
+                program.run("info", "-c", "--noheadings", "--manglename", "none", "-o", "name")
+                        .ok()
+                        .out()
+                        .lines()
+                        .toList());
+    }
+
+    private void inMode(String mode, String name, String... options) throws Exception {
+        List<String> words = new ArrayList<>(List.of(
+                "env", "DM_DEFAULT_NAME_MANGLING_MODE=" + mode, LAUNCHER, "--control", program.socket.toString()));
+        words.addAll(List.of(options));
+        words.addAll(List.of("create", name, "-n"));
+        program.run(words).ok();
+    }
+
+    @Test
     void aSocketThatNobodyAnswersAtIsReplaced() throws Exception {
         Files.createDirectories(program.socket.getParent());
         ServerSocketChannel dead = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
