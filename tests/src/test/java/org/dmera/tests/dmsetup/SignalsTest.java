@@ -11,9 +11,13 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
+import org.dmera.dmsetup.engine.Signals;
 import org.dmera.tests.io.Host;
 import org.dmera.tests.io.TestLinks;
 import org.junit.jupiter.api.Test;
@@ -25,6 +29,13 @@ import org.junit.jupiter.api.io.TempDir;
 class SignalsTest {
     private static final long PF_MEMALLOC_NOIO = 0x80000;
     private static final int CAP_SYS_RESOURCE = 24;
+
+    private static final List<String> WITH_AN_ENGINE =
+            List.of("INT", "USR1", "USR2", "ALRM", "PROF", "PWR", "XCPU", "ABRT");
+
+    /** Those that an engine has other uses for, or that nobody or a virtual machine alone can handle. */
+    private static final Set<String> NOT_FOR_THE_END =
+            Set.of("HUP", "QUIT", "ILL", "BUS", "FPE", "KILL", "SEGV", "PIPE", "XFSZ");
 
     @TempDir
     Path folder;
@@ -44,7 +55,7 @@ class SignalsTest {
     void everySignalByWhichAProcessEndsEndsTheEngineInOrder() throws Exception {
         TreeMap<String, Process> engines = new TreeMap<>();
         try {
-            for (String signal : List.of("INT", "USR1", "USR2", "ALRM", "PROF", "PWR", "XCPU", "ABRT")) {
+            for (String signal : WITH_AN_ENGINE) {
                 Path own = Files.createDirectory(folder.resolve(signal));
                 engines.put(signal, new Program(own).beginEngine(own.resolve("log")));
             }
@@ -68,6 +79,60 @@ class SignalsTest {
                 engine.destroyForcibly();
             }
         }
+    }
+
+    /** An engine gives all of them to one handler, so this virtual machine can say of the rest whether it comes to be run. */
+    @Test
+    void theOtherSignalsByWhichAProcessEndsComeToTheirHandlerToo() throws Exception {
+        Set<String> others = new TreeSet<>(Signals.ENDING);
+        others.removeAll(WITH_AN_ENGINE);
+        // By which engines are ended throughout.
+        others.remove("TERM");
+        assertEquals(Set.of("VTALRM", "POLL", "STKFLT", "TRAP", "SYS"), others);
+        for (String signal : others) {
+            CountDownLatch come = new CountDownLatch(1);
+            Signals.handle(signal, come::countDown);
+            Process kill = new ProcessBuilder(
+                            "kill",
+                            "-" + signal,
+                            Long.toString(ProcessHandle.current().pid()))
+                    .start();
+            assertEquals(0, kill.waitFor(), signal);
+            assertTrue(come.await(1, TimeUnit.MINUTES), signal);
+        }
+    }
+
+    @Test
+    void noSignalIsMissingByWhichTheKernelEndsAProcess() throws Exception {
+        // Each sent to a shell of its own, but for those that stop it; those below 32 are no real-time signals.
+        Program.Result shells =
+                new Program(folder).run(List.of("sh", "-c", """
+                        ulimit -c 0
+                        for number in $(seq 1 31); do
+                            name=$(kill -l $number)
+                            case $name in STOP | TSTP | TTIN | TTOU) continue ;; esac
+                            status=0
+                            sh -c "kill -$number \\$\\$" || status=$?
+                            test $status -eq 0 || echo "$name $((status - 128 - number))"
+                        done
+                        """)).ok();
+        Set<String> ending = new TreeSet<>();
+        for (String line : shells.out().lines().toList()) {
+            String[] words = line.split(" ", -1);
+            assertEquals("0", words[1], line);
+            ending.add(
+                    switch (words[0]) {
+                        // signal(7): another name for the same.
+                        case "IO" -> "POLL";
+                        // Some shells have no name for it.
+                        case "16" -> "STKFLT";
+                        default -> words[0];
+                    });
+        }
+        assertTrue(ending.containsAll(List.of("KILL", "TERM", "POLL", "SYS")), ending.toString());
+        ending.removeAll(NOT_FOR_THE_END);
+        ending.removeAll(Signals.ENDING);
+        assertEquals(Set.of(), ending);
     }
 
     @Test
