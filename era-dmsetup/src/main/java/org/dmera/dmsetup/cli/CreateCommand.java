@@ -141,6 +141,7 @@ final class CreateCommand implements Command {
             all.add(wanted(session, fields));
         }
         session.openForCreation();
+        ReadAhead.check(session);
         DeviceNodes.check(session);
         for (Wanted wanted : all) {
             create(

@@ -355,6 +355,7 @@ class WordsAndNumbersTest {
     void readAheadIsRefusedForWhatHasNone() {
         assertTrue(refused("resume", "--readahead", "64", "vol").contains("it is a node in /dev that reads ahead"));
         refused("create", "--readahead", "64", "new", "--table", "0 8 zero");
+        refused("create", "--readahead", "64", "--concise", "new,,,,0 8 zero");
         good("resume", "--readahead", "auto", "vol");
     }
 
