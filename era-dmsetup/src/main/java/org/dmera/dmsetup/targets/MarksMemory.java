@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.dmsetup.targets;
 
+import java.util.function.LongSupplier;
 import org.dmera.core.linux.Errno;
 
 /**
@@ -15,16 +16,18 @@ final class MarksMemory {
     private static final double MAX_SHARE = 0.75;
 
     private final long maxBytes;
+    private final LongSupplier usedBytes;
     private long reservedBytes;
 
     /** Of this process's heap. */
     MarksMemory() {
-        this(Runtime.getRuntime().maxMemory());
+        this(Runtime.getRuntime().maxMemory(), MarksMemory::usedOfHeap);
     }
 
-    /** Of a heap that may grow to {@code maxBytes}. */
-    MarksMemory(long maxBytes) {
+    /** Of a heap that may grow to {@code maxBytes}, of which {@code usedBytes} are in use. */
+    MarksMemory(long maxBytes, LongSupplier usedBytes) {
         this.maxBytes = maxBytes;
+        this.usedBytes = usedBytes;
     }
 
     /**
@@ -53,8 +56,12 @@ final class MarksMemory {
     }
 
     private long free() {
+        return maxBytes - usedBytes.getAsLong();
+    }
+
+    private static long usedOfHeap() {
         Runtime runtime = Runtime.getRuntime();
-        return maxBytes - (runtime.totalMemory() - runtime.freeMemory());
+        return runtime.totalMemory() - runtime.freeMemory();
     }
 
     /** In whole megabytes, rounded up. */

@@ -121,8 +121,8 @@ class EraTargetTest {
 
     @Test
     void aTableWhoseMarksNeedMoreMemoryThanThereIsIsRefusedWithTheFiguresAndLeavesNothingBehind() throws Exception {
-        // 48 MB of 64 may be marks, and twice 2^27 blocks are two times 16.8 MB.
-        EraTargetFactory small = new EraTargetFactory(log::add, new MarksMemory(64_000_000));
+        // 48 MB of 64 may be marks, and those of 2^27 blocks are two times 16.8 MB.
+        EraTargetFactory small = new EraTargetFactory(log::add, new MarksMemory(64_000_000, () -> 0));
         long blocks = 1L << 27;
         List<MemoryBacking> opened = new ArrayList<>();
         TargetFactory.BackingOpener opener = name -> {
@@ -146,9 +146,10 @@ class EraTargetTest {
                 assertEquals(0, backing.writes.get(), backing.display());
             }
         }
-        // Not even the memory: one that fits is loaded, and another when that one is gone.
+        // Not even the memory: one that fits is loaded, and another, which would not fit beside it, when that one is
+        // gone.
         for (String metadataName : List.of("meta", "meta2")) {
-            Target fits = small.load(0, blocks / 4 * 8, List.of(metadataName, "origin", "8"), opener);
+            Target fits = small.load(0, blocks * 8, List.of(metadataName, "origin", "8"), opener);
             fits.close();
         }
     }
