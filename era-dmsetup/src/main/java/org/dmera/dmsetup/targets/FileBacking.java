@@ -26,7 +26,7 @@ import org.dmera.core.linux.RawIo;
  * <p>Plain positioned reads and writes: a mapping gains little, and turns an I/O error into a signal. The file is open
  * more than once because a Java channel registers each caller under a lock; threads spread over the channels.
  */
-final class FileBacking implements Backing {
+class FileBacking implements Backing {
     private static final int SECTOR_BYTES = 512;
     private static final int CHANNELS = 4;
     /**
@@ -236,7 +236,7 @@ final class FileBacking implements Backing {
                 return;
             }
             syncs = came + 1;
-            channels[0].force(false);
+            force(channels[0]);
         } catch (ClosedChannelException e) {
             throw e;
         } catch (IOException e) {
@@ -245,6 +245,11 @@ final class FileBacking implements Backing {
         } finally {
             syncing.unlock();
         }
+    }
+
+    /** Has the system write what it holds of the file. */
+    void force(FileChannel channel) throws IOException {
+        channel.force(false);
     }
 
     /** How many syncs have failed. */

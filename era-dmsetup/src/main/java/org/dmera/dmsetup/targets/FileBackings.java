@@ -22,7 +22,7 @@ import org.dmera.core.linux.NativeText;
  * <p>A block device is opened with O_EXCL, which keeps mounts, swap and the kernel's device-mapper away; a regular file is
  * locked with flock(2), which keeps a second engine away, and claimed as the tools do ({@link FileClaim}).
  */
-public final class FileBackings {
+public class FileBackings {
     /** Guards this map and who uses what; held for a moment only, and after that of a {@link Shared}. */
     private final Map<Key, Shared> open = new HashMap<>();
 
@@ -98,7 +98,13 @@ public final class FileBackings {
         return Path.of("/dev/block", name);
     }
 
-    private static int claim(Path path, boolean writable, boolean isBlock) throws IOException {
+    /** Opens what was claimed by {@code fd}, and takes that over. */
+    FileBacking backing(Path path, boolean writable, long device, int fd) throws IOException {
+        return new FileBacking(path, writable, device, fd);
+    }
+
+    /** Opens a file or a block device so that nobody else does. */
+    int claim(Path path, boolean writable, boolean isBlock) throws IOException {
         int access = writable ? FileDescriptors.O_RDWR : FileDescriptors.O_RDONLY;
         if (isBlock) {
             return FileDescriptors.open(path.toString(), access | FileDescriptors.O_EXCL);
@@ -131,7 +137,7 @@ public final class FileBackings {
      * One claimed file. Its lock is held while it is opened and closed, which may take long, and nobody else waits for that
      * than those who want the same file.
      */
-    private static final class Shared {
+    private final class Shared {
         final Key key;
         /** With the lock of the map. */
         int users;
@@ -159,7 +165,7 @@ public final class FileBackings {
                 if (!same) {
                     throw new ErrnoException(path + " was replaced while it was opened", Errno.EAGAIN.number());
                 }
-                file = new FileBacking(path, key.writable, id.isBlock() ? id.device() : -1, fd);
+                file = backing(path, key.writable, id.isBlock() ? id.device() : -1, fd);
             }
             return file;
         }

@@ -7,10 +7,16 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.dmera.core.block.DeviceOpener;
 import org.dmera.core.file.FileClaim;
 import org.dmera.core.linux.Errno;
@@ -87,5 +93,102 @@ class FileBackingsTest {
                 Backing two = backings.open(link.toString(), true)) {
             assertEquals(one.identity(), two.identity());
         }
+    }
+
+    @Test
+    void anOpenThatTakesLongHoldsUpNoneOfAnotherFile() throws Exception {
+        Path other = Files.write(folder.resolve("other"), new byte[1 << 20]);
+        CountDownLatch opening = new CountDownLatch(1);
+        CountDownLatch goOn = new CountDownLatch(1);
+        FileBackings slow = new FileBackings() {
+            @Override
+            int claim(Path path, boolean writable, boolean isBlock) throws IOException {
+                if (path.equals(file)) {
+                    opening.countDown();
+                    Threads.await(goOn::await);
+                }
+                return super.claim(path, writable, isBlock);
+            }
+        };
+        CompletableFuture<Backing> late = openAside(slow, file);
+        try {
+            opening.await();
+            try (Backing first = openAside(slow, other).get(30, TimeUnit.SECONDS)) {
+                openAside(slow, other).get(30, TimeUnit.SECONDS).close();
+                assertEquals(1 << 20, first.sizeBytes());
+            }
+            openAside(slow, other).get(30, TimeUnit.SECONDS).close();
+            assertFalse(late.isDone());
+        } finally {
+            goOn.countDown();
+            late.get().close();
+        }
+    }
+
+    private static CompletableFuture<Backing> openAside(FileBackings backings, Path path) {
+        CompletableFuture<Backing> opened = new CompletableFuture<>();
+        new Thread(() -> {
+                    try {
+                        opened.complete(backings.open(path.toString(), true));
+                    } catch (IOException | RuntimeException e) {
+                        opened.completeExceptionally(e);
+                    }
+                })
+                .start();
+        return opened;
+    }
+
+    /** Backings of which the next sync of {@link #file} fails, and no other. */
+    private FileBackings losingOnce(AtomicInteger syncs) {
+        return new FileBackings() {
+            @Override
+            FileBacking backing(Path path, boolean writable, long device, int fd) throws IOException {
+                return new FileBacking(path, writable, device, fd) {
+                    @Override
+                    void force(FileChannel channel) throws IOException {
+                        if (path.equals(file) && syncs.getAndIncrement() == 0) {
+                            throw new IOException("Input/output error");
+                        }
+                        super.force(channel);
+                    }
+                };
+            }
+        };
+    }
+
+    @Test
+    void aSyncThatFailedFailsEveryLaterFlushOfWhoeverHasTheFileOpenByWhateverTarget() throws Exception {
+        Path other = Files.write(folder.resolve("other"), new byte[1 << 20]);
+        Path metadata = Files.write(folder.resolve("metadata"), new byte[1 << 20]);
+        AtomicInteger syncs = new AtomicInteger();
+        FileBackings losing = losingOnce(syncs);
+        TargetFactory.BackingOpener opener = name -> losing.open(name, true);
+        Target linear = new LinearTarget.Factory().load(0, 1024, List.of(file.toString(), "512"), opener);
+        Target striped = new StripedTarget.Factory()
+                .load(0, 1024, List.of("2", "8", other.toString(), "0", file.toString(), "0"), opener);
+        Target era = new EraTargetFactory(line -> {})
+                .load(0, 1024, List.of(metadata.toString(), file.toString(), "8"), opener);
+        era.resume();
+        List<Target> all = List.of(linear, striped, era);
+        for (int round = 0; round < 3; round++) {
+            for (Target target : all) {
+                IOException e = assertThrows(IOException.class, target::flush, target.type());
+                assertTrue(e.getMessage().contains("were lost: Input/output error"), e.getMessage());
+                // The second chunk, which is on the file of the striped one, too.
+                assertThrows(
+                        IOException.class,
+                        () -> target.write(4096, ByteBuffer.allocate(512), Target.FUA),
+                        target.type());
+            }
+        }
+        assertTrue(syncs.get() > 1, "later syncs were asked for, and went well");
+        assertEquals("Error", era.status());
+        for (Target target : all) {
+            target.close();
+        }
+        // Opened again, it counts from anew.
+        Target again = new LinearTarget.Factory().load(0, 1024, List.of(file.toString(), "0"), opener);
+        again.flush();
+        again.close();
     }
 }
