@@ -16,7 +16,8 @@ import org.dmera.dmsetup.targets.Threads;
  *
  * <p>Only the connection's own thread adds requests. So when it sees none outstanding, nobody else sends on the channel,
  * and it may do so without the lock: a connection that writes to marked blocks never takes it. Answers are collected
- * while more requests of the same commit are being finished, and sent together.
+ * while more requests of the same commit are being finished, and sent together. Those that wait are a list of the requests
+ * themselves, so that one which was taken can be answered whether or not there is memory to be had.
  *
  * <p>A client may take its answers as late as it likes. One thread at a time sends, without the lock and when the device
  * no longer counts the write as in flight: whoever else has an answer leaves it for that thread, and no suspend waits.
@@ -27,6 +28,8 @@ final class BackgroundWrites implements AnswerWatch.Holder, Closeable {
 
     private static final long MAX_BYTES = 32L << 20;
     private static final int ANSWERS_BYTES = 16 << 10;
+    /** So many answers are sent though more are just coming: half a buffer of the shortest. */
+    private static final int MAX_COLLECTED = 512;
 
     private final DeviceIo io;
     private final WritableByteChannel channel;
@@ -39,19 +42,18 @@ final class BackgroundWrites implements AnswerWatch.Holder, Closeable {
     private int finishing;
 
     private long outstandingBytes;
-    /** Answers that are still to be sent, their number, and the sizes of their requests. */
-    private ByteBuffer answers = ByteBuffer.allocate(ANSWERS_BYTES);
+    /** Requests whose answers are still to be sent, in order, their number, and their sizes. */
+    private Request answeredFirst;
 
+    private Request answeredLast;
     private int answered;
     /** Batches of answers that were taken for sending, and how many those were when the watch saw answers last. */
     private long batches;
 
     private long seenBatches = -1;
     private long answeredBytes;
-    /** The last of the requests whose answers these are. */
-    private Request answeredLast;
-    /** Not in use while nobody sends. */
-    private ByteBuffer spare = ByteBuffer.allocate(ANSWERS_BYTES);
+    /** Used by whoever sends. */
+    private final ByteBuffer out = ByteBuffer.allocate(ANSWERS_BYTES);
 
     private boolean sending;
     /** The connection's thread does; used by it alone. */
@@ -110,8 +112,8 @@ final class BackgroundWrites implements AnswerWatch.Holder, Closeable {
         private final long offset;
         private final ByteBuffer payload;
         private final int bytes;
-        /** The one before it whose answer is to be sent together with its own. */
-        private Request before;
+        /** The one after it whose answer is to be sent together with its own. */
+        private Request next;
 
         Request(IoRequest request, long cookie, long offset, ByteBuffer payload) {
             super(client, io.openScope(1));
@@ -148,19 +150,14 @@ final class BackgroundWrites implements AnswerWatch.Holder, Closeable {
     }
 
     private synchronized void finish(Request request) {
-        IOException failed = request.failure();
-        if (answers.remaining() < ReplyForm.MAX_BYTES) {
-            answers = ByteBuffer.allocate(2 * answers.capacity()).put(answers.flip());
-        }
-        if (failed == null) {
-            form.putDone(answers, request.cookie, request.offset);
+        if (answeredLast == null) {
+            answeredFirst = request;
         } else {
-            form.putError(answers, request.cookie, request.offset, Nbd.error(failed), failed.getMessage());
+            answeredLast.next = request;
         }
+        answeredLast = request;
         answered++;
         answeredBytes += request.bytes;
-        request.before = answeredLast;
-        answeredLast = request;
         finishing--;
     }
 
@@ -185,49 +182,92 @@ final class BackgroundWrites implements AnswerWatch.Holder, Closeable {
     private void sendAnswers(boolean anyway) {
         boolean waits = !anyway;
         while (true) {
-            ByteBuffer batch;
+            Request first;
             int count;
             long bytes;
-            Request last;
             synchronized (this) {
                 if (sending || answered == 0) {
                     return;
                 }
-                if (waits && finishing > 0 && answers.position() < ANSWERS_BYTES / 2) {
+                if (waits && finishing > 0 && answered < MAX_COLLECTED) {
                     watch.expect();
                     return;
                 }
                 waits = true;
                 sending = true;
                 batches++;
-                batch = answers.flip();
-                answers = spare;
+                first = answeredFirst;
+                answeredFirst = null;
+                answeredLast = null;
                 count = answered;
                 answered = 0;
                 bytes = answeredBytes;
                 answeredBytes = 0;
-                last = answeredLast;
-                answeredLast = null;
             }
-            if (!broken) {
-                try {
-                    sendAll(channel, batch);
-                } catch (IOException e) {
-                    // The client is gone: the connection's own thread notices when it reads. The writes themselves are
-                    // done.
-                    broken = true;
+            try {
+                sendUnlessBroken(first);
+            } catch (RuntimeException | Error e) {
+                sent(first, count, bytes);
+                // Nobody else may come for what has been answered meanwhile.
+                sendAnswers(true);
+                throw e;
+            }
+            sent(first, count, bytes);
+        }
+    }
+
+    private void sendUnlessBroken(Request first) {
+        if (broken) {
+            return;
+        }
+        try {
+            out.clear();
+            for (Request each = first; each != null; each = each.next) {
+                if (out.remaining() < ReplyForm.MAX_BYTES) {
+                    sendAll(channel, out.flip());
+                    out.clear();
                 }
+                put(each);
             }
-            for (Request each = last; each != null; each = each.before) {
-                each.sent();
-            }
-            synchronized (this) {
-                sending = false;
-                spare = batch.clear();
-                outstanding.getAndAdd(-count);
-                outstandingBytes -= bytes;
-                notifyAll();
-            }
+            sendAll(channel, out.flip());
+        } catch (IOException e) {
+            // The client is gone: the connection's own thread notices when it reads. The writes themselves are done.
+            broken = true;
+        } catch (RuntimeException | Error e) {
+            // For want of memory, say. A client that would miss answers, and wait for them, learns it by the end.
+            broken = true;
+            closeAfter(e);
+            throw e;
+        }
+    }
+
+    private void closeAfter(Throwable cause) {
+        try {
+            channel.close();
+        } catch (IOException e) {
+            cause.addSuppressed(e);
+        }
+    }
+
+    private void put(Request request) {
+        IOException failed = request.failure();
+        if (failed == null) {
+            form.putDone(out, request.cookie, request.offset);
+        } else {
+            form.putError(out, request.cookie, request.offset, Nbd.error(failed), failed.getMessage());
+        }
+    }
+
+    /** These answers are no longer owed, whether they could be sent or not. */
+    private void sent(Request first, int count, long bytes) {
+        for (Request each = first; each != null; each = each.next) {
+            each.sent();
+        }
+        synchronized (this) {
+            sending = false;
+            outstanding.getAndAdd(-count);
+            outstandingBytes -= bytes;
+            notifyAll();
         }
     }
 

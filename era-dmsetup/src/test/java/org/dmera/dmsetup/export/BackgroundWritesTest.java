@@ -1,13 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.dmsetup.export;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
 import java.io.OutputStream;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
 import java.nio.channels.Channels;
 import java.nio.channels.WritableByteChannel;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.device.IoRequest;
@@ -17,6 +27,9 @@ import org.dmera.dmsetup.targets.Client;
 import org.dmera.dmsetup.targets.EraTargetFactory;
 import org.dmera.dmsetup.targets.MemoryBacking;
 import org.dmera.dmsetup.targets.Target;
+import org.dmera.dmsetup.targets.Threads;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
@@ -25,22 +38,135 @@ import org.junit.jupiter.api.Timeout;
 class BackgroundWritesTest {
     private static final int SECTORS = 512;
 
-    @Test
-    void aConnectionThatIsInterruptedWhileItWaitsForTheLastOneFindsThatItIsDone() throws Exception {
-        DeviceIo io = new DeviceIo(task -> new Thread(task).start());
+    private final DeviceIo io = new DeviceIo(task -> new Thread(task).start());
+    /** Its requests are completed where they are submitted: there is nobody to do them for. */
+    private final Client gone = new Client(() -> true);
+
+    private Target era;
+
+    @BeforeEach
+    void load() throws Exception {
         MemoryBacking metadata = new MemoryBacking("meta", 4 << 20);
         MemoryBacking origin = new MemoryBacking("origin", SECTORS * 512);
-        Target era = new EraTargetFactory(line -> {})
+        era = new EraTargetFactory(line -> {})
                 .load(0, SECTORS, List.of("meta", "origin", "8"), name -> name.equals("meta") ? metadata : origin);
         io.setTable(new TargetTable(List.of(new TargetTable.Line(0, SECTORS, era))));
         era.resume();
-        // Its request is completed where it is submitted: there is nobody to do it for.
-        Client gone = new Client(() -> true);
-        WritableByteChannel nowhere = Channels.newChannel(OutputStream.nullOutputStream());
-        BackgroundWrites background =
-                new BackgroundWrites(io, nowhere, new NbdMemory(64 << 20), ReplyForm.SIMPLE, new AnswerWatch(), gone);
+    }
+
+    @AfterEach
+    void close() throws IOException {
+        era.close();
+    }
+
+    private BackgroundWrites to(WritableByteChannel client, ReplyForm form) {
+        return new BackgroundWrites(io, client, new NbdMemory(64 << 20), form, new AnswerWatch(), gone);
+    }
+
+    private IoRequest take(BackgroundWrites background, long cookie) {
         IoRequest wanted = new IoRequest(gone, io.openScope(1)).set(Operation.DISCARD, 0, 4096, 0);
-        IoRequest last = background.take(wanted, 1, 0, null);
+        return background.take(wanted, cookie, 0, null);
+    }
+
+    private boolean submit(IoRequest taken) throws IOException {
+        IoRequest submitted = new IoRequest(gone, io.openScope(1)) {
+            @Override
+            protected IoRequest detach() {
+                return taken;
+            }
+        };
+        return io.submit(submitted.set(Operation.DISCARD, 0, 4096, 0));
+    }
+
+    /** A client that takes nothing, and fails in the end or takes all. */
+    private static final class SlowClient implements WritableByteChannel {
+        final CountDownLatch asked = new CountDownLatch(1);
+        final CountDownLatch goOn = new CountDownLatch(1);
+        final ByteArrayOutputStream got = new ByteArrayOutputStream();
+        volatile Error failure;
+        volatile boolean closed;
+
+        @Override
+        public int write(ByteBuffer src) {
+            asked.countDown();
+            Threads.await(goOn::await);
+            if (failure != null) {
+                throw failure;
+            }
+            byte[] bytes = new byte[src.remaining()];
+            src.get(bytes);
+            got.writeBytes(bytes);
+            return bytes.length;
+        }
+
+        @Override
+        public boolean isOpen() {
+            return !closed;
+        }
+
+        @Override
+        public void close() {
+            closed = true;
+        }
+    }
+
+    @Test
+    void theAnswersThatWaitForASlowClientAllArriveInOrder() throws Exception {
+        SlowClient client = new SlowClient();
+        BackgroundWrites background = to(client, ReplyForm.STRUCTURED);
+        CompletableFuture<Boolean> first = submitAside(take(background, 0));
+        client.asked.await();
+        int requests = 1000;
+        for (int cookie = 1; cookie < requests; cookie++) {
+            assertFalse(submit(take(background, cookie)));
+        }
+        assertFalse(background.isIdle());
+        client.goOn.countDown();
+        assertFalse(first.get(60, TimeUnit.SECONDS));
+        assertTrue(background.isIdle());
+        ByteBuffer answers = ByteBuffer.wrap(client.got.toByteArray());
+        for (int cookie = 0; cookie < requests; cookie++) {
+            assertEquals(Nbd.STRUCTURED_REPLY_MAGIC, answers.getInt());
+            answers.getInt();
+            assertEquals(cookie, answers.getLong());
+            int length = answers.getInt();
+            answers.position(answers.position() + length);
+        }
+        assertFalse(answers.hasRemaining());
+        background.close();
+    }
+
+    @Test
+    void aConnectionEndsThoughThereWasNoMemoryToSendAnAnswer() throws Exception {
+        SlowClient client = new SlowClient();
+        client.failure = new OutOfMemoryError("for the test");
+        BackgroundWrites background = to(client, ReplyForm.SIMPLE);
+        CompletableFuture<Boolean> first = submitAside(take(background, 0));
+        client.asked.await();
+        assertFalse(submit(take(background, 1)));
+        client.goOn.countDown();
+        ExecutionException e = assertThrows(ExecutionException.class, () -> first.get(60, TimeUnit.SECONDS));
+        assertSame(client.failure, e.getCause());
+        assertTrue(client.closed, "the client learns that an answer is missing");
+        assertTrue(background.isIdle());
+        background.close();
+        assertEquals(0, client.got.size());
+    }
+
+    private CompletableFuture<Boolean> submitAside(IoRequest taken) {
+        return CompletableFuture.supplyAsync(() -> {
+            try {
+                return submit(taken);
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        });
+    }
+
+    @Test
+    void aConnectionThatIsInterruptedWhileItWaitsForTheLastOneFindsThatItIsDone() throws Exception {
+        BackgroundWrites background = to(Channels.newChannel(OutputStream.nullOutputStream()), ReplyForm.SIMPLE);
+        IoRequest last = take(background, 1);
         Thread waiting = new Thread(background::close);
         waiting.start();
         while (waiting.getState() != Thread.State.WAITING) {
@@ -52,17 +178,10 @@ class BackgroundWritesTest {
                 Thread.onSpinWait();
             }
             TimeUnit.MILLISECONDS.sleep(50);
-            IoRequest submitted = new IoRequest(gone, io.openScope(1)) {
-                @Override
-                protected IoRequest detach() {
-                    return last;
-                }
-            };
-            assertFalse(io.submit(submitted.set(Operation.DISCARD, 0, 4096, 0)));
+            assertFalse(submit(last));
             assertTrue(background.isIdle());
         }
         waiting.join(TimeUnit.SECONDS.toMillis(30));
         assertFalse(waiting.isAlive(), "it waits for what is done");
-        era.close();
     }
 }
