@@ -24,7 +24,10 @@ public final class SocketControl implements Control {
     private static final String LINUX_MAKER = "sun.nio.ch.EPollSelectorProvider";
 
     private final Path path;
-    private final SocketChannel channel;
+    /** Another one after an interrupt in a call, which closes it. */
+    private volatile SocketChannel channel;
+
+    private volatile boolean isClosed;
 
     private SocketControl(Path path, SocketChannel channel) {
         this.path = path;
@@ -37,12 +40,16 @@ public final class SocketControl implements Control {
      * @throws IOException when nobody answers at {@code path}, or the socket's mode forbids it
      */
     public static SocketControl connect(Path path) throws IOException {
+        return new SocketControl(path, open(path));
+    }
+
+    private static SocketChannel open(Path path) throws IOException {
         checkOwner(path);
         spareLookups();
         SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX);
         try {
             channel.connect(UnixDomainSocketAddress.of(path));
-            return new SocketControl(path, channel);
+            return channel;
         } catch (IOException | RuntimeException e) {
             channel.close();
             throw e instanceof IOException io ? io : new IOException(path + ": " + e.getMessage(), e);
@@ -71,8 +78,15 @@ public final class SocketControl implements Control {
         }
     }
 
+    /** A thread that is interrupted in a call doesn't know what became of it; the next call is made all the same. */
     @Override
     public synchronized int call(int command, ByteBuffer buffer) throws IOException {
+        if (!channel.isOpen() && !isClosed) {
+            channel = open(path);
+            if (isClosed) {
+                channel.close();
+            }
+        }
         ByteBuffer payload = buffer.duplicate().position(0);
         ByteBuffer head = ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN);
         head.putInt(4 + payload.remaining()).putInt(command).flip();
@@ -113,6 +127,7 @@ public final class SocketControl implements Control {
 
     @Override
     public void close() throws IOException {
+        isClosed = true;
         channel.close();
     }
 }

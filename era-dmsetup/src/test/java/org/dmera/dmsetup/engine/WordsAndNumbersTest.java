@@ -7,6 +7,8 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.nio.channels.ClosedByInterruptException;
+import java.nio.channels.ClosedChannelException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -68,6 +70,19 @@ class WordsAndNumbersTest {
                 result.stderr().get(0));
         assertEquals(before, good("info"));
         return result.stderr().get(0);
+    }
+
+    @Test
+    void anInterruptInACallIsTheEndOfThatCallOnly() throws IOException {
+        byte[] name = {'v', 'o', 'l'};
+        SocketControl control = SocketControl.connect(engine.socket);
+        try (control) {
+            Thread.currentThread().interrupt();
+            assertThrows(ClosedByInterruptException.class, () -> call(control, DmCommand.DEV_CREATE, name));
+            assertTrue(Thread.interrupted());
+            assertEquals(-Errno.ENXIO.number(), call(control, DmCommand.DEV_STATUS, new byte[] {'n', 'o'}));
+        }
+        assertThrows(ClosedChannelException.class, () -> call(control, DmCommand.DEV_STATUS, name));
     }
 
     @Test

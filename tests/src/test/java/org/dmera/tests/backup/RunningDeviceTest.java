@@ -398,8 +398,10 @@ class RunningDeviceTest {
             assertTrue(backup.process().isAlive(), "the backup ended before its snapshot was seen");
         }
         backup.process().destroy();
-        assertTrue(backup.await().exitCode() != 0);
-        assertTrue(status().endsWith(" -"), status());
+        Programs.Result ended = backup.await();
+        assertTrue(ended.exitCode() != 0, ended::text);
+        String status = status();
+        assertTrue(status.endsWith(" -"), () -> status + "\n" + ended.text());
         assertNoView();
     }
 
