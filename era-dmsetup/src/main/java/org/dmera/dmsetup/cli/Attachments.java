@@ -34,7 +34,6 @@ final class Attachments {
     private static boolean send(Session session, DeviceId device, String verb)
             throws IOException, CommandLineException {
         requireEngine(session);
-        DeviceNodes.check(session);
         String node = session.client().message(device, 0, verb);
         if (node != null && !node.isEmpty()) {
             if (verb.equals(ATTACH)) {

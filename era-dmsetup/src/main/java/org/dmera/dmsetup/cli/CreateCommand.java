@@ -42,7 +42,6 @@ final class CreateCommand implements Command {
             Attachments.requireEngine(session);
         }
         ReadAhead.check(session);
-        DeviceNodes.check(session);
         int major = session.has(Switch.MAJOR) ? session.switches().number(Switch.MAJOR) : -1;
         int minor = session.has(Switch.MINOR) ? session.switches().number(Switch.MINOR) : -1;
         String mangled = session.createdName(name);
@@ -142,7 +141,6 @@ final class CreateCommand implements Command {
         }
         session.openForCreation();
         ReadAhead.check(session);
-        DeviceNodes.check(session);
         for (Wanted wanted : all) {
             create(
                     session,

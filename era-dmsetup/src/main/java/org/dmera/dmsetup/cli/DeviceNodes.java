@@ -46,18 +46,6 @@ class DeviceNodes {
         return control.isKernel() ? ofKernel(MAPPER, switches) : new DeviceNodes();
     }
 
-    /** Fails for an owner or a mode where no node is there to get it. */
-    static void check(Session session) throws IOException, CommandLineException {
-        for (Switch s : new Switch[] {Switch.MODE, Switch.UID, Switch.GID}) {
-            if (session.has(s) && !session.control().isKernel()) {
-                // What a link leads to is left to others when the device has gone, with the owner that it had.
-                throw new CommandLineException(
-                        "--" + s.longName() + " is for the nodes of the kernel's devices;"
-                                + " an engine's have links, to loop, NBD or ublk nodes, whose owner and mode would outlast them.");
-            }
-        }
-    }
-
     /** Those in {@code folder}. */
     static DeviceNodes ofKernel(Path folder, Switches switches) {
         return new OfKernel(folder, switches);

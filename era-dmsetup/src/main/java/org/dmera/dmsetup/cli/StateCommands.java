@@ -51,7 +51,6 @@ final class StateCommands {
 
     static boolean resume(Session session, List<String> operands) throws IOException, CommandLineException {
         ReadAhead.check(session);
-        DeviceNodes.check(session);
         DmIoctl io = change(session, "resume", Operands.device(session, operands))
                 .udevFlags(session.nodes().flagsForChange())
                 .run(session.control());
@@ -207,7 +206,6 @@ final class StateCommands {
     }
 
     static boolean makeNodes(Session session, List<String> operands) throws IOException, CommandLineException {
-        DeviceNodes.check(session);
         if (!operands.isEmpty() || session.deviceBySwitch()) {
             makeNode(session, Operands.device(session, operands));
             return true;

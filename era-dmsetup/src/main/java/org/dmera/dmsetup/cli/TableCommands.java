@@ -38,7 +38,6 @@ final class TableCommands {
     }
 
     static boolean wipe(Session session, List<String> operands) throws IOException, CommandLineException {
-        DeviceNodes.check(session);
         wipe(session, Operands.device(session, operands), session.has(Switch.NOFLUSH), session.has(Switch.NOLOCKFS));
         return true;
     }

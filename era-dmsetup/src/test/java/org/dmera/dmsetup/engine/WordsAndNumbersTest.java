@@ -375,27 +375,6 @@ class WordsAndNumbersTest {
     }
 
     @Test
-    void anOwnerOrAModeIsRefusedForWhatHasNoNodeToGetIt() {
-        for (String option : new String[] {"--mode=0600", "--uid=0", "--gid=0"}) {
-            for (String line : new String[] {
-                "create new --table 0\t8\tzero",
-                "create new -n",
-                "create --concise new,,,,0\t8\tzero",
-                "resume vol",
-                "mknodes",
-                "mknodes vol",
-                "wipe_table vol",
-                "attach vol",
-            }) {
-                String why = refused((option + " " + line).split(" ", -1));
-                assertTrue(why.contains(option.split("=", -1)[0] + " is for the nodes of the kernel's devices"), why);
-            }
-            good("info", option);
-        }
-        assertEquals(List.of("0 8 zero "), good("table", "vol"));
-    }
-
-    @Test
     void mangleRenamesWhatUdevCanNotBear() {
         good("create", "--manglename", "none", "b l", "-n");
         assertEquals(List.of("b l: renaming to b\\x20l"), good("mangle").subList(0, 1));
