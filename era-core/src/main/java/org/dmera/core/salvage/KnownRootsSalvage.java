@@ -28,7 +28,10 @@ import org.dmera.core.mend.TreeSurvey;
 /** Salvages metadata whose roots are known; and what speaks for another state than the one that they lead to. */
 final class KnownRootsSalvage extends Salvage {
     private final BlockDevice damaged;
-    /** Of the metadata as it is, before anything is mended, and as the superblock's own era has it: a later one hides what is of another state. */
+    /**
+     * Of the metadata as it is, before anything is mended, and by the superblock's own era: a later one, which the user may have
+     * given, hides what is of another state.
+     */
     private final SalvageSurvey first;
 
     private final boolean wereBlocksMoved;

@@ -278,8 +278,8 @@ public final class DeviceIo {
     }
 
     /**
-     * As {@link Target#prepare}, for a device on top of this one, or a write whose data are still to come. The device counts it as in flight until {@code then} is
-     * called, so that no target is asked that is suspended or gone. The write itself comes later and passes the gate by
+     * As {@link Target#prepare}, for a device on top of this one, or a write whose data are still to come. The device counts
+     * it as in flight until {@code then} is called, so that no target is asked that is suspended or gone. The write itself comes later and passes the gate by
      * itself: should the device have got another table meanwhile, it has what it needs made ready again.
      */
     public void prepare(long offsetBytes, long lengthBytes, Target.Prepared then) {
