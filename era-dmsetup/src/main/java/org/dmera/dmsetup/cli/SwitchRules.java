@@ -18,6 +18,10 @@ final class SwitchRules {
 
     private SwitchRules() {}
 
+    /** Those of our own for which nothing can be said of a device's table or node: activate makes them as eratab(5) has them. */
+    private static final Set<String> WITHOUT_DEVICE_OPTIONS =
+            Set.of("activate", "attach", "deactivate", "detach", "engine", "freeze", "rollback", "thaw");
+
     /**
      * Refuses the first option that {@code command} would not act on.
      *
@@ -69,10 +73,16 @@ final class SwitchRules {
             // Of nodes that udev did not make we always make sure; prompts there are none.
             case VERIFYUDEV, YES -> null;
             case HELP, VERSION, VERBOSE, CONTROL, MANGLENAME -> null;
-            case CHECKS, FORCE, INACTIVE, NOFLUSH, NOLOCKFS, NOOPENCOUNT, NOUDEVRULES, NOUDEVSYNC, READONLY, RETRY ->
-                null;
-            case ADDNODEONCREATE, ADDNODEONRESUME, DEFERRED, GID, MAJOR, MINOR, MODE, NOTABLE, READAHEAD -> null;
-            case SETUUID, SHOWKEYS, TABLE, UID, UUID -> null;
+            case CHECKS, FORCE, INACTIVE, NOFLUSH, NOLOCKFS, NOOPENCOUNT, NOUDEVRULES, NOUDEVSYNC, RETRY -> null;
+            case ADDNODEONCREATE, ADDNODEONRESUME, DEFERRED, MAJOR, MINOR, NOTABLE -> null;
+            case SETUUID, SHOWKEYS, TABLE, UUID -> null;
+            case READAHEAD -> only(command.equals("attach") || !WITHOUT_DEVICE_OPTIONS.contains(command), command);
+            case READONLY -> only(!WITHOUT_DEVICE_OPTIONS.contains(command), command);
+            // The node of an engine's device goes to somebody else after it, with the owner that it has then.
+            case GID, MODE, UID ->
+                given.has(Switch.ATTACH)
+                        ? "has no effect on --attach"
+                        : only(!WITHOUT_DEVICE_OPTIONS.contains(command), command);
             case COLUMNS, NAMEPREFIXES, NOHEADINGS, ROWS, SEPARATOR, SORT, UNBUFFERED, UNQUOTED -> null;
             case OPTIONS -> command.equals("info") && given.has(Switch.JSON) ? "has no effect on --json" : null;
             case COUNT, INTERVAL -> only(repeats(command, given), command);

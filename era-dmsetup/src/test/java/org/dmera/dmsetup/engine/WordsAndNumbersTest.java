@@ -367,6 +367,20 @@ class WordsAndNumbersTest {
     }
 
     @Test
+    void anOptionForANodeOrATableIsRefusedWhereNothingIsDoneWithIt() {
+        for (String option : List.of("--mode=0660", "--uid=0", "--gid=0")) {
+            assertTrue(refused("create", option, "--attach", "new", "--table", "0 8 zero")
+                    .contains("--attach"));
+        }
+        for (String command : List.of("activate", "deactivate", "freeze", "thaw")) {
+            for (String option : List.of("--mode=0660", "--uid=0", "--gid=0", "--readonly", "--readahead=64")) {
+                assertTrue(refused(command, option, "vol").contains("has no effect on " + command));
+            }
+        }
+        good("create", "--mode=0660", "new", "--table", "0 8 zero");
+    }
+
+    @Test
     void readAheadIsRefusedForWhatHasNone() {
         assertTrue(refused("resume", "--readahead", "64", "vol").contains("it is a node in /dev that reads ahead"));
         refused("create", "--readahead", "64", "new", "--table", "0 8 zero");
