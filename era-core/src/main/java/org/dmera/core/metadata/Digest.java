@@ -2,6 +2,7 @@
 package org.dmera.core.metadata;
 
 import java.io.IOException;
+import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.persistent.DiskBitset;
 
 /**
@@ -29,10 +30,12 @@ public final class Digest {
     private final DiskBitset writeset;
     private final int[] marked = new int[BITS_PER_STEP];
     private final long[] words = new long[BITS_PER_STEP / 64 + 2];
+    private final int[] last = new int[BITS_PER_STEP];
     private Next next = Next.NOTHING;
     private long era;
     private long nrBits;
     private long currentBit;
+    private boolean isSparing;
 
     public Digest(EraMetadata metadata) {
         this.metadata = metadata;
@@ -54,6 +57,15 @@ public final class Digest {
     /** Gives up where it is. What has been transcribed stays. */
     public void abandon() {
         next = Next.NOTHING;
+    }
+
+    /**
+     * Whether steps are to allocate as few blocks as they can, for a device that is all but full: each changes at most one
+     * block of the era array, and transcribes nothing that the array itself or a later writeset records anyway. What a
+     * reader finds is the same.
+     */
+    void sparing(boolean isSparing) {
+        this.isSparing = isSparing;
     }
 
     /** Whether the last step removed a writeset, which the next commit frees. */
@@ -96,8 +108,15 @@ public final class Digest {
 
     private void transcribe() throws IOException {
         long end = Math.min(currentBit + BITS_PER_STEP, nrBits);
+        if (isSparing) {
+            end = Math.min(end, (currentBit / ArrayBlock.ERAS_PER_BLOCK + 1) * ArrayBlock.ERAS_PER_BLOCK);
+        }
         // The origin may have shrunk under a digestion that a suspended target keeps.
-        int count = collectMarked(Math.min(end, metadata.nrBlocks()));
+        long endOfOrigin = Math.min(end, metadata.nrBlocks());
+        int count = collectMarked(endOfOrigin);
+        if (isSparing) {
+            count = dropRecorded(count, endOfOrigin);
+        }
         metadata.eraArray().raiseEras(marked, count, (int) era);
         currentBit = end;
         next = end == nrBits ? Next.REMOVE : Next.TRANSCRIBE;
@@ -121,6 +140,22 @@ public final class Digest {
             }
         }
         return count;
+    }
+
+    /** Drops from {@link #marked} what the era array or a writeset of a later era records; returns how many are left. */
+    private int dropRecorded(int count, long end) throws IOException {
+        if (count == 0) {
+            return 0;
+        }
+        metadata.readEras(currentBit, (int) (end - currentBit), last, 0);
+        int left = 0;
+        for (int i = 0; i < count; i++) {
+            boolean isOfThisEra = last[(int) (marked[i] - currentBit)] == (int) era;
+            if (isOfThisEra && metadata.eraArray().getInt(marked[i]) != (int) era) {
+                marked[left++] = marked[i];
+            }
+        }
+        return left;
     }
 
     private void remove() throws IOException {

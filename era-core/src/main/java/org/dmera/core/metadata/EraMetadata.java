@@ -2,6 +2,7 @@
 package org.dmera.core.metadata;
 
 import java.io.IOException;
+import java.util.List;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.DamagedMetadataException;
@@ -367,6 +368,26 @@ public final class EraMetadata extends GuardedTransaction {
                     + " of a writeset of " + currentNrBits + " bits");
         }
         current.readWords(firstWord, count, words, at);
+    }
+
+    /**
+     * Frees the bits of the first archived writeset whose marks later ones have too, if there is one: each before it moves up
+     * by an era, and the lowest era goes. A mark may be dated an era later by that, never earlier; no era goes out of its turn,
+     * which would read as a lost one; and it takes fewer blocks than digestion does, on a device that has hardly any left.
+     */
+    void squeezeOutSupersededWriteset() throws IOException {
+        change(() -> {
+            List<WritesetTree.Entry> entries = writesets.entries();
+            int superseded = writesets.firstSuperseded(entries);
+            for (int i = superseded; i > 0; i--) {
+                WritesetTree.Entry before = entries.get(i - 1);
+                tm.spaceMap().add(before.root());
+                writesets.insert(entries.get(i).era(), before.nrBits(), before.root());
+            }
+            if (superseded >= 0) {
+                writesets.remove(entries.get(0).era());
+            }
+        });
     }
 
     /** Whether a writeset was archived (or metadata opened that may hold some) since the last time this was asked. */

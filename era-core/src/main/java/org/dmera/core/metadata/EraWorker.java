@@ -184,17 +184,26 @@ public final class EraWorker {
     }
 
     private void digestUntil(long enough) throws IOException {
+        if (freeBlocks() < blocksToTranscribe()) {
+            // It may be reading the bits that go.
+            digest.abandon();
+            metadata.squeezeOutSupersededWriteset();
+            metadata.commit();
+        }
         digest.begin();
         long after = freeBlocks();
         boolean more = true;
         while (more && freeBlocks() < enough) {
+            boolean isTight = after < LEAST_BLOCKS;
+            digest.sparing(isTight);
             more = digest.step();
             // A commit frees what was digested, and the blocks that steps have shadowed.
-            if (digest.hasRemoved() || freeBlocks() < after - after / 2) {
+            if (digest.hasRemoved() || freeBlocks() < (isTight ? after : after - after / 2)) {
                 metadata.commit();
                 after = freeBlocks();
             }
         }
+        digest.sparing(false);
         metadata.commit();
     }
 
@@ -277,6 +286,12 @@ public final class EraWorker {
     /** Blocks that can be allocated before the next commit. */
     private long freeBlocks() {
         return metadata.transactionManager().spaceMap().nrFree();
+    }
+
+    /** Blocks that it takes to transcribe a mark: the way to it in the era array, and the space map's bitmap and index. */
+    private long blocksToTranscribe() {
+        long ofTwoLevels = (long) FEWEST_CHILDREN * FEWEST_CHILDREN * ArrayBlock.ERAS_PER_BLOCK;
+        return metadata.nrBlocks() <= ofTwoLevels ? 5 : 6;
     }
 
     /** Blocks that a new era's writeset takes, about: its words, and the tree above them. */

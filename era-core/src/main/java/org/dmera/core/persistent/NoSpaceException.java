@@ -10,6 +10,7 @@ public final class NoSpaceException extends IOException {
     /** {@code totalBlocks} is what the space map covers. */
     public NoSpaceException(long totalBlocks) {
         super("no space left on the metadata device: none of its " + totalBlocks
-                + " blocks is free now and was free at the last commit");
+                + " blocks is free now and was free at the last commit; era_dump and era_restore onto a larger one keep all"
+                + " marks");
     }
 }

@@ -209,50 +209,6 @@ class EraWorkerTest {
         }
     }
 
-    @Test
-    void aDeviceThatIsFullOfWritesetsComesBack() throws IOException {
-        int tried = 0;
-        for (int leaves = 3; leaves < 40; leaves += 4) {
-            int nrBlocks = leaves * 509 * 64;
-            MemoryBlockDevice full = new MemoryBlockDevice(45 * leaves + 100);
-            EraMetadata md = EraMetadata.openOrFormat(full, 8);
-            md.resize(nrBlocks);
-            int era = 0;
-            try {
-                while (true) {
-                    md.rollover();
-                    md.commit();
-                    era++;
-                    md.mark(era);
-                    md.commit();
-                }
-            } catch (NoSpaceException e) {
-                assertTrue(era > 3);
-            }
-            md = EraMetadata.open(full, 8, 64);
-            if (md.transactionManager().spaceMap().nrFree() < 5) {
-                // Not even what the removal of a writeset shadows.
-                continue;
-            }
-            tried++;
-            worker = new EraWorker(md);
-            worker.beforeResume(nrBlocks);
-            heard.clear();
-            for (int i = 0; i < 20; i++) {
-                pass(i == 0 ? null : writes(1000 + i), call("checkpoint", EraMetadata::rollover));
-            }
-            assertEquals(
-                    List.of("checkpoint: done", "marked"),
-                    heard.stream().distinct().toList(),
-                    leaves + " leaves");
-            int[] last = EraModel.read(full).eras();
-            for (int i = 1; i < era; i++) {
-                assertEquals(i, last[i]);
-            }
-        }
-        assertTrue(tried > 3, tried + " sizes");
-    }
-
     private EraWorker reopened() {
         try {
             return new EraWorker(EraMetadata.open(memory, 8, 64));

@@ -20,8 +20,11 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.dmera.core.block.MemoryBlockDevice;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
+import org.dmera.core.metadata.EraMetadata;
+import org.dmera.core.persistent.NoSpaceException;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -480,6 +483,48 @@ class EraTargetTest {
         target.read(0, ByteBuffer.allocate(BLOCK));
         target.suspend();
         assertEquals("Error", target.status());
+    }
+
+    /** Metadata as the kernel leaves them when eras begin faster than it digests: full, with hardly a free block. */
+    @Test
+    void metadataThatAreFullOfWritesetsComeBackByAResumeWithEveryMark() throws Exception {
+        for (int blocks : new int[] {100, 101, 102, 103, 104}) {
+            MemoryBlockDevice device = new MemoryBlockDevice(blocks);
+            EraMetadata filled = EraMetadata.openOrFormat(device, 8);
+            filled.resize(ORIGIN_BLOCKS);
+            NoSpaceException full = null;
+            for (int era = 1; full == null; era++) {
+                try {
+                    filled.rollover();
+                    filled.mark(era < 4 ? era * 1000 : 0);
+                    filled.commit();
+                } catch (NoSpaceException e) {
+                    full = e;
+                }
+            }
+            MemoryBacking small = new MemoryBacking("small", blocks * BLOCK, journal);
+            System.arraycopy(device.bytes(), 0, small.bytes(), 0, small.bytes().length);
+            EraTarget target = (EraTarget) factory.load(
+                    0,
+                    ORIGIN_BLOCKS * 8L,
+                    List.of("small", "origin", "8"),
+                    name -> name.equals("small") ? small : origin);
+            loaded.add(target);
+            target.resume();
+            write(target, 7);
+            target.message(List.of("checkpoint"));
+            target.suspend();
+            target.resume();
+            for (int i = 0; i < 100; i++) {
+                target.message(List.of("checkpoint"));
+                write(target, i);
+            }
+            for (int block : new int[] {1000, 2000, 3000}) {
+                assertTrue(eraOf(target, block) >= block / 1000, blocks + " blocks: block " + block);
+            }
+            assertEquals(0, eraOf(target, 3001));
+            target.close();
+        }
     }
 
     @Test
