@@ -2,57 +2,35 @@
 package org.dmera.dmsetup.device;
 
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.Condition;
-import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BooleanSupplier;
+import org.dmera.dmsetup.targets.Threads;
 
 /** A device's event counter, and those who wait for it to move. A removal waits until they have seen the last event. */
 public final class DeviceEvents {
-    private final ReentrantLock lock = new ReentrantLock();
-    private final Condition changed = lock.newCondition();
     private int number;
     private int waiters;
     private boolean gone;
 
     /** How many events there were; unsigned. */
-    public int number() {
-        lock.lock();
-        try {
-            return number;
-        } finally {
-            lock.unlock();
-        }
+    public synchronized int number() {
+        return number;
     }
 
     /** How many wait for the next event. */
-    public int waiting() {
-        lock.lock();
-        try {
-            return waiters;
-        } finally {
-            lock.unlock();
-        }
+    public synchronized int waiting() {
+        return waiters;
     }
 
     /** Counts an event and wakes who waits. */
-    public void raise() {
-        raise(false);
+    public synchronized void raise() {
+        number++;
+        notifyAll();
     }
 
     /** Counts the event that the device goes; nobody waits after that. */
-    void raiseLast() {
-        raise(true);
-    }
-
-    private void raise(boolean last) {
-        lock.lock();
-        try {
-            number++;
-            gone |= last;
-            changed.signalAll();
-        } finally {
-            lock.unlock();
-        }
+    synchronized void raiseLast() {
+        gone = true;
+        raise();
     }
 
     /**
@@ -62,49 +40,41 @@ public final class DeviceEvents {
      * @return false when it was abandoned
      */
     public boolean await(int seen, BooleanSupplier abandoned, Runnable then) throws InterruptedException {
-        lock.lock();
-        try {
+        synchronized (this) {
             waiters++;
-            while (number == seen && !gone) {
-                if (abandoned.getAsBoolean()) {
-                    leave();
-                    return false;
-                }
-                changed.awaitNanos(TimeUnit.SECONDS.toNanos(1));
-            }
-        } catch (InterruptedException e) {
-            leave();
-            throw e;
-        } finally {
-            lock.unlock();
         }
         try {
+            if (!await(seen, abandoned)) {
+                return false;
+            }
             then.run();
+            return true;
         } finally {
             leave();
+        }
+    }
+
+    private synchronized boolean await(int seen, BooleanSupplier abandoned) throws InterruptedException {
+        while (number == seen && !gone) {
+            if (abandoned.getAsBoolean()) {
+                return false;
+            }
+            TimeUnit.SECONDS.timedWait(this, 1);
         }
         return true;
     }
 
-    private void leave() {
-        lock.lock();
-        try {
-            waiters--;
-            changed.signalAll();
-        } finally {
-            lock.unlock();
-        }
+    private synchronized void leave() {
+        waiters--;
+        notifyAll();
     }
 
     /** Waits until nobody waits any more; after {@link #raiseLast}. */
-    void awaitNoWaiters() {
-        lock.lock();
-        try {
+    synchronized void awaitNoWaiters() {
+        Threads.await(() -> {
             while (waiters > 0) {
-                changed.awaitUninterruptibly();
+                wait();
             }
-        } finally {
-            lock.unlock();
-        }
+        });
     }
 }

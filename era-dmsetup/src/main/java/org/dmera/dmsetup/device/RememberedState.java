@@ -2,7 +2,6 @@
 package org.dmera.dmsetup.device;
 
 import java.io.IOException;
-import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.UnaryOperator;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
@@ -19,7 +18,7 @@ final class RememberedState {
     private final String id;
     private final DeviceStore store;
     private final EngineLog log;
-    private final ReentrantLock recording = new ReentrantLock();
+    private final Object recording = new Object();
     private volatile DeviceState now;
 
     // Guarded by recording.
@@ -80,8 +79,7 @@ final class RememberedState {
     }
 
     private void saveAndPublish(Transition change) throws IOException {
-        recording.lock();
-        try {
+        synchronized (recording) {
             requireRemembered();
             DeviceState next = change.next(now);
             if (next == null) {
@@ -91,8 +89,6 @@ final class RememberedState {
                 now = next;
             }
             change.publish();
-        } finally {
-            recording.unlock();
         }
     }
 
@@ -131,22 +127,16 @@ final class RememberedState {
      * @throws ErrnoException ENXIO when the device is gone
      */
     void note(UnaryOperator<DeviceState> change) throws ErrnoException {
-        recording.lock();
-        try {
+        synchronized (recording) {
             requireRemembered();
             now = change.apply(now);
-        } finally {
-            recording.unlock();
         }
     }
 
     /** The same, of a device that may be gone. */
     void noteOfAny(UnaryOperator<DeviceState> change) {
-        recording.lock();
-        try {
+        synchronized (recording) {
             now = change.apply(now);
-        } finally {
-            recording.unlock();
         }
     }
 

@@ -4,7 +4,6 @@ package org.dmera.dmsetup.targets;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.Arrays;
-import java.util.concurrent.locks.ReentrantLock;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.metadata.EraMetadata;
@@ -28,20 +27,16 @@ final class CopyBeforeWrite {
     private static final int BUFFER_BYTES = 256 << 10;
     private static final int STRIPES = 16;
 
-    /** The lock of every {@value #STRIPES}th region, and the buffer of whoever holds it. */
-    private static final class Stripe {
-        final ReentrantLock lock = new ReentrantLock();
-        final ByteBuffer buffer = ByteBuffer.allocateDirect(BUFFER_BYTES);
-    }
-
     private final Backing origin;
-    private final Stripe[] stripes;
+    /** Each is the lock of every {@value #STRIPES}th region, and the buffer of whoever holds it. */
+    private final ByteBuffer[] stripes;
+
     private final FrozenView[] views;
     private final int chunkShift;
     private final int regionShift;
     private final long lengthBytes;
 
-    private CopyBeforeWrite(Backing origin, Stripe[] stripes, FrozenView[] views) {
+    private CopyBeforeWrite(Backing origin, ByteBuffer[] stripes, FrozenView[] views) {
         this.origin = origin;
         this.stripes = stripes;
         this.views = views;
@@ -52,10 +47,8 @@ final class CopyBeforeWrite {
 
     /** The first view of a target. */
     static CopyBeforeWrite of(Backing origin, FrozenView view) {
-        Stripe[] stripes = new Stripe[STRIPES];
-        for (int i = 0; i < STRIPES; i++) {
-            stripes[i] = new Stripe();
-        }
+        ByteBuffer[] stripes = new ByteBuffer[STRIPES];
+        Arrays.setAll(stripes, i -> ByteBuffer.allocateDirect(BUFFER_BYTES));
         return new CopyBeforeWrite(origin, stripes, new FrozenView[] {view});
     }
 
@@ -80,13 +73,10 @@ final class CopyBeforeWrite {
 
     /** Returns when no copy is under way that began before. */
     void awaitCopies() {
-        for (Stripe stripe : stripes) {
-            stripe.lock.lock();
-            try {
+        for (ByteBuffer stripe : stripes) {
+            synchronized (stripe) {
                 // Nobody has it now, and whoever comes later sees that the view has ended.
-                stripe.buffer.clear();
-            } finally {
-                stripe.lock.unlock();
+                stripe.clear();
             }
         }
     }
@@ -118,12 +108,9 @@ final class CopyBeforeWrite {
         for (long chunk = first; chunk <= last; ) {
             long region = chunk >>> chunksShift;
             long next = Math.min(last + 1, region + 1 << chunksShift);
-            Stripe stripe = stripes[(int) (region & STRIPES - 1)];
-            stripe.lock.lock();
-            try {
-                copyRegion(chunk, next, stripe.buffer);
-            } finally {
-                stripe.lock.unlock();
+            ByteBuffer stripe = stripes[(int) (region & STRIPES - 1)];
+            synchronized (stripe) {
+                copyRegion(chunk, next, stripe);
             }
             chunk = next;
         }

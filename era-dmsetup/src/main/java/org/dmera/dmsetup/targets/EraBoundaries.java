@@ -4,7 +4,6 @@ package org.dmera.dmsetup.targets;
 import java.io.IOException;
 import java.util.List;
 import java.util.Locale;
-import java.util.concurrent.locks.ReentrantLock;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.metadata.EraMetadata;
@@ -33,7 +32,7 @@ final class EraBoundaries {
      * Held by a message and by a suspend: a checkpoint marks writes again after its era has begun, and can't when the
      * target is suspended in between.
      */
-    private final ReentrantLock verbs = new ReentrantLock();
+    private final Object verbs = new Object();
 
     EraBoundaries(
             EraMetadataState metadata,
@@ -102,11 +101,8 @@ final class EraBoundaries {
 
     /** Ends the era, and leaves the metadata as they are on the device. */
     void suspend() {
-        verbs.lock();
-        try {
+        synchronized (verbs) {
             suspendAlone();
-        } finally {
-            verbs.unlock();
         }
     }
 
@@ -160,11 +156,8 @@ final class EraBoundaries {
         if (!active) {
             throw suspended();
         }
-        verbs.lock();
-        try {
+        synchronized (verbs) {
             messageAlone(word, verb);
-        } finally {
-            verbs.unlock();
         }
     }
 
@@ -176,16 +169,20 @@ final class EraBoundaries {
             synced.requireNoLoss("a new era");
         }
         int before = metadata.currentEra();
+        call(verb);
+        if (metadata.currentEra() != before) {
+            writes.markAgain(answers);
+            syncEndedEra(word.equals(TAKE_SNAPSHOT));
+        }
+    }
+
+    private void call(EraCalls.Verb verb) throws IOException {
         try {
             calls.call(verb);
         } catch (RefusedException e) {
             throw invalid(e.getMessage());
         } catch (EraMetadataThread.NotRunning e) {
             throw suspended();
-        }
-        if (metadata.currentEra() != before) {
-            writes.markAgain(answers);
-            syncEndedEra(word.equals(TAKE_SNAPSHOT));
         }
     }
 
@@ -219,36 +216,24 @@ final class EraBoundaries {
 
     /** As {@link EraTarget#freeze}. */
     void freeze(FrozenView view) throws IOException {
-        verbs.lock();
-        try {
+        synchronized (verbs) {
             if (!active) {
                 throw suspended();
             }
             synced.requireNoLoss("a new era");
-            try {
-                calls.call(EraMetadata::rollover);
-            } catch (RefusedException e) {
-                throw invalid(e.getMessage());
-            } catch (EraMetadataThread.NotRunning e) {
-                throw suspended();
-            }
+            call(EraMetadata::rollover);
             view.begin(metadata.currentEra());
             views.add(view);
-        } finally {
-            verbs.unlock();
         }
     }
 
     /** As {@link EraTarget#settleEra}. */
     void settleEra() throws IOException {
-        verbs.lock();
-        try {
+        synchronized (verbs) {
             if (active) {
                 writes.markAgain(answers);
                 synced.sync();
             }
-        } finally {
-            verbs.unlock();
         }
     }
 }

@@ -10,8 +10,6 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
-import java.util.concurrent.locks.Condition;
-import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import org.dmera.core.metadata.EraWorker;
 
@@ -33,8 +31,7 @@ final class EraMetadataThread {
         }
     }
 
-    private final ReentrantLock lock = new ReentrantLock();
-    private final Condition work = lock.newCondition();
+    private final Object lock = new Object();
     private final ArrayDeque<FutureTask<?>> tasks = new ArrayDeque<>();
     private final Thread thread;
     private final Consumer<int[]> beforeMarks;
@@ -46,6 +43,8 @@ final class EraMetadataThread {
     private boolean closed;
     /** The thread waits for work. */
     private boolean parked;
+    /** Whether the last pass has left something to digest. Of the thread. */
+    private boolean again;
     /** Why no pass runs until the target is resumed: an error in this program, or memory that was not to be had. */
     private volatile IOException broken;
 
@@ -64,15 +63,12 @@ final class EraMetadataThread {
     /** Runs {@code task} on the thread, between passes, and waits for it. */
     <T> T run(Callable<T> task) throws IOException {
         FutureTask<T> future = new FutureTask<>(task);
-        lock.lock();
-        try {
+        synchronized (lock) {
             if (closed) {
                 throw new IOException("the target is closed");
             }
             tasks.add(future);
-            work.signal();
-        } finally {
-            lock.unlock();
+            lock.notifyAll();
         }
         return join(future);
     }
@@ -103,26 +99,20 @@ final class EraMetadataThread {
 
     /** From now on passes of {@code worker} run; on this thread. */
     void start(EraWorker worker) {
-        lock.lock();
-        try {
+        synchronized (lock) {
             running = worker;
             broken = null;
-        } finally {
-            lock.unlock();
         }
     }
 
     /** No further pass runs; on this thread. Calls that come too late hear that the target is suspended. */
     void stop() {
         List<EraWorker.Call> late;
-        lock.lock();
-        try {
+        synchronized (lock) {
             running = null;
             woken = false;
             late = calls;
             calls = new ArrayList<>();
-        } finally {
-            lock.unlock();
         }
         for (EraWorker.Call call : late) {
             call.done(new NotRunning());
@@ -142,16 +132,13 @@ final class EraMetadataThread {
             });
             return;
         }
-        lock.lock();
-        try {
+        synchronized (lock) {
             if (!closed && broken == null) {
                 waiting.add(first, last, then);
                 woken = true;
-                work.signal();
+                lock.notifyAll();
                 return;
             }
-        } finally {
-            lock.unlock();
         }
         then.prepared(broken != null ? broken : new IOException("the target is closed"));
     }
@@ -167,53 +154,41 @@ final class EraMetadataThread {
 
     /** Has {@code call} done in a pass. */
     void call(EraWorker.Call call) {
-        lock.lock();
-        try {
+        synchronized (lock) {
             if (running != null && !closed && broken == null) {
                 calls.add(call);
                 woken = true;
-                work.signal();
+                lock.notifyAll();
                 return;
             }
-        } finally {
-            lock.unlock();
         }
         call.done(broken != null ? broken : new NotRunning());
     }
 
     /** How many calls wait for a pass. */
     int waitingCalls() {
-        lock.lock();
-        try {
+        synchronized (lock) {
             return calls.size();
-        } finally {
-            lock.unlock();
         }
     }
 
     /** Whether there is nothing to do: nobody waits for anything, and nothing is left to digest. */
     boolean isIdle() {
-        lock.lock();
-        try {
+        synchronized (lock) {
             return closed || parked && tasks.isEmpty() && (running == null || !woken);
-        } finally {
-            lock.unlock();
         }
     }
 
     /** Ends the thread, after the tasks that were given to it; {@code last} is its last task. */
     void close(Callable<Void> last) throws IOException {
         FutureTask<Void> future = new FutureTask<>(last);
-        lock.lock();
-        try {
+        synchronized (lock) {
             if (closed) {
                 return;
             }
             tasks.add(future);
             closed = true;
-            work.signal();
-        } finally {
-            lock.unlock();
+            lock.notifyAll();
         }
         join(future);
     }
@@ -229,13 +204,10 @@ final class EraMetadataThread {
     /** Nobody waits for a thread that has ended, whatever ended it. */
     private void end() {
         List<FutureTask<?>> left;
-        lock.lock();
-        try {
+        synchronized (lock) {
             closed = true;
             left = List.copyOf(tasks);
             tasks.clear();
-        } finally {
-            lock.unlock();
         }
         for (FutureTask<?> task : left) {
             task.cancel(false);
@@ -244,18 +216,18 @@ final class EraMetadataThread {
     }
 
     private void work() {
-        boolean again = false;
         boolean tasksTurn = true;
         while (true) {
             FutureTask<?> task = null;
             EraWorker worker = null;
-            lock.lock();
-            try {
-                while (tasks.isEmpty() && !closed && (running == null || !woken && !again)) {
-                    parked = true;
-                    work.awaitUninterruptibly();
-                    parked = false;
-                }
+            synchronized (lock) {
+                Threads.await(() -> {
+                    while (tasks.isEmpty() && !closed && (running == null || !woken && !again)) {
+                        parked = true;
+                        lock.wait();
+                    }
+                });
+                parked = false;
                 boolean passDue = running != null && (woken || again) && !closed;
                 // In turn: many who ask hold up no write, and writes nobody who asks.
                 if (!passDue || tasksTurn) {
@@ -269,8 +241,6 @@ final class EraMetadataThread {
                     worker = running;
                 }
                 tasksTurn = task == null;
-            } finally {
-                lock.unlock();
             }
             if (task != null) {
                 task.run();
@@ -297,13 +267,10 @@ final class EraMetadataThread {
     private void failWaiting(IOException why) {
         Consumer<IOException> writes;
         List<EraWorker.Call> left;
-        lock.lock();
-        try {
+        synchronized (lock) {
             writes = waiting.takeAll();
             left = calls;
             calls = new ArrayList<>();
-        } finally {
-            lock.unlock();
         }
         writes.accept(why);
         for (EraWorker.Call call : left) {
@@ -328,20 +295,16 @@ final class EraMetadataThread {
         }
 
         private MarkQueue.Batch takeBatch() {
-            lock.lock();
-            try {
+            synchronized (lock) {
                 MarkQueue.Batch batch = waiting.take();
                 woken |= !waiting.isEmpty();
                 return batch;
-            } finally {
-                lock.unlock();
             }
         }
 
         @Override
         public List<EraWorker.Call> takeCalls() {
-            lock.lock();
-            try {
+            synchronized (lock) {
                 if (calls.isEmpty()) {
                     return List.of();
                 }
@@ -349,8 +312,6 @@ final class EraMetadataThread {
                 calls = new ArrayList<>();
                 Collections.reverse(taken);
                 return taken;
-            } finally {
-                lock.unlock();
             }
         }
     };
