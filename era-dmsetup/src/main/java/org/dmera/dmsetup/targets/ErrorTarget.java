@@ -11,22 +11,10 @@ import org.dmera.core.linux.ErrnoException;
 public final class ErrorTarget extends StoringNothing {
     private ErrorTarget() {}
 
-    /** Makes error targets. */
-    public static final class Factory implements TargetFactory {
-        @Override
-        public String type() {
-            return "error";
-        }
-
-        @Override
-        public int[] version() {
-            return new int[] {1, 5, 0};
-        }
-
-        @Override
-        public Target load(long startSector, long lengthSectors, List<String> arguments, BackingOpener backings) {
-            return new ErrorTarget();
-        }
+    /** As {@link TargetFactory#load}. */
+    static Target load(
+            long startSector, long lengthSectors, List<String> arguments, TargetFactory.BackingOpener backings) {
+        return new ErrorTarget();
     }
 
     @Override

@@ -18,35 +18,23 @@ public final class LinearTarget implements Target {
         this.startBytes = startSector * TableWords.SECTOR_BYTES;
     }
 
-    /** Makes linear targets. */
-    public static final class Factory implements TargetFactory {
-        @Override
-        public String type() {
-            return "linear";
+    /** As {@link TargetFactory#load}. */
+    static Target load(
+            long startSector, long lengthSectors, List<String> arguments, TargetFactory.BackingOpener backings)
+            throws TableException, IOException {
+        if (arguments.size() != 2) {
+            throw TableWords.invalid("Invalid argument count");
         }
-
-        @Override
-        public int[] version() {
-            return new int[] {1, 4, 0};
+        long from =
+                TableWords.number(arguments.get(1), Long.MAX_VALUE / TableWords.SECTOR_BYTES, "Invalid device sector");
+        Backing backing = TableWords.open(backings, arguments.get(0), "Device lookup failed");
+        try {
+            TableWords.checkArea(backing, from, lengthSectors);
+        } catch (TableException e) {
+            backing.close();
+            throw e;
         }
-
-        @Override
-        public Target load(long startSector, long lengthSectors, List<String> arguments, BackingOpener backings)
-                throws TableException, IOException {
-            if (arguments.size() != 2) {
-                throw TableWords.invalid("Invalid argument count");
-            }
-            long from = TableWords.number(
-                    arguments.get(1), Long.MAX_VALUE / TableWords.SECTOR_BYTES, "Invalid device sector");
-            Backing backing = TableWords.open(backings, arguments.get(0), "Device lookup failed");
-            try {
-                TableWords.checkArea(backing, from, lengthSectors);
-            } catch (TableException e) {
-                backing.close();
-                throw e;
-            }
-            return new LinearTarget(backing, from);
-        }
+        return new LinearTarget(backing, from);
     }
 
     @Override

@@ -2,16 +2,17 @@
 package org.dmera.dmsetup.targets;
 
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 
 /** {@code striped COUNT CHUNK (DEVICE START)+}: chunks of CHUNK sectors on each device in turn. */
-public final class StripedTarget implements Target {
+public final class StripedTarget extends SplitIo<Backing> implements Target {
+    /** A page: the smallest chunk that the kernel takes. */
+    private static final int CHUNK_SECTORS_MULTIPLE = 8;
+
     private final long chunkBytes;
     private final Backing[] stripes;
     private final long[] startSectors;
-    private final Chunks chunks = new Chunks();
 
     private StripedTarget(long chunkBytes, Backing[] stripes, long[] startSectors) {
         this.chunkBytes = chunkBytes;
@@ -19,106 +20,80 @@ public final class StripedTarget implements Target {
         this.startSectors = startSectors;
     }
 
-    /** Makes striped targets. */
-    public static final class Factory implements TargetFactory {
-        /** A page: the smallest chunk that the kernel takes. */
-        private static final int CHUNK_SECTORS_MULTIPLE = 8;
-
-        @Override
-        public String type() {
-            return "striped";
+    /** As {@link TargetFactory#load}. */
+    static Target load(
+            long startSector, long lengthSectors, List<String> arguments, TargetFactory.BackingOpener backings)
+            throws TableException, IOException {
+        if (arguments.size() < 2) {
+            throw TableWords.invalid("Not enough arguments");
         }
-
-        @Override
-        public int[] version() {
-            return new int[] {1, 6, 0};
+        long count = TableWords.number(arguments.get(0), Integer.MAX_VALUE, "Invalid stripe count");
+        if (count == 0) {
+            throw TableWords.invalid("Invalid stripe count");
         }
-
-        @Override
-        public Target load(long startSector, long lengthSectors, List<String> arguments, BackingOpener backings)
-                throws TableException, IOException {
-            if (arguments.size() < 2) {
-                throw TableWords.invalid("Not enough arguments");
-            }
-            long count = TableWords.number(arguments.get(0), Integer.MAX_VALUE, "Invalid stripe count");
-            if (count == 0) {
-                throw TableWords.invalid("Invalid stripe count");
-            }
-            long chunk = TableWords.number(arguments.get(1), Integer.MAX_VALUE, "Invalid chunk_size");
-            if (chunk == 0 || chunk % CHUNK_SECTORS_MULTIPLE != 0) {
-                throw TableWords.invalid("Invalid chunk_size");
-            }
-            if (lengthSectors % count != 0) {
-                throw TableWords.invalid("Target length not divisible by number of stripes");
-            }
-            if (lengthSectors / count % chunk != 0) {
-                throw TableWords.invalid("Target length not divisible by chunk size");
-            }
-            if (arguments.size() != 2 + 2 * count) {
-                throw TableWords.invalid("Not enough destinations specified");
-            }
-            List<Backing> opened = new ArrayList<>();
-            long[] starts = new long[(int) count];
-            try {
-                for (int i = 0; i < count; i++) {
-                    String reason = "Couldn't parse stripe destination";
-                    starts[i] = TableWords.number(
-                            arguments.get(3 + 2 * i), Long.MAX_VALUE / TableWords.SECTOR_BYTES, reason);
-                    opened.add(TableWords.open(backings, arguments.get(2 + 2 * i), reason));
-                    TableWords.checkArea(opened.get(i), starts[i], lengthSectors / count);
-                }
-            } catch (TableException e) {
-                for (Backing b : opened) {
-                    b.close();
-                }
-                throw e;
-            }
-            return new StripedTarget(chunk * TableWords.SECTOR_BYTES, opened.toArray(new Backing[0]), starts);
+        long chunk = TableWords.number(arguments.get(1), Integer.MAX_VALUE, "Invalid chunk_size");
+        if (chunk == 0 || chunk % CHUNK_SECTORS_MULTIPLE != 0) {
+            throw TableWords.invalid("Invalid chunk_size");
         }
+        if (lengthSectors % count != 0) {
+            throw TableWords.invalid("Target length not divisible by number of stripes");
+        }
+        if (lengthSectors / count % chunk != 0) {
+            throw TableWords.invalid("Target length not divisible by chunk size");
+        }
+        if (arguments.size() != 2 + 2 * count) {
+            throw TableWords.invalid("Not enough destinations specified");
+        }
+        List<Backing> opened = new ArrayList<>();
+        long[] starts = new long[(int) count];
+        try {
+            for (int i = 0; i < count; i++) {
+                String reason = "Couldn't parse stripe destination";
+                starts[i] =
+                        TableWords.number(arguments.get(3 + 2 * i), Long.MAX_VALUE / TableWords.SECTOR_BYTES, reason);
+                opened.add(TableWords.open(backings, arguments.get(2 + 2 * i), reason));
+                TableWords.checkArea(opened.get(i), starts[i], lengthSectors / count);
+            }
+        } catch (TableException e) {
+            for (Backing b : opened) {
+                b.close();
+            }
+            throw e;
+        }
+        return new StripedTarget(chunk * TableWords.SECTOR_BYTES, opened.toArray(new Backing[0]), starts);
     }
 
-    /** The chunks, one after another, each on the next stripe. */
-    private final class Chunks extends SplitIo<Backing> {
-        @Override
-        protected long pieceAt(long offsetBytes) {
-            return offsetBytes / chunkBytes;
-        }
+    // ---- The pieces: chunks, one after another, each on the next stripe.
 
-        @Override
-        protected long endBytes(long chunk) {
-            return (chunk + 1) * chunkBytes;
-        }
+    @Override
+    protected long pieceAt(long offsetBytes) {
+        return offsetBytes / chunkBytes;
+    }
 
-        @Override
-        protected Backing beneath(long chunk) {
-            return stripes[(int) (chunk % stripes.length)];
-        }
+    @Override
+    protected long endBytes(long chunk) {
+        return (chunk + 1) * chunkBytes;
+    }
 
-        @Override
-        protected long within(long chunk, long offsetBytes) {
-            return startSectors[(int) (chunk % stripes.length)] * TableWords.SECTOR_BYTES
-                    + chunk / stripes.length * chunkBytes
-                    + offsetBytes % chunkBytes;
-        }
+    @Override
+    protected Backing beneath(long chunk) {
+        return stripes[(int) (chunk % stripes.length)];
+    }
+
+    @Override
+    protected long within(long chunk, long offsetBytes) {
+        return startSectors[(int) (chunk % stripes.length)] * TableWords.SECTOR_BYTES
+                + chunk / stripes.length * chunkBytes
+                + offsetBytes % chunkBytes;
     }
 
     private long within(long offsetBytes) {
-        return chunks.within(chunks.pieceAt(offsetBytes), offsetBytes);
+        return within(pieceAt(offsetBytes), offsetBytes);
     }
 
     @Override
     public String type() {
         return "striped";
-    }
-
-    @Override
-    public void read(long offsetBytes, ByteBuffer dst) throws IOException {
-        chunks.read(offsetBytes, dst);
-    }
-
-    @Override
-    public void write(long offsetBytes, ByteBuffer src, int flags) throws IOException {
-        chunks.write(offsetBytes, src, flags);
     }
 
     @Override
@@ -129,29 +104,9 @@ public final class StripedTarget implements Target {
     }
 
     @Override
-    public void discard(long offsetBytes, long lengthBytes, int flags) throws IOException {
-        chunks.discard(offsetBytes, lengthBytes, flags);
-    }
-
-    @Override
-    public void writeZeroes(long offsetBytes, long lengthBytes, int flags) throws IOException {
-        chunks.writeZeroes(offsetBytes, lengthBytes, flags);
-    }
-
-    @Override
     public long allocation(long offsetBytes, long lengthBytes) throws IOException {
-        Backing first = chunks.beneath(chunks.pieceAt(offsetBytes));
-        return first.allocation(within(offsetBytes), chunks.inFirstPiece(offsetBytes, lengthBytes));
-    }
-
-    @Override
-    public boolean mustWait(long offsetBytes, long lengthBytes) {
-        return chunks.mustWait(offsetBytes, lengthBytes);
-    }
-
-    @Override
-    public void prepare(long offsetBytes, long lengthBytes, Prepared then) {
-        chunks.prepare(offsetBytes, lengthBytes, then);
+        Backing first = beneath(pieceAt(offsetBytes));
+        return first.allocation(within(offsetBytes), inFirstPiece(offsetBytes, lengthBytes));
     }
 
     @Override
@@ -163,7 +118,7 @@ public final class StripedTarget implements Target {
     }
 
     private void tellOf(Backing stripe, long offsetBytes, long lengthBytes, OwedAnswers.Writes stillOwed) {
-        chunks.split(offsetBytes, lengthBytes, stillOwed, 0, (beneath, offset, length, owed, flags) -> {
+        split(offsetBytes, lengthBytes, stillOwed, 0, (beneath, offset, length, owed, flags) -> {
             if (beneath == stripe) {
                 owed.write(offset, length);
             }

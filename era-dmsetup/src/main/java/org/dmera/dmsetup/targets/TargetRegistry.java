@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.dmsetup.targets;
 
+import java.io.IOException;
 import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -19,10 +20,28 @@ public final class TargetRegistry {
     /** The types that don't need more than a backing, in the order in which {@code dmsetup targets} lists them. */
     public static List<TargetFactory> simple() {
         return List.of(
-                new ZeroTarget.Factory(),
-                new StripedTarget.Factory(),
-                new LinearTarget.Factory(),
-                new ErrorTarget.Factory());
+                new Simple("zero", 1, 1, 0, ZeroTarget::load),
+                new Simple("striped", 1, 6, 0, StripedTarget::load),
+                new Simple("linear", 1, 4, 0, LinearTarget::load),
+                new Simple("error", 1, 5, 0, ErrorTarget::load));
+    }
+
+    private interface Loader {
+        Target load(long startSector, long lengthSectors, List<String> words, TargetFactory.BackingOpener backings)
+                throws TableException, IOException;
+    }
+
+    private record Simple(String type, int major, int minor, int patch, Loader loader) implements TargetFactory {
+        @Override
+        public int[] version() {
+            return new int[] {major, minor, patch};
+        }
+
+        @Override
+        public Target load(long startSector, long lengthSectors, List<String> words, BackingOpener backings)
+                throws TableException, IOException {
+            return loader.load(startSector, lengthSectors, words, backings);
+        }
     }
 
     /** The factory of a type, or null. */

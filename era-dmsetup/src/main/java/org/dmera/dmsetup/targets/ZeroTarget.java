@@ -10,26 +10,14 @@ public final class ZeroTarget extends StoringNothing {
 
     private ZeroTarget() {}
 
-    /** Makes zero targets. */
-    public static final class Factory implements TargetFactory {
-        @Override
-        public String type() {
-            return "zero";
+    /** As {@link TargetFactory#load}. */
+    static Target load(
+            long startSector, long lengthSectors, List<String> arguments, TargetFactory.BackingOpener backings)
+            throws TableException {
+        if (!arguments.isEmpty()) {
+            throw TableWords.invalid("No arguments required");
         }
-
-        @Override
-        public int[] version() {
-            return new int[] {1, 1, 0};
-        }
-
-        @Override
-        public Target load(long startSector, long lengthSectors, List<String> arguments, BackingOpener backings)
-                throws TableException {
-            if (!arguments.isEmpty()) {
-                throw TableWords.invalid("No arguments required");
-            }
-            return new ZeroTarget();
-        }
+        return new ZeroTarget();
     }
 
     @Override

@@ -163,9 +163,9 @@ class FileBackingsTest {
         AtomicInteger syncs = new AtomicInteger();
         FileBackings losing = losingOnce(syncs);
         TargetFactory.BackingOpener opener = name -> losing.open(name, true);
-        Target linear = new LinearTarget.Factory().load(0, 1024, List.of(file.toString(), "512"), opener);
-        Target striped = new StripedTarget.Factory()
-                .load(0, 1024, List.of("2", "8", other.toString(), "0", file.toString(), "0"), opener);
+        Target linear = LinearTarget.load(0, 1024, List.of(file.toString(), "512"), opener);
+        Target striped =
+                StripedTarget.load(0, 1024, List.of("2", "8", other.toString(), "0", file.toString(), "0"), opener);
         Target era = new EraTargetFactory(line -> {})
                 .load(0, 1024, List.of(metadata.toString(), file.toString(), "8"), opener);
         era.resume();
@@ -187,7 +187,7 @@ class FileBackingsTest {
             target.close();
         }
         // Opened again, it counts from anew.
-        Target again = new LinearTarget.Factory().load(0, 1024, List.of(file.toString(), "0"), opener);
+        Target again = LinearTarget.load(0, 1024, List.of(file.toString(), "0"), opener);
         again.flush();
         again.close();
     }
