@@ -17,11 +17,11 @@ final class Attachments {
     }
 
     static boolean attach(Session session, List<String> operands) throws IOException, CommandLineException {
-        return send(session, Operands.device(session, operands), ATTACH);
+        return send(session, session.deviceOf(operands), ATTACH);
     }
 
     static boolean detach(Session session, List<String> operands) throws IOException, CommandLineException {
-        return send(session, Operands.device(session, operands), "@detach");
+        return send(session, session.deviceOf(operands), "@detach");
     }
 
     /** Attaching is for those who have no nodes yet. */

@@ -8,14 +8,8 @@ import org.dmera.dmsetup.engine.EngineStarter;
 
 /** Opens the channel that the user chose; starts an engine for who makes a device on one that does not run yet. */
 final class Channel implements Session.Connector {
-    private final Switches switches;
-
-    Channel(Switches switches) {
-        this.switches = switches;
-    }
-
     @Override
-    public Control connect(boolean creating) throws IOException {
+    public Control connect(Switches switches, boolean creating) throws IOException {
         ControlChoice choice = ControlChoice.of(switches.value(Switch.CONTROL), System.getenv());
         try {
             return choice.connect();

@@ -13,7 +13,7 @@ import org.dmera.dmsetup.ioctl.DmIoctl;
 import org.dmera.dmsetup.ioctl.TargetSpec;
 
 /** {@code create}: a device, its table, and its first resume; all of it or nothing. */
-final class CreateCommand implements Command {
+final class CreateCommand {
     /** What is to be created; {@code specs} null for no table. */
     private record Wanted(String name, DeviceId id, boolean readOnly, List<TargetSpec> specs) {
         /** A minor without a major is the mapped devices' own; messages are to name both. */
@@ -22,8 +22,7 @@ final class CreateCommand implements Command {
         }
     }
 
-    @Override
-    public boolean run(Session session, List<String> operands) throws IOException, CommandLineException {
+    boolean run(Session session, List<String> operands) throws IOException, CommandLineException {
         if (session.has(Switch.CONCISE)) {
             return runConcise(session, operands);
         }

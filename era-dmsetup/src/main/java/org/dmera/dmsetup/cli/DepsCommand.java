@@ -6,9 +6,8 @@ import java.util.List;
 import org.dmera.dmsetup.control.DeviceId;
 
 /** {@code deps}: what devices sit on. */
-final class DepsCommand implements Command {
-    @Override
-    public boolean run(Session session, List<String> operands) throws IOException, CommandLineException {
+final class DepsCommand {
+    boolean run(Session session, List<String> operands) throws IOException, CommandLineException {
         DeviceNames names = new DeviceNames(session);
         Listing listing = Listing.of(session, operands);
         return listing.forEach(session, device -> {

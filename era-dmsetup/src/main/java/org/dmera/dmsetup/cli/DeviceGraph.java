@@ -6,6 +6,8 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.stream.Collectors;
 import org.dmera.core.linux.Errno;
 import org.dmera.dmsetup.control.DeviceId;
 import org.dmera.dmsetup.control.DmException;
@@ -96,31 +98,17 @@ final class DeviceGraph {
 
     /** The names of the mapped devices among {@code devs}. */
     String names(List<Long> devs) {
-        List<String> found = new ArrayList<>();
-        for (long dev : devs) {
-            if (names.containsKey(dev)) {
-                found.add(names.get(dev));
-            }
-        }
-        return String.join(",", found);
+        return devs.stream().filter(names::containsKey).map(names::get).collect(Collectors.joining(","));
     }
 
     static String numbers(List<Long> devs) {
-        List<String> numbers = new ArrayList<>();
-        for (long dev : devs) {
-            numbers.add(DevNumber.text(dev));
-        }
-        return String.join(",", numbers);
+        return devs.stream().map(DevNumber::text).collect(Collectors.joining(","));
     }
 
     static String blockDeviceNames(List<Long> devs) {
-        List<String> found = new ArrayList<>();
-        for (long dev : devs) {
-            String name = DeviceNames.blockDeviceName(dev);
-            if (name != null) {
-                found.add(name);
-            }
-        }
-        return String.join(",", found);
+        return devs.stream()
+                .map(DeviceNames::blockDeviceName)
+                .filter(Objects::nonNull)
+                .collect(Collectors.joining(","));
     }
 }

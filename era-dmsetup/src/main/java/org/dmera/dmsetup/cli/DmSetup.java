@@ -15,17 +15,12 @@ public final class DmSetup {
     private final InputStream in;
     private final PrintStream out;
     private final PrintStream err;
-    private final java.util.function.Function<Switches, Session.Connector> connectors;
+    private final Session.Connector connector;
     private boolean endsWithProcess;
 
     /** With the channels that users choose among. */
     public DmSetup(InputStream in, PrintStream out, PrintStream err) {
-        this(in, out, err, new java.util.function.Function<>() {
-            @Override
-            public Session.Connector apply(Switches switches) {
-                return new Channel(switches);
-            }
-        });
+        this(in, out, err, new Channel());
     }
 
     /**
@@ -39,15 +34,11 @@ public final class DmSetup {
     }
 
     /** With a channel of the caller's. */
-    DmSetup(
-            InputStream in,
-            PrintStream out,
-            PrintStream err,
-            java.util.function.Function<Switches, Session.Connector> connectors) {
+    DmSetup(InputStream in, PrintStream out, PrintStream err, Session.Connector connector) {
         this.in = in;
         this.out = out;
         this.err = err;
-        this.connectors = connectors;
+        this.connector = connector;
     }
 
     /** How many words may follow a command's name, and whether it is run for each of several devices. */
@@ -58,34 +49,15 @@ public final class DmSetup {
     private static Entry entry(String name) {
         return switch (name) {
             case "create", "load", "reload", "wait" -> new Entry(0, 2, false);
-            case "clear",
-                    "wipe_table",
-                    "suspend",
-                    "resume",
-                    "remove",
-                    "mknodes",
-                    "mangle",
-                    "checkpoint",
-                    "thaw",
-                    "uri",
-                    "attach",
-                    "detach" -> new Entry(0, ANY, true);
+            case "clear", "wipe_table", "suspend", "resume", "remove", "mknodes", "mangle" -> new Entry(0, ANY, true);
+            case "checkpoint", "thaw", "uri", "attach", "detach" -> new Entry(0, ANY, true);
             case "remove_all", "ls", "targets", "version", "help", "engine" -> new Entry(0, 0, false);
             case "rename", "splitname" -> new Entry(1, 2, false);
             case "message" -> new Entry(2, ANY, false);
-            case "status",
-                    "table",
-                    "info",
-                    "deps",
-                    "measure",
-                    "udevcreatecookie",
-                    "udevreleasecookie",
-                    "udevcomplete",
-                    "udevcomplete_all",
-                    "udevcookies",
-                    "activate",
-                    "deactivate",
-                    "freeze" -> new Entry(0, ANY, false);
+            case "status", "table", "info", "deps", "measure" -> new Entry(0, ANY, false);
+            case "udevcreatecookie", "udevreleasecookie" -> new Entry(0, ANY, false);
+            case "udevcomplete", "udevcomplete_all", "udevcookies" -> new Entry(0, ANY, false);
+            case "activate", "deactivate", "freeze" -> new Entry(0, ANY, false);
             case "target-version" -> new Entry(1, ANY, true);
             case "setgeometry" -> new Entry(5, 5, false);
             case "udevflags" -> new Entry(1, 1, false);
@@ -94,52 +66,6 @@ public final class DmSetup {
             default -> null;
         };
     }
-
-    /** The names of all commands. */
-    static final List<String> NAMES = List.of(
-            "create",
-            "load",
-            "reload",
-            "clear",
-            "wipe_table",
-            "suspend",
-            "resume",
-            "remove",
-            "remove_all",
-            "rename",
-            "message",
-            "mknodes",
-            "status",
-            "table",
-            "info",
-            "ls",
-            "deps",
-            "wait",
-            "targets",
-            "target-version",
-            "version",
-            "help",
-            "splitname",
-            "setgeometry",
-            "measure",
-            "mangle",
-            "udevflags",
-            "udevcreatecookie",
-            "udevreleasecookie",
-            "udevcomplete",
-            "udevcomplete_all",
-            "udevcookies",
-            "activate",
-            "deactivate",
-            "checkpoint",
-            "freeze",
-            "thaw",
-            "rollback",
-            "monitor",
-            "uri",
-            "attach",
-            "detach",
-            "engine");
 
     /** Runs a command. No method references: to link the first one of a process takes as long as the command itself. */
     private static boolean run(String name, Session session, List<String> operands)
@@ -214,7 +140,7 @@ public final class DmSetup {
             switches = Switches.parse(program, args);
             switches.check();
             ListCommand.check(switches);
-            session = new Session(switches, in, out, err, connectors.apply(switches));
+            session = new Session(switches, in, out, err, connector);
         } catch (CommandLineException e) {
             err.println(e.getMessage());
             err.println("Couldn't process command line.");

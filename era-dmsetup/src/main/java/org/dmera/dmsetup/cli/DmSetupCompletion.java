@@ -9,6 +9,15 @@ import org.dmera.tools.cli.Completion;
 
 /** What a shell may complete for era-dmsetup. */
 public final class DmSetupCompletion implements Completion.Program {
+    /** The names of all commands. */
+    static final List<String> NAMES =
+            List.of(("create load reload clear wipe_table suspend resume remove remove_all rename message mknodes"
+                            + " status table info ls deps wait targets target-version version help splitname setgeometry"
+                            + " measure mangle udevflags udevcreatecookie udevreleasecookie udevcomplete udevcomplete_all"
+                            + " udevcookies activate deactivate checkpoint freeze thaw rollback monitor uri attach detach"
+                            + " engine")
+                    .split(" "));
+
     @Override
     public String name() {
         return "era-dmsetup";
@@ -46,7 +55,7 @@ public final class DmSetupCompletion implements Completion.Program {
 
     @Override
     public List<String> words() {
-        return DmSetup.NAMES;
+        return NAMES;
     }
 
     @Override

@@ -15,9 +15,8 @@ import org.dmera.dmsetup.engine.NbdTcp;
 import org.dmera.dmsetup.engine.TcpAccess;
 
 /** {@code engine}: hosts mapped devices, here or in the background. */
-final class EngineCommand implements Command {
-    @Override
-    public boolean run(Session session, List<String> operands) throws IOException, CommandLineException {
+final class EngineCommand {
+    boolean run(Session session, List<String> operands) throws IOException, CommandLineException {
         EngineOptions options = options(session.switches(), System.getenv());
         if (session.has(Switch.DETACH)) {
             EngineStarter.start(options);

@@ -95,7 +95,7 @@ final class FreezeCommands {
 
     /** As a removal, of a view alone; a client that has just left it may count for a moment. */
     static boolean thaw(Session session, List<String> operands) throws IOException, CommandLineException {
-        DeviceId device = Operands.device(session, operands);
+        DeviceId device = session.deviceOf(operands);
         requireEngine(session, "thaw");
         DmIoctl info = session.client().info(device);
         if (!isView(session.client().table(device))) {

@@ -11,12 +11,11 @@ import java.util.List;
 import org.dmera.dmsetup.ioctl.DmIoctl;
 
 /** {@code info}: a device's state, as a block of lines, as JSON, or ({@code -c}) as a row of a report. */
-final class InfoCommand implements Command {
+final class InfoCommand {
     /** What the kernel gives a new queue, in sectors. An engine's devices have no read-ahead, but scripts expect a line. */
     private static final int DEFAULT_READ_AHEAD_SECTORS = 256;
 
-    @Override
-    public boolean run(Session session, List<String> operands) throws IOException, CommandLineException {
+    boolean run(Session session, List<String> operands) throws IOException, CommandLineException {
         if (session.has(Switch.JSON)) {
             Json json = new Json().beginObject().key("devices").beginArray();
             boolean all = forEach(session, operands, state -> state.json(json));

@@ -26,15 +26,19 @@ final class Keys {
     }
 
     private static String hideCrypt(String params) {
-        int cipher = wordStart(params, 0);
-        int key = wordStart(params, wordEnd(params, cipher));
-        return key < params.length() && params.charAt(key) == ':' ? params : zeros(params, key, wordEnd(params, key));
+        int cipher = Words.spaceEnd(params, 0);
+        int key = Words.spaceEnd(params, Words.wordEnd(params, cipher));
+        return key < params.length() && params.charAt(key) == ':'
+                ? params
+                : zeros(params, key, Words.wordEnd(params, key));
     }
 
     private static String hideIntegrity(String params) {
         String hidden = params;
-        for (int at = wordStart(params, 0); at < params.length(); at = wordStart(params, wordEnd(params, at))) {
-            int end = wordEnd(params, at);
+        for (int at = Words.spaceEnd(params, 0);
+                at < params.length();
+                at = Words.spaceEnd(params, Words.wordEnd(params, at))) {
+            int end = Words.wordEnd(params, at);
             int algorithm = params.indexOf(':', at) + 1;
             int key = algorithm > 0 ? params.indexOf(':', algorithm) + 1 : 0;
             if (key > 0 && key < end && KEYED.contains(params.substring(at, algorithm - 1))) {
@@ -46,21 +50,5 @@ final class Keys {
 
     private static String zeros(String text, int from, int to) {
         return text.substring(0, from) + "0".repeat(to - from) + text.substring(to);
-    }
-
-    private static int wordStart(String text, int from) {
-        int at = from;
-        while (at < text.length() && Words.isSpace(text.charAt(at))) {
-            at++;
-        }
-        return at;
-    }
-
-    private static int wordEnd(String text, int from) {
-        int at = from;
-        while (at < text.length() && !Words.isSpace(text.charAt(at))) {
-            at++;
-        }
-        return at;
     }
 }

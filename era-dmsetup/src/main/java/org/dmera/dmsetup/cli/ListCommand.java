@@ -10,9 +10,8 @@ import org.dmera.dmsetup.ioctl.DeviceEntry;
 import org.dmera.dmsetup.ioctl.TargetSpec;
 
 /** {@code ls}: the devices by name, those with a target type, a command on each, or ({@code --tree}) as a tree. */
-final class ListCommand implements Command {
-    @Override
-    public boolean run(Session session, List<String> operands) throws IOException, CommandLineException {
+final class ListCommand {
+    boolean run(Session session, List<String> operands) throws IOException, CommandLineException {
         if (session.has(Switch.TREE)) {
             return new TreeCommand().run(session, operands);
         }

@@ -114,7 +114,7 @@ final class MiscCommands {
 
     /** A new era: its number is what a backup must remember. */
     static boolean checkpoint(Session session, List<String> operands) throws IOException, CommandLineException {
-        long era = session.client().checkpoint(Operands.device(session, operands));
+        long era = session.client().checkpoint(session.deviceOf(operands));
         if (session.has(Switch.JSON)) {
             session.out().println(new Json().beginObject().field("era", era).endObject());
         } else {
@@ -128,7 +128,7 @@ final class MiscCommands {
         if (session.control().isKernel()) {
             throw new CommandLineException("uri: the kernel's devices are not served by NBD; they have nodes in /dev.");
         }
-        session.out().println(session.client().message(Operands.device(session, operands), 0, "@uri"));
+        session.out().println(session.client().message(session.deviceOf(operands), 0, "@uri"));
         return true;
     }
 }

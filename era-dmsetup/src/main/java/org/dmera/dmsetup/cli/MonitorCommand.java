@@ -12,10 +12,9 @@ import org.dmera.dmsetup.control.EraStatus;
  * counts the blocks that are marked in this era, and how many a second. ({@code --interval} seconds apart, {@code --count}
  * times; 0 or none is for ever.)
  */
-final class MonitorCommand implements Command {
-    @Override
-    public boolean run(Session session, List<String> operands) throws IOException, CommandLineException {
-        DeviceId device = Operands.device(session, operands);
+final class MonitorCommand {
+    boolean run(Session session, List<String> operands) throws IOException, CommandLineException {
+        DeviceId device = session.deviceOf(operands);
         int count = session.has(Switch.COUNT) ? session.switches().number(Switch.COUNT) : 0;
         boolean terminal = !session.has(Switch.JSON) && isTerminal();
         long markedBefore = -1;

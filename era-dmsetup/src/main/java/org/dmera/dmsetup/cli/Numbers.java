@@ -17,9 +17,9 @@ final class Numbers {
      * @param most the highest that is meaningful
      */
     static long decimal(String what, String text, long most) throws CommandLineException {
-        int at = afterBlanks(text);
+        int at = Words.spaceEnd(text, 0);
         at += at < text.length() && text.charAt(at) == '+' ? 1 : 0;
-        int end = digitsEnd(text, at);
+        int end = Words.digitsEnd(text, at);
         long value = end == at || end < text.length() ? -1 : saturated(text, at, end);
         if (value < 0 || value > most) {
             throw new CommandLineException(
@@ -34,31 +34,15 @@ final class Numbers {
      * @throws CommandLineException when there is no digit
      */
     static int leading(String what, String text) throws CommandLineException {
-        int at = afterBlanks(text);
+        int at = Words.spaceEnd(text, 0);
         boolean negative = at < text.length() && text.charAt(at) == '-';
         at += negative || at < text.length() && text.charAt(at) == '+' ? 1 : 0;
-        int end = digitsEnd(text, at);
+        int end = Words.digitsEnd(text, at);
         if (end == at) {
             throw new CommandLineException("Invalid " + what + " \"" + text + "\": expected a number.");
         }
         long value = saturated(text, at, end);
         return (int) (negative ? -value : value);
-    }
-
-    private static int afterBlanks(String text) {
-        int at = 0;
-        while (at < text.length() && Words.isSpace(text.charAt(at))) {
-            at++;
-        }
-        return at;
-    }
-
-    private static int digitsEnd(String text, int from) {
-        int end = from;
-        while (end < text.length() && text.charAt(end) >= '0' && text.charAt(end) <= '9') {
-            end++;
-        }
-        return end;
     }
 
     private static long saturated(String text, int from, int end) {

@@ -9,11 +9,10 @@ import org.dmera.dmsetup.rollback.Rollbacks;
 import org.dmera.tools.cli.Console;
 
 /** {@code rollback}: has the volume beneath a cache rolled back, and invalidates what that made stale. */
-final class RollbackCommand implements Command {
+final class RollbackCommand {
     private static final long MAX_ERA = 0xFFFFFFFFL;
 
-    @Override
-    public boolean run(Session session, List<String> operands) throws IOException, CommandLineException {
+    boolean run(Session session, List<String> operands) throws IOException, CommandLineException {
         Switches switches = session.switches();
         String since = switches.value(Switch.SINCE);
         if (since == null) {

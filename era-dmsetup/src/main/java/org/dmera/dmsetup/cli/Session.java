@@ -24,7 +24,7 @@ final class Session {
     /** Opens the way to device-mapper. */
     interface Connector {
         /** {@code creating}: the caller makes a device, so an engine that the user asked for may be started. */
-        Control connect(boolean creating) throws IOException;
+        Control connect(Switches switches, boolean creating) throws IOException;
     }
 
     private final Switches switches;
@@ -75,7 +75,7 @@ final class Session {
 
     private void open(boolean creating) throws IOException {
         if (client == null) {
-            Control control = connector.connect(creating);
+            Control control = connector.connect(switches, creating);
             client = new DmClient(control.isKernel() ? impatient(control) : control);
             driverVersion = client.version();
             nodes = DeviceNodes.of(client.control(), switches);
@@ -179,6 +179,11 @@ final class Session {
             return DeviceId.ofNumber(switches.number(Switch.MAJOR), switches.number(Switch.MINOR));
         }
         throw new CommandLineException("No device specified.");
+    }
+
+    /** The same, by the first operand, if there is one: of commands that are run once for each of several devices. */
+    DeviceId deviceOf(List<String> operands) throws IOException, CommandLineException {
+        return device(operands.isEmpty() ? null : operands.get(0));
     }
 
     private DeviceId named(String operand) throws IOException, CommandLineException {

@@ -28,7 +28,7 @@ final class StateCommands {
     private StateCommands() {}
 
     static boolean suspend(Session session, List<String> operands) throws IOException, CommandLineException {
-        DeviceId device = Operands.device(session, operands);
+        DeviceId device = session.deviceOf(operands);
         if (session.has(Switch.CHECKS)) {
             refuseOnSuspended(session, device);
         }
@@ -51,7 +51,7 @@ final class StateCommands {
 
     static boolean resume(Session session, List<String> operands) throws IOException, CommandLineException {
         ReadAhead.check(session);
-        DmIoctl io = change(session, "resume", Operands.device(session, operands))
+        DmIoctl io = change(session, "resume", session.deviceOf(operands))
                 .udevFlags(session.nodes().flagsForChange())
                 .run(session.control());
         session.nodes().added(io.name(), io.dev());
@@ -68,7 +68,7 @@ final class StateCommands {
     }
 
     static boolean remove(Session session, List<String> operands) throws IOException, CommandLineException {
-        DeviceId device = Operands.device(session, operands);
+        DeviceId device = session.deviceOf(operands);
         boolean force = session.has(Switch.FORCE);
         if (force) {
             makeWay(session, device);
@@ -207,7 +207,7 @@ final class StateCommands {
 
     static boolean makeNodes(Session session, List<String> operands) throws IOException, CommandLineException {
         if (!operands.isEmpty() || session.deviceBySwitch()) {
-            makeNode(session, Operands.device(session, operands));
+            makeNode(session, session.deviceOf(operands));
             return true;
         }
         Set<String> names = new HashSet<>();
@@ -244,7 +244,7 @@ final class StateCommands {
             }
             return done;
         }
-        return mangle(session, Operands.device(session, operands));
+        return mangle(session, session.deviceOf(operands));
     }
 
     private static boolean mangle(Session session, DeviceId device) throws IOException {

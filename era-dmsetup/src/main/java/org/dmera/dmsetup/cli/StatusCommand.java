@@ -17,7 +17,7 @@ import org.dmera.dmsetup.ioctl.TargetSpec;
 import org.dmera.dmsetup.ioctl.Words;
 
 /** {@code status}, {@code table} and {@code measure}: a line for each target of each device, or a command on each device. */
-final class StatusCommand implements Command {
+final class StatusCommand {
     /** What is asked. */
     enum Of {
         STATUS,
@@ -34,8 +34,7 @@ final class StatusCommand implements Command {
         asTable = of == Of.TABLE;
     }
 
-    @Override
-    public boolean run(Session session, List<String> operands) throws IOException, CommandLineException {
+    boolean run(Session session, List<String> operands) throws IOException, CommandLineException {
         Listing listing = Listing.of(session, operands);
         if (session.has(Switch.JSON)) {
             return json(session, listing);

@@ -16,6 +16,8 @@ final class SwitchRules {
     private static final Set<String> WITH_JSON =
             Set.of("ls", "info", "status", "table", "checkpoint", "freeze", "monitor");
 
+    private static final String FOR_DMSTATS = "is for dmstats, which there is none of here";
+
     private SwitchRules() {}
 
     /** Those of our own for which nothing can be said of a device's table or node: activate makes them as eratab(5) has them. */
@@ -42,32 +44,9 @@ final class SwitchRules {
     /** Why the option is refused; null when the command acts on it. */
     private static String refusal(Switch s, String command, Switches given) {
         return switch (s) {
-            case ALIAS,
-                    ALLDEVICES,
-                    ALLPROGRAMS,
-                    ALLREGIONS,
-                    AREAS,
-                    AREASIZE,
-                    BOUNDS,
-                    CLEAR,
-                    FILEMAP,
-                    FOLLOW,
-                    GROUPID,
-                    HISTOGRAM,
-                    LENGTH,
-                    NOGROUP,
-                    NOMONITOR,
-                    NOSUFFIX,
-                    NOTIMESUFFIX,
-                    PRECISE,
-                    PROGRAMID,
-                    REGIONID,
-                    REGIONS,
-                    RELATIVE,
-                    SEGMENTS,
-                    START,
-                    UNITS,
-                    USERDATA -> "is for dmstats, which there is none of here";
+            case ALIAS, ALLDEVICES, ALLPROGRAMS, ALLREGIONS, AREAS, AREASIZE, BOUNDS, CLEAR, FILEMAP -> FOR_DMSTATS;
+            case FOLLOW, GROUPID, HISTOGRAM, LENGTH, NOGROUP, NOMONITOR, NOSUFFIX, NOTIMESUFFIX, PRECISE -> FOR_DMSTATS;
+            case PROGRAMID, REGIONID, REGIONS, RELATIVE, SEGMENTS, START, UNITS, USERDATA -> FOR_DMSTATS;
             case SELECT -> "is not supported";
             case UDEVCOOKIE -> "is not supported: nodes are waited for without a cookie";
             // Of nodes that udev did not make we always make sure; prompts there are none.

@@ -32,13 +32,12 @@ final class TableCommands {
     }
 
     static boolean clear(Session session, List<String> operands) throws IOException, CommandLineException {
-        DmCall.of("clear", DmCommand.TABLE_CLEAR, Operands.device(session, operands))
-                .run(session.control());
+        DmCall.of("clear", DmCommand.TABLE_CLEAR, session.deviceOf(operands)).run(session.control());
         return true;
     }
 
     static boolean wipe(Session session, List<String> operands) throws IOException, CommandLineException {
-        wipe(session, Operands.device(session, operands), session.has(Switch.NOFLUSH), session.has(Switch.NOLOCKFS));
+        wipe(session, session.deviceOf(operands), session.has(Switch.NOFLUSH), session.has(Switch.NOLOCKFS));
         return true;
     }
 

@@ -65,22 +65,19 @@ final class TableText {
     }
 
     private static TargetSpec line(String line, int number, String source) throws CommandLineException {
-        int at = skipBlanks(line, 0);
+        int at = Words.spaceEnd(line, 0);
         if (at == line.length() || line.charAt(at) == '#') {
             return null;
         }
-        int startEnd = skipDigits(line, at);
-        int lengthAt = skipBlanks(line, startEnd);
-        int lengthEnd = skipDigits(line, lengthAt);
-        int typeAt = skipBlanks(line, lengthEnd);
-        int typeEnd = skipWord(line, typeAt);
-        if (startEnd == at || lengthEnd == lengthAt || typeEnd == typeAt) {
+        int startEnd = Words.digitsEnd(line, at);
+        int lengthAt = Words.spaceEnd(line, startEnd);
+        int lengthEnd = Words.digitsEnd(line, lengthAt);
+        int typeAt = Words.spaceEnd(line, lengthEnd);
+        int typeEnd = Words.wordEnd(line, typeAt);
+        if (startEnd == at || lengthEnd == lengthAt || typeEnd == typeAt || line.indexOf('\0') >= 0) {
             throw malformed(number, source);
         }
-        if (line.indexOf('\0') >= 0) {
-            throw malformed(number, source);
-        }
-        String params = line.substring(skipBlanks(line, typeEnd));
+        String params = line.substring(Words.spaceEnd(line, typeEnd));
         int comment = params.indexOf('#');
         String type = line.substring(typeAt, typeEnd);
         if (type.length() >= TargetSpec.TYPE_BYTES) {
@@ -99,30 +96,6 @@ final class TableText {
 
     private static CommandLineException malformed(int number, String source) {
         return new CommandLineException("Invalid format on line " + number + " of table " + source + ".");
-    }
-
-    private static int skipBlanks(String line, int at) {
-        int i = at;
-        while (i < line.length() && Words.isSpace(line.charAt(i))) {
-            i++;
-        }
-        return i;
-    }
-
-    private static int skipDigits(String line, int at) {
-        int i = at;
-        while (i < line.length() && line.charAt(i) >= '0' && line.charAt(i) <= '9') {
-            i++;
-        }
-        return i;
-    }
-
-    private static int skipWord(String line, int at) {
-        int i = at;
-        while (i < line.length() && !Words.isSpace(line.charAt(i))) {
-            i++;
-        }
-        return i;
     }
 
     /**

@@ -14,7 +14,7 @@ import org.dmera.dmsetup.ioctl.DeviceEntry;
 import org.dmera.dmsetup.ioctl.DmIoctl;
 
 /** {@code ls --tree}: each device with what it sits on; {@code inverted}, with what sits on it. */
-final class TreeCommand implements Command {
+final class TreeCommand {
     /** A device, mapped or not; the latter have an empty name. */
     private static final class Node {
         final long dev;
@@ -36,8 +36,7 @@ final class TreeCommand implements Command {
     /** Whether every device of the list was still there when it was asked about. */
     private boolean allFound = true;
 
-    @Override
-    public boolean run(Session theSession, List<String> operands) throws IOException, CommandLineException {
+    boolean run(Session theSession, List<String> operands) throws IOException, CommandLineException {
         session = theSession;
         options = TreeOptions.of(session.switches());
         Map<Long, Node> nodes = new LinkedHashMap<>();
@@ -151,28 +150,28 @@ final class TreeCommand implements Command {
             if (options.compact()) {
                 String blank = " ".repeat(width);
                 if (i == 0) {
-                    next = line.append(symbols.begin)
-                            .append(last ? symbols.across : symbols.down + symbols.horizontal)
-                            .append(symbols.end);
+                    next = line.append(symbols.begin())
+                            .append(last ? symbols.across() : symbols.down() + symbols.horizontal())
+                            .append(symbols.end());
                 } else {
                     next = new StringBuilder(String.join("", path))
                             .append(blank)
                             .append(' ')
-                            .append(symbols.begin)
-                            .append(last ? symbols.corner + symbols.horizontal : symbols.tee)
-                            .append(symbols.end);
+                            .append(symbols.begin())
+                            .append(last ? symbols.corner() + symbols.horizontal() : symbols.tee())
+                            .append(symbols.end());
                 }
-                indent = blank + (last ? "   " : " " + symbols.begin + symbols.vertical + symbols.end + " ");
+                indent = blank + (last ? "   " : " " + symbols.begin() + symbols.vertical() + symbols.end() + " ");
             } else {
                 next = new StringBuilder(String.join("", path))
                         .append(' ')
-                        .append(symbols.begin)
-                        .append(last ? symbols.corner + symbols.horizontal : symbols.tee)
-                        .append(symbols.end);
+                        .append(symbols.begin())
+                        .append(last ? symbols.corner() + symbols.horizontal() : symbols.tee())
+                        .append(symbols.end());
                 if (children.get(i).name.isEmpty()) {
                     next.append(' ');
                 }
-                indent = last ? "   " : " " + symbols.begin + symbols.vertical + symbols.end + " ";
+                indent = last ? "   " : " " + symbols.begin() + symbols.vertical() + symbols.end() + " ";
             }
             next.append(children.get(i).label);
             path.add(indent);

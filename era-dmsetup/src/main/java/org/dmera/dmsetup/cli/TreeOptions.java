@@ -17,55 +17,23 @@ record TreeOptions(
         boolean uuid) {
 
     /** What the branches are drawn with. */
-    enum Symbols {
-        ASCII("-", "|", "`", "|-", "-+", "---", "", ""),
-        UTF("─", "│", "└", "├─", "─┬", "───", "", ""),
+    record Symbols(
+            String horizontal,
+            String vertical,
+            String corner,
+            String tee,
+            String down,
+            String across,
+            String begin,
+            String end) {
+        static final Symbols ASCII = new Symbols("-", "|", "`", "|-", "-+", "---", "", "");
+        static final Symbols UTF = new Symbols("─", "│", "└", "├─", "─┬", "───", "", "");
         /** The alternate character set of DEC's terminals. */
-        VT100("q", "x", "m", "tq", "qw", "qqq", "\033(0\017", "\033(B");
-
-        final String horizontal;
-        final String vertical;
-        final String corner;
-        final String tee;
-        final String down;
-        final String across;
-        final String begin;
-        final String end;
-
-        Symbols(
-                String horizontal,
-                String vertical,
-                String corner,
-                String tee,
-                String down,
-                String across,
-                String begin,
-                String end) {
-            this.horizontal = horizontal;
-            this.vertical = vertical;
-            this.corner = corner;
-            this.tee = tee;
-            this.down = down;
-            this.across = across;
-            this.begin = begin;
-            this.end = end;
-        }
+        static final Symbols VT100 = new Symbols("q", "x", "m", "tq", "qw", "qqq", "\033(0\017", "\033(B");
     }
 
     private static final Set<String> KNOWN = Set.of(
-            "device",
-            "blkdevname",
-            "nodevice",
-            "active",
-            "open",
-            "rw",
-            "uuid",
-            "vt100",
-            "utf",
-            "ascii",
-            "inverted",
-            "compact",
-            "notrunc");
+            "device blkdevname nodevice active open rw uuid vt100 utf ascii inverted compact notrunc".split(" "));
 
     static TreeOptions of(Switches switches) throws CommandLineException {
         String given = switches.value(Switch.OPTIONS);

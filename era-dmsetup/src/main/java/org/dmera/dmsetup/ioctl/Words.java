@@ -50,6 +50,33 @@ public final class Words {
         return escaped == null ? word : escaped.toString();
     }
 
+    /** Where the white space at {@code from}, if there is any, ends. */
+    public static int spaceEnd(String text, int from) {
+        int at = from;
+        while (at < text.length() && isSpace(text.charAt(at))) {
+            at++;
+        }
+        return at;
+    }
+
+    /** Where the word at {@code from} ends. */
+    public static int wordEnd(String text, int from) {
+        int at = from;
+        while (at < text.length() && !isSpace(text.charAt(at))) {
+            at++;
+        }
+        return at;
+    }
+
+    /** Where the decimal digits at {@code from} end. */
+    public static int digitsEnd(String text, int from) {
+        int at = from;
+        while (at < text.length() && text.charAt(at) >= '0' && text.charAt(at) <= '9') {
+            at++;
+        }
+        return at;
+    }
+
     /** What C's isspace(3) counts as white space. */
     public static boolean isSpace(char c) {
         return c == ' ' || c >= '\t' && c <= '\r';

@@ -77,7 +77,7 @@ class KeysAreHiddenTest {
                         new ByteArrayInputStream(new byte[0]),
                         new PrintStream(out, false, StandardCharsets.ISO_8859_1),
                         new PrintStream(err, false, StandardCharsets.ISO_8859_1),
-                        switches -> creating -> new OneDevice())
+                        (switches, creating) -> new OneDevice())
                 .run("dmsetup", List.of(words));
         assertEquals(0, code, () -> err.toString(StandardCharsets.ISO_8859_1));
         return out.toString(StandardCharsets.ISO_8859_1) + err.toString(StandardCharsets.ISO_8859_1);

@@ -102,7 +102,7 @@ class RecordedSessionsTest {
                 new ByteArrayInputStream(line.stdin().getBytes(StandardCharsets.UTF_8)),
                 new PrintStream(out, false, StandardCharsets.UTF_8),
                 new PrintStream(err, false, StandardCharsets.UTF_8),
-                switches -> creating -> kernel);
+                (switches, creating) -> kernel);
         List<String> words = new ArrayList<>(line.words());
         if (words.contains("--tree")) {
             // The recording was made in a UTF-8 locale.

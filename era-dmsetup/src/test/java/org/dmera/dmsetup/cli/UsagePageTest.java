@@ -48,7 +48,7 @@ class UsagePageTest {
     @Test
     void everyCommandIsThere() {
         Set<String> words = new TreeSet<>(List.of(UsagePage.text().split("\\s+", -1)));
-        for (String command : DmSetup.NAMES) {
+        for (String command : DmSetupCompletion.NAMES) {
             assertEquals(!REFUSED.contains(command), words.contains(command), command);
         }
     }

@@ -118,7 +118,7 @@ class VanishingDevicesTest {
                         new ByteArrayInputStream(new byte[0]),
                         both,
                         both,
-                        switches -> creating -> new Unclosed(control))
+                        (switches, creating) -> new Unclosed(control))
                 .run("dmsetup", words);
         String text = out.toString(StandardCharsets.UTF_8);
         assertEquals(expected, code, text);
