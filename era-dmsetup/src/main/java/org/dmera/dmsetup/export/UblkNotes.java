@@ -4,6 +4,7 @@ package org.dmera.dmsetup.export;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
@@ -20,10 +21,14 @@ import org.dmera.dmsetup.device.MappedDevice;
 /**
  * Notes of ublk devices in the engine's folder of nodes: which mapped device each is for, so that the next engine goes on with
  * it after this process was killed. A file {@code ublk-N} for {@code /dev/ublkbN}, with one line: the token that the driver
- * has, whether it was started, the mapped device's minor number and its id.
+ * has, whether it was started, the mapped device's minor number and its id. A note is replaced as a whole: half of one would
+ * leave a device that nobody serves or takes away, with all who use it waiting.
  */
 final class UblkNotes {
     private static final Pattern FILE = Pattern.compile("ublk-([0-9]{1,6})");
+    /** A note that a killed engine had not finished: the one before it still holds. */
+    private static final Pattern UNFINISHED = Pattern.compile("ublk-[0-9]{1,6}\\.new");
+
     private static final Pattern LINE = Pattern.compile("([0-9a-f]{16}) (starting|started) ([0-9]{1,9}) (\\S+)\n");
     private static final long MAX_BYTES = 4096;
 
@@ -57,6 +62,10 @@ final class UblkNotes {
     }
 
     private void read(Path file) throws IOException {
+        if (UNFINISHED.matcher(file.getFileName().toString()).matches() && NodeLinks.isFile(file)) {
+            Files.delete(file);
+            return;
+        }
         Matcher name = FILE.matcher(file.getFileName().toString());
         if (!name.matches() || !NodeLinks.isFile(file) || Files.size(file) > MAX_BYTES) {
             return;
@@ -110,7 +119,10 @@ final class UblkNotes {
             private void write(UblkNode.Identity identity, String state) throws IOException {
                 String token = String.format("%016x", identity.token());
                 String line = token + " " + state + " " + device.minor() + " " + device.id() + "\n";
-                Files.writeString(file(identity), line, NativeText.CHARSET);
+                Path note = file(identity);
+                Path fresh = note.resolveSibling(note.getFileName() + ".new");
+                Files.writeString(fresh, line, NativeText.CHARSET);
+                Files.move(fresh, note, StandardCopyOption.ATOMIC_MOVE);
             }
 
             @Override

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.export;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.OptionalInt;
+import org.dmera.dmsetup.device.DeviceRegistry;
+import org.dmera.dmsetup.device.DeviceStore;
+import org.dmera.dmsetup.device.EngineLog;
+import org.dmera.dmsetup.device.MappedDevice;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Whatever moment an engine is killed at, the next one knows whose each ublk device is. */
+class UblkNotesTest {
+    private static final UblkNode.Identity IDENTITY = new UblkNode.Identity(7, 0x1122334455667788L);
+
+    @TempDir
+    Path folder;
+
+    private final List<String> log = new ArrayList<>();
+    private MappedDevice device;
+    private Path note;
+
+    @BeforeEach
+    void makeDevice() throws IOException {
+        DeviceRegistry registry = new DeviceRegistry(
+                List.of(),
+                (any, readOnly) -> name -> null,
+                task -> new Thread(task).start(),
+                DeviceStore.NONE,
+                EngineLog.silent());
+        device = registry.create("vol", "", OptionalInt.empty());
+        note = folder.resolve("ublk-7");
+    }
+
+    private UblkNotes notes() {
+        return new UblkNotes(folder, true, log::add);
+    }
+
+    @Test
+    void aNoteIsReplacedAsAWholeAndNeverEmptiedFirst() throws IOException {
+        UblkNode.Note writer = notes().noteOf(device);
+        writer.added(IDENTITY);
+        Path before = Files.createLink(folder.resolve("before"), note);
+        writer.started(IDENTITY);
+        String line = "1122334455667788 %s 0 " + device.id() + "\n";
+        assertEquals(line.formatted("starting"), Files.readString(before));
+        assertEquals(line.formatted("started"), Files.readString(note));
+        assertEquals(new UblkNotes.Left(IDENTITY, true, 0), notes().leftFor(device));
+        writer.gone(IDENTITY);
+        assertNull(notes().leftFor(device));
+        assertEquals(List.of(), log);
+    }
+
+    @Test
+    void aNoteThatAKilledEngineHadNotFinishedIsTakenAwayAndTheOneBeforeItHolds() throws IOException {
+        notes().noteOf(device).added(IDENTITY);
+        Path unfinished = Files.createFile(folder.resolve("ublk-7.new"));
+        assertEquals(new UblkNotes.Left(IDENTITY, false, 0), notes().leftFor(device));
+        assertFalse(Files.exists(unfinished));
+        assertEquals(List.of(), log);
+    }
+}
