@@ -4,6 +4,7 @@ package org.dmera.core.linux;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Set;
 
 /** open(2), fsync(2), close(2): the flags that Java's own file API can't pass. */
 public final class FileDescriptors {
@@ -26,6 +27,9 @@ public final class FileDescriptors {
     /** A read that would wait fails with EAGAIN. */
     public static final int O_NONBLOCK = 04000;
 
+    private static final int O_TMPFILE = 020000000
+            | (Set.of("aarch64", "arm", "ppc64le").contains(System.getProperty("os.arch")) ? 040000 : 0200000);
+
     private FileDescriptors() {}
 
     /** Opens {@code path}, with O_CLOEXEC added to {@code flags}; returns the descriptor. */
@@ -41,6 +45,16 @@ public final class FileDescriptors {
     /** Opens {@code path} for writing at its end, wherever that is then, and makes it with {@code mode} where it is missing. */
     public static int append(String path, int mode) throws ErrnoException {
         return open(path, O_WRONLY | O_APPEND | O_CREAT, mode);
+    }
+
+    /**
+     * Opens a file in {@code folder} for reading and writing that has no name at any time, and can't get one: it is gone when
+     * this process is, however it ends.
+     *
+     * @throws ErrnoException EOPNOTSUPP, EISDIR or EINVAL where there are none of that kind
+     */
+    public static int unnamed(String folder, int mode) throws ErrnoException {
+        return open(folder, O_RDWR | O_TMPFILE | O_EXCL, mode);
     }
 
     /** dup2(2): {@code target} is what {@code fd} is from now on, and what it was is closed. */

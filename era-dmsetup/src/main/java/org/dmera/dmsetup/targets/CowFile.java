@@ -11,6 +11,8 @@ import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Set;
 import java.util.UUID;
+import org.dmera.core.linux.ErrnoException;
+import org.dmera.core.linux.FileDescriptors;
 
 /**
  * The sparse file that keeps what a view's device held before it was written. It has no name: its space is free when the
@@ -32,6 +34,28 @@ public final class CowFile implements Closeable {
      * @throws IOException when that can't be: no such folder, no room, no permission
      */
     public static CowFile create(Path folder) throws IOException {
+        FileChannel channel = unnamed(folder);
+        return new CowFile(folder, channel == null ? unlinked(folder) : channel);
+    }
+
+    /** Null where the folder takes no file without a name: overlays of older kernels, and network file systems. */
+    private static FileChannel unnamed(Path folder) throws IOException {
+        int fd;
+        try {
+            fd = FileDescriptors.unnamed(folder.toString(), 0600);
+        } catch (ErrnoException e) {
+            // Whatever else is wrong with it is wrong for one with a name, too, which then says so.
+            return null;
+        }
+        try {
+            return FileChannel.open(Path.of("/proc/self/fd/" + fd), StandardOpenOption.READ, StandardOpenOption.WRITE);
+        } finally {
+            FileDescriptors.close(fd);
+        }
+    }
+
+    /** A kill before the name is taken away leaves an empty file. */
+    private static FileChannel unlinked(Path folder) throws IOException {
         Path file = folder.resolve("era-view-" + UUID.randomUUID() + ".cow");
         FileChannel channel = FileChannel.open(
                 file,
@@ -43,7 +67,7 @@ public final class CowFile implements Closeable {
             channel.close();
             throw e;
         }
-        return new CowFile(folder, channel);
+        return channel;
     }
 
     /** Where it was made. */

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.targets;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardWatchEventKinds;
+import java.nio.file.WatchEvent;
+import java.nio.file.WatchKey;
+import java.nio.file.WatchService;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.dmera.core.linux.ErrnoException;
+import org.dmera.core.linux.FileDescriptors;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The file behind a view. */
+@Timeout(60)
+class CowFileTest {
+    @TempDir
+    Path folder;
+
+    private boolean canBeUnnamed() throws IOException {
+        try {
+            FileDescriptors.close(FileDescriptors.unnamed(folder.toString(), 0600));
+            return true;
+        } catch (ErrnoException e) {
+            return false;
+        }
+    }
+
+    @Test
+    void itHasNoNameAtAnyTimeThatAKillCouldLeave() throws Exception {
+        assumeTrue(canBeUnnamed(), "needs a file system with files that have no name (O_TMPFILE)");
+        try (WatchService watch = folder.getFileSystem().newWatchService()) {
+            folder.register(watch, StandardWatchEventKinds.ENTRY_CREATE);
+            try (CowFile file = CowFile.create(folder)) {
+                byte[] data = {1, 2, 3, 4};
+                file.write(512, ByteBuffer.wrap(data));
+                file.sync();
+                ByteBuffer read = ByteBuffer.allocate(4);
+                file.read(512, read);
+                assertArrayEquals(data, read.array());
+            }
+            Path last = Files.createFile(folder.resolve("last"));
+            List<String> seen = new ArrayList<>();
+            while (!seen.contains(last.getFileName().toString())) {
+                WatchKey key = watch.poll(30, TimeUnit.SECONDS);
+                for (WatchEvent<?> event : key.pollEvents()) {
+                    seen.add(event.context().toString());
+                }
+                key.reset();
+            }
+            assertEquals(List.of("last"), seen);
+        }
+    }
+
+    @Test
+    void afterwardsNothingIsInTheFolder() throws IOException {
+        CowFile.create(folder).close();
+        try (CowFile file = CowFile.create(folder)) {
+            assertEquals(0, folder.toFile().list().length, file.folder().toString());
+        }
+    }
+
+    @Test
+    void aFolderThatIsNotThereIsNamed() {
+        NoSuchFileException e = assertThrows(NoSuchFileException.class, () -> CowFile.create(folder.resolve("none")));
+        assertEquals(folder.resolve("none"), Path.of(e.getFile()).getParent());
+    }
+}
