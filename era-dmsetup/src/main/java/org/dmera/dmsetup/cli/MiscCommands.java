@@ -8,7 +8,6 @@ import org.dmera.dmsetup.control.DmCall;
 import org.dmera.dmsetup.ioctl.DmCommand;
 import org.dmera.dmsetup.ioctl.DmFlags;
 import org.dmera.dmsetup.ioctl.DmIoctl;
-import org.dmera.dmsetup.ioctl.MalformedPayloadException;
 import org.dmera.dmsetup.ioctl.TargetVersion;
 
 /** Commands that are about no device, and what is special to engines and era devices. */
@@ -41,13 +40,9 @@ final class MiscCommands {
     }
 
     private static void print(Session session, DmIoctl io) throws IOException {
-        try {
-            for (TargetVersion v : TargetVersion.decode(io)) {
-                String padding = " ".repeat(Math.max(0, 16 - v.name().length()));
-                session.out().println(v.name() + padding + " v" + v.major() + "." + v.minor() + "." + v.patch());
-            }
-        } catch (MalformedPayloadException e) {
-            throw new IOException("device-mapper: malformed answer: " + e.getMessage(), e);
+        for (TargetVersion v : TargetVersion.decode(io)) {
+            String padding = " ".repeat(Math.max(0, 16 - v.name().length()));
+            session.out().println(v.name() + padding + " v" + v.major() + "." + v.minor() + "." + v.patch());
         }
     }
 

@@ -7,7 +7,6 @@ import java.util.List;
 import org.dmera.core.linux.Errno;
 import org.dmera.dmsetup.control.DeviceId;
 import org.dmera.dmsetup.control.DmCall;
-import org.dmera.dmsetup.control.DmClient;
 import org.dmera.dmsetup.control.DmException;
 import org.dmera.dmsetup.control.EraStatus;
 import org.dmera.dmsetup.ioctl.DmCommand;
@@ -79,7 +78,7 @@ final class StatusCommand {
     private List<TargetSpec> lines(Session session, DmIoctl io) throws IOException {
         String type = session.switches().value(Switch.TARGET);
         List<TargetSpec> lines = new ArrayList<>();
-        for (TargetSpec line : DmClient.lines(io)) {
+        for (TargetSpec line : TargetSpec.decodeAnswer(io)) {
             if (type == null || type.equals(line.type())) {
                 lines.add(shown(session, line));
             }

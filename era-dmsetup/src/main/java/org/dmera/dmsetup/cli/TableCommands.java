@@ -5,7 +5,6 @@ import java.io.IOException;
 import java.util.List;
 import org.dmera.dmsetup.control.DeviceId;
 import org.dmera.dmsetup.control.DmCall;
-import org.dmera.dmsetup.control.DmClient;
 import org.dmera.dmsetup.ioctl.DmCommand;
 import org.dmera.dmsetup.ioctl.DmFlags;
 import org.dmera.dmsetup.ioctl.DmIoctl;
@@ -44,7 +43,7 @@ final class TableCommands {
     /** Replaces the device's table by one of the same size on which all I/O fails. */
     static void wipe(Session session, DeviceId device, boolean noFlush, boolean noLockFs) throws IOException {
         long sectors = 0;
-        for (TargetSpec line : DmClient.lines(DmCall.of("table", DmCommand.TABLE_STATUS, device)
+        for (TargetSpec line : TargetSpec.decodeAnswer(DmCall.of("table", DmCommand.TABLE_STATUS, device)
                 .flag(DmFlags.STATUS_TABLE, true)
                 .run(session.control()))) {
             sectors = Math.max(sectors, line.startSector() + line.lengthSectors());

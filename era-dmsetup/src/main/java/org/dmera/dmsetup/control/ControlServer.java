@@ -18,6 +18,7 @@ import org.dmera.core.linux.PeerPoll;
 import org.dmera.dmsetup.device.EngineLog;
 import org.dmera.dmsetup.device.LimitedLog;
 import org.dmera.dmsetup.targets.FailureText;
+import org.dmera.dmsetup.targets.Threads;
 
 /**
  * Serves an {@link EngineControl} on a Unix socket: a thread accepts, and each connection has a thread of its own, so that
@@ -92,9 +93,7 @@ public final class ControlServer implements Closeable {
                 return;
             }
             connections.add(channel);
-            Thread thread = new Thread(() -> serve(channel), "control client");
-            thread.setDaemon(true);
-            thread.start();
+            Threads.start("control client", () -> serve(channel));
             taken = true;
         } finally {
             if (!taken) {

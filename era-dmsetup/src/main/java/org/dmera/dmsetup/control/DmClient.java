@@ -14,7 +14,6 @@ import org.dmera.dmsetup.ioctl.DeviceEntry;
 import org.dmera.dmsetup.ioctl.DmCommand;
 import org.dmera.dmsetup.ioctl.DmFlags;
 import org.dmera.dmsetup.ioctl.DmIoctl;
-import org.dmera.dmsetup.ioctl.MalformedPayloadException;
 import org.dmera.dmsetup.ioctl.TargetSpec;
 import org.dmera.dmsetup.ioctl.TextPayload;
 import org.dmera.dmsetup.ioctl.Words;
@@ -76,11 +75,7 @@ public final class DmClient implements Closeable {
             version();
         }
         DmIoctl io = DmCall.of("names", DmCommand.LIST_DEVICES, DeviceId.NONE).run(control);
-        try {
-            return DeviceEntry.decode(io, driverMinor >= MINOR_WITH_EVENTS);
-        } catch (MalformedPayloadException e) {
-            throw malformed(e);
-        }
+        return DeviceEntry.decode(io, driverMinor >= MINOR_WITH_EVENTS);
     }
 
     /** Whether the device exists. */
@@ -103,39 +98,22 @@ public final class DmClient implements Closeable {
 
     /** The live table's lines; empty without one. */
     public List<TargetSpec> table(DeviceId device) throws IOException {
-        return lines(DmCall.of("table", DmCommand.TABLE_STATUS, device)
+        return TargetSpec.decodeAnswer(DmCall.of("table", DmCommand.TABLE_STATUS, device)
                 .flag(DmFlags.STATUS_TABLE, true)
                 .run(control));
     }
 
     /** The encoded numbers of the devices beneath a table; empty without that table. */
     public List<Long> dependencies(DeviceId device, boolean ofInactive) throws IOException {
-        DmIoctl io = DmCall.of("deps", DmCommand.TABLE_DEPS, device)
+        return Dependencies.decode(DmCall.of("deps", DmCommand.TABLE_DEPS, device)
                 .flag(DmFlags.QUERY_INACTIVE_TABLE, ofInactive)
-                .run(control);
-        try {
-            return Dependencies.decode(io);
-        } catch (MalformedPayloadException e) {
-            throw malformed(e);
-        }
+                .run(control));
     }
 
     /** The status lines of the live table; empty without one. On an era device this commits its metadata. */
     public List<TargetSpec> status(DeviceId device) throws IOException {
-        return lines(DmCall.of("status", DmCommand.TABLE_STATUS, device).run(control));
-    }
-
-    /** Decodes the lines of a table or status answer. */
-    public static List<TargetSpec> lines(DmIoctl answer) throws IOException {
-        try {
-            return TargetSpec.decodeAnswer(answer);
-        } catch (MalformedPayloadException e) {
-            throw malformed(e);
-        }
-    }
-
-    private static IOException malformed(MalformedPayloadException e) {
-        return new IOException("device-mapper: malformed answer: " + e.getMessage(), e);
+        return TargetSpec.decodeAnswer(
+                DmCall.of("status", DmCommand.TABLE_STATUS, device).run(control));
     }
 
     /**
@@ -147,14 +125,7 @@ public final class DmClient implements Closeable {
         DmIoctl io = DmCall.of("message", DmCommand.TARGET_MSG, device)
                 .message(sector, text)
                 .run(control);
-        if (!io.has(DmFlags.DATA_OUT)) {
-            return null;
-        }
-        try {
-            return TextPayload.decode(io);
-        } catch (MalformedPayloadException e) {
-            throw malformed(e);
-        }
+        return io.has(DmFlags.DATA_OUT) ? TextPayload.decode(io) : null;
     }
 
     /**

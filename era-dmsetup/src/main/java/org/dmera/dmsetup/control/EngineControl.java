@@ -100,7 +100,7 @@ public final class EngineControl implements Control {
             answer(known, io, abandoned);
             return 0;
         } catch (MalformedPayloadException e) {
-            registry.log().warn("ioctl: " + known + ": " + e.getMessage());
+            registry.log().warn("ioctl: " + known + ": " + e.what());
             buffer.put(0, before.array());
             return -Errno.EINVAL.number();
         } catch (ErrnoException e) {
@@ -120,8 +120,7 @@ public final class EngineControl implements Control {
         return -(e instanceof OutOfMemoryError ? Errno.ENOMEM : Errno.EIO).number();
     }
 
-    private void answer(DmCommand command, DmIoctl io, BooleanSupplier abandoned)
-            throws IOException, MalformedPayloadException {
+    private void answer(DmCommand command, DmIoctl io, BooleanSupplier abandoned) throws IOException {
         io.setFlags(io.flags() & ~(DmFlags.BUFFER_FULL | DmFlags.DATA_OUT));
         if (!WITHOUT_DEVICE.contains(command)) {
             checkNaming(command, io);
@@ -227,7 +226,7 @@ public final class EngineControl implements Control {
         }
     }
 
-    private void rename(DmIoctl io) throws IOException, MalformedPayloadException {
+    private void rename(DmIoctl io) throws IOException {
         MappedDevice device = find(io);
         String text = TextPayload.decode(io);
         if (io.has(DmFlags.UUID)) {
@@ -275,7 +274,7 @@ public final class EngineControl implements Control {
         }
     }
 
-    private void load(DmIoctl io) throws IOException, MalformedPayloadException {
+    private void load(DmIoctl io) throws IOException {
         MappedDevice device = find(io);
         device.load(TargetSpec.decodeRequest(io), io.has(DmFlags.READONLY));
         DeviceStatus.status(device, io);
@@ -326,7 +325,7 @@ public final class EngineControl implements Control {
         TargetVersion.encode(io, versions(found));
     }
 
-    private void message(DmIoctl io) throws IOException, MalformedPayloadException {
+    private void message(DmIoctl io) throws IOException {
         MappedDevice device = find(io);
         List<String> words = Words.split(TextPayload.messageText(io));
         if (words.isEmpty()) {

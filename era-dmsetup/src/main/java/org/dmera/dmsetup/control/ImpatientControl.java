@@ -10,6 +10,7 @@ import org.dmera.dmsetup.ioctl.DmCommand;
 import org.dmera.dmsetup.ioctl.DmFlags;
 import org.dmera.dmsetup.ioctl.DmIoctl;
 import org.dmera.dmsetup.ioctl.TargetSpec;
+import org.dmera.dmsetup.targets.Threads;
 
 /**
  * The kernel's channel, for people: it says what it waits for, and can be interrupted in what would else hang.
@@ -52,9 +53,7 @@ public final class ImpatientControl implements Control {
             awaitResumption(DeviceId.of(DmIoctl.over(buffer)));
         }
         CountDownLatch answered = new CountDownLatch(1);
-        Thread watcher = new Thread(() -> watch(answered), "patience");
-        watcher.setDaemon(true);
-        watcher.start();
+        Threads.start("patience", () -> watch(answered));
         try {
             return control.call(command, buffer);
         } finally {

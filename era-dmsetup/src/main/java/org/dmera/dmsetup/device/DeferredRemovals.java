@@ -9,6 +9,7 @@ import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.ToIntFunction;
+import org.dmera.dmsetup.targets.Threads;
 
 /**
  * Removals that were deferred to a device's last close, and are due. Each runs on a thread of its own, because whoever closed
@@ -118,16 +119,6 @@ final class DeferredRemovals {
     /** Begins no more, and waits a while for those that are under way. */
     synchronized void end() {
         ended = true;
-        long deadline = System.nanoTime() + PATIENCE_NANOS;
-        long left = PATIENCE_NANOS;
-        while (running > 0 && left > 0) {
-            try {
-                TimeUnit.NANOSECONDS.timedWait(this, left);
-            } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-                return;
-            }
-            left = deadline - System.nanoTime();
-        }
+        Threads.awaitWhile(this, PATIENCE_NANOS, () -> running > 0);
     }
 }

@@ -71,10 +71,6 @@ public final class DeviceEvents {
 
     /** Waits until nobody waits any more; after {@link #raiseLast}. */
     synchronized void awaitNoWaiters() {
-        Threads.await(() -> {
-            while (waiters > 0) {
-                wait();
-            }
-        });
+        Threads.awaitWhile(this, () -> waiters > 0);
     }
 }

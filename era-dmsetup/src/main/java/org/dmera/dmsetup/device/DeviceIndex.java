@@ -345,11 +345,7 @@ final class DeviceIndex {
     }
 
     private void awaitDecided(MappedDevice device) {
-        Threads.await(() -> {
-            while (device.presence == Presence.LEAVING) {
-                lock.wait();
-            }
-        });
+        Threads.awaitWhile(lock, () -> device.presence == Presence.LEAVING);
     }
 
     /** The name and the uuid of a device that is being removed are free; its minor is not yet. */

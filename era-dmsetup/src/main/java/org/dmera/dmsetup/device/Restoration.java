@@ -10,6 +10,7 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
+import org.dmera.dmsetup.targets.Threads;
 
 /**
  * Brings remembered devices back, one after another; those on top of others when those are there.
@@ -80,15 +81,8 @@ final class Restoration {
 
     /** Waits while the device is not back and may come by itself, until the time is up. */
     void await(MappedDevice device, long nanos) {
-        long deadline = System.nanoTime() + nanos;
         synchronized (news) {
-            try {
-                for (long left = nanos; isExpected(device) && left > 0; left = deadline - System.nanoTime()) {
-                    TimeUnit.NANOSECONDS.timedWait(news, left);
-                }
-            } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-            }
+            Threads.awaitWhile(news, nanos, () -> isExpected(device));
         }
     }
 
@@ -156,15 +150,7 @@ final class Restoration {
 
         /** Waits for its end; false when it is late, and will tell by itself. */
         synchronized boolean await(long nanos) {
-            long deadline = System.nanoTime() + nanos;
-            try {
-                for (long left = nanos; !over && left > 0; left = deadline - System.nanoTime()) {
-                    TimeUnit.NANOSECONDS.timedWait(this, left);
-                }
-            } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-            }
-            if (!over) {
+            if (!Threads.awaitWhile(this, nanos, () -> !over)) {
                 late.add(device);
             }
             return over;

@@ -35,9 +35,7 @@ final class AttachedDevices implements DeviceListener {
         for (MappedDevice device : devices) {
             // The node is read while it is made, which a suspended device would not answer.
             if (device.isAttached() && device.hasLive() && !device.isSuspended()) {
-                Thread thread = Threads.daemon("attach of " + device.name(), () -> appeared(device));
-                thread.start();
-                under.add(thread);
+                under.add(Threads.start("attach of " + device.name(), () -> appeared(device)));
             }
         }
         long deadline = System.nanoTime() + WAIT.toNanos();

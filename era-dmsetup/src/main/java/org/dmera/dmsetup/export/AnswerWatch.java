@@ -53,7 +53,7 @@ final class AnswerWatch {
     private synchronized void start() {
         if (!looking) {
             looking = true;
-            Threads.daemon("answers of nbd", this::look).start();
+            Threads.start("answers of nbd", this::look);
         }
     }
 
@@ -64,7 +64,7 @@ final class AnswerWatch {
             idle++;
             for (Holder holder : holders) {
                 if (holder.isStuck()) {
-                    Threads.daemon("held answers of nbd", holder::sendHeld).start();
+                    Threads.start("held answers of nbd", holder::sendHeld);
                 }
                 if (holder.holds()) {
                     idle = 0;

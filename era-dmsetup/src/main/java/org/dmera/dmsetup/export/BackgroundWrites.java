@@ -84,11 +84,10 @@ final class BackgroundWrites implements AnswerWatch.Holder, Closeable {
      * the client, so nothing that others need is to be held meanwhile.
      */
     synchronized void awaitRoom(int bytes) {
-        Threads.await(() -> {
-            while (outstanding.get() >= MAX_REQUESTS || outstanding.get() > 0 && outstandingBytes + bytes > MAX_BYTES) {
-                wait();
-            }
-        });
+        Threads.awaitWhile(
+                this,
+                () -> outstanding.get() >= MAX_REQUESTS
+                        || outstanding.get() > 0 && outstandingBytes + bytes > MAX_BYTES);
     }
 
     /**
@@ -292,11 +291,7 @@ final class BackgroundWrites implements AnswerWatch.Holder, Closeable {
 
     /** The connection's thread sends several parts of one answer, until {@link #releaseChannel}. */
     synchronized void holdChannel() {
-        Threads.await(() -> {
-            while (sending) {
-                wait();
-            }
-        });
+        Threads.awaitWhile(this, () -> sending);
         sending = true;
         held = true;
     }
@@ -326,10 +321,6 @@ final class BackgroundWrites implements AnswerWatch.Holder, Closeable {
     }
 
     private synchronized void awaitNone() {
-        Threads.await(() -> {
-            while (outstanding.get() > 0) {
-                wait();
-            }
-        });
+        Threads.awaitWhile(this, () -> outstanding.get() > 0);
     }
 }

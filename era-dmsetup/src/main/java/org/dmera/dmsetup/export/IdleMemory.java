@@ -7,6 +7,7 @@ import java.lang.management.ManagementFactory;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.dmera.core.linux.ProcessSettings;
+import org.dmera.dmsetup.targets.Threads;
 
 /**
  * Gives memory back to the system when the process has had nothing to do for a while after it had a lot.
@@ -98,17 +99,8 @@ public final class IdleMemory implements Closeable {
     }
 
     private synchronized boolean awaitOrClosed(long time) {
-        long left = time - System.nanoTime();
-        while (!closed && left > 0) {
-            try {
-                TimeUnit.NANOSECONDS.timedWait(this, left);
-            } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-                return false;
-            }
-            left = time - System.nanoTime();
-        }
-        return !closed;
+        Threads.awaitWhile(this, time - System.nanoTime(), () -> !closed);
+        return !closed && !Thread.currentThread().isInterrupted();
     }
 
     private static long processNanos() {

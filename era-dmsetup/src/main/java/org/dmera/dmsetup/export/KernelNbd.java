@@ -16,6 +16,7 @@ import org.dmera.core.linux.NativeText;
 import org.dmera.core.linux.RawIo;
 import org.dmera.core.linux.UnixSocket;
 import org.dmera.dmsetup.device.DeviceIo;
+import org.dmera.dmsetup.targets.Threads;
 
 /**
  * The kernel's NBD client on a socket to our own server: the handshake is done here, then the socket is the kernel's
@@ -44,15 +45,12 @@ final class KernelNbd implements Attachment {
         this.fd = fd;
         this.socket = socket;
         this.io = io;
-        this.thread = new Thread(
-                () -> {
-                    int result = Ioctl.call(fd, DO_IT, 0L);
-                    if (result < 0) {
-                        log.accept("nbd: " + node + ": " + Errno.text(-result));
-                    }
-                },
-                "kernel-" + node);
-        thread.setDaemon(true);
+        this.thread = Threads.daemon("kernel-" + node, () -> {
+            int result = Ioctl.call(fd, DO_IT, 0L);
+            if (result < 0) {
+                log.accept("nbd: " + node + ": " + Errno.text(-result));
+            }
+        });
     }
 
     /** Whether this host has the kernel's NBD client. */
@@ -154,18 +152,10 @@ final class KernelNbd implements Attachment {
     @Override
     public void abandon() throws IOException {
         check(DISCONNECT, 0);
-        boolean interrupted = false;
-        try {
-            thread.join();
-        } catch (InterruptedException e) {
-            interrupted = true;
-        }
+        Threads.await(thread::join);
         check(CLEAR_SOCK, 0);
         FileDescriptors.close(fd);
         FileDescriptors.close(socket);
-        if (interrupted) {
-            Thread.currentThread().interrupt();
-        }
     }
 
     /** Chooses the export in the old way, which is enough for what the kernel's client speaks: its size and flags. */

@@ -53,15 +53,14 @@ final class LeftNodes {
     /** In the background: one of which the start was broken off may keep whoever asks for ever. */
     private void deleteLater(UblkNotes.Left left) {
         String node = left.identity().node();
-        Threads.daemon("end of " + node, () -> {
-                    try {
-                        UblkNode.delete(left.identity(), notes.noteOfOrphan(), log);
-                        links.removeLeft(left.minor(), node);
-                    } catch (IOException e) {
-                        log.accept("attach: " + node + ", which a killed engine left: " + e.getMessage());
-                    }
-                })
-                .start();
+        Threads.start("end of " + node, () -> {
+            try {
+                UblkNode.delete(left.identity(), notes.noteOfOrphan(), log);
+                links.removeLeft(left.minor(), node);
+            } catch (IOException e) {
+                log.accept("attach: " + node + ", which a killed engine left: " + e.getMessage());
+            }
+        });
     }
 
     /** The device's, or null. */

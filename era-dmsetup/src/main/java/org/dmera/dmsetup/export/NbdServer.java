@@ -165,7 +165,7 @@ public final class NbdServer implements Closeable {
             }
             listeners.add(started);
         }
-        Threads.daemon("nbd-listener", () -> accept(started)).start();
+        Threads.start("nbd-listener", () -> accept(started));
     }
 
     private void accept(Listener listener) {
@@ -186,8 +186,7 @@ public final class NbdServer implements Closeable {
             boolean started = false;
             try {
                 if (register(listener, channel)) {
-                    Threads.daemon("nbd-" + accepted.get(), () -> serve(listener, channel))
-                            .start();
+                    Threads.start("nbd-" + accepted.get(), () -> serve(listener, channel));
                     started = true;
                 }
             } catch (IOException | RuntimeException | Error e) {
@@ -381,18 +380,8 @@ public final class NbdServer implements Closeable {
     }
 
     private void awaitNoConnections(long nanos) {
-        long started = System.nanoTime();
         synchronized (connections) {
-            long left = nanos;
-            while (!connections.isEmpty() && left > 0) {
-                try {
-                    TimeUnit.NANOSECONDS.timedWait(connections, left);
-                } catch (InterruptedException e) {
-                    Thread.currentThread().interrupt();
-                    return;
-                }
-                left = nanos - (System.nanoTime() - started);
-            }
+            Threads.awaitWhile(connections, nanos, () -> !connections.isEmpty());
         }
     }
 }

@@ -28,7 +28,7 @@ final class NodeKeeper {
     static NodeKeeper start(String name) throws IOException {
         NodeKeeper keeper = new NodeKeeper();
         CompletableFuture<Void> ready = new CompletableFuture<>();
-        Threads.daemon(name, () -> keeper.run(ready)).start();
+        Threads.start(name, () -> keeper.run(ready));
         Threads.join(ready);
         return keeper;
     }

@@ -59,9 +59,9 @@ final class UblkNode implements Attachment {
 
     /** Remembers a device before anybody can use it, and forgets it when it is gone. */
     interface Note {
-        void added(Identity identity) throws IOException;
+        default void added(Identity identity) throws IOException {}
 
-        void started(Identity identity) throws IOException;
+        default void started(Identity identity) throws IOException {}
 
         void gone(Identity identity);
     }
@@ -311,14 +311,13 @@ final class UblkNode implements Attachment {
     }
 
     private void failLater() {
-        Threads.daemon("end of " + node(), () -> {
-                    try {
-                        command("STOP_DEV", Ublk.STOP_DEV, null, 0);
-                    } catch (IOException e) {
-                        log.accept("ublk: " + node() + ": " + e.getMessage());
-                    }
-                })
-                .start();
+        Threads.start("end of " + node(), () -> {
+            try {
+                command("STOP_DEV", Ublk.STOP_DEV, null, 0);
+            } catch (IOException e) {
+                log.accept("ublk: " + node() + ": " + e.getMessage());
+            }
+        });
     }
 
     // ---- the end
@@ -335,17 +334,16 @@ final class UblkNode implements Attachment {
             return;
         }
         log.accept("ublk: " + identity.node() + " is open; it goes when it is closed");
-        Threads.daemon("end of " + identity.node(), () -> {
-                    try {
-                        deleteUnused(keeper, control, identity, Long.MAX_VALUE, LATER_NANOS);
-                        note.gone(identity);
-                    } catch (IOException e) {
-                        log.accept("ublk: " + identity.node() + ": " + e.getMessage());
-                    } finally {
-                        keeper.end();
-                    }
-                })
-                .start();
+        Threads.start("end of " + identity.node(), () -> {
+            try {
+                deleteUnused(keeper, control, identity, Long.MAX_VALUE, LATER_NANOS);
+                note.gone(identity);
+            } catch (IOException e) {
+                log.accept("ublk: " + identity.node() + ": " + e.getMessage());
+            } finally {
+                keeper.end();
+            }
+        });
     }
 
     /**

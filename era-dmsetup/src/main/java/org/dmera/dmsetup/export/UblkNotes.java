@@ -134,18 +134,7 @@ final class UblkNotes {
 
     /** For one of which nobody knows any more whose it was. */
     UblkNode.Note noteOfOrphan() {
-        return new UblkNode.Note() {
-            @Override
-            public void added(UblkNode.Identity identity) {}
-
-            @Override
-            public void started(UblkNode.Identity identity) {}
-
-            @Override
-            public void gone(UblkNode.Identity identity) {
-                forget(identity);
-            }
-        };
+        return this::forget;
     }
 
     private Path file(UblkNode.Identity identity) {

@@ -62,7 +62,7 @@ final class MappedCache {
 
     /** The status as it stands: for a suspended device. */
     CacheStatus statusUncommitted() throws IOException {
-        return parse(DmClient.lines(DmCall.of("status", DmCommand.TABLE_STATUS, id)
+        return parse(TargetSpec.decodeAnswer(DmCall.of("status", DmCommand.TABLE_STATUS, id)
                 .flag(DmFlags.NOFLUSH, true)
                 .run(client.control())));
     }

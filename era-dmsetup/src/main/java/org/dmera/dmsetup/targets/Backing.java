@@ -3,7 +3,6 @@ package org.dmera.dmsetup.targets;
 
 import java.io.Closeable;
 import java.io.IOException;
-import java.nio.channels.SocketChannel;
 
 /**
  * What a target sits on: a regular file, a block device, or another mapped device of the same engine.
@@ -38,11 +37,6 @@ public interface Backing extends BlockIo, Closeable {
         areas.add(identity(), offsetBytes, lengthBytes);
     }
 
-    /** As {@link Target#sendTo}. */
-    default long sendTo(SocketChannel socket, long offsetBytes, long lengthBytes) {
-        return 0;
-    }
-
     /**
      * Makes every write that has returned durable.
      *
@@ -61,13 +55,4 @@ public interface Backing extends BlockIo, Closeable {
 
     /** What it failed to make durable does not count any more: what lies on it is read anew. */
     default void forgetLoss() {}
-
-    /**
-     * How many bytes from {@code offsetBytes} on, up to {@code lengthBytes}, are in the same state as the first: the
-     * count when they hold data, the negated count when they are a hole that reads as zeroes.
-     */
-    long allocation(long offsetBytes, long lengthBytes) throws IOException;
-
-    /** As {@link Target#answersOwed}, for a mapped device that tracks changes itself; until this is closed. */
-    default void answersOwed(OwedAnswers answers) {}
 }

@@ -3,6 +3,7 @@ package org.dmera.dmsetup.targets;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.channels.SocketChannel;
 
 /** What is read and written by ranges of bytes: a target, and what a target sits on. */
 public interface BlockIo {
@@ -20,6 +21,34 @@ public interface BlockIo {
      * Target#FAST_ZERO}.
      */
     void writeZeroes(long offsetBytes, long lengthBytes, int flags) throws IOException;
+
+    /**
+     * Sends bytes from {@code offsetBytes} on to a socket in non-blocking mode without copying them through memory of
+     * ours.
+     *
+     * @return how many went, up to {@code lengthBytes}; 0 when it can't be done, or not now, or the range can't be read:
+     *     then a {@linkplain #read read} goes on, or tells the error
+     */
+    default long sendTo(SocketChannel socket, long offsetBytes, long lengthBytes) {
+        return 0;
+    }
+
+    /** Makes every write that has returned durable. */
+    void flush() throws IOException;
+
+    /**
+     * How many bytes from {@code offsetBytes} on, up to {@code lengthBytes}, are in the same state as the first: the
+     * count when they hold data, the negated count when they are a hole that reads as zeroes.
+     */
+    default long allocation(long offsetBytes, long lengthBytes) throws IOException {
+        return lengthBytes;
+    }
+
+    /**
+     * Gives it, before the first request, a view of the answers that its device's clients are to be sent; of use to what tracks
+     * changes itself, until it is closed.
+     */
+    default void answersOwed(OwedAnswers answers) {}
 
     /**
      * Whether a write, discard or write-zeroes of the range would have to wait for metadata first. Never blocks. An

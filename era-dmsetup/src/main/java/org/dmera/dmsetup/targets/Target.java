@@ -3,7 +3,6 @@ package org.dmera.dmsetup.targets;
 
 import java.io.Closeable;
 import java.io.IOException;
-import java.nio.channels.SocketChannel;
 import java.util.List;
 
 /**
@@ -29,20 +28,6 @@ public interface Target extends BlockIo, Closeable {
     String type();
 
     /**
-     * Sends bytes from {@code offsetBytes} on to a socket in non-blocking mode without copying them through memory of
-     * ours.
-     *
-     * @return how many went, up to {@code lengthBytes}; 0 when it can't be done, or not now, or the range can't be read:
-     *     then a {@linkplain #read read} goes on, or tells the error
-     */
-    default long sendTo(SocketChannel socket, long offsetBytes, long lengthBytes) {
-        return 0;
-    }
-
-    /** Makes every write that has returned durable. */
-    void flush() throws IOException;
-
-    /**
      * Makes every write that has returned durable on what lies beneath, before a suspend: whoever looks there meanwhile, past
      * the page cache, finds all that was acknowledged.
      */
@@ -52,23 +37,12 @@ public interface Target extends BlockIo, Closeable {
         }
     }
 
-    /**
-     * How many bytes from {@code offsetBytes} on, up to {@code lengthBytes}, are in the same state as the first: the
-     * count when they hold data, the negated count when they are a hole that reads as zeroes.
-     */
-    default long allocation(long offsetBytes, long lengthBytes) throws IOException {
-        return lengthBytes;
-    }
-
     /** Told when what a write waited for is done. */
     @FunctionalInterface
     interface Prepared {
         /** {@code failure} is null, or why the write must fail. */
         void prepared(IOException failure);
     }
-
-    /** Gives the target, before its table goes live, a view of the answers that its device's clients are to be sent. */
-    default void answersOwed(OwedAnswers answers) {}
 
     /** The table has gone live, or the device goes on after a suspend. */
     default void resume() throws IOException {}

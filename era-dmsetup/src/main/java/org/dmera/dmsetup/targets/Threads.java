@@ -4,6 +4,8 @@ package org.dmera.dmsetup.targets;
 import java.io.IOException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
 
 /** The engine's threads, none of which keeps the process, and waits that an interrupt does not end. */
 public final class Threads {
@@ -13,6 +15,13 @@ public final class Threads {
     public static Thread daemon(String name, Runnable task) {
         Thread thread = new Thread(task, name);
         thread.setDaemon(true);
+        return thread;
+    }
+
+    /** The same, which runs already. */
+    public static Thread start(String name, Runnable task) {
+        Thread thread = daemon(name, task);
+        thread.start();
         return thread;
     }
 
@@ -44,6 +53,36 @@ public final class Threads {
             if (interrupted) {
                 Thread.currentThread().interrupt();
             }
+        }
+    }
+
+    /** Waits, with {@code monitor}, while a condition holds; whoever changes that notifies the monitor. As {@link #await}. */
+    public static void awaitWhile(Object monitor, BooleanSupplier condition) {
+        await(() -> {
+            while (condition.getAsBoolean()) {
+                monitor.wait();
+            }
+        });
+    }
+
+    /**
+     * The same, for so long at most; an interrupt, which is left for whoever looks for one next, ends it too.
+     *
+     * @return false when the condition still holds
+     */
+    public static boolean awaitWhile(Object monitor, long nanos, BooleanSupplier condition) {
+        long began = System.nanoTime();
+        try {
+            for (long left = nanos; condition.getAsBoolean(); left = nanos - (System.nanoTime() - began)) {
+                if (left <= 0) {
+                    return false;
+                }
+                TimeUnit.NANOSECONDS.timedWait(monitor, left);
+            }
+            return true;
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return !condition.getAsBoolean();
         }
     }
 

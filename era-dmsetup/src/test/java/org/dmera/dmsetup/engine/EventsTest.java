@@ -69,7 +69,7 @@ class EventsTest {
 
             DmIoctl answer = last.get();
             assertEquals(3, answer.eventNr());
-            List<TargetSpec> status = DmClient.lines(answer);
+            List<TargetSpec> status = TargetSpec.decodeAnswer(answer);
             assertEquals("era", status.get(0).type());
         }
     }
