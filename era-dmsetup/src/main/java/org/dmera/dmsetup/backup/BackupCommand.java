@@ -22,6 +22,7 @@ import org.dmera.core.file.FileClaim;
 import org.dmera.dmsetup.control.DmClient;
 import org.dmera.dmsetup.control.EraStatus;
 import org.dmera.dmsetup.control.Mangling;
+import org.dmera.dmsetup.targets.Failures;
 import org.dmera.tools.backup.BackupUsage;
 import org.dmera.tools.backup.CopyOptions;
 import org.dmera.tools.cli.Arguments;
@@ -59,11 +60,7 @@ public final class BackupCommand implements Command {
             console.error(e.getMessage());
             return TRY_AGAIN_LATER;
         } catch (IOException | RuntimeException e) {
-            try {
-                writeMetrics(arguments, false, began, console);
-            } catch (IOException also) {
-                e.addSuppressed(also);
-            }
+            Failures.after(e, () -> writeMetrics(arguments, false, began, console));
             throw e;
         }
         writeMetrics(arguments, true, began, console);
@@ -143,17 +140,9 @@ public final class BackupCommand implements Command {
 
         @Override
         public void close() throws IOException {
-            IOException failed = null;
-            for (Closeable each : all) {
-                try {
-                    each.close();
-                } catch (IOException e) {
-                    failed = e;
-                }
-            }
-            if (failed != null) {
-                throw failed;
-            }
+            Failures failures = new Failures();
+            all.forEach(each -> failures.run(each::close));
+            failures.throwFirst();
         }
     }
 

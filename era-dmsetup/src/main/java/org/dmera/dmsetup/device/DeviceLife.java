@@ -7,6 +7,7 @@ import java.util.concurrent.locks.ReentrantLock;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.ioctl.TargetSpec;
+import org.dmera.dmsetup.targets.Failures;
 import org.dmera.dmsetup.targets.Target;
 
 /**
@@ -71,7 +72,7 @@ final class DeviceLife {
             state.note(now -> now.arriving(table));
             state.apply(start(DeviceState::startedWithArriving, false));
         } catch (IOException | RuntimeException | Error e) {
-            table.closeAfter(e);
+            Failures.after(e, table::close);
             throw e;
         } finally {
             life.unlock();
@@ -287,7 +288,9 @@ final class DeviceLife {
         life.lock();
         try {
             io.shut();
-            closeTables(null);
+            Failures failures = new Failures();
+            closeTables(failures);
+            failures.throwFirst();
         } finally {
             life.unlock();
         }
@@ -300,46 +303,29 @@ final class DeviceLife {
         try {
             registry.tell(listener -> listener.disappeared(device));
             device.events().awaitNoWaiters();
-            IOException failed = null;
+            Failures failures = new Failures();
             if (table(false) != null && !state.now().isAtRest()) {
-                try {
+                failures.run(() -> {
                     io.hold();
                     suspendTargets();
-                } catch (IOException e) {
-                    failed = e;
-                }
+                });
             }
             io.shut();
-            try {
-                closeTables(failed);
-            } finally {
-                state.noteOfAny(DeviceState::ended);
-                io.setTable(null);
-            }
+            closeTables(failures);
+            state.noteOfAny(DeviceState::ended);
+            io.setTable(null);
+            failures.throwFirst();
         } finally {
             life.unlock();
         }
     }
 
-    /** Closes both tables, each even when the other fails; the first failure, {@code failed} for one, is thrown. */
-    private void closeTables(IOException failed) throws IOException {
-        IOException first = failed;
+    private void closeTables(Failures failures) {
         for (boolean ofInactive : new boolean[] {false, true}) {
-            try {
-                LoadedTable table = table(ofInactive);
-                if (table != null) {
-                    table.close();
-                }
-            } catch (IOException e) {
-                if (first == null) {
-                    first = e;
-                } else {
-                    first.addSuppressed(e);
-                }
+            LoadedTable table = table(ofInactive);
+            if (table != null) {
+                failures.run(table::close);
             }
-        }
-        if (first != null) {
-            throw first;
         }
     }
 

@@ -4,6 +4,7 @@ package org.dmera.dmsetup.device;
 import java.io.IOException;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.ioctl.DevNumber;
+import org.dmera.dmsetup.targets.Failures;
 
 /**
  * The change by which a device gets a table: opened first, and closed again when there is no change; in the meantime it is one
@@ -40,7 +41,7 @@ final class Load implements Transition {
         try {
             state.note(now -> now.arriving(loaded));
         } catch (ErrnoException | RuntimeException | Error e) {
-            loaded.closeAfter(e);
+            Failures.after(e, loaded::close);
             throw e;
         }
         if (device.openCount() > 0) {
@@ -65,7 +66,7 @@ final class Load implements Transition {
         then.undo(cause);
         LoadedTable loaded = state.now().arriving();
         if (loaded != null) {
-            loaded.closeAfter(cause);
+            Failures.after(cause, loaded::close);
             state.noteOfAny(now -> now.arriving(null));
         }
     }

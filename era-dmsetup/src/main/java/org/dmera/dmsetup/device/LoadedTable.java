@@ -10,6 +10,7 @@ import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.ioctl.TargetSpec;
 import org.dmera.dmsetup.targets.Backing;
+import org.dmera.dmsetup.targets.Failures;
 import org.dmera.dmsetup.targets.StorageAreas;
 import org.dmera.dmsetup.targets.Target;
 
@@ -84,15 +85,6 @@ final class LoadedTable {
         }
     }
 
-    /** Closes it because of {@code cause}, which takes what fails here. */
-    void closeAfter(Throwable cause) {
-        try {
-            close();
-        } catch (IOException | RuntimeException e) {
-            cause.addSuppressed(e);
-        }
-    }
-
     /** Closes it when another is in its place, whatever becomes of this. */
     void closeReplaced(EngineLog log, String device) {
         try {
@@ -112,27 +104,11 @@ final class LoadedTable {
 
     /** Does {@code step} with every target, each even when another fails; the first failure is thrown. */
     private static void forEach(List<TargetTable.Line> lines, Step step) throws IOException {
-        IOException failed = null;
+        Failures failures = new Failures();
         for (TargetTable.Line line : lines) {
-            try {
-                step.of(line.target());
-            } catch (IOException e) {
-                failed = first(failed, e);
-            } catch (RuntimeException | Error e) {
-                failed = first(failed, new IOException("internal error: " + e, e));
-            }
+            failures.run(() -> step.of(line.target()));
         }
-        if (failed != null) {
-            throw failed;
-        }
-    }
-
-    private static IOException first(IOException failed, IOException next) {
-        if (failed == null) {
-            return next;
-        }
-        failed.addSuppressed(next);
-        return failed;
+        failures.throwFirst();
     }
 
     /**
@@ -148,19 +124,9 @@ final class LoadedTable {
             } catch (IOException | RuntimeException | Error e) {
                 int errno = e instanceof ErrnoException withErrno ? withErrno.errno() : Errno.EIO.number();
                 log.accept(line.target().type() + ": preresume failed, error = " + -errno + ": " + e.getMessage());
-                for (Target target : resumed) {
-                    suspendAfter(target, e);
-                }
+                resumed.forEach(target -> Failures.after(e, target::suspend));
                 throw e;
             }
-        }
-    }
-
-    private static void suspendAfter(Target target, Throwable cause) {
-        try {
-            target.suspend();
-        } catch (IOException | RuntimeException e) {
-            cause.addSuppressed(e);
         }
     }
 

@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.util.function.UnaryOperator;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
+import org.dmera.dmsetup.targets.Failures;
 
 /**
  * A device's state, which nobody sees before it is remembered; and the one place in which {@link Transition}s are applied to
@@ -64,18 +65,10 @@ final class RememberedState {
         try {
             change.release();
         } catch (IOException | RuntimeException | Error e) {
-            closeAfter(change, e);
+            Failures.after(e, change::close);
             throw e;
         }
         change.close();
-    }
-
-    private static void closeAfter(Transition change, Throwable cause) {
-        try {
-            change.close();
-        } catch (IOException | RuntimeException | Error e) {
-            cause.addSuppressed(e);
-        }
     }
 
     private void saveAndPublish(Transition change) throws IOException {

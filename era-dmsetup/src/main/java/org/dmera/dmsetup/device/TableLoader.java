@@ -8,6 +8,7 @@ import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.ioctl.TargetSpec;
 import org.dmera.dmsetup.ioctl.Words;
+import org.dmera.dmsetup.targets.Failures;
 import org.dmera.dmsetup.targets.TableException;
 import org.dmera.dmsetup.targets.Target;
 import org.dmera.dmsetup.targets.TargetFactory;
@@ -50,11 +51,7 @@ final class TableLoader {
             return new LoadedTable(
                     new DeviceRecord.Table(words.readOnly(), specs, backings.found()), new TargetTable(lines));
         } catch (ErrnoException | RuntimeException | Error e) {
-            try {
-                LoadedTable.closeAll(lines);
-            } catch (IOException closeFailed) {
-                e.addSuppressed(closeFailed);
-            }
+            Failures.after(e, () -> LoadedTable.closeAll(lines));
             throw e;
         }
     }

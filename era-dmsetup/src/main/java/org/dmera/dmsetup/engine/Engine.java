@@ -27,6 +27,7 @@ import org.dmera.dmsetup.export.NbdServer;
 import org.dmera.dmsetup.export.Served;
 import org.dmera.dmsetup.export.SocketNames;
 import org.dmera.dmsetup.export.TlsIdentity;
+import org.dmera.dmsetup.targets.Failures;
 import org.dmera.dmsetup.targets.Threads;
 
 /**
@@ -165,12 +166,8 @@ public final class Engine implements Closeable {
     }
 
     private static void close(Closeable half, Exception cause) {
-        try {
-            if (half != null) {
-                half.close();
-            }
-        } catch (IOException e) {
-            cause.addSuppressed(e);
+        if (half != null) {
+            Failures.after(cause, half::close);
         }
     }
 

@@ -12,6 +12,7 @@ import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.export.Attacher;
 import org.dmera.dmsetup.export.NbdUri;
 import org.dmera.dmsetup.targets.EraTarget;
+import org.dmera.dmsetup.targets.Failures;
 import org.dmera.dmsetup.targets.FrozenTarget;
 
 /** The engine's own messages to a device, which {@code era-dmsetup}'s own commands send. */
@@ -74,11 +75,7 @@ final class EngineVerbs {
             device.setAttached(true);
         } catch (IOException | RuntimeException | Error e) {
             // A node that the next start would not bring back is none.
-            try {
-                attacher.detach(device);
-            } catch (IOException | RuntimeException again) {
-                e.addSuppressed(again);
-            }
+            Failures.after(e, () -> attacher.detach(device));
             throw e;
         }
         return node;
@@ -91,11 +88,7 @@ final class EngineVerbs {
         try {
             attacher.detach(device);
         } catch (IOException | RuntimeException | Error e) {
-            try {
-                device.setAttached(wasAttached);
-            } catch (IOException again) {
-                e.addSuppressed(again);
-            }
+            Failures.after(e, () -> device.setAttached(wasAttached));
             throw e;
         }
     }

@@ -30,6 +30,7 @@ import org.dmera.dmsetup.device.DeviceRecord;
 import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.DeviceStore;
 import org.dmera.dmsetup.device.EngineLog;
+import org.dmera.dmsetup.targets.Failures;
 
 /**
  * The engine's memory: a folder with a small text file for each device, {@code MINOR.device}.
@@ -217,11 +218,7 @@ final class StateDirectory implements DeviceStore, Closeable {
             }
             files.rename(fresh, file(minor));
         } catch (IOException | RuntimeException | Error e) {
-            try {
-                files.unlink(fresh);
-            } catch (IOException | RuntimeException again) {
-                e.addSuppressed(again);
-            }
+            Failures.after(e, () -> files.unlink(fresh));
             throw e;
         }
     }
@@ -231,15 +228,13 @@ final class StateDirectory implements DeviceStore, Closeable {
      * so it must not be there after a kill.
      */
     private void undo(int minor, String file, byte[] before, Throwable cause) {
-        try {
+        Failures.after(cause, () -> {
             if (before == null) {
                 files.unlink(file);
             } else {
                 replace(minor, before);
             }
-        } catch (IOException | RuntimeException e) {
-            cause.addSuppressed(e);
-        }
+        });
     }
 
     /** Without the lock the files may be another engine's. */

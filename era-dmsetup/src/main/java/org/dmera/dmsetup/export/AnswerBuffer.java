@@ -93,13 +93,9 @@ final class AnswerBuffer implements AnswerWatch.Holder, Closeable {
     void reclaim() {
         if (lending != 0) {
             if (!lent.compareAndSet(lending, 0)) {
-                Threads.await(() -> {
-                    synchronized (lent) {
-                        while (lent.get() == TAKEN) {
-                            lent.wait();
-                        }
-                    }
-                });
+                synchronized (lent) {
+                    Threads.awaitWhile(lent, () -> lent.get() == TAKEN);
+                }
                 start = (int) lending;
                 sentByOther = true;
             }

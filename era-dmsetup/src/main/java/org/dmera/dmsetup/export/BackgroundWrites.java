@@ -9,6 +9,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.device.IoRequest;
 import org.dmera.dmsetup.targets.Client;
+import org.dmera.dmsetup.targets.Failures;
 import org.dmera.dmsetup.targets.Threads;
 
 /**
@@ -235,16 +236,8 @@ final class BackgroundWrites implements AnswerWatch.Holder, Closeable {
         } catch (RuntimeException | Error e) {
             // For want of memory, say. A client that would miss answers, and wait for them, learns it by the end.
             broken = true;
-            closeAfter(e);
+            Failures.after(e, channel::close);
             throw e;
-        }
-    }
-
-    private void closeAfter(Throwable cause) {
-        try {
-            channel.close();
-        } catch (IOException e) {
-            cause.addSuppressed(e);
         }
     }
 

@@ -13,6 +13,7 @@ import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.FileDescriptors;
 import org.dmera.dmsetup.device.MappedDevice;
+import org.dmera.dmsetup.targets.Failures;
 import org.dmera.dmsetup.targets.StorageAreas;
 
 /**
@@ -118,11 +119,7 @@ public final class HostAttacher implements Attacher {
             }
             slot.link = links.make(device, attachment.node());
         } catch (IOException | RuntimeException | Error e) {
-            try {
-                attachment.abandon();
-            } catch (IOException after) {
-                e.addSuppressed(after);
-            }
+            Failures.after(e, attachment::abandon);
             throw e;
         }
         slot.lossReported = false;

@@ -251,22 +251,15 @@ public final class EraTarget implements Target, ChangeTracking {
     public void close() throws IOException {
         views.loseAll("the table that it is of was closed");
         suspend();
-        try {
-            thread.close(() -> {
-                metadata.close();
-                return null;
-            });
-        } finally {
-            try {
-                metadataBacking.close();
-            } finally {
-                try {
-                    origin.close();
-                } finally {
-                    onClose.run();
-                }
-            }
-        }
+        Failures failures = new Failures();
+        failures.run(() -> thread.close(() -> {
+            metadata.close();
+            return null;
+        }));
+        failures.run(metadataBacking::close);
+        failures.run(origin::close);
+        failures.run(onClose::run);
+        failures.throwFirst();
     }
 
     @Override

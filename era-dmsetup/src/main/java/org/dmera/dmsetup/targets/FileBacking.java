@@ -367,20 +367,14 @@ class FileBacking implements Backing {
 
     @Override
     public void close() throws IOException {
-        IOException failed = null;
+        Failures failures = new Failures();
         for (FileChannel channel : channels) {
-            try {
-                if (channel != null) {
-                    channel.close();
-                }
-            } catch (IOException e) {
-                failed = e;
+            if (channel != null) {
+                failures.run(channel::close);
             }
         }
         FileDescriptors.close(fd);
-        if (failed != null) {
-            throw failed;
-        }
+        failures.throwFirst();
     }
 
     @Override

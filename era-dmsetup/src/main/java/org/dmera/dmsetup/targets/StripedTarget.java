@@ -168,8 +168,10 @@ public final class StripedTarget extends SplitIo<Backing> implements Target {
 
     @Override
     public void close() throws IOException {
+        Failures failures = new Failures();
         for (Backing b : stripes) {
-            b.close();
+            failures.run(b::close);
         }
+        failures.throwFirst();
     }
 }

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.targets;
+
+import java.io.IOException;
+
+/** Failures that come together: of steps each of which is done whatever becomes of the others, and of what is taken back. */
+public final class Failures {
+    /** What may fail. */
+    @FunctionalInterface
+    public interface Step {
+        void run() throws IOException;
+    }
+
+    private IOException first;
+
+    /** Does {@code step}; how it fails, an error in this program for one, is told in the end. */
+    public void run(Step step) {
+        try {
+            step.run();
+        } catch (IOException e) {
+            add(e);
+        } catch (RuntimeException | Error e) {
+            add(new IOException("internal error: " + e, e));
+        }
+    }
+
+    private void add(IOException next) {
+        if (first == null) {
+            first = next;
+        } else {
+            first.addSuppressed(next);
+        }
+    }
+
+    /** Throws the first failure, which has the others with it; nothing when there was none. */
+    public void throwFirst() throws IOException {
+        if (first != null) {
+            throw first;
+        }
+    }
+
+    /** Does {@code step} because of {@code cause}, which takes what fails in it. */
+    public static void after(Throwable cause, Step step) {
+        try {
+            step.run();
+        } catch (IOException | RuntimeException | Error e) {
+            cause.addSuppressed(e);
+        }
+    }
+}
