@@ -43,6 +43,7 @@ public interface Backing extends BlockIo, Closeable {
      * @throws IOException when some were lost; and always from then on, until it is opened again: the system tells of a loss
      *     only once, and a later success would say nothing of those writes
      */
+    @Override
     void flush() throws IOException;
 
     /**
