@@ -22,6 +22,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.regex.Pattern;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.NativeText;
@@ -46,6 +47,7 @@ final class StateDirectory implements DeviceStore, Closeable {
     private static final String LOCK = "lock";
 
     private static final String FRESH_SUFFIX = ".new";
+    private static final Pattern UNFINISHED = Pattern.compile("[0-9]{1,7}\\" + FRESH_SUFFIX);
 
     private final Path folder;
     private final StateFiles files;
@@ -149,6 +151,7 @@ final class StateDirectory implements DeviceStore, Closeable {
 
     /** Reads what was remembered. A file that makes no sense stays where it is, and the log names it. */
     Remembered load(EngineLog log) throws IOException {
+        dropUnfinished(log);
         TreeMap<Integer, Path> byMinor = new TreeMap<>();
         try (DirectoryStream<Path> files = Files.newDirectoryStream(folder, "*" + SUFFIX)) {
             for (Path file : files) {
@@ -174,6 +177,22 @@ final class StateDirectory implements DeviceStore, Closeable {
             }
         });
         return remembered;
+    }
+
+    /** What an engine that was killed had not renamed yet. Nobody would ever take it away when its device goes. */
+    private void dropUnfinished(EngineLog log) throws IOException {
+        try (DirectoryStream<Path> left = Files.newDirectoryStream(folder, "*" + FRESH_SUFFIX)) {
+            for (Path file : left) {
+                String name = file.getFileName().toString();
+                if (UNFINISHED.matcher(name).matches()) {
+                    try {
+                        files.unlink(name);
+                    } catch (IOException e) {
+                        log.error(file + ", which a killed engine left: " + e.getMessage());
+                    }
+                }
+            }
+        }
     }
 
     private static void check(DeviceRecord record, int minor, List<DeviceRecord> others) throws IOException {

@@ -278,12 +278,24 @@ public final class HostAttacher implements Attacher {
     public void freeze(MappedDevice device) throws IOException {
         withNode(device, slot -> {
             if (slot.frozen == null) {
-                slot.frozen = FrozenNode.freeze(slot.attachment, log);
-                if (slot.frozen != null) {
-                    note(device, slot);
-                }
+                freeze(device, slot);
             }
         });
+    }
+
+    /** It is noted before: whoever comes after a kill in between thaws what may be frozen. */
+    private void freeze(MappedDevice device, Slot slot) throws IOException {
+        boolean mounted = !NodeMounts.fileSystems(slot.attachment.node()).isEmpty();
+        if (mounted) {
+            note(device, slot, true);
+        }
+        try {
+            slot.frozen = FrozenNode.freeze(slot.attachment, log);
+        } finally {
+            if (mounted == (slot.frozen == null)) {
+                note(device, slot, slot.frozen != null);
+            }
+        }
     }
 
     @Override
@@ -299,13 +311,13 @@ public final class HostAttacher implements Attacher {
         if (slot.frozen != null) {
             slot.frozen.thaw(log);
             slot.frozen = null;
-            note(device, slot);
+            note(device, slot, false);
         }
     }
 
-    private void note(MappedDevice device, Slot slot) {
+    private void note(MappedDevice device, Slot slot, boolean frozen) {
         try {
-            links.noteFrozen(device, slot.link, slot.attachment.node(), slot.frozen != null);
+            links.noteFrozen(device, slot.link, slot.attachment.node(), frozen);
         } catch (IOException e) {
             // It matters only if this process is killed.
             log.accept("note of what is frozen on " + slot.attachment.node() + ": " + e.getMessage());
@@ -338,15 +350,9 @@ public final class HostAttacher implements Attacher {
 
     @Override
     public void renamed(MappedDevice device) throws IOException {
-        withNode(device, slot -> {
-            String node = slot.attachment.node();
-            Path old = slot.link;
-            slot.link = links.make(device, node);
-            NodeLinks.unlink(old, node);
-            if (slot.frozen != null) {
-                note(device, slot);
-            }
-        });
+        withNode(
+                device,
+                slot -> slot.link = links.rename(device, slot.link, slot.attachment.node(), slot.frozen != null));
     }
 
     @Override

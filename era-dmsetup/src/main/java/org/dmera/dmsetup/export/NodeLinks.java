@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
@@ -36,6 +37,9 @@ final class NodeLinks {
 
     private static final Pattern NODE = Pattern.compile("/dev/(loop|nbd|ublkb)[0-9]+");
     private static final Pattern NOTE = Pattern.compile("link-[0-9]+");
+    /** A note that a killed engine had not finished: what it was to replace still holds. */
+    private static final Pattern UNFINISHED = Pattern.compile("link-[0-9]+\\.new");
+
     private static final Pattern FILE = Pattern.compile("device-[0-9]+");
     private static final String UBLK = "/dev/ublkb";
     private static final String FROZEN = "frozen";
@@ -101,9 +105,29 @@ final class NodeLinks {
     Path make(MappedDevice device, String node) throws IOException {
         Path link = link(device.name());
         makeFolder();
-        write(device, link, node, false);
+        write(device, List.of(link), node, false);
         Files.createSymbolicLink(link, Path.of(node));
         tellUdev(node);
+        return link;
+    }
+
+    /**
+     * Links the device's new name to {@code node}, and takes the old link away. The note names both links while there may be
+     * both: whoever comes after a kill takes away what it names.
+     */
+    Path rename(MappedDevice device, Path old, String node, boolean frozen) throws IOException {
+        Path link = link(device.name());
+        makeFolder();
+        write(device, List.of(link, old), node, frozen);
+        try {
+            Files.createSymbolicLink(link, Path.of(node));
+        } catch (IOException | RuntimeException | Error e) {
+            write(device, List.of(old), node, frozen);
+            throw e;
+        }
+        tellUdev(node);
+        unlink(old, node);
+        write(device, List.of(link), node, frozen);
         return link;
     }
 
@@ -121,15 +145,20 @@ final class NodeLinks {
     /** Notes whether file systems on the node are frozen, so that their users don't wait for ever after a kill. */
     void noteFrozen(MappedDevice device, Path link, String node, boolean frozen) throws IOException {
         makeFolder();
-        write(device, link, node, frozen);
+        write(device, List.of(link), node, frozen);
     }
 
-    private void write(MappedDevice device, Path link, String node, boolean frozen) throws IOException {
-        List<String> lines = new ArrayList<>(List.of(link.toString(), node));
+    /** A line for the first link, the node, that it is frozen, the other links. A note is replaced as a whole. */
+    private void write(MappedDevice device, List<Path> ofNode, String node, boolean frozen) throws IOException {
+        List<String> lines = new ArrayList<>(List.of(ofNode.get(0).toString(), node));
         if (frozen) {
             lines.add(FROZEN);
         }
-        Files.write(note(device), lines, NativeText.CHARSET);
+        ofNode.stream().skip(1).map(Path::toString).forEach(lines::add);
+        Path note = note(device);
+        Path fresh = note.resolveSibling(note.getFileName() + ".new");
+        Files.write(fresh, lines, NativeText.CHARSET);
+        Files.move(fresh, note, StandardCopyOption.ATOMIC_MOVE);
     }
 
     /** Takes the link and the note of it away. */
@@ -139,7 +168,7 @@ final class NodeLinks {
     }
 
     /** Takes a link away, if it still names the same node. */
-    static void unlink(Path link, String node) throws IOException {
+    private static void unlink(Path link, String node) throws IOException {
         if (Files.isSymbolicLink(link)
                 && Files.readSymbolicLink(link).toString().equals(node)) {
             Files.delete(link);
@@ -197,7 +226,10 @@ final class NodeLinks {
             }
             obey(note);
         }
-        if ((FILE.matcher(name).matches() || NOTE.matcher(name).matches()) && isFile(file)) {
+        boolean ours = FILE.matcher(name).matches()
+                || NOTE.matcher(name).matches()
+                || UNFINISHED.matcher(name).matches();
+        if (ours && isFile(file)) {
             Files.delete(file);
         }
     }
@@ -215,7 +247,7 @@ final class NodeLinks {
         return lines.size() < 2 || !NODE.matcher(lines.get(1)).matches() ? List.of() : lines;
     }
 
-    /** Thaws what the note's node has frozen, and deletes the link, if it still names the same node. */
+    /** Thaws what the note's node has frozen, and deletes the links, if they still name the same node. */
     private void obey(List<String> note) throws IOException {
         if (note.isEmpty()) {
             return;
@@ -224,9 +256,11 @@ final class NodeLinks {
         if (note.contains(FROZEN) && isOverOurs(node)) {
             FrozenNode.thawLeft(node, log);
         }
-        Path link = Path.of(note.get(0)).normalize();
-        if (isInOwnFolder(link)) {
-            unlink(link, node);
+        for (String line : note) {
+            Path link = Path.of(line).normalize();
+            if (isInOwnFolder(link)) {
+                unlink(link, node);
+            }
         }
     }
 

@@ -24,6 +24,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.stream.Stream;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.device.DeviceRecord;
@@ -343,6 +344,12 @@ class KillAtEveryStepTest {
         try (StateDirectory again = StateDirectory.open(state)) {
             StateDirectory.Remembered remembered = again.load(EngineLog.silent());
             assertEquals(new TreeSet<>(), new TreeSet<>(remembered.unreadableMinors()));
+            try (Stream<Path> files = Files.list(state)) {
+                assertEquals(
+                        List.of(),
+                        files.filter(file -> file.toString().endsWith(".new")).toList(),
+                        "what was not finished stays for ever");
+            }
             return new ArrayList<>(remembered.devices());
         }
     }

@@ -28,6 +28,7 @@ import org.junit.jupiter.api.io.TempDir;
 /** What lies in the folder of attached nodes is obeyed only as far as this user can have put it there. */
 class NodeLinksTest {
     private static final String NODE = "/dev/loop99";
+    private static final String NAME = "era-links-" + ProcessHandle.current().pid();
 
     @TempDir
     Path folder;
@@ -97,17 +98,65 @@ class NodeLinksTest {
         assertEquals(List.of(), log);
     }
 
-    @Test
-    void whatElseIsWhereADevicesLinkWouldGoStaysAsItIs() throws IOException {
-        assumeTrue(Files.isWritable(Path.of("/dev")), "needs the right to make links in /dev");
-        DeviceRegistry registry = new DeviceRegistry(
+    private static DeviceRegistry registry() {
+        return new DeviceRegistry(
                 List.of(),
                 (device, readOnly) -> name -> null,
                 task -> new Thread(task).start(),
                 DeviceStore.NONE,
                 EngineLog.silent());
-        String name = "era-links-" + ProcessHandle.current().pid();
-        MappedDevice device = registry.create(name, "", OptionalInt.empty());
+    }
+
+    @Test
+    void afterAKillAnywhereInARenameNoLinkStays() throws IOException {
+        assumeTrue(Files.isWritable(Path.of("/dev")), "needs the right to make links in /dev");
+        DeviceRegistry registry = registry();
+        MappedDevice device = registry.create(NAME, "", OptionalInt.empty());
+        Path attached = folder.resolve("attached");
+        NodeLinks links = new NodeLinks(attached, log::add);
+        Path note = attached.resolve("link-0");
+        Path old = links.make(device, NODE);
+        registry.rename(device, NAME + "-new");
+        Path link = links.rename(device, old, NODE, true);
+        assertEquals(NODE, Files.readSymbolicLink(link).toString());
+        assertFalse(exists(old));
+        assertEquals(List.of(link.toString(), NODE, "frozen"), Files.readAllLines(note));
+
+        // As it is while there are both links, and while the note is written anew.
+        Files.createSymbolicLink(old, Path.of(NODE));
+        Files.write(note, List.of(link.toString(), NODE, "frozen", old.toString()));
+        Path unfinished = Files.createFile(attached.resolve("link-0.new"));
+        cleanUp(attached);
+        assertFalse(exists(link));
+        assertFalse(exists(old));
+        assertFalse(exists(note));
+        assertFalse(exists(unfinished));
+    }
+
+    @Test
+    void aLinkThatCanNotGetItsNewNameKeepsTheOldOneAndItsNote() throws IOException {
+        assumeTrue(Files.isWritable(Path.of("/dev")), "needs the right to make links in /dev");
+        DeviceRegistry registry = registry();
+        MappedDevice device = registry.create(NAME, "", OptionalInt.empty());
+        Path attached = folder.resolve("attached");
+        NodeLinks links = new NodeLinks(attached, log::add);
+        Path old = links.make(device, NODE);
+        Path taken = Files.createFile(old.resolveSibling(NAME + "-new"));
+        try {
+            registry.rename(device, NAME + "-new");
+            assertThrows(ErrnoException.class, () -> links.rename(device, old, NODE, false));
+            assertEquals(List.of(old.toString(), NODE), Files.readAllLines(attached.resolve("link-0")));
+            cleanUp(attached);
+            assertFalse(exists(old));
+        } finally {
+            Files.delete(taken);
+        }
+    }
+
+    @Test
+    void whatElseIsWhereADevicesLinkWouldGoStaysAsItIs() throws IOException {
+        assumeTrue(Files.isWritable(Path.of("/dev")), "needs the right to make links in /dev");
+        MappedDevice device = registry().create(NAME, "", OptionalInt.empty());
         NodeLinks links = new NodeLinks(folder.resolve("attached"), log::add);
         Path link = links.make(device, NODE);
         assertEquals(NODE, Files.readSymbolicLink(link).toString());
