@@ -188,7 +188,12 @@ final class NodeLinks {
             requireOwn();
             try (Stream<Path> left = Files.list(folder)) {
                 for (Path file : (Iterable<Path>) left::iterator) {
-                    cleanUp(file, notesCount, lasting);
+                    try {
+                        cleanUp(file, notesCount, lasting);
+                    } catch (IOException e) {
+                        // The others' mounts and links must not stay for that.
+                        log.accept("attach: cleaning up " + file + ": " + e.getMessage());
+                    }
                 }
             }
         } catch (IOException e) {

@@ -54,7 +54,12 @@ final class UblkNotes {
         }
         try (Stream<Path> files = Files.list(folder)) {
             for (Path file : (Iterable<Path>) files::iterator) {
-                read(file);
+                try {
+                    read(file);
+                } catch (IOException e) {
+                    // The users of the others must not wait for that.
+                    log.accept("attach: " + file + ": " + e.getMessage());
+                }
             }
         } catch (IOException e) {
             log.accept("attach: notes of ublk devices in " + folder + ": " + e.getMessage());

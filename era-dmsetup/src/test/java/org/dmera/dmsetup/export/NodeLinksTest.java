@@ -98,6 +98,22 @@ class NodeLinksTest {
         assertEquals(List.of(), log);
     }
 
+    @Test
+    void aFileThatCanNotBeTakenAwayKeepsNoOtherFromBeing() throws Exception {
+        Path attached = attached("rwx------");
+        List<Path> others = new ArrayList<>();
+        for (int minor = 0; minor < 8; minor++) {
+            others.add(Files.createFile(attached.resolve("device-" + minor)));
+        }
+        try (ImmutableFile stubborn = new ImmutableFile(attached.resolve("link-3"))) {
+            cleanUp(attached);
+            assertEquals(
+                    List.of(), others.stream().filter(NodeLinksTest::exists).toList());
+            assertEquals(1, log.size(), log::toString);
+            assertTrue(log.get(0).contains(stubborn.path().toString()), log::toString);
+        }
+    }
+
     private static DeviceRegistry registry() {
         return new DeviceRegistry(
                 List.of(),

@@ -4,13 +4,16 @@ package org.dmera.dmsetup.export;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.stream.Collectors;
 import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.DeviceStore;
 import org.dmera.dmsetup.device.EngineLog;
@@ -68,5 +71,23 @@ class UblkNotesTest {
         assertEquals(new UblkNotes.Left(IDENTITY, false, 0), notes().leftFor(device));
         assertFalse(Files.exists(unfinished));
         assertEquals(List.of(), log);
+    }
+
+    @Test
+    void aFileThatCanNotBeTakenAwayKeepsNoOtherNoteFromBeingRead() throws Exception {
+        List<UblkNode.Identity> identities = new ArrayList<>();
+        for (int id = 0; id < 8; id++) {
+            identities.add(new UblkNode.Identity(id, id));
+            Files.writeString(
+                    folder.resolve("ublk-" + id), String.format("%016x started %d id-%d%n", (long) id, id, id));
+        }
+        try (ImmutableFile stubborn = new ImmutableFile(folder.resolve("ublk-3.new"))) {
+            List<UblkNotes.Left> left = notes().takeAllBut(List.of());
+            assertEquals(
+                    new HashSet<>(identities),
+                    left.stream().map(UblkNotes.Left::identity).collect(Collectors.toSet()));
+            assertEquals(1, log.size(), log::toString);
+            assertTrue(log.get(0).contains(stubborn.path().toString()), log::toString);
+        }
     }
 }
