@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import org.dmera.core.linux.NativeText;
+import org.dmera.dmsetup.export.Nbd;
 import org.dmera.tools.backup.copy.OriginReader;
 
 /**
@@ -18,18 +19,7 @@ final class NbdHoles implements Closeable {
     /** Asked about at once; a server may answer for less. */
     private static final long QUESTION_BYTES = 1L << 30;
 
-    private static final int OPTION_GO = 7;
-    private static final int OPTION_STRUCTURED_REPLY = 8;
-    private static final int OPTION_SET_META_CONTEXT = 10;
-    private static final long OPTION_REPLY_MAGIC = 0x3e889045565a9L;
-    private static final int REPLY_ACK = 1;
-    private static final int REPLY_META_CONTEXT = 4;
-    private static final int COMMAND_BLOCK_STATUS = 7;
-    private static final int CHUNK_MAGIC = 0x668e33ef;
-    private static final int CHUNK_DONE = 1;
-    private static final int CHUNK_BLOCK_STATUS = 5;
     private static final int CHUNK_ERROR = 1 << 15;
-    private static final int ZERO = 2;
     /** More than any answer has: the protocol allows 2^31 descriptors, servers send some thousands. */
     private static final int MAX_ANSWER_BYTES = 64 << 20;
 
@@ -67,10 +57,10 @@ final class NbdHoles implements Closeable {
 
     private boolean agree() throws IOException {
         byte[] name = NativeText.bytes(export);
-        wire.option(OPTION_STRUCTURED_REPLY, ByteBuffer.allocate(0));
-        boolean contexts = answers(REPLY_ACK);
+        wire.option(Nbd.OPT_STRUCTURED_REPLY, ByteBuffer.allocate(0));
+        boolean contexts = answers(Nbd.REP_ACK);
         wire.option(
-                OPTION_SET_META_CONTEXT,
+                Nbd.OPT_SET_META_CONTEXT,
                 ByteBuffer.allocate(12 + name.length + ALLOCATION.length)
                         .putInt(name.length)
                         .put(name)
@@ -78,15 +68,15 @@ final class NbdHoles implements Closeable {
                         .putInt(ALLOCATION.length)
                         .put(ALLOCATION)
                         .flip());
-        contexts &= answers(REPLY_META_CONTEXT);
+        contexts &= answers(Nbd.REP_META_CONTEXT);
         wire.option(
-                OPTION_GO,
+                Nbd.OPT_GO,
                 ByteBuffer.allocate(6 + name.length)
                         .putInt(name.length)
                         .put(name)
                         .putShort((short) 0)
                         .flip());
-        if (!answers(REPLY_ACK)) {
+        if (!answers(Nbd.REP_ACK)) {
             throw new IOException("no export " + export);
         }
         return contexts;
@@ -97,13 +87,13 @@ final class NbdHoles implements Closeable {
         boolean found = false;
         while (true) {
             ByteBuffer head = wire.receive(ByteBuffer.allocate(20));
-            if (head.getLong() != OPTION_REPLY_MAGIC) {
+            if (head.getLong() != Nbd.OPTION_REPLY_MAGIC) {
                 throw new IOException("an answer to an option that is none");
             }
             int type = head.getInt(12);
             wire.receive(ByteBuffer.allocate(bounded(head.getInt(16))));
             found |= type == wanted;
-            if (type == REPLY_ACK || type < 0) {
+            if (type == Nbd.REP_ACK || type < 0) {
                 return found;
             }
         }
@@ -163,7 +153,7 @@ final class NbdHoles implements Closeable {
             for (int i = 0; i < answer.limit(); i += 8) {
                 end += Integer.toUnsignedLong(answer.getInt(i));
                 if (end > at) {
-                    if ((answer.getInt(i + 4) & ZERO) != 0 == zero) {
+                    if ((answer.getInt(i + 4) & Nbd.STATE_ZERO) != 0 == zero) {
                         return at;
                     }
                     at = end;
@@ -185,22 +175,22 @@ final class NbdHoles implements Closeable {
         answerFrom = offset;
         answer.limit(0);
         int length = (int) Math.min(QUESTION_BYTES, sizeBytes - offset);
-        wire.request(COMMAND_BLOCK_STATUS, offset, length);
+        wire.request(Nbd.CMD_BLOCK_STATUS, offset, length);
         int flags;
         do {
             ByteBuffer head = wire.receive(ByteBuffer.allocate(20));
-            if (head.getInt() != CHUNK_MAGIC) {
+            if (head.getInt() != Nbd.STRUCTURED_REPLY_MAGIC) {
                 throw new IOException("a reply that is not structured");
             }
             flags = head.getShort();
             int type = Short.toUnsignedInt(head.getShort());
             ByteBuffer body = wire.receive(ByteBuffer.allocate(bounded(head.getInt(16))));
-            if (type == CHUNK_BLOCK_STATUS && body.limit() >= 12 && (body.limit() - 4) % 8 == 0) {
+            if (type == Nbd.CHUNK_BLOCK_STATUS && body.limit() >= 12 && (body.limit() - 4) % 8 == 0) {
                 answer = body.position(4).slice();
             } else if ((type & CHUNK_ERROR) != 0) {
                 answer.limit(0);
             }
-        } while ((flags & CHUNK_DONE) == 0);
+        } while ((flags & Nbd.CHUNK_DONE) == 0);
         tells = answer.limit() > 0 && answer.getInt(0) != 0;
     }
 

@@ -11,6 +11,7 @@ import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.NativeText;
+import org.dmera.dmsetup.export.Nbd;
 import org.dmera.tools.backup.copy.OriginSource;
 
 /**
@@ -18,11 +19,6 @@ import org.dmera.tools.backup.copy.OriginSource;
  * request at a time, and the simplest replies that there are.
  */
 final class NbdSource implements OriginSource {
-    private static final int OPTION_EXPORT_NAME = 1;
-    private static final int REPLY_MAGIC = 0x67446698;
-    private static final int COMMAND_READ = 0;
-    private static final int COMMAND_FLUSH = 3;
-
     /** Why a read can have failed, as far as somebody else knows. */
     interface Reason {
         String text() throws IOException;
@@ -75,7 +71,7 @@ final class NbdSource implements OriginSource {
     @Override
     public void read(long offset, int length, ByteBuffer into, int at) throws IOException {
         use("reading " + length + " bytes at " + offset, connection -> {
-            connection.ask(COMMAND_READ, offset, length);
+            connection.ask(Nbd.CMD_READ, offset, length);
             connection.wire.receiveInto(into.limit(at + length).position(at));
         });
     }
@@ -92,7 +88,7 @@ final class NbdSource implements OriginSource {
 
     /** Flushes: a view says by that whether all that was read of it is right. */
     void flush() throws IOException {
-        use("flushing", connection -> connection.ask(COMMAND_FLUSH, 0, 0));
+        use("flushing", connection -> connection.ask(Nbd.CMD_FLUSH, 0, 0));
     }
 
     /** What is done with a connection. */
@@ -148,7 +144,7 @@ final class NbdSource implements OriginSource {
             wire = new NbdWire(socket);
             boolean agreed = false;
             try {
-                wire.option(OPTION_EXPORT_NAME, ByteBuffer.wrap(NativeText.bytes(export)));
+                wire.option(Nbd.OPT_EXPORT_NAME, ByteBuffer.wrap(NativeText.bytes(export)));
                 sizeBytes = wire.receive(ByteBuffer.allocate(10)).getLong();
                 agreed = true;
             } catch (EOFException e) {
@@ -166,7 +162,7 @@ final class NbdSource implements OriginSource {
             ByteBuffer reply = wire.receive(header.clear());
             int magic = reply.getInt();
             int error = reply.getInt();
-            if (magic != REPLY_MAGIC) {
+            if (magic != Nbd.SIMPLE_REPLY_MAGIC) {
                 throw new IOException("a reply with magic number " + Integer.toHexString(magic));
             }
             if (error != 0) {

@@ -8,18 +8,13 @@ import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
 import java.nio.file.Path;
+import org.dmera.dmsetup.export.Nbd;
 
 /** The client's end of one NBD connection (the protocol's doc/proto.md), up to where options are agreed on, and requests. */
 final class NbdWire implements Closeable {
     /** {@code NBDMAGIC} and {@code IHAVEOPT}, and what the server's flags and ours mean: newstyle, and no padding. */
-    private static final long MAGIC = 0x4e42444d41474943L;
-
-    private static final long OPTION_MAGIC = 0x49484156454f5054L;
-    private static final int FIXED_NEWSTYLE_WITHOUT_ZEROES = 3;
-    private static final int REQUEST_MAGIC = 0x25609513;
-    private static final int COMMAND_DISCONNECT = 2;
-
     private final SocketChannel channel;
+
     private final ByteBuffer request = ByteBuffer.allocate(28);
 
     /** Connects, and announces that the options are next. */
@@ -28,10 +23,12 @@ final class NbdWire implements Closeable {
         boolean done = false;
         try {
             ByteBuffer hello = receive(ByteBuffer.allocate(18));
-            if (hello.getLong() != MAGIC || hello.getLong() != OPTION_MAGIC) {
+            if (hello.getLong() != Nbd.MAGIC || hello.getLong() != Nbd.OPTION_MAGIC) {
                 throw new IOException(socket + ": no server of the newstyle NBD protocol");
             }
-            send(ByteBuffer.allocate(4).putInt(FIXED_NEWSTYLE_WITHOUT_ZEROES).flip());
+            send(ByteBuffer.allocate(4)
+                    .putInt(Nbd.FIXED_NEWSTYLE | Nbd.NO_ZEROES)
+                    .flip());
             done = true;
         } finally {
             if (!done) {
@@ -43,7 +40,7 @@ final class NbdWire implements Closeable {
     /** Sends an option, with what is between the position and the limit of {@code data}. */
     void option(int option, ByteBuffer data) throws IOException {
         send(ByteBuffer.allocate(16 + data.remaining())
-                .putLong(OPTION_MAGIC)
+                .putLong(Nbd.OPTION_MAGIC)
                 .putInt(option)
                 .putInt(data.remaining())
                 .put(data)
@@ -53,7 +50,7 @@ final class NbdWire implements Closeable {
     /** Sends a request without a payload, of which {@code offset} is the cookie, too. */
     void request(int command, long offset, int length) throws IOException {
         request.clear();
-        request.putInt(REQUEST_MAGIC)
+        request.putInt(Nbd.REQUEST_MAGIC)
                 .putShort((short) 0)
                 .putShort((short) command)
                 .putLong(offset)
@@ -92,7 +89,7 @@ final class NbdWire implements Closeable {
     @Override
     public void close() throws IOException {
         try (channel) {
-            request(COMMAND_DISCONNECT, 0, 0);
+            request(Nbd.CMD_DISC, 0, 0);
         }
     }
 }

@@ -113,11 +113,12 @@ final class DeviceIndex {
      * #forget}.
      *
      * @param minor the minor to take; empty for the lowest free one
-     * @throws ErrnoException EBUSY when name, uuid or minor is taken, EINVAL for a minor that can't be
+     * @throws ErrnoException EBUSY when name, uuid or minor is taken, EINVAL for a name or a minor that can't be
      */
     MappedDevice add(String name, String uuid, OptionalInt minor, IntFunction<MappedDevice> make)
             throws ErrnoException {
         synchronized (lock) {
+            checkName(name);
             requireFreeName(name);
             requireFreeUuid(uuid);
             MappedDevice device = make.apply(freeMinor(minor));

@@ -28,10 +28,8 @@ public final class DeviceRegistry {
     /** The first major of the range "local/experimental use" of Linux's devices.txt. */
     public static final int LOCAL_MAJOR = 120;
 
-    private static final int SECTOR_BYTES = 512;
     private static final long BACK_NANOS = TimeUnit.SECONDS.toNanos(30);
 
-    private final int major;
     private final TableLoader loader;
     private final BackingSource backings;
     private final Executor background;
@@ -51,7 +49,6 @@ public final class DeviceRegistry {
      */
     public DeviceRegistry(
             List<TargetFactory> types, BackingSource backings, Executor background, DeviceStore store, EngineLog log) {
-        this.major = LOCAL_MAJOR;
         this.loader = new TableLoader(types, log);
         this.backings = backings;
         this.background = background;
@@ -63,7 +60,7 @@ public final class DeviceRegistry {
 
     /** The major number of every device. */
     public int major() {
-        return major;
+        return LOCAL_MAJOR;
     }
 
     /** The target types, in the order in which {@code targets} lists them. */
@@ -146,7 +143,7 @@ public final class DeviceRegistry {
 
     /** The device with an encoded device number ({@link DevNumber}), or null. */
     public MappedDevice byDev(long dev) {
-        return DevNumber.major(dev) == major ? index.byMinor(DevNumber.minor(dev)) : null;
+        return DevNumber.major(dev) == LOCAL_MAJOR ? index.byMinor(DevNumber.minor(dev)) : null;
     }
 
     /** Throws EINVAL for a name or uuid that no device can have; an empty uuid is none. */
@@ -165,9 +162,8 @@ public final class DeviceRegistry {
      * @throws ErrnoException EINVAL for a bad name, EBUSY when name, uuid or minor is taken
      */
     public MappedDevice create(String name, String uuid, OptionalInt minor) throws IOException {
-        DeviceIndex.checkName(name);
         MappedDevice device =
-                index.add(name, uuid, minor, free -> make(free, newId(), DeviceState.fresh(name, uuid), null, store));
+                index.add(name, uuid, minor, free -> make(free, DeviceState.fresh(name, uuid), null, store));
         device.state().apply(new Creation(index, device));
         log.info("created " + device);
         deferredRemovals.start();
@@ -180,23 +176,20 @@ public final class DeviceRegistry {
     }
 
     /**
-     * Makes a device that is read only, has one target for all its life, and is not remembered: a restart knows nothing of
-     * it.
+     * Makes a device that is read only, has one target for all its life, and is not remembered for a restart.
      *
      * @param uuid empty for none
      * @param lengthBytes its size, whole sectors
      * @throws ErrnoException as of {@link #create}
      */
     public MappedDevice createView(String name, String uuid, long lengthBytes, TargetMaker maker) throws IOException {
-        DeviceIndex.checkName(name);
         MappedDevice device = index.add(
                 name,
                 uuid,
                 OptionalInt.empty(),
-                free -> make(free, newId(), DeviceState.fresh(name, uuid), null, DeviceStore.NONE));
+                free -> make(free, DeviceState.fresh(name, uuid), null, DeviceStore.NONE));
         try {
-            Target target = maker.make(device);
-            device.life().begin(LoadedTable.ofOne(target, lengthBytes / SECTOR_BYTES));
+            device.life().begin(LoadedTable.ofOne(maker.make(device), lengthBytes));
         } catch (IOException | RuntimeException | Error e) {
             index.forget(device);
             throw e;
@@ -217,13 +210,13 @@ public final class DeviceRegistry {
         new HeldTogether(this, devices).run(freeze, moment);
     }
 
-    private MappedDevice make(int minor, String id, DeviceState first, DeviceRecord saved, DeviceStore rememberedBy) {
+    /** {@code remembered}: what the store has of it, or null; one without an id gets one, and has to be saved anew. */
+    private MappedDevice make(int minor, DeviceState first, DeviceRecord remembered, DeviceStore rememberedBy) {
+        boolean isNew = remembered == null || remembered.id().isEmpty();
+        String id = isNew ? UUID.randomUUID().toString() : remembered.id();
+        DeviceRecord saved = isNew ? null : remembered;
         return new MappedDevice(
                 this, minor, new DeviceIo(background), new RememberedState(minor, id, first, saved, rememberedBy, log));
-    }
-
-    private static String newId() {
-        return UUID.randomUUID().toString();
     }
 
     /** Gives a device a new name. An event wakes who waits. EBUSY when the name is taken, EINVAL when it is bad. */
@@ -324,8 +317,8 @@ public final class DeviceRegistry {
      * @param deferred mark the open ones for removal at their last close
      */
     public void removeAll(boolean deferred) {
-        boolean again = true;
-        while (again) {
+        boolean again;
+        do {
             again = false;
             for (MappedDevice device : devices()) {
                 try {
@@ -334,7 +327,7 @@ public final class DeviceRegistry {
                     log.debug("remove_all: " + e.getMessage());
                 }
             }
-        }
+        } while (again);
     }
 
     /**
@@ -377,23 +370,17 @@ public final class DeviceRegistry {
      * @param reservedMinors minors that no device gets
      */
     public void restore(Collection<DeviceRecord> records, Collection<Integer> reservedMinors) {
-        List<DeviceRecord> sorted = new ArrayList<>(records);
-        sorted.sort(Comparator.comparingInt(DeviceRecord::minor));
         index.reserve(reservedMinors);
         List<MappedDevice> todo = new ArrayList<>();
-        for (DeviceRecord record : sorted) {
-            String id = record.id().isEmpty() ? newId() : record.id();
+        for (DeviceRecord record : records.stream()
+                .sorted(Comparator.comparingInt(DeviceRecord::minor))
+                .toList()) {
             try {
                 MappedDevice device = index.add(
                         record.name(),
                         record.uuid(),
                         OptionalInt.of(record.minor()),
-                        minor -> make(
-                                minor,
-                                id,
-                                DeviceState.remembered(record),
-                                record.id().isEmpty() ? null : record,
-                                store));
+                        minor -> make(minor, DeviceState.remembered(record), record, store));
                 index.publish(device);
                 todo.add(device);
                 // One that had no id has one now.

@@ -32,7 +32,8 @@ final class LoadedTable {
     }
 
     /** A table of one line, read only, whose target was not made from words. */
-    static LoadedTable ofOne(Target target, long lengthSectors) {
+    static LoadedTable ofOne(Target target, long lengthBytes) {
+        long lengthSectors = lengthBytes / TargetTable.SECTOR_BYTES;
         TargetSpec words = new TargetSpec(0, lengthSectors, target.type(), target.table());
         return new LoadedTable(
                 new DeviceRecord.Table(true, List.of(words), List.of()),

@@ -128,6 +128,13 @@ public final class MappedDevice {
         }
     }
 
+    /** Where all of it lies in the end. */
+    public StorageAreas storage() {
+        StorageAreas areas = new StorageAreas();
+        storage(0, io.sizeBytes(), areas);
+        return areas;
+    }
+
     /** As {@link Target#releaseMemory}, of all of its targets. */
     void releaseMemory() throws IOException {
         for (LoadedTable table : state.now().tables()) {

@@ -7,7 +7,7 @@ import org.dmera.dmsetup.targets.Target;
 
 /** The targets of one table in the order of their sectors, without gaps: which one covers a byte of the device? */
 public final class TargetTable extends SplitIo<Target> {
-    private static final int SECTOR_BYTES = 512;
+    static final int SECTOR_BYTES = 512;
 
     /** One line of a table. */
     public record Line(long startSector, long lengthSectors, Target target) {}

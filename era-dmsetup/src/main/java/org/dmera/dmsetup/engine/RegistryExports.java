@@ -62,9 +62,7 @@ final class RegistryExports implements ExportSource {
 
             @Override
             public StorageAreas storage() {
-                StorageAreas areas = new StorageAreas();
-                device.storage(0, device.io().sizeBytes(), areas);
-                return areas;
+                return device.storage();
             }
 
             @Override

@@ -14,7 +14,6 @@ import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.FileDescriptors;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.targets.Failures;
-import org.dmera.dmsetup.targets.StorageAreas;
 
 /**
  * Makes block devices of mapped devices: by the kernel's ublk driver where there is {@code /dev/ublk-control}, else by its NBD
@@ -146,7 +145,7 @@ public final class HostAttacher implements Attacher {
         }
         return KernelNbd.isAvailable()
                 ? KernelNbd.connect(nbdSocket, exportName.apply(device.name()), device.io(), log)
-                : FuseLoop.over(device.io(), links.file(device), served, () -> storage(device), log);
+                : FuseLoop.over(device.io(), links.file(device), served, device::storage, log);
     }
 
     @Override
@@ -155,13 +154,7 @@ public final class HostAttacher implements Attacher {
     }
 
     private UblkNode.Serving serving(MappedDevice device) {
-        return new UblkNode.Serving(served, () -> storage(device));
-    }
-
-    private static StorageAreas storage(MappedDevice device) {
-        StorageAreas areas = new StorageAreas();
-        device.storage(0, device.io().sizeBytes(), areas);
-        return areas;
+        return new UblkNode.Serving(served, device::storage);
     }
 
     @Override

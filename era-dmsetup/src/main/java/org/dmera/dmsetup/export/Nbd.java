@@ -8,37 +8,37 @@ import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.NativeText;
 
 /** The numbers of the NBD protocol (doc/proto.md of the NetworkBlockDevice project). All integers are big-endian. */
-final class Nbd {
-    static final long MAGIC = 0x4e42444d41474943L;
-    static final long OPTION_MAGIC = 0x49484156454F5054L;
-    static final long OPTION_REPLY_MAGIC = 0x0003e889045565a9L;
-    static final int REQUEST_MAGIC = 0x25609513;
-    static final int SIMPLE_REPLY_MAGIC = 0x67446698;
-    static final int STRUCTURED_REPLY_MAGIC = 0x668e33ef;
+public final class Nbd {
+    public static final long MAGIC = 0x4e42444d41474943L;
+    public static final long OPTION_MAGIC = 0x49484156454F5054L;
+    public static final long OPTION_REPLY_MAGIC = 0x0003e889045565a9L;
+    public static final int REQUEST_MAGIC = 0x25609513;
+    public static final int SIMPLE_REPLY_MAGIC = 0x67446698;
+    public static final int STRUCTURED_REPLY_MAGIC = 0x668e33ef;
     static final int EXTENDED_REQUEST_MAGIC = 0x21e41c71;
     static final int EXTENDED_REPLY_MAGIC = 0x6e8a278c;
 
     // Handshake flags, the server's and the client's.
-    static final int FIXED_NEWSTYLE = 1;
-    static final int NO_ZEROES = 2;
+    public static final int FIXED_NEWSTYLE = 1;
+    public static final int NO_ZEROES = 2;
 
     // Options.
-    static final int OPT_EXPORT_NAME = 1;
+    public static final int OPT_EXPORT_NAME = 1;
     static final int OPT_ABORT = 2;
     static final int OPT_LIST = 3;
     static final int OPT_STARTTLS = 5;
     static final int OPT_INFO = 6;
-    static final int OPT_GO = 7;
-    static final int OPT_STRUCTURED_REPLY = 8;
+    public static final int OPT_GO = 7;
+    public static final int OPT_STRUCTURED_REPLY = 8;
     static final int OPT_LIST_META_CONTEXT = 9;
-    static final int OPT_SET_META_CONTEXT = 10;
+    public static final int OPT_SET_META_CONTEXT = 10;
     static final int OPT_EXTENDED_HEADERS = 11;
 
     // Option replies.
-    static final int REP_ACK = 1;
+    public static final int REP_ACK = 1;
     static final int REP_SERVER = 2;
     static final int REP_INFO = 3;
-    static final int REP_META_CONTEXT = 4;
+    public static final int REP_META_CONTEXT = 4;
     static final int REP_ERR_UNSUP = 0x80000001;
     static final int REP_ERR_POLICY = 0x80000002;
     static final int REP_ERR_INVALID = 0x80000003;
@@ -49,7 +49,6 @@ final class Nbd {
 
     static final int INFO_EXPORT = 0;
     static final int INFO_NAME = 1;
-    static final int INFO_DESCRIPTION = 2;
     static final int INFO_BLOCK_SIZE = 3;
 
     // Transmission flags.
@@ -66,14 +65,14 @@ final class Nbd {
     static final int BLOCK_STAT_PAYLOAD = 4096;
 
     // Commands.
-    static final int CMD_READ = 0;
+    public static final int CMD_READ = 0;
     static final int CMD_WRITE = 1;
-    static final int CMD_DISC = 2;
-    static final int CMD_FLUSH = 3;
+    public static final int CMD_DISC = 2;
+    public static final int CMD_FLUSH = 3;
     static final int CMD_TRIM = 4;
     static final int CMD_CACHE = 5;
     static final int CMD_WRITE_ZEROES = 6;
-    static final int CMD_BLOCK_STATUS = 7;
+    public static final int CMD_BLOCK_STATUS = 7;
 
     // Command flags.
     static final int CMD_FLAG_FUA = 1;
@@ -84,16 +83,16 @@ final class Nbd {
     static final int CMD_FLAG_PAYLOAD_LEN = 32;
 
     // Chunks of a structured reply.
-    static final int CHUNK_DONE = 1;
+    public static final int CHUNK_DONE = 1;
     static final int CHUNK_NONE = 0;
     static final int CHUNK_OFFSET_DATA = 1;
-    static final int CHUNK_BLOCK_STATUS = 5;
+    public static final int CHUNK_BLOCK_STATUS = 5;
     static final int CHUNK_BLOCK_STATUS_EXT = 6;
     static final int CHUNK_ERROR = 32769;
 
     // Extent flags of base:allocation, and of qemu:dirty-bitmap.
     static final int STATE_HOLE = 1;
-    static final int STATE_ZERO = 2;
+    public static final int STATE_ZERO = 2;
     static final int STATE_DIRTY = 1;
 
     /** The largest payload, and the largest string, that any client must expect to get through. */

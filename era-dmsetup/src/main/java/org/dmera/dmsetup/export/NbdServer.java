@@ -140,11 +140,6 @@ public final class NbdServer implements Closeable {
         return bound;
     }
 
-    /** How many connections have been accepted so far. */
-    public long servedConnections() {
-        return accepted.get();
-    }
-
     /** How many connections are open now. */
     public int openConnections() {
         synchronized (connections) {
