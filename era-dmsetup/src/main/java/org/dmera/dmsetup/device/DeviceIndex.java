@@ -27,7 +27,6 @@ import org.dmera.dmsetup.targets.Threads;
  * it, and these fields of devices; under it nothing is waited for but the end of a removal that is being decided.
  */
 final class DeviceIndex {
-    private final Object lock = new Object();
     private final TreeMap<String, MappedDevice> byName = new TreeMap<>(DeviceIndex::compareBytes);
     /** Also holds devices whose removal is under way: their minors are not free yet. */
     private final TreeMap<Integer, MappedDevice> byMinor = new TreeMap<>();
@@ -46,19 +45,15 @@ final class DeviceIndex {
     }
 
     /** The devices, in the order of their names. */
-    List<MappedDevice> devices() {
-        synchronized (lock) {
-            List<MappedDevice> devices = new ArrayList<>(byName.values());
-            devices.removeIf(device -> !isFound(device));
-            return devices;
-        }
+    synchronized List<MappedDevice> devices() {
+        List<MappedDevice> devices = new ArrayList<>(byName.values());
+        devices.removeIf(device -> !isFound(device));
+        return devices;
     }
 
     /** Whether a device is being removed: its name is free, its minor is not yet. */
-    boolean isRemoving() {
-        synchronized (lock) {
-            return byMinor.values().stream().anyMatch(MappedDevice::isGone);
-        }
+    synchronized boolean isRemoving() {
+        return byMinor.values().stream().anyMatch(MappedDevice::isGone);
     }
 
     private static boolean isFound(MappedDevice device) {
@@ -66,19 +61,15 @@ final class DeviceIndex {
     }
 
     /** The device of that name, or null. */
-    MappedDevice byName(String name) {
-        synchronized (lock) {
-            MappedDevice device = byName.get(name);
-            return isFound(device) ? device : null;
-        }
+    synchronized MappedDevice byName(String name) {
+        MappedDevice device = byName.get(name);
+        return isFound(device) ? device : null;
     }
 
     /** The device of that uuid, or null. An empty uuid is nobody's. */
-    MappedDevice byUuid(String uuid) {
-        synchronized (lock) {
-            MappedDevice device = find(uuid);
-            return isFound(device) ? device : null;
-        }
+    synchronized MappedDevice byUuid(String uuid) {
+        MappedDevice device = find(uuid);
+        return isFound(device) ? device : null;
     }
 
     private MappedDevice find(String uuid) {
@@ -94,18 +85,14 @@ final class DeviceIndex {
     }
 
     /** The device of that minor, or null. */
-    MappedDevice byMinor(int minor) {
-        synchronized (lock) {
-            MappedDevice device = byMinor.get(minor);
-            return isFound(device) ? device : null;
-        }
+    synchronized MappedDevice byMinor(int minor) {
+        MappedDevice device = byMinor.get(minor);
+        return isFound(device) ? device : null;
     }
 
     /** Minors that no device gets. */
-    void reserve(Collection<Integer> minors) {
-        synchronized (lock) {
-            reserved.addAll(minors);
-        }
+    synchronized void reserve(Collection<Integer> minors) {
+        reserved.addAll(minors);
     }
 
     /**
@@ -115,24 +102,20 @@ final class DeviceIndex {
      * @param minor the minor to take; empty for the lowest free one
      * @throws ErrnoException EBUSY when name, uuid or minor is taken, EINVAL for a name or a minor that can't be
      */
-    MappedDevice add(String name, String uuid, OptionalInt minor, IntFunction<MappedDevice> make)
+    synchronized MappedDevice add(String name, String uuid, OptionalInt minor, IntFunction<MappedDevice> make)
             throws ErrnoException {
-        synchronized (lock) {
-            checkName(name);
-            requireFreeName(name);
-            requireFreeUuid(uuid);
-            MappedDevice device = make.apply(freeMinor(minor));
-            byMinor.put(device.minor(), device);
-            byName.put(name, device);
-            return device;
-        }
+        checkName(name);
+        requireFreeName(name);
+        requireFreeUuid(uuid);
+        MappedDevice device = make.apply(freeMinor(minor));
+        byMinor.put(device.minor(), device);
+        byName.put(name, device);
+        return device;
     }
 
     /** The device can be found from now on. */
-    void publish(MappedDevice device) {
-        synchronized (lock) {
-            device.presence = Presence.THERE;
-        }
+    synchronized void publish(MappedDevice device) {
+        device.presence = Presence.THERE;
     }
 
     private void requireFreeName(String name) throws ErrnoException {
@@ -193,72 +176,56 @@ final class DeviceIndex {
     }
 
     /** Keeps a name for a device that is about to get it; EBUSY when it is taken. {@link #releaseName} follows. */
-    void reserveName(String newName) throws ErrnoException {
-        synchronized (lock) {
-            requireFreeName(newName);
-            namesToCome.add(newName);
-        }
+    synchronized void reserveName(String newName) throws ErrnoException {
+        requireFreeName(newName);
+        namesToCome.add(newName);
     }
 
     /** The reservation ends, whether the device has got the name or not. */
-    void releaseName(String newName) {
-        synchronized (lock) {
-            namesToCome.remove(newName);
-        }
+    synchronized void releaseName(String newName) {
+        namesToCome.remove(newName);
     }
 
     /** A device has a new name, which was reserved. */
-    void renamed(MappedDevice device) {
-        synchronized (lock) {
-            byName.values().removeIf(device::equals);
-            byName.put(device.name(), device);
-        }
+    synchronized void renamed(MappedDevice device) {
+        byName.values().removeIf(device::equals);
+        byName.put(device.name(), device);
     }
 
     /** Keeps a uuid for a device that is about to get it; EBUSY when another has it. {@link #releaseUuid} follows. */
-    void reserveUuid(String uuid) throws ErrnoException {
-        synchronized (lock) {
-            requireFreeUuid(uuid);
-            uuidsToCome.add(uuid);
-        }
+    synchronized void reserveUuid(String uuid) throws ErrnoException {
+        requireFreeUuid(uuid);
+        uuidsToCome.add(uuid);
     }
 
     /** The reservation ends, whether the device has got the uuid or not. */
-    void releaseUuid(String uuid) {
-        synchronized (lock) {
-            uuidsToCome.remove(uuid);
-        }
+    synchronized void releaseUuid(String uuid) {
+        uuidsToCome.remove(uuid);
     }
 
-    int openCount(MappedDevice device) {
-        synchronized (lock) {
-            return device.openCount;
-        }
+    synchronized int openCount(MappedDevice device) {
+        return device.openCount;
     }
 
     /** ENXIO for a device that is being removed. Waits for the moment in which that is decided. */
-    void open(MappedDevice device) throws ErrnoException {
-        synchronized (lock) {
-            awaitDecided(device);
-            if (!isFound(device)) {
-                throw new ErrnoException("open " + device, Errno.ENXIO.number());
-            }
-            device.openCount++;
+    synchronized void open(MappedDevice device) throws ErrnoException {
+        awaitDecided(device);
+        if (!isFound(device)) {
+            throw new ErrnoException("open " + device, Errno.ENXIO.number());
         }
+        device.openCount++;
     }
 
     /**
      * Opens {@code lower} for a table of {@code upper}; EINVAL when that makes a circle. In one step, so that of two loads
      * that would close a circle together one is refused. {@link #endBeneath} and {@link #close} take it back.
      */
-    void openBeneath(MappedDevice lower, MappedDevice upper) throws ErrnoException {
-        synchronized (lock) {
-            if (sitsOn(lower, upper)) {
-                throw new ErrnoException(upper + " on top of itself", Errno.EINVAL.number());
-            }
-            open(lower);
-            beneath.computeIfAbsent(upper, u -> new ArrayList<>()).add(lower);
+    synchronized void openBeneath(MappedDevice lower, MappedDevice upper) throws ErrnoException {
+        if (sitsOn(lower, upper)) {
+            throw new ErrnoException(upper + " on top of itself", Errno.EINVAL.number());
         }
+        open(lower);
+        beneath.computeIfAbsent(upper, u -> new ArrayList<>()).add(lower);
     }
 
     private boolean sitsOn(MappedDevice device, MappedDevice wanted) {
@@ -277,29 +244,23 @@ final class DeviceIndex {
     }
 
     /** A table of {@code upper} no longer uses {@code lower}. */
-    void endBeneath(MappedDevice lower, MappedDevice upper) {
-        synchronized (lock) {
-            List<MappedDevice> lowers = beneath.get(upper);
-            lowers.remove(lower);
-            if (lowers.isEmpty()) {
-                beneath.remove(upper);
-            }
+    synchronized void endBeneath(MappedDevice lower, MappedDevice upper) {
+        List<MappedDevice> lowers = beneath.get(upper);
+        lowers.remove(lower);
+        if (lowers.isEmpty()) {
+            beneath.remove(upper);
         }
     }
 
     /** Returns whether that was the last one of a device whose removal was deferred to it. */
-    boolean close(MappedDevice device) {
-        synchronized (lock) {
-            device.openCount--;
-            return device.openCount == 0 && device.isDeferredRemove() && !device.isGone();
-        }
+    synchronized boolean close(MappedDevice device) {
+        device.openCount--;
+        return device.openCount == 0 && device.isDeferredRemove() && !device.isGone();
     }
 
     /** Whether a removal that was deferred to the last close has to come now: it may have been opened again since. */
-    boolean isDueForRemoval(MappedDevice device) {
-        synchronized (lock) {
-            return device.openCount == 0 && device.isDeferredRemove() && !device.isGone();
-        }
+    synchronized boolean isDueForRemoval(MappedDevice device) {
+        return device.openCount == 0 && device.isDeferredRemove() && !device.isGone();
     }
 
     /** EBUSY when a removal is under way. */
@@ -314,54 +275,44 @@ final class DeviceIndex {
      *
      * @throws ErrnoException EBUSY when it is open, ENXIO when it is being removed already
      */
-    void requireRemovable(MappedDevice device) throws ErrnoException {
-        synchronized (lock) {
-            awaitDecided(device);
-            if (device.isGone()) {
-                throw new ErrnoException("device " + device.name(), Errno.ENXIO.number());
-            }
-            if (device.openCount > 0) {
-                throw busy(device + " is open " + device.openCount + " times");
-            }
+    synchronized void requireRemovable(MappedDevice device) throws ErrnoException {
+        awaitDecided(device);
+        if (device.isGone()) {
+            throw new ErrnoException("device " + device.name(), Errno.ENXIO.number());
+        }
+        if (device.openCount > 0) {
+            throw busy(device + " is open " + device.openCount + " times");
         }
     }
 
     /** As {@link #requireRemovable}; who opens the device has to wait for {@link #decideRemoval} from now on. */
-    void beginRemoval(MappedDevice device) throws ErrnoException {
-        synchronized (lock) {
-            requireRemovable(device);
-            device.presence = Presence.LEAVING;
-        }
+    synchronized void beginRemoval(MappedDevice device) throws ErrnoException {
+        requireRemovable(device);
+        device.presence = Presence.LEAVING;
     }
 
     /**
      * Either the device is not found any more, its name stays taken until {@link #freeName}, and {@link #forget} ends its
      * removal; or it is as before.
      */
-    void decideRemoval(MappedDevice device, boolean goes) {
-        synchronized (lock) {
-            device.presence = goes ? Presence.GONE : Presence.THERE;
-            lock.notifyAll();
-        }
+    synchronized void decideRemoval(MappedDevice device, boolean goes) {
+        device.presence = goes ? Presence.GONE : Presence.THERE;
+        notifyAll();
     }
 
     private void awaitDecided(MappedDevice device) {
-        Threads.awaitWhile(lock, () -> device.presence == Presence.LEAVING);
+        Threads.awaitWhile(this, () -> device.presence == Presence.LEAVING);
     }
 
     /** The name and the uuid of a device that is being removed are free; its minor is not yet. */
-    void freeName(MappedDevice device) {
-        synchronized (lock) {
-            byName.values().removeIf(device::equals);
-        }
+    synchronized void freeName(MappedDevice device) {
+        byName.values().removeIf(device::equals);
     }
 
     /** The minor is free again. */
-    void forget(MappedDevice device) {
-        synchronized (lock) {
-            device.presence = Presence.GONE;
-            byName.values().removeIf(device::equals);
-            byMinor.remove(device.minor());
-        }
+    synchronized void forget(MappedDevice device) {
+        device.presence = Presence.GONE;
+        byName.values().removeIf(device::equals);
+        byMinor.remove(device.minor());
     }
 }

@@ -19,10 +19,9 @@ final class RememberedState {
     private final String id;
     private final DeviceStore store;
     private final EngineLog log;
-    private final Object recording = new Object();
     private volatile DeviceState now;
 
-    // Guarded by recording.
+    // Guarded by this.
     /** What the store has; null before the first time, and when that is not known. */
     private DeviceRecord saved;
 
@@ -71,18 +70,16 @@ final class RememberedState {
         change.close();
     }
 
-    private void saveAndPublish(Transition change) throws IOException {
-        synchronized (recording) {
-            requireRemembered();
-            DeviceState next = change.next(now);
-            if (next == null) {
-                forget();
-            } else {
-                save(next.record(minor, id), change.mustBeSaved());
-                now = next;
-            }
-            change.publish();
+    private synchronized void saveAndPublish(Transition change) throws IOException {
+        requireRemembered();
+        DeviceState next = change.next(now);
+        if (next == null) {
+            forget();
+        } else {
+            save(next.record(minor, id), change.mustBeSaved());
+            now = next;
         }
+        change.publish();
     }
 
     /** Whoever asked for the change is told an errno alone, so the log says the rest. */
@@ -119,18 +116,14 @@ final class RememberedState {
      *
      * @throws ErrnoException ENXIO when the device is gone
      */
-    void note(UnaryOperator<DeviceState> change) throws ErrnoException {
-        synchronized (recording) {
-            requireRemembered();
-            now = change.apply(now);
-        }
+    synchronized void note(UnaryOperator<DeviceState> change) throws ErrnoException {
+        requireRemembered();
+        now = change.apply(now);
     }
 
     /** The same, of a device that may be gone. */
-    void noteOfAny(UnaryOperator<DeviceState> change) {
-        synchronized (recording) {
-            now = change.apply(now);
-        }
+    synchronized void noteOfAny(UnaryOperator<DeviceState> change) {
+        now = change.apply(now);
     }
 
     private void requireRemembered() throws ErrnoException {

@@ -14,6 +14,8 @@ import org.dmera.core.metadata.RefusedException;
  * write that was acknowledged before it is marked in an era before it, or in the new one as well, and is on stable storage
  * beneath the page cache. So writes that the old marks let go are marked again once the new era is there, and then the origin
  * is synced; only after that is anybody told.
+ *
+ * <p>One at a time: a checkpoint marks writes again after its era has begun, and can't when the target is suspended in between.
  */
 final class EraBoundaries {
     private static final String TAKE_SNAPSHOT = "take_metadata_snap";
@@ -28,11 +30,6 @@ final class EraBoundaries {
 
     private volatile boolean active;
     private volatile OwedAnswers answers = stillOwed -> {};
-    /**
-     * Held by a message and by a suspend: a checkpoint marks writes again after its era has begun, and can't when the
-     * target is suspended in between.
-     */
-    private final Object verbs = new Object();
 
     EraBoundaries(
             EraMetadataState metadata,
@@ -100,13 +97,7 @@ final class EraBoundaries {
     }
 
     /** Ends the era, and leaves the metadata as they are on the device. */
-    void suspend() {
-        synchronized (verbs) {
-            suspendAlone();
-        }
-    }
-
-    private void suspendAlone() {
+    synchronized void suspend() {
         if (!active) {
             return;
         }
@@ -156,12 +147,10 @@ final class EraBoundaries {
         if (!active) {
             throw suspended();
         }
-        synchronized (verbs) {
-            messageAlone(word, verb);
-        }
+        messageAlone(word, verb);
     }
 
-    private void messageAlone(String word, EraCalls.Verb verb) throws IOException {
+    private synchronized void messageAlone(String word, EraCalls.Verb verb) throws IOException {
         if (!active) {
             throw suspended();
         }
@@ -215,25 +204,21 @@ final class EraBoundaries {
     }
 
     /** As {@link EraTarget#freeze}. */
-    void freeze(FrozenView view) throws IOException {
-        synchronized (verbs) {
-            if (!active) {
-                throw suspended();
-            }
-            synced.requireNoLoss("a new era");
-            call(EraMetadata::rollover);
-            view.begin(metadata.currentEra());
-            views.add(view);
+    synchronized void freeze(FrozenView view) throws IOException {
+        if (!active) {
+            throw suspended();
         }
+        synced.requireNoLoss("a new era");
+        call(EraMetadata::rollover);
+        view.begin(metadata.currentEra());
+        views.add(view);
     }
 
     /** As {@link EraTarget#settleEra}. */
-    void settleEra() throws IOException {
-        synchronized (verbs) {
-            if (active) {
-                writes.markAgain(answers);
-                synced.sync();
-            }
+    synchronized void settleEra() throws IOException {
+        if (active) {
+            writes.markAgain(answers);
+            synced.sync();
         }
     }
 }

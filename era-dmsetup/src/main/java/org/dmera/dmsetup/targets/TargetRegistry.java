@@ -2,22 +2,13 @@
 package org.dmera.dmsetup.targets;
 
 import java.io.IOException;
-import java.util.Collection;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 
-/** The target types of an engine, by name. */
+/** The target types that don't need more than a backing. */
 public final class TargetRegistry {
-    private final Map<String, TargetFactory> factories = new LinkedHashMap<>();
+    private TargetRegistry() {}
 
-    public TargetRegistry(List<TargetFactory> factories) {
-        for (TargetFactory factory : factories) {
-            this.factories.put(factory.type(), factory);
-        }
-    }
-
-    /** The types that don't need more than a backing, in the order in which {@code dmsetup targets} lists them. */
+    /** In the order in which {@code dmsetup targets} lists them. */
     public static List<TargetFactory> simple() {
         return List.of(
                 new Simple("zero", 1, 1, 0, ZeroTarget::load),
@@ -42,15 +33,5 @@ public final class TargetRegistry {
                 throws TableException, IOException {
             return loader.load(startSector, lengthSectors, words, backings);
         }
-    }
-
-    /** The factory of a type, or null. */
-    public TargetFactory find(String type) {
-        return factories.get(type);
-    }
-
-    /** All of them, in order. */
-    public Collection<TargetFactory> all() {
-        return factories.values();
     }
 }

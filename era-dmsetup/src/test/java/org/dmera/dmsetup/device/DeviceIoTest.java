@@ -24,6 +24,7 @@ import org.dmera.dmsetup.targets.Client;
 import org.dmera.dmsetup.targets.EraTargetFactory;
 import org.dmera.dmsetup.targets.MemoryBacking;
 import org.dmera.dmsetup.targets.Target;
+import org.dmera.dmsetup.targets.TargetFactory;
 import org.dmera.dmsetup.targets.TargetRegistry;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -34,10 +35,16 @@ class DeviceIoTest {
     private static final Client CLIENT = new Client(() -> false);
 
     private final DeviceIo io = new DeviceIo(task -> new Thread(task).start());
-    private final TargetRegistry types = new TargetRegistry(TargetRegistry.simple());
+
+    private static TargetFactory type(String name) {
+        return TargetRegistry.simple().stream()
+                .filter(type -> type.type().equals(name))
+                .findFirst()
+                .orElseThrow();
+    }
 
     private Target target(String type, long sectors, MemoryBacking backing, String... words) throws Exception {
-        return types.find(type).load(0, sectors, List.of(words), name -> backing);
+        return type(type).load(0, sectors, List.of(words), name -> backing);
     }
 
     private static TargetTable table(Object... sectorsAndTargets) {
@@ -87,8 +94,8 @@ class DeviceIoTest {
     void aStripedTargetDealsChunksInTurn() throws Exception {
         MemoryBacking a = new MemoryBacking("a", 64 * SECTOR);
         MemoryBacking b = new MemoryBacking("b", 64 * SECTOR);
-        Target striped = types.find("striped")
-                .load(0, 64, List.of("2", "8", "a", "0", "b", "8"), name -> name.equals("a") ? a : b);
+        Target striped =
+                type("striped").load(0, 64, List.of("2", "8", "a", "0", "b", "8"), name -> name.equals("a") ? a : b);
         assertEquals("2 8 a 0 b 8", striped.table());
         assertEquals("2 a b 1 AA", striped.status());
         io.setTable(table(64, striped));
