@@ -15,6 +15,11 @@ public final class ErrnoException extends IOException {
         this.errno = errno;
     }
 
+    /** The same with an errno of which the name is known. */
+    public ErrnoException(String what, Errno errno) {
+        this(what, errno.number());
+    }
+
     /** The positive errno. */
     public int errno() {
         return errno;

@@ -15,6 +15,7 @@ import org.dmera.core.metadata.RefusedException;
 import org.dmera.dmsetup.control.DmException;
 import org.dmera.tools.backup.Base;
 import org.dmera.tools.backup.CopyPlan;
+import org.dmera.tools.backup.StreamText;
 import org.dmera.tools.backup.copy.CopyEngine;
 import org.dmera.tools.backup.copy.MetadataView;
 import org.dmera.tools.backup.copy.OriginReader;
@@ -185,7 +186,7 @@ final class Backup implements Closeable {
 
     /** What killed runs left in the folder; what another program is writing stays. */
     private void deleteLeftOvers() throws IOException {
-        for (Path partial : StreamNames.partial(options.folder, streamName())) {
+        for (Path partial : StreamNames.partial(options.folder, StreamNames.device(device.name()))) {
             try {
                 FileReplacement.deleteLeftOver(partial);
             } catch (FileReplacement.BusyException e) {
@@ -193,10 +194,6 @@ final class Backup implements Closeable {
             }
         }
         pointFile.deleteOthers(state);
-    }
-
-    private String streamName() {
-        return device.name().replace('/', '-');
     }
 
     private Path copy(MetadataView metadata, OriginSource origin, long newEra) throws IOException {
@@ -217,7 +214,7 @@ final class Backup implements Closeable {
             plan = CopyPlan.of(metadata, sizeBytes, Base.NOTHING, identity, newEra, flags, token);
         }
         Files.createDirectories(options.folder);
-        String name = streamName();
+        String name = StreamNames.device(device.name());
         long number = Math.max(state.number(), StreamNames.highest(options.folder, name) + 1);
         Path stream = options.folder.resolve(StreamNames.of(name, number, why != null));
         Overwriting.refuse(
@@ -244,7 +241,7 @@ final class Backup implements Closeable {
                 state.metadataSnapshot(),
                 state.originSnapshot()));
         pointFile.deleteOthers(state);
-        log.say(stream + ": " + org.dmera.tools.backup.StreamText.of(plan.header(), footer)
+        log.say(stream + ": " + StreamText.of(plan.header(), footer)
                 + (why == null ? "" : " (full, because " + why + ")"));
         return stream;
     }

@@ -96,7 +96,7 @@ public final class BackupCommand implements Command {
             run(runs, group(arguments, runs), console);
             for (Run run : runs) {
                 if (keep >= 0) {
-                    keep(run.options.folder(), fileName(run.device.name()), keep, run.options, console);
+                    keep(run.options.folder(), StreamNames.device(run.device.name()), keep, run.options, console);
                 }
             }
         }
@@ -176,7 +176,7 @@ public final class BackupCommand implements Command {
         MappedEraDevice device = opened.add(open(arguments, name, console));
         Path stateFile = arguments.has("state")
                 ? path(arguments, "state")
-                : folder.resolve(fileName(device.name()) + ".erabackup");
+                : folder.resolve(StreamNames.device(device.name()) + ".erabackup");
         String hook = arguments.value("origin-snapshot-cmd");
         Backup.Options options = new Backup.Options(
                 folder,
@@ -212,10 +212,6 @@ public final class BackupCommand implements Command {
                 path(arguments, "origin"));
     }
 
-    private static String fileName(String device) {
-        return device.replace('/', '-');
-    }
-
     /** Looks at the backups that there are. The device itself is asked how full its metadata is, if it answers. */
     private static int look(Arguments arguments, Console console) throws IOException {
         Path folder = Path.of(arguments.value("to"));
@@ -246,8 +242,8 @@ public final class BackupCommand implements Command {
         Path folder = Path.of(arguments.value("to"));
         String given = MappedEraDevice.nameOf(arguments.operand(0));
         String mangled = Mangling.name(given, Mangling.Mode.ofEnvironment(System.getenv()));
-        StoredBackups backups = new StoredBackups(folder, fileName(mangled));
-        return backups.streams().isEmpty() ? new StoredBackups(folder, fileName(given)) : backups;
+        StoredBackups backups = new StoredBackups(folder, StreamNames.device(mangled));
+        return backups.streams().isEmpty() ? new StoredBackups(folder, StreamNames.device(given)) : backups;
     }
 
     private static EraStatus statusOrNull(Arguments arguments, Console console) {

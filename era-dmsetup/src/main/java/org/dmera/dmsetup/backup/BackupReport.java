@@ -43,11 +43,10 @@ record BackupReport(StoredBackups backups, EraStatus metadata, Instant now) {
             } else {
                 stream(json, backups.newest());
             }
-            json.writeFieldName("metadata");
             if (metadata == null) {
-                json.writeNull();
+                json.writeNullField("metadata");
             } else {
-                json.writeStartObject();
+                json.writeObjectFieldStart("metadata");
                 json.writeNumberField("used_blocks", metadata.usedBlocks());
                 json.writeNumberField("total_blocks", metadata.totalBlocks());
                 json.writeNumberField("current_era", metadata.currentEra());
@@ -81,11 +80,7 @@ record BackupReport(StoredBackups backups, EraStatus metadata, Instant now) {
             json.writeNumberField("origin_bytes", header.originSizeBytes());
             json.writeBooleanField("point_in_time", (header.flags() & StreamHeader.POINT_IN_TIME) != 0);
         }
-        if (stream.trouble() == null) {
-            json.writeNullField("trouble");
-        } else {
-            json.writeStringField("trouble", NativeText.toUnicode(stream.trouble()));
-        }
+        json.writeStringField("trouble", stream.trouble() == null ? null : NativeText.toUnicode(stream.trouble()));
         json.writeEndObject();
     }
 

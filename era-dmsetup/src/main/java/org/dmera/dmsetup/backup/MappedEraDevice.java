@@ -7,6 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import org.dmera.dmsetup.control.DeviceId;
 import org.dmera.dmsetup.control.DevicePaths;
 import org.dmera.dmsetup.control.DmClient;
@@ -145,8 +146,7 @@ final class MappedEraDevice implements EraDevice {
             return true;
         }
         DmIoctl info = client.info(id);
-        Path inflight = Path.of("/sys/dev/block/" + DevNumber.major(info.dev()) + ":" + DevNumber.minor(info.dev()))
-                .resolve("inflight");
+        Path inflight = Path.of("/sys/dev/block", DevNumber.text(info.dev()), "inflight");
         int quiet = 0;
         long deadline = System.nanoTime() + PATIENCE_NANOS;
         while (Files.isReadable(inflight)) {
@@ -159,7 +159,7 @@ final class MappedEraDevice implements EraDevice {
             if (System.nanoTime() > deadline) {
                 return false;
             }
-            java.util.concurrent.locks.LockSupport.parkNanos(LOOK_AGAIN_NANOS);
+            LockSupport.parkNanos(LOOK_AGAIN_NANOS);
         }
         return false;
     }

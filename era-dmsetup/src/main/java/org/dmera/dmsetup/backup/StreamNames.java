@@ -23,6 +23,11 @@ final class StreamNames {
 
     private StreamNames() {}
 
+    /** What a device's streams are called after: its name, without what would make it a path. */
+    static String device(String name) {
+        return name.replace('/', '-');
+    }
+
     static String of(String device, long number, boolean full) {
         return String.format(Locale.ROOT, "%s.%06d.%s.erastream", device, number, full ? "full" : "incr");
     }

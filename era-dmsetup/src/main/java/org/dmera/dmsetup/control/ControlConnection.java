@@ -21,9 +21,7 @@ final class ControlConnection {
 
     private final SocketChannel channel;
     private final EngineControl control;
-    private ByteBuffer input = ByteBuffer.allocate(FIRST_INPUT_BYTES)
-            .order(ByteOrder.LITTLE_ENDIAN)
-            .limit(0);
+    private ByteBuffer input = newInput(FIRST_INPUT_BYTES).limit(0);
 
     ControlConnection(SocketChannel channel, EngineControl control) {
         this.channel = channel;
@@ -35,7 +33,7 @@ final class ControlConnection {
         while (fill(LENGTH_BYTES)) {
             int length = input.getInt(input.position());
             if (length < COMMAND_BYTES + DmIoctl.USED_HEADER_BYTES || length > SocketControl.MAX_FRAME_BYTES) {
-                answer(-Errno.EINVAL.number(), ByteBuffer.allocate(0));
+                SocketControl.send(channel, -Errno.EINVAL.number(), ByteBuffer.allocate(0));
                 return;
             }
             if (!fill(LENGTH_BYTES + length)) {
@@ -47,7 +45,7 @@ final class ControlConnection {
             input.get(bytes);
             ByteBuffer buffer = ByteBuffer.wrap(bytes);
             boolean sane = DmIoctl.over(buffer).dataSize() == bytes.length;
-            answer(control.call(command, buffer, this::hasLeft), buffer);
+            SocketControl.send(channel, control.call(command, buffer, this::hasLeft), buffer);
             if (!sane) {
                 return;
             }
@@ -114,16 +112,6 @@ final class ControlConnection {
             }
         } catch (IOException e) {
             return true;
-        }
-    }
-
-    private void answer(int result, ByteBuffer buffer) throws IOException {
-        buffer.position(0);
-        ByteBuffer head = ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN);
-        head.putInt(4 + buffer.remaining()).putInt(result).flip();
-        ByteBuffer[] frame = {head, buffer};
-        while (head.hasRemaining() || buffer.hasRemaining()) {
-            channel.write(frame);
         }
     }
 }

@@ -182,20 +182,13 @@ public final class DmClient implements Closeable {
 
     /** The one era target among {@code lines}. */
     private static TargetSpec eraTarget(List<TargetSpec> lines, DeviceId device) throws IOException {
-        TargetSpec found = null;
-        for (TargetSpec line : lines) {
-            if (line.type().equals("era")) {
-                if (found != null) {
-                    throw new IOException(
-                            device.describe().trim() + " has several era targets: name one by its sector");
-                }
-                found = line;
-            }
+        List<TargetSpec> found =
+                lines.stream().filter(line -> line.type().equals("era")).toList();
+        if (found.size() != 1) {
+            throw new IOException(device.describe().trim()
+                    + (found.isEmpty() ? " has no era target" : " has several era targets: name one by its sector"));
         }
-        if (found == null) {
-            throw new IOException(device.describe().trim() + " has no era target");
-        }
-        return found;
+        return found.get(0);
     }
 
     @Override

@@ -146,8 +146,7 @@ public final class EngineControl implements Control {
             case TARGET_MSG -> message(io);
             case GET_TARGET_VERSION -> targetVersion(io);
             // The engine's devices have no geometry, and a socket can't be armed for poll(2).
-            case DEV_SET_GEOMETRY, DEV_ARM_POLL ->
-                throw new ErrnoException(command.toString(), Errno.EOPNOTSUPP.number());
+            case DEV_SET_GEOMETRY, DEV_ARM_POLL -> throw new ErrnoException(command.toString(), Errno.EOPNOTSUPP);
         }
         if (!WITHOUT_SIZE.contains(command) && !WITH_ANSWER.contains(command) && !io.has(DmFlags.DATA_OUT)) {
             io.setDataSize(DmIoctl.USED_HEADER_BYTES);
@@ -156,12 +155,12 @@ public final class EngineControl implements Control {
 
     private static void checkNaming(DmCommand command, DmIoctl io) throws ErrnoException {
         boolean named = !io.name().isEmpty();
-        if (command == DmCommand.DEV_CREATE) {
-            if (!named) {
-                throw new ErrnoException("name not supplied when creating device", Errno.EINVAL.number());
-            }
-        } else if (named && !io.uuid().isEmpty()) {
-            throw new ErrnoException("only supply one of name or uuid", Errno.EINVAL.number());
+        boolean creates = command == DmCommand.DEV_CREATE;
+        if (creates && !named) {
+            throw new ErrnoException("name not supplied when creating device", Errno.EINVAL);
+        }
+        if (!creates && named && !io.uuid().isEmpty()) {
+            throw new ErrnoException("only supply one of name or uuid", Errno.EINVAL);
         }
     }
 
@@ -170,15 +169,13 @@ public final class EngineControl implements Control {
         String name = io.name();
         String uuid = io.uuid();
         MappedDevice device = null;
-        if (!name.isEmpty()) {
-            device = io.dev() != 0 ? null : registry.byName(name);
-        } else if (!uuid.isEmpty()) {
-            device = io.dev() != 0 ? null : registry.byUuid(uuid);
-        } else if (io.dev() != 0) {
-            device = registry.byDev(io.dev());
+        if (name.isEmpty() && uuid.isEmpty()) {
+            device = io.dev() == 0 ? null : registry.byDev(io.dev());
+        } else if (io.dev() == 0) {
+            device = name.isEmpty() ? registry.byUuid(uuid) : registry.byName(name);
         }
         if (device == null) {
-            throw new ErrnoException("device \"" + name + "\"", Errno.ENXIO.number());
+            throw new ErrnoException("device \"" + name + "\"", Errno.ENXIO);
         }
         return device;
     }
@@ -270,7 +267,7 @@ public final class EngineControl implements Control {
             throw failed[0];
         }
         if (!happened) {
-            throw new ErrnoException("wait for an event of " + device, Errno.EINTR.number());
+            throw new ErrnoException("wait for an event of " + device, Errno.EINTR);
         }
     }
 
@@ -307,12 +304,12 @@ public final class EngineControl implements Control {
     }
 
     private static List<TargetVersion> versions(List<TargetFactory> types) {
-        List<TargetVersion> versions = new ArrayList<>();
-        for (TargetFactory type : types) {
-            int[] v = type.version();
-            versions.add(new TargetVersion(type.type(), v[0], v[1], v[2]));
-        }
-        return versions;
+        return types.stream().map(EngineControl::version).toList();
+    }
+
+    private static TargetVersion version(TargetFactory type) {
+        int[] v = type.version();
+        return new TargetVersion(type.type(), v[0], v[1], v[2]);
     }
 
     private void targetVersion(DmIoctl io) throws ErrnoException {
@@ -320,7 +317,7 @@ public final class EngineControl implements Control {
                 .filter(type -> type.type().equals(io.name()))
                 .toList();
         if (found.isEmpty()) {
-            throw new ErrnoException("target type " + io.name(), Errno.EINVAL.number());
+            throw new ErrnoException("target type " + io.name(), Errno.EINVAL);
         }
         TargetVersion.encode(io, versions(found));
     }
@@ -329,7 +326,7 @@ public final class EngineControl implements Control {
         MappedDevice device = find(io);
         List<String> words = Words.split(TextPayload.messageText(io));
         if (words.isEmpty()) {
-            throw new ErrnoException("Empty message received", Errno.EINVAL.number());
+            throw new ErrnoException("Empty message received", Errno.EINVAL);
         }
         String answer = null;
         long sector = TextPayload.messageSector(io);
@@ -355,8 +352,7 @@ public final class EngineControl implements Control {
     /** Words that begin with @ are for device-mapper itself, which knows one. */
     private void messageForDevice(MappedDevice device, List<String> words) throws IOException {
         if (!words.equals(List.of("@cancel_deferred_remove"))) {
-            throw new ErrnoException(
-                    "Unsupported message sent to DM core: " + String.join(" ", words), Errno.EINVAL.number());
+            throw new ErrnoException("Unsupported message sent to DM core: " + String.join(" ", words), Errno.EINVAL);
         }
         registry.cancelDeferredRemove(device);
     }

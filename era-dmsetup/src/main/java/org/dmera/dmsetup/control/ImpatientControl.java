@@ -9,7 +9,6 @@ import java.util.function.Consumer;
 import org.dmera.dmsetup.ioctl.DmCommand;
 import org.dmera.dmsetup.ioctl.DmFlags;
 import org.dmera.dmsetup.ioctl.DmIoctl;
-import org.dmera.dmsetup.ioctl.TargetSpec;
 import org.dmera.dmsetup.targets.Threads;
 
 /**
@@ -89,19 +88,13 @@ public final class ImpatientControl implements Control {
     private boolean isSuspendedEra(DeviceId device) throws IOException {
         try {
             DmClient client = new DmClient(control);
-            if (!client.info(device).has(DmFlags.SUSPEND | DmFlags.INTERNAL_SUSPEND)) {
-                return false;
-            }
-            for (TargetSpec line : client.table(device)) {
-                if (line.type().equals("era")) {
-                    return true;
-                }
-            }
+            return client.info(device).has(DmFlags.SUSPEND | DmFlags.INTERNAL_SUSPEND)
+                    && client.table(device).stream()
+                            .anyMatch(line -> line.type().equals("era"));
         } catch (DmException e) {
             // That there is no such device, or no right to ask, is the answer to the question itself.
             return false;
         }
-        return false;
     }
 
     private void watch(CountDownLatch answered) {

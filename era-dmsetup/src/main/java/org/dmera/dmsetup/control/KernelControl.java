@@ -30,11 +30,6 @@ public final class KernelControl implements Control {
         this.fd = fd;
     }
 
-    /** Whether there is a control device, so that {@link #open} may succeed. Costs no system call library. */
-    public static boolean isPresent() {
-        return Files.exists(NODES[0]) || Files.exists(NODES[1]);
-    }
-
     /**
      * Opens the control device, and makes sure that its interface is of version 4.
      *
@@ -52,9 +47,9 @@ public final class KernelControl implements Control {
             FileChannel.open(node, StandardOpenOption.READ, StandardOpenOption.WRITE)
                     .close();
         } catch (NoSuchFileException e) {
-            throw new ErrnoException("open " + node, Errno.ENOENT.number());
+            throw new ErrnoException("open " + node, Errno.ENOENT);
         } catch (AccessDeniedException e) {
-            throw new ErrnoException("open " + node, Errno.EACCES.number());
+            throw new ErrnoException("open " + node, Errno.EACCES);
         } catch (FileSystemException e) {
             throw new IOException("open " + node + ": " + e.getReason(), e);
         }

@@ -87,15 +87,9 @@ public final class SocketControl implements Control {
                 channel.close();
             }
         }
-        ByteBuffer payload = buffer.duplicate().position(0);
-        ByteBuffer head = ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN);
-        head.putInt(4 + payload.remaining()).putInt(command).flip();
-        ByteBuffer[] frame = {head, payload};
-        while (payload.hasRemaining() || head.hasRemaining()) {
-            channel.write(frame);
-        }
+        send(channel, command, buffer);
 
-        head.clear();
+        ByteBuffer head = ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN);
         readFully(head);
         head.flip();
         int length = head.getInt();
@@ -110,6 +104,17 @@ public final class SocketControl implements Control {
         answer.limit(Math.min(answer.limit(), buffer.limit()));
         buffer.duplicate().position(0).put(answer);
         return result;
+    }
+
+    /** Sends a frame, of either side: the length, {@code word} (a command or a result), and all of {@code buffer}. */
+    static void send(SocketChannel channel, int word, ByteBuffer buffer) throws IOException {
+        ByteBuffer payload = buffer.duplicate().position(0);
+        ByteBuffer head = ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN);
+        head.putInt(4 + payload.remaining()).putInt(word).flip();
+        ByteBuffer[] frame = {head, payload};
+        while (payload.hasRemaining() || head.hasRemaining()) {
+            channel.write(frame);
+        }
     }
 
     private void readFully(ByteBuffer into) throws IOException {

@@ -149,7 +149,7 @@ public final class DmIoctl {
 
     /** The name; cut at 127 bytes if no NUL ends it, as the kernel does. */
     public String name() {
-        return text(NAME_AT, NAME_BYTES);
+        return Payload.cutText(buffer, NAME_AT, NAME_AT + NAME_BYTES - 1);
     }
 
     /** Sets the name and its NUL; bytes behind that stay as they are. */
@@ -159,21 +159,11 @@ public final class DmIoctl {
 
     /** The uuid; cut at 128 bytes if no NUL ends it. */
     public String uuid() {
-        return text(UUID_AT, UUID_BYTES);
+        return Payload.cutText(buffer, UUID_AT, UUID_AT + UUID_BYTES - 1);
     }
 
     public void setUuid(String uuid) {
         setText(UUID_AT, UUID_BYTES, uuid);
-    }
-
-    private String text(int at, int size) {
-        int length = 0;
-        while (length < size - 1 && buffer.get(at + length) != 0) {
-            length++;
-        }
-        byte[] bytes = new byte[length];
-        buffer.get(at, bytes);
-        return NativeText.of(bytes);
     }
 
     private void setText(int at, int size, String text) {
@@ -181,6 +171,6 @@ public final class DmIoctl {
         if (bytes.length >= size) {
             throw new IllegalArgumentException("\"" + text + "\" is longer than " + (size - 1) + " bytes");
         }
-        buffer.put(at, bytes).put(at + bytes.length, (byte) 0);
+        Payload.putText(buffer, at, bytes);
     }
 }

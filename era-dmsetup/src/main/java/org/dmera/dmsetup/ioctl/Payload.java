@@ -31,20 +31,25 @@ final class Payload {
 
     /** The text from {@code at} to the NUL before {@code end}. */
     static String text(ByteBuffer buffer, int at, int end) throws MalformedPayloadException {
-        return NativeText.of(textBytes(buffer, at, end));
+        if (nulBefore(buffer, at, end) >= end) {
+            throw new MalformedPayloadException("no NUL ends the text at offset " + at);
+        }
+        return cutText(buffer, at, end);
     }
 
-    private static byte[] textBytes(ByteBuffer buffer, int at, int end) throws MalformedPayloadException {
+    /** The text from {@code at} to the NUL before {@code end}, or to {@code end} when there is none. */
+    static String cutText(ByteBuffer buffer, int at, int end) {
+        byte[] bytes = new byte[nulBefore(buffer, at, end) - at];
+        buffer.get(at, bytes);
+        return NativeText.of(bytes);
+    }
+
+    private static int nulBefore(ByteBuffer buffer, int at, int end) {
         int nul = at;
         while (nul < end && buffer.get(nul) != 0) {
             nul++;
         }
-        if (nul >= end) {
-            throw new MalformedPayloadException("no NUL ends the text at offset " + at);
-        }
-        byte[] bytes = new byte[nul - at];
-        buffer.get(at, bytes);
-        return bytes;
+        return nul;
     }
 
     static byte[] bytes(String text) {
@@ -59,8 +64,6 @@ final class Payload {
     }
 
     static void zero(ByteBuffer buffer, int from, int to) {
-        for (int at = from; at < to; at++) {
-            buffer.put(at, (byte) 0);
-        }
+        buffer.put(from, new byte[to - from]);
     }
 }

@@ -4,7 +4,6 @@ package org.dmera.dmsetup.ioctl;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
-import org.dmera.core.linux.NativeText;
 
 /**
  * {@code struct dm_target_spec} with its parameter text: a table line, or a line of status.
@@ -117,8 +116,8 @@ public record TargetSpec(long startSector, long lengthSectors, String type, Stri
             }
             int here = (int) at;
             String params = Payload.text(buffer, here + FIXED_BYTES, end);
-            specs.add(new TargetSpec(
-                    buffer.getLong(here), buffer.getLong(here + 8), typeAt(buffer, here + TYPE_AT), params));
+            String type = Payload.cutText(buffer, here + TYPE_AT, here + TYPE_AT + TYPE_BYTES - 1);
+            specs.add(new TargetSpec(buffer.getLong(here), buffer.getLong(here + 8), type, params));
             long next = Integer.toUnsignedLong(buffer.getInt(here + NEXT_AT));
             long following = (fromThisSpec ? at : start) + next;
             if (i + 1 != count && following < at + FIXED_BYTES) {
@@ -128,16 +127,6 @@ public record TargetSpec(long startSector, long lengthSectors, String type, Stri
             at = following;
         }
         return specs;
-    }
-
-    private static String typeAt(ByteBuffer buffer, int at) {
-        int length = 0;
-        while (length < TYPE_BYTES - 1 && buffer.get(at + length) != 0) {
-            length++;
-        }
-        byte[] bytes = new byte[length];
-        buffer.get(at, bytes);
-        return NativeText.of(bytes);
     }
 
     /** The line as a table prints it. */

@@ -2,7 +2,6 @@
 package org.dmera.dmsetup.rollback;
 
 import java.io.IOException;
-import java.nio.file.Path;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.cache.WrittenSectors;
 import org.dmera.core.content.BlockSet;
@@ -139,7 +138,6 @@ final class EraSide {
     }
 
     private BlockDevice open() throws IOException {
-        Path path = DevicePaths.of(stack.metadata());
-        return MetadataInput.open(path, true);
+        return MetadataInput.open(DevicePaths.of(stack.metadata()), true);
     }
 }

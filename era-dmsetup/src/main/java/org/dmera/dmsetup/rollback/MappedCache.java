@@ -85,6 +85,23 @@ final class MappedCache {
         DmCall.of("resume", DmCommand.DEV_SUSPEND, id).udevFlags(udevFlags).run(client.control());
     }
 
+    /** Makes {@code table} the live one. */
+    void swap(CacheTable table) throws IOException {
+        suspend();
+        load(table);
+        resume();
+    }
+
+    /** Lets what is live run again, whatever a run that was killed or has failed left: suspended, or another table loaded. */
+    void release() throws IOException {
+        if (hasInactiveTable()) {
+            clear();
+        }
+        if (isSuspended()) {
+            resume();
+        }
+    }
+
     /** Loads a table; the cache reads its metadata at this moment, so the device is to be suspended. */
     void load(CacheTable table) throws IOException {
         DmCall.of("reload", DmCommand.TABLE_LOAD, id)

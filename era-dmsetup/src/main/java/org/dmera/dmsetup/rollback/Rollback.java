@@ -129,13 +129,13 @@ public final class Rollback implements Closeable {
         CacheTable live = cache.table();
         if (goesOn) {
             requireSame(live);
-            live = resumed();
+            cache.release();
+            live = cache.table();
         }
         examine(live, goesOn);
         if (!goesOn) {
             requireUntouched();
-            record = RollbackRecord.begin(since, live);
-            record.save(recordFile);
+            note(RollbackRecord.begin(since, live));
         } else if (!continueUnfinished(live)) {
             return;
         }
@@ -177,8 +177,7 @@ public final class Rollback implements Closeable {
         if (record.commandDone() && !live.isPassthrough()) {
             // Old blocks may have reached the volume since: only another rollback of it makes that good.
             log.say("the cache is no longer in passthrough mode: the command is run again");
-            record = record.withCommandDone(false);
-            record.save(recordFile);
+            note(record.withCommandDone(false));
         } else if (record.commandDone()) {
             log.say("the command has succeeded, and is not run again");
         }
@@ -247,17 +246,6 @@ public final class Rollback implements Closeable {
                         ? ", less those of the dirty ones that aren't counted yet: what is written back is written since"
                         : ""));
         log.say("would go back to: " + live.spec().line());
-    }
-
-    /** A run that was killed may have left the cache suspended, with a table loaded: whatever runs is let run again. */
-    private CacheTable resumed() throws IOException {
-        if (cache.hasInactiveTable()) {
-            cache.clear();
-        }
-        if (cache.isSuspended()) {
-            cache.resume();
-        }
-        return cache.table();
     }
 
     private void examine(CacheTable live, boolean goesOn) throws IOException {
@@ -339,11 +327,7 @@ public final class Rollback implements Closeable {
     private CacheTable clean(CacheTable current) throws IOException {
         CacheTable cleaning = record.former().cleaning();
         if (!current.isCleaning()) {
-            whole(() -> {
-                cache.suspend();
-                cache.load(cleaning);
-                cache.resume();
-            });
+            whole(() -> cache.swap(cleaning));
         }
         long dirty = cache.status().dirty();
         log.say("writing back " + dirty + " dirty blocks");
@@ -399,15 +383,11 @@ public final class Rollback implements Closeable {
     private void runCommand(Command command, String text) throws IOException {
         log.say("running: " + text);
         commandStarted = true;
-        int code = command.run((pid, start) -> {
-            record = record.withCommandStarted(pid, start);
-            record.save(recordFile);
-        });
+        int code = command.run((pid, start) -> note(record.withCommandStarted(pid, start)));
         if (code != 0) {
             throw new IOException("the command failed with exit code " + code + ": " + text);
         }
-        record = record.withCommandDone(true);
-        record.save(recordFile);
+        note(record.withCommandDone(true));
     }
 
     /** @return how many cached blocks stay; the cache is suspended then */
@@ -437,31 +417,31 @@ public final class Rollback implements Closeable {
                     + DevicePaths.of(cache.table().metadata()) + ", " + left.mapped()
                     + ": is that its metadata device?");
         }
-        record = record.withInvalidated();
-        record.save(recordFile);
+        note(record.withInvalidated());
         return left.mapped();
     }
 
     private WrittenSectors writtenSince() throws IOException {
         era.requireNoSnapshot();
-        remember(era.currentEra(), -1);
+        note(record.withSnapshot(era.currentEra(), -1));
         try {
             era.take();
         } catch (IOException e) {
-            remember(-1, -1);
+            note(record.withSnapshot(-1, -1));
             throw e;
         }
         try {
-            remember(record.snapshotBefore(), era.snapshotBlock());
+            note(record.withSnapshot(record.snapshotBefore(), era.snapshotBlock()));
             return era.writtenInSnapshot(since);
         } finally {
             era.drop();
-            remember(-1, -1);
+            note(record.withSnapshot(-1, -1));
         }
     }
 
-    private void remember(long eraBefore, long snapshotBlock) throws IOException {
-        record = record.withSnapshot(eraBefore, snapshotBlock);
+    /** From here on a later run goes on from {@code next}. */
+    private void note(RollbackRecord next) throws IOException {
+        record = next;
         record.save(recordFile);
     }
 

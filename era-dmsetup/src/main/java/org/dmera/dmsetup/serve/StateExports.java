@@ -76,7 +76,7 @@ final class StateExports implements ExportSource {
     public OpenDevice open(String name) throws IOException {
         DeviceIo io = name.isEmpty() ? last() : devices.get(name);
         if (io == null) {
-            throw new ErrnoException("export " + name, Errno.ENXIO.number());
+            throw new ErrnoException("export " + name, Errno.ENXIO);
         }
         return new OpenDevice() {
             @Override

@@ -35,7 +35,7 @@ final class StateTarget extends StoringNothing {
 
     @Override
     protected void change() throws IOException {
-        throw new ErrnoException("a backup is served to be read", Errno.EPERM.number());
+        throw new ErrnoException("a backup is served to be read", Errno.EPERM);
     }
 
     @Override
