@@ -62,7 +62,7 @@ final class EngineCommand {
 
     private static NbdTcp tcp(TcpAccess access, String address) throws CommandLineException {
         try {
-            return NbdTcp.parse(address, access.tls(), access.plain()).forClients(access.clients());
+            return NbdTcp.parse(address, access);
         } catch (IllegalArgumentException e) {
             throw new CommandLineException("engine: --nbd: " + e.getMessage() + ".");
         }

@@ -80,7 +80,7 @@ public final class Engine implements Closeable {
                 SocketFile.requireFree(options.nbd());
             }
             requireAccess(passed, options.access());
-            TlsIdentity identity = identity(options);
+            TlsIdentity identity = options.access().identity();
             StateDirectory.Remembered remembered = state.load(log);
             registry.restore(remembered.devices(), remembered.unreadableMinors());
 
@@ -129,15 +129,6 @@ public final class Engine implements Closeable {
         }
         log.info("engine of process " + ProcessHandle.current().pid() + " answers at " + options.control() + ", NBD at "
                 + options.nbd() + ", state in " + options.state());
-    }
-
-    private static TlsIdentity identity(EngineOptions options) throws IOException {
-        NbdTcp tcp = options.tcp();
-        if (tcp != null && tcp.tls() != null) {
-            return TlsIdentity.load(tcp.tls(), tcp.clients());
-        }
-        TcpAccess access = options.access();
-        return access.tls() == null ? null : TlsIdentity.load(access.tls(), access.clients());
     }
 
     private static void requireAccess(PassedSockets passed, TcpAccess access) throws IOException {

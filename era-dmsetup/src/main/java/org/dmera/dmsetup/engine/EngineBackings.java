@@ -14,7 +14,6 @@ import org.dmera.dmsetup.device.BackingSource;
 import org.dmera.dmsetup.device.DeviceRecord;
 import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.MappedDevice;
-import org.dmera.dmsetup.ioctl.DevNumber;
 import org.dmera.dmsetup.targets.Backing;
 import org.dmera.dmsetup.targets.FileBackings;
 import org.dmera.dmsetup.targets.TargetFactory;
@@ -78,7 +77,7 @@ final class EngineBackings implements BackingSource {
         }
         if (below == null) {
             throw new ErrnoException(
-                    name + " was " + remembered + " when the table was loaded, which is no more", Errno.ENXIO.number());
+                    name + " was " + remembered + " when the table was loaded, which is no more", Errno.ENXIO);
         }
         return new MappedDeviceBacking(below, device);
     }
@@ -87,21 +86,12 @@ final class EngineBackings implements BackingSource {
         if (name.startsWith(ENGINE_PREFIX)) {
             MappedDevice device = RegistryExports.find(registry, name.substring(ENGINE_PREFIX.length()));
             if (device == null) {
-                throw new ErrnoException("open " + name, Errno.ENOENT.number());
+                throw new ErrnoException("open " + name, Errno.ENOENT);
             }
             return device;
         }
         MappedDevice linked = findByLink(name);
-        if (linked != null) {
-            return linked;
-        }
-        if (name.startsWith(registry.major() + ":")) {
-            String minor = name.substring(name.indexOf(':') + 1);
-            return minor.matches("[0-9]{1,7}")
-                    ? registry.byDev(DevNumber.encode(registry.major(), Integer.parseInt(minor)))
-                    : null;
-        }
-        return null;
+        return linked != null ? linked : RegistryExports.ofNumber(registry, name);
     }
 
     /** The device that a path is a node of, or of which one is on the way that symbolic links lead. */

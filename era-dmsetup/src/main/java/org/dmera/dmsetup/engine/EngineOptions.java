@@ -13,17 +13,12 @@ import org.dmera.dmsetup.device.EngineLog;
  * @param nbd the NBD socket
  * @param level which log lines are written
  * @param tcp a TCP address for NBD besides the socket, or null
- * @param access who may use TCP sockets that the service manager hands over
+ * @param access who may use TCP, at that address and at sockets that the service manager hands over
  */
 public record EngineOptions(Path control, Path state, Path nbd, EngineLog.Level level, NbdTcp tcp, TcpAccess access) {
-    /** Without sockets that somebody hands over. */
-    public EngineOptions(Path control, Path state, Path nbd, EngineLog.Level level, NbdTcp tcp) {
-        this(control, state, nbd, level, tcp, TcpAccess.NONE);
-    }
-
     /** Without TCP. */
     public EngineOptions(Path control, Path state, Path nbd, EngineLog.Level level) {
-        this(control, state, nbd, level, null);
+        this(control, state, nbd, level, null, TcpAccess.NONE);
     }
 
     /** Names the state folder when {@code --state} does not. */

@@ -114,13 +114,14 @@ public final class EngineStarter {
                 options.state().toAbsolutePath().toString(),
                 "--log-level",
                 options.level().name().toLowerCase(Locale.ROOT)));
-        NbdTcp tcp = options.tcp();
-        if (tcp != null) {
+        if (options.tcp() != null) {
             // Whether plain TCP is all right was asked already.
-            command.addAll(List.of("--nbd", options.nbd().toAbsolutePath() + "," + tcp, "--nbd-plain"));
-            if (tcp.tls() != null) {
-                command.addAll(List.of("--nbd-tls", tcp.tls().toAbsolutePath().toString()));
-                tcp.clients().forEach(name -> command.addAll(List.of("--nbd-tls-allow", name)));
+            command.addAll(List.of("--nbd", options.nbd().toAbsolutePath() + "," + options.tcp(), "--nbd-plain"));
+            TcpAccess access = options.access();
+            if (access.tls() != null) {
+                command.addAll(
+                        List.of("--nbd-tls", access.tls().toAbsolutePath().toString()));
+                access.clients().forEach(name -> command.addAll(List.of("--nbd-tls-allow", name)));
             }
         }
         return command;

@@ -47,8 +47,7 @@ final class EngineVerbs {
         return (device, sector, arguments) -> {
             if (!arguments.isEmpty()) {
                 throw new ErrnoException(
-                        "a message with words that it does not have: " + String.join(" ", arguments),
-                        Errno.EINVAL.number());
+                        "a message with words that it does not have: " + String.join(" ", arguments), Errno.EINVAL);
             }
             return verb.run(device, sector);
         };
@@ -57,11 +56,11 @@ final class EngineVerbs {
     /** Attaches, now and after every restart. */
     private static String attach(Attacher attacher, MappedDevice device, EngineLog log) throws IOException {
         if (!device.hasLive()) {
-            throw new ErrnoException("attach " + device + ", which has no live table", Errno.ENXIO.number());
+            throw new ErrnoException("attach " + device + ", which has no live table", Errno.ENXIO);
         }
         if (device.isSuspended()) {
             // The node is read while it is made, which would hold up every other node.
-            throw new ErrnoException("attach " + device + ", which is suspended", Errno.EBUSY.number());
+            throw new ErrnoException("attach " + device + ", which is suspended", Errno.EBUSY);
         }
         String node;
         try {
@@ -109,7 +108,7 @@ final class EngineVerbs {
             if (target instanceof EraTarget era) {
                 return Long.toString(era.markedBlocks());
             }
-            throw new ErrnoException("@marked: no era target at sector " + sector, Errno.EINVAL.number());
+            throw new ErrnoException("@marked: no era target at sector " + sector, Errno.EINVAL);
         });
     }
 }

@@ -13,7 +13,6 @@ import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.device.OneMoment;
-import org.dmera.dmsetup.ioctl.DevNumber;
 import org.dmera.dmsetup.ioctl.TargetSpec;
 import org.dmera.dmsetup.targets.CowFile;
 import org.dmera.dmsetup.targets.EraTarget;
@@ -82,18 +81,15 @@ final class Freezer {
     private Wish wish(String word) throws ErrnoException {
         int equals = word.indexOf('=');
         String number = equals < 0 ? word : word.substring(0, equals);
-        MappedDevice device = number.matches(registry.major() + ":[0-9]{1,7}")
-                ? registry.byDev(
-                        DevNumber.encode(registry.major(), Integer.parseInt(number.substring(number.indexOf(':') + 1))))
-                : null;
+        MappedDevice device = RegistryExports.ofNumber(registry, number);
         if (device == null) {
-            throw new ErrnoException("no device " + number, Errno.ENXIO.number());
+            throw new ErrnoException("no device " + number, Errno.ENXIO);
         }
         return new Wish(device, equals < 0 ? "" : word.substring(equals + 1));
     }
 
     private static ErrnoException invalid(String reason) {
-        return new ErrnoException(reason, Errno.EINVAL.number());
+        return new ErrnoException(reason, Errno.EINVAL);
     }
 
     private String freeze(List<Wish> wishes, Path folder, boolean lockFileSystems) throws IOException {

@@ -25,17 +25,9 @@ final class MappedDeviceBacking implements Backing {
     private final long sizeBytes;
     private final AtomicBoolean closed = new AtomicBoolean();
 
-    MappedDeviceBacking(MappedDevice device) throws ErrnoException {
-        this(device, null);
-    }
-
-    /** {@code user} is the device on top, null when that is not known; EINVAL when that is beneath this one. */
+    /** {@code user} is the device on top; EINVAL when that is beneath this one. */
     MappedDeviceBacking(MappedDevice device, MappedDevice user) throws ErrnoException {
-        if (user == null) {
-            device.open();
-        } else {
-            device.openBeneath(user);
-        }
+        device.openBeneath(user);
         this.device = device;
         this.user = user;
         this.io = device.io();
@@ -152,11 +144,7 @@ final class MappedDeviceBacking implements Backing {
     public void close() {
         if (closed.compareAndSet(false, true)) {
             io.excludeAnswers(this);
-            if (user == null) {
-                device.close();
-            } else {
-                device.closeBeneath(user);
-            }
+            device.closeBeneath(user);
         }
     }
 }

@@ -3,30 +3,16 @@ package org.dmera.dmsetup.engine;
 
 import java.net.InetSocketAddress;
 import java.net.UnknownHostException;
-import java.nio.file.Path;
-import java.util.List;
 
 /**
  * A TCP address at which devices are served besides the Unix socket.
  *
  * @param host a name or an address; an IPv6 address without brackets
  * @param port 0 for any free one
- * @param tls a folder of certificates, or null for plain TCP
- * @param clients the names in certificates of clients that are let in; when empty, all that the authority has signed
  */
-public record NbdTcp(String host, int port, Path tls, List<String> clients) {
+public record NbdTcp(String host, int port) {
     private static final String PREFIX = "tcp:";
     private static final int MAX_PORT = 65535;
-
-    /** For all clients. */
-    public NbdTcp(String host, int port, Path tls) {
-        this(host, port, tls, List.of());
-    }
-
-    /** The same address, for clients of these names. */
-    public NbdTcp forClients(List<String> names) {
-        return new NbdTcp(host, port, tls, names);
-    }
 
     /** Where in {@code [SOCKET,]tcp:HOST:PORT} the TCP address begins; −1 when there is none. */
     public static int find(String addresses) {
@@ -37,10 +23,10 @@ public record NbdTcp(String host, int port, Path tls, List<String> clients) {
     /**
      * Reads {@code tcp:HOST:PORT}.
      *
-     * @param plainAllowed whether to serve without TLS: even of the loopback address every local user can read and write
+     * @param access who may use it: without TLS every local user can read and write even of the loopback address
      * @throws IllegalArgumentException saying what is wrong with it
      */
-    public static NbdTcp parse(String address, Path tls, boolean plainAllowed) {
+    public static NbdTcp parse(String address, TcpAccess access) {
         int colon = address.lastIndexOf(':');
         String host = colon < PREFIX.length() ? "" : address.substring(PREFIX.length(), colon);
         String port = address.substring(colon + 1);
@@ -50,17 +36,13 @@ public record NbdTcp(String host, int port, Path tls, List<String> clients) {
         if (host.isEmpty() || !port.matches("[0-9]{1,5}") || Integer.parseInt(port) > MAX_PORT) {
             throw new IllegalArgumentException(address + " is no address of the form tcp:HOST:PORT");
         }
-        NbdTcp tcp = new NbdTcp(host, Integer.parseInt(port), tls);
+        NbdTcp tcp = new NbdTcp(host, Integer.parseInt(port));
         try {
-            tcp.access(plainAllowed).require(address, tcp.address().getAddress().isLoopbackAddress());
+            access.require(address, tcp.address().getAddress().isLoopbackAddress());
         } catch (UnknownHostException e) {
             throw new IllegalArgumentException(address + ": unknown host " + host, e);
         }
         return tcp;
-    }
-
-    private TcpAccess access(boolean plain) {
-        return new TcpAccess(tls, clients, plain);
     }
 
     InetSocketAddress address() throws UnknownHostException {

@@ -12,6 +12,7 @@ import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.export.ExportSource;
+import org.dmera.dmsetup.ioctl.DevNumber;
 import org.dmera.dmsetup.targets.StorageAreas;
 
 /** Exports every device of a registry that has a live table, or will have it as soon as it is back after a restart. */
@@ -49,7 +50,7 @@ final class RegistryExports implements ExportSource {
             registry.awaitBack(device);
         }
         if (device == null || !device.hasLive()) {
-            throw new ErrnoException("export " + name, Errno.ENXIO.number());
+            throw new ErrnoException("export " + name, Errno.ENXIO);
         }
         if (counts) {
             device.open();
@@ -72,6 +73,14 @@ final class RegistryExports implements ExportSource {
                 }
             }
         };
+    }
+
+    /** The device of the number {@code MAJOR:MINOR}; null for none. */
+    static MappedDevice ofNumber(DeviceRegistry registry, String number) {
+        return number.matches(registry.major() + ":[0-9]{1,7}")
+                ? registry.byDev(
+                        DevNumber.encode(registry.major(), Integer.parseInt(number.substring(number.indexOf(':') + 1))))
+                : null;
     }
 
     /** People have names unmangled, and give those to clients; who has the mangled name gets the device too. */

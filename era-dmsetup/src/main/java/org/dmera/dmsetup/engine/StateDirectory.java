@@ -55,8 +55,6 @@ final class StateDirectory implements DeviceStore, Closeable {
     /** The text of each device, as it is on disk for good. */
     private final Map<Integer, byte[]> durable = new HashMap<>();
 
-    private boolean closed;
-
     private StateDirectory(Path folder, StateFiles files, FileChannel lockFile) {
         this.folder = folder;
         this.files = files;
@@ -119,10 +117,6 @@ final class StateDirectory implements DeviceStore, Closeable {
         try {
             Files.createDirectories(
                     folder, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
-        } catch (FileSystemException e) {
-            throw unusable(folder, e);
-        }
-        try {
             TrustedFolder.require(folder);
         } catch (FileSystemException e) {
             throw unusable(folder, e);
@@ -295,11 +289,10 @@ final class StateDirectory implements DeviceStore, Closeable {
 
     @Override
     public synchronized void close() throws IOException {
-        try {
-            lockFile.close();
-        } finally {
-            if (!closed) {
-                closed = true;
+        if (lockFile.isOpen()) {
+            try {
+                lockFile.close();
+            } finally {
                 files.closeFolder();
             }
         }

@@ -42,7 +42,7 @@ class StateFiles {
         }
         if (!same) {
             throw new ErrnoException(
-                    "state folder " + folder + " was removed or replaced while the engine ran", Errno.ENOENT.number());
+                    "state folder " + folder + " was removed or replaced while the engine ran", Errno.ENOENT);
         }
     }
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.dmsetup.engine;
 
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
+import org.dmera.dmsetup.export.TlsIdentity;
 
 /**
  * Who may use NBD by TCP.
@@ -14,6 +16,11 @@ import java.util.List;
 public record TcpAccess(Path tls, List<String> clients, boolean plain) {
     /** Nobody. */
     public static final TcpAccess NONE = new TcpAccess(null, List.of(), false);
+
+    /** What a server shows and asks for; null for plain TCP. */
+    TlsIdentity identity() throws IOException {
+        return tls == null ? null : TlsIdentity.load(tls, clients);
+    }
 
     /** Refuses an address that nobody has said may be used by everybody: even that of the loopback every user reaches. */
     void require(String address, boolean loopback) {

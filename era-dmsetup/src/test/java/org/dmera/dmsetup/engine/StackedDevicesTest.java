@@ -66,7 +66,7 @@ class StackedDevicesTest {
                     public Backing open(String name) throws IOException {
                         return backings.containsKey(name)
                                 ? backings.get(name)
-                                : new MappedDeviceBacking(registry.byName(name));
+                                : new MappedDeviceBacking(registry.byName(name), forDevice);
                     }
 
                     @Override

@@ -20,6 +20,7 @@ import org.dmera.dmsetup.device.EngineLog;
 import org.dmera.dmsetup.engine.Engine;
 import org.dmera.dmsetup.engine.EngineOptions;
 import org.dmera.dmsetup.engine.NbdTcp;
+import org.dmera.dmsetup.engine.TcpAccess;
 import org.dmera.dmsetup.export.ExportSource;
 import org.dmera.dmsetup.export.NbdServer;
 import org.dmera.dmsetup.export.TlsIdentity;
@@ -272,7 +273,12 @@ class NbdTcpTest {
         byte[] before = Files.readAllBytes(metadata);
         EngineOptions plain = TestEngine.options(folder);
         EngineOptions withTls = new EngineOptions(
-                plain.control(), plain.state(), plain.nbd(), plain.level(), new NbdTcp("127.0.0.1", 0, mixed));
+                plain.control(),
+                plain.state(),
+                plain.nbd(),
+                plain.level(),
+                new NbdTcp("127.0.0.1", 0),
+                new TcpAccess(mixed, List.of(), false));
         IOException e = assertThrows(IOException.class, () -> new Engine(withTls, EngineLog.silent()));
         assertTrue(e.getMessage().contains("is not the one of the certificate"), e.getMessage());
         assertArrayEquals(before, Files.readAllBytes(metadata));
@@ -346,23 +352,24 @@ class NbdTcpTest {
 
     @Test
     void plainTcpIsRefusedUnlessAskedFor() {
+        TcpAccess plain = new TcpAccess(null, List.of(), true);
         for (String local : List.of("tcp:127.0.0.1:10809", "tcp:[::1]:10809")) {
-            NbdTcp.parse(local, null, true);
+            NbdTcp.parse(local, plain);
             IllegalArgumentException e =
-                    assertThrows(IllegalArgumentException.class, () -> NbdTcp.parse(local, null, false));
+                    assertThrows(IllegalArgumentException.class, () -> NbdTcp.parse(local, TcpAccess.NONE));
             assertTrue(e.getMessage().contains("by every user of this host"), e.getMessage());
         }
         IllegalArgumentException e =
-                assertThrows(IllegalArgumentException.class, () -> NbdTcp.parse("tcp:0.0.0.0:10809", null, false));
+                assertThrows(IllegalArgumentException.class, () -> NbdTcp.parse("tcp:0.0.0.0:10809", TcpAccess.NONE));
         assertTrue(e.getMessage().contains("from other hosts: give certificates with --nbd-tls"), e.getMessage());
         assertEquals(
-                "tcp:0.0.0.0:10809",
-                NbdTcp.parse("tcp:0.0.0.0:10809", null, true).toString());
+                "tcp:0.0.0.0:10809", NbdTcp.parse("tcp:0.0.0.0:10809", plain).toString());
         assertEquals(
                 "tcp:0.0.0.0:10809",
-                NbdTcp.parse("tcp:0.0.0.0:10809", certificates, false).toString());
+                NbdTcp.parse("tcp:0.0.0.0:10809", new TcpAccess(certificates, List.of(), false))
+                        .toString());
         for (String bad : List.of("tcp:", "tcp:host", "tcp::1", "tcp:127.0.0.1:x", "tcp:127.0.0.1:99999")) {
-            assertThrows(IllegalArgumentException.class, () -> NbdTcp.parse(bad, null, true), bad);
+            assertThrows(IllegalArgumentException.class, () -> NbdTcp.parse(bad, plain), bad);
         }
     }
 }
