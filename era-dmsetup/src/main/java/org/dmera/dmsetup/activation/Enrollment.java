@@ -7,17 +7,17 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.Base64;
+import java.util.Collections;
 import java.util.HashMap;
-import java.util.HexFormat;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import org.dmera.core.EraPoint;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.file.FileReplacement;
+import org.dmera.core.file.Sha256;
 import org.dmera.core.read.MetadataRoots;
 
 /**
@@ -67,13 +67,8 @@ public final class Enrollment {
 
     private static String another(String what, Set<String> then, Path path) throws IOException {
         Set<String> now = StableIds.of(path);
-        for (String id : now) {
-            if (then.contains(id)) {
-                return null;
-            }
-        }
         // A device without any such name is known by its path alone.
-        return then.isEmpty()
+        return then.isEmpty() || !Collections.disjoint(now, then)
                 ? null
                 : path + " is not the " + what + " that was enrolled: that was " + String.join(", ", then)
                         + ", and this is " + (now.isEmpty() ? "without such a name" : String.join(", ", now));
@@ -119,21 +114,12 @@ public final class Enrollment {
     }
 
     private static Set<String> words(String text) {
-        Set<String> words = new TreeSet<>();
-        for (String word : text.split(" ", -1)) {
-            if (!word.isEmpty()) {
-                words.add(word);
-            }
-        }
+        Set<String> words = new TreeSet<>(List.of(text.split(" ", -1)));
+        words.remove("");
         return words;
     }
 
     private static String digest(String text) {
-        try {
-            return HexFormat.of()
-                    .formatHex(MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.ISO_8859_1)));
-        } catch (NoSuchAlgorithmException e) {
-            throw new AssertionError("every Java platform has SHA-256", e);
-        }
+        return Sha256.hex(text.getBytes(StandardCharsets.ISO_8859_1));
     }
 }

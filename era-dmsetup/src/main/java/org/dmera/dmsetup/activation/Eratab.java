@@ -170,12 +170,10 @@ public final class Eratab {
 
     /** The line of that name. */
     public EratabEntry entry(String name) throws IOException {
-        for (EratabEntry entry : entries) {
-            if (entry.name().equals(name)) {
-                return entry;
-            }
-        }
-        throw new IOException(file + ": no device " + name);
+        return entries.stream()
+                .filter(entry -> entry.name().equals(name))
+                .findFirst()
+                .orElseThrow(() -> new IOException(file + ": no device " + name));
     }
 
     /** Where the devices of this table are enrolled: {@code era/enrolled} beside it. */

@@ -6,13 +6,11 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
 import java.util.Locale;
 import java.util.regex.Pattern;
 import org.dmera.core.EraPoint;
 import org.dmera.core.file.FileReplacement;
+import org.dmera.core.file.Sha256;
 
 /**
  * Where the history is kept that the next backup's metadata must have in common with this one's: beside the state file, as
@@ -35,7 +33,7 @@ final class PointFile {
         ByteArrayOutputStream bytes = new ByteArrayOutputStream();
         point.write(bytes);
         FileReplacement.replace(file(number), bytes.toByteArray());
-        return digest(bytes.toByteArray());
+        return Sha256.hex(bytes.toByteArray());
     }
 
     /** The point that {@code state} remembers, or null when there is none any more. */
@@ -45,7 +43,7 @@ final class PointFile {
             return null;
         }
         byte[] bytes = Files.readAllBytes(file);
-        return digest(bytes).equals(state.history()) ? EraPoint.read(new ByteArrayInputStream(bytes)) : null;
+        return Sha256.hex(bytes).equals(state.history()) ? EraPoint.read(new ByteArrayInputStream(bytes)) : null;
     }
 
     /** Deletes those that {@code state} doesn't remember. */
@@ -56,14 +54,6 @@ final class PointFile {
             if (!file.getFileName().equals(kept.getFileName())) {
                 Files.delete(file);
             }
-        }
-    }
-
-    private static String digest(byte[] bytes) {
-        try {
-            return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(bytes));
-        } catch (NoSuchAlgorithmException e) {
-            throw new AssertionError("every Java platform has SHA-256", e);
         }
     }
 }

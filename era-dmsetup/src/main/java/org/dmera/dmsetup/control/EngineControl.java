@@ -57,11 +57,6 @@ public final class EngineControl implements Control {
     private final DeviceRegistry registry;
     private final Map<String, EngineVerb> verbs;
 
-    /** With device-mapper's own messages only. */
-    public EngineControl(DeviceRegistry registry) {
-        this(registry, Map.of());
-    }
-
     /** With messages of the engine's own besides, by their words, which begin with @. */
     public EngineControl(DeviceRegistry registry, Map<String, EngineVerb> verbs) {
         this.registry = registry;

@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.stream.Stream;
 import org.dmera.dmsetup.control.ControlServer;
 import org.dmera.dmsetup.control.EngineControl;
 import org.dmera.dmsetup.device.DeviceRegistry;
@@ -27,7 +28,10 @@ import org.dmera.dmsetup.export.NbdServer;
 import org.dmera.dmsetup.export.Served;
 import org.dmera.dmsetup.export.SocketNames;
 import org.dmera.dmsetup.export.TlsIdentity;
+import org.dmera.dmsetup.targets.EraTargetFactory;
 import org.dmera.dmsetup.targets.Failures;
+import org.dmera.dmsetup.targets.TargetFactory;
+import org.dmera.dmsetup.targets.TargetRegistry;
 import org.dmera.dmsetup.targets.Threads;
 
 /**
@@ -64,7 +68,7 @@ public final class Engine implements Closeable {
         PassedSockets passed = null;
         try {
             EngineBackings backings = new EngineBackings();
-            registry = new DeviceRegistry(EngineTargets.all(log), backings, background, state, log);
+            registry = new DeviceRegistry(targetTypes(log), backings, background, state, log);
             backings.setRegistry(registry);
             // Before any device is touched.
             SocketFile.makeFolder(options.control());
@@ -129,6 +133,12 @@ public final class Engine implements Closeable {
         }
         log.info("engine of process " + ProcessHandle.current().pid() + " answers at " + options.control() + ", NBD at "
                 + options.nbd() + ", state in " + options.state());
+    }
+
+    /** The target types of the engine, in the order in which {@code targets} lists them. */
+    static List<TargetFactory> targetTypes(EngineLog log) {
+        return Stream.concat(Stream.of(new EraTargetFactory(log::warn)), TargetRegistry.simple().stream())
+                .toList();
     }
 
     private static void requireAccess(PassedSockets passed, TcpAccess access) throws IOException {

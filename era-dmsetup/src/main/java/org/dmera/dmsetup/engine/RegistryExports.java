@@ -2,7 +2,6 @@
 package org.dmera.dmsetup.engine;
 
 import java.io.IOException;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
 import org.dmera.core.linux.Errno;
@@ -27,13 +26,10 @@ final class RegistryExports implements ExportSource {
 
     @Override
     public List<String> names() {
-        List<String> names = new ArrayList<>();
-        for (MappedDevice device : registry.devices()) {
-            if (device.hasLive() || registry.isExpectedBack(device)) {
-                names.add(device.name());
-            }
-        }
-        return names;
+        return registry.devices().stream()
+                .filter(device -> device.hasLive() || registry.isExpectedBack(device))
+                .map(MappedDevice::name)
+                .toList();
     }
 
     /** The export for the node of the device of that name. It does not count as an open: who uses the node does. */

@@ -13,6 +13,7 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalInt;
 import org.dmera.dmsetup.control.DeviceId;
 import org.dmera.dmsetup.control.DmCall;
@@ -185,7 +186,7 @@ class ShutdownStepsTest {
                 DeviceStore.NONE,
                 log);
         devices.create("vol", "", OptionalInt.empty());
-        EngineControl control = new EngineControl(devices);
+        EngineControl control = new EngineControl(devices, Map.of());
         DmException e = assertThrows(
                 DmException.class,
                 () -> DmCall.of("reload", DmCommand.TABLE_LOAD, DeviceId.ofName("vol"))

@@ -269,7 +269,7 @@ class KillAtEveryStepTest {
             backings.put("m1", new MemoryBacking("m1", 64 * 4096));
             backings.put("m2", new MemoryBacking("m2", 64 * 4096));
             registry = new DeviceRegistry(
-                    EngineTargets.all(EngineLog.silent()),
+                    Engine.targetTypes(EngineLog.silent()),
                     (device, readOnly) -> new TargetFactory.BackingOpener() {
                         @Override
                         public Backing open(String name) {

@@ -60,7 +60,7 @@ class StackedDevicesTest {
         metadata = memory("meta", 1024);
         origin = memory("origin", BLOCKS);
         registry = new DeviceRegistry(
-                EngineTargets.all(EngineLog.silent()),
+                Engine.targetTypes(EngineLog.silent()),
                 (forDevice, readOnly) -> new TargetFactory.BackingOpener() {
                     @Override
                     public Backing open(String name) throws IOException {

@@ -57,7 +57,7 @@ class StatusWhileDevicesHangTest {
     void createDevice() throws IOException {
         Map<String, Backing> backings = Map.of("meta", metadata, "origin", origin);
         DeviceRegistry registry = new DeviceRegistry(
-                EngineTargets.all(EngineLog.silent()),
+                Engine.targetTypes(EngineLog.silent()),
                 (forDevice, readOnly) -> new TargetFactory.BackingOpener() {
                     @Override
                     public Backing open(String name) throws IOException {
@@ -78,7 +78,7 @@ class StatusWhileDevicesHangTest {
         device = registry.create("vol", "", OptionalInt.empty());
         device.load(List.of(new TargetSpec(0, 65_536, "era", "meta origin 8")), false);
         device.resume();
-        client = new DmClient(new EngineControl(registry));
+        client = new DmClient(new EngineControl(registry, Map.of()));
     }
 
     @AfterEach

@@ -9,11 +9,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.concurrent.TimeUnit;
 import org.dmera.core.file.FileClaim;
 import org.dmera.core.file.FileIdentity;
 import org.dmera.core.file.Links;
+import org.dmera.core.file.Sha256;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.FileDescriptors;
@@ -229,7 +229,7 @@ public final class Target implements Closeable {
         }
         // Not a CRC: file systems end their structures with the CRC32C of these, and so the CRC32C of it all never
         // changes.
-        MessageDigest digest = sha256();
+        MessageDigest digest = Sha256.digest();
         try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
             for (long at : new long[] {0, Math.max(0, bytes - MARKED_BYTES)}) {
                 ByteBuffer part = ByteBuffer.allocate((int) Math.min(bytes, MARKED_BYTES));
@@ -238,14 +238,6 @@ public final class Target implements Closeable {
             }
         }
         return ByteBuffer.wrap(digest.digest()).getLong() & Long.MAX_VALUE;
-    }
-
-    private static MessageDigest sha256() {
-        try {
-            return MessageDigest.getInstance("SHA-256");
-        } catch (NoSuchAlgorithmException e) {
-            throw new AssertionError("every Java platform has SHA-256", e);
-        }
     }
 
     @Override

@@ -3,9 +3,9 @@ package org.dmera.tools.backup.stream;
 
 import java.nio.ByteBuffer;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.zip.CRC32;
 import java.util.zip.CRC32C;
+import org.dmera.core.file.Sha256;
 
 /** The checksums of one stream. One instance a thread. */
 final class Checksums {
@@ -17,14 +17,6 @@ final class Checksums {
 
     Checksums(byte[] streamId) {
         this.streamId = streamId.clone();
-    }
-
-    static MessageDigest sha256() {
-        try {
-            return MessageDigest.getInstance("SHA-256");
-        } catch (NoSuchAlgorithmException e) {
-            throw new AssertionError("every Java platform has SHA-256", e);
-        }
     }
 
     /** CRC32C of the stream id and bytes {@code 0..end} of {@code b}, but for the four from {@code hole} on. */
@@ -56,7 +48,7 @@ final class Checksums {
      */
     void digest(Chunk chunk, ByteBuffer storedBytes) {
         if (sha256 == null) {
-            sha256 = sha256();
+            sha256 = Sha256.digest();
         }
         ByteBuffer head = chunk.head;
         head.position(0).limit(Chunk.HEADER_BYTES + chunk.extents().size() * ExtentTable.ENTRY_BYTES);

@@ -14,6 +14,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.security.MessageDigest;
 import java.util.Arrays;
+import org.dmera.core.file.Sha256;
 
 /**
  * Reads a stream front to back and refuses it at the first thing that is wrong, naming the chunk and its byte.
@@ -27,7 +28,7 @@ public final class StreamReader implements Closeable {
     private final ReadableByteChannel in;
     private final StreamHeader header;
     private final Checksums sums;
-    private final MessageDigest digest = Checksums.sha256();
+    private final MessageDigest digest = Sha256.digest();
     private final boolean regularFile;
     private long streamBytes;
     private long chunks;

@@ -6,12 +6,13 @@ import java.nio.ByteBuffer;
 import java.nio.channels.GatheringByteChannel;
 import java.nio.channels.WritableByteChannel;
 import java.security.MessageDigest;
+import org.dmera.core.file.Sha256;
 
 /** Writes a stream: header, encoded chunks in order, footer. A stream without its footer is refused by every reader. */
 public final class StreamWriter {
     private final WritableByteChannel out;
     private final byte[] streamId;
-    private final MessageDigest digest = Checksums.sha256();
+    private final MessageDigest digest = Sha256.digest();
     private long chunks;
     private long dataBytes;
     private long zeroBytes;
