@@ -14,7 +14,7 @@ import java.nio.file.Path;
  * An NBD client that sends just what it is told, right or wrong. It chooses its export in the old way, without structured
  * replies: the oldest client that the server must still serve.
  */
-final class WireClient implements Closeable {
+public final class WireClient implements Closeable {
     static final int READ = 0;
     static final int WRITE = 1;
     static final int FLUSH = 3;
@@ -36,7 +36,7 @@ final class WireClient implements Closeable {
     }
 
     /** Connects and chooses an export. */
-    static WireClient open(Path socket, String export) throws IOException {
+    public static WireClient open(Path socket, String export) throws IOException {
         return open(SocketChannel.open(UnixDomainSocketAddress.of(socket)), export);
     }
 
@@ -98,13 +98,13 @@ final class WireClient implements Closeable {
     }
 
     /** Writes and waits; the error number, 0 for none. */
-    int write(long offset, byte[] data) throws IOException {
+    public int write(long offset, byte[] data) throws IOException {
         request(WRITE, 1, offset, data.length, data);
         return answer().error;
     }
 
     /** Reads and waits; null when it failed. */
-    byte[] read(long offset, int length) throws IOException {
+    public byte[] read(long offset, int length) throws IOException {
         request(READ, 2, offset, length, null);
         return answer().error == 0 ? receive(length).array() : null;
     }
