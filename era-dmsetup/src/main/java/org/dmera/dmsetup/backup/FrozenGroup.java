@@ -18,6 +18,7 @@ import org.dmera.dmsetup.control.DmCall;
 import org.dmera.dmsetup.control.DmClient;
 import org.dmera.dmsetup.control.DmException;
 import org.dmera.dmsetup.ioctl.DmCommand;
+import org.dmera.dmsetup.targets.Failures;
 import org.dmera.tools.backup.copy.OriginSource;
 
 /**
@@ -128,16 +129,8 @@ final class FrozenGroup implements Backup.Views, Closeable {
 
     @Override
     public void close() throws IOException {
-        IOException failed = null;
-        for (EraDevice device : new ArrayList<>(views.keySet())) {
-            try {
-                thaw(device);
-            } catch (IOException e) {
-                failed = e;
-            }
-        }
-        if (failed != null) {
-            throw failed;
-        }
+        Failures failures = new Failures();
+        List.copyOf(views.keySet()).forEach(device -> failures.run(() -> thaw(device)));
+        failures.throwFirst();
     }
 }

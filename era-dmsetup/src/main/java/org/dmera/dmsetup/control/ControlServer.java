@@ -129,11 +129,7 @@ public final class ControlServer implements Closeable {
         for (SocketChannel channel : connections) {
             channel.close();
         }
-        try {
-            acceptor.join();
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-        }
+        Threads.await(acceptor::join);
         limited.close();
     }
 }

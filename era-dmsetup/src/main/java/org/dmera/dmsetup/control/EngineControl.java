@@ -244,22 +244,12 @@ public final class EngineControl implements Control {
 
     private void await(DmIoctl io, BooleanSupplier abandoned) throws IOException {
         MappedDevice device = find(io);
-        IOException[] failed = new IOException[1];
         boolean happened;
         try {
-            happened = device.events().await(io.eventNr(), abandoned, () -> {
-                try {
-                    DeviceStatus.tableStatus(device, io);
-                } catch (IOException e) {
-                    failed[0] = e;
-                }
-            });
+            happened = device.events().await(io.eventNr(), abandoned, () -> DeviceStatus.tableStatus(device, io));
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             happened = false;
-        }
-        if (failed[0] != null) {
-            throw failed[0];
         }
         if (!happened) {
             throw new ErrnoException("wait for an event of " + device, Errno.EINTR);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.dmsetup.device;
 
+import java.io.IOException;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
+import org.dmera.dmsetup.targets.Failures;
 import org.dmera.dmsetup.targets.Threads;
 
 /** A device's event counter, and those who wait for it to move. A removal waits until they have seen the last event. */
@@ -38,8 +40,10 @@ public final class DeviceEvents {
      *
      * @param abandoned asked every second; true ends the wait
      * @return false when it was abandoned
+     * @throws IOException what {@code then} failed with
      */
-    public boolean await(int seen, BooleanSupplier abandoned, Runnable then) throws InterruptedException {
+    public boolean await(int seen, BooleanSupplier abandoned, Failures.Step then)
+            throws IOException, InterruptedException {
         synchronized (this) {
             waiters++;
         }

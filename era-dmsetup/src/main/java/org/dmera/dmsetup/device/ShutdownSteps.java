@@ -2,15 +2,10 @@
 package org.dmera.dmsetup.device;
 
 import java.io.IOException;
+import org.dmera.dmsetup.targets.Failures;
 
 /** Steps that are all done, each whatever becomes of the others; each failure is logged, and the first is told at the end. */
 public final class ShutdownSteps {
-    /** One step. */
-    @FunctionalInterface
-    public interface Step {
-        void run() throws IOException;
-    }
-
     private final EngineLog log;
     private IOException first;
 
@@ -19,7 +14,7 @@ public final class ShutdownSteps {
     }
 
     /** Does {@code step}; {@code what} begins the log's line when it fails. Whether it was done. */
-    public boolean run(String what, Step step) {
+    public boolean run(String what, Failures.Step step) {
         try {
             step.run();
             return true;

@@ -9,6 +9,7 @@ import java.util.concurrent.atomic.AtomicLong;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.ProcessSettings;
 import org.dmera.dmsetup.device.EngineLog;
+import org.dmera.dmsetup.targets.Threads;
 
 /**
  * An engine in a process of its own, until a signal ends it.
@@ -53,11 +54,7 @@ public final class EngineProcess {
         Engine engine = new Engine(options, log);
         ServiceManager manager = new ServiceManager(log);
         manager.ready();
-        try {
-            stop.await();
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-        }
+        Threads.await(stop::await);
         manager.stopping();
         engine.close();
         return 0;

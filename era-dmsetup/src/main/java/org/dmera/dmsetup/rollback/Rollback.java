@@ -17,6 +17,7 @@ import org.dmera.core.block.BlockDevice;
 import org.dmera.core.cache.StaleCacheBlocks;
 import org.dmera.core.cache.WrittenSectors;
 import org.dmera.dmsetup.control.DevicePaths;
+import org.dmera.dmsetup.targets.Failures;
 import org.dmera.tools.cli.Console;
 import org.dmera.tools.input.MetadataInput;
 import org.dmera.tools.io.Progress;
@@ -45,19 +46,6 @@ public final class Rollback implements Closeable {
     public interface Command {
         /** @return its exit code */
         int run(Started started) throws IOException;
-    }
-
-    private interface Step {
-        void run() throws IOException;
-    }
-
-    private void whole(Step part) throws IOException {
-        step.lock();
-        try {
-            part.run();
-        } finally {
-            step.unlock();
-        }
     }
 
     /** Receives what is going on, a line at a time. */
@@ -159,6 +147,16 @@ public final class Rollback implements Closeable {
             throw e;
         }
         Files.delete(recordFile);
+    }
+
+    /** Does {@code part}, which an orderly end of the process lets be finished. */
+    private void whole(Failures.Step part) throws IOException {
+        step.lock();
+        try {
+            part.run();
+        } finally {
+            step.unlock();
+        }
     }
 
     /** @return whether anything is left to do */

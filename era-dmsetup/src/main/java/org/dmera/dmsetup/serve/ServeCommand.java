@@ -15,6 +15,7 @@ import org.dmera.dmsetup.engine.SocketFile;
 import org.dmera.dmsetup.export.NbdServer;
 import org.dmera.dmsetup.export.NbdUri;
 import org.dmera.dmsetup.export.ServedNode;
+import org.dmera.dmsetup.targets.Threads;
 import org.dmera.tools.backup.ByteCount;
 import org.dmera.tools.backup.CopyOptions;
 import org.dmera.tools.backup.ServeUsage;
@@ -68,11 +69,11 @@ public final class ServeCommand implements Command {
                 if (arguments.has("attach")) {
                     try (ServedNode node = ServedNode.make(exports.last(), own, socket, "", console::error)) {
                         console.print("the last is " + node.path());
-                        await(stop);
+                        Threads.await(stop::await);
                     }
                 } else {
                     console.print("the last is also " + NbdUri.of(socket, ""));
-                    await(stop);
+                    Threads.await(stop::await);
                 }
             } finally {
                 if (own != null) {
@@ -111,14 +112,6 @@ public final class ServeCommand implements Command {
         } catch (ErrnoException e) {
             // Without the right to it there is no node either, and making one says so.
             return;
-        }
-    }
-
-    private static void await(CountDownLatch stop) {
-        try {
-            stop.await();
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
         }
     }
 }
