@@ -29,6 +29,14 @@ public final class MetadataRoots {
     /** Rereads of a superblock that a running target may be rewriting at the very moment. */
     private static final int ATTEMPTS = 5;
 
+    /** Times that the metadata of a running target are read until nothing was committed in between. */
+    private static final int READINGS = 20;
+
+    /** What is read of metadata from its roots on. */
+    public interface Reading<T> {
+        T from(MetadataRoots roots) throws IOException;
+    }
+
     private final Superblock superblock;
     private final boolean isSnapshot;
 
@@ -86,6 +94,37 @@ public final class MetadataRoots {
                 && currentWritesetRoot() == other.currentWritesetRoot()
                 && writesetTreeRoot() == other.writesetTreeRoot()
                 && eraArrayRoot() == other.eraArrayRoot();
+    }
+
+    /**
+     * Reads something of metadata that a running target may change: once more whenever something was committed meanwhile,
+     * because what a commit frees is used again after it.
+     *
+     * @param what the metadata, for the message
+     * @param advice what to do, for the message
+     * @throws DamagedMetadataException when the metadata are damaged that didn't change meanwhile
+     * @throws IOException also when they changed each time
+     */
+    public static <T> T readUnchanged(BlockDevice device, String what, String advice, Reading<T> reading)
+            throws IOException {
+        DamagedMetadataException damage = null;
+        for (int i = 0; i < READINGS; i++) {
+            MetadataRoots roots = read(device);
+            T result = null;
+            try {
+                result = reading.from(roots);
+                damage = null;
+            } catch (DamagedMetadataException e) {
+                damage = e;
+            }
+            if (roots.isSameState(read(device))) {
+                if (damage != null) {
+                    throw damage.on(device.name());
+                }
+                return result;
+            }
+        }
+        throw new IOException(what + " changed each of the " + READINGS + " times that it was read: " + advice, damage);
     }
 
     private static Superblock readSuperblock(BlockDevice device, long blockNr, String structure) throws IOException {

@@ -26,8 +26,6 @@ import org.dmera.tools.input.ReaderThreads;
  */
 public final class Preparation {
     private static final int SECTOR_BYTES = 512;
-    /** Times that metadata in use are read until nothing was committed in between. */
-    private static final int ATTEMPTS = 20;
 
     private final EratabEntry entry;
     private final Path metadata;
@@ -111,26 +109,14 @@ public final class Preparation {
 
     /** Enrolls metadata and origin as they are now, whether the device is in use or not. */
     public static void enroll(Path metadata, Path origin, Path folder, String name) throws IOException {
-        DamagedMetadataException damage = null;
         try (BlockDevice device = MetadataInput.open(metadata, true)) {
-            for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-                MetadataRoots roots = MetadataRoots.read(device);
-                try {
-                    Enrollment enrollment = Enrollment.of(metadata, origin, device, roots);
-                    if (roots.isSameState(MetadataRoots.read(device))) {
-                        enrollment.write(folder, name);
-                        return;
-                    }
-                } catch (DamagedMetadataException e) {
-                    // What the device has freed meanwhile, and used again.
-                    damage = e;
-                }
-            }
+            MetadataRoots.readUnchanged(
+                            device,
+                            metadata.toString(),
+                            "enroll it while nobody writes",
+                            roots -> Enrollment.of(metadata, origin, device, roots))
+                    .write(folder, name);
         }
-        throw new IOException(
-                metadata + " changed each of the " + ATTEMPTS + " times that it was read: enroll it while nobody"
-                        + " writes",
-                damage);
     }
 
     /** Enrolls what {@link #table} has seen, as a device that has been stopped left it. */

@@ -6,7 +6,6 @@ import org.dmera.core.block.BlockDevice;
 import org.dmera.core.cache.WrittenSectors;
 import org.dmera.core.content.BlockSet;
 import org.dmera.core.content.ChangedBlocks;
-import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.read.MetadataRoots;
 import org.dmera.dmsetup.control.DeviceId;
 import org.dmera.dmsetup.control.DevicePaths;
@@ -17,9 +16,6 @@ import org.dmera.tools.input.ReaderThreads;
 
 /** The era device beneath a cache: its eras, its metadata snapshot, and what was written. */
 final class EraSide {
-    /** Times that the metadata of a running target are read until nothing was committed in between. */
-    private static final int ATTEMPTS = 20;
-
     private final DmClient client;
     private final CacheStack stack;
     private final DeviceId id;
@@ -106,22 +102,11 @@ final class EraSide {
     /** The same as of now, without a snapshot: for figures. The target commits each mark before it lets the write go. */
     WrittenSectors writtenLive(long since) throws IOException {
         try (BlockDevice device = open()) {
-            DamagedMetadataException damage = null;
-            for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-                MetadataRoots roots = MetadataRoots.read(device);
-                try {
-                    WrittenSectors written = written(device, roots, since);
-                    if (roots.isSameState(MetadataRoots.read(device))) {
-                        return written;
-                    }
-                } catch (DamagedMetadataException e) {
-                    damage = e;
-                }
-            }
-            throw new IOException(
-                    "the metadata of " + name() + " changed each of the " + ATTEMPTS
-                            + " times that it was read: too many write to it",
-                    damage);
+            return MetadataRoots.readUnchanged(
+                    device,
+                    "the metadata of " + name(),
+                    "too many write to it",
+                    roots -> written(device, roots, since));
         }
     }
 
