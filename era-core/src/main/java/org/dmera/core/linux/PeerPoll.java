@@ -34,7 +34,13 @@ public final class PeerPoll {
     private static final int SO_LINGER = 13;
     private static final int SO_PEERCRED = 17;
     private static final int IPPROTO_TCP = 6;
-    private static final int TCP_USER_TIMEOUT = 18;
+    private static final int TCP_INFO = 11;
+    /** struct tcp_info, as far as it is needed, and where in it the fields are. */
+    private static final int TCP_INFO_BYTES = 60;
+
+    private static final int TCPI_RETRANSMITS = 2;
+    private static final int TCPI_PROBES = 3;
+    private static final int TCPI_LAST_ACK_RECV = 56;
 
     private final SocketChannel socket;
     private final boolean unix;
@@ -105,13 +111,28 @@ public final class PeerPoll {
         return "uid " + Integer.toUnsignedString(credentials.getInt(Integer.BYTES)) + (pid > 0 ? " pid " + pid : "");
     }
 
-    /** TCP: what is sent and not acknowledged for so long ends the connection. */
-    public void limitUnacknowledged(int millis) throws IOException {
-        ByteBuffer value = ByteBuffer.allocateDirect(Integer.BYTES).order(ByteOrder.nativeOrder());
-        value.putInt(0, millis);
-        if (Libc.CALLS.setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, RawIo.address(value), Integer.BYTES) < 0) {
-            throw new ErrnoException("setsockopt TCP_USER_TIMEOUT", Libc.errno());
+    /**
+     * Whether this is TCP, what was sent was sent again, or a full window asked about, without an answer, and no
+     * acknowledgement of anything came for {@code millis}.
+     */
+    public boolean isUnacknowledged(int millis) throws IOException {
+        if (unix) {
+            return false;
         }
+        ByteBuffer info =
+                ByteBuffer.allocateDirect(TCP_INFO_BYTES + Integer.BYTES).order(ByteOrder.nativeOrder());
+        info.putInt(TCP_INFO_BYTES, TCP_INFO_BYTES);
+        long at = RawIo.address(info);
+        synchronized (this) {
+            if (!socket.isOpen()) {
+                return false;
+            }
+            if (Libc.CALLS.getsockopt(fd, IPPROTO_TCP, TCP_INFO, at, at + TCP_INFO_BYTES) < 0) {
+                throw new ErrnoException("getsockopt TCP_INFO", Libc.errno());
+            }
+        }
+        boolean asked = info.get(TCPI_RETRANSMITS) != 0 || info.get(TCPI_PROBES) != 0;
+        return asked && Integer.compareUnsigned(info.getInt(TCPI_LAST_ACK_RECV), millis) >= 0;
     }
 
     /**

@@ -222,12 +222,19 @@ public final class NbdServer implements Closeable {
         close(channel);
     }
 
+    private void vanished(SocketChannel channel, NbdChoice choice, String why) {
+        log.accept("clients that vanished", () -> choice + ": " + why + ": dropped");
+        close(channel);
+    }
+
     private void serve(Listener listener, SocketChannel channel) {
         TlsIdentity tls = listener.tls;
         NbdChoice choice = new NbdChoice(exports, PeerPoll.peer(channel), deadlines, late -> late(channel, late));
+        Future<?> watching = null;
         try {
             choice.expectWithin(handshake.toMillis());
             PeerPoll poll = SocketSettings.apply(channel);
+            watching = Unacknowledged.watch(poll, deadlines, why -> vanished(channel, choice, why));
             NbdHandshake.TlsUpgrade upgrade = tls == null ? null : plain -> new TlsChannel(plain, tls.serverEngine());
             NbdHandshake.Agreed agreed;
             try {
@@ -248,8 +255,8 @@ public final class NbdServer implements Closeable {
                 // With TLS, the client is told.
                 agreed.channel().close();
             }
-        } catch (ClosedChannelException e) {
-            // The server is closing, or the client was late.
+        } catch (ClosedChannelException | RejectedExecutionException e) {
+            // The server is closing, or the client was late or has vanished.
             return;
         } catch (IOException e) {
             if (!isClosed()) {
@@ -262,6 +269,9 @@ public final class NbdServer implements Closeable {
         } catch (RuntimeException | OutOfMemoryError e) {
             log.accept("connections that failed", () -> choice + ": " + FailureText.of(e));
         } finally {
+            if (watching != null) {
+                watching.cancel(false);
+            }
             drop(listener, channel);
         }
     }

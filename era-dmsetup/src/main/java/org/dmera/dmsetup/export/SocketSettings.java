@@ -8,7 +8,10 @@ import java.nio.channels.SocketChannel;
 import jdk.net.ExtendedSocketOptions;
 import org.dmera.core.linux.PeerPoll;
 
-/** How a client's socket is set up: a TCP client that vanishes without a word is noticed within a minute, and lets go of its device. */
+/**
+ * How a client's socket is set up: a TCP client that vanishes without a word, and is owed nothing, is noticed within a minute,
+ * and lets go of its device.
+ */
 final class SocketSettings {
     /** A TCP client that has been silent for so long is asked whether it is there, */
     private static final int KEEPALIVE_IDLE_SECONDS = 30;
@@ -16,8 +19,6 @@ final class SocketSettings {
     private static final int KEEPALIVE_INTERVAL_SECONDS = 10;
     /** so many times; then it is gone. */
     private static final int KEEPALIVE_PROBES = 3;
-    /** The same for one that does not acknowledge what it is sent. */
-    private static final int UNACKNOWLEDGED_MILLIS = 60_000;
     /** So that a piece of a long read can be handed over while the client takes the one before. */
     private static final int UNIX_SEND_BUFFER_BYTES = 1 << 20;
 
@@ -35,8 +36,6 @@ final class SocketSettings {
         channel.setOption(ExtendedSocketOptions.TCP_KEEPIDLE, KEEPALIVE_IDLE_SECONDS);
         channel.setOption(ExtendedSocketOptions.TCP_KEEPINTERVAL, KEEPALIVE_INTERVAL_SECONDS);
         channel.setOption(ExtendedSocketOptions.TCP_KEEPCOUNT, KEEPALIVE_PROBES);
-        PeerPoll poll = new PeerPoll(channel);
-        poll.limitUnacknowledged(UNACKNOWLEDGED_MILLIS);
-        return poll;
+        return new PeerPoll(channel);
     }
 }
