@@ -315,19 +315,29 @@ public final class DeviceRegistry {
      * Removes every device that is not open, and again when that closed others.
      *
      * @param deferred mark the open ones for removal at their last close
+     * @throws IOException why the first of those that are left is, but for being open
      */
-    public void removeAll(boolean deferred) {
+    public void removeAll(boolean deferred) throws IOException {
         boolean again;
+        IOException first;
         do {
             again = false;
+            first = null;
             for (MappedDevice device : devices()) {
                 try {
                     again |= remove(device, deferred);
                 } catch (IOException e) {
+                    boolean open = e instanceof ErrnoException error && error.is(Errno.EBUSY);
+                    if (!open && !device.isGone() && first == null) {
+                        first = e;
+                    }
                     log.debug("remove_all: " + e.getMessage());
                 }
             }
         } while (again);
+        if (first != null) {
+            throw first;
+        }
     }
 
     /**

@@ -92,7 +92,7 @@ class StackedDevicesTest {
     }
 
     @AfterEach
-    void removeAll() {
+    void removeAll() throws IOException {
         metadata.hook = (operation, offset, length) -> {};
         registry.removeAll(false);
         assertTrue(registry.devices().isEmpty(), () -> "left: " + registry.devices());
