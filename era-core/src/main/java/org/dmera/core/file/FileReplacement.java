@@ -82,6 +82,11 @@ public final class FileReplacement implements Closeable {
      *     user
      */
     public static FileReplacement begin(Path file) throws IOException {
+        return begin(file, false);
+    }
+
+    /** {@code small}: what cleans up when the program is ending may write it still. */
+    private static FileReplacement begin(Path file, boolean small) throws IOException {
         Path target = Links.follow(file);
         FileChannel old = null;
         try {
@@ -92,12 +97,15 @@ public final class FileReplacement implements Closeable {
                 old = claim(target, before);
                 before = FileIdentity.of(target);
             }
-            FileReplacement replacement = beginBeside(target, old, before);
+            // A signal waits until it is known that there is a file to take away.
             synchronized (AT_WORK) {
-                EndOfProgram.watch();
+                if (!EndOfProgram.watch() && !small) {
+                    throw new IOException("interrupted");
+                }
+                FileReplacement replacement = beginBeside(target, old, before);
                 AT_WORK.add(replacement);
+                return replacement;
             }
-            return replacement;
         } catch (IOException | RuntimeException e) {
             if (old != null) {
                 old.close();
@@ -108,8 +116,8 @@ public final class FileReplacement implements Closeable {
 
     /** Replaces {@code file} by one that holds {@code content}; durable when it returns. Makes its folder if need be. */
     public static void replace(Path file, byte[] content) throws IOException {
-        Files.createDirectories(file.toAbsolutePath().getParent());
-        try (FileReplacement replacement = begin(file)) {
+        Folders.make(file.toAbsolutePath().getParent());
+        try (FileReplacement replacement = begin(file, true)) {
             ByteBuffer rest = ByteBuffer.wrap(content);
             while (rest.hasRemaining()) {
                 replacement.channel.write(rest);
@@ -320,23 +328,25 @@ public final class FileReplacement implements Closeable {
     /** A signal ends the program by its shutdown hooks, and not by those who would close what they began. */
     private static final class EndOfProgram extends Thread {
         private static boolean watching;
+        private static boolean ended;
 
-        /** To be called with the monitor of {@link #AT_WORK}. */
-        static void watch() {
+        /** To be called with the monitor of {@link #AT_WORK}; false when the program is ending. */
+        static boolean watch() {
             if (!watching) {
                 try {
                     Runtime.getRuntime().addShutdownHook(new EndOfProgram());
                 } catch (IllegalStateException e) {
-                    // The program is ending: what is begun now is part of its clean-up, and is waited for.
-                    return;
+                    return false;
                 }
                 watching = true;
             }
+            return !ended;
         }
 
         @Override
         public void run() {
             synchronized (AT_WORK) {
+                ended = true;
                 for (FileReplacement each : AT_WORK) {
                     each.abandoned = true;
                     try {

@@ -4,12 +4,12 @@ package org.dmera.dmsetup.backup;
 import java.io.Closeable;
 import java.io.IOException;
 import java.io.InterruptedIOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import org.dmera.core.EraPoint;
 import org.dmera.core.EraToken;
 import org.dmera.core.file.FileReplacement;
+import org.dmera.core.file.Folders;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.metadata.RefusedException;
 import org.dmera.dmsetup.control.DmException;
@@ -213,7 +213,7 @@ final class Backup implements Closeable {
             why = Math.round(percent) + " % of the origin changed";
             plan = CopyPlan.of(metadata, sizeBytes, Base.NOTHING, identity, newEra, flags, token);
         }
-        Files.createDirectories(options.folder);
+        Folders.make(options.folder);
         String name = StreamNames.device(device.name());
         long number = Math.max(state.number(), StreamNames.highest(options.folder, name) + 1);
         Path stream = options.folder.resolve(StreamNames.of(name, number, why != null));

@@ -19,6 +19,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
 import org.dmera.core.file.FileClaim;
+import org.dmera.core.file.Folders;
 import org.dmera.dmsetup.control.DmClient;
 import org.dmera.dmsetup.control.EraStatus;
 import org.dmera.dmsetup.control.Mangling;
@@ -118,7 +119,7 @@ public final class BackupCommand implements Command {
             return null;
         }
         Path cow = Path.of(arguments.has("cow") ? arguments.value("cow") : arguments.value("to"));
-        Files.createDirectories(cow);
+        Folders.make(cow);
         FrozenGroup group = new FrozenGroup(first.client(), cow);
         for (Run run : runs) {
             group.add(run.device, run.options.stateFile());
@@ -190,7 +191,7 @@ public final class BackupCommand implements Command {
         Overwriting.refuse(
                 stateFile.toString(),
                 List.of(device.metadata().toString(), device.origin().toString()));
-        Files.createDirectories(stateFile.toAbsolutePath().getParent());
+        Folders.make(stateFile.toAbsolutePath().getParent());
         opened.add(lock(stateFile));
         return new Run(device, hook == null ? null : new OriginHook(hook, device), options);
     }

@@ -23,6 +23,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.regex.Pattern;
+import org.dmera.core.file.Folders;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.NativeText;
@@ -115,8 +116,7 @@ final class StateDirectory implements DeviceStore, Closeable {
     /** Makes the folder if need be, for this user alone. Who can write there decides what the engine opens and replaces. */
     static void make(Path folder) throws IOException {
         try {
-            Files.createDirectories(
-                    folder, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+            Folders.make(folder, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
             TrustedFolder.require(folder);
         } catch (FileSystemException e) {
             throw unusable(folder, e);

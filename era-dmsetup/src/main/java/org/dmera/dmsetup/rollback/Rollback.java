@@ -16,6 +16,7 @@ import java.util.concurrent.locks.ReentrantLock;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.cache.StaleCacheBlocks;
 import org.dmera.core.cache.WrittenSectors;
+import org.dmera.core.file.Folders;
 import org.dmera.dmsetup.control.DevicePaths;
 import org.dmera.dmsetup.targets.Failures;
 import org.dmera.tools.cli.Console;
@@ -88,8 +89,7 @@ public final class Rollback implements Closeable {
         this.since = since;
         this.log = log;
         this.console = console;
-        Files.createDirectories(
-                folder, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+        Folders.make(folder, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
         recordFile = folder.resolve("rollback-" + cache.name());
         lockFile = FileChannel.open(
                 folder.resolve("lock-" + cache.name()), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
