@@ -57,6 +57,38 @@ class NamesAreBytesTest {
             same() { if [ "$1" != "$2" ]; then echo "expected: $1"; echo "but was: $2"; exit 1; fi; }
             """;
 
+    /** Calls of the control interface, with names as they come. */
+    private static final String FRAMES = """
+            import os, socket, struct, sys
+            engine = socket.socket(socket.AF_UNIX)
+            engine.connect(os.fsencode(sys.argv[1]))
+            def received(n):
+                data = b""
+                while len(data) < n:
+                    data += engine.recv(n - len(data))
+                return data
+            def call(command, name, result, more=b""):
+                head = struct.pack("<3I3Ii3IQ", 4, 0, 0, 16384, 312, 0, 0, 0, 0, 0, 0) + name
+                engine.sendall(struct.pack("<2I", 16388, command) + (head.ljust(312, b"\\0") + more).ljust(16384, b"\\0"))
+                length, code = struct.unpack("<Ii", received(8))
+                data = received(length - 4)
+                assert code == result, (command, name, code)
+                return data
+            LIST, CREATE, REMOVE, RENAME, STATUS = 2, 3, 4, 5, 7
+            call(REMOVE, b"\\xfd\\xfd", -6)
+            call(RENAME, b"\\xfd\\xfd", -6, b"new\\0")
+            assert call(STATUS, b"\\xff\\xfe", 0)[48:51] == b"\\xff\\xfe\\0"
+            call(CREATE, b"\\xc3(", 0)
+            call(CREATE, b"\\xc3(", -16)
+            call(RENAME, b"\\xc3(", 0, b"\\xe9\\0")
+            names = call(LIST, b"", 0)
+            assert b"\\xe9\\0" in names and b"\\xff\\xfe\\0" in names and b"\\xc3(" not in names, names
+            call(REMOVE, b"\\xc3(", -6)
+            call(REMOVE, b"\\xef\\xbf\\xbd", -6)
+            call(REMOVE, b"?", -6)
+            call(REMOVE, b"\\xe9", 0)
+            """;
+
     private static final String DEVICES = """
             truncate -s 4M m
             truncate -s 32M o
@@ -66,6 +98,7 @@ class NamesAreBytesTest {
             expect 0 dm create "$fffe" -n
             expect 1 dm remove "$fdfd"
             expect 1 dm info "$fdfd"
+            expect 0 /usr/bin/python3 -c "$frames" run/control
             same "$oe:0
             $fffe:0" "$(dm info -c -o name,open --noheadings)"
             same "$(printf '"name":"%s"\\n"name":"\\\\udcff\\\\udcfe"' "$oe")" "$(dm ls --json | grep -a -o '"name":"[^"]*"')"
@@ -108,6 +141,25 @@ class NamesAreBytesTest {
             expect 0 "$bin/era_copy" --full -m "$work/m" "$work/o" -o "$work/s$oe"
             expect 0 "$bin/era_apply" "$work/s$oe" -o "$work/t$ss"
             cmp o "t$ss"
+            mv "s$oe" "s$oe$fffe"
+            : >served
+            "$bin/era_serve" -s "$work/n$fffe" "$work/s$oe$fffe" >served 2>&1 &
+            server=$!
+            trap 'kill $server 2>/dev/null; wait $server' EXIT
+            tries=0
+            until grep -qa 'the last is' served; do
+              tries=$((tries + 1))
+              [ $tries -le 1200 ] && kill -0 $server || { echo "nothing is served: $(cat served)"; exit 1; }
+              sleep 0.1
+            done
+            uri=$(grep -ao 'nbd+unix:[^ ]*[^: ]' served | head -n 1)
+            expect 0 nbdinfo --size "$uri"
+            same 524288 "$(cat out)"
+            expect 0 nbdcopy "$uri" back
+            cmp o back
+            kill $server
+            wait $server || { echo "era_serve: $(cat served)"; exit 1; }
+            trap - EXIT
             expect 1 "$bin/era_check" "$work/missing$ss"
             same "era_check: Couldn't find input file $work/missing$ss" "$(cat err)"
             """;
@@ -201,6 +253,7 @@ class NamesAreBytesTest {
                 .redirectOutput(output.toFile());
         builder.environment().clear();
         builder.environment().put("PATH", "/usr/bin:/bin");
+        builder.environment().put("frames", FRAMES);
         builder.environment().putAll(environment);
         Process process = builder.start();
         assertTrue(process.waitFor(LIMIT_SECONDS, TimeUnit.SECONDS), "the script does not end");
