@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.BitSet;
+import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
 
@@ -50,6 +51,7 @@ final class AttachedDeviceCase implements LabCase {
                 node=$(readlink /dev/era/%1$s)
                 echo "@node is $node"
                 echo "@size first $(blockdev --getsize64 $node)"
+                cat /proc/$engine/task/*/stat > threads
                 mkfs.ext4 -q $node
                 mount -t ext4 -o discard $node $work/mount
                 for i in $(seq 40); do head -c $((i * i * 50)) /dev/urandom > $work/mount/file$i; done
@@ -100,6 +102,10 @@ final class AttachedDeviceCase implements LabCase {
                     String node = log.answer("node", "is");
                     assertTrue(node.matches(overFuse ? "/dev/loop[0-9]+" : "/dev/nbd[0-9]+"), node);
                     assertEquals((long) ORIGIN_MIB << 20, Long.parseLong(log.answer("size", "first")));
+                }),
+                DynamicTest.dynamicTest("threadsThatServeTheNodeDoNotWaitForItWhenTheyNeedMemory", () -> {
+                    List<String> threads = Files.readAllLines(folder.resolve("threads"));
+                    assertTrue(ServingThreads.requireIoFlushers(threads) >= 4, threads::toString);
                 }),
                 DynamicTest.dynamicTest("aMountedDeviceIsNotRemoved", () -> {
                     String said = log.answer("busy", "is");

@@ -43,6 +43,7 @@ final class UblkCase implements LabCase {
                 node=$(readlink /dev/era/%s)
                 echo "@node is $node"
                 echo "@size is $(blockdev --getsize64 $node)"
+                cat /proc/$PPID/task/*/stat > threads
                 head -c 1M /dev/urandom > $work/data
                 dd if=$work/data of=$node bs=1M oflag=direct seek=1 conv=notrunc,fsync
                 blkdiscard -o 8M -l 1M $node
@@ -89,6 +90,11 @@ final class UblkCase implements LabCase {
                 DynamicTest.dynamicTest("theNodeIsAUblkDeviceOfTheDevicesSize", () -> {
                     assertTrue(io.answer("node", "is").matches("/dev/ublkb[0-9]+"), io::toString);
                     assertEquals((long) ORIGIN_MIB << 20, Long.parseLong(io.answer("size", "is")));
+                }),
+                DynamicTest.dynamicTest("threadsThatServeTheNodeDoNotWaitForItWhenTheyNeedMemory", () -> {
+                    List<String> threads = Files.readAllLines(folder.resolve("threads"));
+                    assertTrue(ServingThreads.requireIoFlushers(threads) >= 3, threads::toString);
+                    assertTrue(threads.stream().anyMatch(line -> line.contains("(ublk")), threads::toString);
                 }),
                 DynamicTest.dynamicTest("nothingIsLeft", () -> {
                     List<String> nodes = log.lines().stream()
