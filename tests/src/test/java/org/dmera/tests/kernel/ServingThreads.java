@@ -10,7 +10,8 @@ final class ServingThreads {
     /** What PR_SET_IO_FLUSHER sets: PF_MEMALLOC_NOIO and PF_LOCAL_THROTTLE. */
     private static final long IO_FLUSHER = 0x80000 | 0x100000;
 
-    private static final List<String> NAMES = List.of("fuse-", "keeper of", "era", "background", "nbd", "ublk");
+    private static final List<String> NAMES =
+            List.of("fuse-", "keeper of", "era", "background", "nbd", "kernel-", "ublk");
 
     private ServingThreads() {}
 
