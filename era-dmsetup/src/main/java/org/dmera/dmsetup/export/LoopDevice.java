@@ -129,8 +129,10 @@ final class LoopDevice {
 
     /** Takes over the new size of {@code file}, which is the one that it was set up over. */
     void resized(Path file) throws IOException {
-        learnSize(file);
-        int result = keeper.call(() -> Ioctl.call(fd, SET_CAPACITY, 0L));
+        int result = keeper.call(() -> {
+            learnSize(file);
+            return Ioctl.call(fd, SET_CAPACITY, 0L);
+        });
         if (result < 0) {
             throw new ErrnoException("LOOP_SET_CAPACITY of " + node, -result);
         }
