@@ -52,7 +52,7 @@ public final class EraPoint {
      *
      * @param device the metadata device
      * @param roots what its superblock, or its snapshot's, refers to
-     * @param era the first that later writes may have: of a held snapshot its current era; of metadata at rest the next one
+     * @param era u32, the first that is to be asked for later
      * @throws IOException when the metadata is damaged or can't be read
      */
     @SuppressWarnings("exports") // for the programs of this project; others call EraSnapshot.point()
@@ -111,7 +111,7 @@ public final class EraPoint {
         if (roots.dataBlockSizeSectors() != blockSizeSectors) {
             return "the block size was " + blockSizeSectors + " sectors and is " + roots.dataBlockSizeSectors();
         }
-        if (roots.currentEra() < era) {
+        if (roots.nextEra() < era) {
             return "the era went back from " + era + " to " + roots.currentEra();
         }
         if (!isZero(uuid) && !isZero(roots.uuid()) && !Arrays.equals(uuid, roots.uuid())) {

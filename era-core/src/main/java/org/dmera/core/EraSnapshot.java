@@ -10,6 +10,7 @@ import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.DeviceOpener;
 import org.dmera.core.content.BlockSet;
 import org.dmera.core.content.ChangedBlocks;
+import org.dmera.core.format.Eras;
 import org.dmera.core.read.MetadataRoots;
 
 /**
@@ -74,7 +75,10 @@ public final class EraSnapshot implements Closeable {
         }
     }
 
-    /** {@return the era (u32) that was current at that moment} */
+    /**
+     * {@return the era (u32) that was current at that moment} To ask by the next time, {@link #point} or {@link #token} is the
+     * thing to keep.
+     */
     public long currentEra() {
         return roots.currentEra();
     }
@@ -98,7 +102,6 @@ public final class EraSnapshot implements Closeable {
      */
     public Iterable<ByteRange> changedSince(long era) throws IOException {
         BlockSet blocks = ChangedBlocks.since(device, roots, era);
-        requireStillHeld();
         return () -> new Ranges(blocks, blockBytes());
     }
 
@@ -125,7 +128,6 @@ public final class EraSnapshot implements Closeable {
     }
 
     private Iterable<ByteRange> changedSince(String what, long era, String contradiction) throws IOException {
-        requireStillHeld();
         if (contradiction != null) {
             throw new IOException(
                     "the " + what + " is of other metadata, or the metadata was made anew since: " + contradiction);
@@ -135,15 +137,12 @@ public final class EraSnapshot implements Closeable {
 
     /**
      * {@return a token for {@link #changedSince(EraPoint)} of later snapshots} What is written after this moment has its era, or a
-     * later one.
+     * later one. Of a held snapshot that is the era before it, the last that it lists.
      *
      * @throws IOException when the metadata can't be read, or the snapshot was dropped meanwhile
      */
     public EraPoint point() throws IOException {
-        // Metadata that nobody uses goes on with a new era, as the kernel's target does when it is resumed.
-        EraPoint point = EraPoint.of(device, roots, isHeld ? roots.currentEra() : roots.currentEra() + 1);
-        requireStillHeld();
-        return point;
+        return EraPoint.of(device, roots, laterEra());
     }
 
     /**
@@ -153,16 +152,16 @@ public final class EraSnapshot implements Closeable {
      * @throws IOException when the metadata can't be read, or the snapshot was dropped meanwhile
      */
     public EraToken token() throws IOException {
-        EraToken token = EraToken.of(device, roots, isHeld ? roots.currentEra() : roots.currentEra() + 1);
-        requireStillHeld();
-        return token;
+        return EraToken.of(device, roots, laterEra());
     }
 
-    /** Blocks of a snapshot that is dropped are written over. */
-    private void requireStillHeld() throws IOException {
-        if (isHeld && !MetadataRoots.readSnapshot(device).isSameState(roots)) {
-            throw new IOException("the metadata snapshot was dropped, and another taken, while it was read");
-        }
+    /**
+     * Taking a snapshot begins an era. A write of the one before may have been on its way to the origin then, and the caller
+     * have read what was there before it: it is listed once more. Metadata that nobody uses goes on with a new era, as the
+     * kernel's target does when it is resumed.
+     */
+    private long laterEra() {
+        return isHeld ? Math.max(0, roots.currentEra() - 1) : roots.currentEra() + 1 & Eras.HIGHEST;
     }
 
     @Override

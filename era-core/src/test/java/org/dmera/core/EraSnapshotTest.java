@@ -19,11 +19,15 @@ import java.util.List;
 import java.util.Random;
 import javax.tools.ToolProvider;
 import org.dmera.core.block.BlockDevice;
+import org.dmera.core.block.BlockSeal;
+import org.dmera.core.block.BlockType;
 import org.dmera.core.block.FileBlockDevice;
 import org.dmera.core.block.MemoryBlockDevice;
 import org.dmera.core.content.BlockSet;
 import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.DamagedMetadataException;
+import org.dmera.core.format.Eras;
+import org.dmera.core.format.Superblock;
 import org.dmera.core.metadata.EraMetadata;
 import org.dmera.core.read.MetadataRoots;
 import org.dmera.testkit.Fixtures;
@@ -190,8 +194,10 @@ class EraSnapshotTest {
     }
 
     @Test
-    void aPointKeptFromTheLastTimeFindsWhatWasWrittenSince() throws Exception {
+    void aPointKeptFromTheLastTimeFindsWhatWasWrittenSinceOrOnItsWayThen() throws Exception {
         EraMetadata metadata = formatted(BLOCKS);
+        metadata.mark(2);
+        metadata.rollover();
         metadata.mark(3);
         metadata.takeSnapshot();
         metadata.commit();
@@ -207,8 +213,8 @@ class EraSnapshotTest {
         metadata.takeSnapshot();
         metadata.commit();
         try (EraSnapshot snapshot = EraSnapshot.open(file())) {
-            assertEquals(List.of(5L), blocks(snapshot.changedSince(point)));
-            assertEquals(List.of(5L), blocks(snapshot.changedSince(EraToken.parse(token))));
+            assertEquals(List.of(3L, 5L), blocks(snapshot.changedSince(point)));
+            assertEquals(List.of(3L, 5L), blocks(snapshot.changedSince(EraToken.parse(token))));
         }
     }
 
@@ -270,6 +276,63 @@ class EraSnapshotTest {
             assertEquals(BLOCKS, offline.nrBlocks());
             assertEquals(offline.currentEra() + 1, offline.point().era());
             assertEquals(List.of(), blocks(offline.changedSince(offline.token())));
+        }
+    }
+
+    @Test
+    void metadataThatRestedAllTheTimeSayThatNothingWasWritten() throws Exception {
+        EraMetadata metadata = formatted(BLOCKS);
+        metadata.mark(2);
+        metadata.archive();
+        metadata.commit();
+        Path file = file();
+        EraPoint point;
+        try (EraSnapshot offline = EraSnapshot.openOffline(file)) {
+            point = kept(offline.point());
+        }
+        try (EraSnapshot offline = EraSnapshot.openOffline(file)) {
+            assertEquals(List.of(), blocks(offline.changedSince(point)));
+            assertEquals(List.of(), blocks(offline.changedSince(offline.token())));
+        }
+        metadata.rollover();
+        metadata.mark(5);
+        metadata.commit();
+        Files.write(file, device.bytes());
+        try (EraSnapshot offline = EraSnapshot.openOffline(file)) {
+            assertEquals(List.of(5L), blocks(offline.changedSince(point)));
+        }
+    }
+
+    @Test
+    void aPointIsRefusedByMetadataFromBeforeIt() throws Exception {
+        EraMetadata metadata = formatted(BLOCKS);
+        metadata.commit();
+        Path before = Files.write(folder.resolve("before"), device.bytes());
+        metadata.rollover();
+        metadata.takeSnapshot();
+        metadata.commit();
+        try (EraSnapshot snapshot = EraSnapshot.open(file());
+                EraSnapshot old = EraSnapshot.openOffline(before)) {
+            EraPoint point = snapshot.point();
+            IOException refusal = assertThrows(IOException.class, () -> old.changedSince(point));
+            assertTrue(refusal.getMessage().contains("the era went back"), refusal::getMessage);
+        }
+    }
+
+    /** 2^32 − 1 is followed by 0, from which on everything counts as written. */
+    @Test
+    void atTheEndOfTheErasTheNextTokenAsksForEverything() throws Exception {
+        EraMetadata metadata = formatted(BLOCKS);
+        metadata.archive();
+        metadata.commit();
+        java.nio.ByteBuffer bytes = java.nio.ByteBuffer.wrap(device.bytes()).order(java.nio.ByteOrder.LITTLE_ENDIAN);
+        new Superblock().wrap(bytes, 0).currentEra(Eras.HIGHEST);
+        new BlockSeal().seal(BlockType.SUPERBLOCK, bytes, 0, 0);
+        try (EraSnapshot offline = EraSnapshot.openOffline(file())) {
+            EraToken token = offline.token();
+            assertEquals(token, EraToken.parse(token.toString()));
+            assertEquals(BLOCKS, blocks(offline.changedSince(token)).size());
+            assertEquals(0, offline.point().era());
         }
     }
 

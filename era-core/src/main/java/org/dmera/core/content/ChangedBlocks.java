@@ -90,6 +90,7 @@ public final class ChangedBlocks {
         if (writtenSince < writtenBefore) {
             changed.collect((int) Math.max(1, Math.min(threads, roots.nrBlocks() / MIN_BLOCKS_PER_THREAD)), executor);
         }
+        roots.requireStillHeld(device);
         return changed.set;
     }
 

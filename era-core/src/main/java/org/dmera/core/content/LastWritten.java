@@ -78,6 +78,7 @@ public final class LastWritten {
         begin = end;
         end = Math.min(begin + WINDOW_BLOCKS, roots.nrBlocks());
         if (begin == end) {
+            roots.requireStillHeld(device);
             return false;
         }
         // A reading for each window: every window walks the trees again.

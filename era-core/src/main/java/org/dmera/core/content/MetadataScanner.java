@@ -35,6 +35,7 @@ public final class MetadataScanner implements WritesetScanner.WritesetVisitor {
         visitor.beginEraArray();
         new ArrayScanner(reading).scanEras(roots, 0, roots.nrBlocks(), scanner.new EraPasser(roots.lastArchived()));
         visitor.endEraArray();
+        roots.requireStillHeld(device);
         visitor.end();
     }
 

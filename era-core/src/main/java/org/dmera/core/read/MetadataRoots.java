@@ -97,6 +97,18 @@ public final class MetadataRoots {
     }
 
     /**
+     * Refuses what was read from these roots if they are a snapshot's that is no longer held: its blocks are written over then,
+     * by others of the same kind maybe, which pass for its own. To be asked when all is read.
+     *
+     * @throws IOException that says so, or {@code no current metadata snap}
+     */
+    public void requireStillHeld(BlockDevice device) throws IOException {
+        if (isSnapshot && !isSameState(readSnapshot(device))) {
+            throw new IOException("the metadata snapshot was dropped, and another taken, while it was read");
+        }
+    }
+
+    /**
      * Reads something of metadata that a running target may change: once more whenever something was committed meanwhile,
      * because what a commit frees is used again after it.
      *
@@ -233,6 +245,14 @@ public final class MetadataRoots {
     /** The current era, 0 to 2^32 − 1. */
     public long currentEra() {
         return superblock.currentEra();
+    }
+
+    /**
+     * The lowest era (u32) that a write may have which is not recorded here: of metadata at rest the one after the current.
+     * 2^32 − 1 is followed by 0.
+     */
+    public long nextEra() {
+        return isSnapshot || hasCurrentWriteset() ? currentEra() : currentEra() + 1 & Eras.HIGHEST;
     }
 
     /** Whether there is a current writeset: never in a snapshot. */

@@ -45,6 +45,7 @@ record MetadataFacts(
         ByteBuffer block = BlockSource.newBuffer(1);
         device.read(0, block);
         Superblock superblock = new Superblock().wrap(block, 0);
+        List<Writeset> writesets = writesets(device, roots);
         EraHistogram histogram = new EraHistogram(roots.currentEra());
         LastWritten.forEach(device, roots, histogram);
         return new MetadataFacts(
@@ -53,7 +54,7 @@ record MetadataFacts(
                 superblock.spaceMapNrBlocks(),
                 superblock.spaceMapNrAllocated(),
                 device.sizeBlocks(),
-                writesets(device, roots),
+                writesets,
                 histogram);
     }
 

@@ -20,7 +20,6 @@ import org.dmera.tools.input.MetadataInput;
 /** An era device's metadata as a backup sees them: what the origin is, and what changed since when. */
 public final class MetadataView implements Closeable {
     private static final int SECTOR_BYTES = 512;
-    private static final long ERAS = 1L << 32;
 
     private final Path path;
     private final boolean snapshot;
@@ -98,7 +97,7 @@ public final class MetadataView implements Closeable {
         if (snapshot) {
             return Math.max(0, roots.currentEra() - 1);
         }
-        return (roots.currentEra() + (roots.hasCurrentWriteset() ? 0 : 1)) % ERAS;
+        return roots.nextEra();
     }
 
     /**

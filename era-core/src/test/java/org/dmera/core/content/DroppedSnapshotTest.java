@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.content;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import org.dmera.core.block.MemoryBlockDevice;
+import org.dmera.core.metadata.EraMetadata;
+import org.dmera.core.metadata.RefusedException;
+import org.dmera.core.read.MetadataRoots;
+import org.dmera.testkit.EraTruth;
+import org.junit.jupiter.api.Test;
+
+/**
+ * The blocks of a metadata snapshot that is dropped are written over, by others of the same kind: who reads it meanwhile gets no
+ * answer, whatever reads.
+ */
+class DroppedSnapshotTest {
+    private static final int BLOCKS = 5000;
+
+    private final MemoryBlockDevice device = new MemoryBlockDevice(128);
+    private final EraMetadata metadata = held();
+
+    private EraMetadata held() {
+        try {
+            EraMetadata fresh = EraMetadata.openOrFormat(device, 8);
+            fresh.resize(BLOCKS);
+            fresh.rollover();
+            fresh.mark(3);
+            fresh.takeSnapshot();
+            fresh.commit();
+            return fresh;
+        } catch (IOException | RefusedException e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    private void replace() throws Exception {
+        metadata.dropSnapshot();
+        metadata.commit();
+        metadata.takeSnapshot();
+        metadata.commit();
+    }
+
+    /** Reads what {@code roots} lead to. */
+    private interface Reader {
+        void read(MetadataRoots roots) throws IOException;
+    }
+
+    private void assertNoAnswer(Reader reader) throws Exception {
+        MetadataRoots roots = MetadataRoots.readSnapshot(device);
+        reader.read(roots);
+        replace();
+        IOException dropped = assertThrows(IOException.class, () -> reader.read(roots));
+        assertTrue(dropped.getMessage().contains("was dropped"), dropped::getMessage);
+        metadata.dropSnapshot();
+        metadata.commit();
+        dropped = assertThrows(IOException.class, () -> reader.read(roots));
+        assertTrue(dropped.getMessage().contains("no current metadata snap"), dropped::getMessage);
+    }
+
+    @Test
+    void noChanges() throws Exception {
+        assertNoAnswer(
+                roots -> assertEquals(1, ChangedBlocks.since(device, roots, 1).count()));
+    }
+
+    @Test
+    void noEras() throws Exception {
+        assertNoAnswer(roots -> LastWritten.forEach(device, roots, (block, era) -> {}));
+    }
+
+    @Test
+    void noRuns() throws Exception {
+        assertNoAnswer(roots -> EraRuns.forEach(device, roots, (first, count, era) -> {}));
+    }
+
+    @Test
+    void noDump() throws Exception {
+        assertNoAnswer(roots -> MetadataScanner.scan(device, roots, new EraTruth()));
+    }
+
+    @Test
+    void noLogicalDump() throws Exception {
+        assertNoAnswer(roots -> LastWritten.stream(device, roots, new EraTruth()));
+    }
+
+    @Test
+    void whatIsHeldOnIsReadHoweverTheDeviceGoesOn() throws Exception {
+        MetadataRoots roots = MetadataRoots.readSnapshot(device);
+        for (int i = 0; i < 30; i++) {
+            metadata.rollover();
+            metadata.mark(i);
+            metadata.commit();
+        }
+        assertEquals(1, ChangedBlocks.since(device, roots, 1).count());
+    }
+}
