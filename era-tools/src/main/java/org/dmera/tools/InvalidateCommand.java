@@ -76,9 +76,6 @@ final class InvalidateCommand implements Command {
                                     + contradiction + "): everything has to be copied");
                 }
             }
-            if (cache != null && snapshot) {
-                cache.requireOfNow(device, roots);
-            }
             if (cache == null && since > roots.currentEra() + 1) {
                 // A script that remembers an era from before the metadata was made anew would copy nothing, in silence.
                 console.error("warning: era " + since + " is after the current era " + roots.currentEra()
@@ -93,6 +90,9 @@ final class InvalidateCommand implements Command {
                 blocks = ChangedBlocks.find(counted, roots, begun, before, ReaderThreads.count(), new ReaderThreads());
             }
             if (cache != null) {
+                if (snapshot) {
+                    CacheInvalidation.addSinceSnapshot(device, roots, blocks);
+                }
                 return cache.run(blocks, roots, since, arguments.value("output"), input, console);
             }
             // Nothing is written before the answer is complete: half a list would lose changes.

@@ -8,6 +8,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.dmera.core.block.FileBlockDevice;
+import org.dmera.core.metadata.EraMetadata;
 import org.dmera.testkit.CacheImage;
 import org.dmera.testkit.Fixtures;
 import org.junit.jupiter.api.BeforeEach;
@@ -117,6 +118,48 @@ class CacheInvalidationTest {
                         metadata,
                         era)
                 .text();
+    }
+
+    /** What is written in the era that began with the snapshot isn't in it, and is stale in the cache after a rollback. */
+    @Test
+    void whatWasWrittenAfterTheMetadataSnapshotIsListedToo() throws Exception {
+        Path live = Files.write(folder.resolve("live.era"), new byte[64 * 4096]);
+        Path metadata = Files.write(folder.resolve("live.cache"), new byte[40 * 4096]);
+        try (FileBlockDevice device = FileBlockDevice.open(metadata, true)) {
+            CacheImage.write(device, 2, 64, 8, true, new CacheImage.Contents() {
+                @Override
+                public long originBlock(long cacheBlock) {
+                    return cacheBlock;
+                }
+
+                @Override
+                public boolean isDirty(long cacheBlock) {
+                    return false;
+                }
+            });
+        }
+        try (FileBlockDevice device = FileBlockDevice.open(live, true)) {
+            EraMetadata marks = EraMetadata.openOrFormat(device, 64);
+            marks.resize(8);
+            marks.rollover();
+            marks.mark(1);
+            marks.takeSnapshot();
+            marks.mark(4);
+            marks.commit();
+            String[] words = {
+                "--written-since=1",
+                "--format=cblocks",
+                "--metadata-snapshot",
+                "--cache-metadata=" + metadata,
+                "" + live
+            };
+            assertEquals(
+                    "1\n4\n", ToolRun.of("era_invalidate", (Object[]) words).text());
+            marks.rollover();
+            marks.commit();
+            ToolRun.of("era_invalidate", (Object[]) words)
+                    .refused("the metadata snapshot was taken in era 2, and now is era 3");
+        }
     }
 
     @Test

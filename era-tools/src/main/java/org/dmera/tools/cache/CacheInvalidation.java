@@ -9,6 +9,7 @@ import org.dmera.core.cache.CacheMetadata;
 import org.dmera.core.cache.StaleCacheBlocks;
 import org.dmera.core.cache.WrittenSectors;
 import org.dmera.core.content.BlockSet;
+import org.dmera.core.content.ChangedBlocks;
 import org.dmera.core.read.MetadataRoots;
 import org.dmera.tools.cli.Arguments;
 import org.dmera.tools.cli.Arguments.InvalidValueException;
@@ -88,16 +89,34 @@ public final class CacheInvalidation {
     }
 
     /**
-     * Refuses a metadata snapshot that is not of the era device's present.
+     * Adds to {@code written} what was written after a metadata snapshot was taken, which must be of the current era: what the
+     * cache holds of that is as stale.
      *
      * @param roots of the held snapshot
+     * @throws IOException also when another era has begun since
      */
-    public void requireOfNow(BlockDevice eraDevice, MetadataRoots roots) throws IOException {
-        long now = MetadataRoots.read(eraDevice).currentEra();
-        if (now != roots.currentEra()) {
+    public static void addSinceSnapshot(BlockDevice eraDevice, MetadataRoots roots, BlockSet written)
+            throws IOException {
+        BlockSet later = MetadataRoots.readUnchanged(
+                eraDevice,
+                "the metadata of the era device",
+                "too many write to it",
+                now -> sinceSnapshot(eraDevice, roots, now));
+        later.forEachRange((begin, end) -> {
+            for (long block = begin; block < end; block++) {
+                written.add(block);
+            }
+        });
+    }
+
+    private static BlockSet sinceSnapshot(BlockDevice eraDevice, MetadataRoots roots, MetadataRoots now)
+            throws IOException {
+        if (now.currentEra() != roots.currentEra()) {
             throw new IOException("the metadata snapshot was taken in era " + roots.currentEra() + ", and now is era "
-                    + now + ": what was written since is not in it; drop it, if it is yours, and take a new one");
+                    + now.currentEra()
+                    + ": what was written since is not in it; drop it, if it is yours, and take a new one");
         }
+        return ChangedBlocks.since(eraDevice, now, now.currentEra());
     }
 
     /**
