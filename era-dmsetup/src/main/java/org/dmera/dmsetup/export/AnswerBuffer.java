@@ -7,6 +7,7 @@ import java.nio.ByteBuffer;
 import java.nio.channels.WritableByteChannel;
 import java.util.concurrent.atomic.AtomicLong;
 import org.dmera.dmsetup.device.AnswerScope;
+import org.dmera.dmsetup.targets.Failures;
 import org.dmera.dmsetup.targets.Threads;
 
 /**
@@ -206,6 +207,12 @@ final class AnswerBuffer implements AnswerWatch.Holder, Closeable {
         }
         sentByOther = false;
         scope.sent();
+    }
+
+    /** Leaves in the middle of an answer, because of {@code cause}: what were sent now would be taken for the rest of it. */
+    void breakOff(Throwable cause) {
+        out.position(start);
+        Failures.after(cause, channel::close);
     }
 
     /** The sender is gone, and owes nothing. */

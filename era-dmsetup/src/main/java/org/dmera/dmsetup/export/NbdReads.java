@@ -103,6 +103,9 @@ final class NbdReads {
         try {
             copy(cookie, offset, length, READ_PIECE_BYTES);
             answers.flush();
+        } catch (IOException | RuntimeException | Error e) {
+            answers.breakOff(e);
+            throw e;
         } finally {
             background.releaseChannel();
         }

@@ -3,16 +3,29 @@ package org.dmera.tests.io;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import java.io.IOException;
 import java.io.RandomAccessFile;
+import java.net.StandardProtocolFamily;
+import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
+import java.nio.channels.ServerSocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Random;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.LockSupport;
+import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.device.MappedDevice;
+import org.dmera.dmsetup.device.TargetTable;
+import org.dmera.dmsetup.export.NbdServer;
+import org.dmera.dmsetup.targets.StoringNothing;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -209,6 +222,76 @@ class LongReadsTest {
             assertArrayEquals(Arrays.copyOf(file, 10 * MIB), first);
             assertArrayEquals(Arrays.copyOfRange(file, 10 * MIB, 32 * MIB), rest);
             assertEquals(0, expectChunk(client, NONE, true));
+        }
+    }
+
+    /** Writes wait for something; the last sector can be read once, and when it can't they are let go. */
+    private static final class BreakingTarget extends StoringNothing {
+        final List<Prepared> waiting = new CopyOnWriteArrayList<>();
+        private final long lastSector;
+        private int reads;
+        private final AtomicInteger written = new AtomicInteger();
+
+        BreakingTarget(long lastSector) {
+            this.lastSector = lastSector;
+        }
+
+        @Override
+        public String type() {
+            return "breaking";
+        }
+
+        @Override
+        public boolean mustWait(long offsetBytes, long lengthBytes) {
+            return true;
+        }
+
+        @Override
+        public void prepare(long offsetBytes, long lengthBytes, Prepared then) {
+            waiting.add(then);
+        }
+
+        @Override
+        protected void change() {
+            written.getAndIncrement();
+        }
+
+        @Override
+        public void read(long offsetBytes, ByteBuffer dst) throws IOException {
+            if (offsetBytes <= lastSector && offsetBytes + dst.remaining() > lastSector && reads++ > 0) {
+                waiting.forEach(each -> each.prepared(null));
+                while (written.get() < waiting.size()) {
+                    LockSupport.parkNanos(1_000_000);
+                }
+                throw new IOException("for the test");
+            }
+            dst.position(dst.limit());
+        }
+    }
+
+    @Test
+    void anAnswerThatCanNotBeGivenWholeIsNotMadeWholeByTheAnswersToOtherRequests() throws Exception {
+        int sector = 512;
+        int length = MIB / 4 + sector;
+        DeviceIo io = new DeviceIo(task -> new Thread(task).start());
+        BreakingTarget target = new BreakingTarget(length - sector);
+        io.setTable(new TargetTable(List.of(new TargetTable.Line(0, length / sector, target))));
+        Path socket = folder.resolve("breaking");
+        ServerSocketChannel listener = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
+        try (NbdServer server = new NbdServer(engine.exporting("vol", io), line -> {})) {
+            server.listenUnix(listener.bind(UnixDomainSocketAddress.of(socket)), socket);
+            try (WireClient client = WireClient.open(socket, "vol")) {
+                int writes = 64;
+                for (int i = 0; i < writes; i++) {
+                    client.request(WireClient.WRITE, i, i * sector, sector, new byte[sector]);
+                }
+                while (target.waiting.size() < writes) {
+                    TimeUnit.MILLISECONDS.sleep(1);
+                }
+                client.request(WireClient.READ, 7, 0, length, null);
+                assertEquals(new WireClient.Answer(0, 7), client.answer());
+                assertThrows(IOException.class, () -> client.receive(length));
+            }
         }
     }
 }
