@@ -255,14 +255,12 @@ public final class HostAttacher implements Attacher {
         Slot slot = slots.get(device);
         // Not under the monitor: who asks for a device's state waits for nothing.
         Attachment attachment = slot == null ? null : slot.attachment;
-        String node = attachment == null ? left.nodeOf(device) : attachment.node();
-        if (node == null) {
-            return 0;
-        }
         try {
-            return NodeMounts.isClaimed(node) ? 1 : 0;
+            boolean claimed =
+                    attachment == null ? left.claimedOf(device) != null : NodeMounts.isClaimed(attachment.node());
+            return claimed ? 1 : 0;
         } catch (IOException e) {
-            log.accept("who has " + node + " open: " + e.getMessage());
+            log.accept("who has the node of " + device.name() + " open: " + e.getMessage());
             return 0;
         }
     }

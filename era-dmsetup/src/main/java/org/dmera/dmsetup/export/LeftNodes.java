@@ -3,6 +3,7 @@ package org.dmera.dmsetup.export;
 
 import java.io.IOException;
 import java.util.Collection;
+import java.util.List;
 import java.util.function.Consumer;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
@@ -24,19 +25,31 @@ final class LeftNodes {
         this.log = log;
     }
 
-    /** Goes on with the device's; null when there is none. */
+    /**
+     * Goes on with the device's; null when there is none. Besides the one that is in use there may be others, which were stopped
+     * and somebody has still open.
+     */
     Attachment takeOver(MappedDevice device, UblkNode.Serving serving) throws IOException {
-        UblkNotes.Left left = notes.leftFor(device);
-        if (left == null) {
-            return null;
+        Attachment node = null;
+        for (UblkNotes.Left left : withinReach(device)) {
+            if (left.started() && node == null) {
+                node = takeOver(device, left, serving);
+            } else {
+                notes.settled(left);
+                deleteLater(left);
+            }
         }
-        if (!left.started()) {
-            notes.settled(device);
-            deleteLater(left);
-            return null;
-        }
+        return node;
+    }
+
+    /** The device's: none without the driver, as after a boot, which a note may outlast. */
+    private List<UblkNotes.Left> withinReach(MappedDevice device) {
+        return UblkNode.isAvailable() ? notes.leftFor(device) : List.of();
+    }
+
+    private Attachment takeOver(MappedDevice device, UblkNotes.Left left, UblkNode.Serving serving) throws IOException {
         UblkNode node = UblkNode.recover(device.io(), left.identity(), notes.noteOf(device), serving, log);
-        notes.settled(device);
+        notes.settled(left);
         boolean frozen = links.leftFrozen(left.minor());
         links.removeLeft(left.minor(), left.identity().node());
         if (node != null && frozen) {
@@ -63,31 +76,33 @@ final class LeftNodes {
         });
     }
 
-    /** The device's, or null. */
-    String nodeOf(MappedDevice device) {
-        UblkNotes.Left left = notes.leftFor(device);
-        return left == null ? null : left.identity().node();
+    /** Which of the device's somebody has claimed, or null. None is opened, which might wait for its requests. */
+    String claimedOf(MappedDevice device) throws IOException {
+        for (UblkNotes.Left left : notes.leftFor(device)) {
+            if (NodeMounts.isClaimed(left.identity().node())) {
+                return left.identity().node();
+            }
+        }
+        return null;
     }
 
     /** What the page cache of a node holds that nobody serves can't be written out; who has claimed it must not lose it. */
     void requireUnclaimed(MappedDevice device) throws IOException {
-        String node = nodeOf(device);
-        // It is not opened, which might wait for its requests.
-        if (node != null && NodeMounts.isClaimed(node)) {
-            throw new ErrnoException(node + ", which a killed engine left", Errno.EBUSY.number());
+        String claimed = claimedOf(device);
+        if (claimed != null) {
+            throw new ErrnoException(claimed + ", which a killed engine left", Errno.EBUSY.number());
         }
     }
 
     /** Takes the device's away; false when there is none. */
     boolean takeAway(MappedDevice device) throws IOException {
-        UblkNotes.Left left = notes.leftFor(device);
-        if (left == null) {
-            return false;
-        }
         requireUnclaimed(device);
-        UblkNode.delete(left.identity(), notes.noteOf(device), log);
-        notes.settled(device);
-        links.removeLeft(left.minor(), left.identity().node());
-        return true;
+        List<UblkNotes.Left> all = withinReach(device);
+        for (UblkNotes.Left left : all) {
+            UblkNode.delete(left.identity(), notes.noteOf(device), log);
+            notes.settled(left);
+            links.removeLeft(left.minor(), left.identity().node());
+        }
+        return !all.isEmpty();
     }
 }

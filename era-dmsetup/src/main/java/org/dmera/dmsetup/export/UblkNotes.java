@@ -5,15 +5,14 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
-import java.util.ArrayList;
 import java.util.Collection;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Consumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.device.MappedDevice;
@@ -37,13 +36,13 @@ final class UblkNotes {
      *
      * @param started whether anybody can have used it
      * @param minor its mapped device's
+     * @param device its mapped device's id
      */
-    record Left(UblkNode.Identity identity, boolean started, int minor) {}
+    record Left(UblkNode.Identity identity, boolean started, int minor, String device) {}
 
     private final Path folder;
     private final Consumer<String> log;
-    /** By the mapped device's id. */
-    private final Map<String, Left> left = new ConcurrentHashMap<>();
+    private final Set<Left> left = ConcurrentHashMap.newKeySet();
 
     /** Reads what was left in {@code folder}, if that can be trusted. */
     UblkNotes(Path folder, boolean trusted, Consumer<String> log) {
@@ -82,30 +81,32 @@ final class UblkNotes {
         }
         UblkNode.Identity identity =
                 new UblkNode.Identity(Integer.parseInt(name.group(1)), Long.parseUnsignedLong(line.group(1), 16));
-        left.put(line.group(4), new Left(identity, line.group(2).equals("started"), Integer.parseInt(line.group(3))));
+        int minor = Integer.parseInt(line.group(3));
+        left.add(new Left(identity, line.group(2).equals("started"), minor, line.group(4)));
     }
 
-    /** What a killed engine left for the device, or null. */
-    Left leftFor(MappedDevice device) {
-        return left.get(device.id());
+    /** What a killed engine left for the device: its node, and former ones that somebody had still open. */
+    List<Left> leftFor(MappedDevice device) {
+        return left.stream().filter(each -> each.device().equals(device.id())).toList();
     }
 
-    /** Somebody has taken care of what was left for the device. */
-    void settled(MappedDevice device) {
-        left.remove(device.id());
+    /** Somebody has taken care of it. */
+    void settled(Left one) {
+        left.remove(one);
     }
 
     /** Takes what was left for others than {@code devices} from this list. */
     List<Left> takeAllBut(Collection<MappedDevice> devices) {
-        Map<String, Left> others = new HashMap<>(left);
-        devices.forEach(device -> others.remove(device.id()));
-        left.keySet().removeAll(others.keySet());
-        return new ArrayList<>(others.values());
+        Set<String> wanted = devices.stream().map(MappedDevice::id).collect(Collectors.toSet());
+        List<Left> others =
+                left.stream().filter(each -> !wanted.contains(each.device())).toList();
+        others.forEach(left::remove);
+        return others;
     }
 
     /** The nodes that were left. */
     boolean isLeft(String node) {
-        return left.values().stream().anyMatch(each -> each.identity().node().equals(node));
+        return left.stream().anyMatch(each -> each.identity().node().equals(node));
     }
 
     /** Notes what becomes of the ublk device of {@code device}. */
@@ -122,12 +123,7 @@ final class UblkNotes {
             }
 
             private void write(UblkNode.Identity identity, String state) throws IOException {
-                String token = String.format("%016x", identity.token());
-                String line = token + " " + state + " " + device.minor() + " " + device.id() + "\n";
-                Path note = file(identity);
-                Path fresh = note.resolveSibling(note.getFileName() + ".new");
-                Files.writeString(fresh, line, NativeText.CHARSET);
-                Files.move(fresh, note, StandardCopyOption.ATOMIC_MOVE);
+                replace(identity, token(identity) + " " + state + " " + device.minor() + " " + device.id() + "\n");
             }
 
             @Override
@@ -146,9 +142,24 @@ final class UblkNotes {
         return folder.resolve("ublk-" + identity.id());
     }
 
-    private void forget(UblkNode.Identity identity) {
+    private static String token(UblkNode.Identity identity) {
+        return String.format("%016x", identity.token());
+    }
+
+    private synchronized void replace(UblkNode.Identity identity, String line) throws IOException {
+        Path note = file(identity);
+        Path fresh = note.resolveSibling(note.getFileName() + ".new");
+        Files.writeString(fresh, line, NativeText.CHARSET);
+        Files.move(fresh, note, StandardCopyOption.ATOMIC_MOVE);
+    }
+
+    /** The number of a device that is gone may be another's by now, and so may the note. */
+    private synchronized void forget(UblkNode.Identity identity) {
+        Path note = file(identity);
         try {
-            Files.deleteIfExists(file(identity));
+            if (Files.exists(note) && Files.readString(note, NativeText.CHARSET).startsWith(token(identity))) {
+                Files.delete(note);
+            }
         } catch (IOException e) {
             log.accept("attach: note of " + identity.node() + ": " + e.getMessage());
         }

@@ -3,7 +3,6 @@ package org.dmera.dmsetup.export;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
-import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
@@ -13,6 +12,7 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.Set;
 import java.util.stream.Collectors;
 import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.DeviceStore;
@@ -58,9 +58,9 @@ class UblkNotesTest {
         String line = "1122334455667788 %s 0 " + device.id() + "\n";
         assertEquals(line.formatted("starting"), Files.readString(before));
         assertEquals(line.formatted("started"), Files.readString(note));
-        assertEquals(new UblkNotes.Left(IDENTITY, true, 0), notes().leftFor(device));
+        assertEquals(List.of(new UblkNotes.Left(IDENTITY, true, 0, device.id())), notes().leftFor(device));
         writer.gone(IDENTITY);
-        assertNull(notes().leftFor(device));
+        assertEquals(List.of(), notes().leftFor(device));
         assertEquals(List.of(), log);
     }
 
@@ -68,8 +68,41 @@ class UblkNotesTest {
     void aNoteThatAKilledEngineHadNotFinishedIsTakenAwayAndTheOneBeforeItHolds() throws IOException {
         notes().noteOf(device).added(IDENTITY);
         Path unfinished = Files.createFile(folder.resolve("ublk-7.new"));
-        assertEquals(new UblkNotes.Left(IDENTITY, false, 0), notes().leftFor(device));
+        assertEquals(List.of(new UblkNotes.Left(IDENTITY, false, 0, device.id())), notes().leftFor(device));
         assertFalse(Files.exists(unfinished));
+        assertEquals(List.of(), log);
+    }
+
+    @Test
+    void aNodeThatIsStillOpenHidesNotTheOneThatTookItsPlace() throws IOException {
+        UblkNode.Note writer = notes().noteOf(device);
+        Set<UblkNode.Identity> identities = new HashSet<>();
+        for (int id = 0; id < 4; id++) {
+            identities.add(new UblkNode.Identity(id, id));
+            writer.started(new UblkNode.Identity(id, id));
+        }
+        UblkNotes next = notes();
+        assertEquals(
+                identities,
+                next.leftFor(device).stream().map(UblkNotes.Left::identity).collect(Collectors.toSet()));
+        for (UblkNode.Identity each : identities) {
+            assertTrue(next.isLeft(each.node()), "its link stays");
+        }
+        assertEquals(List.of(), next.takeAllBut(List.of(device)));
+        next.settled(next.leftFor(device).get(0));
+        assertEquals(identities.size() - 1, next.takeAllBut(List.of()).size());
+        assertEquals(List.of(), next.leftFor(device));
+    }
+
+    @Test
+    void theNoteOfADeviceThatHasTheNumberOfOneThatIsGoneStays() throws IOException {
+        UblkNode.Note writer = notes().noteOf(device);
+        writer.started(new UblkNode.Identity(7, 1));
+        writer.started(IDENTITY);
+        writer.gone(new UblkNode.Identity(7, 1));
+        assertEquals(List.of(new UblkNotes.Left(IDENTITY, true, 0, device.id())), notes().leftFor(device));
+        writer.gone(IDENTITY);
+        assertFalse(Files.exists(note));
         assertEquals(List.of(), log);
     }
 

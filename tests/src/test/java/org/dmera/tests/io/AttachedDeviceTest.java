@@ -203,6 +203,20 @@ class AttachedDeviceTest {
     }
 
     @Test
+    void theNoteOfAUblkDeviceThatIsNoMoreHindersNobody() throws Exception {
+        attacher.attach(device);
+        attacher.detach(device);
+        Files.writeString(
+                folder.resolve("attached/ublk-999999"),
+                "%016x started %d %s%n".formatted(1, device.minor(), device.id()));
+        HostAttacher next = new HostAttacher(folder.resolve("attached"), folder.resolve("nbd"), line -> {});
+        next.takeAway(device);
+        assertTrue(Files.exists(Path.of(next.attach(device))));
+        assertTrue(next.detach(device));
+        next.close();
+    }
+
+    @Test
     void whatWasWrittenToTheNodeAndNotFlushedIsOnTheOriginOnceItIsDetached() throws Exception {
         byte[] noise = noise(8 << 20);
         String node = attacher.attach(device);

@@ -65,6 +65,26 @@ final class UblkKillCase implements LabCase {
                 wait $fio || code=$?
                 echo "@fio ended $code"
                 cmp $work/origin $node && echo "@origin is equal"
+                # Somebody has the device's former node still open.
+                sleep 3600 < $node &
+                former=$!
+                era detach %1$s
+                era attach %1$s
+                node=$(readlink /dev/era/%1$s)
+                ls $work/control.attached
+                kill -9 $engine
+                wait $engine || true
+                dd if=$node of=$work/back bs=1M iflag=direct &
+                reader=$!
+                start
+                code=waits
+                for i in $(seq 90); do
+                    kill -0 $reader || { code=0; wait $reader || code=$?; break; }
+                    sleep 1
+                done
+                echo "@reader ended $code"
+                echo "@last is $([ $node = $(readlink /dev/era/%1$s) ] && echo same)"
+                kill $former
                 era remove %1$s
                 kill $engine
                 wait $engine
@@ -88,6 +108,10 @@ final class UblkKillCase implements LabCase {
                 DynamicTest.dynamicTest("theWriterSeesNoErrorAndReadsWhatItWrote", () -> {
                     assertEquals("0", log.answer("fio", "ended"), log::toString);
                     assertEquals("equal", log.answer("origin", "is"));
+                }),
+                DynamicTest.dynamicTest("aFormerNodeThatIsStillOpenIsNotTakenForTheOneInUse", () -> {
+                    assertEquals("0", log.answer("reader", "ended"), log::toString);
+                    assertEquals("same", log.answer("last", "is"));
                 }),
                 DynamicTest.dynamicTest("everyChangeIsRecorded", () -> {
                     Path image = folder.resolve("meta.img");
