@@ -34,8 +34,8 @@ final class Arrival {
     /** Returns when a change may be made. */
     void await() {
         if (due) {
-            due = false;
             clients.awaitThoseGone(client);
+            due = false;
         }
     }
 }

@@ -209,15 +209,25 @@ final class FuseReader implements Runnable {
     }
 
     private void serve() throws IOException {
-        int opcode = buffer.getInt(buffer.position() + 4);
+        int at = buffer.position();
+        long unique = buffer.getLong(at + 8);
+        try {
+            serve(buffer.getInt(at + 4), unique, at + Fuse.IN_HEADER_BYTES);
+        } catch (RuntimeException | Error e) {
+            // An error in this program, or want of memory, is the failure of one request. With its last reader the file
+            // would
+            // end, and the node with it.
+            log.accept("fuse: " + file + ": " + FailureText.of(e));
+            answer(unique, Errno.EIO.number());
+        }
+    }
+
+    private void serve(int opcode, long unique, int body) throws IOException {
         arrival.waited(freeSince - servedAt);
         if (opcode == Fuse.WRITE || opcode == Fuse.FALLOCATE) {
             // Reads don't wait: a node is looked at when it is made.
             arrival.await();
         }
-        int at = buffer.position();
-        long unique = buffer.getLong(at + 8);
-        int body = at + Fuse.IN_HEADER_BYTES;
         switch (opcode) {
             case Fuse.READ -> read(unique, buffer.getLong(body + 8), buffer.getInt(body + 16));
             case Fuse.WRITE -> write(unique, buffer.getLong(body + 8), buffer.getInt(body + 16));

@@ -275,7 +275,13 @@ final class UblkQueue {
         if (arrival.isDue() && request.changes()) {
             // Reads don't wait: a node is looked at when it is made.
             submit();
-            arrival.await();
+            try {
+                arrival.await();
+            } catch (RuntimeException | Error e) {
+                request.failed(e);
+                answer(request);
+                return;
+            }
         }
         if (request.isShort() && shared == 0 && !io.isHeld()) {
             inline++;

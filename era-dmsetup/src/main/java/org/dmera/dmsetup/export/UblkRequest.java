@@ -107,11 +107,15 @@ final class UblkRequest extends IoRequest implements Runnable {
             }
             complete();
         } catch (IOException | RuntimeException | Error e) {
-            // An error in this program, or want of memory, is the failure of one request.
-            queue.report(e);
-            result = -Errno.EIO.number();
+            failed(e);
         }
         return true;
+    }
+
+    /** An error in this program, or want of memory, is the failure of one request. */
+    void failed(Throwable why) {
+        queue.report(why);
+        result = -Errno.EIO.number();
     }
 
     /** Its memory is its own: it can be completed later as it is. */
