@@ -133,11 +133,8 @@ final class BackgroundTasks {
         for (long left = LINGER_NANOS; head == null && (left > 0 || reserved > 0); left = end - System.nanoTime()) {
             idle++;
             try {
-                if (left > 0) {
-                    TimeUnit.NANOSECONDS.timedWait(this, left);
-                } else {
-                    wait();
-                }
+                // Also one that stays for a promise looks again now and then: another thread may keep that.
+                TimeUnit.NANOSECONDS.timedWait(this, left > 0 ? left : LINGER_NANOS);
             } catch (InterruptedException e) {
                 // Nobody interrupts these threads on purpose; whoever is promised a thread keeps it.
                 end = System.nanoTime();
