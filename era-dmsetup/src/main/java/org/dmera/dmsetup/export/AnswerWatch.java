@@ -5,6 +5,7 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.BiConsumer;
 import org.dmera.dmsetup.targets.Threads;
 
 /**
@@ -33,7 +34,17 @@ final class AnswerWatch {
     private static final int IDLE_LOOKS = 50;
 
     private final Set<Holder> holders = ConcurrentHashMap.newKeySet();
+    private final BiConsumer<String, Runnable> threads;
     private volatile boolean looking;
+
+    AnswerWatch() {
+        this(Threads::start);
+    }
+
+    /** One whose threads, by name and task, {@code threads} starts, or fails to as {@link Thread#start} does. */
+    AnswerWatch(BiConsumer<String, Runnable> threads) {
+        this.threads = threads;
+    }
 
     void add(Holder holder) {
         holders.add(holder);
@@ -52,8 +63,17 @@ final class AnswerWatch {
 
     private synchronized void start() {
         if (!looking) {
-            looking = true;
-            Threads.start("answers of nbd", this::look);
+            looking = isStarted("answers of nbd", this::look);
+        }
+    }
+
+    /** False when the process may have no more threads just now: what was to be done is found again. */
+    private boolean isStarted(String name, Runnable task) {
+        try {
+            threads.accept(name, task);
+            return true;
+        } catch (OutOfMemoryError e) {
+            return false;
         }
     }
 
@@ -64,7 +84,7 @@ final class AnswerWatch {
             idle++;
             for (Holder holder : holders) {
                 if (holder.isStuck()) {
-                    Threads.start("held answers of nbd", holder::sendHeld);
+                    isStarted("held answers of nbd", holder::sendHeld);
                 }
                 if (holder.holds()) {
                     idle = 0;
