@@ -16,6 +16,7 @@ import org.dmera.dmsetup.device.OneMoment;
 import org.dmera.dmsetup.ioctl.TargetSpec;
 import org.dmera.dmsetup.targets.CowFile;
 import org.dmera.dmsetup.targets.EraTarget;
+import org.dmera.dmsetup.targets.Failures;
 import org.dmera.dmsetup.targets.FrozenTarget;
 import org.dmera.dmsetup.targets.FrozenView;
 import org.dmera.dmsetup.targets.Target;
@@ -97,10 +98,11 @@ final class Freezer {
         List<MappedDevice> made = new ArrayList<>();
         boolean whole = false;
         try {
-            begin(wishes.stream().map(Wish::device).toList(), folder, lockFileSystems, frozen);
-            for (Frozen each : frozen.values()) {
-                each.target.settleEra();
-            }
+            Failures failures = new Failures();
+            failures.run(() -> begin(wishes.stream().map(Wish::device).toList(), folder, lockFileSystems, frozen));
+            // Also where another device has failed: the eras that have begun stay.
+            frozen.values().forEach(each -> failures.run(each.target::settleEra));
+            failures.throwFirst();
             StringBuilder answer = new StringBuilder();
             for (Wish wish : wishes) {
                 MappedDevice view = makeDevice(wish, frozen.get(wish.device).view);

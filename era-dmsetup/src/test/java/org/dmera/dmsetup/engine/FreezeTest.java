@@ -22,6 +22,7 @@ import java.util.stream.Stream;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.control.DmClient;
+import org.dmera.dmsetup.device.AnswerScope;
 import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.device.OneMoment;
@@ -228,6 +229,23 @@ class FreezeTest {
         fill("vol", 4);
         fill("log", 4);
         assertEquals(List.of("vol@3", "log@3"), good("freeze", "vol", "log", "--cow", cow.toString()));
+    }
+
+    @Test
+    void anEraThatBeganInVainCountsTheWritesThatAreAnsweredInIt() throws Exception {
+        good("create", "meta", "--table", "0 8192 linear " + engine.file("meta", 8192) + " 0");
+        good("create", "worse", "--table", "0 8192 era engine:meta " + engine.file("worse.data", 8192) + " 8");
+        good("load", "meta", "--table", "0 8192 error");
+        good("resume", "meta");
+        long before = io("log").currentEra();
+        try (AnswerScope owed = io("log").openScope(1)) {
+            owed.owe(0, 4096);
+            write("log", 0, 5, 4096);
+            refusal("freeze", "log", "worse", "--cow", cow.toString());
+            owed.sent();
+        }
+        assertEquals(before + 1, io("log").currentEra());
+        assertEquals(before + 1, eras("log").get(0).longValue());
     }
 
     private List<String> names() {
