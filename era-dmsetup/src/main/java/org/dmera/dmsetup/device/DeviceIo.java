@@ -59,7 +59,8 @@ public final class DeviceIo {
     }
 
     /**
-     * Puts a table live, null for none. Only while held, or before the first request; the caller has resumed the targets.
+     * Puts a table live, null for none. Only while held, or before the first request; the caller resumes its targets before
+     * any request goes.
      */
     public void setTable(TargetTable newTable) {
         for (int i = 0; newTable != null && i < newTable.count(); i++) {

@@ -105,18 +105,13 @@ final class EraMetadataThread {
         }
     }
 
-    /** No further pass runs; on this thread. Calls that come too late hear that the target is suspended. */
+    /** No further pass runs; on this thread. Who has come too late for one hears that the target is suspended. */
     void stop() {
-        List<EraWorker.Call> late;
         synchronized (lock) {
             running = null;
             woken = false;
-            late = calls;
-            calls = new ArrayList<>();
         }
-        for (EraWorker.Call call : late) {
-            call.done(new NotRunning());
-        }
+        failWaiting(new NotRunning());
     }
 
     /** Has blocks {@code first} to {@code last} marked; {@code then} hears of it, on the thread. */

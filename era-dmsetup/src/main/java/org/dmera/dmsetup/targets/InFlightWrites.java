@@ -12,7 +12,7 @@ import java.util.concurrent.atomic.AtomicLongArray;
  * is seen. No lock, no allocation, no thread registers itself: a slot is one long that holds a range of blocks.
  */
 final class InFlightWrites {
-    /** More than there are threads; a power of two. */
+    /** More than there are threads that write at once; a power of two. One that finds none free looks until there is one. */
     private static final int SLOTS = 1024;
     /** Longs between two slots: a cache line. */
     private static final int STRIDE = 8;

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
@@ -110,6 +111,18 @@ class EraMetadataThreadTest {
         assertTrue(read.await(30, TimeUnit.SECONDS), "readers wait for the last write");
         thread.close(() -> null);
         assertEquals(0, read.getCount());
+    }
+
+    @Test
+    void aWriteThatHasComeTooLateForAPassHearsOfIt() throws Exception {
+        CompletableFuture<java.io.IOException> heard = new CompletableFuture<>();
+        thread.mark(1, 1, heard::complete);
+        thread.run(() -> {
+            thread.stop();
+            return null;
+        });
+        assertEquals("the target is suspended", heard.get(30, TimeUnit.SECONDS).getMessage());
+        thread.close(() -> null);
     }
 
     private void keepWriting(int block, CountDownLatch until) {
