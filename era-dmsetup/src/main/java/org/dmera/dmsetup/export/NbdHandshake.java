@@ -142,7 +142,7 @@ final class NbdHandshake {
                     .putShort((short) transmissionFlags(device.io(), false));
             send(answer.position(answer.position() + (noZeroes ? 0 : RESERVED_BYTES)));
             return agreed(name, device);
-        } catch (IOException | RuntimeException e) {
+        } catch (IOException | RuntimeException | Error e) {
             device.close();
             throw e;
         }
@@ -216,8 +216,9 @@ final class NbdHandshake {
             describe(option, name, device.io());
             if (option == Nbd.OPT_GO) {
                 reply(option, Nbd.REP_ACK);
+                Agreed agreed = agreed(name, device);
                 keep = true;
-                return agreed(name, device);
+                return agreed;
             }
         } finally {
             if (!keep) {

@@ -243,13 +243,9 @@ public final class NbdServer implements Closeable {
                 choice.over();
             }
             if (agreed != null) {
-                Clients clients = served.clients();
-                Client client = clients.add(line(poll), agreed.device()::storage);
                 try {
-                    NbdConnection.open(agreed, served.memory(), watch, client, new Arrival(clients, client))
-                            .serve();
+                    transmit(agreed, poll);
                 } finally {
-                    clients.remove(client);
                     agreed.device().close();
                 }
                 // With TLS, the client is told.
@@ -273,6 +269,17 @@ public final class NbdServer implements Closeable {
                 watching.cancel(false);
             }
             drop(listener, channel);
+        }
+    }
+
+    private void transmit(NbdHandshake.Agreed agreed, PeerPoll poll) throws IOException {
+        Clients clients = served.clients();
+        Client client = clients.add(line(poll), agreed.device()::storage);
+        try {
+            NbdConnection.open(agreed, served.memory(), watch, client, new Arrival(clients, client))
+                    .serve();
+        } finally {
+            clients.remove(client);
         }
     }
 

@@ -83,7 +83,7 @@ class FileBacking implements Backing {
             }
             sizeBytes = currentSizeBytes();
             unitBytes = device < 0 ? 1 : logicalBlockBytes(fd);
-        } catch (IOException e) {
+        } catch (IOException | RuntimeException | Error e) {
             close();
             throw e;
         }
