@@ -297,9 +297,16 @@ final class BackgroundWrites implements AnswerWatch.Holder, Closeable {
         sendAnswers(false);
     }
 
+    /** Sends all, or breaks off: what came after a part of an answer would be taken for the rest of it. */
     private static void sendAll(WritableByteChannel to, ByteBuffer out) throws IOException {
-        while (out.hasRemaining()) {
-            to.write(out);
+        try {
+            while (out.hasRemaining()) {
+                to.write(out);
+            }
+        } catch (RuntimeException | Error e) {
+            // For want of memory, say, in the middle of what TLS makes of it.
+            Failures.after(e, to::close);
+            throw e;
         }
     }
 

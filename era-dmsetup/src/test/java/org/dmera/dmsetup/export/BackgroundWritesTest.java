@@ -13,6 +13,7 @@ import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.Channels;
+import java.nio.channels.ClosedChannelException;
 import java.nio.channels.WritableByteChannel;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -134,6 +135,42 @@ class BackgroundWritesTest {
         }
         assertFalse(answers.hasRemaining());
         background.close();
+    }
+
+    @Test
+    void nothingIsSentBehindAPartOfAnAnswerThatThereWasNoMemoryToSendAllOf() throws Exception {
+        ByteArrayOutputStream got = new ByteArrayOutputStream();
+        WritableByteChannel torn = new WritableByteChannel() {
+            private boolean open = true;
+
+            @Override
+            public int write(ByteBuffer src) throws IOException {
+                if (!open) {
+                    throw new ClosedChannelException();
+                }
+                if (got.size() > 0) {
+                    throw new OutOfMemoryError("for the test");
+                }
+                got.write(src.get());
+                return 1;
+            }
+
+            @Override
+            public boolean isOpen() {
+                return open;
+            }
+
+            @Override
+            public void close() {
+                open = false;
+            }
+        };
+        BackgroundWrites background = to(torn, ReplyForm.SIMPLE);
+        assertThrows(OutOfMemoryError.class, () -> background.send(torn, ByteBuffer.allocate(16)));
+        assertFalse(torn.isOpen());
+        assertFalse(submit(take(background, 1)));
+        background.close();
+        assertEquals(1, got.size());
     }
 
     @Test
