@@ -15,8 +15,6 @@ final class BufferPool {
     private static final int LARGEST_LOG2 = 22;
     /** The largest buffer that there is. */
     static final int LARGEST_BYTES = 1 << LARGEST_LOG2;
-    /** Bytes of idle buffers kept of each size. */
-    private static final long IDLE_BYTES = 16L << 20;
 
     private static final int PAGE_BYTES = 4096;
 
@@ -59,19 +57,37 @@ final class BufferPool {
         return buffer.clear().limit(bytes);
     }
 
-    /** Gives back what {@link #take} gave. */
+    /** Gives back what {@link #take} gave. The size that is in use has the room, if need be of idle ones of other sizes. */
     void give(ByteBuffer buffer) {
         int log2 = log2(buffer.capacity());
-        if (idleBytes.addAndGet(buffer.capacity()) <= maxIdleBytes) {
-            synchronized (idle[log2]) {
-                if ((long) idle[log2].size() << log2 < IDLE_BYTES) {
-                    idle[log2].addLast(buffer);
-                    return;
-                }
+        idleBytes.getAndAdd(buffer.capacity());
+        while (idleBytes.get() > maxIdleBytes) {
+            if (!dropOther(log2)) {
+                // The collector's.
+                idleBytes.getAndAdd(-buffer.capacity());
+                return;
             }
         }
-        // The collector's.
-        idleBytes.getAndAdd(-buffer.capacity());
+        synchronized (idle[log2]) {
+            idle[log2].addLast(buffer);
+        }
+    }
+
+    /** Leaves an idle buffer of another size, the largest, to the collector; false when there is none. */
+    private boolean dropOther(int log2) {
+        for (int other = LARGEST_LOG2; other >= SMALLEST_LOG2; other--) {
+            ByteBuffer dropped = null;
+            if (other != log2) {
+                synchronized (idle[other]) {
+                    dropped = idle[other].pollFirst();
+                }
+            }
+            if (dropped != null) {
+                idleBytes.getAndAdd(-dropped.capacity());
+                return true;
+            }
+        }
+        return false;
     }
 
     /** Leaves all that are idle to the collector. */
