@@ -36,6 +36,7 @@ final class KnownRootsSalvage extends Salvage {
 
     private final boolean wereBlocksMoved;
     private final long eraWithoutHint;
+    private final long leastEra;
     private final boolean isEraTooLow;
     private final KnownRootsStream content;
 
@@ -67,6 +68,7 @@ final class KnownRootsSalvage extends Salvage {
         nrBlocks = sizes.nrBlocks;
         currentEra = sizes.currentEra;
         eraWithoutHint = sizes.eraWithoutHint();
+        leastEra = sizes.leastEra();
         isEraTooLow = sizes.isEraTooLow();
         content = new KnownRootsStream(sizes, mended == null ? List.of() : mended.doubtful(), remarks);
     }
@@ -105,7 +107,12 @@ final class KnownRootsSalvage extends Salvage {
         return eraWithoutHint;
     }
 
-    /** Whether the era array or a held snapshot is of a later era than the superblock's can be. */
+    /** The lowest current era that the era array and a held snapshot go with, or −1. */
+    long leastEra() {
+        return leastEra;
+    }
+
+    /** Whether that is later than the superblock's can be. */
     boolean isEraTooLow() {
         return isEraTooLow;
     }

@@ -29,7 +29,9 @@ final class KnownSizes {
     final long currentEra;
     /** The era that the superblock and its trees speak for, whatever the user has said. */
     private long eraWithoutHint;
-    /** Whether the era array or a held snapshot is of a later era than the superblock's can be. */
+    /** The lowest current era that the era array and a held snapshot go with, or −1. */
+    private long leastEra;
+    /** Whether that is later than the superblock's can be. */
     private boolean isEraTooLow;
 
     private final Superblock superblock;
@@ -58,6 +60,10 @@ final class KnownSizes {
 
     long eraWithoutHint() {
         return eraWithoutHint;
+    }
+
+    long leastEra() {
+        return leastEra;
     }
 
     boolean isEraTooLow() {
@@ -161,20 +167,21 @@ final class KnownSizes {
         // Nothing confirms the superblock's era then. What was written last may be of any later one.
         long inArray = evident == superblock.currentEra() ? -1 : survey.trees().leastCurrentEra();
         long inSnapshot = survey.eraOfSnapshot();
-        isEraTooLow = Math.max(inArray, inSnapshot) > Math.max(evident, superblock.currentEra());
+        leastEra = Math.max(inArray, inSnapshot);
+        isEraTooLow = leastEra > Math.max(evident, superblock.currentEra());
         if (isEraTooLow && hints.currentEra() < 0) {
             throw new UnknownEraException(
                     "the superblock's current era can't be right, for "
                             + (inArray > inSnapshot
                                     ? "the era array holds era " + (inArray - (hasCurrent ? 1 : 0))
                                     : "the held snapshot is of era " + inSnapshot),
-                    Math.max(inArray, inSnapshot));
+                    leastEra);
         }
         boolean isCorrected = hints.currentEra() >= 0 && superblock.currentEra() >= TreeSurvey.IMPLAUSIBLE_ERA;
         eraWithoutHint = Math.max(isCorrected ? 0 : superblock.currentEra(), evident);
-        if (hints.currentEra() >= 0 && hints.currentEra() < superblock.currentEra()) {
+        if (hints.currentEra() >= 0 && hints.currentEra() != superblock.currentEra()) {
             // Eras of the array above it would have to be lowered, and their marks would be lost.
-            evident = Math.max(evident, survey.trees().leastCurrentEra());
+            evident = Math.max(evident, leastEra);
         }
         if (evident <= era) {
             return era;

@@ -70,6 +70,9 @@ public final class StaleSuperblock extends Salvage {
         }
         long extent = hints.nrBlocks() >= 0 ? hints.nrBlocks() : others.extent;
         long era = Math.max(hints.currentEra(), others.era);
+        if (era != superblock.currentEra()) {
+            era = Math.max(era, trees.leastEra());
+        }
         // Nothing speaks for a later state, and a lost write of block 0 may still have hidden one, which is one era
         // ahead at most.
         long openEra = hints.currentEra() >= 0 ? era : era + 1;

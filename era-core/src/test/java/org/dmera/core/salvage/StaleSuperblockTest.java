@@ -14,6 +14,7 @@ import org.dmera.core.block.BlockType;
 import org.dmera.core.block.MemoryBlockDevice;
 import org.dmera.core.check.MetadataChecker;
 import org.dmera.core.format.Superblock;
+import org.dmera.core.metadata.Digest;
 import org.dmera.core.metadata.EraMetadata;
 import org.dmera.testkit.EraTruth;
 import org.dmera.testkit.Fixtures;
@@ -66,6 +67,32 @@ class StaleSuperblockTest {
         assertTrue(late.remarks().get(0).contains("at least 3"), late.remarks()::toString);
         assertEquals(
                 7, stream(Salvage.open(device, new SalvageHints(-1, -1, 7))).currentEra());
+    }
+
+    /** An era above the superblock's, given for a device whose array holds a later one still, would lower that one. */
+    @Test
+    void noEraOfTheArrayIsLoweredToOneThatIsGiven() throws IOException {
+        MemoryBlockDevice device = new MemoryBlockDevice(256);
+        EraMetadata metadata = EraMetadata.openOrFormat(device, 8);
+        metadata.resize(100);
+        for (int era = 1; era <= 30; era++) {
+            metadata.rollover();
+        }
+        metadata.mark(5);
+        metadata.archive();
+        Digest digest = new Digest(metadata);
+        digest.begin();
+        while (digest.step()) {}
+        metadata.commit();
+        Superblock superblock =
+                new Superblock().wrap(ByteBuffer.wrap(device.bytes()).order(ByteOrder.LITTLE_ENDIAN), 0);
+        superblock.currentEra(10);
+        new BlockSeal().seal(BlockType.SUPERBLOCK, superblock.buffer(), 0, 0);
+        IOException refusal = assertThrows(IOException.class, () -> Salvage.open(device, new SalvageHints(-1, -1, 20)));
+        assertEquals("the metadata holds era 30, above --current-era 20", refusal.getMessage());
+        EraTruth now = stream(Salvage.open(device, new SalvageHints(-1, -1, 30)));
+        assertEquals(30, now.currentEra());
+        assertEquals(30, now.latest()[5]);
     }
 
     @Test
