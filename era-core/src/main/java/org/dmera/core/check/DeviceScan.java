@@ -30,7 +30,7 @@ final class DeviceScan implements Runnable {
     private final BlockDevice device;
     private final BlockUse table;
     private final StoredCounts counts;
-    private final int currentEra;
+    private final BlockVerdict verdict;
     private final CheckOptions options;
     private final AtomicInteger next = new AtomicInteger();
     private final int pieces;
@@ -38,11 +38,11 @@ final class DeviceScan implements Runnable {
     private volatile Throwable failure;
     private CountDownLatch done;
 
-    DeviceScan(BlockDevice device, BlockUse table, StoredCounts counts, int currentEra, CheckOptions options) {
+    DeviceScan(BlockDevice device, BlockUse table, StoredCounts counts, BlockVerdict verdict, CheckOptions options) {
         this.device = device;
         this.table = table;
         this.counts = counts;
-        this.currentEra = currentEra;
+        this.verdict = verdict;
         this.options = options;
         this.pieces = (table.size() + PIECE - 1) / PIECE;
         this.used = new long[(pieces + 63) >>> 6];
@@ -86,7 +86,7 @@ final class DeviceScan implements Runnable {
     private void work() {
         try {
             ByteBuffer buffer = null;
-            BlockVerdict eye = new BlockVerdict(currentEra);
+            BlockVerdict eye = verdict.another();
             for (int piece = next.getAndIncrement();
                     piece < pieces && failure == null;
                     piece = next.getAndIncrement()) {

@@ -18,6 +18,7 @@ import org.dmera.core.format.Eras;
 import org.dmera.core.format.Limits;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.read.ArrayWalker;
+import org.dmera.core.read.BlockVerdict;
 
 /**
  * The trees that carry the marks, on behalf of the live superblock or of the snapshot: the writeset tree and each
@@ -31,6 +32,7 @@ final class EraTreesCheck implements TreeWalk.WritesetVisitor {
     private final Superblock superblock;
     private final int walk;
     private final TreeSpec tree;
+    private final TreeSpec eraArray;
     private final ByteBuffer lastBlock = BlockReader.newBuffer();
 
     /** The era that should come next, or −1 while any may come. */
@@ -45,6 +47,7 @@ final class EraTreesCheck implements TreeWalk.WritesetVisitor {
         this.superblock = superblock;
         this.walk = walk;
         this.tree = new TreeSpec(Structure.WRITESET_TREE, -1, walk);
+        this.eraArray = new TreeSpec(Structure.ERA_ARRAY, -1, walk);
     }
 
     void run() {
@@ -58,7 +61,7 @@ final class EraTreesCheck implements TreeWalk.WritesetVisitor {
                     superblock.currentWritesetNrBits(),
                     true);
         }
-        new ArrayWalk(reader, new TreeSpec(Structure.ERA_ARRAY, -1, walk), new ArrayWalker.Visitor() {})
+        new ArrayWalk(reader, eraArray, new ErasOfSnapshot())
                 .walk(superblock.eraArrayRoot(), superblock.nrBlocks(), true);
     }
 
@@ -115,6 +118,20 @@ final class EraTreesCheck implements TreeWalk.WritesetVisitor {
     private void walkBitset(TreeSpec spec, long root, long nrBits, boolean counted) {
         LastWord lastWord = new LastWord(spec, nrBits);
         new ArrayWalk(reader, spec, lastWord).walk(root, (nrBits + BITS - 1) / BITS, counted);
+    }
+
+    /** Looks for eras that the live array can have by now, and the one of the held snapshot can't. */
+    private final class ErasOfSnapshot implements ArrayWalker.Visitor {
+        @Override
+        public void present(long index, long blockNr, int usable) {
+            short verdict = reader.verdict(blockNr);
+            if (walk == BlockUse.SNAPSHOT
+                    && BlockVerdict.isAboveHeld(verdict)
+                    && BlockVerdict.code(verdict) == BlockVerdict.ERAS) {
+                String late = "it holds an era above the last that can have been digested when the snapshot was taken";
+                log.add(DamageKind.ERA_ABOVE_CURRENT, eraArray, blockNr, late);
+            }
+        }
     }
 
     /** Looks for bits past the end of a bitset. */

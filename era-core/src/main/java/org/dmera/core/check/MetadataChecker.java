@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.core.check;
 
+import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
@@ -17,6 +18,7 @@ import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.Eras;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.read.BlockVerdict;
+import org.dmera.core.read.MetadataRoots;
 
 /**
  * Checks a metadata device against every rule of the format.
@@ -80,14 +82,26 @@ public final class MetadataChecker {
         seal = block.getInt(0);
         // Only what is archived can have been digested.
         int lastDigested = (int) Eras.lastArchived(superblock.currentEra(), superblock.currentWritesetRoot() != 0);
-        BlockReader reader = new BlockReader(device, table, log, new BlockVerdict(lastDigested));
+        BlockVerdict verdict = new BlockVerdict(lastDigested, lastHeld(superblock, lastDigested));
+        BlockReader reader = new BlockReader(device, table, log, verdict);
         switch (options.scope()) {
             case SUPERBLOCK -> check.judgeFields(superblock, device.sizeBlocks());
             case SNAPSHOT -> checkSnapshotAlone(superblock, reader);
             case ALL -> {
                 check.judgeFields(superblock, device.sizeBlocks());
-                checkAll(superblock, reader, lastDigested);
+                checkAll(superblock, reader, verdict);
             }
+        }
+    }
+
+    /** The last era that the array of a held snapshot can have; of one that can't be read, what is wrong is reported later. */
+    private int lastHeld(Superblock superblock, int lastDigested) {
+        try {
+            return superblock.metadataSnap() == 0
+                    ? lastDigested
+                    : (int) MetadataRoots.readSnapshot(device).lastArchived();
+        } catch (IOException e) {
+            return lastDigested;
         }
     }
 
@@ -127,12 +141,13 @@ public final class MetadataChecker {
         }
     }
 
-    private void checkAll(Superblock superblock, BlockReader reader, int lastDigested) throws InterruptedIOException {
+    private void checkAll(Superblock superblock, BlockReader reader, BlockVerdict verdict)
+            throws InterruptedIOException {
         table.addReference(SUPERBLOCK_NR);
         SpaceMapCheck spaceMap = new SpaceMapCheck(reader, superblock, device.sizeBlocks());
         StoredCounts counts = spaceMap.load();
         try {
-            new DeviceScan(device, table, counts, lastDigested, options).runAll();
+            new DeviceScan(device, table, counts, verdict, options).runAll();
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new InterruptedIOException("interrupted while the device was read");

@@ -9,7 +9,8 @@ import org.dmera.core.format.ArrayBlock;
 
 /**
  * What is kept of a block once it has been read: two bytes, a code in the low four bits and, for array blocks, the
- * number of entries in the rest. Everything that needs more than that reads the block again.
+ * number of entries above it, and in the highest bit whether an era is too late for the held snapshot. Everything that needs
+ * more than that reads the block again.
  *
  * <p>One instance a thread, because of the checksum engine in it.
  */
@@ -36,11 +37,14 @@ public final class BlockVerdict {
     public static final int WORDS = 11;
 
     private static final int CODE_BITS = 4;
+    /** Above the entries, of which there are at most 1018. */
+    private static final int ABOVE_HELD = 1 << 15;
 
     private final BlockSeal seal = new BlockSeal();
     private final ArrayBlock array = new ArrayBlock();
     private final int[] eras = new int[ArrayBlock.ERAS_PER_BLOCK];
     private final int flippedCurrentEra;
+    private final int flippedHeldEra;
     /** The buffer that was classified last, and a view of it as numbers: a new view a block would be garbage by the MiB. */
     private ByteBuffer viewed;
 
@@ -48,7 +52,18 @@ public final class BlockVerdict {
 
     /** {@code currentEra}: u32, what eras of an era array are compared with. */
     public BlockVerdict(int currentEra) {
+        this(currentEra, currentEra);
+    }
+
+    /** The same, and {@code heldEra}: u32, what they are compared with for {@link #isAboveHeld}. */
+    public BlockVerdict(int currentEra, int heldEra) {
         this.flippedCurrentEra = currentEra ^ Integer.MIN_VALUE;
+        this.flippedHeldEra = heldEra ^ Integer.MIN_VALUE;
+    }
+
+    /** The same for another thread. */
+    public BlockVerdict another() {
+        return new BlockVerdict(flippedCurrentEra ^ Integer.MIN_VALUE, flippedHeldEra ^ Integer.MIN_VALUE);
     }
 
     public static int code(short seen) {
@@ -56,7 +71,12 @@ public final class BlockVerdict {
     }
 
     public static int nrEntries(short seen) {
-        return (seen & 0xFFFF) >>> CODE_BITS;
+        return (seen & ABOVE_HELD - 1) >>> CODE_BITS;
+    }
+
+    /** Whether a block of eras holds one that the held snapshot can't have. */
+    public static boolean isAboveHeld(short seen) {
+        return (seen & ABOVE_HELD) != 0;
     }
 
     /** Classifies the block {@code blockNr}, which is at {@code offset} of a little-endian buffer. */
@@ -86,7 +106,9 @@ public final class BlockVerdict {
         array.wrap(buffer, offset);
         int code;
         if (array.hasSaneShape(ArrayBlock.ERA_BYTES)) {
-            code = isAnyAboveCurrent(buffer, offset, array.nrEntries()) ? ERAS_ABOVE_CURRENT : ERAS;
+            int highest = highest(buffer, offset, array.nrEntries());
+            code = (highest > flippedCurrentEra ? ERAS_ABOVE_CURRENT : ERAS)
+                    | (highest > flippedHeldEra ? ABOVE_HELD : 0);
         } else if (array.hasSaneShape(ArrayBlock.WORD_BYTES)) {
             code = WORDS;
         } else {
@@ -97,13 +119,13 @@ public final class BlockVerdict {
 
     /** A maximum over a plain array: the compiler makes vector code of it, which matters at millions of blocks. */
     @SuppressWarnings("ReferenceEquality")
-    private boolean isAnyAboveCurrent(ByteBuffer buffer, int offset, int n) {
+    private int highest(ByteBuffer buffer, int offset, int n) {
         if (viewed != buffer) {
             viewed = buffer;
             view = buffer.duplicate().clear().order(buffer.order()).asIntBuffer();
         }
         view.get((offset + ArrayBlock.VALUES) / Integer.BYTES, eras, 0, n);
-        return highest(eras, n) > flippedCurrentEra;
+        return highest(eras, n);
     }
 
     private static int highest(int[] eras, int n) {

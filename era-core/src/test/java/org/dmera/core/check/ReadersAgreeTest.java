@@ -1,13 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.core.check;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.Random;
+import org.dmera.core.block.BlockDevice;
+import org.dmera.core.block.BlockSeal;
+import org.dmera.core.block.BlockType;
 import org.dmera.core.block.MemoryBlockDevice;
+import org.dmera.core.content.ChangedBlocks;
 import org.dmera.core.content.MetadataScanner;
 import org.dmera.core.evidence.Damage;
+import org.dmera.core.format.ArrayBlock;
+import org.dmera.core.format.BTreeNode;
+import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.Severity;
 import org.dmera.core.metadata.EraMetadata;
@@ -16,6 +27,7 @@ import org.dmera.testkit.EraTruth;
 import org.dmera.testkit.RepairDamage;
 import org.dmera.testkit.RepairDamage.Kind;
 import org.dmera.testkit.RepairSubject;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -51,6 +63,40 @@ class ReadersAgreeTest {
             }
         }
         assertTrue(refused > 0, "nothing was refused");
+    }
+
+    /** An era that only the live array can have by now. */
+    @Test
+    void anEraThatIsTooLateForTheHeldSnapshotIsFound() throws Exception {
+        MemoryBlockDevice device = new MemoryBlockDevice(256);
+        EraMetadata metadata = EraMetadata.openOrFormat(device, 8);
+        metadata.resize(100);
+        metadata.rollover();
+        metadata.takeSnapshot();
+        for (int i = 0; i < 9; i++) {
+            metadata.rollover();
+        }
+        metadata.commit();
+        MetadataRoots held = MetadataRoots.readSnapshot(device);
+        ByteBuffer bytes = ByteBuffer.wrap(device.bytes()).order(ByteOrder.LITTLE_ENDIAN);
+        long eras = new BTreeNode()
+                .wrap(bytes, (int) held.eraArrayRoot() * BlockDevice.BLOCK_BYTES)
+                .valueLong(0);
+        int at = (int) eras * BlockDevice.BLOCK_BYTES;
+        for (long era = held.currentEra(); era <= held.currentEra() + 1; era++) {
+            new ArrayBlock().wrap(bytes, at).valueInt(50, (int) era);
+            new BlockSeal().seal(BlockType.ARRAY_BLOCK, bytes, at, eras);
+            boolean isLate = era > held.currentEra();
+            CheckReport report = MetadataChecker.check(device, CheckOptions.of(CheckOptions.Scope.SNAPSHOT));
+            assertEquals(isLate ? 1 : 0, report.count(DamageKind.ERA_ABOVE_CURRENT), report::toString);
+            report = MetadataChecker.check(device);
+            assertEquals(!isLate, report.isClean(), report::toString);
+            if (isLate) {
+                assertThrows(DamagedMetadataException.class, () -> ChangedBlocks.since(device, held, 1));
+            } else {
+                assertEquals(1, ChangedBlocks.since(device, held, 1).count());
+            }
+        }
     }
 
     /** Whether the readers read it. */
