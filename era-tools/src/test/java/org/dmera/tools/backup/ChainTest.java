@@ -217,6 +217,20 @@ class ChainTest {
         assertTargetEqualsOrigin();
     }
 
+    /** In place, or by another disk under the same name: no size, inode or name tells. */
+    @Test
+    void aTargetThatDoesNotHoldWhatWasWrittenBeforeAnInterruptionIsNotResumed() throws IOException {
+        Path f = full("f");
+        interrupt(f, 0.8);
+        pretendChunksDone(1);
+        byte[] written = Files.readAllBytes(origin.path);
+        Files.write(target, new byte[written.length]);
+        Run.apply(f, "-o", target).refused("does not hold what was written to it before", "--force");
+        Files.write(target, written);
+        assertTrue(Run.apply(f, "-o", target).ok().out().contains("resumed at chunk 1"));
+        assertTargetEqualsOrigin();
+    }
+
     @Test
     void forceBeginsAnInterruptedStreamAgain() throws IOException {
         Path f = full("f");

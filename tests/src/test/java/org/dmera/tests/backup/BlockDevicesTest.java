@@ -8,12 +8,15 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.io.RandomAccessFile;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.concurrent.CompletableFuture;
 import org.dmera.tools.backup.copy.OriginReader;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -152,6 +155,40 @@ class BlockDevicesTest {
         programs.host("losetup", "-d", node).good();
         programs.host("losetup", node, first).good();
         InProcess.run("era_apply", next, "-o", node, "--state", state);
+        programs.host("cmp", image.origin, node).good();
+    }
+
+    @Test
+    void anInterruptedStreamIsNotResumedOnAnotherDiskUnderTheSameName() throws Exception {
+        Path state = folder.resolve("state");
+        Files.write(image.origin, Files.readAllBytes(noise("noise", BYTES)));
+        Path full = copy(image.origin, "full", "--full");
+        Path first = noise("first", BYTES);
+        Path second = noise("second", BYTES);
+        Path node = loop(first);
+        Path pipe = folder.resolve("pipe");
+        programs.host("mkfifo", pipe).good();
+        byte[] whole = Files.readAllBytes(full);
+        CompletableFuture<Void> writing = CompletableFuture.runAsync(() -> {
+            try {
+                Files.write(pipe, Arrays.copyOf(whole, whole.length - 1000));
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        });
+        InProcess.Result cut = InProcess.tryRun("era_apply", pipe, "-o", node, "--state", state);
+        assertTrue(cut.text().contains("truncated"), cut.text());
+        writing.get();
+
+        programs.host("losetup", "-d", node).good();
+        programs.host("losetup", node, second).good();
+        InProcess.Result refused = InProcess.tryRun("era_apply", full, "-o", node, "--state", state);
+        assertTrue(refused.text().contains("does not hold what was written to it before"), refused.text());
+
+        programs.host("losetup", "-d", node).good();
+        programs.host("losetup", node, first).good();
+        assertTrue(
+                InProcess.run("era_apply", full, "-o", node, "--state", state).contains("resumed at chunk"));
         programs.host("cmp", image.origin, node).good();
     }
 

@@ -154,11 +154,14 @@ public final class Applier implements Closeable {
         target.resize(header.originSizeBytes());
         long skip = state.pending().chunksDone();
         long holeFrom = state.pending().holeFromBytes();
-        long unnoted = 0;
+        // One that may be another disk after a restart gets something to be known by at once.
+        long unnoted = TargetCheck.isKnownBySizeAlone(state.targetId()) ? NOTE_EVERY_BYTES : 0;
         StreamFooter footer;
         try (DecodedChunks chunks = new DecodedChunks(stream, chunk -> {
             if (chunk.sequence() >= skip) {
                 write(chunk, holeFrom);
+            } else if (chunk.sequence() == 0 || chunk.sequence() == skip - 1) {
+                requireThere(chunk);
             }
         })) {
             Chunk chunk;
@@ -195,6 +198,26 @@ public final class Applier implements Closeable {
             } else if (offset < holeFrom) {
                 target.zero(offset, Math.min(length, holeFrom - offset));
             }
+        }
+    }
+
+    /** A chunk that was durable before an interruption: else this is another target, or somebody wrote to it since. */
+    private void requireThere(Chunk chunk) throws IOException {
+        ExtentTable extents = chunk.extents();
+        ByteBuffer data = chunk.data().position(0);
+        for (int i = 0; i < extents.size(); i++) {
+            if (extents.isZero(i)) {
+                continue;
+            }
+            ByteBuffer there = ByteBuffer.allocate((int) extents.lengthBytes(i));
+            boolean isWhole = target.read(extents.offsetBytes(i), there);
+            data.limit(data.position() + there.capacity());
+            if (!isWhole || !there.flip().equals(data)) {
+                throw new IOException(targetPath + " does not hold what was written to it before "
+                        + state.pending().name() + " was interrupted: it is another one, or was written to since;"
+                        + " begin again with a full stream and --force");
+            }
+            data.position(data.limit());
         }
     }
 

@@ -12,6 +12,8 @@ import org.dmera.tools.backup.copy.OriginReader;
  * name goes to another disk.
  */
 final class TargetCheck {
+    private static final String OF_SIZE = "device of ";
+
     private TargetCheck() {}
 
     /**
@@ -23,7 +25,12 @@ final class TargetCheck {
             return "file " + Files.getAttribute(path, "unix:dev") + ":" + Files.getAttribute(path, "unix:ino");
         }
         String id = MetadataView.identityOf(path);
-        return id.startsWith("/") ? "device of " + OriginReader.sizeOf(path) + " bytes" : "device " + id;
+        return id.startsWith("/") ? OF_SIZE + OriginReader.sizeOf(path) + " bytes" : "device " + id;
+    }
+
+    /** Whether there may be another target with the same {@link #idOf}, as there is of a device without an identification. */
+    static boolean isKnownBySizeAlone(String id) {
+        return id.startsWith(OF_SIZE);
     }
 
     /** Why the state is no longer the target's, or null when it does. */
