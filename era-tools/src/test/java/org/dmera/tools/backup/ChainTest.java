@@ -12,6 +12,9 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import org.dmera.tools.backup.copy.ByteRanges;
+import org.dmera.tools.backup.copy.CopyEngine;
+import org.dmera.tools.backup.stream.StreamHeader;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -281,6 +284,24 @@ class ChainTest {
         Path a = increment("a", base, origin.size());
         Run.apply(a, "-o", target).refused("nothing is known of the target");
         Run.apply(a, "-o", target, "--force").ok();
+        assertTargetEqualsOrigin();
+    }
+
+    @Test
+    void aNameOfSeveralLinesIsRememberedAsTheSame() throws IOException {
+        String name = "/a\nb\rera=9\r\nend=no";
+        Path f = dir.resolve("f");
+        origin.write(
+                f,
+                ByteRanges.all(origin.size()),
+                origin.header(0, 0, StreamHeader.FULL, name),
+                CopyEngine.Options.DEFAULT);
+        long base = origin.era;
+        Run.apply(f, "-o", target).ok();
+        origin.scribble(3);
+        Path a = dir.resolve("a");
+        origin.increment(a, base, origin.size(), name);
+        Run.apply(a, "-o", target).ok();
         assertTargetEqualsOrigin();
     }
 

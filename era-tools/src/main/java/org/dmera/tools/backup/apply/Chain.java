@@ -140,7 +140,7 @@ public final class Chain {
                     + ", and nothing is known of the target: begin with a full stream (or --force, if you know that the"
                     + " target holds every write before era " + h.baseEra() + ")");
         }
-        if (!h.identity().equals(at.identity())) {
+        if (!at.isOf(h)) {
             throw new IOException(name + "it comes from another origin: its metadata is \"" + h.identity()
                     + "\", the target's are \"" + at.identity() + "\"");
         }

@@ -70,6 +70,16 @@ record TargetState(
         return pending == null && era >= 0;
     }
 
+    /** Whether the stream is of the origin that the target holds. */
+    boolean isOf(StreamHeader h) {
+        return identity.equals(line(h.identity()));
+    }
+
+    /** What can be a value in the file: a path may have ends of lines in it. */
+    private static String line(String text) {
+        return text.replace('\n', ' ').replace('\r', ' ');
+    }
+
     String lastApplied() {
         return applied.isEmpty() ? "" : applied.get(applied.size() - 1);
     }
@@ -79,7 +89,7 @@ record TargetState(
         StreamHeader h = stream.header();
         boolean continues = !forced
                 && !h.isFull()
-                && h.identity().equals(identity)
+                && isOf(h)
                 && h.blockSizeBytes() == blockSizeBytes
                 && h.baseEra() <= era
                 && h.newEra() >= era;
@@ -109,7 +119,7 @@ record TargetState(
             ids.remove(0);
         }
         return new TargetState(
-                h.identity(),
+                line(h.identity()),
                 h.newEra(),
                 h.originSizeBytes(),
                 h.blockSizeBytes(),
@@ -175,16 +185,16 @@ record TargetState(
     /** Replaces the file, durably. */
     void write(Path file) throws IOException {
         StringBuilder s = new StringBuilder(FIRST_LINE).append('\n');
-        s.append("identity=").append(identity.replace('\n', ' ')).append('\n');
+        s.append("identity=").append(identity).append('\n');
         s.append("era=").append(era).append('\n');
         s.append("origin-size=").append(sizeBytes).append('\n');
         s.append("block-size=").append(blockSizeBytes).append('\n');
         s.append("applied-streams=").append(String.join(",", applied)).append('\n');
-        s.append("target=").append(targetId.replace('\n', ' ')).append('\n');
+        s.append("target=").append(line(targetId)).append('\n');
         s.append("mark=").append(mark).append('\n');
         if (pending != null) {
             s.append("pending-stream=").append(pending.streamId).append('\n');
-            s.append("pending-name=").append(pending.name.replace('\n', ' ')).append('\n');
+            s.append("pending-name=").append(line(pending.name)).append('\n');
             s.append("pending-continues=")
                     .append(pending.continues ? "yes" : "no")
                     .append('\n');
