@@ -58,6 +58,7 @@ class DurableResultsTest {
                 .good();
         Ran.tool("era_dump", "-o", folder.resolve("xml"), metadata).good();
         sized(folder.resolve("origin"), BLOCKS * 4096L);
+        Files.createDirectory(folder.resolve("states"));
         sized(folder.resolve("restored"), 1 << 20);
         sized(folder.resolve("repaired"), 1 << 20);
         Ran.tool("era_copy", "--full", "-m", metadata, folder.resolve("origin"), "-o", folder.resolve("full"))
@@ -81,6 +82,7 @@ class DurableResultsTest {
                         "era_copy --full -m meta origin -o out",
                         "era_copy --merge full -o out",
                         "era_apply full -o target",
+                        "era_apply full -o target --state states/target",
                         "era_restore -i xml -o restored",
                         "era_repair -i meta -o repaired",
                         "era-tools generate --nr-blocks 64 -q -o made")

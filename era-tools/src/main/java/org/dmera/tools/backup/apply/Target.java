@@ -12,6 +12,7 @@ import java.security.MessageDigest;
 import java.util.concurrent.TimeUnit;
 import org.dmera.core.file.FileClaim;
 import org.dmera.core.file.FileIdentity;
+import org.dmera.core.file.FileReplacement;
 import org.dmera.core.file.Links;
 import org.dmera.core.file.Sha256;
 import org.dmera.core.linux.Errno;
@@ -62,7 +63,7 @@ public final class Target implements Closeable {
             Links.requireFolderForFiles(Links.follow(path));
         }
         while (true) {
-            Target opened = open(path, device);
+            Target opened = open(path, device, there == null);
             // Whoever had the file may have put another one in its place before letting go.
             if (there == null || FileClaim.isStill(there, path)) {
                 return opened;
@@ -75,7 +76,7 @@ public final class Target implements Closeable {
         }
     }
 
-    private static Target open(Path path, boolean device) throws IOException {
+    private static Target open(Path path, boolean device, boolean isNew) throws IOException {
         FileChannel channel;
         try {
             channel = FileChannel.open(
@@ -89,6 +90,10 @@ public final class Target implements Closeable {
                         !device && FileClaim.isEngines(path)
                                 ? "File " + path + " is in use (locked by an engine)"
                                 : path + ": another era_apply is at work on it, or another program has it locked");
+            }
+            if (isNew) {
+                // Its state, which may lie elsewhere, is going to say what it holds.
+                FileReplacement.syncFolderOf(Links.follow(path));
             }
             int fd = FileDescriptors.open(
                     path.toString(), FileDescriptors.O_RDWR | (device ? FileDescriptors.O_EXCL : 0));
