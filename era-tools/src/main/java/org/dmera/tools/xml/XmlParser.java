@@ -183,7 +183,8 @@ final class XmlParser {
             this.values = new String[names.length];
             for (int i = 0; i < reader.getAttributeCount(); i++) {
                 int at = indexOf(reader.getAttributeLocalName(i));
-                if (at < 0) {
+                // Twice it can be there under different prefixes.
+                if (at < 0 || values[at] != null) {
                     throw new ContentGatherer.ContentException(
                             element() + ": unexpected attribute " + reader.getAttributeLocalName(i));
                 }

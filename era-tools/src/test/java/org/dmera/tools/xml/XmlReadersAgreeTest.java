@@ -190,6 +190,7 @@ class XmlReadersAgreeTest {
                 "<era block=\"1\" era=\"0\"/>||block 2 where block 1 was expected",
                 "<era block=\"2\" era=\"5\"/>||it ends before block 2, nr_blocks is 3",
                 "era=\"5\"/>|era=\"6\"/>|block 2 has era 6, above the current era, 5",
+                "era=\"5\"/>|era=\"5\" xml:era=\"4\"/>|<era>: unexpected attribute era",
                 "<era block=\"2\"|text<era block=\"2\"|text where only elements can be",
                 "</superblock>||XML line 14",
                 "</superblock>|</superblock>tail|XML line 13",

@@ -27,7 +27,7 @@ import org.dmera.core.linux.NativeText;
  *  80  16   METADATA_UUID
  *  96  u32  IDENTITY_LENGTH      bytes, at most 144
  * 100  144  IDENTITY
- * 252  u32  CRC                  CRC32C of the 252 bytes before and the token
+ * 252  u32  CRC                  CRC32C of the 252 bytes before; a token has a checksum of its own
  * 256       the token, if there is one
  * </pre>
  *
