@@ -214,9 +214,8 @@ final class FuseReader implements Runnable {
         try {
             serve(buffer.getInt(at + 4), unique, at + Fuse.IN_HEADER_BYTES);
         } catch (RuntimeException | Error e) {
-            // An error in this program, or want of memory, is the failure of one request. With its last reader the file
-            // would
-            // end, and the node with it.
+            // An error in this program, or want of memory, is the failure of one request; with its last reader the
+            // node would end.
             log.accept("fuse: " + file + ": " + FailureText.of(e));
             answer(unique, Errno.EIO.number());
         }
