@@ -12,6 +12,8 @@ import java.nio.file.Path;
 import java.time.LocalDate;
 import java.util.List;
 import java.util.stream.Stream;
+import org.dmera.dmsetup.activation.Eratab;
+import org.dmera.dmsetup.activation.EratabEntry;
 import org.dmera.testkit.Fixtures;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -131,6 +133,33 @@ class SystemdUnitsTest {
         assertFalse(Files.exists(made.resolve("era-activate@by-hand.service.d")));
         // A local mount may wait for the engine, so that does not wait for the mounts.
         assertFalse(Files.exists(made.resolve("era-engine.service.d")));
+    }
+
+    /** A table as an editor of another system leaves it, or one that ends no last line: for all that read it. */
+    @Test
+    void theLastLineCountsWhateverEndsItAndBackslashesAreWhatTheyAre() throws Exception {
+        needAnalyze();
+        Path table = Files.writeString(folder.resolve("eratab"), """
+                by-hand /dev/c /dev/disk/by-partlabel/my\\134x20part 8 noauto\r
+                raw /dev/e /dev/disk/by-partlabel/a\\x20b\\tc 8\r
+                last /dev/a /dev/b 8""");
+        assertEquals(
+                List.of("by-hand", "raw", "last"),
+                Eratab.read(table).entries().stream().map(EratabEntry::name).toList());
+
+        Path made = Files.createDirectory(folder.resolve("made"));
+        said("env", "ERA_TAB=" + table, DIST.resolve("systemd/era-generator"), made, made, made);
+        assertEquals(
+                List.of("[Unit]", "Requires=era-activate@raw.service", "Requires=era-activate@last.service"),
+                Files.readAllLines(made.resolve("local-fs.target.d/eratab.conf")));
+
+        Path udev = DIST.resolve("udev/era-udev");
+        for (EratabEntry entry : Eratab.read(table).entries()) {
+            String links = "DEVLINKS=" + entry.origin() + " /dev/disk/by-uuid/7";
+            assertEquals(
+                    entry.origin().substring("/dev/".length()) + " ",
+                    said("env", "ERA_TAB=" + table, links, udev, "origin", "/dev/sdz"));
+        }
     }
 
     @Test
