@@ -43,5 +43,13 @@ public record DeviceRecord(
      * @param word as in the table
      * @param identity as {@link org.dmera.dmsetup.targets.Backing#remembered} gives it; without white space
      */
-    public record Found(String word, String identity) {}
+    public record Found(String word, String identity) {
+        /** Begins the identity of a mapped device, which ends with its id. */
+        public static final String MAPPED = "mapped:";
+
+        /** Whether it led to the mapped device of that id. */
+        boolean isMapped(String id) {
+            return identity.startsWith(MAPPED) && identity.endsWith(":" + id);
+        }
+    }
 }

@@ -267,9 +267,17 @@ public final class DeviceRegistry {
     }
 
     private void removeIfDue(MappedDevice device) throws IOException {
-        if (index.isDueForRemoval(device)) {
+        if (index.isDueForRemoval(device) && !isWaitedFor(device)) {
             remove(device, true);
         }
+    }
+
+    /**
+     * Whether a table that could not be brought back after a restart lay on it: that one has it open no longer, and would never
+     * come back without it. Each try to bring it back may open the device, fail, and close it.
+     */
+    private boolean isWaitedFor(MappedDevice device) {
+        return devices().stream().anyMatch(other -> other.state().now().waitsFor(device.id()));
     }
 
     /** Takes a deferred removal back. EBUSY when the removal is under way. */
@@ -287,6 +295,7 @@ public final class DeviceRegistry {
      */
     public boolean remove(MappedDevice device, boolean deferred) throws IOException {
         Removal removal = new Removal(this, index, device);
+        DeviceState was = device.state().now();
         try {
             device.state().apply(removal);
         } catch (ErrnoException e) {
@@ -302,6 +311,7 @@ public final class DeviceRegistry {
             }
             return false;
         }
+        devices().stream().filter(other -> was.waitsFor(other.id())).forEach(deferredRemovals::add);
         deferredRemovals.start();
         return true;
     }

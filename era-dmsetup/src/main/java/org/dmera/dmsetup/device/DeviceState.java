@@ -129,6 +129,14 @@ record DeviceState(
         return inactive != null && inactive.isLost();
     }
 
+    /** Whether a table that could not be brought back was on the mapped device of that id. */
+    boolean waitsFor(String id) {
+        return Stream.of(live, inactive)
+                .filter(slot -> slot != null && slot.isLost())
+                .flatMap(slot -> slot.words.found().stream())
+                .anyMatch(found -> found.isMapped(id));
+    }
+
     DeviceState renamed(String newName) {
         return new DeviceState(newName, uuid, phase, attached, deferredRemove, arriving, live, inactive);
     }

@@ -7,6 +7,7 @@ import java.nio.channels.SocketChannel;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.device.DeviceIo;
+import org.dmera.dmsetup.device.DeviceRecord;
 import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.ioctl.DevNumber;
@@ -17,7 +18,7 @@ import org.dmera.dmsetup.targets.Target;
 
 /** A mapped device beneath another one. It counts as an open, so the lower device can't be removed before the upper. */
 final class MappedDeviceBacking implements Backing {
-    private static final String KIND = "mapped:";
+    private static final String KIND = DeviceRecord.Found.MAPPED;
 
     private final MappedDevice device;
     private final MappedDevice user;

@@ -11,6 +11,7 @@ import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.ExecutorService;
@@ -157,6 +158,47 @@ class RestartTest {
         try (TestEngine engine = start()) {
             assertTrue(engine.registry().byName("lower").hasLive());
             assertTrue(engine.registry().byName("upper").hasLive());
+        }
+    }
+
+    @Test
+    void aDeviceStaysWhoseRemovalIsDeferredWhileOneOnTopOfItCouldNotBeBroughtBack() throws Exception {
+        Path beside = folder.resolve("beside");
+        try (TestEngine engine = start();
+                DmClient client = engine.client()) {
+            engine.createEra(client, "lower", SECTORS, 8);
+            TestEngine.makeFile(beside, SECTORS);
+            TestEngine.create(
+                    client,
+                    "upper",
+                    new TargetSpec(0, SECTORS, "linear", "engine:lower 0"),
+                    new TargetSpec(SECTORS, SECTORS, "linear", beside + " 0"));
+            assertFalse(engine.registry().remove(engine.registry().byName("lower"), true));
+        }
+        Path away = Files.move(beside, folder.resolve("away"));
+        try (TestEngine engine = start();
+                DmClient client = engine.client()) {
+            MappedDevice lower = engine.registry().byName("lower");
+            MappedDevice upper = engine.registry().byName("upper");
+            assertFalse(upper.hasLive());
+            // Opens the lower one, misses the file, and closes what it has opened.
+            assertThrows(IOException.class, () -> TestEngine.resume(client, "upper"));
+            lower.open();
+            lower.close();
+            engine.registry().beginStop();
+            assertEquals(lower, engine.registry().byName("lower"));
+            Files.move(away, beside);
+            TestEngine.resume(client, "upper");
+            assertTrue(upper.hasLive());
+        }
+        Files.move(beside, away);
+        try (TestEngine engine = start();
+                DmClient client = engine.client()) {
+            TestEngine.remove(client, "upper");
+            // Nobody waits for it any more.
+            while (engine.registry().byName("lower") != null) {
+                Thread.onSpinWait();
+            }
         }
     }
 }
