@@ -24,7 +24,7 @@ public final class SocketControl implements Control {
     private static final String LINUX_MAKER = "sun.nio.ch.EPollSelectorProvider";
 
     private final Path path;
-    /** Another one after an interrupt in a call, which closes it. */
+    /** Another one after a call that failed, which closes it: what is still to come there is no answer to the next one. */
     private volatile SocketChannel channel;
 
     private volatile boolean isClosed;
@@ -78,7 +78,7 @@ public final class SocketControl implements Control {
         }
     }
 
-    /** A thread that is interrupted in a call doesn't know what became of it; the next call is made all the same. */
+    /** Who is interrupted in a call, or left alone by the engine, doesn't know what became of it; the next call is made anew. */
     @Override
     public synchronized int call(int command, ByteBuffer buffer) throws IOException {
         if (!channel.isOpen() && !isClosed) {
@@ -87,6 +87,19 @@ public final class SocketControl implements Control {
                 channel.close();
             }
         }
+        boolean answered = false;
+        try {
+            int result = ask(command, buffer);
+            answered = true;
+            return result;
+        } finally {
+            if (!answered) {
+                channel.close();
+            }
+        }
+    }
+
+    private int ask(int command, ByteBuffer buffer) throws IOException {
         send(channel, command, buffer);
 
         ByteBuffer head = ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN);
