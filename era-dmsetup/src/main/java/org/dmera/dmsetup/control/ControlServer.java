@@ -61,19 +61,31 @@ public final class ControlServer implements Closeable {
     }
 
     private void acceptAll() {
-        while (server.isOpen()) {
+        boolean open = true;
+        while (open) {
             try {
-                accept(server.accept());
-            } catch (ClosedChannelException e) {
-                return;
-            } catch (IOException | RuntimeException | Error e) {
-                // Out of descriptors or threads, most likely: what is open goes on, and closing some helps. The one
-                // that
-                // was not accepted is still in the queue: give that a moment.
-                limited.accept("failures to accept", () -> "accept: " + FailureText.of(e));
+                open = acceptNext();
+            } catch (OutOfMemoryError e) {
+                // There was none even to say so. Who comes later may fare better.
                 LockSupport.parkNanos(PAUSE_NANOS);
             }
         }
+    }
+
+    /** False when no more come. */
+    private boolean acceptNext() {
+        try {
+            accept(server.accept());
+        } catch (ClosedChannelException e) {
+            return false;
+        } catch (IOException | RuntimeException | Error e) {
+            // Out of descriptors or threads, most likely: what is open goes on, and closing some helps. The one that
+            // was
+            // not accepted is still in the queue: give that a moment.
+            limited.accept("failures to accept", () -> "accept: " + FailureText.of(e));
+            LockSupport.parkNanos(PAUSE_NANOS);
+        }
+        return server.isOpen();
     }
 
     private void accept(SocketChannel channel) throws IOException {
@@ -104,14 +116,14 @@ public final class ControlServer implements Closeable {
     }
 
     private void serve(SocketChannel channel) {
-        String[] name = new String[1];
-        EngineLog.serve(() -> {
-            if (name[0] == null) {
-                name[0] = PeerPoll.peer(channel);
-            }
-            return name[0];
-        });
         try (channel) {
+            String[] name = new String[1];
+            EngineLog.serve(() -> {
+                if (name[0] == null) {
+                    name[0] = PeerPoll.peer(channel);
+                }
+                return name[0];
+            });
             new ControlConnection(channel, control).serve();
         } catch (IOException e) {
             log.debug("control client: " + FailureText.of(e));
@@ -126,10 +138,11 @@ public final class ControlServer implements Closeable {
     @Override
     public void close() throws IOException {
         server.close();
+        // One that it has just accepted is among them by then.
+        Threads.await(acceptor::join);
         for (SocketChannel channel : connections) {
             channel.close();
         }
-        Threads.await(acceptor::join);
         limited.close();
     }
 }

@@ -164,36 +164,48 @@ public final class NbdServer implements Closeable {
     }
 
     private void accept(Listener listener) {
-        while (true) {
-            SocketChannel channel;
+        boolean open = true;
+        while (open) {
             try {
-                channel = listener.channel.accept();
-            } catch (ClosedChannelException e) {
-                return;
-            } catch (IOException | RuntimeException | Error e) {
-                // Out of descriptors, or a client that left before it was accepted: the next one may fare better, after
-                // a moment, for the one that was not accepted is still in the queue.
-                log.accept("failures to accept a connection", () -> "accept: " + FailureText.of(e));
+                open = acceptNext(listener);
+            } catch (OutOfMemoryError e) {
+                // There was none even to say so. Who comes later may fare better.
                 LockSupport.parkNanos(PAUSE_NANOS);
-                continue;
-            }
-            accepted.incrementAndGet();
-            boolean started = false;
-            try {
-                if (register(listener, channel)) {
-                    Threads.start("nbd-" + accepted.get(), () -> serve(listener, channel));
-                    started = true;
-                }
-            } catch (IOException | RuntimeException | Error e) {
-                log.accept(
-                        "connections without a thread",
-                        () -> PeerPoll.peer(channel) + ": no thread for it: " + FailureText.of(e));
-            } finally {
-                if (!started) {
-                    drop(listener, channel);
-                }
             }
         }
+    }
+
+    /** False when no more come. */
+    private boolean acceptNext(Listener listener) {
+        SocketChannel channel;
+        try {
+            channel = listener.channel.accept();
+        } catch (ClosedChannelException e) {
+            return false;
+        } catch (IOException | RuntimeException | Error e) {
+            // Out of descriptors, or a client that left before it was accepted: the next one may fare better, after a
+            // moment, for the one that was not accepted is still in the queue.
+            log.accept("failures to accept a connection", () -> "accept: " + FailureText.of(e));
+            LockSupport.parkNanos(PAUSE_NANOS);
+            return true;
+        }
+        accepted.incrementAndGet();
+        boolean started = false;
+        try {
+            if (register(listener, channel)) {
+                Threads.start("nbd-" + accepted.get(), () -> serve(listener, channel));
+                started = true;
+            }
+        } catch (IOException | RuntimeException | Error e) {
+            log.accept(
+                    "connections without a thread",
+                    () -> PeerPoll.peer(channel) + ": no thread for it: " + FailureText.of(e));
+        } finally {
+            if (!started) {
+                drop(listener, channel);
+            }
+        }
+        return true;
     }
 
     private boolean register(Listener listener, SocketChannel channel) throws IOException {
