@@ -18,6 +18,7 @@ public final class DmCall {
     private int flags;
     private int eventNr;
     private int payloadBytes;
+    private int answerBytes;
     /** What goes into a request besides, or null. */
     private Consumer<DmIoctl> payload;
 
@@ -81,6 +82,12 @@ public final class DmCall {
         return this;
     }
 
+    /** Makes room for so long an answer at once: for what must not be done again when the answer did not fit. */
+    public DmCall room(int bytes) {
+        answerBytes = bytes;
+        return this;
+    }
+
     /** Gives the name even though a number is given too: a device that is made has both. */
     public DmCall withName(String name) {
         payload = io -> io.setName(name);
@@ -107,7 +114,7 @@ public final class DmCall {
      * @throws IOException when the channel failed
      */
     public DmIoctl run(Control control) throws IOException {
-        int bytes = Math.max(DmIoctl.INITIAL_BUFFER_BYTES, DmIoctl.HEADER_BYTES + payloadBytes);
+        int bytes = Math.max(DmIoctl.INITIAL_BUFFER_BYTES, DmIoctl.HEADER_BYTES + Math.max(payloadBytes, answerBytes));
         while (true) {
             DmIoctl io = DmIoctl.request(bytes);
             io.setFlags(io.flags() | flags);

@@ -23,6 +23,9 @@ public final class DmClient implements Closeable {
     /** The first version of the interface whose device list carries event numbers. */
     private static final int MINOR_WITH_EVENTS = 37;
 
+    /** What the answer to a freeze has of each view at most: the era, a blank, the name, a line break. */
+    private static final int VIEW_BYTES = 10 + 1 + DmIoctl.NAME_BYTES + 1;
+
     private final Control control;
     private int driverMinor = -1;
 
@@ -122,8 +125,14 @@ public final class DmClient implements Closeable {
      * @return its answer, or null when it has none
      */
     public String message(DeviceId device, long sector, String text) throws IOException {
+        return message(device, sector, text, 0);
+    }
+
+    /** {@code answerBytes}: how long the answer may be, of what is not to be done twice. */
+    private String message(DeviceId device, long sector, String text, int answerBytes) throws IOException {
         DmIoctl io = DmCall.of("message", DmCommand.TARGET_MSG, device)
                 .message(sector, text)
+                .room(answerBytes)
                 .run(control);
         return io.has(DmFlags.DATA_OUT) ? TextPayload.decode(io) : null;
     }
@@ -166,7 +175,7 @@ public final class DmClient implements Closeable {
                 text.append('=').append(Words.escape(uuids.get(i)));
             }
         }
-        String answer = message(devices.get(0), 0, text.toString());
+        String answer = message(devices.get(0), 0, text.toString(), devices.size() * VIEW_BYTES);
         List<View> views = new ArrayList<>();
         for (String line : answer.lines().toList()) {
             int space = line.indexOf(' ');
