@@ -77,14 +77,24 @@ final class EraBoundaries {
             calls.call(EraMetadata::rollover);
             writes.markAgain(answers);
             syncBeforeIo();
-        } catch (IOException | RefusedException e) {
-            active = false;
-            thread.run(() -> {
-                thread.stop();
-                return null;
-            });
-            throw e instanceof IOException io ? io : new IOException(e);
+        } catch (RefusedException e) {
+            endAfter(e);
+            throw new IOException(e);
+        } catch (IOException | RuntimeException | Error e) {
+            // An error, too: the next table of this metadata must be alone with it.
+            endAfter(e);
+            throw e;
         }
+    }
+
+    private void endAfter(Throwable cause) {
+        active = false;
+        Failures.after(
+                cause,
+                () -> thread.run(() -> {
+                    thread.stop();
+                    return null;
+                }));
     }
 
     /** What was lost before does not keep the device from being used: it is told as a later loss is. */
@@ -96,39 +106,41 @@ final class EraBoundaries {
         }
     }
 
-    /** Ends the era, and leaves the metadata as they are on the device. */
+    /** Ends the era, and leaves the metadata as they are on the device, which the next table may use then, whatever fails. */
     synchronized void suspend() {
         if (!active) {
             return;
         }
         active = false;
+        Failures failures = new Failures();
         // Nothing is on its way any more. What was done under these marks is answered under them, if the clients let
         // us.
-        answers.awaitOrReport((offsetBytes, length) -> {});
-        IOException failed = null;
+        failures.run(() -> answers.awaitOrReport((offsetBytes, length) -> {}));
+        failures.run(this::archive);
+        failures.run(() -> thread.run(() -> {
+            thread.stop();
+            if (metadata.failure() == null) {
+                metadata.left();
+            }
+            return null;
+        }));
+        try {
+            failures.throwFirst();
+        } catch (IOException e) {
+            // The device is suspended all the same: what was acknowledged is marked, and that is on the device.
+            metadata.failed(e);
+        }
+    }
+
+    private void archive() throws IOException {
         try {
             calls.call(open -> {
                 if (open.hasCurrentWriteset()) {
                     open.archive();
                 }
             });
-        } catch (IOException | RefusedException e) {
-            failed = new IOException(e.getMessage(), e);
-        }
-        try {
-            thread.run(() -> {
-                thread.stop();
-                if (metadata.failure() == null) {
-                    metadata.left();
-                }
-                return null;
-            });
-        } catch (IOException e) {
-            failed = e;
-        }
-        if (failed != null) {
-            // The device is suspended all the same: what was acknowledged is marked, and that is on the device.
-            metadata.failed(failed);
+        } catch (RefusedException e) {
+            throw new IOException(e.getMessage(), e);
         }
     }
 

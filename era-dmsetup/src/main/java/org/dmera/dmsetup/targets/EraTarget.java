@@ -249,9 +249,9 @@ public final class EraTarget implements Target, ChangeTracking {
 
     @Override
     public void close() throws IOException {
-        views.loseAll("the table that it is of was closed");
-        suspend();
         Failures failures = new Failures();
+        failures.run(() -> views.loseAll("the table that it is of was closed"));
+        failures.run(this::suspend);
         failures.run(() -> thread.close(() -> {
             metadata.close();
             return null;

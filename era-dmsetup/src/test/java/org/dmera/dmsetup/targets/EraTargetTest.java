@@ -675,6 +675,64 @@ class EraTargetTest {
         assertNull(target.failure());
     }
 
+    /** An error in this program, of those who look after answers: they are asked wherever an era begins or ends. */
+    private static void failWhereErasBeginAndEnd(EraTarget target) {
+        target.answersOwed(stillOwed -> {
+            throw new IllegalStateException("for the test");
+        });
+    }
+
+    /** Has another table take the place of one that came to rest by an error: what is written then stays recorded. */
+    private void assertLeavesTheMetadataToTheNextTable(EraTarget failed) throws Exception {
+        failed.answersOwed(stillOwed -> {});
+        ErrnoException e = assertThrows(ErrnoException.class, () -> failed.message(List.of("checkpoint")));
+        assertTrue(e.is(Errno.EBUSY), e.getMessage());
+        EraTarget next = load("meta", "origin", "8");
+        next.resume();
+        write(next, 2);
+        int era = next.currentEra();
+        failed.close();
+        write(next, 3);
+        next.close();
+        EraTarget last = running();
+        assertEquals(1, eraOf(last, 1));
+        assertEquals(era, eraOf(last, 2));
+        assertEquals(era, eraOf(last, 3));
+        assertEquals(era + 1, last.currentEra());
+    }
+
+    @Test
+    void aTableWhoseResumeMeetsAnErrorLeavesTheMetadataToTheNextOne() throws Exception {
+        EraTarget target = running();
+        write(target, 1);
+        target.suspend();
+        failWhereErasBeginAndEnd(target);
+        assertThrows(IllegalStateException.class, target::resume);
+        assertLeavesTheMetadataToTheNextTable(target);
+    }
+
+    @Test
+    void aTableWhoseSuspendMeetsAnErrorSaysSoAndLeavesTheMetadataToTheNextOne() throws Exception {
+        EraTarget target = running();
+        write(target, 1);
+        failWhereErasBeginAndEnd(target);
+        target.suspend();
+        assertEquals("Error", target.status());
+        assertTrue(target.failure().contains("for the test"), target.failure());
+        assertLeavesTheMetadataToTheNextTable(target);
+    }
+
+    @Test
+    void aTableThatMeetsAnErrorAtItsEndIsClosedAllTheSame() throws Exception {
+        EraTarget target = running();
+        failWhereErasBeginAndEnd(target);
+        target.close();
+        assertTrue(metadata.closed);
+        assertTrue(origin.closed);
+        // Its claims are gone, too.
+        load("another device", ORIGIN_BLOCKS * 8L, "meta", "origin", "8").resume();
+    }
+
     @Test
     void memoryThatIsMissingWhileATableIsLoadedIsTheFailureOfTheLoadAlone() throws Exception {
         metadata.hook = (operation, offset, length) -> {
