@@ -152,8 +152,11 @@ final class DeviceLife {
                 state.apply(new Suspend(io, table(false), freeze));
             }
         } finally {
-            thaw();
-            life.unlock();
+            try {
+                thaw();
+            } finally {
+                life.unlock();
+            }
         }
     }
 
@@ -182,8 +185,11 @@ final class DeviceLife {
             }
             return change != null;
         } finally {
-            thaw();
-            life.unlock();
+            try {
+                thaw();
+            } finally {
+                life.unlock();
+            }
         }
     }
 

@@ -90,7 +90,8 @@ public final class DeviceRegistry {
         for (DeviceListener listener : listeners) {
             try {
                 news.accept(listener);
-            } catch (RuntimeException e) {
+            } catch (RuntimeException | Error e) {
+                // One that finds no memory, for example: the device goes on, and the others are told.
                 log.error("a listener for devices failed", e);
             }
         }
