@@ -102,6 +102,8 @@ final class RememberedState {
     }
 
     private void forget() throws IOException {
+        // As in a save: a store that could not forget it may not have been able to put it back either.
+        saved = null;
         try {
             store.delete(minor);
         } catch (IOException e) {

@@ -266,11 +266,14 @@ final class StateDirectory implements DeviceStore, Closeable {
         try {
             files.unlink(file);
         } catch (ErrnoException e) {
-            if (e.is(Errno.ENOENT)) {
+            if (!e.is(Errno.ENOENT)) {
+                throw e;
+            }
+            if (before == null) {
                 // It was never saved, and is not there to come back: what was wanted.
                 return;
             }
-            throw e;
+            // An earlier try took it away, and could neither make that durable nor put it back.
         }
         try {
             files.syncFolder();
