@@ -113,9 +113,7 @@ public final class HostAttacher implements Attacher {
         Attachment before = left.takeOver(device, serving(device));
         Attachment attachment = before == null ? make(device) : before;
         try {
-            if (closed) {
-                throw new ErrnoException("attach " + device + ": the engine stops", Errno.ESHUTDOWN.number());
-            }
+            requireOpen(device);
             slot.link = links.make(device, attachment.node());
         } catch (IOException | RuntimeException | Error e) {
             Failures.after(e, attachment::abandon);
@@ -123,6 +121,13 @@ public final class HostAttacher implements Attacher {
         }
         slot.lossReported = false;
         slot.attachment = attachment;
+        try {
+            // Again, now that close finds it if this look came too early.
+            requireOpen(device);
+        } catch (ErrnoException e) {
+            Failures.after(e, () -> letGo(device, slot));
+            throw e;
+        }
         log.accept("attached " + device.name() + " as " + attachment.node() + ", " + slot.link);
         if (before != null) {
             try {
@@ -131,6 +136,12 @@ public final class HostAttacher implements Attacher {
             } catch (IOException e) {
                 log.accept("attach " + device.name() + ": " + e.getMessage());
             }
+        }
+    }
+
+    private void requireOpen(MappedDevice device) throws ErrnoException {
+        if (closed) {
+            throw new ErrnoException("attach " + device + ": the engine stops", Errno.ESHUTDOWN.number());
         }
     }
 
