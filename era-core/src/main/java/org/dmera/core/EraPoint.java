@@ -14,6 +14,7 @@ import java.util.zip.DeflaterOutputStream;
 import java.util.zip.InflaterInputStream;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.content.EraRuns;
+import org.dmera.core.format.Eras;
 import org.dmera.core.read.MetadataRoots;
 
 /**
@@ -34,13 +35,17 @@ public final class EraPoint {
     private static final int UUID_BYTES = 16;
 
     private final long era;
+    /** The current era at that moment; 0 where it was not kept, as by former versions. */
+    private final long reached;
+
     private final long nrBlocks;
     private final long blockSizeSectors;
     private final byte[] uuid;
     private final byte[] runs;
 
-    private EraPoint(long era, long nrBlocks, long blockSizeSectors, byte[] uuid, byte[] runs) {
+    private EraPoint(long era, long reached, long nrBlocks, long blockSizeSectors, byte[] uuid, byte[] runs) {
         this.era = era;
+        this.reached = reached;
         this.nrBlocks = nrBlocks;
         this.blockSizeSectors = blockSizeSectors;
         this.uuid = uuid;
@@ -69,6 +74,7 @@ public final class EraPoint {
         }
         return new EraPoint(
                 era,
+                roots.currentEra(),
                 roots.nrBlocks(),
                 roots.dataBlockSizeSectors(),
                 Arrays.copyOf(roots.uuid(), UUID_BYTES),
@@ -111,8 +117,9 @@ public final class EraPoint {
         if (roots.dataBlockSizeSectors() != blockSizeSectors) {
             return "the block size was " + blockSizeSectors + " sectors and is " + roots.dataBlockSizeSectors();
         }
-        if (roots.nextEra() < era) {
-            return "the era went back from " + era + " to " + roots.currentEra();
+        // The era alone is not enough: a held snapshot's point asks for the era before the one that had been reached.
+        if (roots.nextEra() < era || roots.currentEra() < reached) {
+            return "the era went back from " + Math.max(era, reached) + " to " + roots.currentEra();
         }
         if (!isZero(uuid) && !isZero(roots.uuid()) && !Arrays.equals(uuid, roots.uuid())) {
             return "their uuid was " + HexFormat.of().formatHex(uuid) + " and is "
@@ -172,7 +179,7 @@ public final class EraPoint {
     }
 
     /**
-     * Writes it in a form of its own, for {@link #read}: 44 bytes and the runs, big-endian.
+     * Writes it in a form of its own, for {@link #read}: 52 bytes and the runs, big-endian.
      *
      * @param to is flushed, and stays open
      * @throws IOException when that can't be written to
@@ -181,7 +188,7 @@ public final class EraPoint {
         DataOutputStream out = new DataOutputStream(to);
         out.writeInt(MAGIC);
         out.writeInt(VERSION);
-        out.writeLong(era);
+        out.writeLong(reached << Integer.SIZE | era);
         out.writeLong(nrBlocks);
         out.writeLong(blockSizeSectors);
         out.write(uuid);
@@ -201,7 +208,7 @@ public final class EraPoint {
         if (in.readInt() != MAGIC || in.readInt() != VERSION) {
             throw new IOException("not a point in an era device's history, or one of a later version");
         }
-        long era = in.readLong();
+        long eras = in.readLong();
         long nrBlocks = in.readLong();
         long blockSizeSectors = in.readLong();
         byte[] uuid = in.readNBytes(UUID_BYTES);
@@ -211,7 +218,7 @@ public final class EraPoint {
             throw new IOException(
                     "a point in an era device's history is cut: it has " + runs.length + " bytes of runs of " + length);
         }
-        return new EraPoint(era, nrBlocks, blockSizeSectors, uuid, runs);
+        return new EraPoint(eras & Eras.HIGHEST, eras >>> Integer.SIZE, nrBlocks, blockSizeSectors, uuid, runs);
     }
 
     private static void putNumber(OutputStream out, long number) throws IOException {

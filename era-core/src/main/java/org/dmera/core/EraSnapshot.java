@@ -10,7 +10,6 @@ import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.DeviceOpener;
 import org.dmera.core.content.BlockSet;
 import org.dmera.core.content.ChangedBlocks;
-import org.dmera.core.format.Eras;
 import org.dmera.core.read.MetadataRoots;
 
 /**
@@ -157,11 +156,11 @@ public final class EraSnapshot implements Closeable {
 
     /**
      * Taking a snapshot begins an era. A write of the one before may have been on its way to the origin then, and the caller
-     * have read what was there before it: it is listed once more. Metadata that nobody uses goes on with a new era, as the
-     * kernel's target does when it is resumed.
+     * have read what was there before it: it is listed once more. Metadata that was put to rest goes on with a new era, as the
+     * kernel's target does when it is resumed; with a writeset that is open, as a crash leaves it, the era is listed once more.
      */
     private long laterEra() {
-        return isHeld ? Math.max(0, roots.currentEra() - 1) : roots.currentEra() + 1 & Eras.HIGHEST;
+        return isHeld ? Math.max(0, roots.currentEra() - 1) : roots.nextEra();
     }
 
     @Override
