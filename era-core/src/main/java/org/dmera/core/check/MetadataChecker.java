@@ -31,7 +31,7 @@ public final class MetadataChecker {
 
     private final BlockDevice device;
     private final CheckOptions options;
-    private final DamageLog log = new DamageLog();
+    private DamageLog log = new DamageLog();
     private final BlockUse table;
     /** The checksum that block 0 had. */
     private int seal;
@@ -180,9 +180,38 @@ public final class MetadataChecker {
             return;
         }
         table.rememberPlaces();
+        ByteBuffer before = BlockReader.newBuffer();
+        ByteBuffer after = BlockReader.newBuffer();
+        boolean isThere = readCopy(superblock, reader, before);
         checkSnapshot(superblock, reader, table, log, false);
         // The counts of a device that is in use can't be compared, so nothing speaks for a loss.
         log.judgeEraGaps(false);
+        boolean isSame = readCopy(superblock, reader, after) == isThere && (!isThere || after.equals(before));
+        if (isHeldNoMore(superblock) || !isSame) {
+            // Its blocks are written over then: nothing that was found in them says anything.
+            log = new DamageLog();
+            log.treesIncomplete(true);
+            DamageLocation field = DamageLocation.of(Structure.SNAPSHOT, "superblock", "");
+            log.add(
+                    DamageKind.BAD_FIELD,
+                    field,
+                    Damage.NO_BLOCK,
+                    "the metadata snapshot was dropped while it was read");
+        }
+    }
+
+    /** Whether a superblock that is as it should be names another snapshot, or none. */
+    private boolean isHeldNoMore(Superblock superblock) {
+        try {
+            return MetadataRoots.read(device).metadataSnap() != superblock.metadataSnap();
+        } catch (IOException e) {
+            return false;
+        }
+    }
+
+    /** Reads the snapshot's copy of the superblock, whatever it holds; false when it can't be read. */
+    private boolean readCopy(Superblock superblock, BlockReader reader, ByteBuffer copy) {
+        return table.isUsable(superblock.metadataSnap()) && reader.tryRead(superblock.metadataSnap(), copy) == null;
     }
 
     private static void checkSnapshot(

@@ -6,7 +6,12 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.MemoryBlockDevice;
+import org.dmera.core.check.CheckOptions;
+import org.dmera.core.check.CheckReport;
+import org.dmera.core.check.MetadataChecker;
 import org.dmera.core.metadata.EraMetadata;
 import org.dmera.core.metadata.RefusedException;
 import org.dmera.core.read.MetadataRoots;
@@ -85,6 +90,84 @@ class DroppedSnapshotTest {
     @Test
     void noLogicalDump() throws Exception {
         assertNoAnswer(roots -> LastWritten.stream(device, roots, new EraTruth()));
+    }
+
+    /** What is written over its blocks is no damage of theirs, at whichever read of the check it begins. */
+    @Test
+    void noFindings() throws Exception {
+        CheckOptions options = CheckOptions.of(CheckOptions.Scope.SNAPSHOT);
+        int dropped = 0;
+        boolean isOver = false;
+        for (int reads = 0; !isOver; reads++) {
+            DroppedSnapshotTest each = new DroppedSnapshotTest();
+            DroppedAfter changing = each.new DroppedAfter(reads, reads % 2 == 0);
+            CheckReport report = MetadataChecker.check(changing, options);
+            isOver = !changing.isDropped;
+            boolean saysSo = report.toString().contains("was dropped while it was read")
+                    || report.toString().contains("no current metadata snap");
+            dropped += saysSo ? 1 : 0;
+            assertEquals(saysSo ? 1 : 0, report.damages().size(), () -> changing.reads + ": " + report);
+        }
+        assertTrue(dropped > 4, "only " + dropped);
+    }
+
+    /** Its snapshot is dropped at the read after {@code reads} others, and what it held is written over. */
+    private final class DroppedAfter implements BlockDevice {
+        private final int reads;
+        private final boolean isTakenAgain;
+        private int done;
+        private boolean isDropped;
+
+        DroppedAfter(int reads, boolean isTakenAgain) {
+            this.reads = reads;
+            this.isTakenAgain = isTakenAgain;
+        }
+
+        @Override
+        public void read(long firstBlock, ByteBuffer dst) throws IOException {
+            if (done++ == reads) {
+                isDropped = true;
+                drop();
+            }
+            device.read(firstBlock, dst);
+        }
+
+        private void drop() throws IOException {
+            try {
+                metadata.dropSnapshot();
+                metadata.commit();
+                for (int i = 0; i < 60; i++) {
+                    metadata.mark(i);
+                    metadata.commit();
+                }
+                if (isTakenAgain) {
+                    metadata.takeSnapshot();
+                    metadata.commit();
+                }
+            } catch (RefusedException e) {
+                throw new AssertionError(e);
+            }
+        }
+
+        @Override
+        public long sizeBlocks() {
+            return device.sizeBlocks();
+        }
+
+        @Override
+        public void write(long firstBlock, ByteBuffer src) throws IOException {
+            device.write(firstBlock, src);
+        }
+
+        @Override
+        public void flush() {
+            device.flush();
+        }
+
+        @Override
+        public void close() {
+            device.close();
+        }
     }
 
     @Test
