@@ -81,22 +81,29 @@ final class AnswerWatch {
         int idle = 0;
         while (idle < IDLE_LOOKS) {
             LockSupport.parkNanos(this, LOOK_NANOS);
-            idle++;
-            for (Holder holder : holders) {
-                if (holder.isStuck()) {
-                    isStarted("held answers of nbd", holder::sendHeld);
-                }
-                if (holder.holds()) {
-                    idle = 0;
-                }
-            }
+            idle = isAnyHeld(true) ? 0 : idle + 1;
         }
         looking = false;
         // Who holds something either finds that nobody looks, or is found here.
-        for (Holder holder : holders) {
-            if (holder.holds()) {
-                expect();
-            }
+        if (isAnyHeld(false)) {
+            expect();
         }
+    }
+
+    /** Whether answers are held; {@code send}: those that are stuck are sent. */
+    private boolean isAnyHeld(boolean send) {
+        boolean held = false;
+        try {
+            for (Holder holder : holders) {
+                if (send && holder.isStuck()) {
+                    isStarted("held answers of nbd", holder::sendHeld);
+                }
+                held |= holder.holds();
+            }
+        } catch (OutOfMemoryError e) {
+            // Some may be: this is done again in a moment.
+            return true;
+        }
+        return held;
     }
 }

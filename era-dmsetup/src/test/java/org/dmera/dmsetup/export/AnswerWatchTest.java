@@ -13,7 +13,7 @@ import org.junit.jupiter.api.Timeout;
 /** Who holds answers back is looked after, whatever the process is short of. */
 @Timeout(60)
 class AnswerWatchTest {
-    private static final class Stuck implements AnswerWatch.Holder {
+    private static class Stuck implements AnswerWatch.Holder {
         final CountDownLatch sent = new CountDownLatch(1);
 
         @Override
@@ -54,6 +54,25 @@ class AnswerWatchTest {
         expectSent(watch);
         // None that sends.
         failures.set(2);
+        expectSent(watch);
+    }
+
+    @Test
+    void itGoesOnWhenThereWasNoMemoryForAMoment() throws Exception {
+        AnswerWatch watch = new AnswerWatch();
+        CountDownLatch failed = new CountDownLatch(1);
+        watch.add(new Stuck() {
+            @Override
+            public boolean holds() {
+                if (failed.getCount() > 0) {
+                    failed.countDown();
+                    throw new OutOfMemoryError("for the test");
+                }
+                return false;
+            }
+        });
+        watch.expect();
+        assertTrue(failed.await(20, TimeUnit.SECONDS));
         expectSent(watch);
     }
 }
