@@ -66,10 +66,14 @@ final class DeferredRemovals {
     }
 
     private void await(MappedDevice device) {
-        do {
-            LockSupport.parkNanos(this, LOOK_AGAIN_NANOS);
-        } while (!ended && device.isDeferredRemove() && !device.isGone() && otherOpens.applyAsInt(device) > 0);
-        unwatch(device);
+        try {
+            do {
+                LockSupport.parkNanos(this, LOOK_AGAIN_NANOS);
+            } while (!ended && device.isDeferredRemove() && !device.isGone() && otherOpens.applyAsInt(device) > 0);
+        } finally {
+            // Also after an error: it can be asked for again.
+            unwatch(device);
+        }
         add(device);
     }
 

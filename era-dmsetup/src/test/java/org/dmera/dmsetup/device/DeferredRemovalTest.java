@@ -3,11 +3,19 @@ package org.dmera.dmsetup.device;
 
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Supplier;
+import org.dmera.core.linux.Errno;
+import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.ioctl.TargetSpec;
 import org.dmera.dmsetup.targets.TargetRegistry;
 import org.junit.jupiter.api.Test;
@@ -16,6 +24,7 @@ import org.junit.jupiter.api.Timeout;
 /** Removals that come with the last close, when there is no thread for them just then. */
 @Timeout(300)
 class DeferredRemovalTest {
+    private final AtomicInteger uncaught = new AtomicInteger();
     private final AtomicBoolean exhausted = new AtomicBoolean();
     private final DeviceRegistry registry = new DeviceRegistry(
             TargetRegistry.simple(),
@@ -24,7 +33,9 @@ class DeferredRemovalTest {
                 if (exhausted.get()) {
                     throw new OutOfMemoryError("unable to create native thread");
                 }
-                new Thread(task).start();
+                Thread thread = new Thread(task);
+                thread.setUncaughtExceptionHandler((self, why) -> uncaught.getAndIncrement());
+                thread.start();
             },
             DeviceStore.NONE,
             EngineLog.silent());
@@ -73,5 +84,40 @@ class DeferredRemovalTest {
         }
         assertSame(reopened, registry.byName("reopened"));
         assertSame(wanted, registry.byName("wanted"));
+    }
+
+    @Test
+    void aRemovalThatMetAnErrorWhileItWaitedForUsersOfTheNodeCanBeAskedForAgain() throws Exception {
+        AtomicReference<Supplier<Integer>> opens = new AtomicReference<>(() -> 1);
+        registry.addListener(new DeviceListener() {
+            @Override
+            public int opens(MappedDevice device) {
+                return opens.get().get();
+            }
+
+            @Override
+            public void removing(MappedDevice device) throws IOException {
+                if (opens.get().get() > 0) {
+                    throw new ErrnoException("in use", Errno.EBUSY.number());
+                }
+            }
+        });
+        MappedDevice device = create("vol");
+        CountDownLatch failed = new CountDownLatch(1);
+        assertFalse(registry.remove(device, true));
+        opens.set(() -> {
+            failed.countDown();
+            throw new IllegalStateException("for the test");
+        });
+        assertTrue(failed.await(20, TimeUnit.SECONDS));
+        opens.set(() -> 1);
+        while (uncaught.get() == 0) {
+            Thread.onSpinWait();
+        }
+        assertFalse(registry.remove(device, true));
+        opens.set(() -> 0);
+        while (registry.byName("vol") != null || registry.isRemoving()) {
+            Thread.onSpinWait();
+        }
     }
 }
