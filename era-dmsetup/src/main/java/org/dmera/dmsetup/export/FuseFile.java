@@ -116,8 +116,9 @@ final class FuseFile implements Closeable {
                     this::readerGone,
                     log);
             Thread reader = Threads.daemon("fuse-" + file.getFileName() + "-" + readers.size(), server);
-            reader.start();
+            // First: once it runs the descriptor is its own, and nothing may fail here any more.
             readers.add(reader);
+            reader.start();
         } catch (RuntimeException | Error e) {
             FileDescriptors.close(descriptor);
             readerGone();
