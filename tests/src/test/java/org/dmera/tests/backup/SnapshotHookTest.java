@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.tests.backup;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The origin snapshot command that {@code era_backup(8)} shows leaves no file system frozen, whatever ends it. */
+class SnapshotHookTest {
+    @TempDir
+    private Path folder;
+
+    private Path frozen;
+
+    /** Commands that note what they would have done. */
+    @BeforeEach
+    void putCommandsInItsPath() throws IOException {
+        frozen = folder.resolve("frozen");
+        command("fsfreeze", "case $1 in -f) >" + frozen + " ;; -u) rm " + frozen + " ;; esac");
+        command("lvcreate", ">" + folder.resolve("creating") + "; exec sleep $CREATING_SECONDS");
+        command("lvs", "exit 1");
+    }
+
+    private void command(String name, String does) throws IOException {
+        Path file = Files.writeString(folder.resolve(name), "#!/bin/sh\n" + does + "\n");
+        assertTrue(file.toFile().setExecutable(true));
+    }
+
+    private Process start(String action, String creatingSeconds) throws IOException {
+        Path hook = folder.resolve("hook");
+        Files.writeString(hook, DocumentedCommands.fileInManPage("/etc/era-backup/lvm-snapshot"));
+        ProcessBuilder builder = new ProcessBuilder("sh", hook.toString());
+        builder.environment()
+                .putAll(Map.of(
+                        "PATH",
+                        folder + ":" + System.getenv("PATH"),
+                        "ERA_BACKUP_ACTION",
+                        action,
+                        "ERA_BACKUP_SNAPSHOT",
+                        "",
+                        "CREATING_SECONDS",
+                        creatingSeconds));
+        return builder.redirectErrorStream(true).start();
+    }
+
+    private Process startAndWaitUntilItCreates(String seconds) throws Exception {
+        Process hook = start("create", seconds);
+        while (!Files.exists(folder.resolve("creating"))) {
+            assertTrue(hook.isAlive(), "it ended before it created anything");
+            LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(5));
+        }
+        assertTrue(Files.exists(frozen));
+        return hook;
+    }
+
+    @Test
+    void whenItHasCreatedTheSnapshotTheFileSystemIsFreeAgain() throws Exception {
+        Process hook = start("create", "0");
+        assertEquals(0, hook.waitFor());
+        assertEquals(
+                "/dev/vg/data_backup\n", new String(hook.getInputStream().readAllBytes(), StandardCharsets.US_ASCII));
+        assertFalse(Files.exists(frozen));
+    }
+
+    @Test
+    void aTerminatedOneThawsTheFileSystem() throws Exception {
+        Process hook = startAndWaitUntilItCreates("1");
+        hook.destroy();
+        assertTrue(hook.waitFor() != 0);
+        assertFalse(Files.exists(frozen));
+    }
+
+    @Test
+    void whatAKilledOneHasFrozenIsThawedWhenTheSnapshotIsRemoved() throws Exception {
+        Process hook = startAndWaitUntilItCreates("1");
+        hook.destroyForcibly();
+        hook.waitFor();
+        assertTrue(Files.exists(frozen));
+        assertEquals(0, start("remove", "0").waitFor());
+        assertFalse(Files.exists(frozen));
+    }
+}
