@@ -39,7 +39,7 @@ import org.dmera.tools.io.Progress;
 public final class Rollback implements Closeable {
     /** Receives the process of the user's command. */
     public interface Started {
-        /** @param start when it began, in milliseconds of the epoch */
+        /** @param start when it began, in clock ticks since the system did; −1 when it has ended */
         void process(long pid, long start) throws IOException;
     }
 
@@ -472,6 +472,8 @@ public final class Rollback implements Closeable {
         cache.load(record.former());
         cache.resume();
         log.say("back in " + record.former().mode() + " mode; " + kept + " blocks stay cached");
+        log.say("what the rollback undid is not in the record of " + era.name()
+                + ": make its next backup a full one (era_backup --full)");
     }
 
     private String howToGoOn() {

@@ -19,7 +19,7 @@ import org.dmera.dmsetup.ioctl.TargetSpec;
  * @param former the cache's table as it was, and will be again
  * @param commandDone whether the user's command has succeeded
  * @param commandPid the process that the user's command was last started as, or −1
- * @param commandStart when that began, in milliseconds of the epoch: numbers of processes come again
+ * @param commandStart when that began, as {@link ProcessStart} has it: numbers of processes come again
  * @param snapshotBefore the era in which our metadata snapshot was about to be taken, or −1 when there was none
  * @param snapshotBlock the metadata block that our snapshot was seen in, or −1 when it has not been taken yet
  * @param invalidated whether nothing stale is in the cache any more
@@ -57,12 +57,8 @@ record RollbackRecord(
     }
 
     /** Whether the user's command, started by a run that was killed, is still at work. */
-    boolean isCommandRunning() {
-        return commandPid >= 0
-                && ProcessHandle.of(commandPid)
-                        .flatMap(process -> process.info().startInstant())
-                        .filter(start -> start.toEpochMilli() == commandStart)
-                        .isPresent();
+    boolean isCommandRunning() throws IOException {
+        return commandPid >= 0 && commandStart >= 0 && ProcessStart.ticks(commandPid) == commandStart;
     }
 
     void save(Path file) throws IOException {
@@ -71,7 +67,7 @@ record RollbackRecord(
                 + "\ntable=" + former.spec().params()
                 + "\ncommand-done=" + commandDone
                 + "\ncommand-pid=" + commandPid
-                + "\ncommand-start=" + commandStart
+                + "\ncommand-start-ticks=" + commandStart
                 + "\nsnapshot-before=" + snapshotBefore
                 + "\nsnapshot-block=" + snapshotBlock
                 + "\ninvalidated=" + invalidated
@@ -103,7 +99,7 @@ record RollbackRecord(
                     CacheTable.parse(line),
                     Boolean.parseBoolean(values.get("command-done")),
                     Long.parseLong(values.get("command-pid")),
-                    Long.parseLong(values.get("command-start")),
+                    Long.parseLong(values.get("command-start-ticks")),
                     Long.parseLong(values.get("snapshot-before")),
                     Long.parseLong(values.get("snapshot-block")),
                     Boolean.parseBoolean(values.get("invalidated")));

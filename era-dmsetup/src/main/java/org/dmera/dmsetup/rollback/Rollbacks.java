@@ -4,7 +4,6 @@ package org.dmera.dmsetup.rollback;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.nio.file.Path;
-import java.time.Instant;
 import java.util.List;
 import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.control.DeviceId;
@@ -76,9 +75,7 @@ public final class Rollbacks {
         ProcessBuilder builder = new ProcessBuilder(command).inheritIO();
         NativeText.restoreLocale(builder.environment());
         Process process = builder.start();
-        started.process(
-                process.pid(),
-                process.info().startInstant().map(Instant::toEpochMilli).orElse(-1L));
+        started.process(process.pid(), ProcessStart.ticks(process.pid()));
         try {
             return process.waitFor();
         } catch (InterruptedException e) {
