@@ -13,6 +13,7 @@ import org.dmera.core.file.Folders;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.metadata.RefusedException;
 import org.dmera.dmsetup.control.DmException;
+import org.dmera.dmsetup.targets.Failures;
 import org.dmera.tools.backup.Base;
 import org.dmera.tools.backup.CopyPlan;
 import org.dmera.tools.backup.StreamText;
@@ -254,6 +255,10 @@ final class Backup implements Closeable {
         if (!state.hasBase()) {
             return "there is no backup yet";
         }
+        // The number is that of the next one. A merged stream has the number of the newest that is in it.
+        if (StreamNames.highest(options.folder, StreamNames.device(device.name())) < state.number() - 1) {
+            return "stream " + (state.number() - 1) + ", which an increment would follow, is not in " + options.folder;
+        }
         if (options.fullEvery > 0 && state.increments() + 1 >= options.fullEvery) {
             return "there are " + state.increments() + " increments since the last";
         }
@@ -285,35 +290,50 @@ final class Backup implements Closeable {
                 : null;
     }
 
-    /** Drops what is held. {@code why} is reported when there was something. */
+    /**
+     * Drops what is held, each whatever becomes of the other: an origin snapshot that stays makes writes slow, and fills up.
+     * {@code why} is reported when there was something.
+     */
     private void clean(String why) throws IOException {
+        Failures failures = new Failures();
+        failures.run(() -> dropMetadataSnapshot(why));
+        failures.run(() -> removeOriginSnapshot(why));
+        failures.throwFirst();
+    }
+
+    private void dropMetadataSnapshot(String why) throws IOException {
         String noted = state.metadataSnapshot();
-        if (!noted.equals(BackupState.NONE)) {
-            HeldSnapshot held = HeldSnapshot.of(device);
-            if (held != null && held.isNotedAs(noted)) {
-                device.dropSnapshot();
-                if (why != null) {
-                    log.say(device.name() + ": dropped the metadata snapshot at block " + held.block() + ": " + why);
-                }
-            } else if (held != null) {
-                log.say(device.name() + ": the metadata snapshot at block " + held.block() + " of era " + held.era()
-                        + " is not the one that this backup took, and stays");
-            }
-            remember(state.withMetadataSnapshot(BackupState.NONE));
+        if (noted.equals(BackupState.NONE)) {
+            return;
         }
-        String originSnapshot = state.originSnapshot();
-        if (!originSnapshot.equals(BackupState.NONE)) {
-            if (hook == null) {
-                throw new IOException("an interrupted backup may have left an origin snapshot"
-                        + (originSnapshot.equals(BackupState.ASKED) ? "" : " at " + originSnapshot)
-                        + ": run it again with the same --origin-snapshot-cmd, which removes it");
-            }
-            hook.remove(originSnapshot.equals(BackupState.ASKED) ? "" : originSnapshot);
+        HeldSnapshot held = HeldSnapshot.of(device);
+        if (held != null && held.isNotedAs(noted)) {
+            device.dropSnapshot();
             if (why != null) {
-                log.say(device.name() + ": removed the origin snapshot " + originSnapshot + ": " + why);
+                log.say(device.name() + ": dropped the metadata snapshot at block " + held.block() + ": " + why);
             }
-            remember(state.withOriginSnapshot(BackupState.NONE));
+        } else if (held != null) {
+            log.say(device.name() + ": the metadata snapshot at block " + held.block() + " of era " + held.era()
+                    + " is not the one that this backup took, and stays");
         }
+        remember(state.withMetadataSnapshot(BackupState.NONE));
+    }
+
+    private void removeOriginSnapshot(String why) throws IOException {
+        String originSnapshot = state.originSnapshot();
+        if (originSnapshot.equals(BackupState.NONE)) {
+            return;
+        }
+        if (hook == null) {
+            throw new IOException("an interrupted backup may have left an origin snapshot"
+                    + (originSnapshot.equals(BackupState.ASKED) ? "" : " at " + originSnapshot)
+                    + ": run it again with the same --origin-snapshot-cmd, which removes it");
+        }
+        hook.remove(originSnapshot.equals(BackupState.ASKED) ? "" : originSnapshot);
+        if (why != null) {
+            log.say(device.name() + ": removed the origin snapshot " + originSnapshot + ": " + why);
+        }
+        remember(state.withOriginSnapshot(BackupState.NONE));
     }
 
     private void remember(BackupState next) throws IOException {

@@ -94,12 +94,45 @@ public final class BackupCommand implements Command {
             for (String name : arguments.operands()) {
                 runs.add(prepare(arguments, name, console, opened));
             }
-            run(runs, group(arguments, runs), console);
-            for (Run run : runs) {
+            List<IOException> failures = new ArrayList<>();
+            for (Run run : run(runs, group(arguments, runs), failures, console)) {
                 if (keep >= 0) {
-                    keep(run.options.folder(), StreamNames.device(run.device.name()), keep, run.options, console);
+                    attempt(failures, () -> keep(run, keep, console));
                 }
             }
+            throwWorst(failures, console);
+        }
+    }
+
+    /** Does {@code step}; how it fails is told when the other devices have had their turn. */
+    private static boolean attempt(List<IOException> failures, Failures.Step step) {
+        try {
+            step.run();
+            return true;
+        } catch (IOException e) {
+            // What failed for all of them is told once.
+            if (!failures.contains(e)) {
+                failures.add(e);
+            }
+            return false;
+        }
+    }
+
+    /** Tells all, and throws what decides on the exit status: "try again later" is for when that is all there is. */
+    private static void throwWorst(List<IOException> failures, Console console) throws IOException {
+        IOException worst = null;
+        for (IOException e : failures) {
+            if (worst == null || worst instanceof Backup.BusyException && !(e instanceof Backup.BusyException)) {
+                worst = e;
+            }
+        }
+        for (IOException e : failures) {
+            if (e != worst) {
+                console.error(e.getMessage());
+            }
+        }
+        if (worst != null) {
+            throw worst;
         }
     }
 
@@ -196,10 +229,11 @@ public final class BackupCommand implements Command {
         return new Run(device, hook == null ? null : new OriginHook(hook, device), options);
     }
 
-    private static void keep(Path folder, String name, int keep, Backup.Options options, Console console)
-            throws IOException {
+    private static void keep(Run run, int keep, Console console) throws IOException {
+        Path folder = run.options.folder();
+        String name = StreamNames.device(run.device.name());
         try {
-            new Retention(folder, name, keep, options.copy().zstdLevel(), console::print).keep();
+            new Retention(folder, name, keep, run.options.copy().zstdLevel(), console::print).keep();
         } catch (IOException e) {
             throw new IOException("the backup is made, but older ones were not merged: " + e.getMessage(), e);
         }
@@ -266,8 +300,14 @@ public final class BackupCommand implements Command {
         }
     }
 
-    /** Backs up one device after the other; {@code group} null: without views. */
-    private static void run(List<Run> runs, FrozenGroup group, Console console) throws IOException {
+    /**
+     * Backs up one device after the other, whatever becomes of the others: each copy is right without them.
+     *
+     * @param group null: without views
+     * @return those that were backed up, and whose older streams are to be merged now
+     */
+    private static List<Run> run(List<Run> runs, FrozenGroup group, List<IOException> failures, Console console)
+            throws IOException {
         CountDownLatch done = new CountDownLatch(1);
         AtomicReference<Backup> current = new AtomicReference<>();
         AtomicBoolean stopped = new AtomicBoolean();
@@ -280,21 +320,35 @@ public final class BackupCommand implements Command {
             }
             await(done);
         }));
+        List<Run> made = new ArrayList<>();
         try (group) {
             for (Run run : runs) {
-                try (Backup backup = new Backup(run.device, run.hook, run.options, console::print).through(group)) {
-                    current.set(backup);
-                    if (stopped.get()) {
-                        throw new InterruptedIOException("interrupted");
-                    }
-                    backup.run();
+                if (attempt(failures, () -> backUp(run, group, current, stopped, console))) {
+                    made.add(run);
                 }
-                if (group != null) {
-                    group.thaw(run.device);
+                if (stopped.get()) {
+                    break;
                 }
             }
         } finally {
             done.countDown();
+        }
+        // Merging older ones can wait: whoever stops this wants an end.
+        return stopped.get() ? List.of() : made;
+    }
+
+    private static void backUp(
+            Run run, FrozenGroup group, AtomicReference<Backup> current, AtomicBoolean stopped, Console console)
+            throws IOException {
+        try (Backup backup = new Backup(run.device, run.hook, run.options, console::print).through(group)) {
+            current.set(backup);
+            if (stopped.get()) {
+                throw new InterruptedIOException("interrupted");
+            }
+            backup.run();
+        }
+        if (group != null) {
+            group.thaw(run.device);
         }
     }
 

@@ -41,6 +41,8 @@ final class FrozenGroup implements Backup.Views, Closeable {
     private final Map<EraDevice, DmClient.View> views = new LinkedHashMap<>();
 
     private boolean begun;
+    /** Why there are no views, though they were wanted; else null. */
+    private IOException failure;
     /** The view that is open; one at a time. */
     private NbdSource open;
 
@@ -61,7 +63,14 @@ final class FrozenGroup implements Backup.Views, Closeable {
     public long begin(EraDevice device) throws IOException {
         if (!begun) {
             begun = true;
-            freeze();
+            try {
+                freeze();
+            } catch (IOException e) {
+                failure = e;
+            }
+        }
+        if (failure != null) {
+            throw failure;
         }
         return views.get(device).era();
     }

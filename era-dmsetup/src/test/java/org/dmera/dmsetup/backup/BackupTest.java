@@ -380,6 +380,37 @@ class BackupTest {
     }
 
     @Test
+    void theOriginSnapshotIsRemovedAlsoWhenTheMetadataSnapshotCantBeDropped() throws IOException {
+        Path snapshot = dir.resolve("snapshot");
+        OriginHook hook = new OriginHook(
+                "if [ $ERA_BACKUP_ACTION = create ]; then cp \"$ERA_BACKUP_ORIGIN\" '" + snapshot + "'; echo '"
+                        + snapshot + "'; else rm \"$ERA_BACKUP_SNAPSHOT\"; fi",
+                device);
+        device.beforeNextDrop = () -> {
+            throw new IOException("no answer");
+        };
+        Backup backup = backup(hook, 0);
+        assertEquals("no answer", assertThrows(IOException.class, backup::run).getMessage());
+        assertFalse(Files.exists(snapshot));
+        backup.close();
+        scribble(5);
+        run();
+        assertTargetEqualsOrigin();
+    }
+
+    @Test
+    void anIncrementIsNotMadeWhereTheStreamIsMissingThatItWouldFollow() throws IOException {
+        run();
+        scribble(3);
+        Files.delete(run());
+        scribble(3);
+        assertFullBecause("stream 2, which an increment would follow, is not in " + dir.resolve("streams"));
+        scribble(3);
+        assertTrue(run().toString().endsWith(".incr.erastream"), "and goes on from there");
+        assertTargetEqualsOrigin();
+    }
+
+    @Test
     void whatAKilledBackupLeftOfAStreamIsDeletedByTheNextOneAndNothingElse() throws IOException {
         run();
         Path streams = dir.resolve("streams");

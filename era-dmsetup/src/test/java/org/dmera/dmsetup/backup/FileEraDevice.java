@@ -22,6 +22,8 @@ final class FileEraDevice implements EraDevice {
     Runnable afterSnapshot = () -> {};
     /** What somebody else does just before the next one is taken, or null. */
     Step beforeNextTake;
+    /** What happens just before the next one is dropped, or null. */
+    Step beforeNextDrop;
     /** What happens once while the snapshot is held and copied from, or null. */
     Runnable whileCopying;
 
@@ -163,6 +165,11 @@ final class FileEraDevice implements EraDevice {
 
     @Override
     public void dropSnapshot() throws IOException {
+        Step before = beforeNextDrop;
+        beforeNextDrop = null;
+        if (before != null) {
+            before.run();
+        }
         try {
             era.dropSnapshot();
         } catch (RefusedException e) {

@@ -2,6 +2,7 @@
 package org.dmera.tests.backup;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -457,6 +458,29 @@ class RunningDeviceTest {
         assertEquals(75, elsewhere.exitCode(), elsewhere.text());
         assertTrue(elsewhere.text().contains("a metadata snapshot is held"), elsewhere.text());
         first.await().good();
+    }
+
+    @Test
+    void aDeviceThatCantBeBackedUpDoesNotKeepTheOthersFromIt() throws Exception {
+        String other = NAME + "-2";
+        String table = "0 " + DEVICE_BYTES / 512 + " era " + sized("metadata2", 4 << 20) + " "
+                + sized("origin2", DEVICE_BYTES) + " " + BLOCK_BYTES / 512;
+        programs.run("era-dmsetup", "create", other, "--table", table).good();
+        programs.run("era-dmsetup", "message", NAME, "0", "take_metadata_snap").good();
+        Programs.Result result = programs.run("era_backup", backup(other));
+        assertEquals(75, result.exitCode(), result.text());
+        assertTrue(result.text().contains(NAME + ": a metadata snapshot is held"), result.text());
+        assertTrue(Files.exists(folder.resolve("streams/" + other + ".000001.full.erastream")), result.text());
+        assertFalse(Files.exists(folder.resolve("streams/" + NAME + ".000001.full.erastream")), result.text());
+        String devices = programs.run("era-dmsetup", "ls").good();
+        assertFalse(devices.contains("@"), devices);
+        programs.run("era-dmsetup", "message", NAME, "0", "drop_metadata_snap").good();
+        // What all of them lack is told once, and is no reason to try again later.
+        Programs.Result nowhere = programs.run("era_backup", backup(other, "--cow", "/proc/self"));
+        assertEquals(1, nowhere.exitCode(), nowhere.text());
+        assertEquals(1, nowhere.text().strip().lines().count(), nowhere.text());
+        programs.run("era_backup", backup(other)).good();
+        assertTrue(Files.exists(folder.resolve("streams/" + other + ".000002.incr.erastream")));
     }
 
     @Test
