@@ -682,6 +682,23 @@ class EraTargetTest {
         });
     }
 
+    /** What is found of a block if the engine is killed now. */
+    private int eraAfterAKill(long block) throws Exception {
+        MemoryBacking left = new MemoryBacking("left", metadata.bytes().length);
+        System.arraycopy(metadata.bytes(), 0, left.bytes(), 0, metadata.bytes().length);
+        Target found = new EraTargetFactory(log::add)
+                .load(
+                        0,
+                        ORIGIN_BLOCKS * 8L,
+                        List.of("left", "origin", "8"),
+                        name -> name.equals("left") ? left : ofSize(name, ORIGIN_BLOCKS * BLOCK));
+        try {
+            return eraOf((EraTarget) found, block);
+        } finally {
+            found.close();
+        }
+    }
+
     /** Has another table take the place of one that came to rest by an error: what is written then stays recorded. */
     private void assertLeavesTheMetadataToTheNextTable(EraTarget failed) throws Exception {
         failed.answersOwed(stillOwed -> {});
@@ -692,6 +709,7 @@ class EraTargetTest {
         write(next, 2);
         int era = next.currentEra();
         failed.close();
+        assertEquals(era, eraAfterAKill(2));
         write(next, 3);
         next.close();
         EraTarget last = running();
