@@ -29,10 +29,11 @@ final class AxisLabels {
         while (sizeBytes / step / MAX_LABELS >= 1) {
             step *= 2;
         }
-        for (long at = 0; at < sizeBytes; at += step) {
-            int cell = cellOf.applyAsInt(at);
+        // Counted, as the next number after the last may be past 2^63.
+        for (long i = 0; i <= (sizeBytes - 1) / step; i++) {
+            int cell = cellOf.applyAsInt(i * step);
             if (labels.get(cell).equals(NOTHING)) {
-                labels.set(cell, number(at, unit, scale));
+                labels.set(cell, number(i * step, unit, scale));
             }
         }
         // Where it ends, unless another number is too near.

@@ -35,8 +35,8 @@ record MetadataFacts(
         List<Writeset> writesets,
         EraHistogram histogram) {
     private static final int SECTOR_BYTES = 512;
-    /** Writesets that are looked at one by one; sound metadata has a handful. */
-    private static final int LISTED_WRITESETS = 1000;
+    /** More writesets than these are not kept in memory; sound metadata has a handful. */
+    private static final int MAX_WRITESETS = 1 << 18;
 
     /** A writeset: its era, the origin's blocks then, and how many of them were written. */
     record Writeset(long era, long nrBits, long marked) {}
@@ -63,9 +63,11 @@ record MetadataFacts(
         WritesetScanner scanner = new WritesetScanner(new ReadOnce(device));
         WritesetScanner bits = new WritesetScanner(new ReadOnce(device));
         scanner.forEach(roots, (era, nrBits, root) -> {
-            if (list.size() < LISTED_WRITESETS) {
-                list.add(new Writeset(era, nrBits, marked(bits, era, nrBits, root)));
+            if (list.size() == MAX_WRITESETS) {
+                throw new IOException(device.name() + ": there are more than " + MAX_WRITESETS
+                        + " writesets that are not digested, which is too many to list");
             }
+            list.add(new Writeset(era, nrBits, marked(bits, era, nrBits, root)));
         });
         return list;
     }

@@ -89,6 +89,17 @@ class StatAndPlotTest {
     }
 
     @Test
+    void allWritesetsAreListedHoweverManyWait() throws IOException {
+        Path many = dir.resolve("many");
+        run(Commands.find("generate"), "--nr-blocks", 100, "--writesets", 1200, "-o", many);
+        assertEquals(0, code, err);
+        String text = run(new StatCommand(), many);
+        assertTrue(text.contains("1200 archived (era 11 to 1210)"), text);
+        JsonNode json = new ObjectMapper().readTree(run(new StatCommand(), "--format", "json", many));
+        assertEquals(1200, json.get("writesets").size());
+    }
+
+    @Test
     void eachSinceIsTheSumOfWhatFollows() throws IOException {
         JsonNode json =
                 new ObjectMapper().readTree(run(new StatCommand(), "--format=json", image("e_crash_bs8.crash")));
@@ -318,6 +329,15 @@ class StatAndPlotTest {
         assertEquals(7, places.stream().filter(label -> !label.isBlank()).count());
         List<String> fractions = AxisLabels.ofBytes(4096, Scale.of(4096), 8, at -> (int) (at / 512));
         assertEquals(List.of("0", "0.5", "1", "1.5", "2", "2.5", "3", "3.5"), fractions);
+    }
+
+    @Test
+    void theLargestOriginIsLabelledAsWell() {
+        long size = Long.MAX_VALUE - 511;
+        List<String> places = AxisLabels.ofBytes(size, Scale.of(size), 200, at -> (int) (at / (size / 200 + 1)));
+        assertEquals("0", places.get(0));
+        assertEquals("8192", places.get(199));
+        assertEquals(9, places.stream().filter(label -> !label.isBlank()).count());
     }
 
     @Test
