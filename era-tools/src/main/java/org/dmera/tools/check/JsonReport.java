@@ -11,6 +11,7 @@ import org.dmera.core.check.CheckReport;
 import org.dmera.core.evidence.Damage;
 import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.Severity;
+import org.dmera.core.linux.NativeText;
 import org.dmera.tools.cli.Console;
 
 /** A check's findings for programs; the members are described in era_check(8). */
@@ -41,7 +42,8 @@ final class JsonReport {
             json.writeEndArray();
             json.writeEndObject();
         }
-        console.print(text.toString());
+        // A name may have bytes that are no characters.
+        console.print(NativeText.ofUnicode(NativeText.toUnicode(text.toString())));
     }
 
     private static void write(JsonGenerator json, Damage damage) throws IOException {
