@@ -4,8 +4,10 @@ package org.dmera.tools.generate;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.RandomAccessFile;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.DeviceOpener;
 import org.dmera.core.build.MetadataBuilder;
@@ -54,7 +56,9 @@ public final class GenerateCommand implements Command {
                 real(arguments, "clustering", 16, 1, 1e9),
                 arguments.number("seed", 1, 0, Long.MAX_VALUE));
         Path output = Path.of(arguments.value("output"));
-        if (!Files.exists(output) || Files.isRegularFile(output)) {
+        boolean isThere = Files.exists(output);
+        boolean isFile = !isThere || Files.isRegularFile(output);
+        if (isFile) {
             makeFile(output, metadataBlocks(arguments, generator));
         }
         try (BlockDevice device = DeviceOpener.open(output, true, DeviceOpener.Claim.EXCLUSIVE)) {
@@ -65,11 +69,24 @@ public final class GenerateCommand implements Command {
                 complete = true;
             } finally {
                 if (!complete) {
-                    builder.abandon();
+                    abandon(builder, output, isFile, isThere);
                 }
             }
         }
         return 0;
+    }
+
+    /** Leaves nothing of a file that was to be made, or it would be in the way of the next try. */
+    private static void abandon(MetadataBuilder builder, Path output, boolean isFile, boolean wasThere)
+            throws IOException {
+        builder.abandon();
+        if (isFile && wasThere) {
+            try (FileChannel file = FileChannel.open(output, StandardOpenOption.WRITE)) {
+                file.truncate(0);
+            }
+        } else if (isFile) {
+            Files.deleteIfExists(Links.follow(output));
+        }
     }
 
     private static long metadataBlocks(Arguments arguments, MetadataGenerator generator) {
