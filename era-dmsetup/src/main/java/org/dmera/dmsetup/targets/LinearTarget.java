@@ -30,11 +30,11 @@ public final class LinearTarget implements Target {
         Backing backing = TableWords.open(backings, arguments.get(0), "Device lookup failed");
         try {
             TableWords.checkArea(backing, from, lengthSectors);
-        } catch (TableException e) {
-            backing.close();
+            return new LinearTarget(backing, from);
+        } catch (TableException | RuntimeException | Error e) {
+            Failures.after(e, backing::close);
             throw e;
         }
-        return new LinearTarget(backing, from);
     }
 
     @Override

@@ -54,13 +54,11 @@ public final class StripedTarget extends SplitIo<Backing> implements Target {
                 opened.add(TableWords.open(backings, arguments.get(2 + 2 * i), reason));
                 TableWords.checkArea(opened.get(i), starts[i], lengthSectors / count);
             }
-        } catch (TableException e) {
-            for (Backing b : opened) {
-                b.close();
-            }
+            return new StripedTarget(chunk * TableWords.SECTOR_BYTES, opened.toArray(new Backing[0]), starts);
+        } catch (TableException | RuntimeException | Error e) {
+            opened.forEach(each -> Failures.after(e, each::close));
             throw e;
         }
-        return new StripedTarget(chunk * TableWords.SECTOR_BYTES, opened.toArray(new Backing[0]), starts);
     }
 
     // ---- The pieces: chunks, one after another, each on the next stripe.
