@@ -81,7 +81,7 @@ public final class ControlServer implements Closeable {
         } catch (IOException | RuntimeException | Error e) {
             // Out of descriptors or threads, most likely: what is open goes on, and closing some helps. The one that
             // was
-            // not accepted is still in the queue: give that a moment.
+            // refused is still in the queue: give that a moment.
             limited.accept("failures to accept", () -> "accept: " + FailureText.of(e));
             LockSupport.parkNanos(PAUSE_NANOS);
         }
