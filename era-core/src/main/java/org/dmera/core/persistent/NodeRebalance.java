@@ -28,8 +28,7 @@ final class NodeRebalance {
         BTreeNode p = parent.node();
         if (p.nrEntries() == 1) {
             // In trees of the kernel's making this is done once. In a chain of such nodes the kernel takes every other
-            // one
-            // out, and leaves an empty leaf below the rest when the last key goes.
+            // one out, and leaves an empty leaf below the rest when the last key goes.
             for (int depth = 1; parent.node().isInternal() && parent.node().nrEntries() == 1; depth++) {
                 replaceByOnlyChild(parent, depth);
             }

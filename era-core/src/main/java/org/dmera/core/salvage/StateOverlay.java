@@ -218,9 +218,8 @@ final class StateOverlay implements TreeWalk.WritesetVisitor {
         if (bitsHere <= 0) {
             return;
         }
-        // The era of an open writeset isn't written down. What the block is to another state doesn't show it, for it
-        // may
-        // have been allocated again since; nor does the last archived era, for eras may have no writeset.
+        // The era of an open writeset isn't written down. What the block is to another state doesn't show it, as it
+        // may have been allocated again since; nor does the last archived era, for eras may have no writeset.
         long era = writeset.era() >= 0 ? writeset.era() : currentEra;
         ArrayMap map = writeset.map();
         if ((long) map.usable(w) * Long.SIZE >= bitsHere

@@ -80,8 +80,7 @@ public final class ControlServer implements Closeable {
             return false;
         } catch (IOException | RuntimeException | Error e) {
             // Out of descriptors or threads, most likely: what is open goes on, and closing some helps. The one that
-            // was
-            // refused is still in the queue: give that a moment.
+            // was refused is still in the queue: give that a moment.
             limited.accept("failures to accept", () -> "accept: " + FailureText.of(e));
             LockSupport.parkNanos(PAUSE_NANOS);
         }

@@ -35,8 +35,7 @@ import javax.net.ssl.TrustManagerFactory;
 public final class TlsIdentity {
     static {
         // A client of TLS 1.2 could have the server do the costly half of a handshake again and again. The library
-        // reads
-        // this when it is first used, which is here.
+        // reads this when it is first used, which is here.
         System.setProperty("jdk.tls.rejectClientInitiatedRenegotiation", "true");
     }
 

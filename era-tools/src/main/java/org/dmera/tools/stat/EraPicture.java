@@ -191,8 +191,7 @@ final class EraPicture {
             }
         }
         // The newest era's step ends where the next one would begin. (A little before it: where all points are equally
-        // far
-        // apart the library labels each of them.)
+        // far apart the library labels each of them.)
         eras[points] = currentEra + 0.999;
         amounts[points] = amounts[points - 1];
         if (points > 1) {
