@@ -267,6 +267,14 @@ public final class EraMetadata extends GuardedTransaction {
         tm.commit(this::fillSuperblock);
     }
 
+    /**
+     * Makes the state durable that was opened. Where the flush of its superblock had failed, a page cache still has it, and the
+     * device the state before, whose blocks are free by now: to be done before any is written. To be called before a change.
+     */
+    void makeOpenedDurable() throws IOException {
+        change(tm::rewriteSuperblock);
+    }
+
     private void fillSuperblock() {
         Superblock sb = tm.superblock();
         sb.flags(0).uuid(new byte[Superblock.UUID_BYTES]);

@@ -109,6 +109,9 @@ public final class EraWorker {
             return;
         }
         if (metadata.nrBlocks() != nrBlocks) {
+            if (!metadata.wasFormatted()) {
+                metadata.makeOpenedDurable();
+            }
             metadata.resize(nrBlocks);
         }
         metadata.commit();

@@ -132,6 +132,12 @@ public final class TransactionManager {
         commits++;
     }
 
+    /** Writes the superblock as it was opened or last committed once more, and flushes. Before the first change only. */
+    public void rewriteSuperblock() throws IOException {
+        cache.writeNow(superblock);
+        cache.flush();
+    }
+
     /** Block 0 is shadowed into a new block, which is held as long as somebody refers to it; returns its number. */
     public long copySuperblock() throws IOException {
         return shadow(0, BlockType.SUPERBLOCK, copy -> {}).number;
