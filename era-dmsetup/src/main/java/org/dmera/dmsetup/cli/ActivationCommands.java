@@ -2,6 +2,8 @@
 package org.dmera.dmsetup.cli;
 
 import java.io.IOException;
+import java.net.ConnectException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -125,11 +127,11 @@ final class ActivationCommands {
         try {
             client = new DmClient(choice.connect());
         } catch (IOException e) {
-            if (entry.isEngines()) {
-                // None runs, so it has no devices; who creates one starts it, or says why that can't be done.
-                return false;
+            if (!entry.isEngines() || !isNobodyThere(choice, e)) {
+                throw e;
             }
-            throw e;
+            // No engine runs, so it has no devices; who creates one starts it.
+            return false;
         }
         try (client) {
             DeviceId id = DeviceId.ofName(session.createdName(entry.name()));
@@ -145,6 +147,11 @@ final class ActivationCommands {
             }
         }
         throw new IOException("there is another device of that name");
+    }
+
+    /** Other than that an engine is there that can't be reached: nothing can be said of its devices. */
+    private static boolean isNobodyThere(ControlChoice choice, IOException why) {
+        return why.getCause() instanceof ConnectException || Files.notExists(choice.socket());
     }
 
     private static boolean isSame(String word, String path) throws IOException {

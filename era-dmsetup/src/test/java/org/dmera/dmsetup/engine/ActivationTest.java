@@ -134,6 +134,21 @@ class ActivationTest {
     }
 
     @Test
+    void whetherADeviceIsThereIsNotGuessedWhereNoEngineCanBeAsked() throws Exception {
+        // A socket that is gone, or that a killed engine left, has none behind it.
+        run("deactivate", "a", "--control", folder.resolve("none").toString()).ok();
+        Path left = Files.createFile(folder.resolve("left"));
+        run("deactivate", "a", "--control", left.toString()).ok();
+
+        for (String command : List.of("activate", "deactivate")) {
+            Done result = run(command, "a", "--control", left.resolve("socket").toString());
+            assertEquals(1, result.exit(), result.err());
+            assertTrue(result.err().startsWith("a: no engine answers at " + left + "/socket: "), result.err());
+        }
+        assertEquals(List.of("No devices found"), devices());
+    }
+
+    @Test
     void metadataOfTwoDevicesThatWereMixedUpAreRefused() throws Exception {
         Path other = folder.resolve("other");
         Files.move(folder.resolve("a_meta"), other);
