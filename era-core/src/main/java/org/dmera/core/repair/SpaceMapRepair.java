@@ -106,6 +106,7 @@ public final class SpaceMapRepair {
         for (int i = 0; i < nrBitmaps; i++) {
             bitmapBlocks[i] = allocate();
         }
+        makeCheckedDurable();
         ByteBuffer block = BlockReader.newBuffer();
         new BTreeNode().format(block, 0, false, Integer.BYTES);
         write(BlockType.BTREE_NODE, block, refCountRoot);
@@ -131,6 +132,17 @@ public final class SpaceMapRepair {
         superblock.spaceMapRoot(counts.length, allocated, indexBlock, refCountRoot);
         superblock.flags(superblock.flags() & Superblock.FLAG_CLEAN_SHUTDOWN);
         write(BlockType.SUPERBLOCK, block, 0);
+        device.flush();
+    }
+
+    /**
+     * Where the flush of the superblock that was checked had failed, a page cache still has it, and the device the state before,
+     * whose blocks are free here.
+     */
+    private void makeCheckedDurable() throws IOException {
+        ByteBuffer superblock = BlockReader.newBuffer();
+        device.read(0, superblock);
+        device.write(0, superblock.clear());
         device.flush();
     }
 

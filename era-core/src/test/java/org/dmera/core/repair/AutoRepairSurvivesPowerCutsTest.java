@@ -43,7 +43,7 @@ class AutoRepairSurvivesPowerCutsTest {
             RecordingBlockDevice device = new RecordingBlockDevice(memory);
             SpaceMapRepair.repair(device, before);
             repairs++;
-            assertEquals(2, device.flushCount());
+            assertEquals(3, device.flushCount());
             RecordingBlockDevice.PowerCuts cuts = device.new PowerCuts();
             RecordingBlockDevice.PowerCuts.Survivor survivor = left -> {
                 CheckReport after = MetadataChecker.check(left);

@@ -90,6 +90,8 @@ public final class WrittenSince implements Closeable {
     /** Marks {@code blocks} as written in an era of their own, durably. For a device that rests. */
     public void mark(BlockSet blocks) throws IOException {
         EraMetadata marks = EraMetadata.open(metadata.device(), metadata.roots().dataBlockSizeSectors(), CACHE_BLOCKS);
+        // Where the flush of the superblock had failed, the device has the state before, whose blocks are free here.
+        marks.commit();
         marks.rollover();
         blocks.forEachRange((begin, end) -> {
             for (long block = begin; block < end; block++) {
