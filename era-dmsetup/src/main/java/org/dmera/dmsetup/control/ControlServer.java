@@ -3,18 +3,16 @@ package org.dmera.dmsetup.control;
 
 import java.io.Closeable;
 import java.io.IOException;
-import java.nio.channels.ClosedChannelException;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.file.attribute.UserPrincipal;
 import java.time.Duration;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.LockSupport;
 import jdk.net.ExtendedSocketOptions;
 import jdk.net.UnixDomainPrincipal;
 import org.dmera.core.linux.PeerPoll;
+import org.dmera.dmsetup.device.Acceptor;
 import org.dmera.dmsetup.device.EngineLog;
 import org.dmera.dmsetup.device.LimitedLog;
 import org.dmera.dmsetup.targets.FailureText;
@@ -27,9 +25,6 @@ import org.dmera.dmsetup.targets.Threads;
 public final class ControlServer implements Closeable {
     /** More connections than this are refused: a leaking client must not take the engine down with it. */
     private static final int MAX_CONNECTIONS = 1024;
-
-    /** After a failure to accept. */
-    private static final long PAUSE_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
 
     /** In which each kind of refusal gets a few lines in the log. */
     private static final Duration COMPLAINTS = Duration.ofSeconds(10);
@@ -56,35 +51,8 @@ public final class ControlServer implements Closeable {
         this.allowed = Set.copyOf(allowed);
         this.log = log;
         limited = new LimitedLog(line -> log.warn("control socket: " + line), COMPLAINTS);
-        acceptor = new Thread(this::acceptAll, "control");
+        acceptor = new Thread(() -> Acceptor.acceptAll(server, limited, this::accept), "control");
         acceptor.start();
-    }
-
-    private void acceptAll() {
-        boolean open = true;
-        while (open) {
-            try {
-                open = acceptNext();
-            } catch (OutOfMemoryError e) {
-                // There was none even to say so. Who comes later may fare better.
-                LockSupport.parkNanos(PAUSE_NANOS);
-            }
-        }
-    }
-
-    /** False when no more come. */
-    private boolean acceptNext() {
-        try {
-            accept(server.accept());
-        } catch (ClosedChannelException e) {
-            return false;
-        } catch (IOException | RuntimeException | Error e) {
-            // Out of descriptors or threads, most likely: what is open goes on, and closing some helps. The one that
-            // was refused is still in the queue: give that a moment.
-            limited.accept("failures to accept", () -> "accept: " + FailureText.of(e));
-            LockSupport.parkNanos(PAUSE_NANOS);
-        }
-        return server.isOpen();
     }
 
     private void accept(SocketChannel channel) throws IOException {

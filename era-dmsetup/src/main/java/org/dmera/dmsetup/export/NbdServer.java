@@ -22,11 +22,11 @@ import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
 import javax.net.ssl.SSLException;
 import org.dmera.core.linux.NativeText;
 import org.dmera.core.linux.PeerPoll;
+import org.dmera.dmsetup.device.Acceptor;
 import org.dmera.dmsetup.device.LimitedLog;
 import org.dmera.dmsetup.targets.Client;
 import org.dmera.dmsetup.targets.FailureText;
@@ -44,9 +44,6 @@ public final class NbdServer implements Closeable {
     private static final int MAX_CONNECTIONS = 512;
 
     private static final int BACKLOG = 128;
-    /** After a failure to accept. */
-    private static final long PAUSE_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
-
     /** From the connection to the choice of an export, for the slowest of TLS clients. */
     private static final Duration HANDSHAKE = Duration.ofSeconds(10);
     /** For clients to take the answers to what is under way when the server closes. */
@@ -160,35 +157,11 @@ public final class NbdServer implements Closeable {
             }
             listeners.add(started);
         }
-        Threads.start("nbd-listener", () -> accept(started));
+        Threads.start(
+                "nbd-listener", () -> Acceptor.acceptAll(started.channel, log, channel -> accept(started, channel)));
     }
 
-    private void accept(Listener listener) {
-        boolean open = true;
-        while (open) {
-            try {
-                open = acceptNext(listener);
-            } catch (OutOfMemoryError e) {
-                // There was none even to say so. Who comes later may fare better.
-                LockSupport.parkNanos(PAUSE_NANOS);
-            }
-        }
-    }
-
-    /** False when no more come. */
-    private boolean acceptNext(Listener listener) {
-        SocketChannel channel;
-        try {
-            channel = listener.channel.accept();
-        } catch (ClosedChannelException e) {
-            return false;
-        } catch (IOException | RuntimeException | Error e) {
-            // Out of descriptors, or a client that left before it was accepted: the next one may fare better, after a
-            // moment, for the one that was not accepted is still in the queue.
-            log.accept("failures to accept a connection", () -> "accept: " + FailureText.of(e));
-            LockSupport.parkNanos(PAUSE_NANOS);
-            return true;
-        }
+    private void accept(Listener listener, SocketChannel channel) {
         accepted.incrementAndGet();
         boolean started = false;
         try {
@@ -205,7 +178,6 @@ public final class NbdServer implements Closeable {
                 drop(listener, channel);
             }
         }
-        return true;
     }
 
     private boolean register(Listener listener, SocketChannel channel) throws IOException {
