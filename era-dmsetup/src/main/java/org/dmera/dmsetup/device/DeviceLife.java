@@ -152,11 +152,27 @@ final class DeviceLife {
                 state.apply(new Suspend(io, table(false), freeze));
             }
         } finally {
-            try {
-                thaw();
-            } finally {
-                life.unlock();
-            }
+            unlockSettled();
+        }
+    }
+
+    /** After a suspend or a resume, whatever came of it. */
+    private void unlockSettled() {
+        try {
+            thaw();
+            failHeldAtStop();
+        } finally {
+            life.unlock();
+        }
+    }
+
+    /**
+     * When the engine stops, nobody resumes a device that is suspended: what sits on it would wait for it for ever. Whoever
+     * begins to stop calls this after he has said so, and a suspend when it is done; so one of the two sees the other.
+     */
+    void failHeldAtStop() {
+        if (registry.isStopping() && state.now().isAtRest()) {
+            io.shut();
         }
     }
 
@@ -185,11 +201,7 @@ final class DeviceLife {
             }
             return change != null;
         } finally {
-            try {
-                thaw();
-            } finally {
-                life.unlock();
-            }
+            unlockSettled();
         }
     }
 
@@ -338,6 +350,10 @@ final class DeviceLife {
     private void checkPresent() throws ErrnoException {
         if (device.isGone()) {
             throw new ErrnoException("device " + device.name(), Errno.ENXIO.number());
+        }
+        if (state.now().isStopped()) {
+            // Its targets are at rest for good: a table that went live now would be closed under its writes.
+            throw new ErrnoException("device " + device.name() + ": the engine stops", Errno.ESHUTDOWN.number());
         }
     }
 }

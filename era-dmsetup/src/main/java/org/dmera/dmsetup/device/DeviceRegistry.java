@@ -40,6 +40,7 @@ public final class DeviceRegistry {
     private final DeferredRemovals deferredRemovals;
     private final Restoration restoration;
     private volatile boolean restoring;
+    private volatile boolean stopping;
 
     /**
      * @param types the target types, in the order in which {@code targets} lists them
@@ -352,12 +353,19 @@ public final class DeviceRegistry {
     }
 
     /**
-     * The engine is about to stop: removals that are deferred are not done because of that, and no further device is brought
-     * back.
+     * The engine is about to stop: removals that are deferred are not done because of that, no further device is brought
+     * back, and what waits for a device that a user has suspended fails, also where a suspend is still under way.
      */
     public void beginStop() {
+        stopping = true;
         restoration.end();
         deferredRemovals.end();
+        devices().forEach(device -> device.life().failHeldAtStop());
+    }
+
+    /** Whether {@link #beginStop} was called. */
+    boolean isStopping() {
+        return stopping;
     }
 
     /** The devices, each after those on top of it, but for those that are still being brought back. */

@@ -105,6 +105,11 @@ record DeviceState(
         return phase == Phase.SUSPENDED || phase == Phase.STOPPED;
     }
 
+    /** Whether the engine has brought it to rest for its own end. */
+    boolean isStopped() {
+        return phase == Phase.STOPPED;
+    }
+
     /** Every table that there is: in the slots, and on the way there. */
     List<LoadedTable> tables() {
         return Stream.of(arriving, table(false), table(true))

@@ -201,13 +201,6 @@ public final class Engine implements Closeable {
             steps.run("removing the control socket", () -> Files.deleteIfExists(controlSocket));
         }
         steps.run("ending what runs in the background", registry::beginStop);
-        // What sits on a device that a user suspended would wait for it for ever; nothing was acknowledged that fails
-        // here.
-        for (MappedDevice device : registry.devices()) {
-            if (device.isSuspended()) {
-                steps.run("ending the I/O of " + device, device.io()::shut);
-            }
-        }
         // First, while I/O is served: what the page cache of a node still holds is written when the node goes.
         steps.run("taking the nodes away", attacher::close);
         steps.run("suspending the devices", () -> registry.suspendAll(steps));
