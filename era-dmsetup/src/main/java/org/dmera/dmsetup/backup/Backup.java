@@ -24,6 +24,7 @@ import org.dmera.tools.backup.copy.OriginSource;
 import org.dmera.tools.backup.copy.StreamOutput;
 import org.dmera.tools.backup.stream.StreamFooter;
 import org.dmera.tools.backup.stream.StreamHeader;
+import org.dmera.tools.backup.stream.StreamReader;
 import org.dmera.tools.io.Overwriting;
 
 /**
@@ -199,9 +200,19 @@ final class Backup implements Closeable {
 
     private Path copy(MetadataView metadata, OriginSource origin, long newEra) throws IOException {
         String identity = options.identity != null ? options.identity : MetadataView.identityOf(device.metadata());
-        String why = whyFull(metadata, identity, newEra);
+        String name = StreamNames.device(device.name());
+        StreamNames.Named newest = StreamNames.newest(options.folder, name);
+        StreamHeader followed = followed(newest);
+        String why = whyFull(metadata, identity, newEra, followed);
         Base base = why == null
-                ? new Base(state.era(), state.sizeBytes(), state.blockSizeBytes(), state.identity(), null)
+                ? new Base(
+                        state.era(),
+                        state.sizeBytes(),
+                        state.blockSizeBytes(),
+                        state.identity(),
+                        // The newest may be another device's, where both use the folder.
+                        followed.identity().equals(identity) ? followed.history() : 0,
+                        null)
                 : Base.NOTHING;
         long sizeBytes = Math.min(metadata.trackedBytes(origin.path(), origin.sizeBytes()), device.sizeBytes());
         int flags = hook == null && views == null ? 0 : StreamHeader.POINT_IN_TIME;
@@ -215,8 +226,7 @@ final class Backup implements Closeable {
             plan = CopyPlan.of(metadata, sizeBytes, Base.NOTHING, identity, newEra, flags, token);
         }
         Folders.make(options.folder);
-        String name = StreamNames.device(device.name());
-        long number = Math.max(state.number(), StreamNames.highest(options.folder, name) + 1);
+        long number = Math.max(state.number(), newest == null ? 1 : newest.number() + 1);
         Path stream = options.folder.resolve(StreamNames.of(name, number, why != null));
         Overwriting.refuse(
                 stream.toString(),
@@ -247,17 +257,36 @@ final class Backup implements Closeable {
         return stream;
     }
 
-    /** Why an increment won't do, or null. */
-    private String whyFull(MetadataView metadata, String identity, long newEra) throws IOException {
+    /**
+     * The header of the stream that an increment would follow, the newest in the folder; null when that is an earlier one, or
+     * not whole.
+     */
+    private StreamHeader followed(StreamNames.Named newest) throws IOException {
+        // The number is that of the next one. A merged stream has the number of the newest that is in it.
+        if (newest == null || newest.number() < state.number() - 1) {
+            return null;
+        }
+        try (StreamReader stream = StreamReader.open(newest.file().toString(), null)) {
+            stream.requireComplete();
+            return stream.header();
+        } catch (IOException e) {
+            log.say(e.getMessage());
+            return null;
+        }
+    }
+
+    /** Why an increment won't do, or null. {@code followed}: what it would follow, or null. */
+    private String whyFull(MetadataView metadata, String identity, long newEra, StreamHeader followed)
+            throws IOException {
         if (options.full) {
             return "it was asked for";
         }
         if (!state.hasBase()) {
             return "there is no backup yet";
         }
-        // The number is that of the next one. A merged stream has the number of the newest that is in it.
-        if (StreamNames.highest(options.folder, StreamNames.device(device.name())) < state.number() - 1) {
-            return "stream " + (state.number() - 1) + ", which an increment would follow, is not in " + options.folder;
+        if (followed == null) {
+            return "stream " + (state.number() - 1) + ", which an increment would follow, is not in " + options.folder
+                    + ", or not whole";
         }
         if (options.fullEvery > 0 && state.increments() + 1 >= options.fullEvery) {
             return "there are " + state.increments() + " increments since the last";

@@ -33,12 +33,12 @@ final class StreamNames {
     }
 
     /**
-     * The highest number of a stream of {@code device} in {@code folder}, 0 for none. Numbers go on from there even when
-     * the state file was lost, so that a backup never takes an earlier one's place.
+     * The stream of {@code device} in {@code folder} with the highest number, null for none. Numbers go on from there even
+     * when the state file was lost, so that a backup never takes an earlier one's place.
      */
-    static long highest(Path folder, String device) throws IOException {
+    static Named newest(Path folder, String device) throws IOException {
         List<Named> all = all(folder, device);
-        return all.isEmpty() ? 0 : all.get(all.size() - 1).number;
+        return all.isEmpty() ? null : all.get(all.size() - 1);
     }
 
     /**

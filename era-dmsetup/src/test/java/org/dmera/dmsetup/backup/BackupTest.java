@@ -53,13 +53,17 @@ class BackupTest {
     }
 
     private Backup backup(OriginHook hook, long bytesPerSecond) throws IOException {
+        return backup(hook, bytesPerSecond, false);
+    }
+
+    private Backup backup(OriginHook hook, long bytesPerSecond, boolean full) throws IOException {
         return new Backup(
                 device,
                 hook,
                 new Backup.Options(
                         dir.resolve("streams"),
                         dir.resolve("state"),
-                        false,
+                        full,
                         0,
                         100,
                         null,
@@ -225,6 +229,69 @@ class BackupTest {
         assertTrue(stream.toString().endsWith(".full.erastream"), stream.toString());
         assertTrue(said.get(said.size() - 1).contains("made anew"), said.toString());
         assertTargetEqualsOrigin();
+    }
+
+    /** The era of what the target holds lies between those of the increment, and the device is the same. */
+    @Test
+    void afterMetadataWereMadeAnewAnIncrementIsNotAppliedWithoutTheFullCopyBeforeIt() throws IOException {
+        run();
+        while (device.currentEra() < 20) {
+            device.checkpoint();
+        }
+        run();
+        applyAll();
+        byte[] before = Files.readAllBytes(target);
+        device.makeMetadataAnew();
+        scribble(20);
+        Path full = run();
+        assertTrue(full.toString().endsWith(".full.erastream"), full.toString());
+        scribble(5);
+        while (device.currentEra() < 40) {
+            device.checkpoint();
+        }
+        assertTrue(run().toString().endsWith(".incr.erastream"));
+        Path away = Files.move(full, dir.resolve("away"));
+        IOException e = assertThrows(IOException.class, this::applyAll);
+        assertTrue(e.getMessage().contains("goes back to another full copy"), e.getMessage());
+        assertEquals(-1, java.util.Arrays.mismatch(before, Files.readAllBytes(target)), "nothing is written");
+        Files.move(away, full);
+        assertTargetEqualsOrigin();
+        assertTrue(new StoredBackups(dir.resolve("streams"), "dev").verify(said::add), said.toString());
+    }
+
+    @Test
+    void anIncrementGoesOnFromAFullCopyThatTheStateDoesNotKnowOfYet() throws IOException {
+        run();
+        byte[] state = Files.readAllBytes(dir.resolve("state"));
+        byte[] history = Files.readAllBytes(history());
+        scribble(3);
+        try (Backup backup = backup(null, 0, true)) {
+            backup.run();
+        }
+        Files.delete(history());
+        // Killed when the stream had its name, before the state was written.
+        Files.write(dir.resolve("state"), state);
+        Files.write(dir.resolve("state.000002.eras"), history);
+        scribble(3);
+        assertTrue(run().toString().endsWith(".000003.incr.erastream"));
+        assertTargetEqualsOrigin();
+    }
+
+    @Test
+    void anIncrementIsNotMadeAfterAStreamThatIsCut() throws IOException {
+        run();
+        scribble(3);
+        Path cut = run();
+        Files.write(cut, java.util.Arrays.copyOf(Files.readAllBytes(cut), 1000));
+        assertTrue(run().toString().endsWith(".000003.full.erastream"), "nothing could be applied after it");
+        Files.delete(cut);
+        assertTargetEqualsOrigin();
+    }
+
+    private Path history() throws IOException {
+        try (Stream<Path> files = Files.list(dir)) {
+            return files.filter(f -> f.toString().endsWith(".eras")).findFirst().orElseThrow();
+        }
     }
 
     /** A device to which nobody has written yet, with two backups' worth of eras. */

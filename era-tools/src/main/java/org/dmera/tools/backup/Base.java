@@ -12,11 +12,12 @@ import org.dmera.tools.backup.stream.StreamHeader;
  * @param sizeBytes the origin's size then; what it grew by is copied whole
  * @param blockSizeBytes of the metadata then, 0 when that is not known
  * @param identity of the metadata then, or null when that is not known
+ * @param history that the base's stream names, 0 when that is not known
  * @param token of the metadata then, or null when there is none
  */
-public record Base(long era, long sizeBytes, long blockSizeBytes, String identity, EraToken token) {
+public record Base(long era, long sizeBytes, long blockSizeBytes, String identity, long history, EraToken token) {
     /** For a full copy. */
-    public static final Base NOTHING = new Base(0, 0, 0, null, null);
+    public static final Base NOTHING = new Base(0, 0, 0, null, 0, null);
 
     /** Whether this is {@link #NOTHING}; not by the record's equals, which the JVM needs 30 ms to put together. */
     boolean isNothing() {
@@ -26,6 +27,12 @@ public record Base(long era, long sizeBytes, long blockSizeBytes, String identit
     /** What a stream leaves on its target. */
     public static Base after(StreamHeader header) throws IOException {
         EraToken token = header.token().length == 0 ? null : EraToken.decode(header.token());
-        return new Base(header.newEra(), header.originSizeBytes(), header.blockSizeBytes(), header.identity(), token);
+        return new Base(
+                header.newEra(),
+                header.originSizeBytes(),
+                header.blockSizeBytes(),
+                header.identity(),
+                header.history(),
+                token);
     }
 }

@@ -111,7 +111,7 @@ public final class CopyCommand implements Command {
             String since = arguments.value("since");
             EraToken token = EraToken.isMeant(since) ? EraToken.parse(since) : null;
             long era = token != null ? token.era() : arguments.number("since", 0, 0, MAX_ERA);
-            return new Base(era, baseSize, 0, null, token);
+            return new Base(era, baseSize, 0, null, 0, token);
         }
         try (StreamReader before = StreamReader.open(arguments.value("after"), console.input())) {
             before.requireComplete();

@@ -3,6 +3,7 @@ package org.dmera.tools.backup;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.ByteBuffer;
 import java.nio.channels.WritableByteChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -74,8 +75,9 @@ public final class CopyPlan {
             ranges = changed;
             total = changed.totalBytes();
         }
+        byte[] streamId = newStreamId();
         StreamHeader header = new StreamHeader(
-                newStreamId(),
+                streamId,
                 sizeBytes,
                 full ? 0 : Math.min(base.sizeBytes(), sizeBytes),
                 metadata.blockSizeBytes(),
@@ -85,6 +87,7 @@ public final class CopyPlan {
                 Instant.now().getEpochSecond(),
                 metadata.roots().uuid(),
                 identity,
+                full ? ByteBuffer.wrap(streamId).getLong() : base.history(),
                 token == null ? new byte[0] : token.encode());
         return new CopyPlan(header, ranges, total);
     }

@@ -275,6 +275,53 @@ class ChainTest {
         Run.apply("--dry-run", f, "-o", target).ok();
     }
 
+    /** The eras fit, and so does the device: only the history tells that they are of other metadata. */
+    @Test
+    void anIncrementThatGoesBackToAnotherFullCopyIsRefusedUntilThatIsApplied() throws IOException {
+        Path old = full("old");
+        long base = origin.era;
+        origin.scribble(5);
+        Path before = increment("before", base, origin.size());
+        Run.apply(old, before, "-o", target).ok();
+        origin.era = base;
+        origin.scribble(5);
+        Path f = full("f");
+        base = origin.era;
+        origin.scribble(5);
+        Path a = increment("a", base, origin.size());
+        Run.apply(a, "-o", target).refused("a: it goes back to another full copy than the target");
+        Run.copy(old, before, a, "--merge", "-o", dir.resolve("merged")).refused("goes back to another full copy");
+        Run.apply(f, "-o", target).ok();
+        Run.apply(a, "-o", target).ok();
+        assertTargetEqualsOrigin();
+        Path merged = dir.resolve("merged");
+        Run.copy(old, before, f, a, "--merge", "-o", merged).ok();
+        base = origin.era;
+        origin.scribble(5);
+        Run.apply(merged, increment("b", base, origin.size()), "-o", dir.resolve("target2"))
+                .ok();
+        assertEquals(-1L, Files.mismatch(origin.path, dir.resolve("target2")));
+    }
+
+    @Test
+    void anIncrementWhoseHistoryIsNotKnownFitsByItsEra() throws IOException {
+        Run.apply(full("f"), "-o", target).ok();
+        long history = origin.history;
+        origin.history = 0;
+        long base = origin.era;
+        origin.scribble(5);
+        Run.apply(increment("a", base, origin.size()), "-o", target).ok();
+        origin.history = history + 1;
+        base = origin.era;
+        origin.scribble(5);
+        Path b = increment("b", base, origin.size());
+        Run.apply(b, "-o", target).refused("goes back to another full copy");
+        String state = Files.readString(dir.resolve("target.erastate"));
+        Files.writeString(dir.resolve("target.erastate"), state.replaceAll("history=.*\n", ""));
+        Run.apply(b, "-o", target).ok();
+        assertTargetEqualsOrigin();
+    }
+
     @Test
     void anIncrementOnNothingIsRefusedUnlessForced() throws IOException {
         origin.full(dir.resolve("f"));

@@ -28,6 +28,8 @@ final class ScratchOrigin {
     final Random random;
     private final long[] eraOfBlock;
     long era = 1;
+    /** Of the last full copy. */
+    long history;
 
     ScratchOrigin(Path path, long sizeBytes, int blockBytes, int maxBlocks, long seed) throws IOException {
         this.path = path;
@@ -118,10 +120,22 @@ final class ScratchOrigin {
         byte[] id = new byte[16];
         random.nextBytes(id);
         // Readers that don't ask what it is take it as it is.
+        history = (flags & StreamHeader.FULL) != 0 ? random.nextLong() : history;
         byte[] token = new byte[random.nextInt(3) * 331];
         random.nextBytes(token);
         return new StreamHeader(
-                id, size(), baseSize, blockBytes, flags, baseEra, era, 1700000000, new byte[16], identity, token);
+                id,
+                size(),
+                baseSize,
+                blockBytes,
+                flags,
+                baseEra,
+                era,
+                1700000000,
+                new byte[16],
+                identity,
+                history,
+                token);
     }
 
     StreamHeader write(Path stream, ByteRanges ranges, StreamHeader header, CopyEngine.Options options)

@@ -52,7 +52,7 @@ class StreamManPageTest {
                 table.put(cells[2], new Field(Integer.parseInt(cells[0]), cells[1]));
             }
         }
-        assertEquals(16, header.size());
+        assertEquals(17, header.size());
         assertEquals(9, chunk.size());
         assertEquals(9, footer.size());
     }
@@ -181,6 +181,8 @@ class StreamManPageTest {
         assertEquals(1, number(header, 0, "flags"));
         assertEquals(0, number(header, 0, "base size"));
         assertEquals(0, number(header, 0, "base era"));
+        long history = number(header, 0, "history");
+        assertTrue(history != 0);
 
         for (int i = 0; i < 6; i++) {
             long base = origin.era;
@@ -195,6 +197,7 @@ class StreamManPageTest {
             assertEquals(5_000_001, number(header, 0, "base size"));
             assertEquals(1700000000, number(header, 0, "when the copy began"));
             assertArrayEquals(new byte[16], bytes(header, 0, "uuid"));
+            assertEquals(history, number(header, 0, "history"));
             int length = (int) number(header, 0, "length of the identity");
             byte[] identity = bytes(field(header, "the identity").offset, length);
             assertEquals("scratch", new String(identity, StandardCharsets.UTF_8));

@@ -12,7 +12,8 @@ import org.dmera.tools.backup.stream.StreamReader;
  *
  * <pre>base era ≤ target's era ≤ new era,   base size ≤ target's size (unless the origin is no larger than it)</pre>
  *
- * A full stream fits anything.
+ * Eras are compared within one history alone: streams that go back to different full copies don't follow one another,
+ * since the metadata may have been made anew in between, unless it isn't known of one. A full stream fits anything.
  */
 public final class Chain {
     private Chain() {}
@@ -109,15 +110,7 @@ public final class Chain {
             throw new IOException("the target holds a part of " + half.name() + " (stream " + half.streamId()
                     + "), which was interrupted: apply that one again first, or a full stream");
         }
-        return new TargetState(
-                state.identity(),
-                state.era(),
-                Math.min(state.sizeBytes(), half.sizeBytes()),
-                state.blockSizeBytes(),
-                state.applied(),
-                state.targetId(),
-                -1,
-                null);
+        return state.beforePending();
     }
 
     private static int indexOf(String streamId, List<StreamReader> streams) {
@@ -165,6 +158,13 @@ public final class Chain {
             throw new IOException(name + "the origin grew from " + at.sizeBytes() + " to " + h.originSizeBytes()
                     + " bytes, and the stream holds only what was written beyond " + h.baseSizeBytes()
                     + ": make the increment with era_copy --after or --base-size");
+        }
+        // The last: who says --force then knows that all else fits.
+        if (h.history() != 0 && at.history() != 0 && h.history() != at.history()) {
+            throw new IOException(name + "it goes back to another full copy than the target (its history is "
+                    + Long.toHexString(h.history()) + ", the target's " + Long.toHexString(at.history())
+                    + "), as when the metadata was made anew in between: begin with that full stream (or --force, if"
+                    + " you know that both are of the same metadata)");
         }
     }
 }

@@ -30,7 +30,9 @@ public final class StreamMerge {
         StreamHeader last = streams.get(streams.size() - 1).header();
         int flags = StreamHeader.MERGED | last.flags() & (StreamHeader.METADATA_SNAPSHOT | StreamHeader.POINT_IN_TIME);
         StreamHeader base = first;
+        long history = 0;
         for (StreamReader s : streams) {
+            history = s.header().historyAfter(history);
             // A full stream in the middle makes what comes before it irrelevant.
             base = s.header().isFull() ? s.header() : base;
         }
@@ -45,6 +47,7 @@ public final class StreamMerge {
                 last.createdUnixSeconds(),
                 last.metadataUuid(),
                 last.identity(),
+                history,
                 last.token());
     }
 

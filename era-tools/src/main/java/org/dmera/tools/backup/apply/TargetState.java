@@ -21,6 +21,7 @@ import org.dmera.tools.backup.stream.StreamReader;
  * is touched: at any moment of a crash it says either what the target is, or that it is half-way.
  *
  * @param identity metadata device that the streams came from
+ * @param history that they name; 0 when that is not known
  * @param era every write of eras below it is in the target; −1 when the target has never been whole
  * @param sizeBytes of the origin then
  * @param blockSizeBytes of the era device
@@ -31,6 +32,7 @@ import org.dmera.tools.backup.stream.StreamReader;
  */
 record TargetState(
         String identity,
+        long history,
         long era,
         long sizeBytes,
         long blockSizeBytes,
@@ -63,11 +65,20 @@ record TargetState(
 
     /** No stream has ever been applied. */
     static TargetState none() {
-        return new TargetState("", -1, 0, 0, List.of(), "", -1, null);
+        return new TargetState("", 0, -1, 0, 0, List.of(), "", -1, null);
     }
 
     boolean isWhole() {
         return pending == null && era >= 0;
+    }
+
+    private TargetState with(long size, String target, long markThen, Pending p) {
+        return new TargetState(identity, history, era, size, blockSizeBytes, applied, target, markThen, p);
+    }
+
+    /** The target before the stream that was interrupted; what that one may have cut off is gone. */
+    TargetState beforePending() {
+        return pending == null ? this : with(Math.min(sizeBytes, pending.sizeBytes), targetId, -1, null);
     }
 
     /** Whether the stream is of the origin that the target holds. */
@@ -95,9 +106,7 @@ record TargetState(
                 && h.newEra() >= era;
         Pending p =
                 new Pending(h.idText(), stream.name(), continues, h.newEra(), h.originSizeBytes(), 0, holeFromBytes);
-        // What another interrupted stream may have cut off is gone.
-        long left = pending == null ? sizeBytes : Math.min(sizeBytes, pending.sizeBytes);
-        return new TargetState(identity, era, left, blockSizeBytes, applied, target, mark, p);
+        return with(beforePending().sizeBytes, target, -1, p);
     }
 
     TargetState progressed(long chunksDone) {
@@ -109,7 +118,7 @@ record TargetState(
                 pending.sizeBytes,
                 chunksDone,
                 pending.holeFromBytes);
-        return new TargetState(identity, era, sizeBytes, blockSizeBytes, applied, targetId, mark, p);
+        return with(sizeBytes, targetId, mark, p);
     }
 
     TargetState finished(StreamHeader h, long mark) {
@@ -120,6 +129,7 @@ record TargetState(
         }
         return new TargetState(
                 line(h.identity()),
+                h.historyAfter(history),
                 h.newEra(),
                 h.originSizeBytes(),
                 h.blockSizeBytes(),
@@ -166,6 +176,7 @@ record TargetState(
             String ids = fields.get("applied-streams");
             return new TargetState(
                     fields.get("identity"),
+                    Long.parseUnsignedLong(fields.getOrDefault("history", "0"), 16),
                     number(fields, "era"),
                     number(fields, "origin-size"),
                     number(fields, "block-size"),
@@ -186,6 +197,7 @@ record TargetState(
     void write(Path file) throws IOException {
         StringBuilder s = new StringBuilder(FIRST_LINE).append('\n');
         s.append("identity=").append(identity).append('\n');
+        s.append("history=").append(Long.toHexString(history)).append('\n');
         s.append("era=").append(era).append('\n');
         s.append("origin-size=").append(sizeBytes).append('\n');
         s.append("block-size=").append(blockSizeBytes).append('\n');

@@ -27,6 +27,7 @@ import org.dmera.core.linux.NativeText;
  *  80  16   METADATA_UUID
  *  96  u32  IDENTITY_LENGTH      bytes, at most 144
  * 100  144  IDENTITY
+ * 244  u64  HISTORY              of the full copy that it goes back to, random; 0 when that isn't known
  * 252  u32  CRC                  CRC32C of the 252 bytes before; a token has a checksum of its own
  * 256       the token, if there is one
  * </pre>
@@ -40,11 +41,11 @@ import org.dmera.core.linux.NativeText;
  *    48  00 00 01 00 00 00 00 00 00 00 00 00 04 00 00 00
  *    64  07 00 00 00 00 00 00 00 32 62 0a 6b 00 00 00 00
  *    96  07 00 00 00 66 69 78 74 75 72 65 00 00 00 00 00
- *   240  00 00 00 00 00 00 00 00 00 00 00 00 c9 4e 15 2a
+ *   240  00 00 00 00 74 e8 20 5d 3c 6a 1f 9b 50 97 c0 75
  *
  *  originSizeBytes() = 1049088   baseSizeBytes() = 1049088   blockSizeBytes() = 65536
  *  flags() = 0   isFull() = false   baseEra() = 4   newEra() = 7   createdUnixSeconds() = 1795842610
- *  identity() = "fixture"
+ *  identity() = "fixture"   history() = -7268974466059671436
  * </pre>
  *
  * <p>The increment is complete for a target that holds every write of eras below {@code baseEra}; when it has been
@@ -62,6 +63,8 @@ import org.dmera.core.linux.NativeText;
  * @param metadataUuid the 16 bytes of the superblock's uuid; the kernel leaves it zero
  * @param identity names the metadata device, so that increments of another are refused; at most
  *     {@value #MAX_IDENTITY_BYTES} bytes of UTF-8
+ * @param history what a full copy and all that goes back to it have in common; 0 when that isn't known. Eras of different
+ *     metadata can't be compared, and the identity stays the same when metadata is made anew on the same device
  * @param token {@link org.dmera.core.EraToken#encode} for the new era, by which an increment after this stream sees
  *     whether its metadata is the same; no bytes when there is none
  */
@@ -77,6 +80,7 @@ public record StreamHeader(
         long createdUnixSeconds,
         byte[] metadataUuid,
         String identity,
+        long history,
         byte[] token) {
     /** Without the token. */
     public static final int BYTES = 256;
@@ -117,11 +121,21 @@ public record StreamHeader(
     private static final int METADATA_UUID = 80;
     private static final int IDENTITY_LENGTH = 96;
     private static final int IDENTITY = 100;
+    private static final int HISTORY = 244;
     private static final int CRC = 252;
 
     /** {@return whether every byte of the origin is in the stream} */
     public boolean isFull() {
         return (flags & FULL) != 0;
+    }
+
+    /**
+     * {@return the history of what this stream is applied to}
+     *
+     * @param before what it was until then; it stays if this one's isn't known
+     */
+    public long historyAfter(long before) {
+        return isFull() || history != 0 ? history : before;
     }
 
     /** {@return the stream id in hexadecimal} */
@@ -153,6 +167,7 @@ public record StreamHeader(
         b.put(METADATA_UUID, metadataUuid);
         b.putInt(IDENTITY_LENGTH, name.length);
         b.put(IDENTITY, name);
+        b.putLong(HISTORY, history);
         b.putInt(CRC, crc(bytes));
         return bytes;
     }
@@ -206,6 +221,7 @@ public record StreamHeader(
                 b.getLong(CREATED),
                 uuid,
                 new String(bytes, IDENTITY, nameBytes, NativeText.CHARSET),
+                b.getLong(HISTORY),
                 Arrays.copyOfRange(bytes, BYTES, bytes.length));
         if (h.originSizeBytes < 0 || h.blockSizeBytes <= 0 || h.baseSizeBytes < 0) {
             throw new StreamException(where, "the stream header holds an impossible size");

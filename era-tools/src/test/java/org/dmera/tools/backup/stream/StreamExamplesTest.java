@@ -15,7 +15,7 @@ import org.junit.jupiter.api.Test;
 
 /** The layouts and the worked examples in the documentation are those of the classes that they stand beside. */
 class StreamExamplesTest {
-    private static final Path STREAM = Fixtures.folder().resolve("streams/format-1/data.000002.incr.erastream");
+    private static final Path STREAM = Fixtures.folder().resolve("streams/format-1-history/data.000002.incr.erastream");
 
     /** What the text shows of the stream, {@code length} bytes from {@code from} on; −1 for its end. */
     private static WorkedExample example(Class<?> part, long from, int length) throws IOException {
@@ -30,7 +30,7 @@ class StreamExamplesTest {
     @Test
     void header() throws IOException {
         WorkedExample example = example(StreamHeader.class, 0, StreamHeader.BYTES);
-        assertEquals(9, example.checkValues(StreamHeader.decode(example.bytes(StreamHeader.BYTES), "example")));
+        assertEquals(10, example.checkValues(StreamHeader.decode(example.bytes(StreamHeader.BYTES), "example")));
         assertTrue(example.checkOffsets(StreamHeader.class) >= 14, "the text names where the fields are");
     }
 
