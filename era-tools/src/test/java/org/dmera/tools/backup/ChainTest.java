@@ -381,6 +381,22 @@ class ChainTest {
     }
 
     @Test
+    void aMissingLinkIsRefusedAlsoWhereTheTargetWasWrittenTo() throws IOException {
+        Path f = full("f");
+        Run.apply(f, "-o", target).ok();
+        long base = origin.era;
+        origin.scribble(5);
+        increment("a", base, origin.size());
+        base = origin.era;
+        origin.scribble(5);
+        Path b = increment("b", base, origin.size());
+        Files.setLastModifiedTime(target, java.nio.file.attribute.FileTime.fromMillis(4_000_000_000_000L));
+        Run.apply(f, b, "-o", target).refused("a stream in between is missing");
+        Run.apply("-n", f, b, "-o", target).refused("a stream in between is missing");
+        Run.apply(b, f, "-o", target).refused("has been written to since");
+    }
+
+    @Test
     void anOriginThatGrowsAndShrinksIsFollowed() throws IOException {
         Run.apply(full("f"), "-o", target).ok();
         Random random = new Random(6);

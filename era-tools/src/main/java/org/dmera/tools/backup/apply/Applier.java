@@ -127,14 +127,14 @@ public final class Applier implements Closeable {
     /** {@code unfit}: why the target is not what the state says, or null. */
     private static int firstToApply(List<StreamReader> streams, Path targetPath, TargetState state, String unfit)
             throws IOException {
-        if (unfit != null && streams.get(0).header().isFull()) {
-            return 0;
+        if (unfit == null) {
+            return Chain.firstToApply(state, streams);
         }
-        if (unfit != null) {
+        if (!streams.get(0).header().isFull()) {
             throw new IOException(targetPath + " " + unfit + ", so an increment may not fit any more: apply a full"
                     + " stream, or --force if you know what it holds");
         }
-        return Chain.firstToApply(state, streams);
+        return Chain.firstToApply(TargetState.none(), streams);
     }
 
     private Outcome applyOne(StreamReader stream, boolean force, boolean resumable, LongConsumer progress)

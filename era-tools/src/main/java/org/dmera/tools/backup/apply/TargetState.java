@@ -95,17 +95,11 @@ record TargetState(
         return applied.isEmpty() ? "" : applied.get(applied.size() - 1);
     }
 
-    /** {@code forced}: nobody looked whether the stream fits. */
+    /** {@code forced}: nobody looked whether the stream fits, as {@link Chain} does. */
     TargetState begin(StreamReader stream, String target, boolean forced, long holeFromBytes) {
         StreamHeader h = stream.header();
-        boolean continues = !forced
-                && !h.isFull()
-                && isOf(h)
-                && h.blockSizeBytes() == blockSizeBytes
-                && h.baseEra() <= era
-                && h.newEra() >= era;
-        Pending p =
-                new Pending(h.idText(), stream.name(), continues, h.newEra(), h.originSizeBytes(), 0, holeFromBytes);
+        Pending p = new Pending(
+                h.idText(), stream.name(), !forced && !h.isFull(), h.newEra(), h.originSizeBytes(), 0, holeFromBytes);
         return with(beforePending().sizeBytes, target, -1, p);
     }
 
