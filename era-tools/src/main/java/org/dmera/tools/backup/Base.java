@@ -24,15 +24,14 @@ public record Base(long era, long sizeBytes, long blockSizeBytes, String identit
         return era == 0 && sizeBytes == 0 && identity == null;
     }
 
-    /** What a stream leaves on its target. */
-    public static Base after(StreamHeader header) throws IOException {
-        EraToken token = header.token().length == 0 ? null : EraToken.decode(header.token());
+    /** What a stream, called {@code name}, leaves on its target. */
+    static Base after(StreamHeader header, String name) throws IOException {
         return new Base(
                 header.newEra(),
                 header.originSizeBytes(),
                 header.blockSizeBytes(),
                 header.identity(),
                 header.history(),
-                token);
+                header.eraToken(name));
     }
 }

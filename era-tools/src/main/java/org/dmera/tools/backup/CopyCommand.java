@@ -115,11 +115,7 @@ public final class CopyCommand implements Command {
         }
         try (StreamReader before = StreamReader.open(arguments.value("after"), console.input())) {
             before.requireComplete();
-            try {
-                return Base.after(before.header());
-            } catch (IOException e) {
-                throw new IOException(before.name() + ": the token of its era: " + e.getMessage(), e);
-            }
+            return Base.after(before.header(), before.name());
         }
     }
 

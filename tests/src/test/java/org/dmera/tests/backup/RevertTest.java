@@ -183,6 +183,23 @@ class RevertTest {
         refused("Couldn't find output file", args);
     }
 
+    /** Its eras have come past the backup's, and a sample of what it takes for unwritten looks right. */
+    @Test
+    void metadataThatWasMadeAnewSinceIsRefused() throws IOException {
+        try (TrackedImage anew = new TrackedImage(Files.createDirectory(folder.resolve("anew")), IMAGE_BYTES)) {
+            anew.scribble(random, 1);
+            anew.catchUp();
+            for (long i = 0; i < Long.parseLong(era) + 3; i++) {
+                anew.checkpoint();
+            }
+            anew.metadataCopy(metadata);
+        }
+        now = then.clone();
+        Arrays.fill(now, TrackedImage.BLOCK_BYTES, 2 * TrackedImage.BLOCK_BYTES, (byte) 0x55);
+        Files.write(image.origin, now);
+        refused("was made anew since", revert());
+    }
+
     @Test
     void aDamagedChunkIsFoundBeforeAnythingIsWritten() throws IOException {
         for (Path stream : List.of(full, increment)) {

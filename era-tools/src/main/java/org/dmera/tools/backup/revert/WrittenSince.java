@@ -4,6 +4,7 @@ package org.dmera.tools.backup.revert;
 import java.io.Closeable;
 import java.io.IOException;
 import java.nio.file.Path;
+import org.dmera.core.EraToken;
 import org.dmera.core.content.BlockSet;
 import org.dmera.core.metadata.EraMetadata;
 import org.dmera.tools.backup.copy.MetadataView;
@@ -55,6 +56,12 @@ public final class WrittenSince implements Closeable {
         if (backup.blockSizeBytes() != metadata.blockSizeBytes()) {
             throw new IOException(name + ": its block size is " + backup.blockSizeBytes() + " bytes, that of " + path
                     + " is " + metadata.blockSizeBytes() + ": the metadata was made anew since; apply all of it");
+        }
+        EraToken token = backup.eraToken(name);
+        String contradiction = token == null ? null : token.contradiction(metadata.device(), metadata.roots());
+        if (contradiction != null) {
+            throw new IOException(path + ": it is not the metadata that " + name
+                    + " was made by, or was made anew since (" + contradiction + "); apply all of the backup");
         }
         if (era > metadata.roots().currentEra() + 1) {
             throw new IOException(path + ": the current era is "

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.tools.backup.stream;
 
+import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.zip.CRC32C;
+import org.dmera.core.EraToken;
 import org.dmera.core.linux.NativeText;
 
 /**
@@ -65,7 +67,7 @@ import org.dmera.core.linux.NativeText;
  *     {@value #MAX_IDENTITY_BYTES} bytes of UTF-8
  * @param history what a full copy and all that goes back to it have in common; 0 when that isn't known. Eras of different
  *     metadata can't be compared, and the identity stays the same when metadata is made anew on the same device
- * @param token {@link org.dmera.core.EraToken#encode} for the new era, by which an increment after this stream sees
+ * @param token {@link EraToken#encode} for the new era, by which an increment after this stream sees
  *     whether its metadata is the same; no bytes when there is none
  */
 @SuppressWarnings("ArrayRecordComponent")
@@ -136,6 +138,20 @@ public record StreamHeader(
      */
     public long historyAfter(long before) {
         return isFull() || history != 0 ? history : before;
+    }
+
+    /**
+     * {@return the token, by which metadata is seen to be that of the stream; null when it has none}
+     *
+     * @param where the stream's name, for messages
+     * @throws StreamException when this program can't read it
+     */
+    public EraToken eraToken(String where) throws StreamException {
+        try {
+            return token.length == 0 ? null : EraToken.decode(token);
+        } catch (IOException e) {
+            throw new StreamException(where, "the token of its era: " + e.getMessage(), e);
+        }
     }
 
     /** {@return the stream id in hexadecimal} */
