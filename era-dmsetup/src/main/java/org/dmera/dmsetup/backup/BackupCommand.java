@@ -91,13 +91,15 @@ public final class BackupCommand implements Command {
         // What was opened is closed in the opposite order, each whatever becomes of the others.
         try (Opened opened = new Opened()) {
             List<Run> runs = new ArrayList<>();
-            for (String name : arguments.operands()) {
-                runs.add(prepare(arguments, name, console, opened));
-            }
             List<IOException> failures = new ArrayList<>();
-            for (Run run : run(runs, group(arguments, runs), failures, console)) {
-                if (keep >= 0) {
-                    attempt(failures, () -> keep(run, keep, console));
+            for (String name : arguments.operands()) {
+                attempt(failures, () -> runs.add(prepare(arguments, name, console, opened)));
+            }
+            if (!runs.isEmpty()) {
+                for (Run run : run(runs, group(arguments, runs), failures, console)) {
+                    if (keep >= 0) {
+                        attempt(failures, () -> keep(run, keep, console));
+                    }
                 }
             }
             throwWorst(failures, console);
@@ -139,8 +141,8 @@ public final class BackupCommand implements Command {
     /** The views that the devices are read through; null when they are read as they are. */
     private static FrozenGroup group(Arguments arguments, List<Run> runs) throws IOException {
         MappedEraDevice first = runs.get(0).device;
-        if (!isFrozen(arguments, first)) {
-            if (runs.size() > 1) {
+        if (!isFrozen(arguments, first.client())) {
+            if (arguments.operands().size() > 1) {
                 throw new IOException(
                         "several devices are backed up together as views of one moment, which only an engine"
                                 + " has: say one device here, or leave out --no-freeze");
@@ -198,8 +200,8 @@ public final class BackupCommand implements Command {
     }
 
     /** A view is what an engine's device is read through, unless it is said otherwise what to read. */
-    private static boolean isFrozen(Arguments arguments, MappedEraDevice device) {
-        return !device.client().control().isKernel()
+    private static boolean isFrozen(Arguments arguments, DmClient client) {
+        return !client.control().isKernel()
                 && !arguments.has("no-freeze")
                 && !arguments.has("origin")
                 && !arguments.has("origin-snapshot-cmd");
@@ -208,6 +210,7 @@ public final class BackupCommand implements Command {
     private static Run prepare(Arguments arguments, String name, Console console, Opened opened) throws IOException {
         Path folder = Path.of(arguments.value("to"));
         MappedEraDevice device = opened.add(open(arguments, name, console));
+        device.requireRunning();
         Path stateFile = arguments.has("state")
                 ? path(arguments, "state")
                 : folder.resolve(StreamNames.device(device.name()) + ".erabackup");
@@ -240,11 +243,9 @@ public final class BackupCommand implements Command {
     }
 
     private static MappedEraDevice open(Arguments arguments, String name, Console console) throws IOException {
+        DmClient client = DmClient.open(arguments.value("control"), console::error);
         return MappedEraDevice.open(
-                DmClient.open(arguments.value("control"), console::error),
-                name,
-                path(arguments, "metadata"),
-                path(arguments, "origin"));
+                client, name, path(arguments, "metadata"), path(arguments, "origin"), isFrozen(arguments, client));
     }
 
     /** Looks at the backups that there are. The device itself is asked how full its metadata is, if it answers. */

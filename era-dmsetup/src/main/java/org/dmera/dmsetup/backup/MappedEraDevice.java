@@ -8,12 +8,14 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
+import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.control.DeviceId;
 import org.dmera.dmsetup.control.DevicePaths;
 import org.dmera.dmsetup.control.DmClient;
 import org.dmera.dmsetup.control.EraStatus;
 import org.dmera.dmsetup.control.Mangling;
 import org.dmera.dmsetup.ioctl.DevNumber;
+import org.dmera.dmsetup.ioctl.DmFlags;
 import org.dmera.dmsetup.ioctl.DmIoctl;
 import org.dmera.dmsetup.ioctl.TargetSpec;
 import org.dmera.dmsetup.ioctl.Words;
@@ -62,8 +64,11 @@ final class MappedEraDevice implements EraDevice {
      * @param name its name, or a path in /dev/mapper
      * @param metadata instead of the table's, or null
      * @param origin instead of the table's, or null
+     * @param viewed whether a view is read instead of the origin, which needs no path then: it may be a mapped device of the
+     *     engine, which has none
      */
-    static MappedEraDevice open(DmClient client, String name, Path metadata, Path origin) throws IOException {
+    static MappedEraDevice open(DmClient client, String name, Path metadata, Path origin, boolean viewed)
+            throws IOException {
         DeviceId id = find(client, nameOf(name));
         List<TargetSpec> table = client.table(id);
         if (table.size() != 1 || !table.get(0).type().equals("era")) {
@@ -81,7 +86,25 @@ final class MappedEraDevice implements EraDevice {
                 id,
                 target,
                 metadata != null ? metadata : pathOf(words.get(0)),
-                origin != null ? origin : pathOf(words.get(1)));
+                origin != null ? origin : originOf(words.get(1), viewed));
+    }
+
+    /** Refuses one that is suspended: it begins no era. */
+    void requireRunning() throws IOException {
+        if (client.info(id).has(DmFlags.SUSPEND)) {
+            throw new IOException(name() + " is suspended; resume it first");
+        }
+    }
+
+    private static Path originOf(String word, boolean viewed) throws IOException {
+        try {
+            return pathOf(word);
+        } catch (IOException e) {
+            if (viewed) {
+                return NativeText.path(word);
+            }
+            throw e;
+        }
     }
 
     private static Path pathOf(String word) throws IOException {

@@ -466,12 +466,23 @@ class RunningDeviceTest {
         String table = "0 " + DEVICE_BYTES / 512 + " era " + sized("metadata2", 4 << 20) + " "
                 + sized("origin2", DEVICE_BYTES) + " " + BLOCK_BYTES / 512;
         programs.run("era-dmsetup", "create", other, "--table", table).good();
+        String stream = "streams/" + NAME + ".000001.full.erastream";
+        Programs.Result missing = programs.run("era_backup", backup("nowhere"));
+        assertEquals(1, missing.exitCode(), missing.text());
+        assertTrue(missing.text().contains("nowhere"), missing.text());
+        Files.delete(folder.resolve(stream));
+        programs.run("era-dmsetup", "suspend", other).good();
+        Programs.Result suspended = programs.run("era_backup", backup(other));
+        assertEquals(1, suspended.exitCode(), suspended.text());
+        assertTrue(suspended.text().contains(other + " is suspended; resume it first"), suspended.text());
+        Files.delete(folder.resolve(stream.replace(".000001", ".000002")));
+        programs.run("era-dmsetup", "resume", other).good();
         programs.run("era-dmsetup", "message", NAME, "0", "take_metadata_snap").good();
         Programs.Result result = programs.run("era_backup", backup(other));
         assertEquals(75, result.exitCode(), result.text());
         assertTrue(result.text().contains(NAME + ": a metadata snapshot is held"), result.text());
         assertTrue(Files.exists(folder.resolve("streams/" + other + ".000001.full.erastream")), result.text());
-        assertFalse(Files.exists(folder.resolve("streams/" + NAME + ".000001.full.erastream")), result.text());
+        assertFalse(Files.exists(folder.resolve(stream.replace(".000001", ".000003"))), result.text());
         String devices = programs.run("era-dmsetup", "ls").good();
         assertFalse(devices.contains("@"), devices);
         programs.run("era-dmsetup", "message", NAME, "0", "drop_metadata_snap").good();
@@ -481,6 +492,26 @@ class RunningDeviceTest {
         assertEquals(1, nowhere.text().strip().lines().count(), nowhere.text());
         programs.run("era_backup", backup(other)).good();
         assertTrue(Files.exists(folder.resolve("streams/" + other + ".000002.incr.erastream")));
+    }
+
+    /** Which has no node; but it is not read. */
+    @Test
+    void aDeviceWhoseOriginIsAnotherDeviceOfTheEngineIsBackedUpThroughItsView() throws Exception {
+        programs.run("era-dmsetup", "remove", NAME).good();
+        String sectors = "0 " + DEVICE_BYTES / 512;
+        programs.run("era-dmsetup", "create", NAME + "-low", "--table", sectors + " linear " + origin + " 0")
+                .good();
+        String table = sectors + " era " + metadata + " engine:" + NAME + "-low " + BLOCK_BYTES / 512;
+        programs.run("era-dmsetup", "create", NAME, "--table", table).good();
+        write(20);
+        programs.run("era_backup", backup()).good();
+        write(20);
+        programs.run("era_backup", backup()).good();
+
+        assertChainGivesTheOrigin();
+        Programs.Result origins = programs.run("era_backup", backup("--no-freeze"));
+        assertEquals(1, origins.exitCode(), origins.text());
+        assertTrue(origins.text().contains("say where it is with --metadata and --origin"), origins.text());
     }
 
     @Test
