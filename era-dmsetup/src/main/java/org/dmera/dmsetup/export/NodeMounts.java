@@ -64,8 +64,14 @@ final class NodeMounts {
 
     private static boolean isSwap(String node) throws IOException {
         Path swaps = PROC.resolve("swaps");
-        return Files.exists(swaps)
-                && Files.readAllLines(swaps, NativeText.CHARSET).stream().anyMatch(line -> line.startsWith(node + " "));
+        return Files.exists(swaps) && isSwap(Files.readAllLines(swaps, NativeText.CHARSET), withPartitions(node));
+    }
+
+    /** Whether a line of {@code /proc/swaps} is about one of {@code devices}, as sysfs has them. */
+    static boolean isSwap(List<String> swaps, List<Path> devices) {
+        return devices.stream()
+                .map(device -> "/dev/" + device.getFileName() + " ")
+                .anyMatch(node -> swaps.stream().anyMatch(line -> line.startsWith(node)));
     }
 
     private static boolean hasHolders(String node) throws IOException {
