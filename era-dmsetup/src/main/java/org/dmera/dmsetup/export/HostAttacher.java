@@ -171,7 +171,8 @@ public final class HostAttacher implements Attacher {
     @Override
     public boolean detach(MappedDevice device) throws IOException {
         boolean hadNode = withNode(device, slot -> {
-            writeOut(device, slot);
+            requireRunning(device);
+            requireUnclaimed(slot.attachment.node());
             takeAway(device, slot);
         });
         return hadNode || takeLeftAway(device);
@@ -195,9 +196,7 @@ public final class HostAttacher implements Attacher {
     private void writeOut(MappedDevice device, Slot slot) throws IOException {
         requireRunning(device);
         requireUnclaimed(slot.attachment.node());
-        if (!slot.lossReported) {
-            sync(device, slot);
-        }
+        sync(device, slot);
     }
 
     @Override
@@ -209,6 +208,8 @@ public final class HostAttacher implements Attacher {
 
     private void takeAway(MappedDevice device, Slot slot) throws IOException {
         requireRunning(device);
+        // Who closed it since that was done last may have left something in its page cache.
+        sync(device, slot);
         slot.attachment.detach();
         gone(device, slot);
     }
@@ -251,6 +252,9 @@ public final class HostAttacher implements Attacher {
 
     /** Fails once: then what could not be written out is lost, and the node may go. */
     private void sync(MappedDevice device, Slot slot) throws IOException {
+        if (slot.lossReported) {
+            return;
+        }
         try {
             slot.attachment.sync();
         } catch (IOException e) {

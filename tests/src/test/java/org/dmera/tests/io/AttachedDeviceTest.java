@@ -226,6 +226,16 @@ class AttachedDeviceTest {
     }
 
     @Test
+    void whatIsWrittenToTheNodeAfterTheFirstPartOfARemovalIsOnTheOriginAfterTheSecond() throws Exception {
+        byte[] noise = noise(8 << 20);
+        String node = attacher.attach(device);
+        attacher.writeOut(device);
+        write(node, noise);
+        attacher.takeAway(device);
+        assertArrayEquals(noise, Arrays.copyOf(Files.readAllBytes(data()), noise.length));
+    }
+
+    @Test
     void whatAMountedFileSystemHadNotWrittenYetIsOnTheOriginWhenTheEngineStops() throws Exception {
         String node = attacher.attach(device);
         run("mkfs.ext4", "-q", "-F", "-b", "4096", node).good();
