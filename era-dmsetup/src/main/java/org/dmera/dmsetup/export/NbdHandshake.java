@@ -39,6 +39,18 @@ final class NbdHandshake {
             boolean extended,
             List<MetaContexts.Context> contexts) {}
 
+    /** An option that is refused, by an error reply; then the talk goes on. */
+    private static final class RefusedException extends IOException {
+        private static final long serialVersionUID = 1L;
+
+        final int reply;
+
+        RefusedException(int reply, String why) {
+            super(why);
+            this.reply = reply;
+        }
+    }
+
     private final ExportSource exports;
     private final TlsUpgrade tls;
     private final boolean tlsRequired;
@@ -87,16 +99,21 @@ final class NbdHandshake {
                 abort();
                 return null;
             }
-            Agreed agreed = answer(option, data);
-            if (agreed != null) {
-                return agreed;
+            try {
+                Agreed agreed = answer(option, data);
+                if (agreed != null) {
+                    return agreed;
+                }
+            } catch (RefusedException e) {
+                byte[] why = Nbd.text(e.getMessage(), Nbd.MAX_STRING_BYTES);
+                reply(option, e.reply, ByteBuffer.allocate(why.length).put(why));
             }
         }
     }
 
     private void abort() {
         try {
-            reply(Nbd.OPT_ABORT, Nbd.REP_ACK);
+            acknowledge(Nbd.OPT_ABORT);
             channel.close();
         } catch (IOException e) {
             // It need not wait for an answer.
@@ -109,8 +126,7 @@ final class NbdHandshake {
             if (option == Nbd.OPT_EXPORT_NAME) {
                 throw new ProtocolException("asked for an export without TLS");
             }
-            error(option, Nbd.REP_ERR_TLS_REQD, "TLS is required: send STARTTLS first");
-            return null;
+            throw new RefusedException(Nbd.REP_ERR_TLS_REQD, "TLS is required: send STARTTLS first");
         }
         switch (option) {
             case Nbd.OPT_EXPORT_NAME -> {
@@ -124,7 +140,8 @@ final class NbdHandshake {
             case Nbd.OPT_STRUCTURED_REPLY, Nbd.OPT_EXTENDED_HEADERS -> replyForm(option, data);
             case Nbd.OPT_LIST_META_CONTEXT, Nbd.OPT_SET_META_CONTEXT -> metaContext(option, data);
             default ->
-                error(option, Nbd.REP_ERR_UNSUP, "option " + Integer.toUnsignedString(option) + " is not supported");
+                throw new RefusedException(
+                        Nbd.REP_ERR_UNSUP, "option " + Integer.toUnsignedString(option) + " is not supported");
         }
         return null;
     }
@@ -149,45 +166,34 @@ final class NbdHandshake {
     }
 
     private void replyForm(int option, ByteBuffer data) throws IOException {
-        if (!expectEmpty(option, data)) {
-            return;
-        }
+        requireEmpty(data);
         if (extended && option == Nbd.OPT_STRUCTURED_REPLY) {
-            error(option, Nbd.REP_ERR_EXT_HEADER_REQD, "extended headers were agreed on already");
-            return;
+            throw new RefusedException(Nbd.REP_ERR_EXT_HEADER_REQD, "extended headers were agreed on already");
         }
         structured = true;
         extended |= option == Nbd.OPT_EXTENDED_HEADERS;
-        reply(option, Nbd.REP_ACK);
+        acknowledge(option);
     }
 
     private void list(ByteBuffer data) throws IOException {
-        if (expectEmpty(Nbd.OPT_LIST, data)) {
-            for (String name : exports.names()) {
-                byte[] bytes = NativeText.bytes(name);
-                reply(
-                        Nbd.OPT_LIST,
-                        Nbd.REP_SERVER,
-                        ByteBuffer.allocate(4 + bytes.length)
-                                .putInt(bytes.length)
-                                .put(bytes));
-            }
-            reply(Nbd.OPT_LIST, Nbd.REP_ACK);
+        requireEmpty(data);
+        for (String name : exports.names()) {
+            byte[] bytes = NativeText.bytes(name);
+            ByteBuffer named = ByteBuffer.allocate(4 + bytes.length);
+            reply(Nbd.OPT_LIST, Nbd.REP_SERVER, named.putInt(bytes.length).put(bytes));
         }
+        acknowledge(Nbd.OPT_LIST);
     }
 
     private void startTls(ByteBuffer data) throws IOException {
-        if (!expectEmpty(Nbd.OPT_STARTTLS, data)) {
-            return;
+        requireEmpty(data);
+        if (secured) {
+            throw new RefusedException(Nbd.REP_ERR_INVALID, "TLS is in use already");
         }
-        if (tls == null || secured) {
-            error(
-                    Nbd.OPT_STARTTLS,
-                    secured ? Nbd.REP_ERR_INVALID : Nbd.REP_ERR_POLICY,
-                    secured ? "TLS is in use already" : "this server has no TLS");
-            return;
+        if (tls == null) {
+            throw new RefusedException(Nbd.REP_ERR_POLICY, "this server has no TLS");
         }
-        reply(Nbd.OPT_STARTTLS, Nbd.REP_ACK);
+        acknowledge(Nbd.OPT_STARTTLS);
         channel = tls.upgrade(channel);
         // What was agreed on in the clear might have been said by somebody else.
         secured = true;
@@ -199,23 +205,14 @@ final class NbdHandshake {
 
     private Agreed info(int option, ByteBuffer data) throws IOException {
         String name = lengthPrefixed(data);
-        int requests = data.remaining() >= 2 ? Short.toUnsignedInt(data.getShort()) : -1;
-        if (name == null || requests < 0 || data.remaining() != 2 * requests) {
-            error(option, Nbd.REP_ERR_INVALID, "lengths don't add up");
-            return null;
-        }
-        ExportSource.OpenDevice device;
-        try {
-            device = exports.open(name);
-        } catch (IOException e) {
-            error(option, Nbd.REP_ERR_UNKNOWN, "no device '" + name + "'");
-            return null;
-        }
+        requireWhole(data.remaining() >= 2);
+        requireWhole(data.remaining() - 2 == 2 * Short.toUnsignedInt(data.getShort()));
+        ExportSource.OpenDevice device = open(name);
         boolean keep = false;
         try {
             describe(option, name, device.io());
             if (option == Nbd.OPT_GO) {
-                reply(option, Nbd.REP_ACK);
+                acknowledge(option);
                 Agreed agreed = agreed(name, device);
                 keep = true;
                 return agreed;
@@ -226,8 +223,16 @@ final class NbdHandshake {
             }
         }
         // Whoever has the answer may remove the device.
-        reply(option, Nbd.REP_ACK);
+        acknowledge(option);
         return null;
+    }
+
+    private ExportSource.OpenDevice open(String name) throws RefusedException {
+        try {
+            return exports.open(name);
+        } catch (IOException e) {
+            throw new RefusedException(Nbd.REP_ERR_UNKNOWN, "no device '" + name + "'");
+        }
     }
 
     /** Contexts count for the export for which they were set. */
@@ -240,29 +245,19 @@ final class NbdHandshake {
     }
 
     private void describe(int option, String name, DeviceIo io) throws IOException {
-        reply(
-                option,
-                Nbd.REP_INFO,
-                ByteBuffer.allocate(12)
-                        .putShort((short) Nbd.INFO_EXPORT)
-                        .putLong(io.sizeBytes())
-                        .putShort((short)
-                                transmissionFlags(io, extended && (option == Nbd.OPT_INFO || hasContexts(name)))));
-        reply(
-                option,
-                Nbd.REP_INFO,
-                ByteBuffer.allocate(14)
-                        .putShort((short) Nbd.INFO_BLOCK_SIZE)
-                        .putInt(MIN_BLOCK_BYTES)
-                        .putInt(PREFERRED_BLOCK_BYTES)
-                        .putInt(Nbd.MAX_PAYLOAD_BYTES));
+        boolean choosing = extended && (option == Nbd.OPT_INFO || hasContexts(name));
+        ByteBuffer export = info(Nbd.INFO_EXPORT, 10);
+        reply(option, Nbd.REP_INFO, export.putLong(io.sizeBytes()).putShort((short) transmissionFlags(io, choosing)));
+        ByteBuffer blockSize = info(Nbd.INFO_BLOCK_SIZE, 12);
+        blockSize.putInt(MIN_BLOCK_BYTES).putInt(PREFERRED_BLOCK_BYTES).putInt(Nbd.MAX_PAYLOAD_BYTES);
+        reply(option, Nbd.REP_INFO, blockSize);
         byte[] bytes = NativeText.bytes(name);
-        reply(
-                option,
-                Nbd.REP_INFO,
-                ByteBuffer.allocate(2 + bytes.length)
-                        .putShort((short) Nbd.INFO_NAME)
-                        .put(bytes));
+        reply(option, Nbd.REP_INFO, info(Nbd.INFO_NAME, bytes.length).put(bytes));
+    }
+
+    /** An information of that kind, with so many bytes to follow. */
+    private static ByteBuffer info(int kind, int bytes) {
+        return ByteBuffer.allocate(2 + bytes).putShort((short) kind);
     }
 
     /** {@code choosing} says whether a BLOCK_STATUS may choose from the contexts that it is to be answered for. */
@@ -279,79 +274,67 @@ final class NbdHandshake {
 
     private void metaContext(int option, ByteBuffer data) throws IOException {
         if (!structured) {
-            error(option, Nbd.REP_ERR_INVALID, "structured replies must be agreed on first");
-            return;
-        }
-        String name = lengthPrefixed(data);
-        int count = name != null && data.remaining() >= 4 ? data.getInt() : -1;
-        List<String> queries = new ArrayList<>();
-        boolean whole = count >= 0;
-        for (int i = 0; whole && i < count; i++) {
-            String query = lengthPrefixed(data);
-            whole = query != null;
-            queries.add(query);
+            throw new RefusedException(Nbd.REP_ERR_INVALID, "structured replies must be agreed on first");
         }
         boolean set = option == Nbd.OPT_SET_META_CONTEXT;
         if (set) {
             contextsExport = null;
             contexts = List.of();
         }
-        if (!whole || data.hasRemaining()) {
-            error(option, Nbd.REP_ERR_INVALID, "lengths don't add up");
-            return;
+        String name = lengthPrefixed(data);
+        requireWhole(data.remaining() >= 4);
+        int count = data.getInt();
+        // Each has four bytes for its length, at least.
+        requireWhole(count >= 0 && count <= data.remaining() / 4);
+        List<String> queries = new ArrayList<>();
+        for (int i = 0; i < count; i++) {
+            queries.add(lengthPrefixed(data));
         }
-        if (queries.size() > MAX_CONTEXTS) {
+        requireWhole(!data.hasRemaining());
+        if (count > MAX_CONTEXTS) {
             // Each may take a look at the whole record.
-            error(option, Nbd.REP_ERR_TOO_BIG, "at most " + MAX_CONTEXTS + " contexts can be asked for at once");
-            return;
+            throw new RefusedException(
+                    Nbd.REP_ERR_TOO_BIG, "at most " + MAX_CONTEXTS + " contexts can be asked for at once");
         }
         List<MetaContexts.Context> selected;
-        ExportSource.OpenDevice device;
-        try {
-            device = exports.open(name);
-        } catch (IOException e) {
-            error(option, Nbd.REP_ERR_UNKNOWN, "no device '" + name + "'");
-            return;
-        }
-        try (device) {
+        try (ExportSource.OpenDevice device = open(name)) {
             selected = MetaContexts.select(device.io(), queries, !set);
         } catch (MetaContexts.RefusedException e) {
-            error(option, Nbd.REP_ERR_INVALID, e.getMessage());
-            return;
+            throw new RefusedException(Nbd.REP_ERR_INVALID, e.getMessage());
         }
         if (set && selected.size() > MAX_CONTEXTS) {
-            error(option, Nbd.REP_ERR_TOO_BIG, "at most " + MAX_CONTEXTS + " contexts can be selected");
-            return;
+            throw new RefusedException(Nbd.REP_ERR_TOO_BIG, "at most " + MAX_CONTEXTS + " contexts can be selected");
         }
         for (int id = 0; id < selected.size(); id++) {
             byte[] bytes = NativeText.bytes(selected.get(id).name());
-            reply(
-                    option,
-                    Nbd.REP_META_CONTEXT,
-                    ByteBuffer.allocate(4 + bytes.length).putInt(set ? id : 0).put(bytes));
+            ByteBuffer context = ByteBuffer.allocate(4 + bytes.length);
+            reply(option, Nbd.REP_META_CONTEXT, context.putInt(set ? id : 0).put(bytes));
         }
         if (set) {
             contextsExport = name;
             contexts = selected;
         }
-        reply(option, Nbd.REP_ACK);
+        acknowledge(option);
     }
 
-    private boolean expectEmpty(int option, ByteBuffer data) throws IOException {
+    private static void requireEmpty(ByteBuffer data) throws RefusedException {
         if (data.hasRemaining()) {
-            error(option, Nbd.REP_ERR_INVALID, "the option takes no data");
-            return false;
+            throw new RefusedException(Nbd.REP_ERR_INVALID, "the option takes no data");
         }
-        return true;
     }
 
-    /** A string behind its 32-bit length; null when it does not fit. */
-    private static String lengthPrefixed(ByteBuffer data) {
-        if (data.remaining() < 4) {
-            return null;
+    private static void requireWhole(boolean fits) throws RefusedException {
+        if (!fits) {
+            throw new RefusedException(Nbd.REP_ERR_INVALID, "lengths don't add up");
         }
+    }
+
+    /** A string behind its 32-bit length. */
+    private static String lengthPrefixed(ByteBuffer data) throws RefusedException {
+        requireWhole(data.remaining() >= 4);
         int length = data.getInt();
-        return length < 0 || length > data.remaining() || length > Nbd.MAX_STRING_BYTES ? null : text(data, length);
+        requireWhole(length >= 0 && length <= Math.min(data.remaining(), Nbd.MAX_STRING_BYTES));
+        return text(data, length);
     }
 
     private static String text(ByteBuffer data, int length) {
@@ -360,13 +343,8 @@ final class NbdHandshake {
         return NativeText.of(bytes);
     }
 
-    private void error(int option, int type, String message) throws IOException {
-        byte[] bytes = Nbd.text(message, Nbd.MAX_STRING_BYTES);
-        reply(option, type, ByteBuffer.allocate(bytes.length).put(bytes));
-    }
-
-    private void reply(int option, int type) throws IOException {
-        reply(option, type, ByteBuffer.allocate(0));
+    private void acknowledge(int option) throws IOException {
+        reply(option, Nbd.REP_ACK, ByteBuffer.allocate(0));
     }
 
     /** {@code data} as it was filled. */
