@@ -7,39 +7,21 @@ import java.util.BitSet;
 import java.util.List;
 import java.util.stream.IntStream;
 import org.dmera.core.linux.Errno;
-import org.dmera.core.linux.ErrnoException;
-import org.dmera.dmsetup.device.DeviceIo;
-import org.dmera.dmsetup.targets.Client;
 
 /** Answers one client's BLOCK_STATUS requests: a chunk for each context that was agreed on, or that the request names. */
-final class NbdBlockStatus {
+final class NbdBlockStatus extends NbdRequests {
     /** What a payload begins with: how many bytes the status is asked for of. */
     private static final int LENGTH_BYTES = 8;
     /** Longer is no payload that names each context once at most. */
     static final int MAX_PAYLOAD_BYTES = LENGTH_BYTES + NbdHandshake.MAX_CONTEXTS * Integer.BYTES;
 
-    private final DeviceIo io;
-    private final Client client;
-    private final ReplyForm form;
-    private final AnswerBuffer answers;
     private final List<MetaContexts.Context> contexts;
     private final int[] all;
-    private final NbdMemory memory;
 
-    NbdBlockStatus(
-            DeviceIo io,
-            Client client,
-            ReplyForm form,
-            AnswerBuffer answers,
-            List<MetaContexts.Context> contexts,
-            NbdMemory memory) {
-        this.io = io;
-        this.client = client;
-        this.form = form;
-        this.answers = answers;
+    NbdBlockStatus(Means means, List<MetaContexts.Context> contexts) {
+        super(means);
         this.contexts = contexts;
         this.all = IntStream.range(0, contexts.size()).toArray();
-        this.memory = memory;
     }
 
     /** Answers one request for all contexts, with runs or an error. */
@@ -78,11 +60,11 @@ final class NbdBlockStatus {
     }
 
     private void refuse(long cookie, long offset, String refusal) throws IOException {
-        answers.fail(cookie, offset, new ErrnoException(refusal, Errno.EINVAL.number()));
+        refuse(cookie, offset, Errno.EINVAL, refusal);
     }
 
     private void answer(int flags, long cookie, long offset, long length, int[] ids) throws IOException {
-        if (ids.length == 0 || length <= 0 || offset < 0 || offset > io.sizeBytes() - length) {
+        if (ids.length == 0 || length == 0 || isOutside(offset, length)) {
             refuse(cookie, offset, ids.length == 0 ? "no metadata context was agreed on" : "range outside the device");
             return;
         }

@@ -87,10 +87,11 @@ final class NbdConnection {
         ByteChannel channel = polling != null ? polling : agreed.channel();
         this.answers =
                 new AnswerBuffer(form, background, channel, io.openScope(AnswerBuffer.MAX_WRITES), pool, watch, out);
-        this.status = new NbdBlockStatus(io, client, form, answers, agreed.contexts(), memory);
-        this.reads = new NbdReads(io, client, form, answers, polling, background, pool);
         this.input = new NbdInput(channel, polling, answers, arrival, in);
-        this.writes = new NbdWrites(io, client, input, answers, polling, background, memory);
+        var means = new NbdRequests.Means(io, client, form, answers, polling, background, memory);
+        this.status = new NbdBlockStatus(means, agreed.contexts());
+        this.reads = new NbdReads(means);
+        this.writes = new NbdWrites(means, input);
         this.headerBytes = agreed.extended() ? 32 : 28;
     }
 

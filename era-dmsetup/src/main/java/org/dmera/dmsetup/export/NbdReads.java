@@ -4,18 +4,15 @@ package org.dmera.dmsetup.export;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import org.dmera.core.linux.Errno;
-import org.dmera.core.linux.ErrnoException;
-import org.dmera.dmsetup.device.DeviceIo;
-import org.dmera.dmsetup.targets.Client;
 
 /**
  * Answers one client's reads: short ones together with other answers, longer ones in pieces, and long ones from the file to
- * the socket without a copy where that can be. Used by the connection's thread alone.
+ * the socket without a copy where that can be.
  *
  * <p>A request is the client's only while it is at the device: whoever comes after this client waits for it, and is not to
  * wait for a client that takes no answers.
  */
-final class NbdReads {
+final class NbdReads extends NbdRequests {
     /** Longer reads are answered in pieces, so that the client takes one while this thread fetches the next. */
     private static final int READ_PIECE_BYTES = 128 << 10;
     /** Reads of this size or more go from the file to the socket directly, where that can be. */
@@ -25,50 +22,24 @@ final class NbdReads {
 
     private static final int CACHE_PIECE_BYTES = 64 << 10;
 
-    private final DeviceIo io;
-    private final Client client;
-    private final ReplyForm form;
-    private final AnswerBuffer answers;
-    private final PollingSocket polling;
-    private final BackgroundWrites background;
-    private final BufferPool pool;
-
-    /** {@code polling} is the client's socket if it is a plain one, else null. */
-    NbdReads(
-            DeviceIo io,
-            Client client,
-            ReplyForm form,
-            AnswerBuffer answers,
-            PollingSocket polling,
-            BackgroundWrites background,
-            BufferPool pool) {
-        this.io = io;
-        this.client = client;
-        this.form = form;
-        this.answers = answers;
-        this.polling = polling;
-        this.background = background;
-        this.pool = pool;
+    NbdReads(Means means) {
+        super(means);
     }
 
     /** Answers one, with data or an error. */
     void read(int flags, long cookie, long offset, long length) throws IOException {
-        boolean reachable = length >= 0 && offset >= 0 && offset <= io.sizeBytes() - length;
-        if (length < 0 || length > Nbd.MAX_PAYLOAD_BYTES) {
+        if (isOutside(offset, length)) {
+            refuse(cookie, offset, Errno.EINVAL, "a read past the end of the device");
+        } else if (length > Nbd.MAX_PAYLOAD_BYTES) {
             String refusal = "a read of " + length + " bytes, at most " + Nbd.MAX_PAYLOAD_BYTES + " were agreed on";
-            answers.fail(cookie, offset, new ErrnoException(refusal, Errno.EINVAL.number()));
-        } else if (length == 0 && reachable && form != ReplyForm.SIMPLE) {
+            refuse(cookie, offset, Errno.EINVAL, refusal);
+        } else if (length == 0 && form != ReplyForm.SIMPLE) {
             // A chunk of data has one byte at least.
             form.putChunkHeader(answers.room(0), true, Nbd.CHUNK_NONE, cookie, offset, 0);
-        } else if (length >= SEND_BYTES
-                && reachable
-                && form != ReplyForm.SIMPLE
-                && polling != null
-                && background.isIdle()) {
+        } else if (length >= SEND_BYTES && form != ReplyForm.SIMPLE && polling != null && background.isIdle()) {
             send(cookie, offset, (int) length);
         } else if ((flags & Nbd.CMD_FLAG_DF) != 0 && length > READ_PIECE_BYTES) {
-            answers.fail(
-                    cookie, offset, new ErrnoException("too long to be sent in one piece", Errno.EOVERFLOW.number()));
+            refuse(cookie, offset, Errno.EOVERFLOW, "too long to be sent in one piece");
         } else if (form == ReplyForm.SIMPLE && length > READ_PIECE_BYTES) {
             copyAsOne(cookie, offset, (int) length);
         } else {
@@ -81,7 +52,9 @@ final class NbdReads {
      * may read: it is advice, and a connection that were busy with a whole device would be deaf to all else.
      */
     void cache(long cookie, long offset, long length) throws IOException {
-        if (canRead(cookie, offset, length, Math.min(length, Nbd.MAX_PAYLOAD_BYTES))) {
+        if (isOutside(offset, length)) {
+            refuse(cookie, offset, Errno.EINVAL, "a range past the end of the device");
+        } else if (canRead(cookie, offset, Math.min(length, Nbd.MAX_PAYLOAD_BYTES))) {
             answers.done(cookie, offset);
         }
     }
@@ -96,7 +69,7 @@ final class NbdReads {
             copy(cookie, offset, length, length);
             return;
         }
-        if (!canRead(cookie, offset, length, length)) {
+        if (!canRead(cookie, offset, length)) {
             return;
         }
         background.holdChannel();
@@ -111,14 +84,11 @@ final class NbdReads {
         }
     }
 
-    /** Reads {@code bytes} of a range for what comes of it, and answers if that is an error: then this is false. */
-    private boolean canRead(long cookie, long offset, long length, long bytes) throws IOException {
+    /** Reads a range for what comes of it, and answers if that is an error: then this is false. */
+    private boolean canRead(long cookie, long offset, long length) throws IOException {
+        answers.flush();
         try {
-            if (length < 0 || offset < 0 || offset > io.sizeBytes() - length) {
-                throw new ErrnoException("request past the end of the device", Errno.EINVAL.number());
-            }
-            answers.flush();
-            readThrough(offset, bytes);
+            readThrough(offset, length);
             return true;
         } catch (IOException e) {
             answers.fail(cookie, offset, e);
@@ -127,7 +97,7 @@ final class NbdReads {
     }
 
     private void readThrough(long offset, long length) throws IOException {
-        ByteBuffer scratch = pool.take(CACHE_PIECE_BYTES);
+        ByteBuffer scratch = memory.pool().take(CACHE_PIECE_BYTES);
         try {
             long end = offset + length;
             for (long at = offset; at < end; at += scratch.limit()) {
@@ -135,7 +105,7 @@ final class NbdReads {
                 readFromDevice(at, scratch);
             }
         } finally {
-            pool.give(scratch);
+            memory.pool().give(scratch);
         }
     }
 

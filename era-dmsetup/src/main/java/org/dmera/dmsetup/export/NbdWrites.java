@@ -6,15 +6,12 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.concurrent.CompletableFuture;
 import org.dmera.core.linux.Errno;
-import org.dmera.core.linux.ErrnoException;
-import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.device.IoRequest;
 import org.dmera.dmsetup.device.IoRequest.Operation;
-import org.dmera.dmsetup.targets.Client;
 import org.dmera.dmsetup.targets.Target;
 
 /**
- * Does one client's writes, and what else changes a device or makes it durable. Used by the connection's thread alone.
+ * Does one client's writes, and what else changes a device or makes it durable.
  *
  * <p>A write that would have to wait for metadata is handed to {@link BackgroundWrites} with its payload, so that all that are
  * waiting share one commit, and reads and other writes go on in the meantime. NBD lets answers come in any order.
@@ -22,7 +19,7 @@ import org.dmera.dmsetup.targets.Target;
  * <p>Large payloads are passed through in pieces, each a request of its own to the device: a client that stalls in the
  * middle of one holds up neither a suspend nor anybody else. How much memory payloads may take, {@link NbdMemory} tells.
  */
-final class NbdWrites implements Closeable {
+final class NbdWrites extends NbdRequests implements Closeable {
     /** Payloads that are still arriving are passed on in pieces of this size or more, so that the
      * client sends one while this thread writes another. */
     private static final int PIECE_BYTES = 64 << 10;
@@ -32,36 +29,16 @@ final class NbdWrites implements Closeable {
 
     private static final int PAGE_BYTES = 4096;
 
-    private final DeviceIo io;
-    private final Client client;
     private final NbdInput input;
-    private final AnswerBuffer answers;
-    /** The client's socket if it is a plain one, else null. */
-    private final PollingSocket polling;
-
-    private final BackgroundWrites background;
-    private final NbdMemory memory;
     private final Request request;
     /** A part of a long write, or what follows it: never left to the background. */
     private final IoRequest part;
     /** For payloads larger than what is received at once; taken when first needed. */
     private ByteBuffer bulk;
 
-    NbdWrites(
-            DeviceIo io,
-            Client client,
-            NbdInput input,
-            AnswerBuffer answers,
-            PollingSocket polling,
-            BackgroundWrites background,
-            NbdMemory memory) {
-        this.io = io;
-        this.client = client;
+    NbdWrites(Means means, NbdInput input) {
+        super(means);
         this.input = input;
-        this.answers = answers;
-        this.polling = polling;
-        this.background = background;
-        this.memory = memory;
         this.request = new Request();
         this.part = new IoRequest(client, answers.scope());
     }
@@ -74,9 +51,9 @@ final class NbdWrites implements Closeable {
 
     /** Writes a payload of so many bytes that is about to come. */
     void write(int flags, long cookie, long offset, int bytes) throws IOException {
-        if (offset < 0 || offset > io.sizeBytes() - bytes) {
+        if (isOutside(offset, bytes)) {
             input.skip(bytes);
-            answers.fail(cookie, offset, new ErrnoException("write past the end of the device", Errno.ENOSPC.number()));
+            refuse(cookie, offset, Errno.ENOSPC, "write past the end of the device");
             return;
         }
         ByteBuffer in = input.received();
@@ -177,9 +154,9 @@ final class NbdWrites implements Closeable {
 
     /** Discards, or zeroes. */
     void discardOrZero(Operation operation, int flags, long cookie, long offset, long length) throws IOException {
-        if (length < 0 || offset < 0 || offset > io.sizeBytes() - length) {
+        if (isOutside(offset, length)) {
             Errno error = operation == Operation.DISCARD ? Errno.EINVAL : Errno.ENOSPC;
-            answers.fail(cookie, offset, new ErrnoException("request past the end of the device", error.number()));
+            refuse(cookie, offset, error, "request past the end of the device");
         } else {
             request.set(operation, offset, length, deviceFlags(flags));
             submit(cookie, offset);

@@ -285,6 +285,8 @@ class NbdRequestsTest {
                 client.request(0, WireClient.WRITE_ZEROES, 2, range[0], range[1], null);
                 assertEquals(ENOSPC, client.error(2), which);
             }
+            client.request(ChunkClient.DF, WireClient.READ, 5, size - 4096, 1 << 20, null);
+            assertEquals(EINVAL, client.error(5), "in shorter pieces it can't be read either");
             client.request(0, WireClient.FLUSH, 3, 512, 0, null);
             assertEquals(EINVAL, client.error(3), "a flush has no range");
             client.request(0, WireClient.FLUSH, 3, 0, 512, null);
