@@ -43,7 +43,7 @@ final class BackgroundWrites implements AnswerWatch.Holder, Closeable {
     private int finishing;
 
     private long outstandingBytes;
-    /** Requests whose answers are still to be sent, in order, their number, and their sizes. */
+    /** Requests whose answers are still to be sent, in order, and their number. */
     private Request answeredFirst;
 
     private Request answeredLast;
@@ -52,7 +52,6 @@ final class BackgroundWrites implements AnswerWatch.Holder, Closeable {
     private long batches;
 
     private long seenBatches = -1;
-    private long answeredBytes;
     /** Used by whoever sends. */
     private final ByteBuffer out = ByteBuffer.allocate(ANSWERS_BYTES);
 
@@ -157,7 +156,6 @@ final class BackgroundWrites implements AnswerWatch.Holder, Closeable {
         }
         answeredLast = request;
         answered++;
-        answeredBytes += request.bytes;
         finishing--;
     }
 
@@ -183,8 +181,6 @@ final class BackgroundWrites implements AnswerWatch.Holder, Closeable {
         boolean waits = !anyway;
         while (true) {
             Request first;
-            int count;
-            long bytes;
             synchronized (this) {
                 if (sending || answered == 0) {
                     return;
@@ -199,20 +195,17 @@ final class BackgroundWrites implements AnswerWatch.Holder, Closeable {
                 first = answeredFirst;
                 answeredFirst = null;
                 answeredLast = null;
-                count = answered;
                 answered = 0;
-                bytes = answeredBytes;
-                answeredBytes = 0;
             }
             try {
                 sendUnlessBroken(first);
             } catch (RuntimeException | Error e) {
-                sent(first, count, bytes);
+                sent(first);
                 // Nobody else may come for what has been answered meanwhile.
                 sendAnswers(true);
                 throw e;
             }
-            sent(first, count, bytes);
+            sent(first);
         }
     }
 
@@ -251,9 +244,13 @@ final class BackgroundWrites implements AnswerWatch.Holder, Closeable {
     }
 
     /** These answers are no longer owed, whether they could be sent or not. */
-    private void sent(Request first, int count, long bytes) {
+    private void sent(Request first) {
+        int count = 0;
+        long bytes = 0;
         for (Request each = first; each != null; each = each.next) {
             each.sent();
+            count++;
+            bytes += each.bytes;
         }
         synchronized (this) {
             sending = false;

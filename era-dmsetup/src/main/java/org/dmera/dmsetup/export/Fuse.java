@@ -27,7 +27,6 @@ final class Fuse {
     static final int STATFS = 17;
     static final int RELEASE = 18;
     static final int FSYNC = 20;
-    static final int FLUSH = 25;
     static final int INIT = 26;
     static final int INTERRUPT = 36;
     static final int DESTROY = 38;

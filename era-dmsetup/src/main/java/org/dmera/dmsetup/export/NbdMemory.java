@@ -73,25 +73,15 @@ final class NbdMemory {
         connections--;
     }
 
-    /** A buffer for a payload that is still to come, or null; {@link #arrived} and {@link #give} follow. */
+    /**
+     * A buffer for a payload that is still to come, or an answer that the client may be slow to take, or null; {@link #arrived}
+     * and {@link #give} follow.
+     */
     ByteBuffer takeAhead(int bytes) {
         return take(bytes, true);
     }
 
-    /** A buffer for an answer that the client may be slow to take, or null; {@link #giveAnswer} follows. */
-    ByteBuffer takeForAnswer(int bytes) {
-        return takeAhead(bytes);
-    }
-
-    /** An answer has been sent, or never will be. */
-    void giveAnswer(ByteBuffer answer) {
-        synchronized (this) {
-            ahead -= answer.capacity();
-        }
-        pool.give(answer);
-    }
-
-    /** All of a payload has come, or nothing more will. */
+    /** All of a payload has come, or of an answer been taken; or nothing more will. */
     synchronized void arrived(ByteBuffer payload) {
         ahead -= payload.capacity();
         arrived += payload.capacity();
@@ -132,7 +122,7 @@ final class NbdMemory {
         }
     }
 
-    /** A payload that had arrived is no longer needed. */
+    /** What had arrived is no longer needed. */
     void give(ByteBuffer payload) {
         synchronized (this) {
             arrived -= payload.capacity();

@@ -85,7 +85,7 @@ final class StatusRuns implements Closeable {
         if (large != null) {
             return false;
         }
-        large = memory.takeForAnswer(HEADER_BYTES + MAX_RUNS * entryBytes());
+        large = memory.takeAhead(HEADER_BYTES + MAX_RUNS * entryBytes());
         if (large == null) {
             return false;
         }
@@ -214,7 +214,8 @@ final class StatusRuns implements Closeable {
     public void close() {
         memory.pool().give(small);
         if (large != null) {
-            memory.giveAnswer(large);
+            memory.arrived(large);
+            memory.give(large);
         }
     }
 }

@@ -23,6 +23,7 @@ final class StateExports implements ExportSource {
     private static final int SECTOR_BYTES = 512;
 
     private final Map<String, DeviceIo> devices = new LinkedHashMap<>();
+    private DeviceIo last;
 
     /**
      * Exports of all states.
@@ -31,7 +32,8 @@ final class StateExports implements ExportSource {
      */
     StateExports(StreamImage image) throws IOException {
         for (int state = 0; state < image.states(); state++) {
-            if (devices.put(name(image, state), device(image, state)) != null) {
+            last = device(image, state);
+            if (devices.put(name(image, state), last) != null) {
                 throw new IOException(image.name(state) + ": two streams are called \"" + name(image, state)
                         + "\", and the states are served by these names: rename one");
             }
@@ -65,10 +67,6 @@ final class StateExports implements ExportSource {
 
     /** The last state. */
     DeviceIo last() {
-        DeviceIo last = null;
-        for (DeviceIo each : devices.values()) {
-            last = each;
-        }
         return last;
     }
 
