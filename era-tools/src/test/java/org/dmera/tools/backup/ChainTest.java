@@ -452,6 +452,20 @@ class ChainTest {
         assertTrue(Files.notExists(dir.resolve("gap")) && Files.notExists(dir.resolve("gap.partial")));
     }
 
+    /** A year of nights, and more: with room for a whole chunk of each, they would not go into this test's memory. */
+    @Test
+    void manyStreamsThatHoldLittleTakeLittleMemory() throws IOException {
+        List<Object> chain = new ArrayList<>(List.of(full("f")));
+        long base = origin.era;
+        origin.scribble(3);
+        chain.addAll(java.util.Collections.nCopies(900, increment("i", base, origin.size())));
+        Path merged = dir.resolve("merged");
+        Run.copy(concat(chain, "--merge", "-o", merged)).ok();
+        Run.apply(merged, "-o", target).ok();
+        assertTargetEqualsOrigin();
+        Run.apply(concat(chain, "--verify", "-o", target)).ok();
+    }
+
     /** Any neighbours in a chain may be merged: what comes out is worth what went in, after each part. */
     @Test
     void mergingAnyNeighboursChangesNothing() throws IOException {

@@ -76,10 +76,10 @@ public final class DecodedChunks implements Closeable {
                 slot.done = workers.submit(() -> {
                     ChunkDecoder decoder = decoders.poll();
                     if (decoder == null) {
-                        decoder = new ChunkDecoder(stream);
+                        decoder = new ChunkDecoder();
                     }
                     try {
-                        decoder.decode(slot.chunk);
+                        decoder.decode(slot.chunk, stream);
                     } finally {
                         decoders.add(decoder);
                     }

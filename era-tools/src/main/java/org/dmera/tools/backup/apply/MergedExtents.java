@@ -13,11 +13,15 @@ import org.dmera.tools.backup.stream.StreamReader;
 
 /**
  * What a chain of streams leaves on a target, extent by extent in ascending order, the newest stream winning. All
- * streams are read side by side, one chunk of each in memory, so a merge needs no more for a large origin than for a
- * small one.
+ * streams are read side by side, the data of one chunk of each in memory, so a merge needs no more for a large origin than
+ * for a small one; and of many streams that hold little no more than that.
  */
 final class MergedExtents implements Closeable {
     private final List<Cursor> cursors = new ArrayList<>();
+    /** What was read last, of any of the streams. */
+    private final Chunk chunk = new Chunk();
+
+    private final ChunkDecoder decoder = new ChunkDecoder();
     private Cursor source;
     private long offset;
     private long end;
@@ -74,21 +78,22 @@ final class MergedExtents implements Closeable {
 
     /** The extent's data, unless it is zero; valid until {@link #next}. */
     ByteBuffer data() {
-        ByteBuffer data = source.chunk.data();
-        return data.limit(source.dataAt + (int) (end - offset)).position(source.dataAt);
+        return source.data.limit(source.dataAt + (int) (end - offset)).position(source.dataAt);
     }
 
     @Override
     public void close() {
-        cursors.forEach(c -> c.decoder.close());
+        decoder.close();
     }
 
     /** One stream's present extent, or what is left of it. */
-    private static final class Cursor {
+    private final class Cursor {
         final StreamReader stream;
-        final ChunkDecoder decoder;
         final long limitBytes;
-        final Chunk chunk = new Chunk();
+        private final ExtentTable extents = new ExtentTable();
+        /** As large as the largest that has come: most increments are far smaller than a chunk may be. */
+        ByteBuffer data = ByteBuffer.allocate(0);
+
         int next;
         int nextDataAt;
         int dataAt;
@@ -100,7 +105,6 @@ final class MergedExtents implements Closeable {
 
         Cursor(StreamReader stream, long limitBytes) {
             this.stream = stream;
-            this.decoder = new ChunkDecoder(stream);
             this.limitBytes = limitBytes;
         }
 
@@ -123,15 +127,19 @@ final class MergedExtents implements Closeable {
         }
 
         private void step() throws IOException {
-            ExtentTable extents = chunk.extents();
             if (next == extents.size()) {
                 if (!stream.next(chunk)) {
                     stream.finish();
                     offset = Long.MAX_VALUE;
                     return;
                 }
-                decoder.decode(chunk);
+                decoder.decode(chunk, stream);
                 stream.account(chunk);
+                extents.set(chunk.extents());
+                if (data.capacity() < chunk.dataBytes()) {
+                    data = ByteBuffer.allocate(chunk.dataBytes());
+                }
+                data.clear().put(0, chunk.data(), 0, chunk.dataBytes());
                 next = 0;
                 nextDataAt = 0;
             }

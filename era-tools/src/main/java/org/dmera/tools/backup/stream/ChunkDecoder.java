@@ -17,23 +17,11 @@ public final class ChunkDecoder implements Closeable {
 
     private ZstdDecompressCtx zstd;
 
-    /**
-     * For the chunks of one stream.
-     *
-     * @param stream where they were read
-     */
-    public ChunkDecoder(StreamReader stream) {
-        name = stream.name();
-    }
-
-    /** For chunks of several streams: {@link #decode(Chunk, String)}. */
-    ChunkDecoder() {}
-
     private String where(Chunk chunk) {
         return name + ": chunk " + chunk.sequence;
     }
 
-    /** As {@link #decode(Chunk)}, of the stream that messages call {@code stream}, without a digest for the whole. */
+    /** As {@link #decode(Chunk, StreamReader)}, of what messages call {@code stream}, without a digest for the whole. */
     void decode(Chunk chunk, String stream) throws StreamException {
         name = stream;
         verify(chunk);
@@ -44,9 +32,11 @@ public final class ChunkDecoder implements Closeable {
      * Verifies the stored bytes and unpacks them into {@link Chunk#data}.
      *
      * @param chunk as it was read
+     * @param stream where
      * @throws StreamException naming the chunk, when the bytes are not those that were written
      */
-    public void decode(Chunk chunk) throws StreamException {
+    public void decode(Chunk chunk, StreamReader stream) throws StreamException {
+        name = stream.name();
         verify(chunk);
         sums.digest(chunk, chunk.stored());
         unpackAny(chunk);

@@ -28,6 +28,17 @@ public final class ExtentTable {
         size = 0;
     }
 
+    /**
+     * Takes over what another table holds.
+     *
+     * @param other stays as it is
+     */
+    public void set(ExtentTable other) {
+        size = other.size;
+        System.arraycopy(other.offsets, 0, offsets, 0, size);
+        System.arraycopy(other.lengths, 0, lengths, 0, size);
+    }
+
     /** {@return how many extents there are} */
     public int size() {
         return size;
