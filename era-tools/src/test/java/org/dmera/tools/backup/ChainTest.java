@@ -220,6 +220,18 @@ class ChainTest {
         assertTargetEqualsOrigin();
     }
 
+    @Test
+    void whatSomebodyWroteToANewTargetAfterAnInterruptionIsNotTakenForHoles() throws IOException {
+        Path f = full("f");
+        interrupt(f, 0.3);
+        byte[] noise = new byte[(int) origin.size()];
+        new Random(14).nextBytes(noise);
+        // The same file: no name, inode or size tells.
+        Files.write(target, noise);
+        Run.apply(f, "-o", target).ok();
+        assertTargetEqualsOrigin();
+    }
+
     /** In place, or by another disk under the same name: no size, inode or name tells. */
     @Test
     void aTargetThatDoesNotHoldWhatWasWrittenBeforeAnInterruptionIsNotResumed() throws IOException {

@@ -153,7 +153,8 @@ public final class Applier implements Closeable {
         }
         target.resize(header.originSizeBytes());
         long skip = state.pending().chunksDone();
-        long holeFrom = state.pending().holeFromBytes();
+        // Of what was a hole once nobody knows what it holds after an interruption.
+        long holeFrom = resume ? Long.MAX_VALUE : state.pending().holeFromBytes();
         // One that may be another disk after a restart gets something to be known by at once.
         long unnoted = TargetCheck.isKnownBySizeAlone(state.targetId()) ? NOTE_EVERY_BYTES : 0;
         StreamFooter footer;

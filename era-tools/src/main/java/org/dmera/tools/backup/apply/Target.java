@@ -20,6 +20,7 @@ import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.FileDescriptors;
 import org.dmera.core.linux.FileSpace;
 import org.dmera.core.linux.PageCache;
+import org.dmera.tools.backup.copy.Zeroes;
 
 /**
  * The file or block device that streams are applied to. A block device is claimed (it must not be mounted); either kind
@@ -177,18 +178,19 @@ public final class Target implements Closeable {
                 if (e.is(Errno.EIO) || e.is(Errno.ENOSPC)) {
                     throw e;
                 }
-                // An odd length at a device's end, or a file system without holes: write them.
+                // An odd length at a device's end, or a file system that can't make holes: write what isn't zero yet,
+                // so
+                // that holes which are there stay.
                 zeroCallFails = !e.is(Errno.EINVAL);
             }
         }
-        ByteBuffer b = zeroes.duplicate();
-        long at = offsetBytes;
+        ByteBuffer there = ByteBuffer.allocate((int) Math.min(ZEROES_BYTES, lengthBytes));
         long end = offsetBytes + lengthBytes;
-        while (at < end) {
-            b.clear().limit((int) Math.min(ZEROES_BYTES, end - at));
-            long begin = at;
-            write(at, b);
-            at = begin + b.position();
+        for (long at = offsetBytes; at < end; at += there.limit()) {
+            there.clear().limit((int) Math.min(there.capacity(), end - at));
+            if (!read(at, there) || !Zeroes.fill(there, 0, there.limit())) {
+                write(at, zeroes.duplicate().limit(there.limit()));
+            }
         }
     }
 
