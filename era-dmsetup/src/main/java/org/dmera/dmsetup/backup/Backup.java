@@ -203,7 +203,7 @@ final class Backup implements Closeable {
         String name = StreamNames.device(device.name());
         StreamNames.Named newest = StreamNames.newest(options.folder, name);
         StreamHeader followed = followed(newest);
-        String why = whyFull(metadata, identity, newEra, followed);
+        String why = whyFull(metadata, identity, followed);
         Base base = why == null
                 ? new Base(
                         state.era(),
@@ -276,8 +276,7 @@ final class Backup implements Closeable {
     }
 
     /** Why an increment won't do, or null. {@code followed}: what it would follow, or null. */
-    private String whyFull(MetadataView metadata, String identity, long newEra, StreamHeader followed)
-            throws IOException {
+    private String whyFull(MetadataView metadata, String identity, StreamHeader followed) throws IOException {
         if (options.full) {
             return "it was asked for";
         }
@@ -293,12 +292,6 @@ final class Backup implements Closeable {
         }
         if (!identity.equals(state.identity())) {
             return "the metadata was \"" + state.identity() + "\" and now is \"" + identity + "\"";
-        }
-        if (metadata.blockSizeBytes() != state.blockSizeBytes()) {
-            return "the block size changed";
-        }
-        if (newEra <= state.era()) {
-            return "the era was " + state.era() + " then and is " + newEra + " now: the metadata was made anew";
         }
         EraPoint then = pointFile.read(state);
         if (then == null) {

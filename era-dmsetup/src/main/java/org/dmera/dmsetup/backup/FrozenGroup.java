@@ -35,7 +35,7 @@ final class FrozenGroup implements Backup.Views, Closeable {
 
     private final DmClient client;
     private final Path cow;
-    private final Map<EraDevice, DeviceId> members = new LinkedHashMap<>();
+    private final List<DeviceId> members = new ArrayList<>();
     private final Map<EraDevice, String> uuids = new LinkedHashMap<>();
     /** Once they are frozen; those that are not thawed yet. */
     private final Map<EraDevice, DmClient.View> views = new LinkedHashMap<>();
@@ -54,7 +54,7 @@ final class FrozenGroup implements Backup.Views, Closeable {
 
     /** Adds a device, before the first view is wanted. */
     void add(MappedEraDevice device, Path stateFile) {
-        members.put(device, device.id());
+        members.add(device.id());
         String file = stateFile.toAbsolutePath().normalize().toString();
         uuids.put(device, "era-backup-" + UUID.nameUUIDFromBytes(NativeText.bytes(file)));
     }
@@ -81,21 +81,20 @@ final class FrozenGroup implements Backup.Views, Closeable {
         }
         List<DmClient.View> made;
         try {
-            made = client.freeze(new ArrayList<>(members.values()), cow, true, new ArrayList<>(uuids.values()));
+            made = client.freeze(members, cow, true, List.copyOf(uuids.values()));
         } catch (DmException e) {
             throw new IOException(
-                    "the engine can't freeze " + String.join(", ", names()) + " with --cow " + cow + ": "
+                    "the engine can't freeze "
+                            + String.join(
+                                    ", ",
+                                    uuids.keySet().stream().map(EraDevice::name).toList()) + " with --cow " + cow + ": "
                             + e.getMessage() + " (its log says why; --no-freeze goes without a view)",
                     e);
         }
         int i = 0;
-        for (EraDevice device : members.keySet()) {
+        for (EraDevice device : uuids.keySet()) {
             views.put(device, made.get(i++));
         }
-    }
-
-    private List<String> names() {
-        return members.keySet().stream().map(EraDevice::name).toList();
     }
 
     @Override

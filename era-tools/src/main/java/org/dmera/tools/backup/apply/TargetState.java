@@ -190,26 +190,28 @@ record TargetState(
     /** Replaces the file, durably. */
     void write(Path file) throws IOException {
         StringBuilder s = new StringBuilder(FIRST_LINE).append('\n');
-        s.append("identity=").append(identity).append('\n');
-        s.append("history=").append(Long.toHexString(history)).append('\n');
-        s.append("era=").append(era).append('\n');
-        s.append("origin-size=").append(sizeBytes).append('\n');
-        s.append("block-size=").append(blockSizeBytes).append('\n');
-        s.append("applied-streams=").append(String.join(",", applied)).append('\n');
-        s.append("target=").append(line(targetId)).append('\n');
-        s.append("mark=").append(mark).append('\n');
+        put(s, "identity", identity);
+        put(s, "history", Long.toHexString(history));
+        put(s, "era", era);
+        put(s, "origin-size", sizeBytes);
+        put(s, "block-size", blockSizeBytes);
+        put(s, "applied-streams", String.join(",", applied));
+        put(s, "target", targetId);
+        put(s, "mark", mark);
         if (pending != null) {
-            s.append("pending-stream=").append(pending.streamId).append('\n');
-            s.append("pending-name=").append(line(pending.name)).append('\n');
-            s.append("pending-continues=")
-                    .append(pending.continues ? "yes" : "no")
-                    .append('\n');
-            s.append("pending-new-era=").append(pending.newEra).append('\n');
-            s.append("pending-size=").append(pending.sizeBytes).append('\n');
-            s.append("pending-chunks-done=").append(pending.chunksDone).append('\n');
-            s.append("pending-hole-from=").append(pending.holeFromBytes).append('\n');
+            put(s, "pending-stream", pending.streamId);
+            put(s, "pending-name", pending.name);
+            put(s, "pending-continues", pending.continues ? "yes" : "no");
+            put(s, "pending-new-era", pending.newEra);
+            put(s, "pending-size", pending.sizeBytes);
+            put(s, "pending-chunks-done", pending.chunksDone);
+            put(s, "pending-hole-from", pending.holeFromBytes);
         }
-        s.append("end=yes\n");
+        put(s, "end", "yes");
         FileReplacement.replace(file, NativeText.bytes(s.toString()));
+    }
+
+    private static void put(StringBuilder to, String name, Object value) {
+        to.append(name).append('=').append(line(value.toString())).append('\n');
     }
 }
