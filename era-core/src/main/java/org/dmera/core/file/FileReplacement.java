@@ -40,16 +40,8 @@ public final class FileReplacement implements Closeable {
     public static final class BusyException extends IOException {
         private static final long serialVersionUID = 1L;
 
-        private final String partial;
-
         BusyException(Path partial) {
             super(partial + ": another run is writing it");
-            this.partial = partial.toString();
-        }
-
-        /** The name under which it is written. */
-        public String partial() {
-            return partial;
         }
     }
 

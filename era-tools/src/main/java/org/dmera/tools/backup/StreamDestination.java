@@ -5,7 +5,6 @@ import java.io.Closeable;
 import java.io.IOException;
 import java.nio.channels.WritableByteChannel;
 import java.util.List;
-import org.dmera.core.file.FileReplacement;
 import org.dmera.tools.backup.copy.StreamOutput;
 import org.dmera.tools.cli.Console;
 import org.dmera.tools.io.OutputFile;
@@ -25,12 +24,7 @@ final class StreamDestination implements Closeable {
         if (path.equals("-") && TransferProgress.isTerminal(1)) {
             throw new IOException("standard output is a terminal: give --output FILE, or a pipe");
         }
-        OutputFile output;
-        try {
-            output = OutputFile.open(path, inputs, console);
-        } catch (FileReplacement.BusyException e) {
-            throw StreamOutput.busy(e);
-        }
+        OutputFile output = OutputFile.open(path, inputs, console);
         return new StreamDestination(
                 output, output.replacement() == null ? null : new StreamOutput(output.replacement()));
     }

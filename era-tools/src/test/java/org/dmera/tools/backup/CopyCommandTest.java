@@ -201,7 +201,7 @@ class CopyCommandTest {
         Path partial = Files.write(dir.resolve("out.partial"), new byte[3_000_000]);
         try (StreamOutput first = new StreamOutput(out)) {
             first.write(java.nio.ByteBuffer.wrap(new byte[] {1, 2, 3}));
-            Run.copy("--full", "-m", metadata, origin, "-o", out).refused("another era_copy or era_backup is writing");
+            Run.copy("--full", "-m", metadata, origin, "-o", out).refused("another run is writing it");
             assertTrue(Files.exists(partial) && Files.notExists(out));
             first.commit();
         }

@@ -46,25 +46,7 @@ public final class StreamOutput implements WritableByteChannel, Closeable {
      * @throws IOException when it can't be written, or somebody else is writing it
      */
     public StreamOutput(Path path) throws IOException {
-        this(begin(path));
-    }
-
-    private static FileReplacement begin(Path path) throws IOException {
-        try {
-            return FileReplacement.begin(path);
-        } catch (FileReplacement.BusyException e) {
-            throw busy(e);
-        }
-    }
-
-    /**
-     * {@return what to throw when somebody else is writing a file}
-     *
-     * @param e names the file
-     */
-    @SuppressWarnings("exports") // for the programs of this project
-    public static IOException busy(FileReplacement.BusyException e) {
-        return new IOException(e.partial() + ": another era_copy or era_backup is writing it", e);
+        this(FileReplacement.begin(path));
     }
 
     /**
