@@ -34,7 +34,6 @@ final class DeviceScan implements Runnable {
     private final CheckOptions options;
     private final AtomicInteger next = new AtomicInteger();
     private final int pieces;
-    private final long[] used;
     private volatile Throwable failure;
     private CountDownLatch done;
 
@@ -45,17 +44,13 @@ final class DeviceScan implements Runnable {
         this.verdict = verdict;
         this.options = options;
         this.pieces = (table.size() + PIECE - 1) / PIECE;
-        this.used = new long[(pieces + 63) >>> 6];
     }
 
     /** Reads everything; returns when all threads are done. */
     void runAll() throws InterruptedException {
         int nrUsed = 0;
         for (int piece = 0; piece < pieces; piece++) {
-            if (counts.isAnyUsed(piece * PIECE, Math.min(table.size(), (piece + 1) * PIECE))) {
-                used[piece >>> 6] |= 1L << piece;
-                nrUsed++;
-            }
+            nrUsed += counts.firstUsed(piece * PIECE, end(piece)) < end(piece) ? 1 : 0;
         }
         // A thread costs more than reading two pieces does.
         int helpers = Math.min(options.threads(), (nrUsed + 1) / 2) - 1;
@@ -90,23 +85,26 @@ final class DeviceScan implements Runnable {
             for (int piece = next.getAndIncrement();
                     piece < pieces && failure == null;
                     piece = next.getAndIncrement()) {
-                if ((used[piece >>> 6] & 1L << piece) != 0) {
-                    if (buffer == null) {
-                        buffer = BlockSource.newBuffer(Math.min(PIECE, table.size()));
-                    }
-                    scan(piece * PIECE, Math.min(table.size(), (piece + 1) * PIECE), buffer, eye);
+                int from = counts.firstUsed(piece * PIECE, end(piece));
+                if (from < end(piece)) {
+                    buffer = buffer == null ? BlockSource.newBuffer(Math.min(PIECE, table.size())) : buffer;
+                    scan(from, end(piece), buffer, eye);
                 }
-                options.progress().advanced(Math.min(PIECE, table.size() - piece * PIECE));
+                options.progress().advanced(end(piece) - piece * PIECE);
             }
         } catch (RuntimeException | Error e) {
             failure = e;
         }
     }
 
-    /** The used blocks in {@code [begin, end)}. */
-    private void scan(int begin, int end, ByteBuffer buffer, BlockVerdict eye) {
-        int from = counts.firstUsed(begin, end);
-        while (from < end) {
+    /** Where the next piece begins. */
+    private int end(int piece) {
+        return Math.min(table.size(), (piece + 1) * PIECE);
+    }
+
+    /** The used blocks in {@code [first, end)}, of which {@code first} is one. */
+    private void scan(int first, int end, ByteBuffer buffer, BlockVerdict eye) {
+        for (int from = first; from < end; ) {
             int to = from + 1;
             int nextUsed = counts.firstUsed(to, end);
             while (nextUsed < end && nextUsed - to <= HOLE) {

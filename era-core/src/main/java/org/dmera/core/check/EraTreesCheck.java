@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.core.check;
 
-import java.nio.ByteBuffer;
 import org.dmera.core.evidence.ArrayWalk;
 import org.dmera.core.evidence.BlockReader;
 import org.dmera.core.evidence.BlockUse;
@@ -12,7 +11,6 @@ import org.dmera.core.evidence.EraGap;
 import org.dmera.core.evidence.Structure;
 import org.dmera.core.evidence.TreeSpec;
 import org.dmera.core.evidence.TreeWalk;
-import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.Eras;
 import org.dmera.core.format.Limits;
@@ -25,15 +23,12 @@ import org.dmera.core.read.BlockVerdict;
  * writeset in it, the current writeset, the era array.
  */
 final class EraTreesCheck implements TreeWalk.WritesetVisitor {
-    private static final int BITS = Long.SIZE;
-
     private final BlockReader reader;
     private final DamageLog log;
     private final Superblock superblock;
     private final int walk;
     private final TreeSpec tree;
     private final TreeSpec eraArray;
-    private final ByteBuffer lastBlock = BlockReader.newBuffer();
 
     /** The era that should come next, or −1 while any may come. */
     private long nextEra = -1;
@@ -117,7 +112,7 @@ final class EraTreesCheck implements TreeWalk.WritesetVisitor {
 
     private void walkBitset(TreeSpec spec, long root, long nrBits, boolean counted) {
         LastWord lastWord = new LastWord(spec, nrBits);
-        new ArrayWalk(reader, spec, lastWord).walk(root, (nrBits + BITS - 1) / BITS, counted);
+        new ArrayWalk(reader, spec, lastWord).walk(root, (nrBits + Long.SIZE - 1) / Long.SIZE, counted);
     }
 
     /** Looks for eras that the live array can have by now, and the one of the held snapshot can't. */
@@ -127,7 +122,7 @@ final class EraTreesCheck implements TreeWalk.WritesetVisitor {
             short verdict = reader.verdict(blockNr);
             if (walk == BlockUse.SNAPSHOT
                     && BlockVerdict.isAboveHeld(verdict)
-                    && BlockVerdict.code(verdict) == BlockVerdict.ERAS) {
+                    && !BlockVerdict.isAboveCurrent(verdict)) {
                 String late = "it holds an era above the last that can have been digested when the snapshot was taken";
                 log.add(DamageKind.ERA_ABOVE_CURRENT, eraArray, blockNr, late);
             }
@@ -146,12 +141,7 @@ final class EraTreesCheck implements TreeWalk.WritesetVisitor {
 
         @Override
         public void present(long index, long blockNr, int usable) {
-            long word = nrBits / BITS - index * ArrayBlock.WORDS_PER_BLOCK;
-            if (nrBits % BITS == 0 || word < 0 || word >= usable) {
-                return;
-            }
-            if (reader.tryRead(blockNr, lastBlock) == null
-                    && new ArrayBlock().wrap(lastBlock, 0).valueLong((int) word) >>> (nrBits % BITS) != 0) {
+            if (reader.hasBitsPastEnd(nrBits, index, blockNr, usable)) {
                 DamageLocation here = DamageLocation.of(
                         spec.structure(), spec.path(), "the origin blocks of that part count as written in this era");
                 log.add(DamageKind.BITS_PAST_END, here, blockNr, "bits are set past the last of " + nrBits);

@@ -73,7 +73,7 @@ public final class MetadataChecker {
             log.add(DamageKind.BAD_FIELD, nowhere, Damage.NO_BLOCK, "the device is smaller than one block");
             return;
         }
-        SuperblockCheck check = new SuperblockCheck(opener, Structure.SUPERBLOCK, SUPERBLOCK_NR);
+        SuperblockCheck check = new SuperblockCheck(opener, SUPERBLOCK_NR);
         if (!check.read(block)) {
             log.treesIncomplete(true);
             return;
@@ -110,34 +110,32 @@ public final class MetadataChecker {
      * the space map. Only for metadata whose trees a check has found whole.
      */
     public static BlockUse countReferences(BlockDevice device) {
-        BlockUse table = new BlockUse(device.sizeBlocks());
-        DamageLog log = new DamageLog();
+        BlockReader reader = BlockReader.quiet(device, new BlockUse(device.sizeBlocks()));
         ByteBuffer block = BlockReader.newBuffer();
-        BlockReader reader = new BlockReader(device, table, log, new BlockVerdict(-1));
-        if (!new SuperblockCheck(reader, Structure.SUPERBLOCK, SUPERBLOCK_NR).read(block)) {
+        if (!new SuperblockCheck(reader, SUPERBLOCK_NR).read(block)) {
             throw new IllegalStateException("the superblock changed after it was checked");
         }
-        Superblock superblock = new Superblock().wrap(block, 0);
-        table.addReference(SUPERBLOCK_NR);
-        walkTrees(superblock, reader, table, log);
-        if (log.areTreesIncomplete()) {
-            throw new IllegalStateException("the trees changed after they were checked: " + log.kept());
+        reader.table().addReference(SUPERBLOCK_NR);
+        walkTrees(new Superblock().wrap(block, 0), reader);
+        if (reader.log().areTreesIncomplete()) {
+            throw new IllegalStateException(
+                    "the trees changed after they were checked: " + reader.log().kept());
         }
-        return table;
+        return reader.table();
     }
 
     /** Counts what the held snapshot refers to, in a table that has remembered the places of the live trees. */
-    public static void claimSnapshot(Superblock superblock, BlockReader reader, DamageLog log) {
-        checkSnapshot(superblock, reader, reader.table(), log, false);
+    public static void claimSnapshot(Superblock superblock, BlockReader reader) {
+        checkSnapshot(superblock, reader, false);
     }
 
-    private static void walkTrees(Superblock superblock, BlockReader reader, BlockUse table, DamageLog log) {
+    private static void walkTrees(Superblock superblock, BlockReader reader) {
         if (superblock.metadataSnap() != 0) {
-            table.rememberPlaces();
+            reader.table().rememberPlaces();
         }
         new EraTreesCheck(reader, superblock, BlockUse.LIVE).run();
         if (superblock.metadataSnap() != 0) {
-            checkSnapshot(superblock, reader, table, log, true);
+            checkSnapshot(superblock, reader, true);
         }
     }
 
@@ -152,7 +150,7 @@ public final class MetadataChecker {
             Thread.currentThread().interrupt();
             throw new InterruptedIOException("interrupted while the device was read");
         }
-        walkTrees(superblock, reader, table, log);
+        walkTrees(superblock, reader);
         spaceMap.claim();
         log.judgeEraGaps(!spaceMap.isAllAccountedFor());
         spaceMap.compare();
@@ -183,7 +181,7 @@ public final class MetadataChecker {
         ByteBuffer before = BlockReader.newBuffer();
         ByteBuffer after = BlockReader.newBuffer();
         boolean isThere = readCopy(superblock, reader, before);
-        checkSnapshot(superblock, reader, table, log, false);
+        checkSnapshot(superblock, reader, false);
         // The counts of a device that is in use can't be compared, so nothing speaks for a loss.
         log.judgeEraGaps(false);
         boolean isSame = readCopy(superblock, reader, after) == isThere && (!isThere || after.equals(before));
@@ -214,10 +212,11 @@ public final class MetadataChecker {
         return table.isUsable(superblock.metadataSnap()) && reader.tryRead(superblock.metadataSnap(), copy) == null;
     }
 
-    private static void checkSnapshot(
-            Superblock live, BlockReader reader, BlockUse table, DamageLog log, boolean comparable) {
+    private static void checkSnapshot(Superblock live, BlockReader reader, boolean comparable) {
+        BlockUse table = reader.table();
+        DamageLog log = reader.log();
         long blockNr = live.metadataSnap();
-        SuperblockCheck check = new SuperblockCheck(reader, Structure.SNAPSHOT, blockNr);
+        SuperblockCheck check = new SuperblockCheck(reader, blockNr);
         if (!table.isUsable(blockNr)) {
             reader.report(DamageKind.OUT_OF_RANGE, check, blockNr, "expected a block from 1 to " + (table.size() - 1));
             log.treesIncomplete(true);

@@ -141,7 +141,9 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
         }
         IndexBlock entries = new IndexBlock().wrap(index, 0);
         for (int i = 0; i < counts.nrBitmaps(); i++) {
-            if (counts.bitmap(i) == null || !StoredCounts.isFreeCount(i, entries.nrFree(i), counts.free(i), covered)) {
+            if (counts.bitmap(i) == null
+                    || StoredCounts.judgeNrFree(i, entries.nrFree(i), counts.free(i), covered)
+                            == DamageKind.WRONG_NR_FREE) {
                 return false;
             }
         }
@@ -235,15 +237,21 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
                 continue;
             }
             bitmap.wrap(counts.bitmap(i), 0);
-            long free = counts.free(i);
-            long stored = Integer.toUnsignedLong(entries.nrFree(i));
-            boolean quirk = isFromFormatting(i, stored, free) || isOfDevice(i, stored, free);
-            if (stored != free && !quirk) {
+            int free = counts.free(i);
+            DamageKind kind = StoredCounts.judgeNrFree(i, entries.nrFree(i), free, covered);
+            if (kind == DamageKind.WRONG_NR_FREE) {
+                long stored = Integer.toUnsignedLong(entries.nrFree(i));
+                index(kind, i, "nr_free is " + stored + ", the bitmap has " + free + " free", AS_BITMAP);
+            } else if (kind != null) {
                 index(
-                        DamageKind.WRONG_NR_FREE,
+                        kind,
                         i,
-                        "nr_free is " + stored + ", the bitmap has " + free + " free",
-                        AS_BITMAP);
+                        kind == DamageKind.NEVER_RESUMED
+                                ? "a formatted device that was never resumed, or was loaded twice before, counts two"
+                                        + " blocks too many as free"
+                                : "nr_free leaves out the " + StoredCounts.pastEnd(i, covered)
+                                        + " entries past the device's end, as thin-provisioning-tools 0.9 writes it",
+                        "");
             }
             int firstFree = bitmap.firstFree(0, BitmapBlock.ENTRIES);
             long hint = Integer.toUnsignedLong(entries.noneFreeBefore(i));
@@ -255,44 +263,6 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
                         AS_BITMAP);
             }
         }
-    }
-
-    /**
-     * A freshly formatted device has a superblock whose space map was not committed once more after the writeset tree
-     * and the era array had been made: the index counts those two blocks as free until the first commit. A table that is
-     * loaded and dropped, and loaded again, goes on from there and keeps the difference; it does no harm, since the
-     * bitmap decides what is free.
-     */
-    private boolean isFromFormatting(int entry, long stored, long free) {
-        if (entry != 0 || stored != free + StoredCounts.EXCESS_OF_FORMATTING) {
-            return false;
-        }
-        index(
-                DamageKind.NEVER_RESUMED,
-                entry,
-                "a formatted device that was never resumed, or was loaded twice before, counts two blocks too many as"
-                        + " free",
-                "");
-        return true;
-    }
-
-    /**
-     * The era_restore of thin-provisioning-tools 0.9 counts as free what the device has; the kernel counts what the bitmap
-     * has, and keeps the difference for ever. Either knows when nothing is left, for it looks no further than the device's
-     * end.
-     */
-    private boolean isOfDevice(int entry, long stored, long free) {
-        int pastEnd = StoredCounts.pastEnd(entry, covered);
-        if (pastEnd == 0 || stored != free - pastEnd) {
-            return false;
-        }
-        index(
-                DamageKind.NR_FREE_OF_DEVICE,
-                entry,
-                "nr_free leaves out the " + pastEnd + " entries past the device's end, as thin-provisioning-tools 0.9"
-                        + " writes it",
-                "");
-        return true;
     }
 
     private void index(DamageKind kind, int entry, String detail, String consequence) {

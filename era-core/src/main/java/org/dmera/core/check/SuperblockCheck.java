@@ -19,30 +19,27 @@ import org.dmera.core.read.BlockSource;
  */
 public final class SuperblockCheck implements DamageLocation {
     private final BlockReader reader;
-    private final Structure structure;
     private final long blockNr;
 
-    public SuperblockCheck(BlockReader reader, Structure structure, long blockNr) {
+    /** {@code blockNr}: 0, or that of a held snapshot's copy. */
+    public SuperblockCheck(BlockReader reader, long blockNr) {
         this.reader = reader;
-        this.structure = structure;
         this.blockNr = blockNr;
     }
 
     @Override
     public Structure structure() {
-        return structure;
+        return blockNr == 0 ? Structure.SUPERBLOCK : Structure.SNAPSHOT;
     }
 
     @Override
     public String path() {
-        return structure == Structure.SUPERBLOCK ? "" : "superblock > metadata snapshot";
+        return blockNr == 0 ? "" : "superblock > metadata snapshot";
     }
 
     @Override
     public String consequence() {
-        return structure == Structure.SUPERBLOCK
-                ? "the roots are searched on the whole device"
-                : "the snapshot is dropped";
+        return blockNr == 0 ? "the roots are searched on the whole device" : "the snapshot is dropped";
     }
 
     /**
@@ -50,7 +47,7 @@ public final class SuperblockCheck implements DamageLocation {
      * superblock of this format.
      */
     public boolean read(ByteBuffer buffer) {
-        if (structure == Structure.SUPERBLOCK) {
+        if (blockNr == 0) {
             // Scripts and the peers' tests look for these very words.
             IOException failure = reader.tryRead(blockNr, buffer);
             if (failure == null && reader.identify(buffer) != BlockType.SUPERBLOCK) {
@@ -85,7 +82,8 @@ public final class SuperblockCheck implements DamageLocation {
         }
         if ((sb.flags() & ~Superblock.FLAG_CLEAN_SHUTDOWN) != 0) {
             String detail = "flags are 0x" + Integer.toHexString(sb.flags()) + ", only 0x1 has a meaning";
-            reader.log().add(DamageKind.UNKNOWN_FLAG, DamageLocation.of(structure, path(), "cleared"), blockNr, detail);
+            reader.log()
+                    .add(DamageKind.UNKNOWN_FLAG, DamageLocation.of(structure(), path(), "cleared"), blockNr, detail);
         }
     }
 }

@@ -3,68 +3,112 @@ package org.dmera.core.evidence;
 
 import java.nio.ByteBuffer;
 import java.util.Arrays;
-import java.util.BitSet;
+import java.util.Map;
+import java.util.NavigableMap;
+import java.util.TreeMap;
 import org.dmera.core.read.ArrayWalker;
 
-/** Where the blocks of an array are, and which of them are lost: what salvaging remembers of a walk. */
+/**
+ * Where the blocks of an array are, and which of them are lost: what salvaging remembers of a walk. It takes room for what is
+ * there, not for what keys say: a key that is wrong may be any.
+ */
 public final class ArrayMap implements ArrayWalker.Visitor {
     /** In place of a block number: lost. Block 0 is the superblock's. */
     public static final int LOST = 0;
 
+    /** In ascending order, as the walk has met them. */
+    private int[] indexes = new int[4];
+
     private int[] blocks = new int[4];
     private short[] usable = new short[4];
     private int size;
-    private final BitSet gone = new BitSet();
-    private final BitSet strayed = new BitSet();
+    /** Ranges by their first array block: where each ends. */
+    private final NavigableMap<Long, Long> gone = new TreeMap<>();
 
-    /** The blocks of the array at {@code root}, which should have {@code entries} entries. */
+    private final NavigableMap<Long, Long> strayed = new TreeMap<>();
+    private long extent;
+    private boolean isEndUnknown;
+    private boolean isLonger;
+
+    private ArrayMap() {}
+
+    /** The blocks of the array at {@code root}, which should have {@code entries} entries; 0 for as many as it has. */
     public static ArrayMap of(BlockReader reader, TreeSpec spec, long root, long entries) {
         ArrayMap map = new ArrayMap();
-        new ArrayWalk(reader, spec, map).walk(root, entries, true);
+        ArrayWalk walk = new ArrayWalk(reader, spec, map);
+        walk.walk(root, entries, true);
+        map.extent = walk.extent();
+        map.isEndUnknown = walk.isEndUnknown();
+        map.isLonger = walk.isLonger();
         return map;
+    }
+
+    /** See {@link ArrayWalk#extent}. */
+    public long extent() {
+        return extent;
+    }
+
+    /** See {@link ArrayWalk#isEndUnknown}. */
+    public boolean isEndUnknown() {
+        return isEndUnknown;
+    }
+
+    /** See {@link ArrayWalk#isLonger}. */
+    public boolean isLonger() {
+        return isLonger;
     }
 
     @Override
     public void present(long index, long blockNr, int usableEntries) {
-        int at = (int) index;
-        if (at >= blocks.length) {
-            int length = Math.max(at + 1, blocks.length * 2);
-            blocks = Arrays.copyOf(blocks, length);
-            usable = Arrays.copyOf(usable, length);
+        if (size == blocks.length) {
+            indexes = Arrays.copyOf(indexes, 2 * size);
+            blocks = Arrays.copyOf(blocks, 2 * size);
+            usable = Arrays.copyOf(usable, 2 * size);
         }
-        blocks[at] = (int) blockNr;
-        usable[at] = (short) usableEntries;
-        size = Math.max(size, at + 1);
+        indexes[size] = (int) index;
+        blocks[size] = (int) blockNr;
+        usable[size++] = (short) usableEntries;
     }
 
     @Override
     public void gone(long from, long to) {
-        gone.set((int) from, (int) to);
+        gone.put(from, to);
     }
 
     @Override
     public void strayed(long from, long to) {
-        strayed.set((int) from, (int) to);
+        strayed.put(from, to);
+    }
+
+    private static boolean contains(NavigableMap<Long, Long> ranges, long index) {
+        Map.Entry<Long, Long> range = ranges.floorEntry(index);
+        return range != null && range.getValue() > index;
     }
 
     /** Whether the content of array block {@code index} is lost, and not only its place. */
     public boolean isGone(long index) {
-        return gone.get((int) index);
+        return contains(gone, index);
     }
 
     /** Whether the leaf of array block {@code index} is there, and doesn't lead to it. */
     public boolean isStrayed(long index) {
-        return strayed.get((int) index);
+        return contains(strayed, index);
+    }
+
+    private int find(long index) {
+        return Arrays.binarySearch(indexes, 0, size, (int) index);
     }
 
     /** The metadata block of array block {@code index}, or {@link #LOST}. */
     public int block(long index) {
-        return index < size ? blocks[(int) index] : LOST;
+        int at = find(index);
+        return at < 0 ? LOST : blocks[at];
     }
 
     /** Entries at the beginning of array block {@code index} that can be relied on. */
     public int usable(long index) {
-        return index < size ? usable[(int) index] : 0;
+        int at = find(index);
+        return at < 0 ? 0 : usable[at];
     }
 
     /**

@@ -28,8 +28,7 @@ public final class ArrayWalk extends Walk implements ArrayWalker.Policy {
     public ArrayWalk(BlockReader reader, TreeSpec spec, ArrayWalker.Visitor visitor) {
         super(reader, spec);
         this.valueBytes = spec.entryBytes();
-        this.walker = new ArrayWalker(
-                reader.source(), new TreeClaims(reader, spec), this, valueBytes, reader.arrayBuffers(), visitor);
+        this.walker = new ArrayWalker(reader.source(), this, this, valueBytes, reader.arrayBuffers(), visitor);
     }
 
     /** Walks the array at {@code root}, which should have {@code entries} entries. */
@@ -90,10 +89,7 @@ public final class ArrayWalk extends Walk implements ArrayWalker.Policy {
         Problem problem = reader.problem(blockNr, block, BlockType.ARRAY_BLOCK);
         return problem != null
                 ? problem
-                : Problem.of(
-                        DamageKind.BAD_HEADER,
-                        blockNr,
-                        HeaderRules.message(HeaderRules.problems(new ArrayBlock().wrap(block, 0), valueBytes)));
+                : Problem.badHeader(blockNr, HeaderRules.problems(new ArrayBlock().wrap(block, 0), valueBytes));
     }
 
     /**

@@ -7,6 +7,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockType;
+import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.Severity;
@@ -122,6 +123,19 @@ public final class BlockReader {
         }
     }
 
+    /**
+     * Whether bits are set past the last of a bitset's {@code nrBits} in its array block {@code index}, which is {@code
+     * blockNr} and has {@code usable} words.
+     */
+    public boolean hasBitsPastEnd(long nrBits, long index, long blockNr, int usable) {
+        long word = nrBits / Long.SIZE - index * ArrayBlock.WORDS_PER_BLOCK;
+        return nrBits % Long.SIZE != 0
+                && word >= 0
+                && word < usable
+                && tryRead(blockNr, spare) == null
+                && new ArrayBlock().wrap(spare, 0).valueLong((int) word) >>> nrBits != 0;
+    }
+
     /** The kind of block whose checksum fits, or null. */
     public BlockType identify(ByteBuffer buffer) {
         return source.identify(buffer);
@@ -129,10 +143,6 @@ public final class BlockReader {
 
     /** Reports a broken rule; returns false. */
     public boolean report(Problem problem, DamageLocation where) {
-        if (problem.blockNr() == Problem.NO_BLOCK) {
-            log.add(problem.kind(), where, Damage.NO_BLOCK, problem.detail());
-            return false;
-        }
         return report(problem.kind(), where, problem.blockNr(), problem.detail());
     }
 

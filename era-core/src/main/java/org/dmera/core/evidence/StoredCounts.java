@@ -3,11 +3,12 @@ package org.dmera.core.evidence;
 
 import java.nio.ByteBuffer;
 import org.dmera.core.format.BitmapBlock;
+import org.dmera.core.format.DamageKind;
 
 /** The counts as the space map's bitmaps store them, as far as the bitmaps can be read; 1 MiB at most. */
 public final class StoredCounts {
-    /** Free blocks that the first index entry counts too many after formatting. */
-    public static final int EXCESS_OF_FORMATTING = 2;
+    /** See {@link #judgeNrFree}. */
+    private static final int EXCESS_OF_FORMATTING = 2;
 
     private final ByteBuffer[] bitmaps;
     private final BitmapBlock bitmap = new BitmapBlock();
@@ -38,13 +39,29 @@ public final class StoredCounts {
     }
 
     /**
-     * Whether the index may have {@code nrFree} for bitmap {@code index}, in which {@code free} entries are 0: it should be
-     * just as many, but formatting leaves two more, and thin-provisioning-tools 0.9 counts none past the device's end.
+     * Judges what the index has for bitmap {@code index}, in which {@code free} entries are 0: null when it is just as many.
+     *
+     * <p>{@link DamageKind#NEVER_RESUMED}: a freshly formatted device has a superblock whose space map was not committed once
+     * more after the writeset tree and the era array had been made: the index counts those two blocks as free until the first
+     * commit. A table that is loaded and dropped, and loaded again, goes on from there and keeps the difference; it does no
+     * harm, since the bitmap decides what is free.
+     *
+     * <p>{@link DamageKind#NR_FREE_OF_DEVICE}: the era_restore of thin-provisioning-tools 0.9 counts as free what the device
+     * has; the kernel counts what the bitmap has, and keeps the difference for ever. Either knows when nothing is left, for it
+     * looks no further than the device's end.
+     *
+     * @param nrFree u32
+     * @param nrBlocks what the map is for
      */
-    public static boolean isFreeCount(int index, int nrFree, int free, int nrBlocks) {
-        return nrFree == free
-                || index == 0 && nrFree == free + EXCESS_OF_FORMATTING
-                || nrFree == free - pastEnd(index, nrBlocks);
+    public static DamageKind judgeNrFree(int index, int nrFree, int free, int nrBlocks) {
+        long stored = Integer.toUnsignedLong(nrFree);
+        if (stored == free) {
+            return null;
+        }
+        if (index == 0 && stored == free + EXCESS_OF_FORMATTING) {
+            return DamageKind.NEVER_RESUMED;
+        }
+        return stored == free - pastEnd(index, nrBlocks) ? DamageKind.NR_FREE_OF_DEVICE : DamageKind.WRONG_NR_FREE;
     }
 
     /** Bitmaps that the map should have. */
@@ -111,10 +128,5 @@ public final class StoredCounts {
             b = stop;
         }
         return end;
-    }
-
-    /** Whether any block in {@code [begin, end)} has a known count other than 0. */
-    public boolean isAnyUsed(int begin, int end) {
-        return firstUsed(begin, end) < end;
     }
 }

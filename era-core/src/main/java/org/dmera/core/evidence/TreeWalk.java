@@ -41,8 +41,7 @@ public final class TreeWalk extends Walk implements TreeWalker.Listener {
     public TreeWalk(BlockReader reader, TreeSpec spec, Visitor visitor) {
         super(reader, spec);
         this.visitor = visitor;
-        this.walker = new TreeWalker(
-                reader.source(), new TreeClaims(reader, spec), spec.valueBytes(), reader.treeBuffers(), this);
+        this.walker = new TreeWalker(reader.source(), this, spec.valueBytes(), reader.treeBuffers(), this);
     }
 
     /** Walks the tree at {@code root}; {@code counted} says whether the reference to the root has to be counted. */

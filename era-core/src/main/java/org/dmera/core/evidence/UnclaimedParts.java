@@ -50,7 +50,7 @@ public final class UnclaimedParts {
         /** What an array block with this {@link BlockVerdict} code holds; null for one of another kind. */
         public static Content of(int code) {
             return switch (code) {
-                case BlockVerdict.ERAS, BlockVerdict.ERAS_ABOVE_CURRENT -> ERAS;
+                case BlockVerdict.ERAS -> ERAS;
                 case BlockVerdict.WORDS -> WORDS;
                 default -> null;
             };
@@ -208,26 +208,25 @@ public final class UnclaimedParts {
             return isTree ? new Subtree(root, Content.WRITESETS, 0, 0, 0) : null;
         }
         long low = node.key(0);
-        int height = 0;
-        while (node.isInternal()) {
-            if (++height == Limits.MAX_TREE_LEVELS || !load(node.valueLong(0)) || node.nrEntries() == 0) {
-                return null;
-            }
-        }
-        Content content = node.valueSize() == WritesetValue.BYTES ? Content.WRITESETS : null;
-        for (int i = 0; content == null && i < node.nrEntries(); i++) {
+        int height = descend(false);
+        Content content = height >= 0 && node.valueSize() == WritesetValue.BYTES ? Content.WRITESETS : null;
+        for (int i = 0; height >= 0 && content == null && i < node.nrEntries(); i++) {
             content = contentOfBlock(node.valueLong(i));
         }
-        if (content == null || !load(root)) {
-            return null;
-        }
-        for (int depth = 0; node.isInternal(); depth++) {
-            if (depth == Limits.MAX_TREE_LEVELS
-                    || !load(node.valueLong(node.nrEntries() - 1))
-                    || node.nrEntries() == 0) {
-                return null;
+        return content == null || !load(root) || descend(true) < 0
+                ? null
+                : new Subtree(root, content, low, node.key(node.nrEntries() - 1), height);
+    }
+
+    /** Goes from {@link #node} to its first or last leaf; returns the levels between, or −1 when it can't be had. */
+    private int descend(boolean isLast) {
+        int levels = 0;
+        while (node.isInternal()) {
+            long next = node.valueLong(isLast ? node.nrEntries() - 1 : 0);
+            if (++levels == Limits.MAX_TREE_LEVELS || !load(next) || node.nrEntries() == 0) {
+                return -1;
             }
         }
-        return new Subtree(root, content, low, node.key(node.nrEntries() - 1), height);
+        return levels;
     }
 }

@@ -186,7 +186,7 @@ public final class SalvageSurvey {
                 .forEach(b -> mistaken.set((int) b));
         spaceMap.claim();
         if (superblock.metadataSnap() != 0) {
-            MetadataChecker.claimSnapshot(superblock, quiet, beside);
+            MetadataChecker.claimSnapshot(superblock, quiet);
         }
         isAllAccountedFor = spaceMap.isAllAccountedFor();
         if (!spaceMap.agreesWithItself()) {
@@ -317,8 +317,7 @@ public final class SalvageSurvey {
     private Superblock snapshot(BlockReader reader) {
         long copy = superblock.metadataSnap();
         ByteBuffer block = BlockReader.newBuffer();
-        boolean isThere =
-                copy != 0 && table.isUsable(copy) && new SuperblockCheck(reader, Structure.SNAPSHOT, copy).read(block);
+        boolean isThere = copy != 0 && table.isUsable(copy) && new SuperblockCheck(reader, copy).read(block);
         return isThere ? new Superblock().wrap(block, 0) : null;
     }
 

@@ -35,6 +35,7 @@ import org.dmera.core.format.Severity;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.format.WritesetValue;
 import org.dmera.core.read.BlockVerdict;
+import org.dmera.core.read.TreeWalker;
 
 /**
  * Finds out what the trees were before a node broke, a reference went astray or two blocks changed places.
@@ -216,7 +217,7 @@ public final class TreeMender {
             if (!isReferenceToBlame(each)) {
                 continue;
             }
-            if (each.holder() != LostNode.NONE) {
+            if (each.holder() != TreeWalker.NO_HOLDER) {
                 done |= markForRebuild(each.holder());
             } else {
                 done |= mendRoot(each.tree(), superblock, missed);
@@ -253,14 +254,18 @@ public final class TreeMender {
             case WRITESET_TREE -> superblock.writesetTreeRoot(root);
             case CURRENT_WRITESET -> superblock.currentWriteset(superblock.currentWritesetNrBits(), root);
             default -> {
-                return mendWriteset(tree.era(), root, superblock.writesetTreeRoot());
+                return mendWriteset(tree, root, superblock.writesetTreeRoot());
             }
         }
-        return patch(
-                BlockType.SUPERBLOCK, superblock.buffer(), 0, "the root of the " + name(tree) + " is block " + root);
+        return patch(BlockType.SUPERBLOCK, superblock.buffer(), 0, remark(tree, root));
     }
 
-    private boolean mendWriteset(long era, long root, long treeRoot) {
+    private static String remark(TreeSpec tree, long root) {
+        return "the root of the " + name(tree) + " is block " + root;
+    }
+
+    private boolean mendWriteset(TreeSpec tree, long root, long treeRoot) {
+        long era = tree.era();
         BTreeNode leaf = NodeFinder.find(reader, treeRoot, era, 0, WritesetValue.BYTES);
         int i = leaf == null ? -1 : leaf.lowerBound(era);
         if (i < 0 || leaf.key(i) != era) {
@@ -268,11 +273,7 @@ public final class TreeMender {
         }
         long nrBits = WritesetValue.nrBits(leaf.buffer(), leaf.valueOffset(i));
         WritesetValue.put(leaf.buffer(), leaf.valueOffset(i), nrBits, root);
-        return patch(
-                BlockType.BTREE_NODE,
-                leaf.buffer(),
-                leaf.blockNr(),
-                "the root of the writeset of era " + Long.toUnsignedString(era) + " is block " + root);
+        return patch(BlockType.BTREE_NODE, leaf.buffer(), leaf.blockNr(), remark(tree, root));
     }
 
     private boolean remakeNodes(List<LostNode> lost, Superblock superblock, UnclaimedParts missed) {
@@ -353,14 +354,10 @@ public final class TreeMender {
     /** The superblock has no current writeset, and there is a bitset that nothing else leads to. */
     private boolean restoreCurrentWriteset(Superblock superblock, UnclaimedParts missed) {
         List<Subtree> found = missed.subtrees(Content.WORDS);
-        if (superblock.currentWritesetRoot() != 0
-                || found.size() != 1
-                || found.get(0).low() != 0) {
-            return false;
-        }
-        long root = found.get(0).blockNr();
-        superblock.currentWriteset(superblock.currentWritesetNrBits(), root);
-        return patch(BlockType.SUPERBLOCK, superblock.buffer(), 0, "the root of the current writeset is block " + root);
+        return superblock.currentWritesetRoot() == 0
+                && found.size() == 1
+                && found.get(0).low() == 0
+                && mendRoot(TreeSpec.live(Structure.CURRENT_WRITESET), superblock, missed);
     }
 
     /** The tree that parts with {@code content} are missing from, or 0 when there are several. */

@@ -12,7 +12,7 @@ import org.dmera.core.evidence.BlockReader;
 import org.dmera.core.evidence.Structure;
 import org.dmera.core.evidence.TreeSpec;
 import org.dmera.core.evidence.TreeWalk;
-import org.dmera.core.evidence.UnclaimedParts;
+import org.dmera.core.evidence.UnclaimedParts.Content;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.Superblock;
@@ -50,7 +50,7 @@ public final class TreeSurvey implements TreeWalk.WritesetVisitor {
 
     private final BitSet goneEras = new BitSet();
     /** The array blocks that may have a leaf which doesn't lead to some others. */
-    private final Map<UnclaimedParts.Content, BitSet> unsure = new EnumMap<>(UnclaimedParts.Content.class);
+    private final Map<Content, BitSet> unsure = new EnumMap<>(Content.class);
 
     TreeSurvey(SalvagedRoots roots, BlockReader reader) {
         this.roots = roots;
@@ -66,7 +66,7 @@ public final class TreeSurvey implements TreeWalk.WritesetVisitor {
             long nrBits = superblock.currentWritesetNrBits();
             bitset(Structure.CURRENT_WRITESET, roots.currentEra(), superblock.currentWritesetRoot(), nrBits);
         }
-        ArrayWalk walk = new ArrayWalk(reader, TreeSpec.live(Structure.ERA_ARRAY), new HighestEra());
+        ArrayWalk walk = new ArrayWalk(reader, TreeSpec.live(Structure.ERA_ARRAY), new Watch(Content.ERAS));
         walk.walk(superblock.eraArrayRoot(), Math.max(0, roots.nrBlocks()), true);
         extent = walk.extent();
         isEndUnknown = walk.isEndUnknown();
@@ -155,28 +155,7 @@ public final class TreeSurvey implements TreeWalk.WritesetVisitor {
 
     private void bitset(Structure structure, long era, long root, long nrBits) {
         TreeSpec spec = TreeSpec.live(structure, era);
-        new ArrayWalk(reader, spec, new Bits()).walk(root, (nrBits + Long.SIZE - 1) / Long.SIZE, true);
-    }
-
-    /** Of a bitset: only what is out of place is of interest. */
-    private class Bits implements ArrayWalker.Visitor {
-        @Override
-        public void strayed(long from, long to) {
-            strayed(UnclaimedParts.Content.WORDS, from, to);
-        }
-
-        final void strayed(UnclaimedParts.Content content, long from, long to) {
-            int inLeaf = BTreeNode.maxEntries(BTreeNode.BLOCK_VALUE_BYTES) - 1;
-            unsure.computeIfAbsent(content, any -> new BitSet())
-                    .set((int) Math.max(0, from - inLeaf), (int) to + inLeaf);
-        }
-
-        @Override
-        public void extra(long index, long blockNr) {
-            if (extra.size() < MAX_EXTRA) {
-                extra.add((int) blockNr);
-            }
-        }
+        new ArrayWalk(reader, spec, new Watch(Content.WORDS)).walk(root, (nrBits + Long.SIZE - 1) / Long.SIZE, true);
     }
 
     /** Array blocks that are there past the end of their arrays: the first of them. */
@@ -185,7 +164,7 @@ public final class TreeSurvey implements TreeWalk.WritesetVisitor {
     }
 
     /** Whether a leaf that leads to array block {@code index} of an array with {@code content} fails to lead to others. */
-    boolean isUnsure(UnclaimedParts.Content content, long index) {
+    boolean isUnsure(Content content, long index) {
         return unsure.containsKey(content) && unsure.get(content).get((int) index);
     }
 
@@ -194,26 +173,42 @@ public final class TreeSurvey implements TreeWalk.WritesetVisitor {
         return goneEras.get((int) index);
     }
 
-    private final class HighestEra extends Bits {
+    /** Of an array: what is out of place; of the era array, also what is gone, and eras to come. */
+    private final class Watch implements ArrayWalker.Visitor {
+        private final Content content;
         private final ByteBuffer block = BlockReader.newBuffer();
-        private final ArrayBlock array = new ArrayBlock();
+
+        Watch(Content content) {
+            this.content = content;
+        }
 
         @Override
         public void strayed(long from, long to) {
-            strayed(UnclaimedParts.Content.ERAS, from, to);
+            int inLeaf = BTreeNode.maxEntries(BTreeNode.BLOCK_VALUE_BYTES) - 1;
+            unsure.computeIfAbsent(content, any -> new BitSet())
+                    .set((int) Math.max(0, from - inLeaf), (int) to + inLeaf);
         }
 
         @Override
         public void gone(long from, long to) {
-            goneEras.set((int) from, (int) to);
+            if (content == Content.ERAS) {
+                goneEras.set((int) from, (int) to);
+            }
+        }
+
+        @Override
+        public void extra(long index, long blockNr) {
+            if (extra.size() < MAX_EXTRA) {
+                extra.add((int) blockNr);
+            }
         }
 
         @Override
         public void present(long index, long blockNr, int usable) {
-            if (reader.code(blockNr) != BlockVerdict.ERAS_ABOVE_CURRENT || reader.tryRead(blockNr, block) != null) {
+            if (!BlockVerdict.isAboveCurrent(reader.verdict(blockNr)) || reader.tryRead(blockNr, block) != null) {
                 return;
             }
-            array.wrap(block, 0);
+            ArrayBlock array = new ArrayBlock().wrap(block, 0);
             for (int i = 0; i < usable; i++) {
                 long era = Integer.toUnsignedLong(array.valueInt(i));
                 if (era < IMPLAUSIBLE_ERA && era > lastDigested) {

@@ -148,10 +148,7 @@ public final class ArrayScanner implements ArrayWalker.Policy, ArrayWalker.Visit
         int offset = (int) (blockNr - runFirst) * BlockDevice.BLOCK_BYTES;
         return code == BlockVerdict.UNSEALED
                 ? source.verify(run, offset, blockNr, BlockType.ARRAY_BLOCK)
-                : Problem.of(
-                        DamageKind.BAD_HEADER,
-                        blockNr,
-                        HeaderRules.message(HeaderRules.problems(block.wrap(run, offset), valueSize)));
+                : Problem.badHeader(blockNr, HeaderRules.problems(block.wrap(run, offset), valueSize));
     }
 
     @Override

@@ -48,9 +48,6 @@ public final class ArrayWalker implements TreeWalker.Listener {
          */
         default void present(long index, long blockNr, int usable) throws IOException {}
 
-        /** The array blocks {@code [from, to)} are lost. */
-        default void lost(long from, long to) {}
-
         /** The content of the array blocks {@code [from, to)}, which are lost, is in no other block either. */
         default void gone(long from, long to) {}
 
@@ -199,38 +196,29 @@ public final class ArrayWalker implements TreeWalker.Listener {
         }
         if (!source.isUsable(blockNr)) {
             policy.problem(Problem.outOfRange(blockNr, source.sizeBlocks()));
-            stray(isExtra);
-            loseEntry(isExtra, true);
+            loseEntry(isExtra, true, true);
             return;
         }
         visits.refer(blockNr, counted);
         short verdict = policy.verdict(leaf, index);
         int code = BlockVerdict.code(verdict);
-        if (code != sound && (code != BlockVerdict.ERAS_ABOVE_CURRENT || sound != BlockVerdict.ERAS)) {
+        if (code != sound) {
             policy.problem(policy.explain(blockNr, code));
             // What nobody else claims is in its place, and holds something else, or nothing, now.
-            if (!isExtra && visits.isDoublyUsed(blockNr)) {
-                visitor.strayed(key, key + 1);
-            } else if (!isExtra) {
-                visitor.gone(key, key + 1);
-            }
-            loseEntry(isExtra, code > BlockVerdict.MISPLACED && code != BlockVerdict.BAD_ARRAY);
+            boolean isReferenceWrong = code > BlockVerdict.MISPLACED && code != BlockVerdict.BAD_ARRAY;
+            loseEntry(isExtra, visits.isDoublyUsed(blockNr), isReferenceWrong);
         } else if (isDistrusted) {
-            if (!isExtra) {
-                visitor.gone(key, key + 1);
-            }
-            loseEntry(isExtra, true);
+            loseEntry(isExtra, false, true);
         } else {
             // Asked for blocks that fit: one that doesn't is not ours, and stays whosever it is.
             Problem taken = visits.use(blockNr, ~key);
             if (taken != null) {
                 policy.problem(taken);
-                stray(isExtra);
-                loseEntry(isExtra, true);
+                loseEntry(isExtra, true, true);
             } else if (isExtra) {
                 judgeExtra(blockNr, BlockVerdict.nrEntries(verdict));
             } else {
-                judge(blockNr, BlockVerdict.nrEntries(verdict), code == BlockVerdict.ERAS_ABOVE_CURRENT);
+                judge(blockNr, BlockVerdict.nrEntries(verdict), BlockVerdict.isAboveCurrent(verdict));
             }
         }
     }
@@ -251,11 +239,7 @@ public final class ArrayWalker implements TreeWalker.Listener {
             return;
         }
         missing(low);
-        long to = endOf(last);
-        if (to > next) {
-            visitor.lost(next, to);
-            next = to;
-        }
+        next = Math.max(next, endOf(last));
     }
 
     private long endOf(long last) {
@@ -276,7 +260,6 @@ public final class ArrayWalker implements TreeWalker.Listener {
             policy.unreferenced(index);
         }
         visitor.strayed(next, to);
-        visitor.lost(next, to);
         next = to;
     }
 
@@ -287,21 +270,24 @@ public final class ArrayWalker implements TreeWalker.Listener {
         }
     }
 
-    private void stray(boolean isExtra) {
-        if (!isExtra) {
-            visitor.strayed(key, key + 1);
-        }
-    }
-
-    private void loseEntry(boolean isExtra, boolean isReferenceWrong) {
+    /**
+     * The entry that is visited leads to no block of the array.
+     *
+     * @param isStray whether the block that belongs here may be elsewhere: its content isn't lost for certain
+     */
+    private void loseEntry(boolean isExtra, boolean isStray, boolean isReferenceWrong) {
         if (isExtra) {
             loseExtra(key, key + 1);
             return;
         }
+        if (isStray) {
+            visitor.strayed(key, key + 1);
+        } else {
+            visitor.gone(key, key + 1);
+        }
         if (isReferenceWrong) {
             policy.unreferenced(key);
         }
-        visitor.lost(key, key + 1);
     }
 
     private void judge(long blockNr, int nrEntries, boolean isAboveCurrent) throws IOException {

@@ -9,8 +9,8 @@ import org.dmera.core.format.ArrayBlock;
 
 /**
  * What is kept of a block once it has been read: two bytes, a code in the low four bits and, for array blocks, the
- * number of entries above it, and in the highest bit whether an era is too late for the held snapshot. Everything that needs
- * more than that reads the block again.
+ * number of entries above it, and in the two highest bits whether an era is too late for the current one, or for the held
+ * snapshot. Everything that needs more than that reads the block again.
  *
  * <p>One instance a thread, because of the checksum engine in it.
  */
@@ -29,15 +29,15 @@ public final class BlockVerdict {
     public static final int INDEX = 7;
     /** An array block with an impossible header. */
     public static final int BAD_ARRAY = 8;
-    /** A block of eras, none of them above the current one. */
+    /** A block of eras. */
     public static final int ERAS = 9;
-
-    public static final int ERAS_ABOVE_CURRENT = 10;
     /** A block of 64-bit words. */
-    public static final int WORDS = 11;
+    public static final int WORDS = 10;
 
     private static final int CODE_BITS = 4;
-    /** Above the entries, of which there are at most 1018. */
+    /** This and the next lie above the entries, of which there are at most 1018. */
+    private static final int ABOVE_CURRENT = 1 << 14;
+
     private static final int ABOVE_HELD = 1 << 15;
 
     private final BlockSeal seal = new BlockSeal();
@@ -71,7 +71,12 @@ public final class BlockVerdict {
     }
 
     public static int nrEntries(short seen) {
-        return (seen & ABOVE_HELD - 1) >>> CODE_BITS;
+        return (seen & ABOVE_CURRENT - 1) >>> CODE_BITS;
+    }
+
+    /** Whether a block of eras holds one that is above the current one. */
+    public static boolean isAboveCurrent(short seen) {
+        return (seen & ABOVE_CURRENT) != 0;
     }
 
     /** Whether a block of eras holds one that the held snapshot can't have. */
@@ -104,17 +109,12 @@ public final class BlockVerdict {
 
     private short classifyArray(ByteBuffer buffer, int offset) {
         array.wrap(buffer, offset);
-        int code;
         if (array.hasSaneShape(ArrayBlock.ERA_BYTES)) {
             int highest = highest(buffer, offset, array.nrEntries());
-            code = (highest > flippedCurrentEra ? ERAS_ABOVE_CURRENT : ERAS)
-                    | (highest > flippedHeldEra ? ABOVE_HELD : 0);
-        } else if (array.hasSaneShape(ArrayBlock.WORD_BYTES)) {
-            code = WORDS;
-        } else {
-            return BAD_ARRAY;
+            int above = (highest > flippedCurrentEra ? ABOVE_CURRENT : 0) | (highest > flippedHeldEra ? ABOVE_HELD : 0);
+            return of(ERAS | above, array);
         }
-        return of(code, array);
+        return array.hasSaneShape(ArrayBlock.WORD_BYTES) ? of(WORDS, array) : BAD_ARRAY;
     }
 
     /** A maximum over a plain array: the compiler makes vector code of it, which matters at millions of blocks. */

@@ -2,8 +2,10 @@
 package org.dmera.core.read;
 
 import java.io.IOException;
+import java.util.List;
 import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.DamagedMetadataException;
+import org.dmera.core.format.HeaderRules;
 import org.dmera.core.format.Severity;
 
 /**
@@ -21,6 +23,11 @@ public record Problem(DamageKind kind, long blockNr, String detail, IOException 
     /** A problem of what is on the device. */
     public static Problem of(DamageKind kind, long blockNr, String detail) {
         return new Problem(kind, blockNr, detail, null);
+    }
+
+    /** Rules of {@link HeaderRules} that the header of a sealed block breaks. */
+    public static Problem badHeader(long blockNr, List<String> problems) {
+        return of(DamageKind.BAD_HEADER, blockNr, HeaderRules.message(problems));
     }
 
     /** A reference that leads where no block can be in use. */

@@ -4,7 +4,6 @@ package org.dmera.core.read;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.util.List;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.format.BTreeNode;
@@ -134,9 +133,8 @@ public final class TreeWalker {
         if (!node.hasSaneShape(valueBytes)) {
             // Not marked as met: it may well be another tree's, and this reference the one that is wrong.
             visits.misfit(blockNr);
-            List<String> problems = HeaderRules.problems(node, valueBytes);
-            return lose(
-                    Problem.of(DamageKind.BAD_HEADER, blockNr, HeaderRules.message(problems)), low, last, false, false);
+            problem = Problem.badHeader(blockNr, HeaderRules.problems(node, valueBytes));
+            return lose(problem, low, last, false, false);
         }
         int n = node.nrEntries();
         problem = unsound(node, blockNr, low, last);

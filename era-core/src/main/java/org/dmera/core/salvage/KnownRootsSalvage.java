@@ -10,7 +10,6 @@ import java.util.Map;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.dmera.core.block.BlockDevice;
-import org.dmera.core.block.BlockType;
 import org.dmera.core.content.MetadataVisitor;
 import org.dmera.core.evidence.BlockReader;
 import org.dmera.core.evidence.BlockUse;
@@ -32,12 +31,10 @@ final class KnownRootsSalvage extends Salvage {
      * Of the metadata as it is, before anything is mended, and by the superblock's own era: a later one, which the user may have
      * given, hides what is of another state.
      */
-    private final SalvageSurvey first;
+    final SalvageSurvey first;
 
+    final KnownSizes sizes;
     private final boolean wereBlocksMoved;
-    private final long eraWithoutHint;
-    private final long leastEra;
-    private final boolean isEraTooLow;
     private final KnownRootsStream content;
 
     KnownRootsSalvage(BlockDevice damaged, Superblock damagedSuperblock, SalvageHints hints) throws IOException {
@@ -64,12 +61,9 @@ final class KnownRootsSalvage extends Salvage {
             remarks.addAll(mended.remarks());
             remarks.add("the trees were mended: every block in use has its place now, and each place its block");
         }
-        KnownSizes sizes = new KnownSizes(device, superblock, hints, survey, remarks);
+        sizes = new KnownSizes(device, superblock, hints, survey, remarks);
         nrBlocks = sizes.nrBlocks;
         currentEra = sizes.currentEra;
-        eraWithoutHint = sizes.eraWithoutHint();
-        leastEra = sizes.leastEra();
-        isEraTooLow = sizes.isEraTooLow();
         content = new KnownRootsStream(sizes, mended == null ? List.of() : mended.doubtful(), remarks);
     }
 
@@ -102,26 +96,6 @@ final class KnownRootsSalvage extends Salvage {
         return first.stored() != null && first.stored().count((int) blockNr) > 0;
     }
 
-    /** The era that the superblock and its trees speak for, whatever the user has said. */
-    long eraWithoutHint() {
-        return eraWithoutHint;
-    }
-
-    /** The lowest current era that the era array and a held snapshot go with, or −1. */
-    long leastEra() {
-        return leastEra;
-    }
-
-    /** Whether that is later than the superblock's can be. */
-    boolean isEraTooLow() {
-        return isEraTooLow;
-    }
-
-    /** Whether the space map may be that of another state. */
-    boolean hasMapOfAnother() {
-        return first.hasMapOfAnother();
-    }
-
     /**
      * Whether the tree of writesets is of a later era than the superblock's state can have archived, and not all is
      * accounted for: a later state has come to the same block for its root, or its keys are wrong.
@@ -142,11 +116,6 @@ final class KnownRootsSalvage extends Salvage {
                     case UNREADABLE, BAD_CHECKSUM, WRONG_BLOCK_NUMBER -> true;
                     default -> false;
                 });
-    }
-
-    /** Whether the space map counts parts with marks as used to which nothing leads. */
-    boolean isAnythingMissed() {
-        return first.isAnythingMissed();
     }
 
     /** Whether anything is wrong with what the superblock leads to, its space map and a held snapshot included. */
@@ -201,17 +170,11 @@ final class KnownRootsSalvage extends Salvage {
         if (damage.kind() != DamageKind.BAD_HEADER) {
             return damage.kind() == DamageKind.WRONG_TYPE;
         }
-        ByteBuffer bytes = BlockReader.newBuffer();
-        BlockReader opener = BlockReader.quiet(damaged, table());
-        if (!table().isUsable(damage.blockNr())
-                || opener.tryRead(damage.blockNr(), bytes) != null
-                || opener.identify(bytes) != BlockType.BTREE_NODE) {
-            return false;
-        }
-        BTreeNode node = new BTreeNode().wrap(bytes, 0);
-        return node.hasSaneShape(BTreeNode.BLOCK_VALUE_BYTES)
-                || node.hasSaneShape(WritesetValue.BYTES)
-                || node.hasSaneShape(Integer.BYTES);
+        BTreeNode node = BlockReader.quiet(damaged, table()).node(damage.blockNr(), BlockReader.newBuffer());
+        return node != null
+                && (node.hasSaneShape(BTreeNode.BLOCK_VALUE_BYTES)
+                        || node.hasSaneShape(WritesetValue.BYTES)
+                        || node.hasSaneShape(Integer.BYTES));
     }
 
     private static boolean isOtherContent(Damage damage) {

@@ -7,7 +7,6 @@ import java.nio.ByteBuffer;
 import java.util.List;
 import org.dmera.core.content.MetadataVisitor;
 import org.dmera.core.evidence.ArrayMap;
-import org.dmera.core.evidence.ArrayWalk;
 import org.dmera.core.evidence.BlockReader;
 import org.dmera.core.evidence.DamageLog;
 import org.dmera.core.evidence.Structure;
@@ -51,7 +50,8 @@ final class KnownRootsStream {
     private final List<TreeMender.Doubtful> doubtfulPlaces;
     private final boolean areWritesetsLost;
 
-    private final int[] orphaned = new int[UnclaimedMarks.WINDOW];
+    /** What the {@link #unclaimed} parts record. */
+    private final EraWindow orphaned = new EraWindow();
 
     /**
      * Decides how to widen.
@@ -144,46 +144,53 @@ final class KnownRootsStream {
         boolean sizeLost = storedBits > Limits.MAX_ORIGIN_BLOCKS
                 || storedBits / Long.SIZE / ArrayBlock.WORDS_PER_BLOCK > sizes.onceBlocks();
         long sound = sizeLost ? 0 : storedBits;
-        ArrayMap map = new ArrayMap();
-        TreeSpec spec = TreeSpec.live(structure, era);
-        ArrayWalk walk = new ArrayWalk(reader, spec, map);
         long soundWords = (sound + Long.SIZE - 1) / Long.SIZE;
-        walk.walk(root, soundWords, true);
+        ArrayMap map = ArrayMap.of(reader, TreeSpec.live(structure, era), root, soundWords);
         long nrBits = sound;
-        if (sizeLost || walk.isLonger()) {
+        long last = sound / Long.SIZE / ArrayBlock.WORDS_PER_BLOCK;
+        if (sizeLost || map.isLonger()) {
             // The bitset goes on past the end that is stored: what lies there may be marks.
             nrBits = Math.max(sound, nrBlocks);
-        } else if (hasBitsPastEnd(map, sound)) {
+        } else if (reader.hasBitsPastEnd(sound, last, map.block(last), map.usable(last))) {
             // Nobody sets such bits: it is the last block of another bitset, or of one of another size.
-            long last = sound / Long.SIZE / ArrayBlock.WORDS_PER_BLOCK;
             map.gone(last, last + 1);
             nrBits = Math.max(sound, Math.min(nrBlocks, soundWords * Long.SIZE));
         }
-        BitsetStream bits = new BitsetStream(
-                reader,
-                map,
-                soundWords,
-                nrBits,
-                index -> isPlaceLost(map, index, soundWords > ArrayBlock.WORDS_PER_BLOCK)
-                        ? unclaimed.maxWords(index)
-                        : null);
         visitor.beginWriteset(era, nrBits);
-        bits.stream(visitor);
+        long widened = streamBits(map, soundWords, nrBits, visitor);
         visitor.endWriteset();
-        if (bits.widened() > 0) {
-            remarks.add("writeset of era " + era + ": " + bits.widened()
-                    + " origin blocks of lost parts count as written in it");
+        if (widened > 0) {
+            remarks.add(
+                    "writeset of era " + era + ": " + widened + " origin blocks of lost parts count as written in it");
         }
     }
 
-    private boolean hasBitsPastEnd(ArrayMap map, long nrBits) {
-        long word = nrBits / Long.SIZE;
-        long index = word / ArrayBlock.WORDS_PER_BLOCK;
-        int inBlock = (int) (word % ArrayBlock.WORDS_PER_BLOCK);
-        return nrBits % Long.SIZE != 0
-                && map.usable(index) > inBlock
-                && reader.tryRead(map.block(index), block) == null
-                && new ArrayBlock().wrap(block, 0).valueLong(inBlock) >>> nrBits != 0;
+    /**
+     * What is lost of a bitset comes out with every bit set, or with those that any part has that may belong there; returns
+     * how many bits that are.
+     *
+     * @param soundWords words that the bitset should have had
+     * @param nrBits bits that come out; those past the sound words are lost
+     */
+    private long streamBits(ArrayMap map, long soundWords, long nrBits, MetadataVisitor visitor) throws IOException {
+        long words = (nrBits + Long.SIZE - 1) / Long.SIZE;
+        long widened = 0;
+        for (long first = 0; first < words; first += ArrayBlock.WORDS_PER_BLOCK) {
+            long index = first / ArrayBlock.WORDS_PER_BLOCK;
+            int count = (int) Math.min(ArrayBlock.WORDS_PER_BLOCK, words - first);
+            int sound = (int) Math.max(0, Math.min(count, soundWords - first));
+            int usable = map.isGone(index) ? 0 : map.load(reader, index, sound, block);
+            if (usable < count) {
+                boolean isPlaceLost = isPlaceLost(map, index, soundWords > ArrayBlock.WORDS_PER_BLOCK);
+                long[] most = isPlaceLost ? unclaimed.maxWords(index) : null;
+                for (int i = usable; i < count; i++) {
+                    block.putLong(ArrayBlock.VALUES + Long.BYTES * i, most != null && i < sound ? most[i] : -1L);
+                }
+                widened += Math.min(nrBits, (first + count) * Long.SIZE) - (first + usable) * Long.SIZE;
+            }
+            visitor.words(first, block, ArrayBlock.VALUES, count);
+        }
+        return widened;
     }
 
     private void streamEraArray(MetadataVisitor visitor) throws IOException {
@@ -194,15 +201,12 @@ final class KnownRootsStream {
             int count = (int) Math.min(ArrayBlock.ERAS_PER_BLOCK, nrBlocks - first);
             long index = first / ArrayBlock.ERAS_PER_BLOCK;
             int usable = map.isGone(index) || survey.trees().isGone(index) ? 0 : map.load(reader, index, count, block);
-            int inWindow = (int) (first % UnclaimedMarks.WINDOW);
+            int inWindow = (int) (first % EraWindow.SIZE);
             if (unclaimed != null && inWindow == 0) {
-                java.util.Arrays.fill(orphaned, 0);
+                orphaned.begin(first, (int) Math.min(EraWindow.SIZE, nrBlocks - first), currentEra);
                 unclaimed.overlay(
                         orphaned,
-                        first / UnclaimedMarks.WINDOW,
-                        (int) Math.min(UnclaimedMarks.WINDOW, nrBlocks - first),
                         orphanEra,
-                        currentEra,
                         (content, i) -> survey.isUnsure(content, i)
                                 || doubtfulPlaces.stream().anyMatch(e -> e.isNear(content, i))
                                 || content == UnclaimedParts.Content.WORDS && areWritesetsLost);
@@ -245,7 +249,7 @@ final class KnownRootsStream {
                 era = currentEra;
                 widened++;
             }
-            long orphan = Integer.toUnsignedLong(orphaned[inWindow + i]);
+            long orphan = Integer.toUnsignedLong(orphaned.latest[inWindow + i]);
             eras.valueInt(i, (int) Math.max(Math.max(era, orphan), mergedUpTo));
         }
         return widened;

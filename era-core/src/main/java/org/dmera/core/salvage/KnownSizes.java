@@ -5,7 +5,6 @@ import java.io.IOException;
 import java.util.List;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.evidence.ArrayMap;
-import org.dmera.core.evidence.ArrayWalk;
 import org.dmera.core.evidence.BlockReader;
 import org.dmera.core.evidence.Structure;
 import org.dmera.core.evidence.TreeSpec;
@@ -28,11 +27,11 @@ final class KnownSizes {
     final long nrBlocks;
     final long currentEra;
     /** The era that the superblock and its trees speak for, whatever the user has said. */
-    private long eraWithoutHint;
+    long eraWithoutHint;
     /** The lowest current era that the era array and a held snapshot go with, or −1. */
-    private long leastEra;
+    long leastEra;
     /** Whether that is later than the superblock's can be. */
-    private boolean isEraTooLow;
+    boolean isEraTooLow;
 
     private final Superblock superblock;
     private final SalvageHints hints;
@@ -56,18 +55,6 @@ final class KnownSizes {
         refuseToLeaveOut();
         this.nrBlocks = nrBlocks(remarks);
         this.currentEra = currentEra(roots.currentEra(), remarks);
-    }
-
-    long eraWithoutHint() {
-        return eraWithoutHint;
-    }
-
-    long leastEra() {
-        return leastEra;
-    }
-
-    boolean isEraTooLow() {
-        return isEraTooLow;
     }
 
     /** The highest era of which there can be a writeset in the tree. */
@@ -128,9 +115,8 @@ final class KnownSizes {
         if (hints.nrBlocks() < 0 || hints.nrBlocks() >= size || !isPlausible(device, superblock)) {
             return;
         }
-        ArrayWalk eras = new ArrayWalk(
-                BlockReader.quiet(device, survey.trustTable()), TreeSpec.live(Structure.ERA_ARRAY), new ArrayMap());
-        eras.walk(superblock.eraArrayRoot(), 0, true);
+        BlockReader quiet = BlockReader.quiet(device, survey.trustTable());
+        ArrayMap eras = ArrayMap.of(quiet, TreeSpec.live(Structure.ERA_ARRAY), superblock.eraArrayRoot(), 0);
         if (eras.isEndUnknown() || eras.extent() > hints.nrBlocks()) {
             throw new IOException("the superblock is sound and has an origin of " + size + " blocks, above --nr-blocks "
                     + hints.nrBlocks() + ": what was written past that would be lost");

@@ -60,7 +60,7 @@ final class RootCandidate {
     /** Whether there is one of each root that a state has, that of the ref-count tree included. */
     boolean hasAllRoots;
 
-    /** Of the blocks that the search watches, those that its space map counts as used, but for bitmaps that are none. */
+    /** Of the blocks that the search watches, those that its space map counts as used. */
     BitSet usedOfWatched = new BitSet();
 
     /** Whether any tree was found. */

@@ -26,18 +26,36 @@ import org.dmera.core.read.BlockVerdict;
  * {@link StateMerge} needs no answer.
  */
 final class RootSearch {
+    /** Where the state is to which the lost superblock led. */
+    enum Last {
+        /** It is one of the states. */
+        FOUND,
+        /**
+         * It may be one of them. If it isn't, the one before it is, and all blocks that it wrote can be read but one of its
+         * space map: the last of the states has the bitsets that it may have written.
+         */
+        NEAR,
+        /** It may not be among them. */
+        LOST
+    }
+
     private static final int PIECE = 256;
 
     private final BlockDevice device;
-    private final SalvageHints hints;
     private final BitSet watched;
     private final BlockUse table;
     private final BlockReader reader;
     private final StateProbe probe;
     private final ByteBuffer block = BlockReader.newBuffer();
 
-    private final List<RootCandidate> states = new ArrayList<>();
-    /** Bitmaps whose index has been found. */
+    /** Those that have not been overwritten, in the order of their index blocks, which means nothing. */
+    final List<RootCandidate> states = new ArrayList<>();
+
+    /** Where the last state is. */
+    final Last last;
+
+    private final int highestSealed;
+    /** Bitmaps of states that were found. */
     private final BitSet known = new BitSet();
 
     private final BitSet usedInAny = new BitSet();
@@ -52,27 +70,42 @@ final class RootSearch {
 
     private boolean areAllCovered = true;
 
-    RootSearch(BlockDevice device, SalvageHints hints) {
-        this(device, hints, new BitSet());
-    }
-
-    /** {@code watched}: blocks of which each state is to record whether it uses them. */
-    RootSearch(BlockDevice device, SalvageHints hints, BitSet watched) {
+    /**
+     * Looks at the whole device.
+     *
+     * @param watched blocks of which each state is to record whether it uses them
+     */
+    RootSearch(BlockDevice device, BitSet watched) {
         this.watched = watched;
         this.device = device;
-        this.hints = hints;
         this.table = new BlockUse(device.sizeBlocks());
         this.reader = BlockReader.quiet(device, table);
         this.probe = new StateProbe(reader);
+        look();
+        this.highestSealed = highestSealed();
+        findBroken();
+        BitSet trees = treeBlocks();
+        for (int b = 1; b < table.size(); b++) {
+            if (reader.code(b) == BlockVerdict.INDEX) {
+                lookAt(StateMap.under(reader, b), trees);
+            }
+        }
+        if (table.size() <= BitmapBlock.ENTRIES) {
+            for (int b = 1; b < table.size(); b++) {
+                if (reader.code(b) == BlockVerdict.BITMAP && !known.get(b)) {
+                    lookAt(StateMap.withoutIndex(reader, b), trees);
+                }
+            }
+        }
+        this.last = whereTheLastIs();
+        if (last == Last.NEAR) {
+            states.add(bitsetsNotShared());
+        }
     }
 
-    /** @throws IOException when there is nothing, or what can't be derived is not in the hints */
-    Salvage run() throws IOException {
-        FoundStates found = find();
-        if (highestSealed() == 0) {
-            throw new IOException("bad checksum in superblock, and no era metadata found on the whole device");
-        }
-        return new StateMerge(device, table, found, hints);
+    /** Whether any block of the device is one of such metadata. */
+    boolean isAnythingThere() {
+        return highestSealed > 0;
     }
 
     /** What was seen of each block. */
@@ -80,60 +113,34 @@ final class RootSearch {
         return table;
     }
 
-    /** Looks at the whole device. */
-    FoundStates find() {
-        look();
-        int highest = highestSealed();
-        findBroken(highest);
-        BitSet trees = treeBlocks();
-        for (int b = 1; b < table.size(); b++) {
-            if (BlockVerdict.code(table.verdict(b)) == BlockVerdict.INDEX) {
-                lookAtIndex(b, trees);
-            }
-        }
-        if (table.size() <= BitmapBlock.ENTRIES) {
-            for (int b = 1; b < table.size(); b++) {
-                if (BlockVerdict.code(table.verdict(b)) == BlockVerdict.BITMAP && !known.get(b)) {
-                    lookAtBitmap(b, trees);
-                }
-            }
-        }
-        FoundStates.Last last = whereTheLastIs(highest);
-        if (last == FoundStates.Last.NEAR) {
-            states.add(bitsetsNotShared());
-        }
-        return new FoundStates(states, last);
-    }
-
     /**
      * Whether the last state is among those that were found. If it isn't, its index or a bitmap is broken, and the state
      * before it, which uses neither, is among them. All blocks up to the highest sealed one have been written and were sealed
      * then, for they are allocated in sequence.
      */
-    private FoundStates.Last whereTheLastIs(int highest) {
+    private Last whereTheLastIs() {
         if (states.isEmpty() || isDeviceCutOff()) {
-            return FoundStates.Last.LOST;
+            return Last.LOST;
         }
         if (areAllCovered && lostBitmaps.isEmpty()) {
             // No block is left that a later state might have written beside its space map.
-            return FoundStates.Last.FOUND;
+            return Last.FOUND;
         }
         // The index is what a commit takes last: it may lie just above the highest sealed block, if that isn't one.
-        boolean isIndexAbove =
-                BlockVerdict.code(table.verdict(highest)) != BlockVerdict.INDEX && highest >= usedInAny.length();
+        boolean isIndexAbove = reader.code(highestSealed) != BlockVerdict.INDEX && highestSealed >= usedInAny.length();
         if (mostUnused > 1 || mostUnused == 1 && isIndexAbove) {
-            return FoundStates.Last.LOST;
+            return Last.LOST;
         }
         // With more than one bitmap, nothing shows which of them were the last state's if its index is broken.
         boolean isMapLost = !lostBitmaps.isEmpty() || table.size() > BitmapBlock.ENTRIES;
-        return mostUnused == 1 && isMapLost ? FoundStates.Last.NEAR : FoundStates.Last.FOUND;
+        return mostUnused == 1 && isMapLost ? Last.NEAR : Last.FOUND;
     }
 
     /** Whether anything leads past the end of the device, or is counted there: what is out of reach may be the last state. */
     private boolean isDeviceCutOff() {
         BTreeNode node = new BTreeNode();
         for (int b = 1; b < table.size(); b++) {
-            int code = BlockVerdict.code(table.verdict(b));
+            int code = reader.code(b);
             boolean leadsOn = code == BlockVerdict.NODE || code == BlockVerdict.INDEX || code == BlockVerdict.BITMAP;
             if (!leadsOn || reader.tryRead(b, block) != null) {
                 continue;
@@ -170,19 +177,19 @@ final class RootSearch {
         return blockNr >= table.size() && blockNr < IndexBlock.MAX_METADATA_BLOCKS;
     }
 
-    private void findBroken(int highest) {
-        for (int b = 1; b < highest; b++) {
-            if (BlockVerdict.code(table.verdict(b)) <= BlockVerdict.MISPLACED) {
+    private void findBroken() {
+        for (int b = 1; b < highestSealed; b++) {
+            if (reader.code(b) <= BlockVerdict.MISPLACED) {
                 broken.set(b);
             }
         }
         int nrBitmaps = (table.size() + BitmapBlock.ENTRIES - 1) / BitmapBlock.ENTRIES;
         for (int b = 1; b < table.size(); b++) {
-            if (BlockVerdict.code(table.verdict(b)) == BlockVerdict.INDEX && reader.tryRead(b, block) == null) {
+            if (reader.code(b) == BlockVerdict.INDEX && reader.tryRead(b, block) == null) {
                 IndexBlock index = new IndexBlock().wrap(block, 0);
                 for (int i = 0; i < nrBitmaps; i++) {
                     long bitmap = index.bitmapBlock(i);
-                    if (table.isUsable(bitmap) && BlockVerdict.code(table.verdict(bitmap)) <= BlockVerdict.MISPLACED) {
+                    if (table.isUsable(bitmap) && reader.code(bitmap) <= BlockVerdict.MISPLACED) {
                         lostBitmaps.set((int) bitmap);
                     }
                 }
@@ -193,7 +200,7 @@ final class RootSearch {
 
     private int highestSealed() {
         int highest = table.size() - 1;
-        while (highest > 0 && BlockVerdict.code(table.verdict(highest)) <= BlockVerdict.MISPLACED) {
+        while (highest > 0 && reader.code(highest) <= BlockVerdict.MISPLACED) {
             highest--;
         }
         return Math.max(0, highest);
@@ -203,12 +210,11 @@ final class RootSearch {
     private BitSet treeBlocks() {
         BitSet trees = new BitSet(table.size());
         for (int b = 1; b < table.size(); b++) {
-            switch (BlockVerdict.code(table.verdict(b))) {
+            switch (reader.code(b)) {
                 case BlockVerdict.SUPERBLOCK,
                         BlockVerdict.NODE,
                         BlockVerdict.BAD_ARRAY,
                         BlockVerdict.ERAS,
-                        BlockVerdict.ERAS_ABOVE_CURRENT,
                         BlockVerdict.WORDS -> trees.set(b);
                 default -> {}
             }
@@ -216,35 +222,12 @@ final class RootSearch {
         return trees;
     }
 
-    private void lookAtIndex(int b, BitSet trees) {
-        if (reader.tryRead(b, block) != null) {
-            return;
-        }
-        ByteBuffer copy = BlockReader.newBuffer();
-        copy.put(0, block, 0, BlockDevice.BLOCK_BYTES);
-        IndexBlock index = new IndexBlock().wrap(copy, 0);
-        StoredCounts counts = probe.countsUnder(b, index);
-        if (counts != null) {
-            RootCandidate state = probe.probe(b, index, 0, counts);
-            if (state != null) {
-                add(state, counts, trees);
-                for (int i = 0; i < counts.nrBitmaps(); i++) {
-                    int bitmap = (int) index.bitmapBlock(i);
-                    known.set(bitmap);
-                    if (BlockVerdict.code(table.verdict(bitmap)) != BlockVerdict.BITMAP) {
-                        state.usedOfWatched.clear(bitmap);
-                    }
-                }
-            }
-        }
-    }
-
-    /** The state whose only bitmap is {@code b}, if its index is broken. */
-    private void lookAtBitmap(int b, BitSet trees) {
-        StoredCounts counts = probe.countsWithoutIndex(b);
-        RootCandidate state = counts == null ? null : probe.probe(0, null, b, counts);
-        if (state != null && state.unreadable > 0) {
-            add(state, counts, trees);
+    private void lookAt(StateMap map, BitSet trees) {
+        RootCandidate state = map == null ? null : probe.probe(map);
+        // A map without an index is a state's if the index is among what it counts and can't be read.
+        if (state != null && (map.indexBlock() != 0 || state.unreadable > 0)) {
+            known.or(map.bitmaps());
+            add(state, map.counts(), trees);
         }
     }
 
@@ -281,7 +264,7 @@ final class RootSearch {
     private RootCandidate bitsetsNotShared() {
         RootCandidate fresh = new RootCandidate(0);
         for (int b = 1; b < table.size(); b++) {
-            if (BlockVerdict.code(table.verdict(b)) == BlockVerdict.NODE && !usedInAll.get(b) && probe.isBitset(b)) {
+            if (reader.code(b) == BlockVerdict.NODE && !usedInAll.get(b) && probe.isBitset(b)) {
                 fresh.bitsets.add((long) b);
             }
         }
@@ -297,10 +280,7 @@ final class RootSearch {
             try {
                 device.read(first, buffer.clear().limit(n * BlockDevice.BLOCK_BYTES));
             } catch (IOException e) {
-                // One bad sector: block by block then, each with a verdict of its own.
-                for (int b = first; b < first + n; b++) {
-                    reader.verdict(b);
-                }
+                // One bad sector: block by block then, as they are asked for.
                 continue;
             }
             for (int i = 0; i < n; i++) {

@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.List;
 import java.util.Map;
 import org.dmera.core.block.BlockDevice;
@@ -17,7 +18,6 @@ import org.dmera.core.evidence.BlockReader;
 import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.Damage;
 import org.dmera.core.evidence.DamageLog;
-import org.dmera.core.evidence.Structure;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.mend.BitFlip;
 import org.dmera.core.mend.PatchedDevice;
@@ -98,7 +98,7 @@ public abstract class Salvage {
         ByteBuffer block = BlockReader.newBuffer();
         DamageLog log = new DamageLog();
         BlockReader reader = new BlockReader(device, new BlockUse(device.sizeBlocks()), log, new BlockVerdict(0));
-        if (new SuperblockCheck(reader, Structure.SUPERBLOCK, 0).read(block)) {
+        if (new SuperblockCheck(reader, 0).read(block)) {
             Superblock superblock = new Superblock().wrap(block, 0);
             KnownRootsSalvage trees = new KnownRootsSalvage(device, superblock, hints);
             return from(block, StaleSuperblock.orCurrent(device, superblock, trees, hints));
@@ -126,7 +126,11 @@ public abstract class Salvage {
             salvage.remarks.add("one bit of the superblock had flipped; it was corrected by the checksum");
             return from(block, salvage);
         }
-        return new RootSearch(device, hints).run();
+        RootSearch search = new RootSearch(device, new BitSet());
+        if (!search.isAnythingThere()) {
+            throw new IOException("bad checksum in superblock, and no era metadata found on the whole device");
+        }
+        return new StateMerge(device, search, hints);
     }
 
     /**

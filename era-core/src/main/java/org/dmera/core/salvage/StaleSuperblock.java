@@ -3,16 +3,15 @@ package org.dmera.core.salvage;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.util.Arrays;
 import java.util.BitSet;
-import java.util.HashSet;
+import java.util.HashMap;
+import java.util.Map;
 import org.dmera.core.block.BlockDevice;
-import org.dmera.core.block.BlockType;
 import org.dmera.core.content.ForwardingVisitor;
 import org.dmera.core.content.MetadataVisitor;
+import org.dmera.core.evidence.ArrayMap;
 import org.dmera.core.evidence.BlockReader;
 import org.dmera.core.evidence.BlockUse;
-import org.dmera.core.evidence.DamageLog;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.Eras;
 import org.dmera.core.format.Superblock;
@@ -45,7 +44,7 @@ public final class StaleSuperblock extends Salvage {
         device.read(0, block);
         Superblock superblock = new Superblock().wrap(block.clear(), 0);
         KnownRootsSalvage trees = new KnownRootsSalvage(device, superblock, SalvageHints.NONE);
-        return trees.isAnythingWrong() && new Others(device, superblock, trees, SalvageHints.NONE).isOlder;
+        return trees.isAnythingWrong() && new Others(device, superblock, trees).isOlder;
     }
 
     /**
@@ -58,8 +57,8 @@ public final class StaleSuperblock extends Salvage {
         if (!trees.isAnythingWrong()) {
             return trees;
         }
-        Others others = new Others(device, superblock, trees, hints);
-        if (others.found.states().isEmpty() || !others.isOlder && (others.isOwnThere || !trees.isContradicted())) {
+        Others others = new Others(device, superblock, trees);
+        if (others.search.states.isEmpty() || !others.isOlder && (others.isOwnThere || !trees.isContradicted())) {
             return trees;
         }
         if (others.isOlder && hints.currentEra() < 0) {
@@ -71,7 +70,7 @@ public final class StaleSuperblock extends Salvage {
         long extent = hints.nrBlocks() >= 0 ? hints.nrBlocks() : others.extent;
         long era = Math.max(hints.currentEra(), others.era);
         if (era != superblock.currentEra()) {
-            era = Math.max(era, trees.leastEra());
+            era = Math.max(era, trees.sizes.leastEra);
         }
         // Nothing speaks for a later state, and a lost write of block 0 may still have hidden one, which is one era
         // ahead at most.
@@ -79,8 +78,7 @@ public final class StaleSuperblock extends Salvage {
         long sectors = superblock.dataBlockSizeSectors();
         return new StaleSuperblock(
                 new KnownRootsSalvage(device, superblock, new SalvageHints(sectors, extent, era)),
-                new StateMerge(
-                        device, others.search.table(), others.found, new SalvageHints(sectors, extent, openEra)));
+                new StateMerge(device, others.search, new SalvageHints(sectors, extent, openEra)));
     }
 
     /** When a state was written, beside the superblock's. */
@@ -93,7 +91,6 @@ public final class StaleSuperblock extends Salvage {
     /** The states on the device, next to that of the superblock. */
     private static final class Others {
         final RootSearch search;
-        final FoundStates found;
         /** The current era is certainly no lower. */
         long era;
         /** The origin had that many blocks in one of them. */
@@ -111,10 +108,10 @@ public final class StaleSuperblock extends Salvage {
         private final BlockDevice device;
         private final Superblock superblock;
         private final KnownRootsSalvage trees;
-        private final SharedArrays shared = new SharedArrays();
+        private final Map<StateOverlay.WalkedArray, ArrayMap> shared = new HashMap<>();
         private final StateOverlay own;
 
-        Others(BlockDevice device, Superblock superblock, KnownRootsSalvage trees, SalvageHints hints) {
+        Others(BlockDevice device, Superblock superblock, KnownRootsSalvage trees) {
             this.device = device;
             this.superblock = superblock;
             this.trees = trees;
@@ -122,16 +119,15 @@ public final class StaleSuperblock extends Salvage {
             wrong = trees.wrongBesideTheTrees();
             BitSet watched = (BitSet) overtaken.clone();
             watched.or(wrong);
-            search = new RootSearch(device, hints, watched);
-            found = search.find();
+            search = new RootSearch(device, watched);
             own = new StateOverlay(device, search.table(), RootCandidate.of(superblock), shared);
             compare();
         }
 
         private void compare() {
-            era = trees.eraWithoutHint();
+            era = trees.sizes.eraWithoutHint;
             extent = trees.nrBlocks;
-            for (RootCandidate state : found.states()) {
+            for (RootCandidate state : search.states) {
                 if (state.indexBlock == superblock.spaceMapBitmapRoot()) {
                     // Whole, and with other roots, it is another state that has come to the same block for its index.
                     boolean isAnothers = state.isWhole() && !state.hasRootsOf(superblock);
@@ -156,23 +152,23 @@ public final class StaleSuperblock extends Salvage {
             }
             // One lost write explains one such block; two of them are another state's.
             isOlder |= overtaken.cardinality() > 1;
-            isOlder |= trees.areWritesetsAhead() || trees.isEraTooLow();
+            isOlder |= trees.areWritesetsAhead() || trees.sizes.isEraTooLow;
             // What a later state has written is sealed, for its place: a block that isn't is another kind of damage.
             boolean mayAllBeOld =
                     trees.areFaultless() && !trees.areBlocksBroken() && overtaken.equals(trees.overwritten());
-            if (mayAllBeOld && isOwnThere && trees.isAnythingMissed()) {
+            if (mayAllBeOld && isOwnThere && trees.first.isAnythingMissed()) {
                 // The tree has lost entries. With another state all of it fits: it is that state's.
-                mayAllBeOld = found.states().stream()
+                mayAllBeOld = search.states.stream()
                         .anyMatch(state -> state.isWhole()
                                 && !state.hasRootsOf(superblock)
                                 && state.writesetTrees.contains(superblock.writesetTreeRoot()));
                 isOlder |= mayAllBeOld;
             }
             // Of trees that are as they should be alone: what is wrong with others may be what makes them older.
-            isOlder |= (mayAllBeOld || trees.areFaultless() && trees.hasMapOfAnother())
-                    && found.states().stream().anyMatch(this::isLater);
+            isOlder |= (mayAllBeOld || trees.areFaultless() && trees.first.hasMapOfAnother())
+                    && search.states.stream().anyMatch(this::isLater);
             // A power cut between the commit of a new era and its superblock leaves a state that is one era ahead.
-            isOlder |= era > trees.eraWithoutHint() + (trees.isContradicted() || mayAllBeOld ? 0 : 1);
+            isOlder |= era > trees.sizes.eraWithoutHint + (trees.isContradicted() || mayAllBeOld ? 0 : 1);
         }
 
         private boolean isEarlier(RootCandidate state) {
@@ -192,37 +188,36 @@ public final class StaleSuperblock extends Salvage {
         private Order order(RootCandidate state) {
             StateOverlay layer = new StateOverlay(device, search.table(), state, shared);
             long end = Math.min(superblock.nrBlocks(), layer.extent);
-            int[] here = new int[StateOverlay.WINDOW];
-            int[] there = new int[StateOverlay.WINDOW];
+            EraWindow here = new EraWindow();
+            EraWindow there = new EraWindow();
             int[] anywhere = new int[ArrayBlock.ERAS_PER_BLOCK];
-            for (long first = 0; first < layer.extent; first += StateOverlay.WINDOW) {
-                int count = (int) Math.min(StateOverlay.WINDOW, layer.extent - first);
-                read(layer, there, first, count, 0xffffffffL);
-                for (int i = 0; i < count; i++) {
+            for (long first = 0; first < layer.extent; first += EraWindow.SIZE) {
+                read(layer, there, first, layer.extent, 0xffffffffL);
+                for (int i = 0; i < there.count(); i++) {
                     int at = i % anywhere.length;
-                    anywhere[at] = Eras.later(anywhere[at], there[i]);
+                    anywhere[at] = Eras.later(anywhere[at], there.latest[i]);
                 }
             }
             boolean hasMore = false;
-            for (long first = 0; first < end; first += StateOverlay.WINDOW) {
-                int count = (int) Math.min(StateOverlay.WINDOW, end - first);
-                BitSet lost = read(own, here, first, count, superblock.currentEra());
-                lost.or(read(layer, there, first, count, layer.leastEra()));
-                for (int i = 0; i < count; i++) {
-                    if (!lost.get(i) && Integer.compareUnsigned(here[i], there[i]) < 0) {
+            for (long first = 0; first < end; first += EraWindow.SIZE) {
+                read(own, here, first, end, superblock.currentEra());
+                read(layer, there, first, end, layer.leastEra());
+                for (int i = 0; i < here.count(); i++) {
+                    if (here.lost.get(i) || there.lost.get(i)) {
+                        continue;
+                    }
+                    if (Integer.compareUnsigned(here.latest[i], there.latest[i]) < 0) {
                         return Order.LATER;
                     }
-                    hasMore |= !lost.get(i) && Integer.compareUnsigned(here[i], anywhere[i % anywhere.length]) > 0;
+                    hasMore |= Integer.compareUnsigned(here.latest[i], anywhere[i % anywhere.length]) > 0;
                 }
             }
             return hasMore ? Order.EARLIER : Order.UNKNOWN;
         }
 
-        private static BitSet read(StateOverlay from, int[] eras, long first, int count, long openEra) {
-            Arrays.fill(eras, 0);
-            BitSet lost = new BitSet(count);
-            from.overlay(eras, first / StateOverlay.WINDOW, count, openEra, new HashSet<>(), lost);
-            return lost;
+        private static void read(StateOverlay from, EraWindow window, long first, long end, long openEra) {
+            window.begin(first, (int) Math.min(EraWindow.SIZE, end - first), openEra);
+            from.overlay(window, openEra);
         }
     }
 
@@ -231,14 +226,9 @@ public final class StaleSuperblock extends Salvage {
      * it after the superblock's state did.
      */
     private static BitSet inPlace(BlockDevice device, BitSet blocks) {
-        BlockReader reader =
-                new BlockReader(device, new BlockUse(device.sizeBlocks()), new DamageLog(), new BlockVerdict(-1));
-        ByteBuffer block = BlockReader.newBuffer();
+        BlockReader reader = BlockReader.quiet(device, new BlockUse(device.sizeBlocks()));
         BitSet inPlace = new BitSet();
-        blocks.stream().filter(b -> reader.tryRead(b, block) == null).forEach(b -> {
-            BlockType type = reader.identify(block);
-            inPlace.set(b, type != null && block.getLong(type.blockNrOffset()) == b);
-        });
+        blocks.stream().filter(b -> reader.code(b) > BlockVerdict.MISPLACED).forEach(inPlace::set);
         return inPlace;
     }
 
@@ -261,7 +251,7 @@ public final class StaleSuperblock extends Salvage {
         @Override
         public void eras(long firstBlock, ByteBuffer buffer, int offset, int count) throws IOException {
             int[] others = states.latest(firstBlock, nrBlocks());
-            int from = (int) (firstBlock % UnclaimedMarks.WINDOW);
+            int from = (int) (firstBlock % EraWindow.SIZE);
             for (int i = 0; i < count; i++) {
                 int at = offset + i * Integer.BYTES;
                 buffer.putInt(at, Eras.later(buffer.getInt(at), others[from + i]));

@@ -6,15 +6,15 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.BitSet;
-import java.util.HashSet;
+import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.stream.Collectors;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.content.MetadataVisitor;
-import org.dmera.core.evidence.BlockUse;
+import org.dmera.core.evidence.ArrayMap;
 import org.dmera.core.evidence.Damage;
 import org.dmera.core.format.Superblock;
 
@@ -29,39 +29,37 @@ import org.dmera.core.format.Superblock;
  * latest era of all, as it would after digestion.
  */
 final class StateMerge extends Salvage {
-    private static final int WINDOW = StateOverlay.WINDOW;
     /** States, and roots of one, that the report names. */
     private static final int MAX_SHOWN = 3;
 
     private final List<StateOverlay> layers = new ArrayList<>();
     private final LostEras sizes;
     private final long dataBlockSizeSectors;
-    private final int[] latest = new int[WINDOW];
-    private final ByteBuffer out = ByteBuffer.allocate(WINDOW * Integer.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+    private final EraWindow window = new EraWindow();
+    private final ByteBuffer out =
+            ByteBuffer.allocate(EraWindow.SIZE * Integer.BYTES).order(ByteOrder.LITTLE_ENDIAN);
     private boolean allLost;
-    /** The window that {@link #latest} is of, when it is asked for by the window. */
-    private long windowAt = -1;
 
-    StateMerge(BlockDevice device, BlockUse seen, FoundStates found, SalvageHints hints) throws IOException {
+    StateMerge(BlockDevice device, RootSearch search, SalvageHints hints) throws IOException {
         super(new ArrayList<>());
         List<Superblock> copies = new ArrayList<>();
-        SharedArrays shared = new SharedArrays();
+        Map<StateOverlay.WalkedArray, ArrayMap> shared = new HashMap<>();
         Set<Damage> distinct = new LinkedHashSet<>();
-        allLost = found.last() == FoundStates.Last.LOST;
-        for (RootCandidate state : found.states()) {
+        allLost = search.last == RootSearch.Last.LOST;
+        for (RootCandidate state : search.states) {
             copies.addAll(state.copies);
-            StateOverlay layer = new StateOverlay(device, seen, state, shared);
+            StateOverlay layer = new StateOverlay(device, search.table(), state, shared);
             layers.add(layer);
             distinct.addAll(layer.log.kept());
             allLost |= state.isMapped && (state.areMarksAdrift() || layer.writesetsLost && state.broken != 1);
         }
         damages.addAll(DamageRanges.join(distinct));
-        this.sizes = new LostEras(layers, copies, found.last() == FoundStates.Last.FOUND);
-        remarkOn(found);
+        this.sizes = new LostEras(layers, copies, search.last == RootSearch.Last.FOUND);
+        remarkOn(search);
         this.dataBlockSizeSectors = sizes.blockSize(hints);
         nrBlocks = sizes.nrBlocks(hints, remarks);
         currentEra = sizes.currentEra(hints, remarks);
-        if (found.last() == FoundStates.Last.LOST) {
+        if (search.last == RootSearch.Last.LOST) {
             remarks.add("the newest state of the metadata may be lost: every origin block counts as written in era "
                     + currentEra);
         } else if (allLost) {
@@ -69,9 +67,9 @@ final class StateMerge extends Salvage {
         }
     }
 
-    private void remarkOn(FoundStates found) {
+    private void remarkOn(RootSearch search) {
         List<RootCandidate> mapped =
-                found.states().stream().filter(state -> state.isMapped).toList();
+                search.states.stream().filter(state -> state.isMapped).toList();
         if (mapped.size() > MAX_SHOWN) {
             remarks.add("found " + mapped.size() + " states of the metadata that nothing has overwritten");
             return;
@@ -98,13 +96,13 @@ final class StateMerge extends Salvage {
         visitor.superblock(dataBlockSizeSectors, nrBlocks, currentEra);
         visitor.beginEraArray();
         long widened = 0;
-        for (long first = 0; first < nrBlocks; first += WINDOW) {
-            int count = (int) Math.min(WINDOW, nrBlocks - first);
-            widened += overlay(first, count);
-            for (int i = 0; i < count; i++) {
-                out.putInt(i * Integer.BYTES, latest[i]);
+        for (long first = 0; first < nrBlocks; first += EraWindow.SIZE) {
+            overlay(first, nrBlocks);
+            widened += window.lost.cardinality();
+            for (int i = 0; i < window.count(); i++) {
+                out.putInt(i * Integer.BYTES, window.latest[i]);
             }
-            visitor.eras(first, out, 0, count);
+            visitor.eras(first, out, 0, window.count());
         }
         visitor.endEraArray();
         visitor.end();
@@ -116,28 +114,23 @@ final class StateMerge extends Salvage {
 
     /** The latest eras in the window of origin block {@code block}; used again for the next window. */
     int[] latest(long block, long end) {
-        long first = block / WINDOW * WINDOW;
-        if (first != windowAt) {
-            windowAt = first;
-            overlay(first, (int) Math.min(WINDOW, end - first));
+        long first = block / EraWindow.SIZE * EraWindow.SIZE;
+        if (window.count() == 0 || first != window.first()) {
+            overlay(first, end);
         }
-        return latest;
+        return window.latest;
     }
 
-    /** Returns how many of the blocks count as written because something is lost. */
-    private long overlay(long first, int count) {
-        Arrays.fill(latest, allLost ? (int) currentEra : 0);
+    /** Makes {@link #window} that of the origin block {@code first}, in an origin of {@code end} blocks. */
+    private void overlay(long first, long end) {
+        int count = (int) Math.min(EraWindow.SIZE, end - first);
+        window.begin(first, count, currentEra);
+        int known = allLost ? 0 : (int) Math.max(0, Math.min(count, sizes.extent() - first));
+        Arrays.fill(window.latest, known, count, (int) currentEra);
         if (allLost) {
-            return 0;
+            return;
         }
-        BitSet lost = new BitSet(count);
-        int known = (int) Math.max(0, Math.min(count, sizes.extent() - first));
-        Arrays.fill(latest, known, count, (int) currentEra);
-        lost.set(known, count);
-        Set<StateOverlay.OverlaidPart> overlaid = new HashSet<>();
-        for (StateOverlay layer : layers) {
-            layer.overlay(latest, first / WINDOW, count, currentEra, overlaid, lost);
-        }
-        return lost.cardinality();
+        window.lost.set(known, count);
+        layers.forEach(layer -> layer.overlay(window, currentEra));
     }
 }

@@ -3,13 +3,11 @@ package org.dmera.core.salvage;
 
 import java.nio.ByteBuffer;
 import java.util.Arrays;
-import org.dmera.core.block.BlockDevice;
 import org.dmera.core.evidence.BlockReader;
 import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.StoredCounts;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.BitmapBlock;
-import org.dmera.core.format.IndexBlock;
 import org.dmera.core.format.Limits;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.format.WritesetValue;
@@ -27,11 +25,6 @@ import org.dmera.core.read.BlockVerdict;
  * none: they are found in sound metadata too.
  */
 final class StateProbe {
-    /** The stored count that stands for any number from here on. */
-    private static final int MANY = 3;
-
-    private static final int REF_COUNT_BYTES = 4;
-
     private enum Kind {
         WRITESETS,
         WORDS,
@@ -64,23 +57,17 @@ final class StateProbe {
         this.references = new byte[table.size()];
     }
 
-    /**
-     * The state that {@code counts} belong to; null when it has been overwritten.
-     *
-     * @param indexBlock its index, or 0 when that is broken
-     * @param index the same, or null
-     * @param bitmapBlock the only bitmap, when there is no index
-     */
-    RootCandidate probe(long indexBlock, IndexBlock index, long bitmapBlock, StoredCounts counts) {
-        this.counts = counts;
-        this.state = new RootCandidate(indexBlock);
+    /** The state that {@code map} belongs to; null when it has been overwritten. */
+    RootCandidate probe(StateMap map) {
+        this.counts = map.counts();
+        this.state = new RootCandidate(map.indexBlock());
         state.isMapped = true;
         Arrays.fill(references, (byte) 0);
         refCountRoots = 0;
         emptyRoot = 0;
         int size = table.size();
         for (int b = counts.firstUsed(1, size); b < size; b = counts.firstUsed(b + 1, size)) {
-            if (!visit(b, indexBlock, index, bitmapBlock)) {
+            if (!visit(b, map)) {
                 return null;
             }
         }
@@ -100,37 +87,18 @@ final class StateProbe {
         return hasRoots || state.broken > 0 ? state : null;
     }
 
-    private boolean visit(int b, long indexBlock, IndexBlock index, long bitmapBlock) {
-        switch (reader.code(b)) {
-            case BlockVerdict.INDEX -> {
-                return b == indexBlock;
-            }
-            case BlockVerdict.BITMAP -> {
-                return index == null ? b == bitmapBlock : isBitmapOf(index, b);
-            }
-            case BlockVerdict.SUPERBLOCK -> {
-                return visitCopy(b);
-            }
-            case BlockVerdict.NODE -> {
-                return visitNode(b);
-            }
-            case BlockVerdict.ERAS, BlockVerdict.ERAS_ABOVE_CURRENT, BlockVerdict.WORDS -> {
-                return true;
-            }
+    private boolean visit(int b, StateMap map) {
+        return switch (reader.code(b)) {
+            case BlockVerdict.INDEX -> b == map.indexBlock();
+            case BlockVerdict.BITMAP -> map.bitmaps().get(b);
+            case BlockVerdict.SUPERBLOCK -> visitCopy(b);
+            case BlockVerdict.NODE -> visitNode(b);
+            case BlockVerdict.ERAS, BlockVerdict.WORDS -> true;
             default -> {
                 state.broken++;
-                return true;
+                yield true;
             }
-        }
-    }
-
-    private boolean isBitmapOf(IndexBlock index, int b) {
-        for (int i = 0; i < counts.nrBitmaps(); i++) {
-            if (index.bitmapBlock(i) == b) {
-                return true;
-            }
-        }
-        return false;
+        };
     }
 
     private boolean visitCopy(int b) {
@@ -160,7 +128,7 @@ final class StateProbe {
                     return false;
                 }
             }
-        } else if (!node.hasSaneShape(REF_COUNT_BYTES)) {
+        } else if (!node.hasSaneShape(Integer.BYTES)) {
             state.broken++;
         }
         return true;
@@ -173,9 +141,7 @@ final class StateProbe {
             long b = node.valueLong(i);
             if (kind == BlockVerdict.UNREAD && table.isUsable(b)) {
                 int code = reader.code(b);
-                kind = code == BlockVerdict.ERAS_ABOVE_CURRENT
-                        ? BlockVerdict.ERAS
-                        : code == BlockVerdict.ERAS || code == BlockVerdict.WORDS ? code : kind;
+                kind = code == BlockVerdict.ERAS || code == BlockVerdict.WORDS ? code : kind;
             }
             if (!refer(b, kind)) {
                 return false;
@@ -193,14 +159,13 @@ final class StateProbe {
             references[(int) b]++;
         }
         int code = reader.code(b);
-        int actual = code == BlockVerdict.ERAS_ABOVE_CURRENT ? BlockVerdict.ERAS : code;
-        return actual <= BlockVerdict.MISPLACED || actual == BlockVerdict.BAD_ARRAY || actual == kind;
+        return code <= BlockVerdict.MISPLACED || code == BlockVerdict.BAD_ARRAY || code == kind;
     }
 
     private boolean judgeCount(int b) {
         int stored = counts.count(b);
         int found = references[b];
-        if (stored == MANY || stored < 0) {
+        if (stored == BitmapBlock.SEE_TREE || stored < 0) {
             return true;
         }
         if (found > stored) {
@@ -212,7 +177,7 @@ final class StateProbe {
         state.isLeaky |= stored - found > 1;
         switch (reader.code(b)) {
             case BlockVerdict.NODE -> addRoot(b);
-            case BlockVerdict.ERAS, BlockVerdict.ERAS_ABOVE_CURRENT -> state.unattachedEras.add(b);
+            case BlockVerdict.ERAS -> state.unattachedEras.add(b);
             case BlockVerdict.WORDS -> state.unattachedWords.add(b);
             case BlockVerdict.INDEX, BlockVerdict.BITMAP, BlockVerdict.SUPERBLOCK -> {}
             default -> state.unreadable++;
@@ -286,7 +251,7 @@ final class StateProbe {
         if (child.hasSaneShape(WritesetValue.BYTES)) {
             return Kind.WRITESETS;
         }
-        if (child.hasSaneShape(REF_COUNT_BYTES)) {
+        if (child.hasSaneShape(Integer.BYTES)) {
             return Kind.REF_COUNTS;
         }
         if (!child.hasSaneShape(BTreeNode.BLOCK_VALUE_BYTES)) {
@@ -298,7 +263,7 @@ final class StateProbe {
         for (int i = 0; i < child.nrEntries(); i++) {
             long b = child.valueLong(i);
             int code = table.isUsable(b) ? reader.code(b) : BlockVerdict.UNSEALED;
-            if (code == BlockVerdict.ERAS || code == BlockVerdict.ERAS_ABOVE_CURRENT) {
+            if (code == BlockVerdict.ERAS) {
                 return Kind.ERAS;
             }
             if (code == BlockVerdict.WORDS) {
@@ -306,45 +271,5 @@ final class StateProbe {
             }
         }
         return Kind.UNKNOWN;
-    }
-
-    /** The counts under an index, if its bitmaps can be read and count themselves and the index; else null. */
-    StoredCounts countsUnder(long indexBlock, IndexBlock index) {
-        StoredCounts under = new StoredCounts((table.size() + BitmapBlock.ENTRIES - 1) / BitmapBlock.ENTRIES);
-        for (int i = 0; i < under.nrBitmaps(); i++) {
-            long b = index.bitmapBlock(i);
-            if (i > 0 && b == 0) {
-                // The device has grown since it was formatted, and the map has not.
-                break;
-            }
-            ByteBuffer bitmap = BlockReader.newBuffer();
-            if (!table.isUsable(b)
-                    || BlockVerdict.code(table.verdict(b)) != BlockVerdict.BITMAP
-                    || reader.tryRead(b, bitmap) != null) {
-                return null;
-            }
-            int free = new BitmapBlock().wrap(bitmap, 0).countFree();
-            if (!StoredCounts.isFreeCount(i, index.nrFree(i), free, table.size())) {
-                return null;
-            }
-            under.bitmap(i, bitmap);
-        }
-        for (int i = 0; i < under.nrBitmaps(); i++) {
-            if (under.count((int) index.bitmapBlock(i)) == 0) {
-                return null;
-            }
-        }
-        return under.count(0) == 0 || under.count((int) indexBlock) == 0 ? null : under;
-    }
-
-    /** The counts of a device with one bitmap, whose index is broken, or null when they can't be that. */
-    StoredCounts countsWithoutIndex(int bitmapBlock) {
-        ByteBuffer bitmap = ByteBuffer.allocate(BlockDevice.BLOCK_BYTES).order(java.nio.ByteOrder.LITTLE_ENDIAN);
-        if (reader.tryRead(bitmapBlock, bitmap) != null) {
-            return null;
-        }
-        StoredCounts under = new StoredCounts(1);
-        under.bitmap(0, bitmap);
-        return under.count(0) == 0 || under.count(bitmapBlock) == 0 ? null : under;
     }
 }

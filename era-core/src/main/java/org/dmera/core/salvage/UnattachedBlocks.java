@@ -50,39 +50,22 @@ final class UnattachedBlocks {
         return nrEras;
     }
 
-    /** Raises {@code latest} from {@code from}, where an array block of eras begins, up to {@code to}; to {@code most} at most. */
-    void raiseByEras(int[] latest, int from, int to, long most) {
+    /** Raises {@code window} from {@code from}, where an array block of eras begins, up to {@code to}. */
+    void raiseByEras(EraWindow window, int from, int to) {
         for (int i = from; eras != null && i < to; i++) {
-            raise(latest, i, Math.min(most, Integer.toUnsignedLong(eras[(i - from) % eras.length])));
+            window.raise(i, Math.min(window.most(), Integer.toUnsignedLong(eras[(i - from) % eras.length])));
         }
     }
 
-    /** Raises the first {@code count} of {@code latest}, where an array block of words begins, to {@code era} where marked. */
-    void raiseByWords(int[] latest, int count, long era) {
-        if (words != null) {
-            raise(latest, words, count, era);
+    /** Raises {@code window} where marked, by bitsets of which nothing shows the era. */
+    void raiseByWords(EraWindow window) {
+        for (int i = 0; words != null && i < window.count(); i += Long.SIZE) {
+            window.raise(i, window.count(), words[i / Long.SIZE], window.most());
         }
     }
 
     /** The marks of all blocks of words together: a copy. */
     long[] words() {
         return words == null ? new long[ArrayBlock.WORDS_PER_BLOCK] : words.clone();
-    }
-
-    /** Raises the first {@code count} of {@code latest} to {@code era}, where a bit of {@code words} is set. */
-    static void raise(int[] latest, long[] words, int count, long era) {
-        for (int first = 0; first < count; first += Long.SIZE) {
-            for (long word = words[first / Long.SIZE]; word != 0; word &= word - 1) {
-                int i = first + Long.numberOfTrailingZeros(word);
-                if (i < count) {
-                    raise(latest, i, era);
-                }
-            }
-        }
-    }
-
-    /** Raises one of {@code latest}. */
-    static void raise(int[] latest, int i, long era) {
-        latest[i] = Eras.later(latest[i], (int) era);
     }
 }

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.salvage;
+
+import java.nio.ByteBuffer;
+import java.util.Arrays;
+import java.util.BitSet;
+import java.util.HashSet;
+import java.util.Set;
+import org.dmera.core.evidence.ArrayMap;
+import org.dmera.core.evidence.BlockReader;
+import org.dmera.core.evidence.UnclaimedParts.Content;
+import org.dmera.core.format.ArrayBlock;
+import org.dmera.core.format.Eras;
+
+/**
+ * The latest eras that are known of one window of the origin: arrays with marks are laid over one another in it, those of states
+ * and those that have lost their reference alike.
+ */
+final class EraWindow {
+    /** Origin blocks in one array block of a bitset; 32 array blocks of the era array hold as many eras. */
+    static final int SIZE = ArrayBlock.WORDS_PER_BLOCK * Long.SIZE;
+
+    /**
+     * An array with marks.
+     *
+     * @param low its first array block
+     * @param length origin blocks that it is for, from the origin's beginning on
+     * @param era of a bitset, or −1 when that isn't known; −1 for eras
+     */
+    record Part(Content content, long low, long length, long era, ArrayMap map) {}
+
+    /** A metadata block whose content has been laid: an array block's place, or a bitset's era, and how much of it. */
+    private record Laid(int block, long as, long count) {}
+
+    /** By origin block of the window, 0 where nothing is known. */
+    final int[] latest = new int[SIZE];
+    /** Origin blocks of the window that count as written because a part is lost. */
+    final BitSet lost = new BitSet(SIZE);
+    /** What has been laid already: most of a state is shared with the one before. */
+    private final Set<Laid> laid = new HashSet<>();
+
+    private final ByteBuffer block = BlockReader.newBuffer();
+    private long first;
+    private int count;
+    private long most;
+
+    /**
+     * Begins anew with the {@code count} origin blocks from {@code first} on, where a window begins.
+     *
+     * @param most eras of arrays are no higher; the era of what is lost
+     */
+    void begin(long first, int count, long most) {
+        this.first = first;
+        this.count = count;
+        this.most = most;
+        Arrays.fill(latest, 0);
+        lost.clear();
+        laid.clear();
+    }
+
+    /** The first origin block. */
+    long first() {
+        return first;
+    }
+
+    /** How many origin blocks there are. */
+    int count() {
+        return count;
+    }
+
+    long most() {
+        return most;
+    }
+
+    /** Raises what {@code part} speaks for: by its eras, or to {@code era} where its bits are set. */
+    void lay(BlockReader reader, Part part, long era) {
+        // An older state may be of a smaller origin; what lies past its end is not lost.
+        int end = (int) Math.min(count, part.length() - first);
+        boolean isOfEras = part.content() == Content.ERAS;
+        int perBlock = isOfEras ? ArrayBlock.ERAS_PER_BLOCK : SIZE;
+        for (int at = 0; at < end; at += perBlock) {
+            long index = (first + at) / perBlock;
+            int n = Math.min(perBlock, end - at);
+            int values = isOfEras ? n : (n + Long.SIZE - 1) / Long.SIZE;
+            boolean isWhole = part.map().usable(index) >= values;
+            if (index < part.low() || isWhole && !laid.add(new Laid(part.map().block(index), isOfEras ? at : era, n))) {
+                continue;
+            }
+            int usable = part.map().load(reader, index, values, block);
+            int known = isOfEras ? layEras(at, usable) : layWords(Math.min(n, usable * Long.SIZE), era);
+            for (int i = at + known; i < at + n; i++) {
+                raise(i, isOfEras ? most : era);
+                lost.set(i);
+            }
+        }
+    }
+
+    private int layEras(int at, int n) {
+        for (int i = 0; i < n; i++) {
+            raise(at + i, Math.min(most, block.getInt(ArrayBlock.VALUES + i * Integer.BYTES) & Eras.HIGHEST));
+        }
+        return n;
+    }
+
+    private int layWords(int n, long era) {
+        for (int i = 0; i < n; i += Long.SIZE) {
+            raise(i, n, block.getLong(ArrayBlock.VALUES + i / Byte.SIZE), era);
+        }
+        return n;
+    }
+
+    /** Raises those from {@code i} on, and below {@code end}, whose bits are set in {@code word}. */
+    void raise(int i, int end, long word, long era) {
+        for (long rest = word; rest != 0; rest &= rest - 1) {
+            int marked = i + Long.numberOfTrailingZeros(rest);
+            if (marked < end) {
+                raise(marked, era);
+            }
+        }
+    }
+
+    /** Raises one. */
+    void raise(int i, long era) {
+        latest[i] = Eras.later(latest[i], (int) era);
+    }
+}
