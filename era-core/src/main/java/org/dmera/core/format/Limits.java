@@ -15,6 +15,9 @@ public final class Limits {
     /** Levels of a btree, root and leaves included: the kernel can't delete a tree that has more. */
     public static final int MAX_TREE_LEVELS = 64;
 
+    /** Metadata blocks of an array, at most: the eras of the largest origin take so many, and the bits of one fewer. */
+    public static final long MAX_ARRAY_BLOCKS = eraArrayBlocks(MAX_ORIGIN_BLOCKS);
+
     private Limits() {}
 
     /**

@@ -6,15 +6,13 @@ import java.nio.ByteBuffer;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.DamageKind;
+import org.dmera.core.format.Limits;
 
 /**
  * Walks an array: the btree of its blocks, and what each of them is, by every rule of the format. The visitor learns of
  * each block of the array exactly once and in order: present, or lost.
  */
 public final class ArrayWalker implements TreeWalker.Listener {
-    /** Past the last array block that an origin of the largest size needs. */
-    private static final long END_OF_ARRAY_BLOCKS = 1L << 32;
-
     /** What the array's blocks are, from a pass over the device or by reading them as they are asked for; and what is wrong. */
     public interface Policy {
         /** The {@link BlockVerdict} of the usable block to which entry {@code index} of a leaf leads. */
@@ -230,9 +228,10 @@ public final class ArrayWalker implements TreeWalker.Listener {
         if (isArrayBlock && Long.compareUnsigned(low, needed) < 0) {
             visitor.gone(low, endOf(last));
         }
-        isEndUnknown |= last == TreeWalker.LAST_KEY;
-        if (last != TreeWalker.LAST_KEY && Long.compareUnsigned(last, END_OF_ARRAY_BLOCKS) < 0) {
+        if (Long.compareUnsigned(last, Limits.MAX_ARRAY_BLOCKS) < 0) {
             loseExtra(low, last + 1);
+        } else {
+            isEndUnknown = true;
         }
         // Unsigned, and "last" may be the very last key there is: clip to the array first.
         if (Long.compareUnsigned(low, needed) >= 0) {

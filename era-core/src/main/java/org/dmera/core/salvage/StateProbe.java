@@ -3,6 +3,7 @@ package org.dmera.core.salvage;
 
 import java.nio.ByteBuffer;
 import java.util.Arrays;
+import java.util.BitSet;
 import org.dmera.core.evidence.BlockReader;
 import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.StoredCounts;
@@ -45,6 +46,9 @@ final class StateProbe {
     private final BTreeNode node = new BTreeNode();
     private final BTreeNode child = new BTreeNode();
     private final byte[] references;
+    /** Internal nodes that don't show what tree they are of: no search enters one twice, whatever leads to it how often. */
+    private final BitSet unknown = new BitSet();
+
     private StoredCounts counts;
     private RootCandidate state;
     private int refCountRoots;
@@ -225,7 +229,7 @@ final class StateProbe {
         if (code != BlockVerdict.NODE) {
             return code <= BlockVerdict.MISPLACED ? Kind.UNKNOWN : Kind.NONSENSE;
         }
-        if (depth == Limits.MAX_TREE_LEVELS || reader.tryRead(root, below) != null) {
+        if (depth == Limits.MAX_TREE_LEVELS || unknown.get((int) root) || reader.tryRead(root, below) != null) {
             return Kind.UNKNOWN;
         }
         child.wrap(below, 0);
@@ -244,6 +248,7 @@ final class StateProbe {
             }
             kind = kindOf(child.valueLong(i), depth + 1);
         }
+        unknown.set((int) root, kind == Kind.UNKNOWN);
         return kind;
     }
 

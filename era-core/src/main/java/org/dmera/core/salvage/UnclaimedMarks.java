@@ -103,7 +103,7 @@ final class UnclaimedMarks {
     }
 
     private void addArray(Content content, long root, long low, long high, long era, List<EraWindow.Part> to) {
-        if (low < 0 || high < low || high >= Limits.MAX_ORIGIN_BLOCKS) {
+        if (low < 0 || high < low || high >= Limits.MAX_ARRAY_BLOCKS) {
             complete = false;
             return;
         }
