@@ -47,7 +47,7 @@ final class RestoreCommand implements Command {
         MetadataBuilder builder = new MetadataBuilder(device);
         boolean complete = false;
         try {
-            MetadataXmlReader.read(xml.channel(), builder);
+            MetadataXmlReader.read(xml, builder);
             complete = true;
         } finally {
             if (!complete) {

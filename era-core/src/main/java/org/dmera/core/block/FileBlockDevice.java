@@ -4,6 +4,7 @@ package org.dmera.core.block;
 import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.channels.ClosedChannelException;
 import java.nio.channels.FileChannel;
 import java.nio.file.OpenOption;
 import java.nio.file.Path;
@@ -148,7 +149,16 @@ public final class FileBlockDevice implements BlockDevice {
     private void readAt(long from, ByteBuffer dst) throws IOException {
         long positionBytes = from;
         while (dst.hasRemaining()) {
-            int n = channel.read(dst, positionBytes);
+            int n;
+            try {
+                n = channel.read(dst, positionBytes);
+            } catch (ClosedChannelException e) {
+                // The reader was interrupted, which is no failure of the device's.
+                throw e;
+            } catch (IOException e) {
+                throw new IOException(
+                        path + ": reading block " + positionBytes / BLOCK_BYTES + " failed: " + e.getMessage(), e);
+            }
             if (n < 0) {
                 throw new EOFException(path + ": the file ended at block " + positionBytes / BLOCK_BYTES + "; it had "
                         + sizeBlocks + " blocks when it was opened");

@@ -19,20 +19,22 @@ import org.dmera.tools.cli.Console;
 
 /**
  * Text that a tool reads: a file, or standard input for "-"; plain, or compressed by gzip or zstd, as its first bytes
- * tell.
+ * tell. A failure to read it, or to decompress it, names the input.
  */
-public final class TextInput implements Closeable {
+public final class TextInput implements ReadableByteChannel {
     private static final int MAGIC_BYTES = 4;
     private static final int GZIP_MAGIC = 0x8B1F;
     private static final int ZSTD_MAGIC = 0xFD2FB528;
     /** A frame to be skipped, with which pzstd begins: the last four bits may be any (RFC 8878). */
     private static final int ZSTD_SKIPPABLE_MAGIC = 0x184D2A50;
 
-    private final ReadableByteChannel channel;
+    private final String name;
+    private final ReadableByteChannel text;
     private final Closeable opened;
 
-    private TextInput(ReadableByteChannel channel, Closeable opened) {
-        this.channel = channel;
+    private TextInput(String name, ReadableByteChannel text, Closeable opened) {
+        this.name = name;
+        this.text = text;
         this.opened = opened;
     }
 
@@ -45,7 +47,7 @@ public final class TextInput implements Closeable {
      */
     public static TextInput open(String name, Console console, Progress progress) throws IOException {
         if (name.equals("-")) {
-            return of(console.input(), progress);
+            return open("standard input", console.input(), false, progress);
         }
         Path path = Path.of(name);
         if (!Files.exists(path)) {
@@ -54,17 +56,27 @@ public final class TextInput implements Closeable {
         if (Files.isDirectory(path)) {
             throw new IOException("Not a block device or regular file: '" + name + "'");
         }
-        FileInputStream file = new FileInputStream(name);
-        if (!Files.isRegularFile(path)) {
-            return of(file, progress);
+        return open(name, new FileInputStream(name), Files.isRegularFile(path), progress);
+    }
+
+    private static TextInput open(String name, InputStream raw, boolean regular, Progress progress) throws IOException {
+        try {
+            return new TextInput(name, regular ? ofFile((FileInputStream) raw, progress) : of(raw, progress), raw);
+        } catch (IOException e) {
+            raw.close();
+            throw failure(name, e);
         }
+    }
+
+    /** Plain text of a regular file is read without a copy in between. */
+    private static ReadableByteChannel ofFile(FileInputStream file, Progress progress) throws IOException {
         FileChannel channel = file.getChannel();
         byte[] magic = file.readNBytes(MAGIC_BYTES);
         channel.position(0);
-        return isCompressed(magic) ? of(file, progress) : new TextInput(new Counted(channel, progress), file);
+        return isCompressed(magic) ? of(file, progress) : new Counted(channel, progress);
     }
 
-    private static TextInput of(InputStream raw, Progress progress) throws IOException {
+    private static ReadableByteChannel of(InputStream raw, Progress progress) throws IOException {
         PushbackInputStream in = new PushbackInputStream(
                 Channels.newInputStream(new Counted(Channels.newChannel(raw), progress)), MAGIC_BYTES);
         byte[] magic = in.readNBytes(MAGIC_BYTES);
@@ -75,7 +87,11 @@ public final class TextInput implements Closeable {
         } else if (isZstd(magic)) {
             plain = new ZstdInputStream(new BufferedInputStream(in, 1 << 17));
         }
-        return new TextInput(Channels.newChannel(plain), raw);
+        return Channels.newChannel(plain);
+    }
+
+    private static IOException failure(String name, IOException e) {
+        return new IOException(name + ": " + (e.getMessage() == null ? e.toString() : e.getMessage()), e);
     }
 
     private static boolean isCompressed(byte[] magic) {
@@ -95,9 +111,18 @@ public final class TextInput implements Closeable {
         return number == ZSTD_MAGIC || (number & ~0xF) == ZSTD_SKIPPABLE_MAGIC;
     }
 
-    /** The text, decompressed. */
-    public ReadableByteChannel channel() {
-        return channel;
+    @Override
+    public int read(ByteBuffer dst) throws IOException {
+        try {
+            return text.read(dst);
+        } catch (IOException e) {
+            throw failure(name, e);
+        }
+    }
+
+    @Override
+    public boolean isOpen() {
+        return text.isOpen();
     }
 
     @Override
