@@ -16,6 +16,7 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.HashSet;
 import java.util.Set;
+import org.dmera.core.linux.Errno;
 
 /**
  * A file that appears, or is replaced, whole or not at all: what is new is written to {@code FILE.partial} beside it, made
@@ -231,17 +232,16 @@ public final class FileReplacement implements Closeable {
     }
 
     private static boolean takesOwnerAndMode(Path partial, Path target) throws IOException {
-        for (String id : new String[] {"unix:uid", "unix:gid"}) {
-            Object wanted = Files.getAttribute(target, id);
-            if (!wanted.equals(Files.getAttribute(partial, id))) {
+        for (String attribute : new String[] {"unix:uid", "unix:gid", "posix:permissions"}) {
+            Object wanted = Files.getAttribute(target, attribute);
+            if (!wanted.equals(Files.getAttribute(partial, attribute))) {
                 try {
-                    Files.setAttribute(partial, id, wanted);
+                    Files.setAttribute(partial, attribute, wanted);
                 } catch (FileSystemException e) {
                     return false;
                 }
             }
         }
-        Files.setPosixFilePermissions(partial, Files.getPosixFilePermissions(target));
         return true;
     }
 
@@ -290,10 +290,20 @@ public final class FileReplacement implements Closeable {
         oldIdentity = now;
     }
 
-    /** Makes durable what a file is called, and that it is there. */
+    /**
+     * Makes durable what a file is called, and that it is there, as far as the file system can: some sync no folders (fsync(2):
+     * EINVAL), and what is in them is as durable as they make it.
+     */
     public static void syncFolderOf(Path file) throws IOException {
-        try (FileChannel folder = FileChannel.open(file.toAbsolutePath().getParent(), StandardOpenOption.READ)) {
+        Path path = file.toAbsolutePath().getParent();
+        try (FileChannel folder = FileChannel.open(path, StandardOpenOption.READ)) {
             folder.force(true);
+        } catch (AccessDeniedException e) {
+            throw e;
+        } catch (IOException e) {
+            if (!Errno.EINVAL.text().equals(e.getMessage())) {
+                throw new IOException(path + ": making it durable failed: " + e.getMessage(), e);
+            }
         }
     }
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.tests.tools;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -11,6 +14,7 @@ import java.util.stream.Stream;
 import org.dmera.testkit.Fixtures;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -67,5 +71,33 @@ class FailingFilesTest {
                     failing(file, "pread64,read:error=EIO:when=1+", words.substring(file.length() + 2))
                             .refused(folder.resolve(file) + ": ");
                 }));
+    }
+
+    /** As those of some network and shared file systems do, which know how to sync files alone. */
+    @Test
+    void aProductIsMadeInAFolderThatCanNotBeSynced() throws Exception {
+        Files.delete(folder.resolve("out"));
+        failing("", "fsync:error=EINVAL", "era_dump meta -o out").good();
+        assertProduct();
+    }
+
+    @Test
+    void aFolderWhoseSyncFailsIsNamed() throws Exception {
+        failing("", "fsync:error=EIO", "era_dump meta -o out").refused(folder + ": making it durable failed");
+    }
+
+    /** Where the mode can't be given to a new file, as on file systems without modes, the old one is written. */
+    @Test
+    void aProductIsWrittenWhereItIsWhenItsModeCanNotBeKept() throws Exception {
+        Files.setPosixFilePermissions(
+                folder.resolve("out"), java.nio.file.attribute.PosixFilePermissions.fromString("rw-rw-rw-"));
+        failing("out.partial", "chmod,fchmod,fchmodat:error=EPERM", "era_dump meta -o out")
+                .good();
+        assertProduct();
+        assertFalse(Files.exists(folder.resolve("out.partial")));
+    }
+
+    private void assertProduct() throws IOException {
+        assertArrayEquals(Files.readAllBytes(folder.resolve("xml")), Files.readAllBytes(folder.resolve("out")));
     }
 }
