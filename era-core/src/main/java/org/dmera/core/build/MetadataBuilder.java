@@ -4,6 +4,7 @@ package org.dmera.core.build;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import org.dmera.core.block.BlockDevice;
+import org.dmera.core.content.ContentException;
 import org.dmera.core.content.MetadataVisitor;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
@@ -17,7 +18,7 @@ import org.dmera.core.format.WritesetValue;
  * included: the target archives the current one anyway when it starts.
  *
  * <p>It takes nothing on trust that would make bad metadata: sizes, the order of eras and the completeness of arrays are
- * checked, and a violation is an {@link IOException} with the reason. After a failure call {@link #abandon}.
+ * checked, and a violation is a {@link ContentException} with the reason. After a failure call {@link #abandon}.
  */
 public final class MetadataBuilder implements MetadataVisitor {
     /** Of what needs more, the exact size isn't found out: 256 MiB. */
@@ -172,7 +173,7 @@ public final class MetadataBuilder implements MetadataVisitor {
         for (int i = 0; i < count; i++) {
             long value = buffer.getInt(offset + 4 * i) & 0xFFFFFFFFL;
             if (value > currentEra) {
-                throw new IOException("era array: block " + (firstBlock + i) + " has era " + value
+                throw new ContentException("era array: block " + (firstBlock + i) + " has era " + value
                         + ", above the current era, " + currentEra);
             }
         }
@@ -211,9 +212,9 @@ public final class MetadataBuilder implements MetadataVisitor {
         }
     }
 
-    private static void require(boolean holds, String otherwise) throws IOException {
+    private static void require(boolean holds, String otherwise) throws ContentException {
         if (!holds) {
-            throw new IOException(otherwise);
+            throw new ContentException(otherwise);
         }
     }
 }

@@ -4,6 +4,7 @@ package org.dmera.tools.xml;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import org.dmera.core.content.ContentException;
 import org.dmera.core.content.MetadataVisitor;
 
 /**
@@ -16,13 +17,6 @@ import org.dmera.core.content.MetadataVisitor;
 public final class ContentGatherer {
     private static final int WORDS = 4096;
     private static final int ERAS = 8192;
-
-    /** The XML is well-formed, but says something that can't be. */
-    public static final class ContentException extends IOException {
-        ContentException(String message) {
-            super(message);
-        }
-    }
 
     private final MetadataVisitor visitor;
     private final ByteBuffer words = buffer(WORDS * Long.BYTES);

@@ -4,6 +4,7 @@ package org.dmera.tools.xml;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.channels.ReadableByteChannel;
+import org.dmera.core.content.ContentException;
 import org.dmera.core.content.MetadataVisitor;
 
 /**
@@ -28,7 +29,7 @@ public final class MetadataXmlReader {
             if (whole) {
                 content.end();
             }
-        } catch (ContentGatherer.ContentException e) {
+        } catch (ContentException e) {
             throw new IOException("XML line " + (scanner.lines() + 1) + ": " + e.getMessage(), e);
         }
         if (!whole) {

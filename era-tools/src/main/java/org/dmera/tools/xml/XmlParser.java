@@ -11,6 +11,7 @@ import javax.xml.stream.XMLInputFactory;
 import javax.xml.stream.XMLStreamConstants;
 import javax.xml.stream.XMLStreamException;
 import javax.xml.stream.XMLStreamReader;
+import org.dmera.core.content.ContentException;
 import org.dmera.core.linux.NativeText;
 
 /**
@@ -53,7 +54,7 @@ final class XmlParser {
             try {
                 parser.run(position);
                 content.end();
-            } catch (ContentGatherer.ContentException e) {
+            } catch (ContentException e) {
                 throw new IOException("XML line " + parser.line() + ": " + NativeText.ofUnicode(e.getMessage()), e);
             } finally {
                 reader.close();
@@ -107,12 +108,11 @@ final class XmlParser {
                 }
                 case XMLStreamConstants.CHARACTERS, XMLStreamConstants.CDATA -> {
                     if (!reader.isWhiteSpace()) {
-                        throw new ContentGatherer.ContentException("text where only elements can be");
+                        throw new ContentException("text where only elements can be");
                     }
                 }
                 case XMLStreamConstants.ENTITY_REFERENCE ->
-                    throw new ContentGatherer.ContentException(
-                            "the entity " + reader.getLocalName() + " is not defined");
+                    throw new ContentException("the entity " + reader.getLocalName() + " is not defined");
                 default -> {
                     // Comments, processing instructions and the like say nothing.
                 }
@@ -145,7 +145,7 @@ final class XmlParser {
                 content.era(a.number(0), a.number(1));
             }
             default ->
-                throw new ContentGatherer.ContentException(
+                throw new ContentException(
                         "unexpected element <" + name + ">" + (parent.isEmpty() ? "" : " in <" + parent + ">"));
         }
     }
@@ -178,21 +178,20 @@ final class XmlParser {
         private final String[] names;
         private final String[] values;
 
-        Attributes(String... names) throws ContentGatherer.ContentException {
+        Attributes(String... names) throws ContentException {
             this.names = names;
             this.values = new String[names.length];
             for (int i = 0; i < reader.getAttributeCount(); i++) {
                 int at = indexOf(reader.getAttributeLocalName(i));
                 // Twice it can be there under different prefixes.
                 if (at < 0 || values[at] != null) {
-                    throw new ContentGatherer.ContentException(
-                            element() + ": unexpected attribute " + reader.getAttributeLocalName(i));
+                    throw new ContentException(element() + ": unexpected attribute " + reader.getAttributeLocalName(i));
                 }
                 values[at] = reader.getAttributeValue(i);
             }
             for (int i = 0; i < names.length; i++) {
                 if (values[i] == null) {
-                    throw new ContentGatherer.ContentException(element() + ": attribute " + names[i] + " is missing");
+                    throw new ContentException(element() + ": attribute " + names[i] + " is missing");
                 }
             }
         }
@@ -210,7 +209,7 @@ final class XmlParser {
             return -1;
         }
 
-        long number(int index) throws ContentGatherer.ContentException {
+        long number(int index) throws ContentException {
             String text = values[index];
             long value = 0;
             boolean digits = !text.isEmpty() && text.length() <= 10;
@@ -220,18 +219,18 @@ final class XmlParser {
                 value = value * 10 + (c - '0');
             }
             if (!digits || value > 0xFFFFFFFFL) {
-                throw new ContentGatherer.ContentException(element() + ": " + names[index] + " is \"" + text
+                throw new ContentException(element() + ": " + names[index] + " is \"" + text
                         + "\", expected a number from 0 to 4294967295");
             }
             return value;
         }
 
-        boolean truth(int index) throws ContentGatherer.ContentException {
+        boolean truth(int index) throws ContentException {
             return switch (values[index]) {
                 case "true" -> true;
                 case "false" -> false;
                 default ->
-                    throw new ContentGatherer.ContentException(
+                    throw new ContentException(
                             element() + ": " + names[index] + " is \"" + values[index] + "\", expected true or false");
             };
         }

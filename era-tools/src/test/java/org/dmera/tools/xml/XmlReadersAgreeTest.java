@@ -14,6 +14,8 @@ import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.SplittableRandom;
+import org.dmera.core.block.MemoryBlockDevice;
+import org.dmera.core.build.MetadataBuilder;
 import org.dmera.core.content.MetadataVisitor;
 import org.dmera.testkit.Fixtures;
 import org.dmera.tools.generate.MetadataGenerator;
@@ -196,6 +198,10 @@ class XmlReadersAgreeTest {
                 "</superblock>|</superblock>tail|XML line 13",
                 "</writeset>|</wrong>|XML line 7",
                 "<era_array>|<era_array>&nothing;|XML line 8",
+                "block_size=\"128\"|block_size=\"100\"|XML line 1: superblock: block_size is 100",
+                "current_era=\"5\"|current_era=\"3\"|XML line 2: writeset of era 4: above the current era, 3",
+                "nr_bits=\"4\"|nr_bits=\"2147483648\"|XML line 2: writeset of era 4: nr_bits is 2147483648",
+                "  <era_array>|<writeset era=\"4\" nr_bits=\"4\"/><era_array>|XML line 8: writeset of era 4 follows",
             })
     void whatIsWrongIsSaidWithItsLine(String change) {
         String[] parts = change.split("\\|", 3);
@@ -204,9 +210,9 @@ class XmlReadersAgreeTest {
             IOException e = assertThrows(IOException.class, () -> {
                 var in = Channels.newChannel(new ByteArrayInputStream(ascii(xml)));
                 if (parserAlone) {
-                    MetadataXmlReader.readByParser(in, new Recorder());
+                    MetadataXmlReader.readByParser(in, new MetadataBuilder(new MemoryBlockDevice(64)));
                 } else {
-                    MetadataXmlReader.read(in, new Recorder());
+                    MetadataXmlReader.read(in, new MetadataBuilder(new MemoryBlockDevice(64)));
                 }
             });
             assertTrue(e.getMessage().contains(parts[2]), e.getMessage());
