@@ -21,14 +21,16 @@ public final class FileLocks {
 
     /** Whether another process holds the file's exclusive flock(2) lock; false where there is no /proc/locks. */
     public static boolean heldElsewhere(Path file) throws IOException {
-        if (!Files.isReadable(LOCKS)) {
-            return false;
-        }
+        return Files.isReadable(LOCKS)
+                && heldElsewhere(file, new String(Files.readAllBytes(LOCKS), StandardCharsets.ISO_8859_1));
+    }
+
+    /** {@code locks}: all that there are, as /proc/locks has them. */
+    static boolean heldElsewhere(Path file, String locks) throws IOException {
         long device = (long) Files.getAttribute(file, "unix:dev");
         long inode = (long) Files.getAttribute(file, "unix:ino");
         long self = Long.parseLong(Files.readSymbolicLink(Path.of("/proc/self")).toString());
-        StringTokenizer lines =
-                new StringTokenizer(new String(Files.readAllBytes(LOCKS), StandardCharsets.ISO_8859_1), "\n");
+        StringTokenizer lines = new StringTokenizer(locks, "\n");
         while (lines.hasMoreTokens()) {
             // 4: FLOCK  ADVISORY  WRITE 7876 fe:00:5308419 0 EOF; one who waits has "->" before FLOCK
             StringTokenizer words = new StringTokenizer(lines.nextToken(), " :");
@@ -45,7 +47,8 @@ public final class FileLocks {
             long pid = Long.parseLong(words.nextToken());
             long major = Long.parseLong(words.nextToken(), 16);
             long minor = Long.parseLong(words.nextToken(), 16);
-            if (Long.parseLong(words.nextToken()) != inode || pid == self) {
+            // Some file systems use all 64 bits.
+            if (Long.parseUnsignedLong(words.nextToken()) != inode || pid == self) {
                 continue;
             }
             boolean sameDevice = major == DeviceNumber.major(device) && minor == DeviceNumber.minor(device);
