@@ -329,6 +329,20 @@ class ToolRulesTest {
         read(Tool.ERA_COPY, metadata, "--identity=").refused(Tool.ERA_COPY, "--identity: a name is expected");
     }
 
+    /** The first time, Java asks fontconfig which fonts there are. */
+    @Test
+    void drawingIsSilentAlsoTheFirstTimeThatAUserDraws() throws Exception {
+        Ran.needLaunchers();
+        Ran.of(
+                        List.of(
+                                Ran.BIN.resolve("era_plot").toString(),
+                                "-o",
+                                folder.resolve("picture.png").toString(),
+                                inputs.resolve("metadata").toString()),
+                        Map.of("ERA_JAVA_OPTS", "-Duser.home=" + folder))
+                .good();
+    }
+
     @Test
     void theTableHasEveryTool() {
         List<String> missing = new ArrayList<>(Commands.names());
