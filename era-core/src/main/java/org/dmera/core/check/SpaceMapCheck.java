@@ -35,7 +35,8 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
 
     private final int covered;
     private final StoredCounts counts;
-    private ByteBuffer index;
+    /** Null when it could not be read. */
+    private IndexBlock index;
     /** The count of each block in the ref-count tree, or null while there is none: see {@link CountComparison}. */
     private byte[] treeCounts;
 
@@ -63,11 +64,10 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
         if (!isLoaded(root, block, BlockType.INDEX, INDEX)) {
             return counts;
         }
-        index = block;
-        IndexBlock entries = new IndexBlock().wrap(index, 0);
+        index = new IndexBlock().wrap(block, 0);
         for (int i = 0; i < counts.nrBitmaps(); i++) {
             ByteBuffer bitmap = BlockReader.newBuffer();
-            if (isLoaded(entries.bitmapBlock(i), bitmap, BlockType.BITMAP, new Place(Structure.SPACE_MAP_BITMAP, i))) {
+            if (isLoaded(index.bitmapBlock(i), bitmap, BlockType.BITMAP, new Place(Structure.SPACE_MAP_BITMAP, i))) {
                 counts.bitmap(i, bitmap);
             }
         }
@@ -78,9 +78,8 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
     public void claim() {
         claim(superblock.spaceMapBitmapRoot(), INDEX);
         if (index != null) {
-            IndexBlock entries = new IndexBlock().wrap(index, 0);
             for (int i = 0; i < counts.nrBitmaps(); i++) {
-                claim(entries.bitmapBlock(i), new Place(Structure.SPACE_MAP_BITMAP, i));
+                claim(index.bitmapBlock(i), new Place(Structure.SPACE_MAP_BITMAP, i));
             }
         }
         boolean treesIncomplete = log.areTreesIncomplete();
@@ -139,10 +138,9 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
         if (index == null) {
             return false;
         }
-        IndexBlock entries = new IndexBlock().wrap(index, 0);
         for (int i = 0; i < counts.nrBitmaps(); i++) {
             if (counts.bitmap(i) == null
-                    || StoredCounts.judgeNrFree(i, entries.nrFree(i), counts.free(i), covered)
+                    || StoredCounts.judgeNrFree(i, index.nrFree(i), counts.free(i), covered)
                             == DamageKind.WRONG_NR_FREE) {
                 return false;
             }
@@ -230,7 +228,6 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
     }
 
     private void compareIndex() {
-        IndexBlock entries = new IndexBlock().wrap(index, 0);
         BitmapBlock bitmap = new BitmapBlock();
         for (int i = 0; i < counts.nrBitmaps(); i++) {
             if (counts.bitmap(i) == null) {
@@ -238,9 +235,9 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
             }
             bitmap.wrap(counts.bitmap(i), 0);
             int free = counts.free(i);
-            DamageKind kind = StoredCounts.judgeNrFree(i, entries.nrFree(i), free, covered);
+            DamageKind kind = StoredCounts.judgeNrFree(i, index.nrFree(i), free, covered);
             if (kind == DamageKind.WRONG_NR_FREE) {
-                long stored = Integer.toUnsignedLong(entries.nrFree(i));
+                long stored = Integer.toUnsignedLong(index.nrFree(i));
                 index(kind, i, "nr_free is " + stored + ", the bitmap has " + free + " free", AS_BITMAP);
             } else if (kind != null) {
                 index(
@@ -254,7 +251,7 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
                         "");
             }
             int firstFree = bitmap.firstFree(0, BitmapBlock.ENTRIES);
-            long hint = Integer.toUnsignedLong(entries.noneFreeBefore(i));
+            long hint = Integer.toUnsignedLong(index.noneFreeBefore(i));
             if (firstFree >= 0 && hint > firstFree) {
                 index(
                         DamageKind.WRONG_NONE_FREE_BEFORE,

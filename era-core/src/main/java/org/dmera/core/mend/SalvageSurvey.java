@@ -97,7 +97,8 @@ public final class SalvageSurvey {
                 .filter(b -> doubtsDisputed || counts.count(b) == 0)
                 .toList();
         if (!doubted.isEmpty()) {
-            survey = survey.again(survey.distrusting(doubted), doubted);
+            survey.doubted = doubted;
+            survey = survey.again(Set.of());
         }
         return survey.withoutOutdated();
     }
@@ -109,9 +110,12 @@ public final class SalvageSurvey {
         return survey;
     }
 
-    /** The survey once more without those that {@code table} distrusts; what this one doubts stays in doubt. */
-    private SalvageSurvey again(BlockUse table, List<Integer> doubted) {
-        SalvageSurvey survey = walked(device, roots, table);
+    /** The survey once more without believing those who lead to {@link #doubted} blocks, nor what {@code outdated} ones hold. */
+    private SalvageSurvey again(Set<Integer> outdated) {
+        BlockUse doubting = trust.withDoublyUsed();
+        doubted.forEach(doubting::distrust);
+        outdated.forEach(doubting::distrustContent);
+        SalvageSurvey survey = walked(device, roots, doubting);
         survey.compare();
         survey.doubted = doubted;
         survey.isMapReliable = isMapReliable;
@@ -126,9 +130,7 @@ public final class SalvageSurvey {
         if (outdated.isEmpty()) {
             return this;
         }
-        BlockUse doubting = distrusting(doubted);
-        outdated.forEach(doubting::distrustContent);
-        SalvageSurvey survey = again(doubting, doubted);
+        SalvageSurvey survey = again(outdated);
         survey.isAnyWriteMisdirected = true;
         return survey;
     }
@@ -161,13 +163,6 @@ public final class SalvageSurvey {
     /** A table in which those blocks are marked that must not be trusted. */
     public BlockUse trustTable() {
         return trust.withDoublyUsed();
-    }
-
-    /** A table in which nobody believes those who lead to the {@code doubted} blocks. */
-    private BlockUse distrusting(List<Integer> doubted) {
-        BlockUse doubting = trust.withDoublyUsed();
-        doubted.forEach(doubting::distrust);
-        return doubting;
     }
 
     /**
@@ -283,7 +278,7 @@ public final class SalvageSurvey {
 
     /** What is in use, and has lost its reference; null when the space map doesn't show it. */
     public UnclaimedParts missed() {
-        return sound == null ? null : missed;
+        return missed;
     }
 
     /** Blocks that references lead to which may lead elsewhere: too many for what is counted, or past the end of an array. */
@@ -323,7 +318,7 @@ public final class SalvageSurvey {
 
     /** Whether the space map agrees with itself and with all trees, so that nothing is missed. */
     public boolean isWhole() {
-        return stored != null && missed != null && missed.isEmpty() && missed.unknown() == 0 && doubted.isEmpty();
+        return missed != null && missed.isEmpty() && missed.unknown() == 0 && doubted.isEmpty();
     }
 
     /** Whether the space map counts parts with marks as used to which nothing leads. */

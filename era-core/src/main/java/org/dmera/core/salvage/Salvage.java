@@ -109,28 +109,34 @@ public abstract class Salvage {
             salvage.remarks.add(0, "the superblock had changed places with another block");
             return salvage;
         }
-        IOException failure = reader.tryRead(0, block);
-        if (failure == null && hasSealOnceEmptied(block)) {
-            Salvage salvage = new KnownRootsSalvage(device, new Superblock().wrap(block, 0), hints);
-            salvage.remarks.add(
+        if (reader.tryRead(0, block) == null && hasSealOnceEmptied(block)) {
+            return withRoots(
+                    device,
+                    block,
+                    hints,
                     "something had written into the superblock where the format leaves it empty; its checksum proves"
                             + " the rest");
-            return from(block, salvage);
         }
-        failure = reader.tryRead(0, block);
-        if (failure == null
+        if (reader.tryRead(0, block) == null
                 && !BlockSource.isZero(block)
                 && BitFlip.correct(block, BlockType.SUPERBLOCK, 0)
                 && new Superblock().wrap(block, 0).magic() == Superblock.MAGIC) {
-            Salvage salvage = new KnownRootsSalvage(device, new Superblock().wrap(block, 0), hints);
-            salvage.remarks.add("one bit of the superblock had flipped; it was corrected by the checksum");
-            return from(block, salvage);
+            String remark = "one bit of the superblock had flipped; it was corrected by the checksum";
+            return withRoots(device, block, hints, remark);
         }
         RootSearch search = new RootSearch(device, new BitSet());
         if (!search.isAnythingThere()) {
             throw new IOException("bad checksum in superblock, and no era metadata found on the whole device");
         }
         return new StateMerge(device, search, hints);
+    }
+
+    /** By a superblock that was put right. */
+    private static Salvage withRoots(BlockDevice device, ByteBuffer block, SalvageHints hints, String remark)
+            throws IOException {
+        Salvage salvage = new KnownRootsSalvage(device, new Superblock().wrap(block, 0), hints);
+        salvage.remarks.add(remark);
+        return from(block, salvage);
     }
 
     /**
