@@ -129,6 +129,22 @@ class PeerHabitsTest {
     }
 
     @Test
+    void gzipThatIsCutIsRefusedByItsName() throws IOException {
+        byte[] compressed;
+        try (ByteArrayOutputStream whole = new ByteArrayOutputStream()) {
+            try (GZIPOutputStream gzip = new GZIPOutputStream(whole)) {
+                gzip.write(ToolRun.of("era_dump", meta).product());
+            }
+            compressed = whole.toByteArray();
+        }
+        Path output = Files.write(folder.resolve("out"), new byte[image().length]);
+        for (int length : new int[] {2, 9, 100, compressed.length - 1}) {
+            Path cut = Files.write(folder.resolve("cut.gz"), Arrays.copyOf(compressed, length));
+            ToolRun.of("era_restore", "-i", cut, "-o", output).refused(cut + ": ", "nexpected end of ");
+        }
+    }
+
+    @Test
     void zstdThatBeginsWithASkippableFrameIsRead() throws IOException {
         String xml = ToolRun.of("era_dump", meta).text();
         byte[] text = xml.getBytes(StandardCharsets.UTF_8);

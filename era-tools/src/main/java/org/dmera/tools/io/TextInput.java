@@ -91,7 +91,9 @@ public final class TextInput implements ReadableByteChannel {
     }
 
     private static IOException failure(String name, IOException e) {
-        return new IOException(name + ": " + (e.getMessage() == null ? e.toString() : e.getMessage()), e);
+        // GZIPInputStream has no words for a header that is cut.
+        String why = e.getMessage() == null ? "unexpected end of the compressed text" : e.getMessage();
+        return new IOException(name + ": " + why, e);
     }
 
     private static boolean isCompressed(byte[] magic) {

@@ -22,6 +22,9 @@ final class XmlParser {
     /** A property of Woodstox, which jackson-dataformat-xml brings. */
     private static final String LAZY_PARSING = "com.ctc.wstx.lazyParsing";
 
+    /** Characters of a message. */
+    private static final int MAX_SHOWN = 300;
+
     private final XMLStreamReader reader;
     private final ContentGatherer content;
     private final Deque<String> open = new ArrayDeque<>();
@@ -55,7 +58,7 @@ final class XmlParser {
                 parser.run(position);
                 content.end();
             } catch (ContentException e) {
-                throw new IOException("XML line " + parser.line() + ": " + NativeText.ofUnicode(e.getMessage()), e);
+                throw new IOException("XML line " + parser.line() + ": " + shown(e.getMessage()), e);
             } finally {
                 reader.close();
             }
@@ -77,7 +80,12 @@ final class XmlParser {
         end = end < 0 ? message.indexOf(" (at char #") : end;
         String what = end < 0 ? message : message.substring(0, end);
         int line = e.getLocation() == null ? -1 : e.getLocation().getLineNumber();
-        return new IOException("XML line " + (linesBefore + Math.max(1, line)) + ": " + NativeText.ofUnicode(what), e);
+        return new IOException("XML line " + (linesBefore + Math.max(1, line)) + ": " + shown(what), e);
+    }
+
+    /** A name or a value in the document, which messages quote, may be as long as the document. */
+    private static String shown(String text) {
+        return NativeText.ofUnicode(text.length() <= MAX_SHOWN ? text : text.substring(0, MAX_SHOWN) + "…");
     }
 
     private long line() {

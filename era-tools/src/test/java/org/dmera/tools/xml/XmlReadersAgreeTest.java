@@ -221,6 +221,23 @@ class XmlReadersAgreeTest {
     }
 
     @Test
+    void whatIsWrongIsSaidInOneShortLineHoweverLongTheNamesAndValuesAre() {
+        String text = "x".repeat(400_000);
+        for (String xml : List.of(
+                "<" + text + "/>",
+                SMALL.replace("</writeset>", "</" + text + ">"),
+                SMALL.replace("value=\"true\"", text + "=\"true\""),
+                SMALL.replace("value=\"true\"", "value=\"" + text + "\""))) {
+            IOException e = assertThrows(
+                    IOException.class,
+                    () -> MetadataXmlReader.read(
+                            Channels.newChannel(new ByteArrayInputStream(ascii(xml))), new Recorder()));
+            assertTrue(e.getMessage().startsWith("XML line "), "another message");
+            assertTrue(e.getMessage().length() < 400, e.getMessage().length() + " characters");
+        }
+    }
+
+    @Test
     void nothingOutsideTheDocumentIsFetchedAndNoEntityIsExpanded() {
         String external = "<!DOCTYPE superblock [<!ENTITY e SYSTEM \"file:///etc/passwd\">]>\n"
                 + SMALL.replace("<era_array>", "<era_array>&e;");
