@@ -58,9 +58,20 @@ public final class FileClaim implements Closeable {
      * @throws IOException in one line, fit for the user, when somebody else has it
      */
     public static void requireForWriting(FileChannel channel, Path path) throws IOException {
-        if (!takeForWriting(channel)) {
+        boolean taken;
+        try {
+            taken = takeForWriting(channel);
+        } catch (IOException e) {
+            throw noLock(path, e);
+        }
+        if (!taken) {
             throw inUse(path, "");
         }
+    }
+
+    /** The file system has no locks, or none left. */
+    static IOException noLock(Path path, IOException e) {
+        return new IOException(path + ": locking it failed: " + e.getMessage(), e);
     }
 
     /**
@@ -101,7 +112,7 @@ public final class FileClaim implements Closeable {
         FileIdentity identity = FileIdentity.of(path);
         synchronized (READERS) {
             Integer readers = READERS.get(identity);
-            if (readers == null && !lockForReading(channel)) {
+            if (readers == null && !lockForReading(channel, path)) {
                 return null;
             }
             READERS.put(identity, readers == null ? 1 : readers + 1);
@@ -109,12 +120,14 @@ public final class FileClaim implements Closeable {
         return new FileClaim(identity);
     }
 
-    private static boolean lockForReading(FileChannel channel) throws IOException {
+    private static boolean lockForReading(FileChannel channel, Path path) throws IOException {
         FileLock lock;
         try {
             lock = channel.tryLock(CLAIM_BYTE, 1, true);
         } catch (OverlappingFileLockException e) {
             return false;
+        } catch (IOException e) {
+            throw noLock(path, e);
         }
         return lock != null;
     }

@@ -196,8 +196,14 @@ public final class FileReplacement implements Closeable {
                 deleteLeftOver(partial);
                 continue;
             }
-            if (FileClaim.takeForWriting(fresh)) {
-                return fresh;
+            try {
+                if (FileClaim.takeForWriting(fresh)) {
+                    return fresh;
+                }
+            } catch (IOException e) {
+                fresh.close();
+                // It stays: without a claim, what is deleted may be another run's by now.
+                throw FileClaim.noLock(partial, e);
             }
             // Another run took it for a left-over, and has deleted it by now.
             fresh.close();

@@ -73,6 +73,15 @@ class FailingFilesTest {
                 }));
     }
 
+    @Test
+    void aFileThatCanNotBeLockedIsNamed() throws Exception {
+        failing("meta", "fcntl:error=ENOLCK", "era_check meta").refused(folder.resolve("meta") + ": locking it failed");
+        failing("out", "fcntl:error=ENOLCK", "era_restore -i xml -o out")
+                .refused(folder.resolve("out") + ": locking it failed");
+        failing("out.partial", "fcntl:error=ENOLCK", "era_dump meta -o out")
+                .refused(folder.resolve("out.partial") + ": locking it failed");
+    }
+
     /** As those of some network and shared file systems do, which know how to sync files alone. */
     @Test
     void aProductIsMadeInAFolderThatCanNotBeSynced() throws Exception {
