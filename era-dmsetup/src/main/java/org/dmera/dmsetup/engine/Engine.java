@@ -21,7 +21,6 @@ import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.EngineLog;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.device.ShutdownSteps;
-import org.dmera.dmsetup.export.Attacher;
 import org.dmera.dmsetup.export.HostAttacher;
 import org.dmera.dmsetup.export.IdleMemory;
 import org.dmera.dmsetup.export.NbdServer;
@@ -46,7 +45,7 @@ public final class Engine implements Closeable {
     private final DeviceRegistry registry;
     private final NbdServer nbd;
     private final IdleMemory memory;
-    private final Attacher attacher;
+    private final HostAttacher attacher;
     private final ControlServer control;
     private final Path controlSocket;
     private final boolean ownsSocket;
@@ -112,11 +111,10 @@ public final class Engine implements Closeable {
                     options.nbd(),
                     exports::forNode,
                     served,
-                    log::info);
-            AttachedDevices attachedDevices = new AttachedDevices(attacher, log);
+                    log);
             // First this: one that comes back only now is reported to the listener.
-            registry.addListener(attachedDevices);
-            attachedDevices.bringBack(registry.devices());
+            registry.addListener(attacher);
+            attacher.bringBack(registry.devices());
             control = new ControlServer(
                     server,
                     new EngineControl(registry, EngineVerbs.all(options.nbd(), attacher, new Freezer(registry), log)),

@@ -11,13 +11,13 @@ import org.dmera.dmsetup.targets.Client;
 final class Arrival {
     private static final long PAUSE_NANOS = TimeUnit.MILLISECONDS.toNanos(5);
 
-    private final Clients clients;
+    private final Served served;
     private final Client client;
     private boolean due = true;
 
-    /** That of {@code client}, one of {@code clients}. */
-    Arrival(Clients clients, Client client) {
-        this.clients = clients;
+    /** That of {@code client}, one of {@code served}. */
+    Arrival(Served served, Client client) {
+        this.served = served;
         this.client = client;
     }
 
@@ -34,7 +34,7 @@ final class Arrival {
     /** Returns when a change may be made. */
     void await() {
         if (due) {
-            clients.awaitThoseGone(client);
+            served.awaitThoseGone(client);
             due = false;
         }
     }

@@ -2,9 +2,38 @@
 package org.dmera.dmsetup.export;
 
 import java.io.IOException;
+import java.nio.file.Path;
+import java.util.function.Consumer;
+import java.util.function.Supplier;
+import org.dmera.core.linux.ErrnoException;
+import org.dmera.dmsetup.device.DeviceIo;
+import org.dmera.dmsetup.targets.StorageAreas;
 
-/** A mapped device as a block device of the host. */
-interface Attachment {
+/** An export as a block device of the host. */
+public interface Attachment {
+    /**
+     * Makes one by the kernel's NBD client where there is {@code /dev/nbd0}, else by a loop device over a FUSE file.
+     *
+     * @param io the export's
+     * @param file over which the FUSE file is mounted
+     * @param socket at which the export is served
+     * @param export its name there
+     * @param storage where its bytes lie in the end
+     */
+    static Attachment make(
+            DeviceIo io,
+            Path file,
+            Path socket,
+            String export,
+            Served served,
+            Supplier<StorageAreas> storage,
+            Consumer<String> log)
+            throws IOException {
+        return KernelNbd.isAvailable()
+                ? KernelNbd.connect(socket, export, io, log)
+                : FuseLoop.over(io, file, served, storage, log);
+    }
+
     /** Its path, as in {@code /dev/loop0}. */
     String node();
 
@@ -19,4 +48,14 @@ interface Attachment {
 
     /** Lets go of it, in use or not. */
     void abandon() throws IOException;
+
+    /** Takes it away, from those who still use it too. */
+    default void takeAway(Consumer<String> log) throws IOException {
+        try {
+            detach();
+        } catch (ErrnoException e) {
+            log.accept("those who still use " + node() + " get I/O errors from now on: " + e.getMessage());
+            abandon();
+        }
+    }
 }

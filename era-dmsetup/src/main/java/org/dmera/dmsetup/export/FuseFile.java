@@ -64,7 +64,7 @@ final class FuseFile implements Closeable {
             FileDescriptors.close(fd);
             throw e;
         }
-        client = served.clients().add(line, storage);
+        client = served.add(line, storage);
         try {
             startReader(fd);
             initialized.await();
@@ -128,7 +128,7 @@ final class FuseFile implements Closeable {
 
     private void readerGone() {
         if (serving.decrementAndGet() == 0) {
-            served.clients().remove(client);
+            served.remove(client);
             try {
                 line.close();
             } catch (ErrnoException e) {

@@ -88,7 +88,7 @@ final class FuseReader implements Runnable {
         this.io = io;
         this.memory = served.memory();
         this.client = client;
-        this.arrival = new Arrival(served.clients(), client);
+        this.arrival = new Arrival(served, client);
         this.readers = readers;
         this.first = first;
         this.onInit = onInit;

@@ -1,26 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.dmsetup.export;
 
+import java.io.Closeable;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.security.SecureRandom;
-import java.util.Collection;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.function.Consumer;
+import java.util.concurrent.TimeUnit;
 import java.util.function.UnaryOperator;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
-import org.dmera.core.linux.FileDescriptors;
+import org.dmera.dmsetup.device.DeviceListener;
+import org.dmera.dmsetup.device.EngineLog;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.targets.Failures;
+import org.dmera.dmsetup.targets.Threads;
 
 /**
  * Makes block devices of mapped devices: by the kernel's ublk driver where there is {@code /dev/ublk-control}, else by its NBD
  * client where there is {@code /dev/nbd0}, else by a loop device over a FUSE file. The node gets a symbolic link with the
- * device's name: {@link NodeLinks}.
+ * device's name: {@link NodeLinks}. Nodes are kept in step with their devices: size, name, and the end.
  */
-public final class HostAttacher implements Attacher {
+public final class HostAttacher implements Attacher, DeviceListener, Closeable {
+    /** How long an engine's start waits for nodes: who looks for one in /dev can't be told to wait. */
+    private static final Duration BRING_BACK = Duration.ofSeconds(10);
+
     /**
      * A device that has a node, or had one. Its monitor is held for whatever is done with the node: that of one device may be
      * waiting for a device beneath that is suspended, and holds up no other.
@@ -42,7 +50,7 @@ public final class HostAttacher implements Attacher {
     private final SecureRandom tokens = new SecureRandom();
     private final Path nbdSocket;
     private final UnaryOperator<String> exportName;
-    private final Consumer<String> log;
+    private final EngineLog log;
     private final Served served;
     /** Each stays until its device is gone for good: somebody may be waiting for its monitor. */
     private final Map<MappedDevice, Slot> slots = new ConcurrentHashMap<>();
@@ -50,7 +58,7 @@ public final class HostAttacher implements Attacher {
     private volatile boolean closed;
 
     /** With exports that have the names of devices. */
-    public HostAttacher(Path folder, Path nbdSocket, Consumer<String> log) {
+    public HostAttacher(Path folder, Path nbdSocket, EngineLog log) {
         this(folder, nbdSocket, UnaryOperator.identity(), new Served(), log);
     }
 
@@ -60,15 +68,14 @@ public final class HostAttacher implements Attacher {
      * @param exportName the export there that is for the node of the device of that name
      * @param served what nodes share with the clients of the engine's NBD server
      */
-    public HostAttacher(
-            Path folder, Path nbdSocket, UnaryOperator<String> exportName, Served served, Consumer<String> log) {
+    public HostAttacher(Path folder, Path nbdSocket, UnaryOperator<String> exportName, Served served, EngineLog log) {
         this.served = served;
-        this.links = new NodeLinks(folder, log);
+        this.links = new NodeLinks(folder, log::info);
         this.ublk = links.ublkNotes();
         this.nbdSocket = nbdSocket;
         this.exportName = exportName;
         this.log = log;
-        this.left = new LeftNodes(ublk, links, log);
+        this.left = new LeftNodes(ublk, links, log::info);
         links.cleanUp(ublk);
     }
 
@@ -110,7 +117,7 @@ public final class HostAttacher implements Attacher {
     }
 
     private void attach(MappedDevice device, Slot slot) throws IOException {
-        Attachment before = left.takeOver(device, serving(device));
+        Attachment before = left.takeOver(device, served);
         Attachment attachment = before == null ? make(device) : before;
         try {
             requireOpen(device);
@@ -128,13 +135,13 @@ public final class HostAttacher implements Attacher {
             Failures.after(e, () -> letGo(device, slot));
             throw e;
         }
-        log.accept("attached " + device.name() + " as " + attachment.node() + ", " + slot.link);
+        log.info("attached " + device.name() + " as " + attachment.node() + ", " + slot.link);
         if (before != null) {
             try {
                 // The engine that was killed may not have got as far as giving the node its device's new size.
                 resized(device, slot);
             } catch (IOException e) {
-                log.accept("attach " + device.name() + ": " + e.getMessage());
+                log.info("attach " + device.name() + ": " + e.getMessage());
             }
         }
     }
@@ -149,37 +156,76 @@ public final class HostAttacher implements Attacher {
         if (UblkNode.isAvailable()) {
             links.makeFolder();
             try {
-                return UblkNode.add(device.io(), tokens.nextLong(), ublk.noteOf(device), serving(device), log);
+                return UblkNode.add(device, tokens.nextLong(), ublk, served, log::info);
             } catch (IOException e) {
-                log.accept("attach " + device + " by another way: " + e.getMessage());
+                log.info("attach " + device + " by another way: " + e.getMessage());
             }
         }
-        return KernelNbd.isAvailable()
-                ? KernelNbd.connect(nbdSocket, exportName.apply(device.name()), device.io(), log)
-                : FuseLoop.over(device.io(), links.file(device), served, device::storage, log);
+        return Attachment.make(
+                device.io(),
+                links.file(device),
+                nbdSocket,
+                exportName.apply(device.name()),
+                served,
+                device::storage,
+                log::info);
+    }
+
+    /**
+     * Attaches those of {@code devices} that were attached before; who is suspended has to wait until it is resumed. The node
+     * of one whose origin does not answer, or that lies on a suspended one, is not waited for: it comes when that goes on. Of
+     * the nodes that a killed engine has left, those of other devices are taken away, in use or not. Theirs stay, and whoever
+     * uses them waits, until they are attached.
+     */
+    public void bringBack(List<MappedDevice> devices) {
+        left.wantOnly(devices.stream().filter(MappedDevice::isAttached).toList());
+        List<Thread> under = new ArrayList<>();
+        for (MappedDevice device : devices) {
+            // The node is read while it is made, which a suspended device would not answer.
+            if (device.isAttached() && device.hasLive() && !device.isSuspended()) {
+                under.add(Threads.start("attach of " + device.name(), () -> appeared(device)));
+            }
+        }
+        long deadline = System.nanoTime() + BRING_BACK.toNanos();
+        for (Thread thread : under) {
+            await(thread, deadline);
+        }
+    }
+
+    private void await(Thread thread, long deadlineNanos) {
+        try {
+            TimeUnit.NANOSECONDS.timedJoin(thread, deadlineNanos - System.nanoTime());
+            if (thread.isAlive()) {
+                log.error(thread.getName() + " takes long, and goes on in the background");
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
     }
 
     @Override
-    public void wantOnly(Collection<MappedDevice> devices) {
-        left.wantOnly(devices);
-    }
-
-    private UblkNode.Serving serving(MappedDevice device) {
-        return new UblkNode.Serving(served, device::storage);
+    public void appeared(MappedDevice device) {
+        if (device.isAttached()) {
+            try {
+                attach(device);
+            } catch (IOException e) {
+                log.error(device + " does not get its node back: " + e.getMessage());
+            }
+        }
     }
 
     @Override
     public boolean detach(MappedDevice device) throws IOException {
         boolean hadNode = withNode(device, slot -> {
             requireRunning(device);
-            requireUnclaimed(slot.attachment.node());
+            NodeMounts.requireUnclaimed(slot.attachment.node());
             takeAway(device, slot);
         });
         return hadNode || takeLeftAway(device);
     }
 
     @Override
-    public void writeOut(MappedDevice device) throws IOException {
+    public void beforeRemoval(MappedDevice device) throws IOException {
         if (!withNode(device, slot -> writeOut(device, slot))) {
             left.requireUnclaimed(device);
         }
@@ -195,12 +241,13 @@ public final class HostAttacher implements Attacher {
 
     private void writeOut(MappedDevice device, Slot slot) throws IOException {
         requireRunning(device);
-        requireUnclaimed(slot.attachment.node());
+        NodeMounts.requireUnclaimed(slot.attachment.node());
         sync(device, slot);
     }
 
+    /** What was written to it since {@link #beforeRemoval} goes to the device too. */
     @Override
-    public void takeAway(MappedDevice device) throws IOException {
+    public void removing(MappedDevice device) throws IOException {
         if (!withNode(device, slot -> takeAway(device, slot))) {
             takeLeftAway(device);
         }
@@ -227,15 +274,15 @@ public final class HostAttacher implements Attacher {
         try {
             links.remove(device, slot.link, node);
         } catch (IOException e) {
-            log.accept("link " + slot.link + ": " + e.getMessage());
+            log.info("link " + slot.link + ": " + e.getMessage());
         }
-        log.accept("detached " + device.name() + " from " + node);
+        log.info("detached " + device.name() + " from " + node);
     }
 
     @Override
     public void makeWay(MappedDevice device) throws IOException {
         boolean hasNode = withNode(device, slot -> {
-            requireUnclaimed(slot.attachment.node());
+            NodeMounts.requireUnclaimed(slot.attachment.node());
             if (!device.isSuspended()) {
                 writeOut(device, slot);
             }
@@ -243,11 +290,6 @@ public final class HostAttacher implements Attacher {
         if (!hasNode) {
             left.requireUnclaimed(device);
         }
-    }
-
-    /** EBUSY when somebody has claimed it, as a mount does. Nothing is read or written for that. */
-    private static void requireUnclaimed(String node) throws IOException {
-        FileDescriptors.close(FileDescriptors.open(node, FileDescriptors.O_RDONLY | FileDescriptors.O_EXCL));
     }
 
     /** Fails once: then what could not be written out is lost, and the node may go. */
@@ -259,12 +301,13 @@ public final class HostAttacher implements Attacher {
             slot.attachment.sync();
         } catch (IOException e) {
             slot.lossReported = true;
-            log.accept("detach " + device.name() + ": what " + slot.attachment.node() + " had not written yet is lost: "
+            log.info("detach " + device.name() + ": what " + slot.attachment.node() + " had not written yet is lost: "
                     + e.getMessage());
             throw e;
         }
     }
 
+    /** As far as that can be told: 1 when something has claimed the node, as a mount does, else 0. */
     @Override
     public int opens(MappedDevice device) {
         Slot slot = slots.get(device);
@@ -275,13 +318,14 @@ public final class HostAttacher implements Attacher {
                     attachment == null ? left.claimedOf(device) != null : NodeMounts.isClaimed(attachment.node());
             return claimed ? 1 : 0;
         } catch (IOException e) {
-            log.accept("who has the node of " + device.name() + " open: " + e.getMessage());
+            log.info("who has the node of " + device.name() + " open: " + e.getMessage());
             return 0;
         }
     }
 
+    /** Freezes the file systems on its node, or writes out what the node's page cache holds. */
     @Override
-    public void freeze(MappedDevice device) throws IOException {
+    public void suspending(MappedDevice device) throws IOException {
         withNode(device, slot -> {
             if (slot.frozen == null) {
                 freeze(device, slot);
@@ -296,7 +340,7 @@ public final class HostAttacher implements Attacher {
             note(device, slot, true);
         }
         try {
-            slot.frozen = FrozenNode.freeze(slot.attachment, log);
+            slot.frozen = FrozenNode.freeze(slot.attachment, log::info);
         } finally {
             if (mounted == (slot.frozen == null)) {
                 note(device, slot, slot.frozen != null);
@@ -305,7 +349,7 @@ public final class HostAttacher implements Attacher {
     }
 
     @Override
-    public void thaw(MappedDevice device) {
+    public void resumed(MappedDevice device) {
         try {
             withNode(device, slot -> thaw(device, slot));
         } catch (IOException e) {
@@ -315,7 +359,7 @@ public final class HostAttacher implements Attacher {
 
     private void thaw(MappedDevice device, Slot slot) {
         if (slot.frozen != null) {
-            slot.frozen.thaw(log);
+            slot.frozen.thaw(log::info);
             slot.frozen = null;
             note(device, slot, false);
         }
@@ -326,13 +370,17 @@ public final class HostAttacher implements Attacher {
             links.noteFrozen(device, slot.link, slot.attachment.node(), frozen);
         } catch (IOException e) {
             // It matters only if this process is killed.
-            log.accept("note of what is frozen on " + slot.attachment.node() + ": " + e.getMessage());
+            log.info("note of what is frozen on " + slot.attachment.node() + ": " + e.getMessage());
         }
     }
 
     @Override
-    public void resized(MappedDevice device) throws IOException {
-        withNode(device, slot -> resized(device, slot));
+    public void tableChanged(MappedDevice device) {
+        try {
+            withNode(device, slot -> resized(device, slot));
+        } catch (IOException e) {
+            log.error("the new size of " + device + " for its node", e);
+        }
     }
 
     private void resized(MappedDevice device, Slot slot) throws IOException {
@@ -355,14 +403,18 @@ public final class HostAttacher implements Attacher {
     }
 
     @Override
-    public void renamed(MappedDevice device) throws IOException {
-        withNode(
-                device,
-                slot -> slot.link = links.rename(device, slot.link, slot.attachment.node(), slot.frozen != null));
+    public void renamed(MappedDevice device, String oldName) {
+        try {
+            withNode(
+                    device,
+                    slot -> slot.link = links.rename(device, slot.link, slot.attachment.node(), slot.frozen != null));
+        } catch (IOException e) {
+            log.error("the new name of " + device + " for its node", e);
+        }
     }
 
     @Override
-    public void forget(MappedDevice device) {
+    public void disappeared(MappedDevice device) {
         slots.remove(device);
     }
 
@@ -392,14 +444,10 @@ public final class HostAttacher implements Attacher {
         try {
             slot.attachment.sync();
         } catch (IOException e) {
-            log.accept(device.name() + ": what " + node + " had not written yet is lost: " + e.getMessage());
+            log.info(device.name() + ": what " + node + " had not written yet is lost: " + e.getMessage());
         }
         try {
-            slot.attachment.detach();
-        } catch (ErrnoException e) {
-            log.accept(
-                    device.name() + ": those who still use " + node + " get I/O errors from now on: " + e.getMessage());
-            slot.attachment.abandon();
+            slot.attachment.takeAway(line -> log.info(device.name() + ": " + line));
         } finally {
             gone(device, slot);
         }

@@ -145,7 +145,7 @@ final class KernelNbd implements Attachment {
      */
     @Override
     public void detach() throws IOException {
-        FileDescriptors.close(FileDescriptors.open(node, FileDescriptors.O_RDWR | FileDescriptors.O_EXCL));
+        NodeMounts.requireUnclaimed(node);
         abandon();
     }
 

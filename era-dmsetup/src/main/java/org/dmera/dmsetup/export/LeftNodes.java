@@ -29,11 +29,11 @@ final class LeftNodes {
      * Goes on with the device's; null when there is none. Besides the one that is in use there may be others, which were stopped
      * and somebody has still open.
      */
-    Attachment takeOver(MappedDevice device, UblkNode.Serving serving) throws IOException {
+    Attachment takeOver(MappedDevice device, Served served) throws IOException {
         Attachment node = null;
         for (UblkNotes.Left left : withinReach(device)) {
             if (left.started() && node == null) {
-                node = takeOver(device, left, serving);
+                node = takeOver(device, left, served);
             } else {
                 notes.settled(left);
                 deleteLater(left);
@@ -47,8 +47,8 @@ final class LeftNodes {
         return UblkNode.isAvailable() ? notes.leftFor(device) : List.of();
     }
 
-    private Attachment takeOver(MappedDevice device, UblkNotes.Left left, UblkNode.Serving serving) throws IOException {
-        UblkNode node = UblkNode.recover(device.io(), left.identity(), notes.noteOf(device), serving, log);
+    private Attachment takeOver(MappedDevice device, UblkNotes.Left left, Served served) throws IOException {
+        UblkNode node = UblkNode.recover(device, left.identity(), notes, served, log);
         notes.settled(left);
         boolean frozen = links.leftFrozen(left.minor());
         links.removeLeft(left.minor(), left.identity().node());
@@ -68,7 +68,7 @@ final class LeftNodes {
         String node = left.identity().node();
         Threads.start("end of " + node, () -> {
             try {
-                UblkNode.delete(left.identity(), notes.noteOfOrphan(), log);
+                UblkNode.delete(left.identity(), notes, log);
                 links.removeLeft(left.minor(), node);
             } catch (IOException e) {
                 log.accept("attach: " + node + ", which a killed engine left: " + e.getMessage());
@@ -99,7 +99,7 @@ final class LeftNodes {
         requireUnclaimed(device);
         List<UblkNotes.Left> all = withinReach(device);
         for (UblkNotes.Left left : all) {
-            UblkNode.delete(left.identity(), notes.noteOf(device), log);
+            UblkNode.delete(left.identity(), notes, log);
             notes.settled(left);
             links.removeLeft(left.minor(), left.identity().node());
         }

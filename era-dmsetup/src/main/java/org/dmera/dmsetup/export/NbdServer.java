@@ -257,13 +257,12 @@ public final class NbdServer implements Closeable {
     }
 
     private void transmit(NbdHandshake.Agreed agreed, PeerPoll poll) throws IOException {
-        Clients clients = served.clients();
-        Client client = clients.add(line(poll), agreed.device()::storage);
+        Client client = served.add(line(poll), agreed.device()::storage);
         try {
-            NbdConnection.open(agreed, served.memory(), watch, client, new Arrival(clients, client))
+            NbdConnection.open(agreed, served.memory(), watch, client, new Arrival(served, client))
                     .serve();
         } finally {
-            clients.remove(client);
+            served.remove(client);
         }
     }
 

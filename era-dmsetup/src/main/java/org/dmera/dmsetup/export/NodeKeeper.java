@@ -6,6 +6,7 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.LinkedBlockingQueue;
 import org.dmera.core.linux.OwnDescriptors;
+import org.dmera.dmsetup.targets.Failures;
 import org.dmera.dmsetup.targets.Threads;
 
 /**
@@ -70,6 +71,14 @@ final class NodeKeeper {
 
     /** Ends the thread, after what has been asked for before; what it has open is closed then. */
     void end() {
-        requests.add(() -> ended = true);
+        end(() -> {});
+    }
+
+    /** The same, after a {@code last} step, of which nobody learns how it fails. */
+    void end(Failures.Step last) {
+        requests.add(() -> {
+            ended = true;
+            new Failures().run(last);
+        });
     }
 }

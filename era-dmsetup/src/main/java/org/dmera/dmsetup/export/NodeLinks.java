@@ -104,7 +104,6 @@ final class NodeLinks {
     /** Links the device's name to {@code node}. */
     Path make(MappedDevice device, String node) throws IOException {
         Path link = link(device.name());
-        makeFolder();
         write(device, List.of(link), node, false);
         Files.createSymbolicLink(link, Path.of(node));
         tellUdev(node);
@@ -117,7 +116,6 @@ final class NodeLinks {
      */
     Path rename(MappedDevice device, Path old, String node, boolean frozen) throws IOException {
         Path link = link(device.name());
-        makeFolder();
         write(device, List.of(link, old), node, frozen);
         try {
             Files.createSymbolicLink(link, Path.of(node));
@@ -144,12 +142,12 @@ final class NodeLinks {
 
     /** Notes whether file systems on the node are frozen, so that their users don't wait for ever after a kill. */
     void noteFrozen(MappedDevice device, Path link, String node, boolean frozen) throws IOException {
-        makeFolder();
         write(device, List.of(link), node, frozen);
     }
 
     /** A line for the first link, the node, that it is frozen, the other links. A note is replaced as a whole. */
     private void write(MappedDevice device, List<Path> ofNode, String node, boolean frozen) throws IOException {
+        makeFolder();
         List<String> lines = new ArrayList<>(List.of(ofNode.get(0).toString(), node));
         if (frozen) {
             lines.add(FROZEN);

@@ -15,6 +15,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.dmera.core.linux.FileDescriptors;
 import org.dmera.core.linux.NativeText;
 
 /** Who uses a block device, as far as the kernel tells without being asked to claim it: file systems, swap, other devices. */
@@ -60,6 +61,11 @@ final class NodeMounts {
     /** Whether a file system, swap, or another device has claimed it. */
     static boolean isClaimed(String node) throws IOException {
         return !fileSystems(node).isEmpty() || isSwap(node) || hasHolders(node);
+    }
+
+    /** Throws EBUSY when somebody has claimed it. Nothing is read or written for that, but it must be served. */
+    static void requireUnclaimed(String node) throws IOException {
+        FileDescriptors.close(FileDescriptors.open(node, FileDescriptors.O_RDONLY | FileDescriptors.O_EXCL));
     }
 
     private static boolean isSwap(String node) throws IOException {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.dmsetup.export;
 
-import java.io.Closeable;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import org.dmera.core.linux.ErrnoException;
@@ -9,30 +8,47 @@ import org.dmera.core.linux.FileDescriptors;
 import org.dmera.core.linux.IoUring;
 import org.dmera.core.linux.RawIo;
 
-/** Commands to {@code /dev/ublk-control}, one at a time; for one thread. */
-final class UblkControl implements Closeable {
+/**
+ * Commands to {@code /dev/ublk-control}, given by a {@link NodeKeeper}: they may wait for requests that this process serves.
+ */
+final class UblkControl {
     static final String NODE = "/dev/ublk-control";
 
     private static final int RING_ENTRIES = 4;
 
+    private final NodeKeeper keeper;
+    /** The keeper's, and what follows. */
     private final int fd;
+
     private final IoUring ring;
     private final boolean encodes;
 
-    private UblkControl(int fd, IoUring ring) throws IOException {
+    private UblkControl(NodeKeeper keeper, int fd, IoUring ring) throws IOException {
+        this.keeper = keeper;
         this.fd = fd;
         this.ring = ring;
         ByteBuffer features = ByteBuffer.allocateDirect(Long.BYTES);
         encodes = call(Ublk.encoded(Ublk.GET_FEATURES, Ublk.CONTROL_BYTES), 0, features, 0) >= 0;
     }
 
-    static UblkControl open() throws IOException {
+    /** Starts a keeper of that name; {@link #end} follows. */
+    static UblkControl open(String name) throws IOException {
+        NodeKeeper keeper = NodeKeeper.start(name);
+        try {
+            return keeper.call(() -> open(keeper));
+        } catch (IOException | RuntimeException | Error e) {
+            keeper.end();
+            throw e;
+        }
+    }
+
+    private static UblkControl open(NodeKeeper keeper) throws IOException {
         int fd = FileDescriptors.open(NODE, FileDescriptors.O_RDWR);
         IoUring ring = null;
         UblkControl control = null;
         try {
             ring = new IoUring(RING_ENTRIES, true);
-            control = new UblkControl(fd, ring);
+            control = new UblkControl(keeper, fd, ring);
             return control;
         } finally {
             if (control == null) {
@@ -59,7 +75,7 @@ final class UblkControl implements Closeable {
 
     /** Has a command done on device {@code id}; what it returned, or −errno. */
     int attempt(int command, int id, ByteBuffer buffer, long data) throws IOException {
-        return call(number(command, Ublk.CONTROL_BYTES), id, buffer, data);
+        return keeper.call(() -> call(number(command, Ublk.CONTROL_BYTES), id, buffer, data));
     }
 
     private int call(int number, int id, ByteBuffer buffer, long data) throws IOException {
@@ -80,12 +96,18 @@ final class UblkControl implements Closeable {
         return result;
     }
 
-    @Override
-    public void close() throws IOException {
-        try {
-            ring.close();
-        } finally {
-            FileDescriptors.close(fd);
-        }
+    NodeKeeper keeper() {
+        return keeper;
+    }
+
+    /** Gives no more commands, and ends the keeper, after what has been asked for before. */
+    void end() {
+        keeper.end(() -> {
+            try {
+                ring.close();
+            } finally {
+                FileDescriptors.close(fd);
+            }
+        });
     }
 }

@@ -8,13 +8,12 @@ import java.nio.file.Path;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
-import java.util.function.Supplier;
 import org.dmera.core.linux.DeviceNode;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.FileDescriptors;
 import org.dmera.dmsetup.device.DeviceIo;
-import org.dmera.dmsetup.targets.StorageAreas;
+import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.targets.Threads;
 
 /**
@@ -50,28 +49,10 @@ final class UblkNode implements Attachment {
         }
     }
 
-    /**
-     * What its users share with others.
-     *
-     * @param storage where the device's bytes lie in the end
-     */
-    record Serving(Served served, Supplier<StorageAreas> storage) {}
-
-    /** Remembers a device before anybody can use it, and forgets it when it is gone. */
-    interface Note {
-        default void added(Identity identity) throws IOException {}
-
-        default void started(Identity identity) throws IOException {}
-
-        void gone(Identity identity);
-    }
-
     private final Identity identity;
     private final DeviceIo io;
-    private final Note note;
+    private final UblkNotes notes;
     private final Consumer<String> log;
-    private final NodeKeeper keeper;
-    /** The keeper's. */
     private final UblkControl control;
 
     private final UblkQueue queue;
@@ -80,19 +61,17 @@ final class UblkNode implements Attachment {
 
     private UblkNode(
             Identity identity,
-            DeviceIo io,
-            Note note,
-            Serving serving,
-            NodeKeeper keeper,
+            MappedDevice device,
+            UblkNotes notes,
+            Served served,
             UblkControl control,
             Consumer<String> log) {
         this.identity = identity;
-        this.io = io;
-        this.note = note;
-        this.keeper = keeper;
+        this.io = device.io();
+        this.notes = notes;
         this.control = control;
         this.log = log;
-        this.queue = new UblkQueue(identity.id(), io, serving, control, log, failed -> failLater());
+        this.queue = new UblkQueue(identity.id(), device, served, control, log, failed -> failLater());
     }
 
     /** Whether the kernel has the driver at hand. */
@@ -100,38 +79,38 @@ final class UblkNode implements Attachment {
         return Files.exists(Path.of(UblkControl.NODE));
     }
 
-    /** Adds a device for {@code io}; {@code token} tells it from all others. */
-    static UblkNode add(DeviceIo io, long token, Note note, Serving serving, Consumer<String> log) throws IOException {
-        NodeKeeper keeper = NodeKeeper.start("keeper of a ublk device");
+    /** Adds one for {@code device}, noted before anybody can use it; {@code token} tells it from all others. */
+    static UblkNode add(MappedDevice device, long token, UblkNotes notes, Served served, Consumer<String> log)
+            throws IOException {
+        UblkControl control = UblkControl.open("keeper of a ublk device");
         UblkNode added = null;
         try {
-            UblkControl control = keeper.call(UblkControl::open);
             long wanted = Ublk.F_USER_RECOVERY | Ublk.F_USER_RECOVERY_REISSUE;
             ByteBuffer info =
                     Ublk.info(-1, UblkQueue.DEPTH, UblkQueue.MAX_BYTES, wanted | Ublk.F_CMD_IOCTL_ENCODE, token);
-            command(keeper, control, "ADD_DEV", Ublk.ADD_DEV, -1, info, 0);
+            control.command("ADD_DEV", Ublk.ADD_DEV, -1, info, 0);
             Identity identity = new Identity(Ublk.id(info), token);
             boolean started = false;
             try {
                 if ((Ublk.flags(info) & wanted) != wanted) {
                     throw new ErrnoException("ublk without user recovery", Errno.EOPNOTSUPP.number());
                 }
-                note.added(identity);
-                UblkNode node = new UblkNode(identity, io, note, serving, keeper, control, log);
+                notes.starting(identity, device);
+                UblkNode node = new UblkNode(identity, device, notes, served, control, log);
                 node.begin();
-                note.started(identity);
+                notes.started(identity, device);
                 started = true;
                 added = node;
             } finally {
                 if (!started) {
-                    keeper.call(() -> control.attempt(Ublk.DEL_DEV, identity.id(), null, 0));
-                    note.gone(identity);
+                    control.attempt(Ublk.DEL_DEV, identity.id(), null, 0);
+                    notes.gone(identity);
                 }
             }
             return added;
         } finally {
             if (added == null) {
-                keeper.end();
+                control.end();
             }
         }
     }
@@ -154,31 +133,31 @@ final class UblkNode implements Attachment {
      * @return null when it is no more
      * @throws IOException when it can't be had, or not yet
      */
-    static UblkNode recover(DeviceIo io, Identity identity, Note note, Serving serving, Consumer<String> log)
+    static UblkNode recover(
+            MappedDevice device, Identity identity, UblkNotes notes, Served served, Consumer<String> log)
             throws IOException {
-        NodeKeeper keeper = NodeKeeper.start("keeper of " + identity.node());
+        UblkControl control = UblkControl.open("keeper of " + identity.node());
         UblkNode recovered = null;
         boolean dead = false;
         try {
-            UblkControl control = keeper.call(UblkControl::open);
-            Integer state = keeper.call(() -> state(control, identity));
+            Integer state = state(control, identity);
             if (state == null) {
-                note.gone(identity);
+                notes.gone(identity);
                 return null;
             }
             dead = state == Ublk.STATE_DEAD;
             if (dead) {
                 // It was stopped, and somebody may still have it open.
-                stopAndDelete(keeper, control, identity, note, log, () -> {});
+                stopAndDelete(control, identity, notes, log, () -> {});
                 return null;
             }
-            UblkNode node = new UblkNode(identity, io, note, serving, keeper, control, log);
+            UblkNode node = new UblkNode(identity, device, notes, served, control, log);
             node.recover();
             recovered = node;
             return recovered;
         } finally {
             if (recovered == null && !dead) {
-                keeper.end();
+                control.end();
             }
         }
     }
@@ -186,7 +165,7 @@ final class UblkNode implements Attachment {
     private void recover() throws IOException {
         long deadline = System.nanoTime() + RECOVERY_NANOS;
         int result;
-        while ((result = attempt(Ublk.START_USER_RECOVERY, null, 0)) == -Errno.EBUSY.number()
+        while ((result = control.attempt(Ublk.START_USER_RECOVERY, identity.id(), null, 0)) == -Errno.EBUSY.number()
                 && System.nanoTime() - deadline < 0) {
             LockSupport.parkNanos(POLL_NANOS);
         }
@@ -219,40 +198,25 @@ final class UblkNode implements Attachment {
     }
 
     /** Takes away what a killed engine left, from its users too, when no engine will go on with it. */
-    static void delete(Identity identity, Note note, Consumer<String> log) throws IOException {
-        NodeKeeper keeper = NodeKeeper.start("keeper of " + identity.node());
-        UblkControl control;
+    static void delete(Identity identity, UblkNotes notes, Consumer<String> log) throws IOException {
+        UblkControl control = UblkControl.open("keeper of " + identity.node());
         try {
-            control = keeper.call(UblkControl::open);
-            if (keeper.call(() -> state(control, identity)) == null) {
-                note.gone(identity);
-                keeper.end();
+            if (state(control, identity) == null) {
+                notes.gone(identity);
+                control.end();
                 return;
             }
         } catch (IOException | RuntimeException | Error e) {
-            keeper.end();
+            control.end();
             throw e;
         }
-        stopAndDelete(keeper, control, identity, note, log, () -> {});
+        stopAndDelete(control, identity, notes, log, () -> {});
     }
 
     // ---- commands
 
-    private int attempt(int command, ByteBuffer buffer, long data) throws IOException {
-        return keeper.call(() -> control.attempt(command, identity.id(), buffer, data));
-    }
-
     private void command(String name, int command, ByteBuffer buffer, long data) throws IOException {
-        command(keeper, control, name, command, identity.id(), buffer, data);
-    }
-
-    private static void command(
-            NodeKeeper keeper, UblkControl control, String name, int command, int id, ByteBuffer buffer, long data)
-            throws IOException {
-        keeper.call(() -> {
-            control.command(name, command, id, buffer, data);
-            return null;
-        });
+        control.command(name, command, identity.id(), buffer, data);
     }
 
     private void check(String name, int result) throws ErrnoException {
@@ -277,7 +241,7 @@ final class UblkNode implements Attachment {
 
     @Override
     public void sync() throws IOException {
-        keeper.call(() -> {
+        control.keeper().call(() -> {
             int fd = FileDescriptors.open(node(), io.isReadOnly() ? FileDescriptors.O_RDONLY : FileDescriptors.O_RDWR);
             try {
                 DeviceNode.sync(fd, node());
@@ -291,23 +255,27 @@ final class UblkNode implements Attachment {
     /** Throws EBUSY when somebody has claimed it, as a mount does; who merely has it open gets errors from now on. */
     @Override
     public void detach() throws IOException {
-        keeper.call(() -> {
-            // Nobody claims it from here on, until it is stopped.
-            int fd = FileDescriptors.open(node(), FileDescriptors.O_RDONLY | FileDescriptors.O_EXCL);
-            try {
+        NodeKeeper keeper = control.keeper();
+        // Nobody claims it from here on, until it is stopped.
+        int fd = keeper.call(() -> FileDescriptors.open(node(), FileDescriptors.O_RDONLY | FileDescriptors.O_EXCL));
+        try {
+            keeper.call(() -> {
                 DeviceNode.sync(fd, node());
-                control.command("STOP_DEV", Ublk.STOP_DEV, identity.id(), null, 0);
-            } finally {
+                return null;
+            });
+            command("STOP_DEV", Ublk.STOP_DEV, null, 0);
+        } finally {
+            keeper.call(() -> {
                 FileDescriptors.close(fd);
-            }
-            return null;
-        });
+                return null;
+            });
+        }
         abandon();
     }
 
     @Override
     public void abandon() throws IOException {
-        stopAndDelete(keeper, control, identity, note, log, queue::join);
+        stopAndDelete(control, identity, notes, log, queue::join);
     }
 
     private void failLater() {
@@ -324,24 +292,24 @@ final class UblkNode implements Attachment {
 
     /** Stops it, if it is not yet, and deletes it, now or when its last user has closed it; then the keeper ends. */
     private static void stopAndDelete(
-            NodeKeeper keeper, UblkControl control, Identity identity, Note note, Consumer<String> log, Runnable join)
+            UblkControl control, Identity identity, UblkNotes notes, Consumer<String> log, Runnable join)
             throws IOException {
-        command(keeper, control, "STOP_DEV", Ublk.STOP_DEV, identity.id(), null, 0);
+        control.command("STOP_DEV", Ublk.STOP_DEV, identity.id(), null, 0);
         join.run();
-        if (deleteUnused(keeper, control, identity, CLOSE_NANOS, POLL_NANOS)) {
-            note.gone(identity);
-            keeper.end();
+        if (deleteUnused(control, identity, CLOSE_NANOS, POLL_NANOS)) {
+            notes.gone(identity);
+            control.end();
             return;
         }
         log.accept("ublk: " + identity.node() + " is open; it goes when it is closed");
         Threads.start("end of " + identity.node(), () -> {
             try {
-                deleteUnused(keeper, control, identity, Long.MAX_VALUE, LATER_NANOS);
-                note.gone(identity);
+                deleteUnused(control, identity, Long.MAX_VALUE, LATER_NANOS);
+                notes.gone(identity);
             } catch (IOException e) {
                 log.accept("ublk: " + identity.node() + ": " + e.getMessage());
             } finally {
-                keeper.end();
+                control.end();
             }
         });
     }
@@ -352,18 +320,18 @@ final class UblkNode implements Attachment {
      *
      * @return whether that came to be in time
      */
-    private static boolean deleteUnused(
-            NodeKeeper keeper, UblkControl control, Identity identity, long nanos, long pollNanos) throws IOException {
+    private static boolean deleteUnused(UblkControl control, Identity identity, long nanos, long pollNanos)
+            throws IOException {
         long begin = System.nanoTime();
         ByteBuffer any = Ublk.params(Ublk.SECTOR_BYTES, UblkQueue.MAX_BYTES, false);
         // Its parameters can't be set while the block device is there.
-        while (keeper.call(() -> control.attempt(Ublk.SET_PARAMS, identity.id(), any, 0)) == -Errno.EACCES.number()) {
+        while (control.attempt(Ublk.SET_PARAMS, identity.id(), any, 0) == -Errno.EACCES.number()) {
             if (System.nanoTime() - begin > nanos) {
                 return false;
             }
             LockSupport.parkNanos(pollNanos);
         }
-        int result = keeper.call(() -> control.attempt(Ublk.DEL_DEV, identity.id(), null, 0));
+        int result = control.attempt(Ublk.DEL_DEV, identity.id(), null, 0);
         if (result < 0 && result != -Errno.ENODEV.number()) {
             throw new ErrnoException("ublk DEL_DEV of device " + identity.id(), -result);
         }

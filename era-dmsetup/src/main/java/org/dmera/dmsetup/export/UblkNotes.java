@@ -109,33 +109,14 @@ final class UblkNotes {
         return left.stream().anyMatch(each -> each.identity().node().equals(node));
     }
 
-    /** Notes what becomes of the ublk device of {@code device}. */
-    UblkNode.Note noteOf(MappedDevice device) {
-        return new UblkNode.Note() {
-            @Override
-            public void added(UblkNode.Identity identity) throws IOException {
-                write(identity, "starting");
-            }
-
-            @Override
-            public void started(UblkNode.Identity identity) throws IOException {
-                write(identity, "started");
-            }
-
-            private void write(UblkNode.Identity identity, String state) throws IOException {
-                replace(identity, token(identity) + " " + state + " " + device.minor() + " " + device.id() + "\n");
-            }
-
-            @Override
-            public void gone(UblkNode.Identity identity) {
-                forget(identity);
-            }
-        };
+    /** The ublk device is {@code device}'s, and nobody can have used it yet. */
+    void starting(UblkNode.Identity identity, MappedDevice device) throws IOException {
+        write(identity, "starting", device);
     }
 
-    /** For one of which nobody knows any more whose it was. */
-    UblkNode.Note noteOfOrphan() {
-        return this::forget;
+    /** The same, and it can be used now. */
+    void started(UblkNode.Identity identity, MappedDevice device) throws IOException {
+        write(identity, "started", device);
     }
 
     private Path file(UblkNode.Identity identity) {
@@ -146,15 +127,16 @@ final class UblkNotes {
         return String.format("%016x", identity.token());
     }
 
-    private synchronized void replace(UblkNode.Identity identity, String line) throws IOException {
+    private synchronized void write(UblkNode.Identity identity, String state, MappedDevice device) throws IOException {
         Path note = file(identity);
         Path fresh = note.resolveSibling(note.getFileName() + ".new");
+        String line = token(identity) + " " + state + " " + device.minor() + " " + device.id() + "\n";
         Files.writeString(fresh, line, NativeText.CHARSET);
         Files.move(fresh, note, StandardCopyOption.ATOMIC_MOVE);
     }
 
-    /** The number of a device that is gone may be another's by now, and so may the note. */
-    private synchronized void forget(UblkNode.Identity identity) {
+    /** It is no more. Its number may be another's by now, and so may the note. */
+    synchronized void gone(UblkNode.Identity identity) {
         Path note = file(identity);
         try {
             if (Files.exists(note) && Files.readString(note, NativeText.CHARSET).startsWith(token(identity))) {

@@ -19,6 +19,7 @@ import org.dmera.core.linux.IoUring;
 import org.dmera.core.linux.MappedMemory;
 import org.dmera.core.linux.RawIo;
 import org.dmera.dmsetup.device.DeviceIo;
+import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.targets.Client;
 import org.dmera.dmsetup.targets.FailureText;
 import org.dmera.dmsetup.targets.StorageAreas;
@@ -56,7 +57,7 @@ final class UblkQueue {
 
     private final String node;
     private final DeviceIo io;
-    private final Clients clients;
+    private final Served served;
     private final Supplier<StorageAreas> storage;
     private final BufferPool pool;
     private final int fetch;
@@ -110,16 +111,16 @@ final class UblkQueue {
      */
     UblkQueue(
             int id,
-            DeviceIo io,
-            UblkNode.Serving serving,
+            MappedDevice device,
+            Served served,
             UblkControl control,
             Consumer<String> log,
             Consumer<UblkQueue> onFailure) {
         this.node = "/dev/ublkc" + id;
-        this.io = io;
-        this.clients = serving.served().clients();
-        this.storage = serving.storage();
-        this.pool = serving.served().memory().pool();
+        this.io = device.io();
+        this.served = served;
+        this.storage = device::storage;
+        this.pool = served.memory().pool();
         this.fetch = control.number(Ublk.FETCH_REQ, Ublk.IO_BYTES);
         this.commit = control.number(Ublk.COMMIT_AND_FETCH_REQ, Ublk.IO_BYTES);
         this.log = log;
@@ -129,8 +130,8 @@ final class UblkQueue {
 
     /** Starts the thread; returns when the driver can send requests. */
     void start() throws IOException {
-        client = clients.add(() -> ended, storage);
-        arrival = new Arrival(clients, client);
+        client = served.add(() -> ended, storage);
+        arrival = new Arrival(served, client);
         thread.start();
         Threads.join(ready);
     }
@@ -353,7 +354,7 @@ final class UblkQueue {
         ended = true;
         if (whole || ready.isCompletedExceptionally()) {
             // Nothing is under way.
-            clients.remove(client);
+            served.remove(client);
         }
         sleeping.set(false);
         try {

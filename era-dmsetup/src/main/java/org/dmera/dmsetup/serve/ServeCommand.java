@@ -12,9 +12,11 @@ import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.ProcessSettings;
 import org.dmera.dmsetup.engine.Signals;
 import org.dmera.dmsetup.engine.SocketFile;
+import org.dmera.dmsetup.export.Attachment;
 import org.dmera.dmsetup.export.NbdServer;
 import org.dmera.dmsetup.export.NbdUri;
-import org.dmera.dmsetup.export.ServedNode;
+import org.dmera.dmsetup.export.Served;
+import org.dmera.dmsetup.targets.StorageAreas;
 import org.dmera.dmsetup.targets.Threads;
 import org.dmera.tools.backup.ByteCount;
 import org.dmera.tools.backup.CopyOptions;
@@ -67,9 +69,19 @@ public final class ServeCommand implements Command {
                     console.print(line(image, state, socket));
                 }
                 if (arguments.has("attach")) {
-                    try (ServedNode node = ServedNode.make(exports.last(), own, socket, "", console::error)) {
-                        console.print("the last is " + node.path());
+                    Attachment node = Attachment.make(
+                            exports.last(),
+                            own.resolve("image"),
+                            socket,
+                            "",
+                            new Served(),
+                            StorageAreas::new,
+                            console::error);
+                    try {
+                        console.print("the last is " + node.node());
                         Threads.await(stop::await);
+                    } finally {
+                        node.takeAway(console::error);
                     }
                 } else {
                     console.print("the last is also " + NbdUri.of(socket, ""));

@@ -22,6 +22,7 @@ import org.dmera.dmsetup.control.DeviceId;
 import org.dmera.dmsetup.control.DmCall;
 import org.dmera.dmsetup.control.DmClient;
 import org.dmera.dmsetup.control.DmException;
+import org.dmera.dmsetup.device.EngineLog;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.export.HostAttacher;
 import org.dmera.dmsetup.ioctl.DmCommand;
@@ -118,7 +119,7 @@ class AttachRacesTest {
             MappedDevice device = engine.registry().byName(name);
             long took = 0;
             for (int round = 0; round <= CLOSES; round++) {
-                HostAttacher attacher = new HostAttacher(mounts, engine.folder.resolve("nbd"), line -> {});
+                HostAttacher attacher = new HostAttacher(mounts, engine.folder.resolve("nbd"), EngineLog.silent());
                 long began = System.nanoTime();
                 Future<String> attached = threads.submit(() -> attacher.attach(device));
                 if (round < WARM_UPS) {

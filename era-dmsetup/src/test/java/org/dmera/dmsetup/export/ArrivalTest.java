@@ -15,16 +15,16 @@ import org.junit.jupiter.api.Test;
 class ArrivalTest {
     @Test
     void aWaitThatFailedForWantOfMemoryIsStillDue() {
-        Clients clients = new Clients();
-        clients.add(() -> true, StorageAreas::new);
+        Served served = new Served();
+        served.add(() -> true, StorageAreas::new);
         AtomicInteger asked = new AtomicInteger();
-        Client client = clients.add(() -> false, () -> {
+        Client client = served.add(() -> false, () -> {
             if (asked.getAndIncrement() == 0) {
                 throw new OutOfMemoryError("for the test");
             }
             return new StorageAreas();
         });
-        Arrival arrival = new Arrival(clients, client);
+        Arrival arrival = new Arrival(served, client);
         assertThrows(OutOfMemoryError.class, arrival::await);
         assertTrue(arrival.isDue());
         arrival.await();

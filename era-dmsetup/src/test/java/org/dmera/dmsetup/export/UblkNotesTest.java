@@ -51,10 +51,10 @@ class UblkNotesTest {
 
     @Test
     void aNoteIsReplacedAsAWholeAndNeverEmptiedFirst() throws IOException {
-        UblkNode.Note writer = notes().noteOf(device);
-        writer.added(IDENTITY);
+        UblkNotes writer = notes();
+        writer.starting(IDENTITY, device);
         Path before = Files.createLink(folder.resolve("before"), note);
-        writer.started(IDENTITY);
+        writer.started(IDENTITY, device);
         String line = "1122334455667788 %s 0 " + device.id() + "\n";
         assertEquals(line.formatted("starting"), Files.readString(before));
         assertEquals(line.formatted("started"), Files.readString(note));
@@ -66,7 +66,7 @@ class UblkNotesTest {
 
     @Test
     void aNoteThatAKilledEngineHadNotFinishedIsTakenAwayAndTheOneBeforeItHolds() throws IOException {
-        notes().noteOf(device).added(IDENTITY);
+        notes().starting(IDENTITY, device);
         Path unfinished = Files.createFile(folder.resolve("ublk-7.new"));
         assertEquals(List.of(new UblkNotes.Left(IDENTITY, false, 0, device.id())), notes().leftFor(device));
         assertFalse(Files.exists(unfinished));
@@ -75,11 +75,11 @@ class UblkNotesTest {
 
     @Test
     void aNodeThatIsStillOpenHidesNotTheOneThatTookItsPlace() throws IOException {
-        UblkNode.Note writer = notes().noteOf(device);
+        UblkNotes writer = notes();
         Set<UblkNode.Identity> identities = new HashSet<>();
         for (int id = 0; id < 4; id++) {
             identities.add(new UblkNode.Identity(id, id));
-            writer.started(new UblkNode.Identity(id, id));
+            writer.started(new UblkNode.Identity(id, id), device);
         }
         UblkNotes next = notes();
         assertEquals(
@@ -96,9 +96,9 @@ class UblkNotesTest {
 
     @Test
     void theNoteOfADeviceThatHasTheNumberOfOneThatIsGoneStays() throws IOException {
-        UblkNode.Note writer = notes().noteOf(device);
-        writer.started(new UblkNode.Identity(7, 1));
-        writer.started(IDENTITY);
+        UblkNotes writer = notes();
+        writer.started(new UblkNode.Identity(7, 1), device);
+        writer.started(IDENTITY, device);
         writer.gone(new UblkNode.Identity(7, 1));
         assertEquals(List.of(new UblkNotes.Left(IDENTITY, true, 0, device.id())), notes().leftFor(device));
         writer.gone(IDENTITY);

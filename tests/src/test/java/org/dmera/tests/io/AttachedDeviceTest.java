@@ -29,6 +29,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
+import org.dmera.dmsetup.device.EngineLog;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.export.HostAttacher;
 import org.dmera.testkit.Fixtures;
@@ -60,7 +61,7 @@ class AttachedDeviceTest {
         Host.need("mkfs.ext4", "e2fsck", "mount", "umount", "fstrim", "fio", "cp");
         TestLinks.clean();
         engine = new TestEngine(folder);
-        attacher = new HostAttacher(folder.resolve("attached"), folder.resolve("nbd"), line -> {});
+        attacher = new HostAttacher(folder.resolve("attached"), folder.resolve("nbd"), EngineLog.silent());
         device = engine.createEra(TestLinks.name("io-test"), MIB);
         mountPoint = Files.createDirectory(folder.resolve("mnt"));
     }
@@ -196,7 +197,7 @@ class AttachedDeviceTest {
         Path link = link();
         assertTrue(Files.isSymbolicLink(link));
         // One that knows nothing of the first, as after a kill.
-        HostAttacher next = new HostAttacher(folder.resolve("attached"), folder.resolve("nbd"), line -> {});
+        HostAttacher next = new HostAttacher(folder.resolve("attached"), folder.resolve("nbd"), EngineLog.silent());
         assertFalse(Files.isSymbolicLink(link), "a link to a node that may be another's by now");
         assertFalse(Files.readString(Path.of("/proc/mounts")).contains(folder.toString()));
         next.close();
@@ -209,8 +210,8 @@ class AttachedDeviceTest {
         Files.writeString(
                 folder.resolve("attached/ublk-999999"),
                 "%016x started %d %s%n".formatted(1, device.minor(), device.id()));
-        HostAttacher next = new HostAttacher(folder.resolve("attached"), folder.resolve("nbd"), line -> {});
-        next.takeAway(device);
+        HostAttacher next = new HostAttacher(folder.resolve("attached"), folder.resolve("nbd"), EngineLog.silent());
+        next.removing(device);
         assertTrue(Files.exists(Path.of(next.attach(device))));
         assertTrue(next.detach(device));
         next.close();
@@ -229,9 +230,9 @@ class AttachedDeviceTest {
     void whatIsWrittenToTheNodeAfterTheFirstPartOfARemovalIsOnTheOriginAfterTheSecond() throws Exception {
         byte[] noise = noise(8 << 20);
         String node = attacher.attach(device);
-        attacher.writeOut(device);
+        attacher.beforeRemoval(device);
         write(node, noise);
-        attacher.takeAway(device);
+        attacher.removing(device);
         assertArrayEquals(noise, Arrays.copyOf(Files.readAllBytes(data()), noise.length));
     }
 
@@ -285,7 +286,7 @@ class AttachedDeviceTest {
             inThread(others, () -> {
                 MappedDevice other = engine.createEra(device.name() + "-other", 8);
                 attacher.attach(other);
-                attacher.resized(other);
+                attacher.tableChanged(other);
                 return attacher.detach(other) && engine.engine.registry().remove(other, false);
             });
             assertTrue(others.get(240, TimeUnit.SECONDS));
@@ -323,7 +324,8 @@ class AttachedDeviceTest {
     void theLinkOfAnotherEnginesDeviceOfTheSameNameStays() throws Exception {
         String node = attacher.attach(device);
         TestEngine other = new TestEngine(Files.createDirectory(folder.resolve("other")));
-        HostAttacher others = new HostAttacher(folder.resolve("other/attached"), folder.resolve("other/nbd"), s -> {});
+        HostAttacher others =
+                new HostAttacher(folder.resolve("other/attached"), folder.resolve("other/nbd"), EngineLog.silent());
         MappedDevice sameName = other.createEra(device.name(), MIB);
         ErrnoException e = assertThrows(ErrnoException.class, () -> others.attach(sameName));
         assertTrue(e.is(Errno.EEXIST), e.toString());
@@ -499,7 +501,7 @@ class AttachedDeviceTest {
         Path bigger = engine.file("bigger.data", bytes);
         device.load(TestEngine.specs(bytes / 512 + " era " + meta + " " + bigger + " 8"), false);
         device.resume();
-        attacher.resized(device);
+        attacher.tableChanged(device);
         assertEquals(
                 Long.toString(bytes),
                 run("blockdev", "--getsize64", node).good().strip());

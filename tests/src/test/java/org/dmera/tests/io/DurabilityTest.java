@@ -163,7 +163,7 @@ class DurabilityTest {
     void flushAndDiscardOfTheNodeReachTheOrigin() throws Exception {
         Host.needAttach();
         Host.need("dd", "blkdiscard");
-        HostAttacher attacher = new HostAttacher(folder.resolve("attached"), folder.resolve("nbd"), line -> {});
+        HostAttacher attacher = new HostAttacher(folder.resolve("attached"), folder.resolve("nbd"), EngineLog.silent());
         String node = attacher.attach(device);
         try {
             List<String> write =

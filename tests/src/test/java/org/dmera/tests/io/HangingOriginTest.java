@@ -266,7 +266,8 @@ class HangingOriginTest {
     }
 
     private HostAttacher attacher() {
-        return new HostAttacher(folder.resolve("attached"), folder.resolve("nbd"), name -> name, served, line -> {});
+        return new HostAttacher(
+                folder.resolve("attached"), folder.resolve("nbd"), name -> name, served, EngineLog.silent());
     }
 
     private Process writeToNode(String node, String letters) throws IOException {
