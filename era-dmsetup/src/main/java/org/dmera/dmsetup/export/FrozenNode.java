@@ -119,12 +119,11 @@ final class FrozenNode {
     /** Thaws them. */
     void thaw(Consumer<String> log) {
         try {
-            keeper.call(() -> {
+            keeper.perform(() -> {
                 for (int fd : open) {
                     thaw(fd, log);
                 }
                 open.clear();
-                return null;
             });
         } catch (IOException e) {
             log.accept("thawing: " + e.getMessage());
@@ -154,10 +153,7 @@ final class FrozenNode {
         NodeKeeper keeper = null;
         try {
             keeper = NodeKeeper.start("thawer of " + Path.of(node).getFileName());
-            keeper.call(() -> {
-                thawLeft(node, log);
-                return null;
-            });
+            keeper.perform(() -> thawLeft(node, log));
         } catch (IOException e) {
             log.accept("thawing what is on " + node + ": " + e.getMessage());
         } finally {

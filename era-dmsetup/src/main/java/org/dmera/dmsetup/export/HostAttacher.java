@@ -71,7 +71,7 @@ public final class HostAttacher implements Attacher, DeviceListener, Closeable {
     public HostAttacher(Path folder, Path nbdSocket, UnaryOperator<String> exportName, Served served, EngineLog log) {
         this.served = served;
         this.links = new NodeLinks(folder, log::info);
-        this.ublk = links.ublkNotes();
+        this.ublk = new UblkNotes(folder.toAbsolutePath(), log::info);
         this.nbdSocket = nbdSocket;
         this.exportName = exportName;
         this.log = log;

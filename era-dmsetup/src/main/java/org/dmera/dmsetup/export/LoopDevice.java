@@ -143,10 +143,7 @@ final class LoopDevice {
      * opener closes it, and this object is an opener.
      */
     void sync() throws IOException {
-        keeper.call(() -> {
-            DeviceNode.sync(fd, node);
-            return null;
-        });
+        keeper.perform(() -> DeviceNode.sync(fd, node));
     }
 
     /**
@@ -170,10 +167,7 @@ final class LoopDevice {
     /** Lets go of it, in use or not: it goes with its last opener. */
     void abandon() throws IOException {
         try {
-            keeper.call(() -> {
-                FileDescriptors.close(fd);
-                return null;
-            });
+            keeper.perform(() -> FileDescriptors.close(fd));
         } finally {
             keeper.end();
         }

@@ -69,6 +69,14 @@ final class NodeKeeper {
         return Threads.join(result);
     }
 
+    /** As {@link #call}, for what returns nothing. */
+    void perform(Failures.Step step) throws IOException {
+        call(() -> {
+            step.run();
+            return null;
+        });
+    }
+
     /** Ends the thread, after what has been asked for before; what it has open is closed then. */
     void end() {
         end(() -> {});

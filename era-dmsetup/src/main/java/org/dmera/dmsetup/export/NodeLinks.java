@@ -53,24 +53,6 @@ final class NodeLinks {
         this.log = log;
     }
 
-    /**
-     * The notes of ublk devices in the folder, which is made for them. One that an earlier engine has left is believed if
-     * {@link #cleanUp} would believe it.
-     */
-    UblkNotes ublkNotes() {
-        boolean trusted = false;
-        try {
-            trusted = Files.exists(folder, LinkOption.NOFOLLOW_LINKS) && TrustedFolder.isPrivate(folder);
-            if (trusted) {
-                TrustedFolder.require(folder.getParent());
-            }
-        } catch (IOException e) {
-            log.accept("attach: " + folder + ": " + e.getMessage());
-            trusted = false;
-        }
-        return new UblkNotes(folder, trusted, log);
-    }
-
     /** Where the device's file is mounted. The folder is made for it. */
     Path file(MappedDevice device) throws IOException {
         makeFolder();
@@ -175,7 +157,7 @@ final class NodeLinks {
 
     /**
      * Unmounts what a killed engine left: its files answer nobody any more. And takes its links away: what they name may be
-     * another's by now. Those that name a node of {@code lasting} stay. A failure is a line in the log.
+     * another's by now. Those that name a node of {@code lasting}, which are read before, stay. A failure is a line in the log.
      */
     void cleanUp(UblkNotes lasting) {
         if (!Files.exists(folder, LinkOption.NOFOLLOW_LINKS)) {
@@ -184,18 +166,31 @@ final class NodeLinks {
         try {
             boolean notesCount = tighten();
             requireOwn();
-            try (Stream<Path> left = Files.list(folder)) {
-                for (Path file : (Iterable<Path>) left::iterator) {
-                    try {
-                        cleanUp(file, notesCount, lasting);
-                    } catch (IOException e) {
-                        // The others' mounts and links must not stay for that.
-                        log.accept("attach: cleaning up " + file + ": " + e.getMessage());
-                    }
-                }
+            if (notesCount) {
+                lasting.read();
             }
+            forEach(folder, log, file -> cleanUp(file, notesCount, lasting));
         } catch (IOException e) {
             log.accept("attach: cleaning up " + folder + ": " + e.getMessage());
+        }
+    }
+
+    /** What is done with a file. */
+    interface FileStep {
+        void with(Path file) throws IOException;
+    }
+
+    /** Does it with each file; those with which it fails are told to the log. */
+    static void forEach(Path folder, Consumer<String> log, FileStep step) throws IOException {
+        try (Stream<Path> files = Files.list(folder)) {
+            for (Path file : (Iterable<Path>) files::iterator) {
+                try {
+                    step.with(file);
+                } catch (IOException e) {
+                    // The others' mounts and links must not stay for that, nor their users wait.
+                    log.accept("attach: cleaning up " + file + ": " + e.getMessage());
+                }
+            }
         }
     }
 

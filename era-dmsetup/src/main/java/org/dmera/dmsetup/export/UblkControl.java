@@ -67,7 +67,11 @@ final class UblkControl {
 
     /** Has a command done, or throws with its {@code name}. */
     void command(String name, int command, int id, ByteBuffer buffer, long data) throws IOException {
-        int result = attempt(command, id, buffer, data);
+        check(name, id, attempt(command, id, buffer, data));
+    }
+
+    /** Throws when that is the −errno of a command. */
+    static void check(String name, int id, int result) throws ErrnoException {
         if (result < 0) {
             throw new ErrnoException("ublk " + name + " of device " + id, -result);
         }

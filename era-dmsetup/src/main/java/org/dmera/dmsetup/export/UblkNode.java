@@ -169,7 +169,7 @@ final class UblkNode implements Attachment {
                 && System.nanoTime() - deadline < 0) {
             LockSupport.parkNanos(POLL_NANOS);
         }
-        check("START_USER_RECOVERY", result);
+        UblkControl.check("START_USER_RECOVERY", identity.id(), result);
         queue.start();
         command(
                 "END_USER_RECOVERY",
@@ -186,9 +186,7 @@ final class UblkNode implements Attachment {
         if (result == -Errno.ENODEV.number() || result >= 0 && Ublk.serverFlags(info) != identity.token()) {
             return null;
         }
-        if (result < 0) {
-            throw new ErrnoException("ublk GET_DEV_INFO of device " + identity.id(), -result);
-        }
+        UblkControl.check("GET_DEV_INFO", identity.id(), result);
         return Ublk.state(info);
     }
 
@@ -219,12 +217,6 @@ final class UblkNode implements Attachment {
         control.command(name, command, identity.id(), buffer, data);
     }
 
-    private void check(String name, int result) throws ErrnoException {
-        if (result < 0) {
-            throw new ErrnoException("ublk " + name + " of device " + identity.id(), -result);
-        }
-    }
-
     // ---- as an attachment
 
     @Override
@@ -241,14 +233,13 @@ final class UblkNode implements Attachment {
 
     @Override
     public void sync() throws IOException {
-        control.keeper().call(() -> {
+        control.keeper().perform(() -> {
             int fd = FileDescriptors.open(node(), io.isReadOnly() ? FileDescriptors.O_RDONLY : FileDescriptors.O_RDWR);
             try {
                 DeviceNode.sync(fd, node());
             } finally {
                 FileDescriptors.close(fd);
             }
-            return null;
         });
     }
 
@@ -259,16 +250,10 @@ final class UblkNode implements Attachment {
         // Nobody claims it from here on, until it is stopped.
         int fd = keeper.call(() -> FileDescriptors.open(node(), FileDescriptors.O_RDONLY | FileDescriptors.O_EXCL));
         try {
-            keeper.call(() -> {
-                DeviceNode.sync(fd, node());
-                return null;
-            });
+            keeper.perform(() -> DeviceNode.sync(fd, node()));
             command("STOP_DEV", Ublk.STOP_DEV, null, 0);
         } finally {
-            keeper.call(() -> {
-                FileDescriptors.close(fd);
-                return null;
-            });
+            keeper.perform(() -> FileDescriptors.close(fd));
         }
         abandon();
     }
@@ -332,8 +317,8 @@ final class UblkNode implements Attachment {
             LockSupport.parkNanos(pollNanos);
         }
         int result = control.attempt(Ublk.DEL_DEV, identity.id(), null, 0);
-        if (result < 0 && result != -Errno.ENODEV.number()) {
-            throw new ErrnoException("ublk DEL_DEV of device " + identity.id(), -result);
+        if (result != -Errno.ENODEV.number()) {
+            UblkControl.check("DEL_DEV", identity.id(), result);
         }
         return true;
     }

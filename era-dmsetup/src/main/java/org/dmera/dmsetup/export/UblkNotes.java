@@ -13,7 +13,6 @@ import java.util.function.Consumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
-import java.util.stream.Stream;
 import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.device.MappedDevice;
 
@@ -44,25 +43,14 @@ final class UblkNotes {
     private final Consumer<String> log;
     private final Set<Left> left = ConcurrentHashMap.newKeySet();
 
-    /** Reads what was left in {@code folder}, if that can be trusted. */
-    UblkNotes(Path folder, boolean trusted, Consumer<String> log) {
+    UblkNotes(Path folder, Consumer<String> log) {
         this.folder = folder;
         this.log = log;
-        if (!trusted) {
-            return;
-        }
-        try (Stream<Path> files = Files.list(folder)) {
-            for (Path file : (Iterable<Path>) files::iterator) {
-                try {
-                    read(file);
-                } catch (IOException e) {
-                    // The users of the others must not wait for that.
-                    log.accept("attach: " + file + ": " + e.getMessage());
-                }
-            }
-        } catch (IOException e) {
-            log.accept("attach: notes of ublk devices in " + folder + ": " + e.getMessage());
-        }
+    }
+
+    /** Reads what was left in the folder, which can be trusted. */
+    void read() throws IOException {
+        NodeLinks.forEach(folder, log, this::read);
     }
 
     private void read(Path file) throws IOException {

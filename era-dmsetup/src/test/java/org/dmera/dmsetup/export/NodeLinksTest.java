@@ -41,8 +41,7 @@ class NodeLinksTest {
     }
 
     private void cleanUp(Path attached) {
-        NodeLinks links = new NodeLinks(attached, log::add);
-        links.cleanUp(links.ublkNotes());
+        new NodeLinks(attached, log::add).cleanUp(new UblkNotes(attached, log::add));
     }
 
     /** A link as an engine makes them, but elsewhere, and a note that wants it gone. */

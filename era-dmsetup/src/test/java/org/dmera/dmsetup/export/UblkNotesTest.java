@@ -45,8 +45,10 @@ class UblkNotesTest {
         note = folder.resolve("ublk-7");
     }
 
-    private UblkNotes notes() {
-        return new UblkNotes(folder, true, log::add);
+    private UblkNotes notes() throws IOException {
+        UblkNotes notes = new UblkNotes(folder, log::add);
+        notes.read();
+        return notes;
     }
 
     @Test
