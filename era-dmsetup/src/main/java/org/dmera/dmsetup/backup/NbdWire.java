@@ -19,7 +19,11 @@ final class NbdWire implements Closeable {
 
     /** Connects, and announces that the options are next. */
     NbdWire(Path socket) throws IOException {
-        channel = SocketChannel.open(UnixDomainSocketAddress.of(socket));
+        try {
+            channel = SocketChannel.open(UnixDomainSocketAddress.of(socket));
+        } catch (IOException e) {
+            throw new IOException("no engine answers at " + socket + ": " + e.getMessage(), e);
+        }
         boolean done = false;
         try {
             ByteBuffer hello = receive(ByteBuffer.allocate(18));

@@ -7,6 +7,7 @@ import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.channels.ClosedChannelException;
 import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -81,17 +82,23 @@ public final class SocketControl implements Control {
     /** Who is interrupted in a call, or left alone by the engine, doesn't know what became of it; the next call is made anew. */
     @Override
     public synchronized int call(int command, ByteBuffer buffer) throws IOException {
-        if (!channel.isOpen() && !isClosed) {
-            channel = open(path);
-            if (isClosed) {
-                channel.close();
-            }
-        }
         boolean answered = false;
         try {
+            if (!channel.isOpen() && !isClosed) {
+                channel = open(path);
+                if (isClosed) {
+                    channel.close();
+                }
+            }
             int result = ask(command, buffer);
             answered = true;
             return result;
+        } catch (ClosedChannelException e) {
+            // By whoever closed this, or interrupted the caller.
+            throw e;
+        } catch (IOException e) {
+            // "Broken pipe" alone says nothing.
+            throw new IOException(describe() + ": " + e.getMessage(), e);
         } finally {
             if (!answered) {
                 channel.close();
@@ -108,7 +115,7 @@ public final class SocketControl implements Control {
         int length = head.getInt();
         int result = head.getInt();
         if (length < 4 || length > MAX_FRAME_BYTES) {
-            throw new IOException("engine at " + path + ": answer of " + Integer.toUnsignedString(length) + " bytes");
+            throw new IOException("answer of " + Integer.toUnsignedString(length) + " bytes");
         }
         // An engine that could not make sense of the request answers without a buffer.
         ByteBuffer answer = ByteBuffer.allocate(length - 4);
@@ -133,7 +140,7 @@ public final class SocketControl implements Control {
     private void readFully(ByteBuffer into) throws IOException {
         while (into.hasRemaining()) {
             if (channel.read(into) < 0) {
-                throw new EOFException("the engine at " + path + " closed the connection");
+                throw new EOFException("closed the connection");
             }
         }
     }

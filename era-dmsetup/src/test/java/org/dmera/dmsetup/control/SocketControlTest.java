@@ -80,6 +80,23 @@ class SocketControlTest {
     }
 
     @Test
+    void whoeverIsLeftWithoutAnAnswerIsToldByWhichEngine() throws Exception {
+        Path socket = folder.resolve("control");
+        SocketControl control;
+        try (ServerSocketChannel server = ServerSocketChannel.open(StandardProtocolFamily.UNIX)) {
+            server.bind(UnixDomainSocketAddress.of(socket));
+            control = SocketControl.connect(socket);
+            server.accept().close();
+        }
+        try (control) {
+            for (String reason : new String[] {"Broken pipe", "Connection refused"}) {
+                IOException gone = assertThrows(IOException.class, () -> call(control));
+                assertEquals("engine at " + socket + ": " + reason, gone.getMessage());
+            }
+        }
+    }
+
+    @Test
     void aCallAfterTheEngineHasGoneReachesTheNextOne() throws Exception {
         assertEquals(-Errno.EBUSY.number(), callAfter(new byte[] {5, 0}, true));
     }
