@@ -138,7 +138,7 @@ final class Backup implements Closeable {
         if (device.awaitEarlierWrites()) {
             return checkpoint;
         }
-        log.say(device.name() + ": was never without a write in flight, so the next increment copies again what is"
+        log.say(device.name() + ": was never seen without a write in flight, so the next increment copies again what is"
                 + " written from era " + before + " on");
         return before;
     }

@@ -137,7 +137,7 @@ class BackupTest {
         device.write(77_000, new byte[1]);
         run();
         device.writeBehind(77_000, bytes);
-        assertTrue(said.stream().anyMatch(s -> s.contains("never without a write in flight")), said.toString());
+        assertTrue(said.stream().anyMatch(s -> s.contains("never seen without a write in flight")), said.toString());
         device.writesArrive = true;
         run();
         assertTargetEqualsOrigin();
