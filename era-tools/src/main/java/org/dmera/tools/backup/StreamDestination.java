@@ -5,6 +5,7 @@ import java.io.Closeable;
 import java.io.IOException;
 import java.nio.channels.WritableByteChannel;
 import java.util.List;
+import org.dmera.core.linux.FileDescriptors;
 import org.dmera.tools.backup.copy.StreamOutput;
 import org.dmera.tools.cli.Console;
 import org.dmera.tools.io.OutputFile;
@@ -21,7 +22,7 @@ final class StreamDestination implements Closeable {
     }
 
     static StreamDestination open(String path, List<String> inputs, Console console) throws IOException {
-        if (path.equals("-") && TransferProgress.isTerminal(1)) {
+        if (path.equals("-") && FileDescriptors.isTerminal(1)) {
             throw new IOException("standard output is a terminal: give --output FILE, or a pipe");
         }
         OutputFile output = OutputFile.open(path, inputs, console);

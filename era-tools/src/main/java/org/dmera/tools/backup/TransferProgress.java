@@ -30,12 +30,7 @@ public final class TransferProgress implements LongConsumer, Closeable {
     public TransferProgress(String task, long totalBytes, boolean quiet) throws IOException {
         this.task = task;
         this.totalBytes = totalBytes;
-        this.wanted = !quiet && isTerminal(2);
-    }
-
-    /** Whether a descriptor of this process is a terminal. */
-    public static boolean isTerminal(int fd) {
-        return FileDescriptors.isTerminal(fd);
+        this.wanted = !quiet && FileDescriptors.isTerminal(2);
     }
 
     @Override

@@ -2,10 +2,11 @@
 package org.dmera.tools.backup.apply;
 
 import java.io.IOException;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import org.dmera.tools.backup.copy.MetadataView;
-import org.dmera.tools.backup.copy.OriginReader;
 
 /**
  * Whether a target is still what its state says. A state may outlive its target: a file is cut or replaced, a device's
@@ -25,7 +26,12 @@ final class TargetCheck {
             return "file " + Files.getAttribute(path, "unix:dev") + ":" + Files.getAttribute(path, "unix:ino");
         }
         String id = MetadataView.identityOf(path);
-        return id.startsWith("/") ? OF_SIZE + OriginReader.sizeOf(path) + " bytes" : "device " + id;
+        if (!id.startsWith("/")) {
+            return "device " + id;
+        }
+        try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
+            return OF_SIZE + channel.size() + " bytes";
+        }
     }
 
     /** Whether there may be another target with the same {@link #idOf}, as there is of a device without an identification. */

@@ -9,7 +9,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import org.dmera.core.block.DirectIo;
-import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.FileDescriptors;
 import org.dmera.core.linux.PageCache;
 import org.dmera.tools.backup.stream.Chunk;
@@ -72,18 +71,6 @@ public final class OriginReader implements OriginSource {
         return new OriginReader(path, FileChannel.open(path, StandardOpenOption.READ), fd);
     }
 
-    /**
-     * {@return the size in bytes of a block device or file, which may be in use}
-     *
-     * @param path the device or file
-     * @throws IOException when it can't be opened
-     */
-    public static long sizeOf(Path path) throws IOException {
-        try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
-            return channel.size();
-        }
-    }
-
     /** Null when the file system has no O_DIRECT, or one with larger blocks than ours. */
     private static FileChannel openDirect(Path path) throws IOException {
         if (!DirectIo.isAligned(path, ALIGNMENT_BYTES)) {
@@ -136,7 +123,7 @@ public final class OriginReader implements OriginSource {
         into.limit(at + (isDirect() ? rounded : length)).position(at);
         try {
             if (!isDirect()) {
-                drop(offset, length);
+                PageCache.drop(adviceFd, offset, length);
             }
             while (into.position() - at < length) {
                 int n = channel.read(into, offset + into.position() - at);
@@ -146,16 +133,12 @@ public final class OriginReader implements OriginSource {
                 }
             }
             if (!isDirect()) {
-                drop(offset, length);
+                PageCache.drop(adviceFd, offset, length);
             }
         } catch (IOException e) {
             throw new IOException(
                     path + ": reading " + length + " bytes at " + offset + " failed: " + e.getMessage(), e);
         }
-    }
-
-    private void drop(long offset, int length) throws ErrnoException {
-        PageCache.drop(adviceFd, offset, length);
     }
 
     @Override
