@@ -254,6 +254,7 @@ class BackupTest {
         IOException e = assertThrows(IOException.class, this::applyAll);
         assertTrue(e.getMessage().contains("goes back to another full copy"), e.getMessage());
         assertEquals(-1, java.util.Arrays.mismatch(before, Files.readAllBytes(target)), "nothing is written");
+        assertFalse(new StoredBackups(dir.resolve("streams"), "dev").verify(said::add), said.toString());
         Files.move(away, full);
         assertTargetEqualsOrigin();
         assertTrue(new StoredBackups(dir.resolve("streams"), "dev").verify(said::add), said.toString());

@@ -2,6 +2,7 @@
 package org.dmera.tools.backup;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.ByteArrayInputStream;
@@ -14,6 +15,7 @@ import java.util.List;
 import java.util.Random;
 import org.dmera.tools.backup.copy.ByteRanges;
 import org.dmera.tools.backup.copy.CopyEngine;
+import org.dmera.tools.backup.image.StreamImage;
 import org.dmera.tools.backup.stream.StreamHeader;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -303,6 +305,8 @@ class ChainTest {
         Path a = increment("a", base, origin.size());
         Run.apply(a, "-o", target).refused("a: it goes back to another full copy than the target");
         Run.copy(old, before, a, "--merge", "-o", dir.resolve("merged")).refused("goes back to another full copy");
+        assertThrows(
+                IOException.class, () -> StreamImage.open(List.of(old, before, a), 1, line -> {}), "nor is it served");
         Run.apply(f, "-o", target).ok();
         Run.apply(a, "-o", target).ok();
         assertTargetEqualsOrigin();
