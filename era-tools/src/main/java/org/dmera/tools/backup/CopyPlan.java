@@ -39,7 +39,7 @@ public final class CopyPlan {
     /**
      * Plans a copy.
      *
-     * @param sizeBytes the part of the origin that the metadata track
+     * @param sizeBytes the part of the origin that the metadata tracks
      * @param base what the copy builds on, {@link Base#NOTHING} for a full one
      * @param newEra the first era whose writes may be missing from the copy
      * @param flags further flags of the header
@@ -56,7 +56,7 @@ public final class CopyPlan {
         }
         if (base.blockSizeBytes() != 0 && base.blockSizeBytes() != metadata.blockSizeBytes()) {
             throw new IOException("the base's block size is " + base.blockSizeBytes() + " bytes, the metadata's is "
-                    + metadata.blockSizeBytes() + ": they were made anew since; take a full copy");
+                    + metadata.blockSizeBytes() + ": it was made anew since; take a full copy");
         }
         String contradiction =
                 base.token() == null ? null : base.token().contradiction(metadata.device(), metadata.roots());

@@ -30,7 +30,7 @@ public final class Chain {
         for (StreamReader stream : streams) {
             if (!stream.header().identity().equals(first.header().identity())) {
                 throw new IOException(stream.name() + ": it comes from another origin than " + first.name()
-                        + ": its metadata is \"" + stream.header().identity() + "\", the other's are \""
+                        + ": its metadata is \"" + stream.header().identity() + "\", the other's is \""
                         + first.header().identity()
                         + "\" (if it is one origin whose metadata was moved, name its streams from the last full one"
                         + " on)");
@@ -135,7 +135,7 @@ public final class Chain {
         }
         if (!at.isOf(h)) {
             throw new IOException(name + "it comes from another origin: its metadata is \"" + h.identity()
-                    + "\", the target's are \"" + at.identity() + "\"");
+                    + "\", the target's is \"" + at.identity() + "\"");
         }
         if (h.blockSizeBytes() != at.blockSizeBytes()) {
             throw new IOException(name + "its block size is " + h.blockSizeBytes() + " bytes, the target's was "

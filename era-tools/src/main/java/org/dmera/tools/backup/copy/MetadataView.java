@@ -159,7 +159,7 @@ public final class MetadataView implements Closeable {
     public long trackedBytes(Path origin, long originSizeBytes) throws IOException {
         long tracked = roots.nrBlocks() * blockSizeBytes();
         if (roots.nrBlocks() > 0 && originSizeBytes <= tracked - blockSizeBytes()) {
-            throw new IOException(origin + " has " + originSizeBytes + " bytes, and the metadata track "
+            throw new IOException(origin + " has " + originSizeBytes + " bytes, and the metadata tracks "
                     + roots.nrBlocks() + " blocks of " + blockSizeBytes() + " bytes: not the origin of this metadata");
         }
         return Math.min(tracked, originSizeBytes);

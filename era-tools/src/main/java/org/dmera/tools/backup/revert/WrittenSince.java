@@ -50,7 +50,7 @@ public final class WrittenSince implements Closeable {
         String own = identity != null ? identity : MetadataView.identityOf(path);
         if (!backup.identity().equals(own)) {
             throw new IOException(name + ": it comes from another origin: its metadata is \"" + backup.identity()
-                    + "\", " + path + " are \"" + own + "\" (if they were only renamed, say --identity '"
+                    + "\", " + path + " is \"" + own + "\" (if it was only renamed, say --identity '"
                     + backup.identity() + "')");
         }
         if (backup.blockSizeBytes() != metadata.blockSizeBytes()) {
