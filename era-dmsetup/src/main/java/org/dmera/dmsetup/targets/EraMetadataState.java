@@ -83,13 +83,21 @@ final class EraMetadataState {
         worker = null;
     }
 
-    /** No status but {@code Error} until they are opened again; the first failure is the one that counts. */
+    /**
+     * No status but {@code Error} until they are opened again; the first failure is the one that counts. Throws nothing: many
+     * wait to hear of it.
+     */
     void failed(Throwable why) {
+        lastStatus = "Error";
         if (failure == null) {
             failure = why;
-            log.accept("era: " + backing.display() + ": " + FailureText.of(why));
+            try {
+                log.accept("era: " + backing.display() + ": " + FailureText.of(why));
+            } catch (RuntimeException | Error e) {
+                // There is no memory for the line, or no room where it goes: the status still says so.
+                why.addSuppressed(e);
+            }
         }
-        lastStatus = "Error";
     }
 
     /** Null, or why they failed. */

@@ -675,6 +675,36 @@ class EraTargetTest {
         assertNull(target.failure());
     }
 
+    @Test
+    void whereNoLineCanBeLoggedEitherAllThatWaitIsAnswered() throws Exception {
+        EraTargetFactory speechless = new EraTargetFactory(line -> {
+            throw new OutOfMemoryError("no memory for a line");
+        });
+        EraTarget target =
+                (EraTarget) speechless.load(0, ORIGIN_BLOCKS * 8L, List.of("meta", "origin", "8"), opener("device"));
+        loaded.add(target);
+        target.resume();
+        CountDownLatch held = new CountDownLatch(1);
+        CountDownLatch failing = new CountDownLatch(1);
+        metadata.hook = (operation, offset, length) -> {
+            held.countDown();
+            await(failing);
+            throw new IOException("the cable is out");
+        };
+        List<CompletableFuture<Void>> all = new ArrayList<>();
+        all.add(inBackground(() -> write(target, 2)));
+        await(held);
+        all.add(inBackground(() -> write(target, 3)));
+        all.add(inBackground(() -> write(target, 4)));
+        all.add(inBackground(() -> target.message(List.of("checkpoint"))));
+        all.add(inBackground(() -> target.message(List.of("drop_metadata_snap"))));
+        failing.countDown();
+        for (CompletableFuture<Void> one : all) {
+            assertThrows(ExecutionException.class, () -> one.get(60, TimeUnit.SECONDS));
+        }
+        assertEquals("Error", target.status());
+    }
+
     /** An error in this program, of those who look after answers: they are asked wherever an era begins or ends. */
     private static void failWhereErasBeginAndEnd(EraTarget target) {
         target.answersOwed(stillOwed -> {
