@@ -270,7 +270,10 @@ public final class DeviceRegistry {
 
     private void removeIfDue(MappedDevice device) throws IOException {
         if (index.isDueForRemoval(device) && !isWaitedFor(device)) {
-            remove(device, true);
+            Removal removal = new Removal(this, index, device, true);
+            if (!tryRemoval(device, removal, true) && device.isDeferredRemove()) {
+                awaitLastClose(device, removal);
+            }
         }
     }
 
@@ -296,26 +299,39 @@ public final class DeviceRegistry {
      * @throws ErrnoException EBUSY when it is open, ENXIO when it is gone already
      */
     public boolean remove(MappedDevice device, boolean deferred) throws IOException {
-        Removal removal = new Removal(this, index, device);
+        Removal removal = new Removal(this, index, device, false);
+        if (tryRemoval(device, removal, deferred)) {
+            return true;
+        }
+        device.state().apply(now -> now.removalDeferred(true));
+        awaitLastClose(device, removal);
+        return false;
+    }
+
+    /** Does {@code removal}; whether it is done, where it {@code mayWait} for those who have the device open. */
+    private boolean tryRemoval(MappedDevice device, Removal removal, boolean mayWait) throws IOException {
         DeviceState was = device.state().now();
         try {
             device.state().apply(removal);
         } catch (ErrnoException e) {
-            if (!deferred || !e.is(Errno.EBUSY) || device.isGone()) {
+            if (!mayWait || !e.is(Errno.EBUSY) || device.isGone()) {
                 throw e;
-            }
-            device.state().apply(now -> now.removalDeferred(true));
-            if (!removal.isOpen()) {
-                deferredRemovals.watch(device);
-            } else if (index.isDueForRemoval(device)) {
-                // The last close came before anybody could know.
-                deferredRemovals.add(device);
             }
             return false;
         }
         devices().stream().filter(other -> was.waitsFor(other.id())).forEach(deferredRemovals::add);
         deferredRemovals.start();
         return true;
+    }
+
+    /** {@code removal} was refused, and is deferred. */
+    private void awaitLastClose(MappedDevice device, Removal removal) {
+        if (!removal.isOpen()) {
+            deferredRemovals.watch(device);
+        } else if (index.isDueForRemoval(device)) {
+            // The last close came before anybody could know.
+            deferredRemovals.add(device);
+        }
     }
 
     /** Those who are told of devices. */

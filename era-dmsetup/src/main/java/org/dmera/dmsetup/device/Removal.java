@@ -14,13 +14,16 @@ final class Removal implements Transition {
     private final DeviceRegistry registry;
     private final DeviceIndex index;
     private final MappedDevice device;
+    private final boolean onlyDeferred;
     private boolean leaving;
     private boolean open;
 
-    Removal(DeviceRegistry registry, DeviceIndex index, MappedDevice device) {
+    /** {@code onlyDeferred}: it was deferred, and is none when that is taken back meanwhile. */
+    Removal(DeviceRegistry registry, DeviceIndex index, MappedDevice device, boolean onlyDeferred) {
         this.registry = registry;
         this.index = index;
         this.device = device;
+        this.onlyDeferred = onlyDeferred;
     }
 
     /** Whether it was refused because the device is open, and its last close will be told. */
@@ -55,7 +58,10 @@ final class Removal implements Transition {
     }
 
     @Override
-    public DeviceState next(DeviceState now) {
+    public DeviceState next(DeviceState now) throws ErrnoException {
+        if (onlyDeferred && !now.deferredRemove()) {
+            throw new ErrnoException("the removal of " + device + " was cancelled", Errno.EBUSY);
+        }
         return null;
     }
 

@@ -25,6 +25,9 @@ import org.junit.jupiter.api.Timeout;
 @Timeout(300)
 class DeferredRemovalTest {
     private final AtomicInteger uncaught = new AtomicInteger();
+    /** Tasks that were given to {@link #registry}'s threads. */
+    private final AtomicInteger ended = new AtomicInteger();
+
     private final AtomicBoolean exhausted = new AtomicBoolean();
     private final DeviceRegistry registry = new DeviceRegistry(
             TargetRegistry.simple(),
@@ -33,7 +36,13 @@ class DeferredRemovalTest {
                 if (exhausted.get()) {
                     throw new OutOfMemoryError("unable to create native thread");
                 }
-                Thread thread = new Thread(task);
+                Thread thread = new Thread(() -> {
+                    try {
+                        task.run();
+                    } finally {
+                        ended.getAndIncrement();
+                    }
+                });
                 thread.setUncaughtExceptionHandler((self, why) -> uncaught.getAndIncrement());
                 thread.start();
             },
@@ -119,5 +128,56 @@ class DeferredRemovalTest {
         while (registry.byName("vol") != null || registry.isRemoving()) {
             Thread.onSpinWait();
         }
+    }
+
+    private interface Step {
+        void with(MappedDevice device) throws IOException;
+    }
+
+    /** Closes a device whose removal was deferred to that, and has that cancelled when the removal comes so far. */
+    private MappedDevice closeAndCancel(Step before, Step removing) throws IOException {
+        AtomicBoolean armed = new AtomicBoolean();
+        registry.addListener(new DeviceListener() {
+            @Override
+            public void beforeRemoval(MappedDevice device) throws IOException {
+                if (armed.get()) {
+                    before.with(device);
+                }
+            }
+
+            @Override
+            public void removing(MappedDevice device) throws IOException {
+                if (armed.get()) {
+                    removing.with(device);
+                }
+            }
+        });
+        MappedDevice device = create("vol");
+        device.open();
+        assertFalse(registry.remove(device, true));
+        armed.set(true);
+        device.close();
+        while (ended.get() == 0) {
+            Thread.onSpinWait();
+        }
+        assertFalse(device.isDeferredRemove());
+        assertSame(device, registry.byName("vol"));
+        return device;
+    }
+
+    @Test
+    void aRemovalThatIsCancelledWhileItBeginsIsNone() throws Exception {
+        MappedDevice device = closeAndCancel(registry::cancelDeferredRemove, unused -> {});
+        device.open();
+        device.close();
+        assertSame(device, registry.byName("vol"));
+    }
+
+    @Test
+    void aRemovalThatIsCancelledWhileSomebodyHasTheDeviceInUseIsNotDeferredAgain() throws Exception {
+        closeAndCancel(unused -> {}, device -> {
+            registry.cancelDeferredRemove(device);
+            throw new ErrnoException("in use", Errno.EBUSY.number());
+        });
     }
 }
