@@ -29,9 +29,9 @@ public final class TrackedHistory {
 
     /** That of the device as it is now; null when no target tracks changes, or several do. */
     public static TrackedHistory of(DeviceIo io) {
-        TargetTable table = io.table();
         // First: should other metadata come in between, reading is refused.
         Object lineage = io.lineage();
+        TargetTable table = io.table();
         for (int i = 0; lineage != null && table != null && i < table.count(); i++) {
             if (table.target(i) instanceof ChangeTracking target) {
                 return new TrackedHistory(
