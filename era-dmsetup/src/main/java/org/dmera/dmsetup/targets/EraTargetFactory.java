@@ -89,9 +89,9 @@ public final class EraTargetFactory implements TargetFactory {
             claims.made(claim, target);
             return target;
         } catch (TableException | IOException | RuntimeException | Error e) {
-            metadata.close();
+            Failures.after(e, metadata::close);
             if (origin != null) {
-                origin.close();
+                Failures.after(e, origin::close);
             }
             if (claim != null) {
                 claims.release(claim);

@@ -792,6 +792,28 @@ class EraTargetTest {
     }
 
     @Test
+    void aRefusedTableWhoseMetadataCannotBeClosedEitherLeavesNothingClaimed() throws Exception {
+        AtomicBoolean broken = new AtomicBoolean(true);
+        MemoryBacking stuck = new MemoryBacking("stuck", metadata.bytes().length) {
+            @Override
+            public void close() {
+                if (broken.get()) {
+                    throw new IllegalStateException("for the test");
+                }
+            }
+        };
+        stuck.bytes()[0] = 1;
+        TargetFactory.BackingOpener opener = name -> name.equals("stuck") ? stuck : origin;
+        List<String> words = List.of("stuck", "origin", "8");
+        TableException e = assertThrows(TableException.class, () -> factory.load(0, ORIGIN_BLOCKS * 8L, words, opener));
+        assertEquals("Error reading metadata", e.getMessage());
+        assertTrue(origin.closed);
+        broken.set(false);
+        stuck.bytes()[0] = 0;
+        loaded.add(factory.load(0, ORIGIN_BLOCKS * 8L, words, name -> opener.open(name)));
+    }
+
+    @Test
     void statusCallsDoNotPileUpWhileTheMetadataDeviceDoesNotAnswer() throws Exception {
         EraTarget target = running();
         CountDownLatch held = new CountDownLatch(1);
