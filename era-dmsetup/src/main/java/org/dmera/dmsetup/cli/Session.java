@@ -4,6 +4,7 @@ package org.dmera.dmsetup.cli;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.PrintStream;
+import java.time.Duration;
 import java.util.List;
 import org.dmera.core.linux.Errno;
 import org.dmera.dmsetup.control.Control;
@@ -86,10 +87,13 @@ final class Session {
     }
 
     private Control impatient(Control control) {
-        return new ImpatientControl(control, line -> {
-            err.println("era-dmsetup: " + line);
-            err.flush();
-        });
+        return new ImpatientControl(
+                control,
+                line -> {
+                    err.println("era-dmsetup: " + line);
+                    err.flush();
+                },
+                Duration.ofNanos(Long.MAX_VALUE));
     }
 
     DmClient client() throws IOException {

@@ -4,6 +4,7 @@ package org.dmera.dmsetup.control;
 import java.io.Closeable;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
@@ -26,6 +27,9 @@ public final class DmClient implements Closeable {
     /** What the answer to a freeze has of each view at most: the era, a blank, the name, a line break. */
     private static final int VIEW_BYTES = 10 + 1 + DmIoctl.NAME_BYTES + 1;
 
+    /** Longer than tables are swapped for: whoever has a device suspended for so long may have forgotten it. */
+    private static final Duration SUSPENDED_FOR = Duration.ofSeconds(30);
+
     private final Control control;
     private int driverMinor = -1;
 
@@ -44,13 +48,13 @@ public final class DmClient implements Closeable {
     }
 
     /**
-     * The same for a program that people wait for.
+     * The same for a program that may be run by a timer: it waits for a suspended device of the kernel's for a while only.
      *
      * @param user gets a line when the kernel does not come back: see {@link ImpatientControl}
      */
     public static DmClient open(String option, Consumer<String> user) throws IOException {
         Control control = ControlChoice.of(option, System.getenv()).connect();
-        return new DmClient(control.isKernel() ? new ImpatientControl(control, user) : control);
+        return new DmClient(control.isKernel() ? new ImpatientControl(control, user, SUSPENDED_FOR) : control);
     }
 
     /** The channel. */

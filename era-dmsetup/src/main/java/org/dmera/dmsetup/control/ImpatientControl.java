@@ -3,6 +3,7 @@ package org.dmera.dmsetup.control;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.time.Duration;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
@@ -16,7 +17,8 @@ import org.dmera.dmsetup.targets.Threads;
  *
  * <p>The kernel's era target answers status and messages by its worker, which does nothing while the device is suspended. Who
  * asks then sits in a wait that no signal ends, with the table held, so that not even another table can take its place. So
- * the kernel is not asked before the device is resumed: until then we wait here, where Ctrl-C ends it as any program. A
+ * the kernel is not asked before the device is resumed: until then we wait here, where Ctrl-C ends it as any program, and
+ * not for ever where nobody is there to press that. A
  * device that is suspended between the look and the question still hangs, and so may other targets.
  */
 public final class ImpatientControl implements Control {
@@ -26,20 +28,23 @@ public final class ImpatientControl implements Control {
     private final Control control;
     private final Consumer<String> user;
     private final long patienceMillis;
+    private final Duration longest;
 
     /**
      * Over the kernel's channel, which it closes.
      *
      * @param user gets a line when a call does not come back
+     * @param longest for which a suspended device is waited for: a program that nobody watches is not to hang
      */
-    public ImpatientControl(Control control, Consumer<String> user) {
-        this(control, user, PATIENCE_MILLIS);
+    public ImpatientControl(Control control, Consumer<String> user, Duration longest) {
+        this(control, user, PATIENCE_MILLIS, longest);
     }
 
-    ImpatientControl(Control control, Consumer<String> user, long patienceMillis) {
+    ImpatientControl(Control control, Consumer<String> user, long patienceMillis, Duration longest) {
         this.control = control;
         this.user = user;
         this.patienceMillis = patienceMillis;
+        this.longest = longest;
     }
 
     @Override
@@ -71,7 +76,12 @@ public final class ImpatientControl implements Control {
         long begin = System.nanoTime();
         boolean told = false;
         while (isSuspendedEra(device)) {
-            if (!told && System.nanoTime() - begin >= TimeUnit.MILLISECONDS.toNanos(patienceMillis)) {
+            long waited = System.nanoTime() - begin;
+            if (waited >= longest.toNanos()) {
+                throw new IOException(device.describe().trim() + " has been suspended for " + longest.toSeconds()
+                        + " s, and the kernel's era target answers nothing until it is resumed");
+            }
+            if (!told && waited >= TimeUnit.MILLISECONDS.toNanos(patienceMillis)) {
                 user.accept("waiting for the device to be resumed: the kernel's era target answers neither status nor"
                         + " messages while it is suspended.");
                 told = true;

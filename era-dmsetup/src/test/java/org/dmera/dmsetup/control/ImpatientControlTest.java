@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.BlockingQueue;
@@ -81,7 +82,11 @@ class ImpatientControlTest {
     }
 
     private DmClient client(long patienceMillis) {
-        return new DmClient(new ImpatientControl(kernel, told::add, patienceMillis));
+        return client(patienceMillis, Duration.ofMinutes(10));
+    }
+
+    private DmClient client(long patienceMillis, Duration longest) {
+        return new DmClient(new ImpatientControl(kernel, told::add, patienceMillis, longest));
     }
 
     @Test
@@ -135,6 +140,17 @@ class ImpatientControlTest {
         take();
         kernel.removed = true;
         assertTrue(refused.get().is(Errno.ENXIO));
+    }
+
+    @Test
+    void aProgramThatNobodyWatchesDoesNotWaitForEver() throws Exception {
+        kernel.suspended = true;
+        IOException e = assertThrows(
+                IOException.class, () -> client(1, Duration.ofSeconds(1)).eraStatus(DEVICE));
+        assertEquals(
+                "vol has been suspended for 1 s, and the kernel's era target answers nothing until it is resumed",
+                e.getMessage());
+        assertEquals(List.of(), kernel.asked);
     }
 
     @Test
