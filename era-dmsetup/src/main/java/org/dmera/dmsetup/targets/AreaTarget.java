@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.targets;
+
+import java.io.IOException;
+import java.nio.channels.SocketChannel;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Stream;
+
+/**
+ * A target that lies on areas of devices: chunks, one after another, each on the next area in turn. One area with one chunk is
+ * the simplest.
+ */
+abstract class AreaTarget extends SplitIo<Backing> implements Target {
+    private final long chunkBytes;
+    private final Area[] areas;
+
+    /** Sectors of a device, from one on. */
+    record Area(Backing backing, long startSector) {}
+
+    AreaTarget(long chunkBytes, List<Area> areas) {
+        this.chunkBytes = chunkBytes;
+        this.areas = areas.toArray(new Area[0]);
+    }
+
+    /**
+     * Opens areas of {@code lengthSectors} each.
+     *
+     * @param words for each its device and its first sector
+     * @param badSector the reason that is given for a word that is none, {@code badDevice} for a device that can't be opened
+     */
+    static List<Area> open(
+            List<String> words,
+            long lengthSectors,
+            TargetFactory.BackingOpener opener,
+            String badSector,
+            String badDevice)
+            throws TableException {
+        List<Area> areas = new ArrayList<>();
+        try {
+            for (int i = 0; i < words.size(); i += 2) {
+                long start = TableWords.number(words.get(i + 1), Long.MAX_VALUE / TableWords.SECTOR_BYTES, badSector);
+                Backing backing = TableWords.open(opener, words.get(i), badDevice);
+                areas.add(new Area(backing, start));
+                TableWords.checkArea(backing, start, lengthSectors);
+            }
+            return areas;
+        } catch (TableException | RuntimeException | Error e) {
+            areas.forEach(each -> Failures.after(e, each.backing::close));
+            throw e;
+        }
+    }
+
+    @Override
+    protected final long pieceAt(long offsetBytes) {
+        return offsetBytes / chunkBytes;
+    }
+
+    @Override
+    protected final long endBytes(long chunk) {
+        return (chunk + 1) * chunkBytes;
+    }
+
+    private Area area(long chunk) {
+        return areas[(int) (chunk % areas.length)];
+    }
+
+    @Override
+    protected final Backing beneath(long chunk) {
+        return area(chunk).backing;
+    }
+
+    @Override
+    protected final long within(long chunk, long offsetBytes) {
+        return area(chunk).startSector * TableWords.SECTOR_BYTES
+                + chunk / areas.length * chunkBytes
+                + offsetBytes % chunkBytes;
+    }
+
+    private long within(long offsetBytes) {
+        return within(pieceAt(offsetBytes), offsetBytes);
+    }
+
+    @Override
+    public void flush() throws IOException {
+        for (Area area : areas) {
+            area.backing.flush();
+        }
+    }
+
+    @Override
+    public long sendTo(SocketChannel socket, long offsetBytes, long lengthBytes) {
+        return beneath(pieceAt(offsetBytes))
+                .sendTo(socket, within(offsetBytes), inFirstPiece(offsetBytes, lengthBytes));
+    }
+
+    @Override
+    public long allocation(long offsetBytes, long lengthBytes) throws IOException {
+        return beneath(pieceAt(offsetBytes)).allocation(within(offsetBytes), inFirstPiece(offsetBytes, lengthBytes));
+    }
+
+    @Override
+    public void answersOwed(OwedAnswers answers) {
+        for (Backing each : dependencies()) {
+            each.answersOwed(
+                    stillOwed -> answers.awaitOrReport((offset, length) -> tellOf(each, offset, length, stillOwed)));
+        }
+    }
+
+    private void tellOf(Backing backing, long offsetBytes, long lengthBytes, OwedAnswers.Writes stillOwed) {
+        split(offsetBytes, lengthBytes, stillOwed, 0, (beneath, offset, length, owed, flags) -> {
+            if (beneath == backing) {
+                owed.write(offset, length);
+            }
+            return true;
+        });
+    }
+
+    /** As a table names them: {@code DEVICE START}, for each, and a blank before each. */
+    final String areas() {
+        StringBuilder text = new StringBuilder();
+        for (Area area : areas) {
+            text.append(' ').append(TableWords.of(area.backing)).append(' ').append(area.startSector);
+        }
+        return text.toString();
+    }
+
+    @Override
+    public void storage(long offsetBytes, long lengthBytes, StorageAreas found) {
+        long firstChunk = offsetBytes / chunkBytes;
+        long lastChunk = (offsetBytes + lengthBytes - 1) / chunkBytes;
+        // On each device the range is one area: from its first chunk there to its last.
+        for (int i = 0; i < areas.length; i++) {
+            long first = firstChunk + Math.floorMod(i - firstChunk, areas.length);
+            long last = lastChunk - Math.floorMod(lastChunk - i, areas.length);
+            if (first <= last) {
+                long from = within(Math.max(offsetBytes, first * chunkBytes));
+                long to = within(Math.min(offsetBytes + lengthBytes, (last + 1) * chunkBytes) - 1) + 1;
+                areas[i].backing.storage(from, to - from, found);
+            }
+        }
+    }
+
+    @Override
+    public List<Backing> dependencies() {
+        return Stream.of(areas).map(Area::backing).toList();
+    }
+
+    @Override
+    public void close() throws IOException {
+        Failures failures = new Failures();
+        for (Area area : areas) {
+            failures.run(area.backing::close);
+        }
+        failures.throwFirst();
+    }
+}
