@@ -115,13 +115,29 @@ public final class EraTarget implements Target, ChangeTracking {
 
     @Override
     public void write(long offsetBytes, ByteBuffer src, int flags) throws IOException {
-        if (!src.hasRemaining()) {
+        change(offsetBytes, src.remaining(), src, flags, SplitIo.WRITE);
+    }
+
+    @Override
+    public void discard(long offsetBytes, long length, int flags) throws IOException {
+        change(offsetBytes, length, null, flags, SplitIo.DISCARD);
+    }
+
+    @Override
+    public void writeZeroes(long offsetBytes, long length, int flags) throws IOException {
+        change(offsetBytes, length, null, flags, SplitIo.ZERO);
+    }
+
+    private <A> void change(
+            long offsetBytes, long length, A argument, int flags, SplitIo.Part<BlockIo, A, IOException> part)
+            throws IOException {
+        if (length == 0) {
             return;
         }
-        int slot = writes.enter(offsetBytes, src.remaining());
+        int slot = writes.enter(offsetBytes, length);
         try {
-            views.copyBefore(offsetBytes, src.remaining());
-            origin.write(offsetBytes, src, flags);
+            views.copyBefore(offsetBytes, length);
+            part.on(origin, offsetBytes, length, argument, flags);
             synced.requireNoLossIf(flags);
         } finally {
             writes.exit(slot);
@@ -140,36 +156,6 @@ public final class EraTarget implements Target, ChangeTracking {
     @Override
     public void sync() throws IOException {
         synced.sync();
-    }
-
-    @Override
-    public void discard(long offsetBytes, long length, int flags) throws IOException {
-        if (length == 0) {
-            return;
-        }
-        int slot = writes.enter(offsetBytes, length);
-        try {
-            views.copyBefore(offsetBytes, length);
-            origin.discard(offsetBytes, length, flags);
-            synced.requireNoLossIf(flags);
-        } finally {
-            writes.exit(slot);
-        }
-    }
-
-    @Override
-    public void writeZeroes(long offsetBytes, long length, int flags) throws IOException {
-        if (length == 0) {
-            return;
-        }
-        int slot = writes.enter(offsetBytes, length);
-        try {
-            views.copyBefore(offsetBytes, length);
-            origin.writeZeroes(offsetBytes, length, flags);
-            synced.requireNoLossIf(flags);
-        } finally {
-            writes.exit(slot);
-        }
     }
 
     @Override

@@ -32,19 +32,19 @@ public abstract class SplitIo<P extends BlockIo> {
         return true;
     };
 
-    private static final Part<BlockIo, ByteBuffer, IOException> WRITE = (piece, offset, length, src, flags) -> {
+    static final Part<BlockIo, ByteBuffer, IOException> WRITE = (piece, offset, length, src, flags) -> {
         int limit = src.limit();
         piece.write(offset, src.limit(src.position() + (int) length), flags);
         src.limit(limit);
         return true;
     };
 
-    private static final Part<BlockIo, Void, IOException> DISCARD = (piece, offset, length, none, flags) -> {
+    static final Part<BlockIo, Void, IOException> DISCARD = (piece, offset, length, none, flags) -> {
         piece.discard(offset, length, flags);
         return true;
     };
 
-    private static final Part<BlockIo, Void, IOException> ZERO = (piece, offset, length, none, flags) -> {
+    static final Part<BlockIo, Void, IOException> ZERO = (piece, offset, length, none, flags) -> {
         piece.writeZeroes(offset, length, flags);
         return true;
     };
