@@ -9,15 +9,11 @@ import org.dmera.dmsetup.targets.TargetFactory;
  * writing.
  */
 public interface BackingSource {
-    /** An opener for a table of {@code device}, for reading only when {@code readOnly}. */
-    TargetFactory.BackingOpener openerFor(MappedDevice device, boolean readOnly);
-
     /**
-     * The same for a table that comes back after a restart: what a word led to then is opened, or nothing, whatever has the
-     * name now.
+     * An opener for a table of {@code device}, for reading only when {@code readOnly}.
+     *
+     * @param found what words led to before a restart, for a table that comes back after one: that is opened, or nothing,
+     *     whatever has the name now; empty for another
      */
-    default TargetFactory.BackingOpener openerFor(
-            MappedDevice device, boolean readOnly, List<DeviceRecord.Found> found) {
-        return openerFor(device, readOnly);
-    }
+    TargetFactory.BackingOpener openerFor(MappedDevice device, boolean readOnly, List<DeviceRecord.Found> found);
 }

@@ -39,11 +39,6 @@ final class EngineBackings implements BackingSource {
     }
 
     @Override
-    public TargetFactory.BackingOpener openerFor(MappedDevice device, boolean readOnly) {
-        return openerFor(device, readOnly, List.of());
-    }
-
-    @Override
     public TargetFactory.BackingOpener openerFor(
             MappedDevice device, boolean readOnly, List<DeviceRecord.Found> found) {
         Map<String, String> remembered = new HashMap<>();

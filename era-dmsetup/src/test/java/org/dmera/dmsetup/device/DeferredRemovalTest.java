@@ -31,7 +31,7 @@ class DeferredRemovalTest {
     private final AtomicBoolean exhausted = new AtomicBoolean();
     private final DeviceRegistry registry = new DeviceRegistry(
             TargetRegistry.simple(),
-            (device, readOnly) -> name -> null,
+            (device, readOnly, found) -> name -> null,
             task -> {
                 if (exhausted.get()) {
                     throw new OutOfMemoryError("unable to create native thread");

@@ -197,7 +197,7 @@ class EveryTransitionTest {
                             return new Letter(words.get(0).charAt(0), step -> steps.at(step));
                         }
                     }),
-                    (device, readOnly) -> name -> null,
+                    (device, readOnly, found) -> name -> null,
                     task -> new Thread(task).start(),
                     this,
                     EngineLog.silent());

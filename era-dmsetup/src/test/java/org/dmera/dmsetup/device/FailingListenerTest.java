@@ -20,7 +20,7 @@ import org.junit.jupiter.api.Timeout;
 class FailingListenerTest {
     private final DeviceRegistry registry = new DeviceRegistry(
             TargetRegistry.simple(),
-            (device, readOnly) -> name -> null,
+            (device, readOnly, found) -> name -> null,
             task -> new Thread(task).start(),
             DeviceStore.NONE,
             EngineLog.silent());

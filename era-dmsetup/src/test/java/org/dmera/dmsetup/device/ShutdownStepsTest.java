@@ -131,7 +131,7 @@ class ShutdownStepsTest {
 
     private final DeviceRegistry registry = new DeviceRegistry(
             List.of(stubborn),
-            (device, readOnly) -> name -> null,
+            (device, readOnly, found) -> name -> null,
             task -> new Thread(task).start(),
             DeviceStore.NONE,
             EngineLog.silent());
@@ -181,7 +181,7 @@ class ShutdownStepsTest {
                 new PrintStream(logged, true, StandardCharsets.UTF_8), EngineLog.Level.WARNING, EngineLog.Form.PLAIN);
         DeviceRegistry devices = new DeviceRegistry(
                 List.of(stubborn),
-                (device, readOnly) -> name -> null,
+                (device, readOnly, found) -> name -> null,
                 task -> new Thread(task).start(),
                 DeviceStore.NONE,
                 log);

@@ -28,7 +28,7 @@ class StopTest {
     private final CountDownLatch save = new CountDownLatch(1);
     private final DeviceRegistry registry = new DeviceRegistry(
             TargetRegistry.simple(),
-            (mapped, readOnly) -> name -> {
+            (mapped, readOnly, found) -> name -> {
                 throw new IOException(name);
             },
             task -> new Thread(task).start(),

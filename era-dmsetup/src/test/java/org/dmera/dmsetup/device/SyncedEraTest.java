@@ -107,7 +107,7 @@ class SyncedEraTest {
         types.add(new EraTargetFactory(line -> {}));
         registry = new DeviceRegistry(
                 types,
-                (mapped, readOnly) -> opener(mapped),
+                (mapped, readOnly, found) -> opener(mapped),
                 task -> new Thread(task).start(),
                 DeviceStore.NONE,
                 EngineLog.silent());

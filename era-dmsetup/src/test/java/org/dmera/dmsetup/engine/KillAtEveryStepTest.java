@@ -270,7 +270,7 @@ class KillAtEveryStepTest {
             backings.put("m2", new MemoryBacking("m2", 64 * 4096));
             registry = new DeviceRegistry(
                     Engine.targetTypes(EngineLog.silent()),
-                    (device, readOnly) -> new TargetFactory.BackingOpener() {
+                    (device, readOnly, found) -> new TargetFactory.BackingOpener() {
                         @Override
                         public Backing open(String name) {
                             return backings.get(name);

@@ -61,7 +61,7 @@ class StackedDevicesTest {
         origin = memory("origin", BLOCKS);
         registry = new DeviceRegistry(
                 Engine.targetTypes(EngineLog.silent()),
-                (forDevice, readOnly) -> new TargetFactory.BackingOpener() {
+                (forDevice, readOnly, found) -> new TargetFactory.BackingOpener() {
                     @Override
                     public Backing open(String name) throws IOException {
                         return backings.containsKey(name)

@@ -58,7 +58,7 @@ class StatusWhileDevicesHangTest {
         Map<String, Backing> backings = Map.of("meta", metadata, "origin", origin);
         DeviceRegistry registry = new DeviceRegistry(
                 Engine.targetTypes(EngineLog.silent()),
-                (forDevice, readOnly) -> new TargetFactory.BackingOpener() {
+                (forDevice, readOnly, found) -> new TargetFactory.BackingOpener() {
                     @Override
                     public Backing open(String name) throws IOException {
                         if (!backings.containsKey(name)) {

@@ -116,7 +116,7 @@ class NodeLinksTest {
     private static DeviceRegistry registry() {
         return new DeviceRegistry(
                 List.of(),
-                (device, readOnly) -> name -> null,
+                (device, readOnly, found) -> name -> null,
                 task -> new Thread(task).start(),
                 DeviceStore.NONE,
                 EngineLog.silent());

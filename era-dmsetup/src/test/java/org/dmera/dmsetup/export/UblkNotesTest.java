@@ -37,7 +37,7 @@ class UblkNotesTest {
     void makeDevice() throws IOException {
         DeviceRegistry registry = new DeviceRegistry(
                 List.of(),
-                (any, readOnly) -> name -> null,
+                (any, readOnly, found) -> name -> null,
                 task -> new Thread(task).start(),
                 DeviceStore.NONE,
                 EngineLog.silent());

@@ -55,7 +55,7 @@ class DurabilityTest {
     @BeforeEach
     void start() throws IOException {
         FileBackings files = new FileBackings();
-        BackingSource noting = (mapped, readOnly) ->
+        BackingSource noting = (mapped, readOnly, found) ->
                 name -> name.endsWith("origin") ? noting(files.open(name, true)) : files.open(name, true);
         registry = new DeviceRegistry(
                 List.of(new EraTargetFactory(line -> {})),

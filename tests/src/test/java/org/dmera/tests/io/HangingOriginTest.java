@@ -75,7 +75,7 @@ class HangingOriginTest {
     @BeforeEach
     void start() throws IOException {
         FileBackings files = new FileBackings();
-        BackingSource source = (mapped, readOnly) ->
+        BackingSource source = (mapped, readOnly, found) ->
                 name -> name.endsWith("origin") ? hanging(files.open(name, true)) : files.open(name, true);
         registry = new DeviceRegistry(
                 List.of(new EraTargetFactory(line -> {})),
