@@ -8,8 +8,7 @@ import org.dmera.dmsetup.ioctl.TargetSpec;
  * What is remembered of a device.
  *
  * @param minor its minor number
- * @param id what tells it from every other device, earlier ones of the same number and name included; empty in what an
- *     engine wrote that had none
+ * @param id what tells it from every other device, earlier ones of the same number and name included
  * @param name its name
  * @param uuid its uuid, empty for none
  * @param suspended whether a user suspended it
@@ -32,7 +31,7 @@ public record DeviceRecord(
     /**
      * A table in the words in which it was loaded, and what these named then.
      *
-     * @param found what the words for files and devices led to, each once; empty in what an engine wrote that kept none
+     * @param found what the words for files and devices led to, each once
      */
     public record Table(boolean readOnly, List<TargetSpec> lines, List<Found> found) {}
 

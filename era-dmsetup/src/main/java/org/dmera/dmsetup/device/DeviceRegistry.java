@@ -39,7 +39,6 @@ public final class DeviceRegistry {
     private final DeviceIndex index = new DeviceIndex();
     private final DeferredRemovals deferredRemovals;
     private final Restoration restoration;
-    private volatile boolean restoring;
     private volatile boolean stopping;
 
     /**
@@ -212,13 +211,14 @@ public final class DeviceRegistry {
         new HeldTogether(this, devices).run(freeze, moment);
     }
 
-    /** {@code remembered}: what the store has of it, or null; one without an id gets one, and has to be saved anew. */
+    /** {@code remembered}: what the store has of it, or null. */
     private MappedDevice make(int minor, DeviceState first, DeviceRecord remembered, DeviceStore rememberedBy) {
-        boolean isNew = remembered == null || remembered.id().isEmpty();
-        String id = isNew ? UUID.randomUUID().toString() : remembered.id();
-        DeviceRecord saved = isNew ? null : remembered;
+        String id = remembered == null ? UUID.randomUUID().toString() : remembered.id();
         return new MappedDevice(
-                this, minor, new DeviceIo(background), new RememberedState(minor, id, first, saved, rememberedBy, log));
+                this,
+                minor,
+                new DeviceIo(background),
+                new RememberedState(minor, id, first, remembered, rememberedBy, log));
     }
 
     /** Gives a device a new name. An event wakes who waits. EBUSY when the name is taken, EINVAL when it is bad. */
@@ -262,8 +262,7 @@ public final class DeviceRegistry {
     }
 
     void close(MappedDevice device) {
-        // A table that comes back after a restart in part opens and closes what is beneath it: that is no last close.
-        if (index.close(device) && !restoring) {
+        if (index.close(device)) {
             deferredRemovals.add(device);
         }
     }
@@ -428,17 +427,10 @@ public final class DeviceRegistry {
                         minor -> make(minor, DeviceState.remembered(record), record, store));
                 index.publish(device);
                 todo.add(device);
-                // One that had no id has one now.
-                device.state().apply(now -> now);
             } catch (IOException e) {
                 log.error(record.name() + " does not come back as it was", e);
             }
         }
-        restoring = true;
-        try {
-            restoration.run(todo);
-        } finally {
-            restoring = false;
-        }
+        restoration.run(todo);
     }
 }

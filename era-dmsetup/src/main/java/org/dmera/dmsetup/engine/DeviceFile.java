@@ -29,13 +29,10 @@ import org.dmera.dmsetup.ioctl.TargetSpec;
  *
  * <p>After {@code live} and {@code inactive}: {@code rw} or {@code ro}, and how many table lines follow; after these, what
  * their words led to. {@code attached} only if the device is to have a node in /dev, {@code deferred-remove} only if
- * its last close removes it. In version 1, which is read too, there is neither {@code id} nor {@code found}. In names, uuids
- * and table lines a backslash and a line break are written {@code \\} and {@code \n}.
+ * its last close removes it. In names, uuids and table lines a backslash and a line break are written {@code \\} and {@code \n}.
  */
 final class DeviceFile {
-    private static final String FIRST_LINE = "era-dmsetup device ";
-    private static final String VERSION = "2";
-    private static final String VERSION_WITHOUT_ID = "1";
+    private static final String FIRST_LINE = "era-dmsetup device 2";
 
     private static final String ATTACHED = "attached";
     private static final String DEFERRED_REMOVE = "deferred-remove";
@@ -43,7 +40,7 @@ final class DeviceFile {
     private DeviceFile() {}
 
     static String format(DeviceRecord record) {
-        StringBuilder text = new StringBuilder(FIRST_LINE).append(VERSION).append('\n');
+        StringBuilder text = new StringBuilder(FIRST_LINE).append('\n');
         text.append("minor ").append(record.minor()).append('\n');
         text.append("name ").append(escape(record.name())).append('\n');
         text.append("uuid ").append(escape(record.uuid())).append('\n');
@@ -81,15 +78,11 @@ final class DeviceFile {
      */
     static DeviceRecord parse(String text) throws IOException {
         Lines lines = new Lines(text);
-        String version = lines.next();
-        boolean withId = version.equals(FIRST_LINE + VERSION);
-        expect(
-                withId || version.equals(FIRST_LINE + VERSION_WITHOUT_ID),
-                "its first line is not \"" + FIRST_LINE + VERSION + "\"");
+        expect(lines.next().equals(FIRST_LINE), "its first line is not \"" + FIRST_LINE + "\"");
         int minor = number(field(lines.next(), "minor"));
         String name = unescape(field(lines.next(), "name"));
         String uuid = unescape(field(lines.next(), "uuid"));
-        String id = withId ? unescape(field(lines.next(), "id")) : "";
+        String id = unescape(field(lines.next(), "id"));
         boolean suspended = field(lines.next(), "suspended").equals("yes");
         DeviceRecord.Table live = lines.peek().startsWith("live ") ? table("live", lines) : null;
         DeviceRecord.Table inactive = lines.peek().startsWith("inactive ") ? table("inactive", lines) : null;

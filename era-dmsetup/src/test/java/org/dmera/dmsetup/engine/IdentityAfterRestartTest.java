@@ -209,21 +209,6 @@ class IdentityAfterRestartTest {
     }
 
     @Test
-    void whatAnEngineRememberedThatKeptNoIdentitiesComesBackByItsNames() throws Exception {
-        Files.createDirectories(folder.resolve("state"));
-        String text = "era-dmsetup device 1\nminor %d\nname %s\nuuid \nsuspended no\nlive rw 1\n%s\nend\n";
-        Files.writeString(
-                folder.resolve("state/0.device"), text.formatted(0, "base", "0 256 linear " + file("one", '1') + " 0"));
-        Files.writeString(folder.resolve("state/1.device"), text.formatted(1, "top", "0 256 linear engine:base 0"));
-        try (TestEngine engine = start()) {
-            engine.registry().rename(engine.registry().byName("base"), "old");
-        }
-        try (TestEngine engine = start()) {
-            assertEquals('1', first(engine.registry().byName("top")));
-        }
-    }
-
-    @Test
     void aDeferredRemovalIsRememberedAndComesWithTheNextLastClose() throws Exception {
         try (TestEngine engine = start()) {
             MappedDevice base =

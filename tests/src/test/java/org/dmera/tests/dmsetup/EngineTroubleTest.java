@@ -155,7 +155,8 @@ class EngineTroubleTest {
     @Test
     void rememberedDevicesThatMakeNoSenseAreKeptNamedAndNotOverwritten() throws Exception {
         Files.createDirectories(program.state);
-        String good = "era-dmsetup device 1\nminor %d\nname %s\nuuid %s\nsuspended no\nlive rw 1\n0 8 zero \nend\n";
+        String good =
+                "era-dmsetup device 2\nminor %d\nname %s\nuuid %s\nid 1-2-3\nsuspended no\nlive rw 1\n0 8 zero \nend\n";
         write("0.device", "junk\n");
         write("1.device", good.formatted(1, "vol", ""));
         write("2.device", good.formatted(2, "cut", "").replace("end\n", ""));
