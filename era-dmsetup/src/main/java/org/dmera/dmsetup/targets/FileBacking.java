@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.dmsetup.targets;
 
+import java.io.Closeable;
 import java.io.EOFException;
 import java.io.IOException;
 import java.lang.ref.Reference;
@@ -26,7 +27,7 @@ import org.dmera.core.linux.RawIo;
  * <p>Plain positioned reads and writes: a mapping gains little, and turns an I/O error into a signal. The file is open
  * more than once because a Java channel registers each caller under a lock; threads spread over the channels.
  */
-class FileBacking implements Backing {
+class FileBacking implements Closeable {
     private static final int SECTOR_BYTES = 512;
     private static final int CHANNELS = 4;
     /**
@@ -98,18 +99,15 @@ class FileBacking implements Backing {
         return size.getInt(0);
     }
 
-    @Override
-    public String display() {
+    String display() {
         return display;
     }
 
-    @Override
-    public long device() {
+    long device() {
         return device;
     }
 
-    @Override
-    public long sizeBytes() {
+    long sizeBytes() {
         return sizeBytes;
     }
 
@@ -123,8 +121,7 @@ class FileBacking implements Backing {
         return channels[(int) Thread.currentThread().getId() & CHANNELS - 1];
     }
 
-    @Override
-    public void read(long offsetBytes, ByteBuffer dst) throws IOException {
+    void read(long offsetBytes, ByteBuffer dst) throws IOException {
         FileChannel channel = channel();
         long at = offsetBytes;
         while (dst.hasRemaining()) {
@@ -138,8 +135,7 @@ class FileBacking implements Backing {
     }
 
     /** By sendfile: the socket gets the pages of the page cache themselves. */
-    @Override
-    public long sendTo(SocketChannel socket, long offsetBytes, long lengthBytes) {
+    long sendTo(SocketChannel socket, long offsetBytes, long lengthBytes) {
         try {
             return channel().transferTo(offsetBytes, lengthBytes, socket);
         } catch (IOException e) {
@@ -148,8 +144,7 @@ class FileBacking implements Backing {
         }
     }
 
-    @Override
-    public void write(long offsetBytes, ByteBuffer src, int flags) throws IOException {
+    void write(long offsetBytes, ByteBuffer src) throws IOException {
         FileChannel channel = channel();
         long at = offsetBytes;
         int end = src.limit();
@@ -160,9 +155,6 @@ class FileBacking implements Backing {
             }
         } finally {
             src.limit(end);
-        }
-        if ((flags & Target.FUA) != 0) {
-            flush();
         }
     }
 
@@ -213,13 +205,9 @@ class FileBacking implements Backing {
      *
      * <p>One at a time, by one descriptor, since the system tells each descriptor of a loss once: nobody is told that all is
      * well between the failure and its being noted. Those that came while one was under way share the next.
+     *
+     * @param knownLosses the {@link #losses} that the caller has known of from the beginning
      */
-    @Override
-    public void flush() throws IOException {
-        flush(0);
-    }
-
-    /** The same for one who has known of so many {@link #losses} from the beginning. */
     void flush(long knownLosses) throws IOException {
         syncOnce();
         if (losses > knownLosses) {
@@ -231,18 +219,25 @@ class FileBacking implements Backing {
     private void syncOnce() throws IOException {
         long came = syncs;
         syncing.lock();
+        long before = syncs;
+        boolean over = before > came;
         try {
-            if (syncs > came) {
-                return;
+            if (!over) {
+                syncs = came + 1;
+                force(channels[0]);
+                over = true;
             }
-            syncs = came + 1;
-            force(channels[0]);
         } catch (ClosedChannelException e) {
             throw e;
         } catch (IOException e) {
             loss = e;
             losses++;
+            over = true;
         } finally {
+            if (!over) {
+                // Whoever was to share it is not done either.
+                syncs = before;
+            }
             syncing.unlock();
         }
     }
@@ -257,21 +252,16 @@ class FileBacking implements Backing {
         return losses;
     }
 
-    @Override
-    public void discard(long offsetBytes, long lengthBytes, int flags) throws IOException {
+    void discard(long offsetBytes, long lengthBytes) throws IOException {
         // A discard is advice: where it can't be done the data just stay.
         long from = wholeFrom(offsetBytes);
         long to = wholeTo(offsetBytes + lengthBytes);
         if (from < to) {
             punch(from, to - from);
         }
-        if ((flags & Target.FUA) != 0) {
-            flush();
-        }
     }
 
-    @Override
-    public void writeZeroes(long offsetBytes, long lengthBytes, int flags) throws IOException {
+    void writeZeroes(long offsetBytes, long lengthBytes, int flags) throws IOException {
         long end = offsetBytes + lengthBytes;
         long from = wholeFrom(offsetBytes);
         long to = wholeTo(end);
@@ -286,9 +276,6 @@ class FileBacking implements Backing {
             }
             writeZeroes(offsetBytes, from - offsetBytes);
             writeZeroes(to, end - to);
-        }
-        if ((flags & Target.FUA) != 0) {
-            flush();
         }
     }
 
@@ -306,7 +293,7 @@ class FileBacking implements Backing {
         ByteBuffer zeroes = ZEROES.duplicate();
         for (long at = 0; at < lengthBytes; at += zeroes.limit()) {
             zeroes.clear().limit((int) Math.min(lengthBytes - at, zeroes.capacity()));
-            write(offsetBytes + at, zeroes, 0);
+            write(offsetBytes + at, zeroes);
         }
     }
 
@@ -343,8 +330,7 @@ class FileBacking implements Backing {
         }
     }
 
-    @Override
-    public long allocation(long offsetBytes, long lengthBytes) throws IOException {
+    long allocation(long offsetBytes, long lengthBytes) throws IOException {
         if (!canSeekHoles) {
             return lengthBytes;
         }

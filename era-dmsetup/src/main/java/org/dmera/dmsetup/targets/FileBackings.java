@@ -242,7 +242,7 @@ public class FileBackings {
 
         @Override
         public void write(long offsetBytes, ByteBuffer src, int flags) throws IOException {
-            file.write(offsetBytes, src, flags & ~Target.FUA);
+            file.write(offsetBytes, src);
             flushIf(flags);
         }
 
@@ -264,13 +264,13 @@ public class FileBackings {
 
         @Override
         public void discard(long offsetBytes, long lengthBytes, int flags) throws IOException {
-            file.discard(offsetBytes, lengthBytes, flags & ~Target.FUA);
+            file.discard(offsetBytes, lengthBytes);
             flushIf(flags);
         }
 
         @Override
         public void writeZeroes(long offsetBytes, long lengthBytes, int flags) throws IOException {
-            file.writeZeroes(offsetBytes, lengthBytes, flags & ~Target.FUA);
+            file.writeZeroes(offsetBytes, lengthBytes, flags);
             flushIf(flags);
         }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.dmsetup.targets;
 
+import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -12,6 +13,7 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
@@ -136,6 +138,52 @@ class FileBackingsTest {
                 })
                 .start();
         return opened;
+    }
+
+    @Test
+    void whoWasToShareASyncThatMetAnErrorSyncsItself() throws Exception {
+        AtomicInteger syncs = new AtomicInteger();
+        CountDownLatch waiting = new CountDownLatch(1);
+        FileBackings failing = new FileBackings() {
+            @Override
+            FileBacking backing(Path path, boolean writable, long device, int fd) throws IOException {
+                return new FileBacking(path, writable, device, fd) {
+                    @Override
+                    void force(FileChannel channel) {
+                        switch (syncs.getAndIncrement()) {
+                            case 0 -> assertDoesNotThrow(() -> waiting.await());
+                            case 1 -> throw new OutOfMemoryError("for the test");
+                            default -> {}
+                        }
+                    }
+                };
+            }
+        };
+        try (Backing backing = failing.open(file.toString(), true)) {
+            AtomicInteger errors = new AtomicInteger();
+            List<Thread> flushing = new ArrayList<>();
+            for (int i = 0; i < 3; i++) {
+                Thread thread = new Thread(() -> assertDoesNotThrow(() -> {
+                    try {
+                        backing.flush();
+                    } catch (OutOfMemoryError e) {
+                        errors.getAndIncrement();
+                    }
+                }));
+                thread.start();
+                flushing.add(thread);
+                // The first is in its sync, the others wait for that.
+                while (syncs.get() == 0 || thread.getState() != Thread.State.WAITING) {
+                    Thread.onSpinWait();
+                }
+            }
+            waiting.countDown();
+            for (Thread thread : flushing) {
+                thread.join();
+            }
+            assertEquals(1, errors.get());
+            assertEquals(3, syncs.get());
+        }
     }
 
     /** Backings of which the next sync of {@link #file} fails, and no other. */

@@ -15,8 +15,8 @@ import org.junit.jupiter.api.Test;
 
 /** A file that takes no more. /dev/full stands for it: what is written there finds no space. */
 class FullFileBackingTest {
-    private static void assertNoSpace(Backing full, ByteBuffer data) {
-        ErrnoException e = assertThrows(ErrnoException.class, () -> full.write(1 << 20, data.position(512), 0));
+    private static void assertNoSpace(FileBacking full, ByteBuffer data) {
+        ErrnoException e = assertThrows(ErrnoException.class, () -> full.write(1 << 20, data.position(512)));
         assertTrue(e.is(Errno.ENOSPC), e.toString());
         assertEquals(512, data.position(), "nothing was written");
     }
@@ -25,7 +25,7 @@ class FullFileBackingTest {
     void aWriteToAFullFileSystemFailsForWantOfSpace() throws IOException {
         Path path = Path.of("/dev/full");
         int fd = FileDescriptors.open(path.toString(), FileDescriptors.O_RDWR);
-        try (Backing full = new FileBacking(path, true, -1, fd)) {
+        try (FileBacking full = new FileBacking(path, true, -1, fd)) {
             assertNoSpace(full, ByteBuffer.allocateDirect(4096));
             assertNoSpace(full, ByteBuffer.allocate(4096));
         }
