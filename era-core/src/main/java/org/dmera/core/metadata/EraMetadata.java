@@ -19,8 +19,8 @@ import org.dmera.core.persistent.TransactionManager;
  * could find, before {@link #commit()} has returned. The caller commits, except that {@link #takeSnapshot} commits once
  * on its way. Verbs, their order and their bytes are the kernel's (dm-era).
  *
- * <p><b>Threads.</b> One thread owns it: the one that opened it, or the one that it was last {@linkplain #passTo passed
- * to}. Every call by another thread throws {@link IllegalStateException}.
+ * <p><b>Threads.</b> One thread owns it, the one that opened it. Every call by another thread throws {@link
+ * IllegalStateException}.
  *
  * <p><b>Failure.</b> When a verb fails half-way, by an I/O error, a full device or damaged metadata, everything in memory
  * is suspect: every later call throws {@link MetadataFailedException}, and the device keeps the last committed state, to
@@ -229,23 +229,13 @@ public final class EraMetadata extends GuardedTransaction {
      * @throws IllegalArgumentException when the writeset has no such block
      */
     public void mark(long block) throws IOException {
-        requireWriteset();
-        requireInWriteset(block);
-        doMark(block);
-    }
-
-    /** Marks {@code blocks[from]} to {@code blocks[to - 1]} in that order; as {@link #mark} for each. */
-    public void markAll(int[] blocks, int from, int to) throws IOException {
-        requireWriteset();
-        for (int i = from; i < to; i++) {
-            requireInWriteset(blocks[i]);
+        requireUsable();
+        if (current.root() == 0) {
+            throw new IllegalStateException("no current writeset: the target is suspended or was never resumed");
         }
-        for (int i = from; i < to; i++) {
-            doMark(blocks[i]);
+        if (block < 0 || block >= currentNrBits) {
+            throw new IllegalArgumentException("block " + block + " of a writeset of " + currentNrBits + " blocks");
         }
-    }
-
-    private void doMark(long block) throws IOException {
         try {
             tm.trim();
             current.set(block);
@@ -363,22 +353,6 @@ public final class EraMetadata extends GuardedTransaction {
     }
 
     /**
-     * Copies the current writeset's bits, the open transaction included: {@code count} words of 64 bits from word
-     * {@code firstWord} on.
-     *
-     * @throws IllegalStateException when there is no current writeset
-     */
-    public void readCurrentWriteset(long firstWord, int count, long[] words, int at) throws IOException {
-        requireWriteset();
-        tm.trim();
-        if (firstWord < 0 || count < 0 || firstWord > DiskBitset.words(currentNrBits) - count) {
-            throw new IllegalArgumentException("words " + firstWord + " to " + (firstWord + count - 1)
-                    + " of a writeset of " + currentNrBits + " bits");
-        }
-        current.readWords(firstWord, count, words, at);
-    }
-
-    /**
      * Frees the bits of the first archived writeset whose marks later ones have too, if there is one: each before it moves up
      * by an era, and the lowest era goes. A mark may be dated an era later by that, never earlier; no era goes out of its turn,
      * which would read as a lost one; and it takes fewer blocks than digestion does, on a device that has hardly any left.
@@ -411,18 +385,5 @@ public final class EraMetadata extends GuardedTransaction {
 
     DiskArray eraArray() {
         return eraArray;
-    }
-
-    private void requireWriteset() throws MetadataFailedException {
-        requireUsable();
-        if (current.root() == 0) {
-            throw new IllegalStateException("no current writeset: the target is suspended or was never resumed");
-        }
-    }
-
-    private void requireInWriteset(long block) {
-        if (block < 0 || block >= currentNrBits) {
-            throw new IllegalArgumentException("block " + block + " of a writeset of " + currentNrBits + " blocks");
-        }
     }
 }

@@ -13,18 +13,12 @@ import org.dmera.core.persistent.TransactionManager;
 abstract class GuardedTransaction {
     final TransactionManager tm;
     private final BlockDevice device;
-    private volatile Thread owner = Thread.currentThread();
+    private final Thread owner = Thread.currentThread();
     private Throwable failure;
 
     GuardedTransaction(BlockDevice device, TransactionManager tm) {
         this.device = device;
         this.tm = tm;
-    }
-
-    /** Hands it over: from now on only {@code thread} may call it. */
-    public void passTo(Thread thread) {
-        requireOwner();
-        owner = thread;
     }
 
     /** Transactions committed since this was opened. */

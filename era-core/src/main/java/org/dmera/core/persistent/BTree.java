@@ -162,12 +162,7 @@ public final class BTree {
         int at = -1;
         long next = root;
         for (int depth = 0; ; depth++) {
-            CachedBlock current = nodes.shadow(next, depth);
-            if (parent == null) {
-                root = current.number;
-            } else {
-                parent.node().valueLong(at, current.number);
-            }
+            CachedBlock current = shadow(parent, at, next, depth);
             if (!hasRoom(current.node(), key)) {
                 if (parent == null) {
                     splitter.splitBeneath(current);
@@ -190,6 +185,17 @@ public final class BTree {
             parent = current;
             at = i;
         }
+    }
+
+    /** A node for changing, to which entry {@code at} of {@code parent}, or the root, refers then. */
+    private CachedBlock shadow(CachedBlock parent, int at, long number, int depth) throws IOException {
+        CachedBlock node = nodes.shadow(number, depth);
+        if (parent == null) {
+            root = node.number;
+        } else {
+            parent.node().valueLong(at, node.number);
+        }
+        return node;
     }
 
     private static boolean hasRoom(BTreeNode node, long key) {
@@ -219,12 +225,7 @@ public final class BTree {
         int at = -1;
         long next = root;
         for (int depth = 0; ; depth++) {
-            CachedBlock current = nodes.shadow(next, depth);
-            if (parent == null) {
-                root = current.number;
-            } else {
-                parent.node().valueLong(at, current.number);
-            }
+            CachedBlock current = shadow(parent, at, next, depth);
             BTreeNode node = current.node();
             at = node.lowerBound(key);
             requireFound(at >= 0 && (node.isInternal() || node.key(at) == key), key);
@@ -247,12 +248,7 @@ public final class BTree {
         int at = -1;
         long next = root;
         for (int depth = 0; ; depth++) {
-            CachedBlock current = nodes.shadow(next, depth);
-            if (parent == null) {
-                root = current.number;
-            } else {
-                parent.node().valueLong(at, current.number);
-            }
+            CachedBlock current = shadow(parent, at, next, depth);
             if (current.node().isInternal()) {
                 rebalance.childFor(current, key);
             }

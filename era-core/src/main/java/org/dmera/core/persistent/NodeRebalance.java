@@ -59,15 +59,9 @@ final class NodeRebalance {
         tm.spaceMap().drop(number);
     }
 
-    private CachedBlock shadowChild(CachedBlock parent, int index) throws IOException {
-        CachedBlock child = nodes.shadow(parent.node().valueLong(index), 0);
-        parent.node().valueLong(index, child.number);
-        return child;
-    }
-
     private void rebalanceTwo(CachedBlock parent, int leftIndex) throws IOException {
-        CachedBlock left = shadowChild(parent, leftIndex);
-        CachedBlock right = shadowChild(parent, leftIndex + 1);
+        CachedBlock left = nodes.shadowChild(parent, leftIndex);
+        CachedBlock right = nodes.shadowChild(parent, leftIndex + 1);
         nodes.requireSameLevel(left, right);
         mergeOrEvenOut(parent, leftIndex + 1, left, right);
     }
@@ -88,9 +82,9 @@ final class NodeRebalance {
     }
 
     private void rebalanceThree(CachedBlock parent, int leftIndex) throws IOException {
-        CachedBlock left = shadowChild(parent, leftIndex);
-        CachedBlock centre = shadowChild(parent, leftIndex + 1);
-        CachedBlock right = shadowChild(parent, leftIndex + 2);
+        CachedBlock left = nodes.shadowChild(parent, leftIndex);
+        CachedBlock centre = nodes.shadowChild(parent, leftIndex + 1);
+        CachedBlock right = nodes.shadowChild(parent, leftIndex + 2);
         nodes.requireSameLevel(left, centre);
         nodes.requireSameLevel(centre, right);
         int total = left.node().nrEntries()

@@ -51,7 +51,7 @@ final class NodeSplitter {
             long left = p.valueLong(at - 1);
             boolean shared = tm.spaceMap().isShared(left);
             if (!shared && hasWorthwhileRoom(left, current)) {
-                CachedBlock sibling = shadowChild(parent, at - 1);
+                CachedBlock sibling = nodes.shadowChild(parent, at - 1);
                 return redistribute2(parent, at, sibling, current, key);
             }
             neighbourShared = shared;
@@ -60,7 +60,7 @@ final class NodeSplitter {
             long right = p.valueLong(at + 1);
             boolean shared = tm.spaceMap().isShared(right);
             if (!shared && hasWorthwhileRoom(right, current)) {
-                CachedBlock sibling = shadowChild(parent, at + 1);
+                CachedBlock sibling = nodes.shadowChild(parent, at + 1);
                 return redistribute2(parent, at + 1, current, sibling, key);
             }
             neighbourShared |= shared;
@@ -76,12 +76,6 @@ final class NodeSplitter {
         nodes.requireSameLevel(sibling, beside);
         BTreeNode node = sibling.node();
         return node.maxEntries() - node.nrEntries() >= WORTHWHILE_FREE_PLACES;
-    }
-
-    private CachedBlock shadowChild(CachedBlock parent, int index) throws IOException {
-        CachedBlock child = nodes.shadow(parent.node().valueLong(index), 0);
-        parent.node().valueLong(index, child.number);
-        return child;
     }
 
     private static CachedBlock redistribute2(
@@ -106,7 +100,7 @@ final class NodeSplitter {
     }
 
     private CachedBlock splitTwoIntoThree(CachedBlock parent, int at, CachedBlock right, long key) throws IOException {
-        CachedBlock left = shadowChild(parent, at - 1);
+        CachedBlock left = nodes.shadowChild(parent, at - 1);
         nodes.requireSameLevel(left, right);
         CachedBlock middle = nodes.newLike(left.node());
         int nLeft = left.node().nrEntries();

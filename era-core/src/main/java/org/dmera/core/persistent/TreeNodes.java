@@ -14,7 +14,6 @@ import org.dmera.core.format.Limits;
  * references kept right when a shared node is copied.
  */
 final class TreeNodes {
-    /** Deeper than any tree of 2^64 keys: a walk that is longer goes in a circle. */
     private final TransactionManager tm;
 
     private final ValueType type;
@@ -42,6 +41,13 @@ final class TreeNodes {
     CachedBlock shadow(long at, int depth) throws IOException {
         requireNoCircle(at, depth);
         return checked(tm.shadow(at, BlockType.BTREE_NODE, childrenGain));
+    }
+
+    /** Child {@code index} of a node that is being changed, for changing, too. */
+    CachedBlock shadowChild(CachedBlock parent, int index) throws IOException {
+        CachedBlock child = shadow(parent.node().valueLong(index), 0);
+        parent.node().valueLong(index, child.number);
+        return child;
     }
 
     /** A new node of the kind of {@code like}, without entries. */
@@ -86,6 +92,7 @@ final class TreeNodes {
         return block;
     }
 
+    /** A walk that is longer than any tree of 2^64 keys is deep goes in a circle. */
     private void requireNoCircle(long at, int depth) throws DamagedMetadataException {
         if (depth >= Limits.MAX_TREE_LEVELS) {
             throw DamagedMetadataException.inBlock(
