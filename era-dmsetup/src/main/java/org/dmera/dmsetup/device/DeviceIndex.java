@@ -13,6 +13,7 @@ import java.util.OptionalInt;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.function.Function;
 import java.util.function.IntFunction;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
@@ -34,10 +35,11 @@ final class DeviceIndex {
     private final TreeSet<Integer> reserved = new TreeSet<>();
     /** On which devices the tables of a device are, as often as they name them; those included that are being loaded. */
     private final Map<MappedDevice, List<MappedDevice>> beneath = new HashMap<>();
-    /** Names and uuids that devices are about to get. */
-    private final Set<String> namesToCome = new HashSet<>();
+    /** What devices are about to get. */
+    private final Set<Wish> wishes = new HashSet<>();
 
-    private final Set<String> uuidsToCome = new HashSet<>();
+    /** A name and a uuid that a device is to get; each is empty where it gets none. */
+    record Wish(String name, String uuid) {}
 
     /** The order of the kernel's list: names as bytes. */
     private static int compareBytes(String a, String b) {
@@ -105,8 +107,7 @@ final class DeviceIndex {
     synchronized MappedDevice add(String name, String uuid, OptionalInt minor, IntFunction<MappedDevice> make)
             throws ErrnoException {
         checkName(name);
-        requireFreeName(name);
-        requireFreeUuid(uuid);
+        requireFree(new Wish(name, uuid));
         MappedDevice device = make.apply(freeMinor(minor));
         byMinor.put(device.minor(), device);
         byName.put(name, device);
@@ -118,16 +119,17 @@ final class DeviceIndex {
         device.presence = Presence.THERE;
     }
 
-    private void requireFreeName(String name) throws ErrnoException {
-        if (byName.containsKey(name) || namesToCome.contains(name)) {
-            throw busy("a device named " + name + " exists");
+    private void requireFree(Wish wish) throws ErrnoException {
+        if (byName.containsKey(wish.name) || isWished(Wish::name, wish.name)) {
+            throw busy("a device named " + wish.name + " exists");
+        }
+        if (find(wish.uuid) != null || isWished(Wish::uuid, wish.uuid)) {
+            throw busy("a device with uuid " + wish.uuid + " exists");
         }
     }
 
-    private void requireFreeUuid(String uuid) throws ErrnoException {
-        if (find(uuid) != null || uuidsToCome.contains(uuid)) {
-            throw busy("a device with uuid " + uuid + " exists");
-        }
+    private boolean isWished(Function<Wish, String> of, String word) {
+        return !word.isEmpty() && wishes.stream().map(of).anyMatch(word::equals);
     }
 
     private int freeMinor(OptionalInt wanted) throws ErrnoException {
@@ -175,32 +177,21 @@ final class DeviceIndex {
         return new ErrnoException(what, Errno.EBUSY.number());
     }
 
-    /** Keeps a name for a device that is about to get it; EBUSY when it is taken. {@link #releaseName} follows. */
-    synchronized void reserveName(String newName) throws ErrnoException {
-        requireFreeName(newName);
-        namesToCome.add(newName);
+    /** Keeps what a device is about to get; EBUSY when another has it. {@link #release} follows. */
+    synchronized void reserve(Wish wish) throws ErrnoException {
+        requireFree(wish);
+        wishes.add(wish);
     }
 
-    /** The reservation ends, whether the device has got the name or not. */
-    synchronized void releaseName(String newName) {
-        namesToCome.remove(newName);
+    /** The reservation ends, whether the device has got it or not. */
+    synchronized void release(Wish wish) {
+        wishes.remove(wish);
     }
 
     /** A device has a new name, which was reserved. */
     synchronized void renamed(MappedDevice device) {
         byName.values().removeIf(device::equals);
         byName.put(device.name(), device);
-    }
-
-    /** Keeps a uuid for a device that is about to get it; EBUSY when another has it. {@link #releaseUuid} follows. */
-    synchronized void reserveUuid(String uuid) throws ErrnoException {
-        requireFreeUuid(uuid);
-        uuidsToCome.add(uuid);
-    }
-
-    /** The reservation ends, whether the device has got the uuid or not. */
-    synchronized void releaseUuid(String uuid) {
-        uuidsToCome.remove(uuid);
     }
 
     synchronized int openCount(MappedDevice device) {

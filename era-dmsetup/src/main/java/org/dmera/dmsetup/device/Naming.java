@@ -3,51 +3,53 @@ package org.dmera.dmsetup.device;
 
 import java.io.IOException;
 
-/** The change by which a device gets another name, which nobody else gets in the meantime. */
+/** The change by which a device gets another name, or a uuid if it has none, which nobody else gets in the meantime. */
 final class Naming implements Transition {
     private final DeviceRegistry registry;
     private final DeviceIndex index;
     private final MappedDevice device;
-    private final String newName;
+    private final DeviceIndex.Wish wish;
     private String oldName;
     private boolean reserved;
 
-    Naming(DeviceRegistry registry, DeviceIndex index, MappedDevice device, String newName) {
+    Naming(DeviceRegistry registry, DeviceIndex index, MappedDevice device, DeviceIndex.Wish wish) {
         this.registry = registry;
         this.index = index;
         this.device = device;
-        this.newName = newName;
+        this.wish = wish;
     }
 
     @Override
     public void prepare() throws IOException {
-        index.reserveName(newName);
+        index.reserve(wish);
         reserved = true;
     }
 
     @Override
-    public DeviceState next(DeviceState now) {
+    public DeviceState next(DeviceState now) throws IOException {
         oldName = now.name();
-        return now.renamed(newName);
+        return wish.name().isEmpty() ? now.identified(wish.uuid()) : now.renamed(wish.name());
     }
 
     @Override
     public void undo(Throwable cause) {
         if (reserved) {
-            index.releaseName(newName);
+            index.release(wish);
         }
     }
 
     @Override
     public void publish() {
         index.renamed(device);
-        index.releaseName(newName);
+        index.release(wish);
     }
 
     @Override
     public void release() {
-        registry.tell(listener -> listener.renamed(device, oldName));
-        registry.log().info("renamed " + oldName + " to " + device);
+        if (!wish.name().isEmpty()) {
+            registry.tell(listener -> listener.renamed(device, oldName));
+            registry.log().info("renamed " + oldName + " to " + device);
+        }
         if (device.hasLive()) {
             device.events().raise();
         }
