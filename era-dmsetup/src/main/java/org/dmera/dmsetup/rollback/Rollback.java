@@ -478,11 +478,8 @@ public final class Rollback implements Closeable {
 
     private String howToGoOn() {
         try {
-            if (cache.isSuspended()) {
-                // Whatever failed, those who use the device must not hang.
-                cache.clear();
-                cache.resume();
-            }
+            // Whatever failed, those who use the device must not hang.
+            cache.release();
             if (!cache.table().isPassthrough()) {
                 return "";
             }
