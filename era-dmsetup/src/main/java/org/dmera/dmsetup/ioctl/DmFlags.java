@@ -26,7 +26,6 @@ public final class DmFlags {
     /** DEV_RENAME: the payload is a uuid. LIST_DEVICES: give uuids too. */
     public static final int UUID = 1 << 14;
 
-    public static final int SECURE_DATA = 1 << 15;
     /** Out: a message's answer is in the payload. */
     public static final int DATA_OUT = 1 << 16;
 
@@ -39,10 +38,6 @@ public final class DmFlags {
 
     public static final int UDEV_DISABLE_DM_RULES = 1;
     public static final int UDEV_DISABLE_SUBSYSTEM_RULES = 1 << 1;
-    public static final int UDEV_DISABLE_DISK_RULES = 1 << 2;
-    public static final int UDEV_DISABLE_OTHER_RULES = 1 << 3;
-    public static final int UDEV_LOW_PRIORITY = 1 << 4;
-    public static final int UDEV_DISABLE_LIBRARY_FALLBACK = 1 << 5;
     /** The event's origin is a call of ours, not a synthesized one: rules act only when it is set. */
     public static final int UDEV_PRIMARY_SOURCE = 1 << 6;
 

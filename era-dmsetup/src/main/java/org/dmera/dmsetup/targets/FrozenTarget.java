@@ -12,7 +12,7 @@ import org.dmera.dmsetup.ioctl.Words;
  * {@code frozen DEVICE ERA FOLDER}: what an era device held at the moment at which ERA began, read only; and when each block
  * of it had been written last. Made by {@code freeze} alone, not from a table line.
  */
-public final class FrozenTarget implements Target, ChangeTracking {
+public final class FrozenTarget extends StoringNothing implements ChangeTracking {
     /** Its name in tables. */
     public static final String TYPE = "frozen";
 
@@ -41,22 +41,8 @@ public final class FrozenTarget implements Target, ChangeTracking {
     }
 
     @Override
-    public void write(long offsetBytes, ByteBuffer src, int flags) throws IOException {
-        throw readOnly();
-    }
-
-    @Override
-    public void discard(long offsetBytes, long lengthBytes, int flags) throws IOException {
-        throw readOnly();
-    }
-
-    @Override
-    public void writeZeroes(long offsetBytes, long lengthBytes, int flags) throws IOException {
-        throw readOnly();
-    }
-
-    private static ErrnoException readOnly() {
-        return new ErrnoException("write to a view", Errno.EPERM.number());
+    protected void change() throws IOException {
+        throw new ErrnoException("write to a view", Errno.EPERM);
     }
 
     /** There is nothing to make durable; but what was read so far was right if this succeeds. */

@@ -5,7 +5,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.List;
 
-/** A target with nothing beneath it, by which what is written is refused, or forgotten. */
+/** A target by which what is written is refused, or forgotten; with nothing beneath it, unless it says otherwise. */
 public abstract class StoringNothing implements Target {
     /** @throws IOException with which any change is refused */
     protected abstract void change() throws IOException;
@@ -27,7 +27,7 @@ public abstract class StoringNothing implements Target {
     }
 
     @Override
-    public void flush() {}
+    public void flush() throws IOException {}
 
     @Override
     public String table() {
@@ -45,5 +45,5 @@ public abstract class StoringNothing implements Target {
     }
 
     @Override
-    public void close() {}
+    public void close() throws IOException {}
 }
