@@ -14,7 +14,7 @@ import org.dmera.dmsetup.targets.Threads;
 /**
  * Removals that were deferred to a device's last close, and are due. Each runs on a thread of its own, because whoever closed
  * may be a target of another device in the middle of its own removal, and because one may wait for what is beneath it. When
- * there is no thread to be had, it stays due, and is tried again with the next one or when devices come and go.
+ * there is no thread to be had, or it fails, it stays due, and is tried again with the next one or when devices come and go.
  */
 final class DeferredRemovals {
     private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(5);
@@ -81,9 +81,13 @@ final class DeferredRemovals {
         watched.remove(device);
     }
 
-    /** Begins those that are due. */
+    /** Begins those that are due; each once, for one that fails is due again. */
     void start() {
-        while (true) {
+        int left;
+        synchronized (this) {
+            left = due.size();
+        }
+        for (; left > 0; left--) {
             MappedDevice device;
             synchronized (this) {
                 device = ended ? null : due.poll();
@@ -103,18 +107,20 @@ final class DeferredRemovals {
     }
 
     private void run(MappedDevice device) {
+        MappedDevice again = device;
         try {
             removal.remove(device);
-        } catch (IOException | RuntimeException e) {
+            again = null;
+        } catch (IOException | RuntimeException | Error e) {
             log.error("deferred removal of " + device, e);
         } finally {
-            over(null);
+            over(again);
         }
     }
 
     private synchronized void over(MappedDevice again) {
         if (again != null) {
-            due.addFirst(again);
+            due.add(again);
         }
         running--;
         notifyAll();

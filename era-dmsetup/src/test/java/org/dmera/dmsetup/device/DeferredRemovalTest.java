@@ -2,6 +2,7 @@
 package org.dmera.dmsetup.device;
 
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -179,5 +180,38 @@ class DeferredRemovalTest {
             registry.cancelDeferredRemove(device);
             throw new ErrnoException("in use", Errno.EBUSY.number());
         });
+    }
+
+    @Test
+    void aRemovalThatCouldNotBeRememberedIsMadeUpForLater() throws Exception {
+        AtomicInteger tries = new AtomicInteger();
+        DeviceStore fullOnce = new DeviceStore() {
+            @Override
+            public void save(DeviceRecord record) {}
+
+            @Override
+            public void delete(int minor) throws IOException {
+                if (minor == 0 && tries.getAndIncrement() == 0) {
+                    throw new ErrnoException("unlink", Errno.ENOSPC);
+                }
+            }
+        };
+        DeviceRegistry devices = new DeviceRegistry(
+                TargetRegistry.simple(),
+                (device, readOnly, found) -> name -> null,
+                task -> new Thread(task).start(),
+                fullOnce,
+                EngineLog.silent());
+        MappedDevice device = devices.create("vol", "", OptionalInt.of(0));
+        device.open();
+        assertFalse(devices.remove(device, true));
+        device.close();
+        while (tries.get() == 0) {
+            Thread.onSpinWait();
+        }
+        for (int i = 0; i < 100_000 && devices.byName("vol") != null; i++) {
+            devices.remove(devices.create("other", "", OptionalInt.of(1)), false);
+        }
+        assertNull(devices.byName("vol"));
     }
 }
