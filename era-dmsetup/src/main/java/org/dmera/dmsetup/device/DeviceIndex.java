@@ -246,7 +246,7 @@ final class DeviceIndex {
     /** Returns whether that was the last one of a device whose removal was deferred to it. */
     synchronized boolean close(MappedDevice device) {
         device.openCount--;
-        return device.openCount == 0 && device.isDeferredRemove() && !device.isGone();
+        return isDueForRemoval(device);
     }
 
     /** Whether a removal that was deferred to the last close has to come now: it may have been opened again since. */

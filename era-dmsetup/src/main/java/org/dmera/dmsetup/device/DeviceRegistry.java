@@ -37,7 +37,7 @@ public final class DeviceRegistry {
     private final EngineLog log;
     private final List<DeviceListener> listeners = new CopyOnWriteArrayList<>();
     private final DeviceIndex index = new DeviceIndex();
-    private final DeferredRemovals deferredRemovals;
+    private final Removals removals;
     private final Restoration restoration;
     private volatile boolean stopping;
 
@@ -54,7 +54,7 @@ public final class DeviceRegistry {
         this.background = background;
         this.store = store;
         this.log = log;
-        this.deferredRemovals = new DeferredRemovals(background, this::removeIfDue, this::opensByListeners, log);
+        this.removals = new Removals(this, index, background);
         this.restoration = new Restoration(background, log);
     }
 
@@ -167,7 +167,7 @@ public final class DeviceRegistry {
                 index.add(name, uuid, minor, free -> make(free, DeviceState.fresh(name, uuid), null, store));
         device.state().apply(new Creation(index, device));
         log.info("created " + device);
-        deferredRemovals.start();
+        removals.start();
         return device;
     }
 
@@ -237,7 +237,8 @@ public final class DeviceRegistry {
         return index.openCount(device) + opensByListeners(device);
     }
 
-    private int opensByListeners(MappedDevice device) {
+    /** How many have it open who do not tell when they close it. */
+    int opensByListeners(MappedDevice device) {
         return listeners.stream().mapToInt(listener -> listener.opens(device)).sum();
     }
 
@@ -263,25 +264,8 @@ public final class DeviceRegistry {
 
     void close(MappedDevice device) {
         if (index.close(device)) {
-            deferredRemovals.add(device);
+            removals.add(device);
         }
-    }
-
-    private void removeIfDue(MappedDevice device) throws IOException {
-        if (index.isDueForRemoval(device) && !isWaitedFor(device)) {
-            Removal removal = new Removal(this, index, device, true);
-            if (!tryRemoval(device, removal, true) && device.isDeferredRemove()) {
-                awaitLastClose(device, removal);
-            }
-        }
-    }
-
-    /**
-     * Whether a table that could not be brought back after a restart lay on it: that one has it open no longer, and would never
-     * come back without it. Each try to bring it back may open the device, fail, and close it.
-     */
-    private boolean isWaitedFor(MappedDevice device) {
-        return devices().stream().anyMatch(other -> other.state().now().waitsFor(device.id()));
     }
 
     /** Takes a deferred removal back. EBUSY when the removal is under way. */
@@ -298,39 +282,7 @@ public final class DeviceRegistry {
      * @throws ErrnoException EBUSY when it is open, ENXIO when it is gone already
      */
     public boolean remove(MappedDevice device, boolean deferred) throws IOException {
-        Removal removal = new Removal(this, index, device, false);
-        if (tryRemoval(device, removal, deferred)) {
-            return true;
-        }
-        device.state().apply(now -> now.removalDeferred(true));
-        awaitLastClose(device, removal);
-        return false;
-    }
-
-    /** Does {@code removal}; whether it is done, where it {@code mayWait} for those who have the device open. */
-    private boolean tryRemoval(MappedDevice device, Removal removal, boolean mayWait) throws IOException {
-        DeviceState was = device.state().now();
-        try {
-            device.state().apply(removal);
-        } catch (ErrnoException e) {
-            if (!mayWait || !e.is(Errno.EBUSY) || device.isGone()) {
-                throw e;
-            }
-            return false;
-        }
-        devices().stream().filter(other -> was.waitsFor(other.id())).forEach(deferredRemovals::add);
-        deferredRemovals.start();
-        return true;
-    }
-
-    /** {@code removal} was refused, and is deferred. */
-    private void awaitLastClose(MappedDevice device, Removal removal) {
-        if (!removal.isOpen()) {
-            deferredRemovals.watch(device);
-        } else if (index.isDueForRemoval(device)) {
-            // The last close came before anybody could know.
-            deferredRemovals.add(device);
-        }
+        return removals.remove(device, deferred);
     }
 
     /** Those who are told of devices. */
@@ -374,7 +326,7 @@ public final class DeviceRegistry {
     public void beginStop() {
         stopping = true;
         restoration.end();
-        deferredRemovals.end();
+        removals.end();
         devices().forEach(device -> device.life().failHeldAtStop());
     }
 

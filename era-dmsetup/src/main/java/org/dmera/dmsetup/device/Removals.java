@@ -8,38 +8,89 @@ import java.util.Set;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
-import java.util.function.ToIntFunction;
+import org.dmera.core.linux.Errno;
+import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.targets.Threads;
 
 /**
- * Removals that were deferred to a device's last close, and are due. Each runs on a thread of its own, because whoever closed
- * may be a target of another device in the middle of its own removal, and because one may wait for what is beneath it. When
- * there is no thread to be had, or it fails, it stays due, and is tried again with the next one or when devices come and go.
+ * Who goes, and when: devices are removed at once, or when they are closed for the last time.
+ *
+ * <p>Each deferred removal that is due runs on a thread of its own, because whoever closed may be a target of another device in
+ * the middle of its own removal, and because one may wait for what is beneath it. When there is no thread to be had, or it
+ * fails, it stays due, and is tried again with the next one or when devices come and go.
  */
-final class DeferredRemovals {
+final class Removals {
     private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(5);
     private static final long LOOK_AGAIN_NANOS = TimeUnit.MILLISECONDS.toNanos(250);
 
-    /** What is done with a device that is due. */
-    interface Removal {
-        void remove(MappedDevice device) throws IOException;
-    }
-
+    private final DeviceRegistry registry;
+    private final DeviceIndex index;
     private final Executor threads;
-    private final Removal removal;
-    private final ToIntFunction<MappedDevice> otherOpens;
     private final EngineLog log;
     private final ArrayDeque<MappedDevice> due = new ArrayDeque<>();
     private final Set<MappedDevice> watched = new HashSet<>();
     private int running;
     private volatile boolean ended;
 
-    /** {@code otherOpens} tells how many have a device open who do not tell when they close it. */
-    DeferredRemovals(Executor threads, Removal removal, ToIntFunction<MappedDevice> otherOpens, EngineLog log) {
+    Removals(DeviceRegistry registry, DeviceIndex index, Executor threads) {
+        this.registry = registry;
+        this.index = index;
         this.threads = threads;
-        this.removal = removal;
-        this.otherOpens = otherOpens;
-        this.log = log;
+        this.log = registry.log();
+    }
+
+    /** As {@link DeviceRegistry#remove}. */
+    boolean remove(MappedDevice device, boolean deferred) throws IOException {
+        Removal removal = new Removal(registry, index, device, false);
+        if (tryNow(device, removal, deferred)) {
+            return true;
+        }
+        device.state().apply(now -> now.removalDeferred(true));
+        awaitLastClose(device, removal);
+        return false;
+    }
+
+    private void removeIfDue(MappedDevice device) throws IOException {
+        if (index.isDueForRemoval(device) && !isWaitedFor(device)) {
+            Removal removal = new Removal(registry, index, device, true);
+            if (!tryNow(device, removal, true) && device.isDeferredRemove()) {
+                awaitLastClose(device, removal);
+            }
+        }
+    }
+
+    /**
+     * Whether a table that could not be brought back after a restart lay on it: that one has it open no longer, and would never
+     * come back without it. Each try to bring it back may open the device, fail, and close it.
+     */
+    private boolean isWaitedFor(MappedDevice device) {
+        return index.devices().stream().anyMatch(other -> other.state().now().waitsFor(device.id()));
+    }
+
+    /** Does {@code removal}; whether it is done, where it {@code mayWait} for those who have the device open. */
+    private boolean tryNow(MappedDevice device, Removal removal, boolean mayWait) throws IOException {
+        DeviceState was = device.state().now();
+        try {
+            device.state().apply(removal);
+        } catch (ErrnoException e) {
+            if (!mayWait || !e.is(Errno.EBUSY) || device.isGone()) {
+                throw e;
+            }
+            return false;
+        }
+        index.devices().stream().filter(other -> was.waitsFor(other.id())).forEach(this::add);
+        start();
+        return true;
+    }
+
+    /** {@code removal} was refused, and is deferred. */
+    private void awaitLastClose(MappedDevice device, Removal removal) {
+        if (!removal.isOpen()) {
+            watch(device);
+        } else if (index.isDueForRemoval(device)) {
+            // The last close came before anybody could know.
+            add(device);
+        }
     }
 
     /** {@code device} is to be removed now. */
@@ -51,7 +102,7 @@ final class DeferredRemovals {
     }
 
     /** {@code device} is to be removed when those who don't tell that they have closed it have done so. */
-    void watch(MappedDevice device) {
+    private void watch(MappedDevice device) {
         synchronized (this) {
             if (ended || !watched.add(device)) {
                 return;
@@ -69,7 +120,7 @@ final class DeferredRemovals {
         try {
             do {
                 LockSupport.parkNanos(this, LOOK_AGAIN_NANOS);
-            } while (!ended && device.isDeferredRemove() && !device.isGone() && otherOpens.applyAsInt(device) > 0);
+            } while (!ended && device.isDeferredRemove() && !device.isGone() && registry.opensByListeners(device) > 0);
         } finally {
             // Also after an error: it can be asked for again.
             unwatch(device);
@@ -109,7 +160,7 @@ final class DeferredRemovals {
     private void run(MappedDevice device) {
         MappedDevice again = device;
         try {
-            removal.remove(device);
+            removeIfDue(device);
             again = null;
         } catch (IOException | RuntimeException | Error e) {
             log.error("deferred removal of " + device, e);
