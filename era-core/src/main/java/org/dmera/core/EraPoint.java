@@ -18,11 +18,11 @@ import org.dmera.core.format.Eras;
 import org.dmera.core.read.MetadataRoots;
 
 /**
- * What metadata knew at one moment: a token that "what changed since then" is asked by, and that metadata which were made
+ * What metadata knew at one moment: a token that "what changed since then" is asked by, and that metadata which was made
  * anew since can't answer.
  *
- * <p>An era alone is no such token: a counter that was reset climbs past the old number again. Metadata carry no name of
- * their own either (the kernel leaves the uuid zero). But history can't change: when each block was last written is the same
+ * <p>An era alone is no such token: a counter that was reset climbs past the old number again. Metadata carries no name of
+ * its own either (the kernel leaves the uuid zero). But history can't change: when each block was last written is the same
  * later on, unless it was written since, and then its era is at least {@link #era}. So this holds the era of every block,
  * as runs, deflated: some KiB for most devices, in the worst case a few bytes for each block.
  *
@@ -162,7 +162,7 @@ public final class EraPoint {
                     of = number(in);
                 }
                 if (of != now && now < Math.max(era, of)) {
-                    return "block " + at + " was last written in era " + of + " then, and now the metadata say era "
+                    return "block " + at + " was last written in era " + of + " then, and now the metadata says era "
                             + now;
                 }
                 long taken = Math.min(left, end - at);

@@ -13,7 +13,7 @@ import org.dmera.core.read.MetadataRoots;
 
 /**
  * An era and a fingerprint of the history before it, short enough for a name: "what changed since then", asked of metadata
- * that were made anew since or are another device's, is refused and not answered with too little.
+ * that was made anew since, or is another device's, is refused and not answered with too little.
  *
  * <p>It rests on what {@link EraPoint} does, that the era of a block stays what it was until the block is written again. But
  * instead of every block's it holds a {@link HistoryPrint}.

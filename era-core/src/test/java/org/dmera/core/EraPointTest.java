@@ -26,7 +26,7 @@ class EraPointTest {
 
     private final Random random = new Random(5);
 
-    /** One device whose metadata are driven by the test. */
+    /** One device whose metadata is driven by the test. */
     private final class Device {
         final MemoryBlockDevice bytes = new MemoryBlockDevice(512);
         final EraMetadata metadata;
@@ -129,7 +129,7 @@ class EraPointTest {
     }
 
     @Test
-    void metadataWhoseEraIsBelowThePointsContradict() throws IOException {
+    void metadataWhoseEraIsBelowThePointsContradicts() throws IOException {
         Device device = new Device();
         device.live(5);
         EraPoint point = device.point();

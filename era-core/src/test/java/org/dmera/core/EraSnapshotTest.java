@@ -281,7 +281,7 @@ class EraSnapshotTest {
     }
 
     @Test
-    void metadataThatRestedAllTheTimeSayThatNothingWasWritten() throws Exception {
+    void metadataThatRestedAllTheTimeSaysThatNothingWasWritten() throws Exception {
         EraMetadata metadata = formatted(BLOCKS);
         metadata.mark(2);
         metadata.archive();

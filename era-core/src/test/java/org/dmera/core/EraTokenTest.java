@@ -100,7 +100,7 @@ class EraTokenTest {
     }
 
     @Test
-    void metadataThatWereMadeAnewAreRefusedAlsoWhenMostOfTheOriginWasWrittenSince() throws Exception {
+    void metadataThatWasMadeAnewIsRefusedAlsoWhenMostOfTheOriginWasWrittenSince() throws Exception {
         Random random = new Random(3);
         for (int trial = 0; trial < 40; trial++) {
             Model device = new Model(200_000);

@@ -155,7 +155,7 @@ class SharedFilesTest {
     }
 
     @Test
-    void metadataThatAreReadCanBeReadByOthersAndWrittenByNobody() throws IOException {
+    void metadataThatIsReadCanBeReadByOthersAndWrittenByNobody() throws IOException {
         try (FileChannel user = FileChannel.open(metadata, StandardOpenOption.READ);
                 FileClaim claim = FileClaim.takeForReading(user, metadata)) {
             assertTrue(claim != null);

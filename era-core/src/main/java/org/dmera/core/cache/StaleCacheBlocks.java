@@ -17,7 +17,7 @@ import org.dmera.core.format.DamagedMetadataException;
  */
 public final class StaleCacheBlocks {
     private static final int CHUNK = 1 << 16;
-    /** Times that the metadata of a cache in use are read until nothing was committed in between. */
+    /** Times that the metadata of a cache in use is read until nothing was committed in between. */
     private static final int ATTEMPTS = 20;
 
     private final WrittenSectors written;

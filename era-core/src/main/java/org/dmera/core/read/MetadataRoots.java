@@ -29,7 +29,7 @@ public final class MetadataRoots {
     /** Rereads of a superblock that a running target may be rewriting at the very moment. */
     private static final int ATTEMPTS = 5;
 
-    /** Times that the metadata of a running target are read until nothing was committed in between. */
+    /** Times that the metadata of a running target is read until nothing was committed in between. */
     private static final int READINGS = 20;
 
     /** What is read of metadata from its roots on. */
@@ -114,7 +114,7 @@ public final class MetadataRoots {
      *
      * @param what the metadata, for the message
      * @param advice what to do, for the message
-     * @throws DamagedMetadataException when the metadata are damaged that didn't change meanwhile
+     * @throws DamagedMetadataException when the metadata is damaged that didn't change meanwhile
      * @throws IOException also when they changed each time
      */
     public static <T> T readUnchanged(BlockDevice device, String what, String advice, Reading<T> reading)

@@ -122,7 +122,7 @@ class StaleCacheBlocksTest {
 
     /** The kernel commits while we read: what was read then belongs to no moment. */
     @Test
-    void metadataThatChangeWhileTheyAreReadAreReadAgain() throws IOException {
+    void metadataThatChangesWhileItIsReadIsReadAgain() throws IOException {
         MemoryBlockDevice before = holding(5);
         MemoryBlockDevice after = holding(6);
         BlockDevice changing = new Changing(before, after, 3);

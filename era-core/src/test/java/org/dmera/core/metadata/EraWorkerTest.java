@@ -169,7 +169,7 @@ class EraWorkerTest {
     }
 
     @Test
-    void metadataWithRoomForOneWritesetAndEightBlocksGoOnForever() throws IOException {
+    void metadataWithRoomForOneWritesetAndEightBlocksGoesOnForever() throws IOException {
         Random random = new Random(30);
         for (int leaves : new int[] {1, 12}) {
             int nrBlocks = leaves * 509 * 64;

@@ -11,7 +11,7 @@ import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.metadata.EraMetadata;
 import org.junit.jupiter.api.Test;
 
-/** Metadata of a running target are read until nothing was committed meanwhile; what is damaged then is said to be. */
+/** Metadata of a running target is read until nothing was committed meanwhile; what is damaged then is said to be. */
 class UnchangedReadingTest {
     private final MemoryBlockDevice device = new MemoryBlockDevice(64);
     private final EraMetadata metadata = formatted();
@@ -82,7 +82,7 @@ class UnchangedReadingTest {
     }
 
     @Test
-    void metadataThatChangeEachTimeAreRefused() {
+    void metadataThatChangesEachTimeIsRefused() {
         IOException e = assertThrows(
                 IOException.class,
                 () -> read(roots -> {

@@ -38,7 +38,7 @@ public final class Enrollment {
         this.point = point;
     }
 
-    /** As of now. {@code roots} are of metadata that don't change while this reads them. */
+    /** As of now. {@code roots} are of metadata that doesn't change while this reads them. */
     public static Enrollment of(Path metadata, Path origin, BlockDevice device, MetadataRoots roots)
             throws IOException {
         // Writes that are to come may still have the current era: of a device in use, or after one that was not

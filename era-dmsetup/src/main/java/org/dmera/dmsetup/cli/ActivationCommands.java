@@ -165,7 +165,7 @@ final class ActivationCommands {
         }
     }
 
-    /** Writes down that the metadata of the device, which is there, belong to its origin. */
+    /** Writes down that the metadata of the device, which is there, belongs to its origin. */
     static void enroll(Session session, String name, TargetSpec spec) throws IOException {
         List<String> words = Words.split(spec.params());
         Preparation.enroll(

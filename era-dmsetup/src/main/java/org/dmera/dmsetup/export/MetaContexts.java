@@ -16,7 +16,7 @@ import org.dmera.dmsetup.device.TrackedHistory;
  *   <li>{@code base:allocation}: data or holes.
  *   <li>{@code qemu:dirty-bitmap:era-since-N}, N from 1 to the current era: what was written in era N or later, in the form
  *       in which qemu and libvirt consume a dirty bitmap. An era that is yet to come is not offered: nothing would be dirty
- *       since then, and a backup that asks for it has another device's number, or one of metadata that were made anew.
+ *       since then, and a backup that asks for it has another device's number, or one of metadata that was made anew.
  *   <li>{@code qemu:dirty-bitmap:era-since-TOKEN}: the same since the era of an {@link EraToken}, of these metadata; that of
  *       others is refused. A listing of {@code qemu:dirty-bitmap:era-since-now} gives the one of this moment.
  *   <li>{@code era:writes}: the era of the last write itself; 0 for never.

@@ -9,7 +9,7 @@ import java.nio.ByteBuffer;
  *
  * <p>Most answers hold a few, and fit in a buffer that every connection may have. One with more moves to a buffer for
  * {@value #MAX_RUNS}, so that a client gets the map of a device in one answer, or in few: each further one costs it a round trip, and
- * here the look at metadata that were looked at before. The client may be slow to take such an answer, so it counts as a
+ * here the look at metadata that was looked at before. The client may be slow to take such an answer, so it counts as a
  * payload that is still to come; where there is no memory for it, the answer ends with what the small buffer holds.
  */
 final class StatusRuns implements Closeable {

@@ -74,7 +74,7 @@ final class MappedCache {
         return CacheStatus.parse(name(), lines.get(0).params());
     }
 
-    /** All I/O is over, and the metadata on the device are complete. */
+    /** All I/O is over, and the metadata on the device is complete. */
     void suspend() throws IOException {
         DmCall.of("suspend", DmCommand.DEV_SUSPEND, id)
                 .flag(DmFlags.SUSPEND, true)

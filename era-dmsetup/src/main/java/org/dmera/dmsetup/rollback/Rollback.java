@@ -390,7 +390,7 @@ public final class Rollback implements Closeable {
 
     /** @return how many cached blocks stay; the cache is suspended then */
     private long invalidate(WrittenSectors written) throws IOException {
-        // A status commits what the cache knows, so that the metadata on the device are as new.
+        // A status commits what the cache knows, so that the metadata on the device is as new.
         long before = cache.status().cached();
         StaleCacheBlocks stale = stale(written);
         if (stale.dirty() > 0) {

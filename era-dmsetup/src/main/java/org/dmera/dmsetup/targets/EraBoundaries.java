@@ -106,7 +106,7 @@ final class EraBoundaries {
         }
     }
 
-    /** Ends the era, and leaves the metadata as they are on the device, which the next table may use then, whatever fails. */
+    /** Ends the era, and leaves the metadata as it is on the device, which the next table may use then, whatever fails. */
     synchronized void suspend() {
         if (!active) {
             return;

@@ -11,8 +11,8 @@ import org.dmera.core.metadata.MarkedBlocks;
 import org.dmera.core.metadata.MetadataFailedException;
 
 /**
- * One era target's metadata as they are open, and what is known of them without asking: figures for those who can't wait for the
- * thread that owns them. Opened, left and given up on that thread; looked at on any.
+ * One era target's metadata as it is open, and what is known of it without asking: figures for those who can't wait for the
+ * thread that owns it. Opened, left and given up on that thread; looked at on any.
  */
 final class EraMetadataState {
     private final Backing backing;
@@ -52,7 +52,7 @@ final class EraMetadataState {
         lastStatus = stats.statusLine();
     }
 
-    /** What is in memory is stale: another table ran on this metadata since they were opened, or they failed. */
+    /** What is in memory is stale: another table ran on this metadata since it was opened, or it failed. */
     boolean isStale() throws IOException {
         return worker == null || failure != null || !isCurrentOnDevice(worker.metadata());
     }

@@ -36,7 +36,7 @@ import org.dmera.core.persistent.NoSpaceException;
  * After that each write, its blocks marked, first has what it overwrites kept for them ({@link CopyBeforeWrite}).
  *
  * <p>Which writes may go is in {@link MarkedWrites}, the beginnings and ends of eras in {@link EraBoundaries}, what an origin
- * may lose in {@link SyncedOrigin}; the metadata belong to {@link EraMetadataThread}.
+ * may lose in {@link SyncedOrigin}; the metadata belongs to {@link EraMetadataThread}.
  */
 public final class EraTarget implements Target, ChangeTracking {
     private final Backing metadataBacking;

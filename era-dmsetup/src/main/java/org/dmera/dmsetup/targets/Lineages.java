@@ -8,7 +8,7 @@ import java.util.Map;
 import org.dmera.core.block.BlockDevice;
 
 /**
- * Which metadata go on with which record. The number of an era means something in one record only: metadata that were made
+ * Which metadata goes on with which record. The number of an era means something in one record only: metadata that was made
  * anew, or put back, count the same numbers again. So a record gets a token when it is first opened, and keeps it for as
  * long as each table that opens it finds the superblock that the one before left.
  */

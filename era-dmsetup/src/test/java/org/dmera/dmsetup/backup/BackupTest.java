@@ -216,7 +216,7 @@ class BackupTest {
     }
 
     @Test
-    void metadataThatWereMadeAnewGiveAFullBackupEvenWhenTheErasHaveCaughtUp() throws IOException {
+    void metadataThatWasMadeAnewGivesAFullBackupEvenWhenTheErasHaveCaughtUp() throws IOException {
         run();
         long era = device.currentEra();
         device.makeMetadataAnew();

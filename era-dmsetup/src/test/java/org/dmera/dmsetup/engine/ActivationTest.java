@@ -149,7 +149,7 @@ class ActivationTest {
     }
 
     @Test
-    void metadataOfTwoDevicesThatWereMixedUpAreRefused() throws Exception {
+    void metadataOfTwoDevicesThatWereMixedUpIsRefused() throws Exception {
         Path other = folder.resolve("other");
         Files.move(folder.resolve("a_meta"), other);
         Files.move(folder.resolve("b_meta"), folder.resolve("a_meta"));
@@ -177,7 +177,7 @@ class ActivationTest {
 
     /** The target would take zeroes for a new device. */
     @Test
-    void metadataThatWereWipedAreRefusedAndStayWiped() throws Exception {
+    void metadataThatWasWipedIsRefusedAndStaysWiped() throws Exception {
         overwrite("a_meta", new byte[2048 * 512]);
         assertRefused("a", "bad checksum in superblock (it is all zeroes)");
     }
@@ -199,7 +199,7 @@ class ActivationTest {
     }
 
     @Test
-    void damagedMetadataAreRefusedWhereTheyAreToBeChecked() throws Exception {
+    void damagedMetadataIsRefusedWhereItIsToBeChecked() throws Exception {
         Path meta = folder.resolve("a_meta");
         byte[] bytes = Files.readAllBytes(meta);
         assertTrue(isSound(meta));

@@ -40,7 +40,7 @@ final class KnownDifferences {
                     new Refusal(
                             "resume ioctl on erab  failed: Input/output error",
                             "preresume failed, error = -5",
-                            "metadata that contradict themselves are for era_check and era_repair"),
+                            "metadata that contradicts itself is for era_check and era_repair"),
             "[bad tables] sm nr_blocks larger than the device",
                     new Refusal(
                             "reload ioctl on erab (253:0) failed: Input/output error",
@@ -71,7 +71,7 @@ final class KnownDifferences {
                     1,
                     "(0 65536 era) 8 19/1024 4 -",
                     "$1 Error",
-                    "the kernel stops digesting, in silence; the engine says that the metadata are damaged"),
+                    "the kernel stops digesting, in silence; the engine says that the metadata is damaged"),
             staleRoots(RELOADED, 131_072, "27/1024 3", "31/1024 3"),
             staleRoots(RELOADED, 131_072, "31/1024 3", "25/1024 3"),
             staleRoots(RELOADED_AND_WRITTEN, 131_072, "27/1024 3", "39/1024 3"),

@@ -170,7 +170,7 @@ class RecordedTranscriptsTest {
     }
 
     @Test
-    void tablesOnMetadataThatWereUsedBeforeAreTakenAndRefusedWithTheKernelsReasons() throws IOException {
+    void tablesOnMetadataThatWasUsedBeforeAreTakenAndRefusedWithTheKernelsReasons() throws IOException {
         try (TranscriptReplay engine = new TranscriptReplay(folder)) {
             for (Transcript.Section section : of(Kind.USED)) {
                 if (section.name().equals("length beyond the origin")) {
@@ -221,7 +221,7 @@ class RecordedTranscriptsTest {
 
     @ParameterizedTest
     @MethodSource("small")
-    void metadataThatAreTooSmallFailAtTheSameStepWithTheSameError(List<Transcript.Section> sections)
+    void metadataThatIsTooSmallFailsAtTheSameStepWithTheSameError(List<Transcript.Section> sections)
             throws IOException {
         int kib = Integer.parseInt(sections.get(0).name().replaceFirst(" KiB.*", ""));
         try (TranscriptReplay engine = new TranscriptReplay(folder)) {
@@ -294,7 +294,7 @@ class RecordedTranscriptsTest {
     }
 
     @Test
-    void metadataThatCanNotBeWrittenFailAtTheResume() throws Exception {
+    void metadataThatCanNotBeWrittenFailsAtTheResume() throws Exception {
         boolean isRoot = "root".equals(System.getProperty("user.name"));
         boolean canLoop = isRoot && Files.exists(Path.of("/dev/loop-control"));
         assertTrue(canLoop || !"true".equals(System.getenv("CI")), "needs root and /dev/loop-control");

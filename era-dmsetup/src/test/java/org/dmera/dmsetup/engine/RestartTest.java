@@ -56,7 +56,7 @@ class RestartTest {
     }
 
     @Test
-    void aDeviceWhoseMetadataAnswerNotHoldsUpNoOtherAndComesBackWhenTheyDo() throws Exception {
+    void aDeviceWhoseMetadataDoesNotAnswerHoldsUpNoOtherAndComesBackWhenItDoes() throws Exception {
         try (TestEngine engine = start();
                 DmClient client = engine.client()) {
             TestEngine.create(client, "beneath", new TargetSpec(0, 8192, "linear", engine.file("meta", 8192) + " 0"));

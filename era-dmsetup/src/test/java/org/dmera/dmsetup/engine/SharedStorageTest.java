@@ -93,7 +93,7 @@ class SharedStorageTest {
     }
 
     @Test
-    void metadataThatAreTheOriginAreRefusedByWhateverWay() throws Exception {
+    void metadataThatIsTheOriginIsRefusedByWhateverWay() throws Exception {
         String a = file("a").toString();
         Files.createSymbolicLink(file("link"), file("a"));
         Files.createSymbolicLink(file("node"), Path.of("/dev/mapper/lin"));
@@ -120,7 +120,7 @@ class SharedStorageTest {
     }
 
     @Test
-    void metadataOfAnotherTargetAreRefusedAsMetadataAndAsOrigin() throws Exception {
+    void metadataOfAnotherTargetIsRefusedAsMetadataAndAsOrigin() throws Exception {
         String m = file("m").toString();
         create("vol", "era", m + " " + file("n") + " 8");
         create("lin", "linear", m + " 0");

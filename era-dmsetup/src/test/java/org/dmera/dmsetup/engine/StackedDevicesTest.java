@@ -169,7 +169,7 @@ class StackedDevicesTest {
         return write;
     }
 
-    /** The lower device's metadata take no flush from here on until {@code release} is counted down. */
+    /** The lower device's metadata takes no flush from here on until {@code release} is counted down. */
     private CountDownLatch holdCommits(CountDownLatch release) {
         CountDownLatch held = new CountDownLatch(1);
         metadata.hook = (operation, offset, length) -> {

@@ -183,7 +183,7 @@ final class TranscriptReplay implements Closeable {
         return era[0];
     }
 
-    /** The era of each block's last write, as the one device's metadata have it. */
+    /** The era of each block's last write, as the one device's metadata has it. */
     int[] eras() throws IOException {
         long bytes = device().io().sizeBytes();
         int[] eras = new int[(int) (bytes / BLOCK_BYTES)];

@@ -28,7 +28,7 @@ import org.dmera.testkit.CacheImage;
 /**
  * Device-mapper with a cache on linear layers on an era device, as far as a rollback meets it, with what the real kernel
  * was seen to do: passthrough is loaded but not resumed while blocks are dirty, and the cache is empty then; blocks are
- * invalidated in passthrough mode only; metadata are written by suspend and status.
+ * invalidated in passthrough mode only; metadata is written by suspend and status.
  */
 final class CachingKernel implements Control {
     static final int CACHE_BLOCKS = 64;

@@ -487,7 +487,7 @@ class EraTargetTest {
 
     /** Metadata as the kernel leaves them when eras begin faster than it digests: full, with hardly a free block. */
     @Test
-    void metadataThatAreFullOfWritesetsComeBackByAResumeWithEveryMark() throws Exception {
+    void metadataThatIsFullOfWritesetsComesBackByAResumeWithEveryMark() throws Exception {
         for (int blocks : new int[] {100, 101, 102, 103, 104}) {
             MemoryBlockDevice device = new MemoryBlockDevice(blocks);
             EraMetadata filled = EraMetadata.openOrFormat(device, 8);

@@ -17,7 +17,7 @@ import org.dmera.tools.cli.Usage;
 public final class StatCommand implements Command {
     @Override
     public Usage usage() {
-        return new Usage("era_stat", "Tells what era metadata say: sizes, eras, and what each \"since\" would copy.")
+        return new Usage("era_stat", "Tells what era metadata says: sizes, eras, and what each \"since\" would copy.")
                 .flag("metadata-snapshot", 0, "Look at the metadata snapshot that is held: for a device in use")
                 .choice("format", 'f', "FORMAT", "text (the default) or json", "text", "json")
                 .operand("DEV", "The era device's metadata");

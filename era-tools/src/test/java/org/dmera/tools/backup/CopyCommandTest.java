@@ -238,7 +238,7 @@ class CopyCommandTest {
     }
 
     @Test
-    void anIncrementAfterAStreamOfMetadataThatWereMadeAnewIsRefused() throws IOException {
+    void anIncrementAfterAStreamOfMetadataThatWasMadeAnewIsRefused() throws IOException {
         JsonNode image = Fixtures.image("b_eras_bs8.clean");
         Path metadata = metadata("b_eras_bs8.clean");
         Path origin = origin(image);

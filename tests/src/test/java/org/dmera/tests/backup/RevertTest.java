@@ -40,7 +40,7 @@ class RevertTest {
     /** The origin as it was when {@link #later} was made, and written on since. */
     private byte[] now;
 
-    /** The metadata at rest, as they are now. */
+    /** The metadata at rest, as it is now. */
     private Path metadata;
 
     private String era;

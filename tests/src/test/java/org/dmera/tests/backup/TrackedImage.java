@@ -85,7 +85,7 @@ final class TrackedImage implements Closeable {
         return changed;
     }
 
-    /** A copy of the metadata as they are now, taken to be a device that rests. */
+    /** A copy of the metadata as it is now, taken to be a device that rests. */
     Path metadataCopy(Path to) throws IOException {
         return Files.copy(metadata, to, StandardCopyOption.REPLACE_EXISTING);
     }

@@ -296,7 +296,7 @@ final class KilledEngine {
     }
 
     /**
-     * Fails for metadata in a killed engine's files, or a running one's that are committed, which are damaged or lack a write
+     * Fails for metadata in a killed engine's files, or a running one's that is committed, which is damaged or lacks a write
      * that was acknowledged, or an era.
      */
     void checkMetadata() throws IOException {

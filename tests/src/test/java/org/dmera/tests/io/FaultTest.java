@@ -153,7 +153,7 @@ class FaultTest {
     }
 
     @Test
-    void metadataThatAreFullOfAHeldSnapshotGoOnFromTheirDumpAndKeepEveryMark() throws Exception {
+    void metadataThatIsFullOfAHeldSnapshotGoesOnFromItsDumpAndKeepsEveryMark() throws Exception {
         Path data = engine.file("data", (long) DATA_SECTORS * 512);
         Path meta = engine.file("meta", (DATA_SECTORS / 8 / 510 + 18L) * BLOCK);
         MappedDevice device = engine.create("vol", DATA_SECTORS + " era " + meta + " " + data + " 8");

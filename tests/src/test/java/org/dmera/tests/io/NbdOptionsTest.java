@@ -215,7 +215,7 @@ class NbdOptionsTest {
     }
 
     @Test
-    void aTokenOfMetadataThatWereMadeAnewIsRefusedThoughTheEraHasPassed() throws Exception {
+    void aTokenOfMetadataThatWasMadeAnewIsRefusedThoughTheEraHasPassed() throws Exception {
         for (int block = 0; block < 5; block++) {
             device.io().write(block * 4096L, ByteBuffer.allocate(4096), 0);
             TestEngine.checkpoint(device);

@@ -17,7 +17,7 @@ import org.dmera.core.read.WritesetScanner;
 import org.dmera.tools.backup.stream.StreamHeader;
 import org.dmera.tools.input.MetadataInput;
 
-/** An era device's metadata as a backup sees them: what the origin is, and what changed since when. */
+/** An era device's metadata as a backup sees it: what the origin is, and what changed since when. */
 public final class MetadataView implements Closeable {
     private static final int SECTOR_BYTES = 512;
 

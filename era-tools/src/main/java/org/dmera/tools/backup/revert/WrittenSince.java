@@ -11,7 +11,7 @@ import org.dmera.tools.backup.copy.MetadataView;
 import org.dmera.tools.backup.stream.StreamHeader;
 
 /**
- * What was written to an origin since a backup, by the era device's metadata, which must be those that the backup was made
+ * What was written to an origin since a backup, by the era device's metadata, which must be that which the backup was made
  * by. What is taken back is a write like any other, and later increments must hold it: where the device is in use it goes
  * through the device, which marks it; where it rests the marks are made here, in an era of their own, as if the device had
  * been in use for that.
