@@ -77,7 +77,8 @@ class PeerHabitsTest {
         ToolRun.of("era_copy", "--full", "--bwlimit=0", "-m", meta, origin).failed("--bwlimit <RATE>");
         ToolRun.of("era_copy", "--full", "--compress=none", "--level=3", "-m", meta, origin)
                 .failed("--level <N>");
-        ToolRun.of("era_copy", "--full", "--identity=", "-m", meta, "origin").refused("--identity");
+        ToolRun.of("era_copy", "--full", "--identity=", "-m", meta, "origin")
+                .failed("a value is required for '--identity <TEXT>'");
         ToolRun.of("era_copy", "--full", "--base-size=4k", "-m", meta, "origin").refused("--base-size is for --since");
     }
 

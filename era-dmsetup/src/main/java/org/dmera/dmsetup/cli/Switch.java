@@ -117,6 +117,11 @@ enum Switch {
         return letter;
     }
 
+    /** Whether it is none of dmsetup's. */
+    boolean isOurs() {
+        return compareTo(ALL) >= 0;
+    }
+
     boolean hasValue() {
         return value;
     }

@@ -34,7 +34,9 @@ final class SwitchRules {
             if (!switches.has(s)) {
                 continue;
             }
-            String why = refusal(s, command, switches);
+            String why = s.isOurs() && s.hasValue() && switches.value(s).isEmpty()
+                    ? "needs a value" // An unset variable of a script: as a path it would be the current folder.
+                    : refusal(s, command, switches);
             if (why != null) {
                 throw new CommandLineException("--" + s.longName() + " " + why + ".");
             }

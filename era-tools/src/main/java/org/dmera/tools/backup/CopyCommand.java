@@ -47,9 +47,6 @@ public final class CopyCommand implements Command {
 
     @Override
     public int run(Arguments arguments, Console console) throws IOException {
-        if ("".equals(arguments.value("identity"))) {
-            throw new IOException("--identity: a name is expected, it is empty");
-        }
         if (arguments.has("merge")) {
             for (String other :
                     new String[] {"full", "since", "after", "metadata", "metadata-snapshot", "base-size", "identity"}) {

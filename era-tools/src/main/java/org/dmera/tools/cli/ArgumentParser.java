@@ -3,7 +3,8 @@ package org.dmera.tools.cli;
 
 /**
  * Reads a command line by the table of a {@link Usage}: options and operands in any order, {@code --} before operands that
- * look like options, a value behind its option or attached to it, letters in one word.
+ * look like options, a value behind its option or attached to it, letters in one word, long names abbreviated as far as one
+ * option alone begins so, which the C++ tools allow.
  *
  * <p>It is no library's parser because the set-up of one takes longer than a whole run on a small device. What is wrong is
  * worded as the parser of the Rust tools words it, because scripts and the peers' own tests look for those texts.
@@ -70,6 +71,8 @@ final class ArgumentParser {
         boolean anyNumber = known > 0 && usage.operands.get(known - 1).repeatable;
         if (result.operands().size() >= known && !anyNumber) {
             refuse(unexpected(arg));
+        } else if (arg.isEmpty()) {
+            refuse(isMissing(usage.operands.get(Math.min(result.operands().size(), known - 1))));
         } else {
             result.addOperand(arg);
         }
@@ -80,7 +83,7 @@ final class ArgumentParser {
         String name = arg.substring(2, equals < 0 ? arg.length() : equals);
         String value = equals < 0 ? null : arg.substring(equals + 1);
         boolean asksForHelp = name.equals("help");
-        Option option = asksForHelp || name.equals("version") ? null : usage.byName(name);
+        Option option = asksForHelp || name.equals("version") ? null : usage.byNameOrBeginning(name);
         if (option != null) {
             take(option, value);
         } else if (!asksForHelp && !name.equals("version")) {
@@ -127,12 +130,14 @@ final class ArgumentParser {
         }
         if (option.takesValue() && attached == null) {
             if (at == args.length || isOption(args[at])) {
-                refuse(UsageException.of("a value is required for '" + option.display() + "' but none was supplied"));
+                refuse(isMissing(option));
                 return;
             }
             value = args[at++];
         }
-        if (result.has(option.name) && !option.repeatable) {
+        if (value != null && value.isEmpty()) {
+            refuse(isMissing(option));
+        } else if (result.has(option.name) && !option.repeatable) {
             refuse(UsageException.withSynopsis(
                     "the argument '" + option.display() + "' cannot be used multiple times", usage.synopsis()));
         } else if (option.choices != null
@@ -147,6 +152,11 @@ final class ArgumentParser {
         if (wrong == null) {
             wrong = e;
         }
+    }
+
+    /** Also of an empty value, which a script's unset variable is: as a path it would be the current folder. */
+    private static UsageException isMissing(Option option) {
+        return UsageException.of("a value is required for '" + option.display() + "' but none was supplied");
     }
 
     private static UsageException noChoice(Option option, String value) {

@@ -70,9 +70,6 @@ public final class Arguments {
 
     private static long parse(String name, String text, long min, long max) {
         int length = text.length();
-        if (length == 0) {
-            throw new InvalidValueException(name, text, "cannot parse integer from empty string");
-        }
         long value = 0;
         // A plus sign is taken, as the peers take it.
         for (int i = text.charAt(0) == '+' && length > 1 ? 1 : 0; i < length; i++) {

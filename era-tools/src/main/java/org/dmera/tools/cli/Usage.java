@@ -126,6 +126,23 @@ public final class Usage {
         return null;
     }
 
+    /** The option of that name, else the only one that begins so; null when there is none or several. */
+    Option byNameOrBeginning(String name) {
+        Option found = byName(name);
+        if (found != null || name.isEmpty() || "help".startsWith(name) || "version".startsWith(name)) {
+            return found;
+        }
+        for (Option option : options) {
+            if (option.name.startsWith(name)) {
+                if (found != null) {
+                    return null;
+                }
+                found = option;
+            }
+        }
+        return found;
+    }
+
     Option byLetter(char letter) {
         for (Option option : options) {
             if (option.letter == letter) {

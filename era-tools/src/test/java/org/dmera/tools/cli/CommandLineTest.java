@@ -128,6 +128,35 @@ class CommandLineTest {
                 err());
     }
 
+    /** An unset variable of a script, which as a path would be the current folder. */
+    @Test
+    void anEmptyValueIsAMissingOne() {
+        for (String[] args : new String[][] {{"dev", "-o", ""}, {"dev", "--output="}, {"dev", "-o="}}) {
+            err.reset();
+            assertEquals(1, run(args));
+            assertEquals("""
+                    error: a value is required for '--output <FILE>' but none was supplied
+
+                    For more information, try '--help'.
+                    """, err());
+        }
+        err.reset();
+        assertEquals(1, run("--written-since", "1", ""));
+        assertTrue(err().startsWith("error: a value is required for '<INPUT>' but none was supplied\n"), err());
+    }
+
+    @Test
+    void aLongOptionMayBeAbbreviatedAsFarAsNoOtherBeginsSo() {
+        assertEquals(0, run("dev", "--rep", "--written=7", "--f", "json"));
+        assertEquals("true null 7 json [dev]\n", out());
+        assertEquals(1, run("dev", "--", "--written=7"));
+        for (String several : new String[] {"--h", "--v", "--=x"}) {
+            err.reset();
+            assertEquals(1, run("dev", several));
+            assertTrue(err().startsWith("error: unexpected argument '" + several.replace("=x", "") + "' found"), err());
+        }
+    }
+
     @Test
     void aFlagTakesNoValue() {
         assertEquals(1, run("--repair=3"));

@@ -193,7 +193,7 @@ class ToolRulesTest {
         read(tool, inputs.resolve("nothing")).refused(tool, "Couldn't find input file");
         read(tool, inputs.resolve("tiny").resolve("below a file")).refused(tool, "Couldn't find input file");
         read(tool, inputs.resolve("folder")).refused(tool, "Not a block device or regular file");
-        read(tool, "").refused(tool, "Not a block device or regular file");
+        read(tool, "").misused("a value is required for '");
         switch (tool.reads) {
             case METADATA -> {
                 read(tool, "/dev/null").refused(tool, "Not a block device or regular file");
@@ -326,7 +326,7 @@ class ToolRulesTest {
         }
         read(Tool.ERA_COPY, metadata, "--merge").refused(Tool.ERA_COPY, "--merge");
         read(Tool.ERA_COPY, metadata, "--bwlimit=0").misused("invalid value '0' for '--bwlimit <RATE>'");
-        read(Tool.ERA_COPY, metadata, "--identity=").refused(Tool.ERA_COPY, "--identity: a name is expected");
+        read(Tool.ERA_COPY, metadata, "--identity=").misused("a value is required for '--identity <TEXT>'");
     }
 
     /** The first time, Java asks fontconfig which fonts there are. */
