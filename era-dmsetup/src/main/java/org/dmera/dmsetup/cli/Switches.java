@@ -200,9 +200,16 @@ final class Switches {
                 number(s);
             }
         }
+        if (has(Switch.OPTIONS) && !hasColumns() && !has(Switch.TREE) && !has(Switch.JSON)) {
+            DeviceNames.Style.of(this);
+        }
         if (has(Switch.READAHEAD)) {
             ReadAhead.parse(value(Switch.READAHEAD));
         }
+    }
+
+    private boolean hasColumns() {
+        return has(Switch.COLUMNS) || !operands.isEmpty() && operands.get(0).equals("splitname");
     }
 
     private static boolean isNotPositive(String text) throws CommandLineException {

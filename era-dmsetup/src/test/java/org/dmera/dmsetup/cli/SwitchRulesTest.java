@@ -3,6 +3,7 @@ package org.dmera.dmsetup.cli;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
@@ -141,10 +142,29 @@ class SwitchRulesTest {
         assertRefused("--json has no effect on --tree and --concise", "ls", "--tree", "--json");
         assertRefused("--attach has no effect on load", "load", "--attach");
         assertRefused("--state has no effect on ls", "ls", "--state", "/x");
+        assertRefused("--cow needs a value", "freeze", "--cow", "", "vol");
+        assertRefused("--state needs a value", "engine", "--state=");
+        assertRefused("--control needs a value", "info", "--control=");
         assertFalse(isRefused("info", Switch.YES));
         SwitchRules.check(Switches.parse("dmsetup", List.of("info", "-c", "--count", "2", "--interval", "1")), "info");
         SwitchRules.check(Switches.parse("dmsetup", List.of("status", "--interval", "1")), "status");
         SwitchRules.check(Switches.parse("dmsetup", List.of("status", "--exec", "true", "--target", "x")), "status");
+    }
+
+    /** As by dmsetup, whose words these are: only columns and trees have other fields, and splitname has columns always. */
+    @Test
+    void fieldsWithoutColumnsAreRefusedAsByDmsetup() throws CommandLineException {
+        for (String command : List.of("info", "status", "table", "create", "ls", "deps")) {
+            Switches switches = Switches.parse("dmsetup", List.of(command, "-o", "name", "vol"));
+            assertEquals(
+                    "Option not recognised: name.",
+                    assertThrows(CommandLineException.class, switches::check).getMessage());
+        }
+        Switches.parse("dmsetup", List.of("info", "-c", "-o", "name")).check();
+        Switches.parse("dmsetup", List.of("ls", "--tree", "-o", "ascii")).check();
+        Switches.parse("dmsetup", List.of("splitname", "-o", "vg_name", "vg-lv"))
+                .check();
+        Switches.parse("dmsetup", List.of("deps", "-o", "devname", "vol")).check();
     }
 
     private static void assertRefused(String message, String... words) throws CommandLineException {
