@@ -2,7 +2,9 @@
 package org.dmera.core.file;
 
 import java.io.IOException;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
+import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileAttribute;
 import java.util.ArrayDeque;
@@ -22,7 +24,11 @@ public final class Folders {
         for (Path each = folder.toAbsolutePath(); each != null && Files.notExists(each); each = each.getParent()) {
             missing.push(each);
         }
-        Files.createDirectories(folder, attributes);
+        try {
+            Files.createDirectories(folder, attributes);
+        } catch (FileAlreadyExistsException e) {
+            throw (IOException) new NotDirectoryException(e.getFile()).initCause(e);
+        }
         for (Path made : missing) {
             FileReplacement.syncFolderOf(made);
         }

@@ -2,13 +2,13 @@
 package org.dmera.dmsetup.activation;
 
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
+import org.dmera.core.file.FileErrors;
 import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.ioctl.DmIoctl;
 
@@ -50,7 +50,7 @@ public final class Eratab {
     public static Eratab read(Path file) throws IOException {
         String text;
         try {
-            text = NativeText.of(Files.readAllBytes(file));
+            text = NativeText.of(FileErrors.readAllBytes(file));
         } catch (NoSuchFileException e) {
             throw new IOException(file + ": No such file or directory", e);
         }

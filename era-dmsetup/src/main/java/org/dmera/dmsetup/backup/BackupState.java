@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import org.dmera.core.file.FileErrors;
 import org.dmera.core.file.FileReplacement;
 import org.dmera.core.linux.NativeText;
 
@@ -61,7 +62,7 @@ record BackupState(
             return fresh();
         }
         Map<String, String> fields = new LinkedHashMap<>();
-        for (String line : Files.readAllLines(file, NativeText.CHARSET)) {
+        for (String line : NativeText.of(FileErrors.readAllBytes(file)).split("\n", -1)) {
             int equals = line.indexOf('=');
             if (equals > 0) {
                 fields.put(line.substring(0, equals), line.substring(equals + 1));

@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.Locale;
 import java.util.regex.Pattern;
 import org.dmera.core.EraPoint;
+import org.dmera.core.file.FileErrors;
 import org.dmera.core.file.FileReplacement;
 import org.dmera.core.file.Sha256;
 
@@ -42,7 +43,7 @@ final class PointFile {
         if (state.history().isEmpty() || !Files.exists(file)) {
             return null;
         }
-        byte[] bytes = Files.readAllBytes(file);
+        byte[] bytes = FileErrors.readAllBytes(file);
         return Sha256.hex(bytes).equals(state.history()) ? EraPoint.read(new ByteArrayInputStream(bytes)) : null;
     }
 

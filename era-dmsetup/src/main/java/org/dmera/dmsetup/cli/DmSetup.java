@@ -5,10 +5,9 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.PrintStream;
 import java.io.UncheckedIOException;
-import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
-import java.nio.file.NoSuchFileException;
 import java.util.List;
+import org.dmera.core.file.FileErrors;
 
 /** The program: takes the command line apart, finds the command, runs it, says whether it failed. */
 public final class DmSetup {
@@ -225,11 +224,9 @@ public final class DmSetup {
         }
     }
 
-    /** Java leaves the two commonest reasons out. */
     private static String ofFile(FileSystemException e) {
-        return e instanceof NoSuchFileException
-                ? e.getFile() + ": No such file or directory"
-                : e instanceof AccessDeniedException ? e.getFile() + ": Permission denied" : e.getMessage();
+        String reason = FileErrors.reason(e);
+        return reason == null || e.getReason() != null ? e.getMessage() : e.getFile() + ": " + reason;
     }
 
     private static String oneLine(String text) {

@@ -3,10 +3,13 @@ package org.dmera.dmsetup.cli;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import org.dmera.core.file.FileErrors;
 import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.ioctl.TargetSpec;
 import org.dmera.dmsetup.ioctl.Words;
@@ -30,10 +33,15 @@ final class TableText {
         if (file == null) {
             return parse(text(session.in(), "standard input"), "on stdin");
         }
-        try (InputStream in = Files.newInputStream(NativeText.path(file))) {
+        Path path = NativeText.path(file);
+        try (InputStream in = Files.newInputStream(path)) {
             return parse(text(in, file), file);
         } catch (NoSuchFileException e) {
             throw new CommandLineException("Couldn't open '" + file + "' for reading.", e);
+        } catch (FileSystemException e) {
+            throw e;
+        } catch (IOException e) {
+            throw FileErrors.named(path, e);
         }
     }
 

@@ -9,9 +9,9 @@ import java.nio.channels.FileLock;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.DirectoryStream;
-import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
+import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -129,7 +129,7 @@ final class StateDirectory implements DeviceStore, Closeable {
         String why = e.getReason();
         if (why == null) {
             // Some of these say what is wrong by their kind alone.
-            why = e instanceof FileAlreadyExistsException
+            why = e instanceof NotDirectoryException
                     ? e.getFile() + " is not a folder"
                     : e instanceof AccessDeniedException ? "permission denied" : "can't be made";
         }

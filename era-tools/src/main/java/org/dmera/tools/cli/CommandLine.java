@@ -7,9 +7,8 @@ import java.io.OutputStream;
 import java.io.PrintStream;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
-import java.nio.file.NoSuchFileException;
+import org.dmera.core.file.FileErrors;
 import org.dmera.core.linux.NativeText;
 
 /**
@@ -84,11 +83,8 @@ public final class CommandLine {
     }
 
     private static String message(IOException e) {
-        if (e instanceof NoSuchFileException) {
-            return "No such file or directory: " + ((FileSystemException) e).getFile();
-        }
-        if (e instanceof AccessDeniedException) {
-            return "Permission denied: " + ((FileSystemException) e).getFile();
+        if (e instanceof FileSystemException file && file.getReason() == null && FileErrors.reason(file) != null) {
+            return FileErrors.reason(file) + ": " + file.getFile();
         }
         String message = e.getMessage();
         return message == null ? e.getClass().getSimpleName() : oneLine(message);

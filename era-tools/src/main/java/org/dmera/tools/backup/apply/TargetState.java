@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.dmera.core.file.FileErrors;
 import org.dmera.core.file.FileReplacement;
 import org.dmera.core.linux.NativeText;
 import org.dmera.tools.backup.stream.StreamHeader;
@@ -139,7 +140,7 @@ record TargetState(
             return none();
         }
         Map<String, String> fields = new LinkedHashMap<>();
-        BufferedReader lines = new BufferedReader(new StringReader(Files.readString(file, NativeText.CHARSET)));
+        BufferedReader lines = new BufferedReader(new StringReader(NativeText.of(FileErrors.readAllBytes(file))));
         String first = lines.readLine();
         if (!FIRST_LINE.equals(first)) {
             throw new IOException(file + ": not a target's state file: its first line is not \"" + FIRST_LINE + "\"");

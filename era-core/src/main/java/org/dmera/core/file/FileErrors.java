@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.file;
+
+import java.io.IOException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.NotDirectoryException;
+import java.nio.file.Path;
+
+/**
+ * What errors of the file system say to people: which file, and why. Java leaves out why where the kind of the exception
+ * tells it, and which file where a file is read that was opened before.
+ */
+public final class FileErrors {
+    private FileErrors() {}
+
+    /** Why it failed, in the system's words; null when nobody knows. */
+    public static String reason(FileSystemException e) {
+        if (e.getReason() != null) {
+            return e.getReason();
+        }
+        return e instanceof NoSuchFileException
+                ? "No such file or directory"
+                : e instanceof AccessDeniedException
+                        ? "Permission denied"
+                        : e instanceof FileAlreadyExistsException
+                                ? "File exists"
+                                : e instanceof NotDirectoryException ? "Not a directory" : null;
+    }
+
+    /** All of a file, with errors that name it. */
+    public static byte[] readAllBytes(Path file) throws IOException {
+        try {
+            return Files.readAllBytes(file);
+        } catch (FileSystemException e) {
+            throw e;
+        } catch (IOException e) {
+            throw named(file, e);
+        }
+    }
+
+    /** An error of {@code file} that doesn't say so. */
+    public static FileSystemException named(Path file, IOException e) {
+        FileSystemException named = new FileSystemException(file.toString(), null, e.getMessage());
+        named.initCause(e);
+        return named;
+    }
+}
