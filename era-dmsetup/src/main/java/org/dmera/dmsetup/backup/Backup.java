@@ -173,7 +173,20 @@ final class Backup implements Closeable {
             }
             throw e;
         }
-        HeldSnapshot held = HeldSnapshot.of(device);
+        HeldSnapshot held;
+        try {
+            held = HeldSnapshot.of(device);
+        } catch (IOException e) {
+            // As from metadata that lies elsewhere than was said. Nobody will tell it from others later; now it is
+            // ours.
+            try {
+                device.dropSnapshot();
+                remember(state.withMetadataSnapshot(BackupState.NONE));
+            } catch (IOException alsoFailed) {
+                e.addSuppressed(alsoFailed);
+            }
+            throw e;
+        }
         if (held == null) {
             throw new IOException(device.name() + ": somebody dropped the metadata snapshot that was just taken");
         }

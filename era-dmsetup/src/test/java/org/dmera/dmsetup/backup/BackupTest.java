@@ -160,6 +160,18 @@ class BackupTest {
         assertTargetEqualsOrigin();
     }
 
+    /** Nobody could tell it from somebody else's by then, so each further run would have been refused for it. */
+    @Test
+    void aSnapshotThatCantBeReadWhereTheMetadataIsSaidToBeIsDropped() throws IOException {
+        for (String other : List.of("none", "origin")) {
+            device.metadataAsTold = dir.resolve(other);
+            assertThrows(IOException.class, this::run);
+        }
+        device.metadataAsTold = device.metadata;
+        run();
+        assertTargetEqualsOrigin();
+    }
+
     @Test
     void aFailedBackupDropsItsSnapshotItself() throws IOException {
         run();

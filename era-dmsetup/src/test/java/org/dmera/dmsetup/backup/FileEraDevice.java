@@ -14,6 +14,9 @@ final class FileEraDevice implements EraDevice {
     static final int BLOCK_BYTES = 8192;
 
     final Path metadata;
+    /** Where the backup is told that the metadata is. */
+    Path metadataAsTold;
+
     final Path origin;
     private FileBlockDevice metadataDevice;
     private EraMetadata era;
@@ -34,6 +37,7 @@ final class FileEraDevice implements EraDevice {
 
     FileEraDevice(Path dir, long sizeBytes) throws IOException {
         metadata = dir.resolve("metadata");
+        metadataAsTold = metadata;
         origin = dir.resolve("origin");
         setLength(origin, sizeBytes);
         setLength(metadata, 2 << 20);
@@ -102,7 +106,7 @@ final class FileEraDevice implements EraDevice {
 
     @Override
     public Path metadata() {
-        return metadata;
+        return metadataAsTold;
     }
 
     @Override
