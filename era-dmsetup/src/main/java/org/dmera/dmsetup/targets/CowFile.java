@@ -5,6 +5,7 @@ import java.io.Closeable;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -34,19 +35,23 @@ public final class CowFile implements Closeable {
      * @throws IOException when that can't be: no such folder, no room, no permission
      */
     public static CowFile create(Path folder) throws IOException {
-        FileChannel channel = unnamed(folder);
-        return new CowFile(folder, channel == null ? unlinked(folder) : channel);
+        try {
+            return new CowFile(folder, unnamed(folder));
+        } catch (ErrnoException e) {
+            // The folder takes no file without a name, as on overlays of older kernels and network file systems.
+            // Whatever else
+            // is wrong with it is wrong for one with a name, too.
+            try {
+                return new CowFile(folder, unlinked(folder));
+            } catch (FileSystemException withName) {
+                e.addSuppressed(withName);
+                throw e;
+            }
+        }
     }
 
-    /** Null where the folder takes no file without a name: overlays of older kernels, and network file systems. */
     private static FileChannel unnamed(Path folder) throws IOException {
-        int fd;
-        try {
-            fd = FileDescriptors.unnamed(folder.toString(), 0600);
-        } catch (ErrnoException e) {
-            // Whatever else is wrong with it is wrong for one with a name, too, which then says so.
-            return null;
-        }
+        int fd = FileDescriptors.unnamed(folder.toString(), 0600);
         try {
             return FileChannel.open(Path.of("/proc/self/fd/" + fd), StandardOpenOption.READ, StandardOpenOption.WRITE);
         } finally {
