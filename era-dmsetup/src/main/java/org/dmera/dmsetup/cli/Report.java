@@ -22,6 +22,7 @@ final class Report {
     }
 
     private final Session session;
+    private final Headings headings;
     private final Set<ReportField.Group> groups;
     private final List<ReportField> fields = new ArrayList<>();
     private final List<SortKey> sort = new ArrayList<>();
@@ -35,6 +36,31 @@ final class Report {
     /** The report of {@code splitname}; null as for {@link #ofInfo}. */
     static Report ofName(Session session) throws CommandLineException {
         return of(session, NAME_FIELDS, EnumSet.of(ReportField.Group.SPLITNAME));
+    }
+
+    /** What stands above a column ({@code --headings}, which newer versions of dmsetup have). */
+    enum Headings {
+        NONE,
+        ABBREV,
+        FULL;
+
+        /** By a word in any case or its number; {@code --noheadings} is {@link #NONE} too. */
+        static Headings of(Switches switches) throws CommandLineException {
+            String wanted = switches.value(Switch.HEADINGS);
+            if (wanted == null) {
+                return switches.has(Switch.NOHEADINGS) ? NONE : ABBREV;
+            }
+            for (Headings each : values()) {
+                if (wanted.equalsIgnoreCase(each.name()) || wanted.equals(Integer.toString(each.ordinal()))) {
+                    return each;
+                }
+            }
+            throw new CommandLineException("Unknown headings type.");
+        }
+
+        String of(ReportField field) {
+            return this == NONE ? "" : this == ABBREV ? field.heading : field.id();
+        }
     }
 
     /**
@@ -60,8 +86,9 @@ final class Report {
         return report.help ? null : report;
     }
 
-    private Report(Session session, Set<ReportField.Group> groups) {
+    private Report(Session session, Set<ReportField.Group> groups) throws CommandLineException {
         this.session = session;
+        headings = Headings.of(session.switches());
         this.groups = groups;
     }
 
@@ -164,11 +191,12 @@ final class Report {
             printColumnsAsRows(rows, separator);
             return;
         }
-        if (!session.has(Switch.NOHEADINGS)) {
+        if (headings != Headings.NONE) {
             StringBuilder line = new StringBuilder();
             for (int i = 0; i < fields.size(); i++) {
                 line.append(i == 0 ? "" : separator);
-                line.append(aligned ? pad(fields.get(i).heading, widths[i]) : fields.get(i).heading);
+                String heading = headings.of(fields.get(i));
+                line.append(aligned ? pad(heading, widths[i]) : heading);
             }
             session.out().println(line);
         }
@@ -187,8 +215,8 @@ final class Report {
         for (int i = 0; i < fields.size(); i++) {
             ReportField field = fields.get(i);
             StringBuilder line = new StringBuilder();
-            if (!session.has(Switch.NOHEADINGS)) {
-                line.append(field.heading).append(separator);
+            if (headings != Headings.NONE) {
+                line.append(headings.of(field)).append(separator);
             }
             for (int row = 0; row < rows.size(); row++) {
                 line.append(row == 0 ? "" : separator);
@@ -217,9 +245,7 @@ final class Report {
     private int[] widths(List<List<String>> rows) {
         int[] widths = new int[fields.size()];
         for (int i = 0; i < widths.length; i++) {
-            widths[i] = Math.max(
-                    fields.get(i).width,
-                    session.has(Switch.NOHEADINGS) ? 0 : fields.get(i).heading.length());
+            widths[i] = Math.max(fields.get(i).width, headings.of(fields.get(i)).length());
             for (List<String> row : session.has(Switch.UNBUFFERED) ? List.<List<String>>of() : rows) {
                 widths[i] = Math.max(widths[i], row.get(i).length());
             }

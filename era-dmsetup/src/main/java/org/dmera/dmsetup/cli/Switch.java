@@ -27,6 +27,7 @@ enum Switch {
     FORCE('f', false),
     GID('G', true),
     GROUPID('\0', true),
+    HEADINGS('\0', true),
     HELP('h', false),
     HISTOGRAM('\0', false),
     INACTIVE('\0', false),

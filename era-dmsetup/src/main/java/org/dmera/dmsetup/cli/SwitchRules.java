@@ -64,7 +64,7 @@ final class SwitchRules {
                 given.has(Switch.ATTACH)
                         ? "has no effect on --attach"
                         : only(!WITHOUT_DEVICE_OPTIONS.contains(command), command);
-            case COLUMNS, NAMEPREFIXES, NOHEADINGS, ROWS, SEPARATOR, SORT, UNBUFFERED, UNQUOTED -> null;
+            case COLUMNS, HEADINGS, NAMEPREFIXES, NOHEADINGS, ROWS, SEPARATOR, SORT, UNBUFFERED, UNQUOTED -> null;
             case OPTIONS -> command.equals("info") && given.has(Switch.JSON) ? "has no effect on --json" : null;
             case COUNT, INTERVAL -> only(repeats(command, given), command);
             case EXEC ->

@@ -200,6 +200,12 @@ final class Switches {
                 number(s);
             }
         }
+        if (has(Switch.HEADINGS) && has(Switch.NOHEADINGS)) {
+            throw new CommandLineException("Only one of --headings and --noheadings permitted.");
+        }
+        if (has(Switch.HEADINGS)) {
+            Report.Headings.of(this);
+        }
         if (has(Switch.OPTIONS) && !hasColumns() && !has(Switch.TREE) && !has(Switch.JSON)) {
             DeviceNames.Style.of(this);
         }

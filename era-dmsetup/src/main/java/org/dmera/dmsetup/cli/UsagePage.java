@@ -60,7 +60,8 @@ final class UsagePage {
         add("status [--target TYPE] [--noflush] [--inactive] [--json] [DEVICE...]");
         add("table [--target TYPE] [--inactive] [--showkeys] [--concise | --json] [DEVICE...]");
         add(
-                "info [-c [-o FIELDS] [-O FIELDS] [--noheadings] [--separator TEXT] [--rows] [--unbuffered]",
+                "info [-c [-o FIELDS] [-O FIELDS] [--noheadings | --headings none|abbrev|full]",
+                "         [--separator TEXT] [--rows] [--unbuffered]",
                 "         [--nameprefixes [--unquoted]] [--count TIMES] [--interval SECONDS]]",
                 "         [--json] [DEVICE...]");
         add("ls [--target TYPE] [--exec COMMAND] [--tree] [-o OPTIONS] [--json]");

@@ -324,6 +324,20 @@ class WordsAndNumbersTest {
                 List.of("VG   Subsys", "     foo   "),
                 good("splitname", "vg-lv", "foo", "-c", "-o", "VgName,,subsystem"));
         assertEquals(List.of("VG,LV,LVLayer", "vg,lv,"), good("splitname", "vg-lv", "--separator", ","));
+        // As dmsetup 1.02.205 printed them.
+        assertEquals(List.of("vg   lv          "), good("splitname", "--headings", "0", "vg-lv"));
+        assertEquals(
+                List.of("VG   LV   LVLayer", "vg   lv          "), good("splitname", "--headings=abbrev", "vg-lv"));
+        assertEquals(
+                List.of("vg_name lv_name lv_layer", "vg      lv              "),
+                good("splitname", "--headings", "FULL", "vg-lv"));
+        assertEquals(
+                List.of("vg_name vg", "lv_name lv", "lv_layer "),
+                good("splitname", "--headings", "2", "--rows", "vg-lv"));
+        assertEquals("Unknown headings type.", refused("splitname", "--headings", "3", "vg-lv"));
+        assertEquals(
+                "Only one of --headings and --noheadings permitted.",
+                refused("splitname", "--headings=1", "--noheadings", "vg-lv"));
         assertEquals(
                 List.of("VG  ", "vg  ", "", "VG  ", "vg  "),
                 good("splitname", "vg-lv", "-o", "vg_name", "--count", "2", "--interval", "1"));
