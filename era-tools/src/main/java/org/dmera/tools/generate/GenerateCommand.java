@@ -31,7 +31,11 @@ public final class GenerateCommand implements Command {
                 .option("nr-blocks", 0, "BLOCKS", "Blocks of the origin (default 65536)")
                 .option("writesets", 0, "COUNT", "Writesets that are not digested yet (default 3)")
                 .option("eras", 0, "COUNT", "The current era, at least the number of writesets (default 10 more)")
-                .option("density", 0, "SHARE", "Share of the blocks that an era writes, 0 to 1 (default 0.1)")
+                .option(
+                        "density",
+                        0,
+                        "SHARE",
+                        "Share of the blocks that an era writes, above 0 and at most 1 (default 0.1)")
                 .option("clustering", 0, "BLOCKS", "Mean length of a run of written blocks (default 16)")
                 .option("seed", 0, "NUMBER", "Another number gives other metadata (default 1)")
                 .option(
@@ -52,7 +56,7 @@ public final class GenerateCommand implements Command {
                 arguments.number("nr-blocks", 65536, 0, Integer.MAX_VALUE),
                 eras,
                 writesets,
-                real(arguments, "density", 0.1, Double.MIN_NORMAL, 1),
+                real(arguments, "density", 0.1, 1e-9, 1),
                 real(arguments, "clustering", 16, 1, 1e9),
                 arguments.number("seed", 1, 0, Long.MAX_VALUE));
         Path output = Path.of(arguments.value("output"));
