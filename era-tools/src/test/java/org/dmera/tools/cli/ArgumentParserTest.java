@@ -18,7 +18,6 @@ class ArgumentParserTest {
         "7",
         "dev",
         "-",
-        "",
         "xml",
         "json",
         "--",
