@@ -15,21 +15,7 @@ import org.junit.jupiter.api.Test;
 /** The parser against picocli, on command lines of known words in any order. */
 class ArgumentParserTest {
     private static final String[] WORDS = {
-        "7",
-        "dev",
-        "-",
-        "xml",
-        "json",
-        "--",
-        "a=b",
-        "-x",
-        "--foo",
-        "--help",
-        "-V",
-        "=",
-        "4294967295",
-        "ranges",
-        "-q"
+        "7", "dev", "-", "xml", "json", "--", "a=b", "-x", "--foo", "--help", "-V", "=", "4294967295", "ranges", "-q"
     };
 
     /** How many random command lines; the nightly run takes many more. */
