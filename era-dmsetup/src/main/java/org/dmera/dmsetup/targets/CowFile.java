@@ -5,13 +5,11 @@ import java.io.Closeable;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.nio.file.attribute.PosixFilePermissions;
-import java.util.Set;
 import java.util.UUID;
+import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.FileDescriptors;
 
@@ -35,44 +33,37 @@ public final class CowFile implements Closeable {
      * @throws IOException when that can't be: no such folder, no room, no permission
      */
     public static CowFile create(Path folder) throws IOException {
+        int fd;
         try {
-            return new CowFile(folder, unnamed(folder));
+            fd = FileDescriptors.unnamed(folder.toString(), 0600);
         } catch (ErrnoException e) {
-            // The folder takes no file without a name, as on overlays of older kernels and network file systems.
-            // Whatever else
-            // is wrong with it is wrong for one with a name, too.
-            try {
-                return new CowFile(folder, unlinked(folder));
-            } catch (FileSystemException withName) {
-                e.addSuppressed(withName);
+            // Overlays of older kernels, and network file systems, take no file without a name.
+            if (!e.is(Errno.EOPNOTSUPP) && !e.is(Errno.EISDIR) && !e.is(Errno.EINVAL)) {
                 throw e;
             }
+            fd = unlinked(folder);
         }
-    }
-
-    private static FileChannel unnamed(Path folder) throws IOException {
-        int fd = FileDescriptors.unnamed(folder.toString(), 0600);
         try {
-            return FileChannel.open(Path.of("/proc/self/fd/" + fd), StandardOpenOption.READ, StandardOpenOption.WRITE);
+            return new CowFile(
+                    folder,
+                    FileChannel.open(
+                            Path.of("/proc/self/fd/" + fd), StandardOpenOption.READ, StandardOpenOption.WRITE));
         } finally {
             FileDescriptors.close(fd);
         }
     }
 
     /** A kill before the name is taken away leaves an empty file. */
-    private static FileChannel unlinked(Path folder) throws IOException {
+    private static int unlinked(Path folder) throws IOException {
         Path file = folder.resolve("era-view-" + UUID.randomUUID() + ".cow");
-        FileChannel channel = FileChannel.open(
-                file,
-                Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.READ, StandardOpenOption.WRITE),
-                PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
+        int fd = FileDescriptors.create(file.toString(), 0600);
         try {
             Files.delete(file);
         } catch (IOException e) {
-            channel.close();
+            FileDescriptors.close(fd);
             throw e;
         }
-        return channel;
+        return fd;
     }
 
     /** Where it was made. */
