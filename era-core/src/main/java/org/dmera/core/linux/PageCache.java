@@ -3,7 +3,9 @@ package org.dmera.core.linux;
 
 /** What a program can tell the page cache about a range of an open file or block device. */
 public final class PageCache {
-    private static final int POSIX_FADV_DONTNEED = 4;
+    /** s390x has a number of its own. */
+    private static final int POSIX_FADV_DONTNEED = System.getProperty("os.arch").equals("s390x") ? 6 : 4;
+
     private static final int SYNC_FILE_RANGE_WAIT_BEFORE = 1;
     private static final int SYNC_FILE_RANGE_WRITE = 2;
     private static final int SYNC_FILE_RANGE_WAIT_AFTER = 4;
