@@ -78,13 +78,13 @@ final class EraMetadataState {
         remember(worker.metadata());
     }
 
-    /** They are closed. */
+    /** It is closed. */
     void close() {
         worker = null;
     }
 
     /**
-     * No status but {@code Error} until they are opened again; the first failure is the one that counts. Throws nothing: many
+     * No status but {@code Error} until it is opened again; the first failure is the one that counts. Throws nothing: many
      * wait to hear of it.
      */
     void failed(Throwable why) {
@@ -94,13 +94,15 @@ final class EraMetadataState {
             try {
                 log.accept("era: " + backing.display() + ": " + FailureText.of(why));
             } catch (RuntimeException | Error e) {
-                // There is no memory for the line, or no room where it goes: the status still says so.
-                why.addSuppressed(e);
+                // There is no memory for the line, or no room where it goes. The status says it, and whoever waits is
+                // told;
+                // to note this one would take memory, too.
+                return;
             }
         }
     }
 
-    /** Null, or why they failed. */
+    /** Null, or why it failed. */
     Throwable failure() {
         return failure;
     }

@@ -28,7 +28,7 @@ public final class Failures {
         if (first == null) {
             first = next;
         } else {
-            first.addSuppressed(next);
+            note(first, next);
         }
     }
 
@@ -44,7 +44,14 @@ public final class Failures {
         try {
             step.run();
         } catch (IOException | RuntimeException | Error e) {
-            cause.addSuppressed(e);
+            note(cause, e);
+        }
+    }
+
+    /** Has {@code cause} take {@code next} with it, unless it is the same one: several may be told of one failure. */
+    private static void note(Throwable cause, Throwable next) {
+        if (next != cause) {
+            cause.addSuppressed(next);
         }
     }
 }

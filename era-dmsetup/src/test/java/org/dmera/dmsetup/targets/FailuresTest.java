@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.dmsetup.targets;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import java.io.IOException;
+import org.dmera.dmsetup.targets.Failures.Step;
+import org.junit.jupiter.api.Test;
+
+class FailuresTest {
+    private static Step failing(IOException e) {
+        return () -> {
+            throw e;
+        };
+    }
+
+    @Test
+    void theFirstIsThrownWithTheOthers() {
+        IOException first = new IOException("first");
+        IOException second = new IOException("second");
+        Failures failures = new Failures();
+        failures.run(failing(first));
+        failures.run(failing(second));
+        assertSame(first, assertThrows(IOException.class, failures::throwFirst));
+        assertArrayEquals(new Throwable[] {second}, first.getSuppressed());
+    }
+
+    /** All who wait for one commit are told of its failure by one exception; two of them may belong to one step more. */
+    @Test
+    void oneFailureMayComeFromSeveralSteps() {
+        IOException shared = new IOException("the cable is out");
+        Failures failures = new Failures();
+        failures.run(failing(shared));
+        failures.run(failing(shared));
+        assertSame(shared, assertThrows(IOException.class, failures::throwFirst));
+        Failures.after(shared, failing(shared));
+        assertEquals(0, shared.getSuppressed().length);
+    }
+}
