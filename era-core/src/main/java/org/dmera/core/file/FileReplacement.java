@@ -17,6 +17,8 @@ import java.nio.file.StandardOpenOption;
 import java.util.HashSet;
 import java.util.Set;
 import org.dmera.core.linux.Errno;
+import org.dmera.core.linux.ErrnoException;
+import org.dmera.core.linux.FileDescriptors;
 
 /**
  * A file that appears, or is replaced, whole or not at all: what is new is written to {@code FILE.partial} beside it, made
@@ -307,9 +309,22 @@ public final class FileReplacement implements Closeable {
         } catch (AccessDeniedException e) {
             throw e;
         } catch (IOException e) {
-            if (!Errno.EINVAL.text().equals(e.getMessage())) {
+            if (!syncsNoFolders(path)) {
                 throw new IOException(path + ": making it durable failed: " + e.getMessage(), e);
             }
+        }
+    }
+
+    /** Asked for the number of the error: Java's words for it are of the caller's language. */
+    private static boolean syncsNoFolders(Path folder) throws IOException {
+        int fd = FileDescriptors.open(folder.toString(), FileDescriptors.O_RDONLY);
+        try {
+            FileDescriptors.sync(fd);
+            return false;
+        } catch (ErrnoException e) {
+            return e.is(Errno.EINVAL);
+        } finally {
+            FileDescriptors.close(fd);
         }
     }
 
