@@ -122,7 +122,7 @@ public final class EraPoint {
             return "the era went back from " + Math.max(era, reached) + " to " + roots.currentEra();
         }
         if (!isZero(uuid) && !isZero(roots.uuid()) && !Arrays.equals(uuid, roots.uuid())) {
-            return "their uuid was " + HexFormat.of().formatHex(uuid) + " and is "
+            return "its uuid was " + HexFormat.of().formatHex(uuid) + " and is "
                     + HexFormat.of().formatHex(roots.uuid());
         }
         try (Cursor before = new Cursor()) {

@@ -133,8 +133,7 @@ public final class FileBlockDevice implements BlockDevice {
             return;
         }
         // Java 17 would read into an aligned buffer of its own, keep that for other reads of the thread, and fail when
-        // it lets
-        // it go (NullPointerException: a slice has no cleaner).
+        // it lets it go (NullPointerException: a slice has no cleaner).
         synchronized (aligned) {
             long positionBytes = firstBlock * BLOCK_BYTES;
             while (dst.hasRemaining()) {

@@ -29,15 +29,15 @@ final class EraWindow {
      */
     record Part(Content content, long low, long length, long era, ArrayMap map) {}
 
-    /** A metadata block whose content has been laid: an array block's place, or a bitset's era, and how much of it. */
-    private record Laid(int block, long as, long count) {}
+    /** A metadata block whose content has been overlaid: an array block's place, or a bitset's era, and how much of it. */
+    private record Overlaid(int block, long as, long count) {}
 
     /** By origin block of the window, 0 where nothing is known. */
     final int[] latest = new int[SIZE];
     /** Origin blocks of the window that count as written because a part is lost. */
     final BitSet lost = new BitSet(SIZE);
-    /** What has been laid already: most of a state is shared with the one before. */
-    private final Set<Laid> laid = new HashSet<>();
+    /** What has been overlaid already: most of a state is shared with the one before. */
+    private final Set<Overlaid> overlaid = new HashSet<>();
 
     private final ByteBuffer block = BlockReader.newBuffer();
     private long first;
@@ -55,7 +55,7 @@ final class EraWindow {
         this.most = most;
         Arrays.fill(latest, 0);
         lost.clear();
-        laid.clear();
+        overlaid.clear();
     }
 
     /** The first origin block. */
@@ -73,7 +73,7 @@ final class EraWindow {
     }
 
     /** Raises what {@code part} speaks for: by its eras, or to {@code era} where its bits are set. */
-    void lay(BlockReader reader, Part part, long era) {
+    void overlay(BlockReader reader, Part part, long era) {
         // An older state may be of a smaller origin; what lies past its end is not lost.
         int end = (int) Math.min(count, part.length() - first);
         boolean isOfEras = part.content() == Content.ERAS;
@@ -83,11 +83,12 @@ final class EraWindow {
             int n = Math.min(perBlock, end - at);
             int values = isOfEras ? n : (n + Long.SIZE - 1) / Long.SIZE;
             boolean isWhole = part.map().usable(index) >= values;
-            if (index < part.low() || isWhole && !laid.add(new Laid(part.map().block(index), isOfEras ? at : era, n))) {
+            if (index < part.low()
+                    || isWhole && !overlaid.add(new Overlaid(part.map().block(index), isOfEras ? at : era, n))) {
                 continue;
             }
             int usable = part.map().load(reader, index, values, block);
-            int known = isOfEras ? layEras(at, usable) : layWords(Math.min(n, usable * Long.SIZE), era);
+            int known = isOfEras ? overlayEras(at, usable) : overlayWords(Math.min(n, usable * Long.SIZE), era);
             for (int i = at + known; i < at + n; i++) {
                 raise(i, isOfEras ? most : era);
                 lost.set(i);
@@ -95,14 +96,14 @@ final class EraWindow {
         }
     }
 
-    private int layEras(int at, int n) {
+    private int overlayEras(int at, int n) {
         for (int i = 0; i < n; i++) {
             raise(at + i, Math.min(most, block.getInt(ArrayBlock.VALUES + i * Integer.BYTES) & Eras.HIGHEST));
         }
         return n;
     }
 
-    private int layWords(int n, long era) {
+    private int overlayWords(int n, long era) {
         for (int i = 0; i < n; i += Long.SIZE) {
             raise(i, n, block.getLong(ArrayBlock.VALUES + i / Byte.SIZE), era);
         }

@@ -157,7 +157,7 @@ final class StateOverlay implements TreeWalk.WritesetVisitor {
         for (EraWindow.Part part : parts) {
             // The era of an open writeset isn't written down. What the block is to another state doesn't show it, as it
             // may have been allocated again since; nor does the last archived era, for eras may have no writeset.
-            window.lay(reader, part, part.era() >= 0 ? part.era() : currentEra);
+            window.overlay(reader, part, part.era() >= 0 ? part.era() : currentEra);
         }
         unattached.raiseByEras(window, 0, window.count());
         unattached.raiseByWords(window);

@@ -149,7 +149,7 @@ final class UnclaimedMarks {
      */
     void overlay(EraWindow window, long bitsetEra, BiPredicate<Content, Long> isUnsure) {
         for (EraWindow.Part part : parts) {
-            window.lay(reader, part, Math.min(part.era() == ANY_ERA ? bitsetEra : part.era(), window.most()));
+            window.overlay(reader, part, Math.min(part.era() == ANY_ERA ? bitsetEra : part.era(), window.most()));
         }
         for (int at = 0; at < window.count(); at += ArrayBlock.ERAS_PER_BLOCK) {
             if (isUnsure.test(Content.ERAS, (window.first() + at) / ArrayBlock.ERAS_PER_BLOCK)) {
@@ -165,7 +165,7 @@ final class UnclaimedMarks {
     private void layAll(Content content) {
         Stream.concat(parts.stream(), doubtedParts.stream())
                 .filter(part -> part.content() == content)
-                .forEach(part -> any.lay(reader, part, any.most()));
+                .forEach(part -> any.overlay(reader, part, any.most()));
     }
 
     /** The most that any candidate records of array block {@code index} of a bitset. */

@@ -177,8 +177,7 @@ final class Backup implements Closeable {
         try {
             held = HeldSnapshot.of(device);
         } catch (IOException e) {
-            // As from metadata that lies elsewhere than was said. Nobody will tell it from others later; now it is
-            // ours.
+            // As from metadata that lies elsewhere than was said. It is ours; later nobody can tell it from others'.
             try {
                 device.dropSnapshot();
                 remember(state.withMetadataSnapshot(BackupState.NONE));

@@ -178,9 +178,8 @@ public final class Target implements Closeable {
                 if (e.is(Errno.EIO) || e.is(Errno.ENOSPC)) {
                     throw e;
                 }
-                // An odd length at a device's end, or a file system that can't make holes: write what isn't zero yet,
-                // so
-                // that holes which are there stay.
+                // An odd length at a device's end, or a file system that makes no holes. What is zero already is not
+                // written, so that holes which are there stay.
                 zeroCallFails = !e.is(Errno.EINVAL);
             }
         }
