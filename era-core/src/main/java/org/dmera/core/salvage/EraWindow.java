@@ -32,10 +32,8 @@ final class EraWindow {
     /** A metadata block whose content has been overlaid: an array block's place, or a bitset's era, and how much of it. */
     private record Overlaid(int block, long as, long count) {}
 
-    /** By origin block of the window, 0 where nothing is known. */
-    final int[] latest = new int[SIZE];
-    /** Origin blocks of the window that count as written because a part is lost. */
-    final BitSet lost = new BitSet(SIZE);
+    private final int[] latest = new int[SIZE];
+    private final BitSet lost = new BitSet(SIZE);
     /** What has been overlaid already: most of a state is shared with the one before. */
     private final Set<Overlaid> overlaid = new HashSet<>();
 
@@ -56,6 +54,16 @@ final class EraWindow {
         Arrays.fill(latest, 0);
         lost.clear();
         overlaid.clear();
+    }
+
+    /** By origin block of the window, 0 where nothing is known. */
+    int[] latest() {
+        return latest;
+    }
+
+    /** Origin blocks of the window that count as written because a part is lost. */
+    BitSet lost() {
+        return lost;
     }
 
     /** The first origin block. */

@@ -249,7 +249,7 @@ final class KnownRootsStream {
                 era = currentEra;
                 widened++;
             }
-            long orphan = Integer.toUnsignedLong(orphaned.latest[inWindow + i]);
+            long orphan = Integer.toUnsignedLong(orphaned.latest()[inWindow + i]);
             eras.valueInt(i, (int) Math.max(Math.max(era, orphan), mergedUpTo));
         }
         return widened;

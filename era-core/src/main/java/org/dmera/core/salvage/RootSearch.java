@@ -48,13 +48,10 @@ final class RootSearch {
     private final StateProbe probe;
     private final ByteBuffer block = BlockReader.newBuffer();
 
-    /** Those that have not been overwritten, in the order of their index blocks, which means nothing. */
-    final List<RootCandidate> states = new ArrayList<>();
+    private final List<RootCandidate> states = new ArrayList<>();
 
-    /** Where the last state is. */
-    final Last last;
-
-    private final int highestSealed;
+    private Last last;
+    private int highestSealed;
     /** Bitmaps of states that were found. */
     private final BitSet known = new BitSet();
 
@@ -70,19 +67,28 @@ final class RootSearch {
 
     private boolean areAllCovered = true;
 
-    /**
-     * Looks at the whole device.
-     *
-     * @param watched blocks of which each state is to record whether it uses them
-     */
-    RootSearch(BlockDevice device, BitSet watched) {
+    private RootSearch(BlockDevice device, BitSet watched) {
         this.watched = watched;
         this.device = device;
         this.table = new BlockUse(device.sizeBlocks());
         this.reader = BlockReader.quiet(device, table);
         this.probe = new StateProbe(reader);
+    }
+
+    /**
+     * Looks at the whole device.
+     *
+     * @param watched blocks of which each state is to record whether it uses them
+     */
+    static RootSearch of(BlockDevice device, BitSet watched) {
+        RootSearch search = new RootSearch(device, watched);
+        search.run();
+        return search;
+    }
+
+    private void run() {
         look();
-        this.highestSealed = highestSealed();
+        highestSealed = highestSealed();
         findBroken();
         BitSet trees = treeBlocks();
         for (int b = 1; b < table.size(); b++) {
@@ -97,10 +103,20 @@ final class RootSearch {
                 }
             }
         }
-        this.last = whereTheLastIs();
+        last = whereTheLastIs();
         if (last == Last.NEAR) {
             states.add(bitsetsNotShared());
         }
+    }
+
+    /** Those that have not been overwritten, in the order of their index blocks, which means nothing. */
+    List<RootCandidate> states() {
+        return states;
+    }
+
+    /** Where the last state is. */
+    Last last() {
+        return last;
     }
 
     /** Whether any block of the device is one of such metadata. */

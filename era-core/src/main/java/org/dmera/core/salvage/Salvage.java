@@ -124,7 +124,7 @@ public abstract class Salvage {
             String remark = "one bit of the superblock had flipped; it was corrected by the checksum";
             return withRoots(device, block, hints, remark);
         }
-        RootSearch search = new RootSearch(device, new BitSet());
+        RootSearch search = RootSearch.of(device, new BitSet());
         if (!search.isAnythingThere()) {
             throw new IOException("bad checksum in superblock, and no era metadata found on the whole device");
         }

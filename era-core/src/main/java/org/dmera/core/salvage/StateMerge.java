@@ -45,8 +45,8 @@ final class StateMerge extends Salvage {
         List<Superblock> copies = new ArrayList<>();
         Map<StateOverlay.WalkedArray, ArrayMap> shared = new HashMap<>();
         Set<Damage> distinct = new LinkedHashSet<>();
-        allLost = search.last == RootSearch.Last.LOST;
-        for (RootCandidate state : search.states) {
+        allLost = search.last() == RootSearch.Last.LOST;
+        for (RootCandidate state : search.states()) {
             copies.addAll(state.copies);
             StateOverlay layer = new StateOverlay(device, search.table(), state, shared);
             layers.add(layer);
@@ -54,12 +54,12 @@ final class StateMerge extends Salvage {
             allLost |= state.isMapped && (state.areMarksAdrift() || layer.writesetsLost && state.broken != 1);
         }
         damages.addAll(DamageRanges.join(distinct));
-        this.sizes = new LostEras(layers, copies, search.last == RootSearch.Last.FOUND);
+        this.sizes = new LostEras(layers, copies, search.last() == RootSearch.Last.FOUND);
         remarkOn(search);
         this.dataBlockSizeSectors = sizes.blockSize(hints);
         nrBlocks = sizes.nrBlocks(hints, remarks);
         currentEra = sizes.currentEra(hints, remarks);
-        if (search.last == RootSearch.Last.LOST) {
+        if (search.last() == RootSearch.Last.LOST) {
             remarks.add("the newest state of the metadata may be lost: every origin block counts as written in era "
                     + currentEra);
         } else if (allLost) {
@@ -69,7 +69,7 @@ final class StateMerge extends Salvage {
 
     private void remarkOn(RootSearch search) {
         List<RootCandidate> mapped =
-                search.states.stream().filter(state -> state.isMapped).toList();
+                search.states().stream().filter(state -> state.isMapped).toList();
         if (mapped.size() > MAX_SHOWN) {
             remarks.add("found " + mapped.size() + " states of the metadata that nothing has overwritten");
             return;
@@ -98,9 +98,9 @@ final class StateMerge extends Salvage {
         long widened = 0;
         for (long first = 0; first < nrBlocks; first += EraWindow.SIZE) {
             overlay(first, nrBlocks);
-            widened += window.lost.cardinality();
+            widened += window.lost().cardinality();
             for (int i = 0; i < window.count(); i++) {
-                out.putInt(i * Integer.BYTES, window.latest[i]);
+                out.putInt(i * Integer.BYTES, window.latest()[i]);
             }
             visitor.eras(first, out, 0, window.count());
         }
@@ -118,7 +118,7 @@ final class StateMerge extends Salvage {
         if (window.count() == 0 || first != window.first()) {
             overlay(first, end);
         }
-        return window.latest;
+        return window.latest();
     }
 
     /** Makes {@link #window} that of the origin block {@code first}, in an origin of {@code end} blocks. */
@@ -126,11 +126,11 @@ final class StateMerge extends Salvage {
         int count = (int) Math.min(EraWindow.SIZE, end - first);
         window.begin(first, count, currentEra);
         int known = allLost ? 0 : (int) Math.max(0, Math.min(count, sizes.extent() - first));
-        Arrays.fill(window.latest, known, count, (int) currentEra);
+        Arrays.fill(window.latest(), known, count, (int) currentEra);
         if (allLost) {
             return;
         }
-        window.lost.set(known, count);
+        window.lost().set(known, count);
         layers.forEach(layer -> layer.overlay(window, currentEra));
     }
 }

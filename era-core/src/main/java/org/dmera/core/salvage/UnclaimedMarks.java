@@ -174,7 +174,7 @@ final class UnclaimedMarks {
         layAll(Content.WORDS);
         long[] most = unattached.words();
         for (int i = 0; i < EraWindow.SIZE; i++) {
-            most[i / Long.SIZE] |= (long) any.latest[i] << i;
+            most[i / Long.SIZE] |= (long) any.latest()[i] << i;
         }
         return most;
     }
@@ -184,6 +184,6 @@ final class UnclaimedMarks {
         any.begin(index * ArrayBlock.ERAS_PER_BLOCK, ArrayBlock.ERAS_PER_BLOCK, most);
         layAll(Content.ERAS);
         unattached.raiseByEras(any, 0, ArrayBlock.ERAS_PER_BLOCK);
-        return any.latest;
+        return any.latest();
     }
 }
