@@ -136,7 +136,7 @@ final class DeviceIndex {
         if (wanted.isPresent()) {
             int minor = wanted.getAsInt();
             if (minor < 0 || minor >= DevNumber.MINOR_LIMIT) {
-                throw new ErrnoException("minor " + minor, Errno.EINVAL.number());
+                throw new ErrnoException("minor " + minor, Errno.EINVAL);
             }
             if (isTaken(minor)) {
                 throw busy("minor " + minor + " is taken");
@@ -161,7 +161,7 @@ final class DeviceIndex {
                 || name.indexOf('/') >= 0
                 || bytes >= DmIoctl.NAME_BYTES
                 || DmIoctl.NO_DEVICE_NAMES.contains(name)) {
-            throw new ErrnoException("device name \"" + name + "\"", Errno.EINVAL.number());
+            throw new ErrnoException("device name \"" + name + "\"", Errno.EINVAL);
         }
     }
 
@@ -169,12 +169,12 @@ final class DeviceIndex {
     static void checkUuid(String uuid) throws ErrnoException {
         int bytes = NativeText.bytes(uuid).length;
         if (uuid.isEmpty() || bytes >= DmIoctl.UUID_BYTES) {
-            throw new ErrnoException("uuid \"" + uuid + "\"", Errno.EINVAL.number());
+            throw new ErrnoException("uuid \"" + uuid + "\"", Errno.EINVAL);
         }
     }
 
     private static ErrnoException busy(String what) {
-        return new ErrnoException(what, Errno.EBUSY.number());
+        return new ErrnoException(what, Errno.EBUSY);
     }
 
     /** Keeps what a device is about to get; EBUSY when another has it. {@link #release} follows. */
@@ -202,7 +202,7 @@ final class DeviceIndex {
     synchronized void open(MappedDevice device) throws ErrnoException {
         awaitDecided(device);
         if (!isFound(device)) {
-            throw new ErrnoException("open " + device, Errno.ENXIO.number());
+            throw new ErrnoException("open " + device, Errno.ENXIO);
         }
         device.openCount++;
     }
@@ -213,7 +213,7 @@ final class DeviceIndex {
      */
     synchronized void openBeneath(MappedDevice lower, MappedDevice upper) throws ErrnoException {
         if (sitsOn(lower, upper)) {
-            throw new ErrnoException(upper + " on top of itself", Errno.EINVAL.number());
+            throw new ErrnoException(upper + " on top of itself", Errno.EINVAL);
         }
         open(lower);
         beneath.computeIfAbsent(upper, u -> new ArrayList<>()).add(lower);
@@ -269,7 +269,7 @@ final class DeviceIndex {
     synchronized void requireRemovable(MappedDevice device) throws ErrnoException {
         awaitDecided(device);
         if (device.isGone()) {
-            throw new ErrnoException("device " + device.name(), Errno.ENXIO.number());
+            throw new ErrnoException("device " + device.name(), Errno.ENXIO);
         }
         if (device.openCount > 0) {
             throw busy(device + " is open " + device.openCount + " times");

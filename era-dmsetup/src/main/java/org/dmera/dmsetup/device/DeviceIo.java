@@ -247,7 +247,7 @@ public final class DeviceIo {
             TargetTable t = check(offsetBytes, lengthBytes);
             if (lineage != null && lineage() != lineage) {
                 throw new ErrnoException(
-                        "the device has got other metadata since the eras were agreed on", Errno.EINVAL.number());
+                        "the device has got other metadata since the eras were agreed on", Errno.EINVAL);
             }
             TableEras.lastWritten(t, offsetBytes, lengthBytes, visitor);
         } finally {
@@ -290,20 +290,20 @@ public final class DeviceIo {
     private TargetTable check(long offsetBytes, long lengthBytes) throws ErrnoException {
         TargetTable t = table;
         if (t == null || t.count() == 0) {
-            throw new ErrnoException("I/O on a device without a live table", Errno.EIO.number());
+            throw new ErrnoException("I/O on a device without a live table", Errno.EIO);
         }
         if (offsetBytes < 0 || lengthBytes < 0 || offsetBytes > t.sizeBytes() - lengthBytes) {
             throw new ErrnoException(
                     "request of " + lengthBytes + " bytes at " + offsetBytes + " on a device of " + t.sizeBytes()
                             + " bytes",
-                    Errno.EINVAL.number());
+                    Errno.EINVAL);
         }
         return t;
     }
 
     TargetTable checkWritable(long offsetBytes, long lengthBytes) throws ErrnoException {
         if (readOnly) {
-            throw new ErrnoException("write to a read-only device", Errno.EPERM.number());
+            throw new ErrnoException("write to a read-only device", Errno.EPERM);
         }
         return check(offsetBytes, lengthBytes);
     }

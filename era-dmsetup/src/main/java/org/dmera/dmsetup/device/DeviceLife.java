@@ -48,7 +48,7 @@ final class DeviceLife {
         try {
             checkPresent();
             if (ofOneTable) {
-                throw new ErrnoException("load of a table for " + device + ", which is a view", Errno.EPERM.number());
+                throw new ErrnoException("load of a table for " + device + ", which is a view", Errno.EPERM);
             }
             state.apply(load(new DeviceRecord.Table(readOnly, specs, List.of()), DeviceState::loaded));
         } finally {
@@ -103,13 +103,13 @@ final class DeviceLife {
         checkPresent();
         LoadedTable live = table(false);
         if (live == null) {
-            throw new ErrnoException(device + " has no live table", Errno.ENXIO.number());
+            throw new ErrnoException(device + " has no live table", Errno.ENXIO);
         }
         if (state.now().isAtRest()) {
-            throw new ErrnoException(device + " is suspended", Errno.EBUSY.number());
+            throw new ErrnoException(device + " is suspended", Errno.EBUSY);
         }
         if (live.count() != 1) {
-            throw new ErrnoException(device + " has a table of " + live.count() + " lines", Errno.EINVAL.number());
+            throw new ErrnoException(device + " has a table of " + live.count() + " lines", Errno.EINVAL);
         }
         return live.targets().target(0);
     }
@@ -349,11 +349,11 @@ final class DeviceLife {
 
     private void checkPresent() throws ErrnoException {
         if (device.isGone()) {
-            throw new ErrnoException("device " + device.name(), Errno.ENXIO.number());
+            throw new ErrnoException("device " + device.name(), Errno.ENXIO);
         }
         if (state.now().isStopped()) {
             // Its targets are at rest for good: a table that went live now would be closed under its writes.
-            throw new ErrnoException("device " + device.name() + ": the engine stops", Errno.ESHUTDOWN.number());
+            throw new ErrnoException("device " + device.name() + ": the engine stops", Errno.ESHUTDOWN);
         }
     }
 }

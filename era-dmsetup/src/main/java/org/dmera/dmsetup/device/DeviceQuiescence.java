@@ -39,7 +39,7 @@ final class DeviceQuiescence {
         } catch (InterruptedException e) {
             io.release();
             Thread.currentThread().interrupt();
-            throw new ErrnoException("suspend of " + device.name() + " interrupted", Errno.EINTR.number());
+            throw new ErrnoException("suspend of " + device.name() + " interrupted", Errno.EINTR);
         }
     }
 

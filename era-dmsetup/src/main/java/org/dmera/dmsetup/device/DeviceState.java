@@ -149,7 +149,7 @@ record DeviceState(
     /** Throws EINVAL when it has a uuid: that is for ever. */
     DeviceState identified(String newUuid) throws ErrnoException {
         if (!uuid.isEmpty()) {
-            throw new ErrnoException(name + " has a uuid already", Errno.EINVAL.number());
+            throw new ErrnoException(name + " has a uuid already", Errno.EINVAL);
         }
         return new DeviceState(name, newUuid, phase, attached, deferredRemove, arriving, live, inactive);
     }
@@ -187,7 +187,7 @@ record DeviceState(
     /** It is about to go on as it is; EINVAL without a live table. */
     DeviceState started() throws ErrnoException {
         if (table(false) == null) {
-            throw new ErrnoException("resume of " + name + ", which has no table", Errno.EINVAL.number());
+            throw new ErrnoException("resume of " + name + ", which has no table", Errno.EINVAL);
         }
         return in(Phase.STARTING);
     }

@@ -32,7 +32,7 @@ final class HeldTogether {
         topDown = DeviceStack.topDown(registry);
         topDown.retainAll(devices);
         if (topDown.size() != devices.size()) {
-            throw new ErrnoException("one of " + devices + " is no more", Errno.ENXIO.number());
+            throw new ErrnoException("one of " + devices + " is no more", Errno.ENXIO);
         }
     }
 

@@ -200,7 +200,7 @@ final class IoGate {
 
     private boolean mayGo(Held self) throws ErrnoException {
         if (shut) {
-            throw new ErrnoException("I/O on a device that was removed", Errno.ESHUTDOWN.number());
+            throw new ErrnoException("I/O on a device that was removed", Errno.ESHUTDOWN);
         }
         return !held || releasing && !turnTaken && queue.peekFirst() == self && self.number <= lastReleased;
     }

@@ -307,7 +307,7 @@ public final class MappedDevice {
                 },
                 false);
         if (!done) {
-            throw new ErrnoException("message to " + name() + ", which has no live table", Errno.ENXIO.number());
+            throw new ErrnoException("message to " + name() + ", which has no live table", Errno.ENXIO);
         }
         return answer[0];
     }
@@ -319,7 +319,7 @@ public final class MappedDevice {
             }
         }
         registry.log().warn("ioctl: Target message sector outside device.");
-        throw new ErrnoException("message to sector " + sector + " of " + name(), Errno.EINVAL.number());
+        throw new ErrnoException("message to sector " + sector + " of " + name(), Errno.EINVAL);
     }
 
     /** Its event counter. */

@@ -130,7 +130,7 @@ final class RememberedState {
 
     private void requireRemembered() throws ErrnoException {
         if (forgotten) {
-            throw new ErrnoException("device " + now.name(), Errno.ENXIO.number());
+            throw new ErrnoException("device " + now.name(), Errno.ENXIO);
         }
     }
 }

@@ -105,7 +105,7 @@ final class AttachedNode {
     private void requireRunning() throws ErrnoException {
         if (device.isSuspended()) {
             // What is in the node's page cache can't be written out, and must not be lost.
-            throw new ErrnoException("detach " + device + ", which is suspended", Errno.EBUSY.number());
+            throw new ErrnoException("detach " + device + ", which is suspended", Errno.EBUSY);
         }
     }
 

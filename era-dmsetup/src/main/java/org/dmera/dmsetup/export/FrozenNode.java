@@ -96,7 +96,7 @@ final class FrozenNode {
                 if (mountOf(fd) == mount.id()) {
                     return fd;
                 }
-                why = new ErrnoException(mount.point() + ", which another file system covers", Errno.EBUSY.number());
+                why = new ErrnoException(mount.point() + ", which another file system covers", Errno.EBUSY);
             } catch (IOException e) {
                 why = e;
             }

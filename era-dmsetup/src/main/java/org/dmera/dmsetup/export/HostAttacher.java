@@ -106,7 +106,7 @@ public final class HostAttacher implements Attacher, DeviceListener, Closeable {
 
     void requireOpen(MappedDevice device) throws ErrnoException {
         if (closed) {
-            throw new ErrnoException("attach " + device + ": the engine stops", Errno.ESHUTDOWN.number());
+            throw new ErrnoException("attach " + device + ": the engine stops", Errno.ESHUTDOWN);
         }
     }
 

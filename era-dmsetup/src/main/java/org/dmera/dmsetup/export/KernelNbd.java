@@ -74,7 +74,7 @@ final class KernelNbd implements Attachment {
                     return device;
                 }
             }
-            throw new ErrnoException("no /dev/nbd device is free", Errno.EBUSY.number());
+            throw new ErrnoException("no /dev/nbd device is free", Errno.EBUSY);
         } catch (IOException | RuntimeException | Error e) {
             FileDescriptors.close(socket);
             throw e;

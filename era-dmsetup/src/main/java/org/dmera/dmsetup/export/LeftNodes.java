@@ -90,7 +90,7 @@ final class LeftNodes {
     void requireUnclaimed(MappedDevice device) throws IOException {
         String claimed = claimedOf(device);
         if (claimed != null) {
-            throw new ErrnoException(claimed + ", which a killed engine left", Errno.EBUSY.number());
+            throw new ErrnoException(claimed + ", which a killed engine left", Errno.EBUSY);
         }
     }
 

@@ -75,7 +75,7 @@ final class LoopDevice {
                     return device;
                 }
             }
-            throw new ErrnoException("no loop device stays free", Errno.EBUSY.number());
+            throw new ErrnoException("no loop device stays free", Errno.EBUSY);
         } finally {
             FileDescriptors.close(backing);
         }
@@ -159,7 +159,7 @@ final class LoopDevice {
         // With other openers the call succeeds, and does no more than what was asked for from the start: to go with the
         // last of them. A device that still tells its status is in use.
         if (keeper.call(() -> Ioctl.call(fd, GET_STATUS64, ByteBuffer.allocate(INFO_BYTES))) == 0) {
-            throw new ErrnoException(node + " is in use", Errno.EBUSY.number());
+            throw new ErrnoException(node + " is in use", Errno.EBUSY);
         }
         abandon();
     }

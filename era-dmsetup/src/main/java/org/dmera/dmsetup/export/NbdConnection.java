@@ -190,7 +190,7 @@ final class NbdConnection {
     }
 
     private static ErrnoException invalid(String refusal) {
-        return new ErrnoException(refusal, Errno.EINVAL.number());
+        return new ErrnoException(refusal, Errno.EINVAL);
     }
 
     /**

@@ -291,7 +291,7 @@ final class NodeLinks {
     /** Where the link goes; one of ours that leads nowhere is taken away before. */
     private static Path link(String name) throws IOException {
         if (Set.of(CONTROL, ".", "..").contains(name) || name.indexOf('/') >= 0) {
-            throw new ErrnoException("link for a device of the name " + name, Errno.EINVAL.number());
+            throw new ErrnoException("link for a device of the name " + name, Errno.EINVAL);
         }
         Path linkFolder = linkFolder();
         Path link = linkFolder.resolve(name);
@@ -303,7 +303,7 @@ final class NodeLinks {
             throw new ErrnoException(
                     "link " + link
                             + (Files.isSymbolicLink(link) ? ", which names " + Files.readSymbolicLink(link) : ""),
-                    Errno.EEXIST.number());
+                    Errno.EEXIST);
         }
         return link;
     }
@@ -316,7 +316,7 @@ final class NodeLinks {
             Files.setPosixFilePermissions(linkFolder, PosixFilePermissions.fromString("rwxr-xr-x"));
         }
         if (!Files.isDirectory(linkFolder, LinkOption.NOFOLLOW_LINKS)) {
-            throw new ErrnoException("links to nodes in " + linkFolder, Errno.ENOTDIR.number());
+            throw new ErrnoException("links to nodes in " + linkFolder, Errno.ENOTDIR);
         }
         return linkFolder;
     }

@@ -93,7 +93,7 @@ final class UblkNode implements Attachment {
             boolean started = false;
             try {
                 if ((Ublk.flags(info) & wanted) != wanted) {
-                    throw new ErrnoException("ublk without user recovery", Errno.EOPNOTSUPP.number());
+                    throw new ErrnoException("ublk without user recovery", Errno.EOPNOTSUPP);
                 }
                 notes.starting(identity, device);
                 UblkNode node = new UblkNode(identity, device, notes, served, control, log);
@@ -123,7 +123,7 @@ final class UblkNode implements Attachment {
         // Reads the partition table.
         command("START_DEV", Ublk.START_DEV, null, ProcessHandle.current().pid());
         if (!Files.exists(Path.of(node()))) {
-            throw new ErrnoException(node(), Errno.ENOENT.number());
+            throw new ErrnoException(node(), Errno.ENOENT);
         }
     }
 
@@ -227,7 +227,7 @@ final class UblkNode implements Attachment {
     @Override
     public void resized() throws IOException {
         if (io.sizeBytes() != sizeBytes) {
-            throw new ErrnoException(node() + " keeps its size of " + sizeBytes + " bytes", Errno.EOPNOTSUPP.number());
+            throw new ErrnoException(node() + " keeps its size of " + sizeBytes + " bytes", Errno.EOPNOTSUPP);
         }
     }
 

@@ -134,6 +134,6 @@ public final class Client {
     }
 
     private static ErrnoException refusal() {
-        return new ErrnoException("request of a client that has left", Errno.ESHUTDOWN.number());
+        return new ErrnoException("request of a client that has left", Errno.ESHUTDOWN);
     }
 }

@@ -208,11 +208,11 @@ final class EraBoundaries {
     }
 
     private static ErrnoException suspended() {
-        return new ErrnoException("message to a suspended era target", Errno.EBUSY.number());
+        return new ErrnoException("message to a suspended era target", Errno.EBUSY);
     }
 
     private static ErrnoException invalid(String reason) {
-        return new ErrnoException("era: " + reason, Errno.EINVAL.number());
+        return new ErrnoException("era: " + reason, Errno.EINVAL);
     }
 
     /** As {@link EraTarget#freeze}. */

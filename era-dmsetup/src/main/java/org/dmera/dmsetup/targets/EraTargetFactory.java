@@ -25,10 +25,6 @@ public final class EraTargetFactory implements TargetFactory {
     private static final int BLOCK_SIZE_MULTIPLE_SECTORS = 8;
     /** The kernel's formatting runs past the end of a smaller device (EINVAL); of a larger one it uses up all (ENOSPC). */
     private static final int LEAST_BLOCKS = 3;
-    /** ENOTBLK and EILSEQ: what the kernel answers to a superblock of another block, and to one that is damaged. */
-    private static final int ENOTBLK = 15;
-
-    private static final int EILSEQ = 84;
 
     private final Consumer<String> log;
     private final EraClaims claims = new EraClaims();
@@ -140,7 +136,7 @@ public final class EraTargetFactory implements TargetFactory {
         }
         if (EraMetadata.isBlank(device)) {
             if (device.sizeBlocks() < LEAST_BLOCKS) {
-                throw reading("metadata device of " + device.sizeBlocks() + " blocks", Errno.EINVAL.number());
+                throw reading("metadata device of " + device.sizeBlocks() + " blocks", Errno.EINVAL);
             }
             return;
         }
@@ -149,27 +145,28 @@ public final class EraTargetFactory implements TargetFactory {
         block.flip();
         Superblock sb = new Superblock().wrap(block, 0);
         if (sb.blockNr() != 0) {
-            throw reading("blocknr " + Long.toUnsignedString(sb.blockNr()) + ": wanted 0", ENOTBLK);
+            throw reading("blocknr " + Long.toUnsignedString(sb.blockNr()) + ": wanted 0", Errno.ENOTBLK);
         }
         if (sb.magic() != Superblock.MAGIC) {
-            throw reading("magic " + sb.magic() + ": wanted " + Superblock.MAGIC, EILSEQ);
+            throw reading("magic " + sb.magic() + ": wanted " + Superblock.MAGIC, Errno.EILSEQ);
         }
         if (new BlockSeal().verify(BlockType.SUPERBLOCK, block, 0, 0) != BlockSeal.Verdict.OK) {
-            throw reading("superblock checksum is wrong", EILSEQ);
+            throw reading("superblock checksum is wrong", Errno.EILSEQ);
         }
         if (sb.version() != Superblock.VERSION) {
-            throw reading("metadata version " + sb.version() + ": wanted " + Superblock.VERSION, Errno.EINVAL.number());
+            throw reading("metadata version " + sb.version() + ": wanted " + Superblock.VERSION, Errno.EINVAL);
         }
         if (sb.dataBlockSizeSectors() != blockSizeSectors) {
             throw reading(
                     "changing the data block size (from " + sb.dataBlockSizeSectors() + " to " + blockSizeSectors
                             + ") is not supported",
-                    Errno.EINVAL.number());
+                    Errno.EINVAL);
         }
     }
 
-    private TableException reading(String problem, int errno) {
+    /** {@code errno}: for a superblock of another block the kernel answers ENOTBLK, for one that is damaged EILSEQ. */
+    private TableException reading(String problem, Errno errno) {
         log.accept("era: " + problem);
-        return new TableException("Error reading metadata", errno);
+        return new TableException("Error reading metadata", errno.number());
     }
 }

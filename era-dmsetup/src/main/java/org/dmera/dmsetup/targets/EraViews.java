@@ -28,8 +28,7 @@ final class EraViews {
     void requireRoom() throws ErrnoException {
         CopyBeforeWrite views = copies;
         if (views != null && views.views().length >= CopyBeforeWrite.MAX_VIEWS) {
-            throw new ErrnoException(
-                    "a device has " + CopyBeforeWrite.MAX_VIEWS + " views at most", Errno.EBUSY.number());
+            throw new ErrnoException("a device has " + CopyBeforeWrite.MAX_VIEWS + " views at most", Errno.EBUSY);
         }
     }
 

@@ -29,6 +29,6 @@ public final class ErrorTarget extends StoringNothing {
 
     @Override
     protected void change() throws IOException {
-        throw new ErrnoException("I/O on an error target", Errno.EIO.number());
+        throw new ErrnoException("I/O on an error target", Errno.EIO);
     }
 }

@@ -270,7 +270,7 @@ class FileBacking implements Closeable {
         } else {
             if (!((flags & Target.NO_HOLE) == 0 && punch(from, to - from)) && !zero(from, to - from)) {
                 if ((flags & Target.FAST_ZERO) != 0) {
-                    throw new ErrnoException("fast zeroing of " + path, Errno.EOPNOTSUPP.number());
+                    throw new ErrnoException("fast zeroing of " + path, Errno.EOPNOTSUPP);
                 }
                 writeZeroes(from, to - from);
             }

@@ -47,7 +47,7 @@ public class FileBackings {
         if (remembered != null && !RememberedStorage.isSame(remembered, id)) {
             throw new ErrnoException(
                     name + " is another than the one that the table was loaded on: " + id + ", it was " + remembered,
-                    Errno.ENXIO.number());
+                    Errno.ENXIO);
         }
         Shared shared;
         synchronized (open) {
@@ -123,10 +123,10 @@ public class FileBackings {
 
     private static void lock(int fd, Path path) throws ErrnoException {
         if (!FileSpace.tryLock(fd)) {
-            throw new ErrnoException("lock " + path + ", in use by another engine", Errno.EBUSY.number());
+            throw new ErrnoException("lock " + path + ", in use by another engine", Errno.EBUSY);
         }
         if (!FileSpace.tryLockByte(fd, FileClaim.CLAIM_BYTE, true)) {
-            throw new ErrnoException("lock " + path + ", in use by another program", Errno.EBUSY.number());
+            throw new ErrnoException("lock " + path + ", in use by another program", Errno.EBUSY);
         }
     }
 
@@ -163,7 +163,7 @@ public class FileBackings {
                     }
                 }
                 if (!same) {
-                    throw new ErrnoException(path + " was replaced while it was opened", Errno.EAGAIN.number());
+                    throw new ErrnoException(path + " was replaced while it was opened", Errno.EAGAIN);
                 }
                 file = backing(path, key.writable, id.isBlock() ? id.device() : -1, fd);
             }

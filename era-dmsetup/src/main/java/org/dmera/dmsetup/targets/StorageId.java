@@ -29,7 +29,7 @@ public record StorageId(boolean isBlock, long device, long inode) {
      */
     public static StorageId of(Path path) throws IOException {
         if (!Files.exists(path)) {
-            throw new ErrnoException("open " + path, Errno.ENOENT.number());
+            throw new ErrnoException("open " + path, Errno.ENOENT);
         }
         Map<String, Object> stat = Files.readAttributes(path, "unix:mode,dev,ino,rdev");
         int type = (int) stat.get("mode") & S_IFMT;
@@ -39,7 +39,7 @@ public record StorageId(boolean isBlock, long device, long inode) {
         if (type == S_IFREG) {
             return new StorageId(false, number((long) stat.get("dev")), (long) stat.get("ino"));
         }
-        throw new ErrnoException("open " + path + ", neither a block device nor a regular file", Errno.ENODEV.number());
+        throw new ErrnoException("open " + path + ", neither a block device nor a regular file", Errno.ENODEV);
     }
 
     private static long number(long dev) {

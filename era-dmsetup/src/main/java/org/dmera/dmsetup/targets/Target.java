@@ -4,13 +4,15 @@ package org.dmera.dmsetup.targets;
 import java.io.Closeable;
 import java.io.IOException;
 import java.util.List;
+import org.dmera.core.linux.Errno;
+import org.dmera.core.linux.ErrnoException;
 
 /**
  * One line of a table: a run of a mapped device's sectors, and what happens to I/O on it.
  *
  * <p><b>I/O</b> comes from many threads at once and blocks until it is done. Offsets are bytes from the target's first
  * sector; the caller has cut requests at target borders, so every request lies inside the target. A failure is an
- * {@link IOException}; an {@link org.dmera.core.linux.ErrnoException} says which errno the client gets (others are EIO).
+ * {@link IOException}; an {@link ErrnoException} says which errno the client gets (others are EIO).
  *
  * <p><b>Life</b>: constructed by {@link TargetFactory#load} (a table load), then {@link #resume} when its table goes live
  * and after each suspend, {@link #suspend} when the device has no I/O in flight any more, {@link #close} in the end. These
@@ -71,11 +73,10 @@ public interface Target extends BlockIo, Closeable {
      * A message, its words split at white space.
      *
      * @return the text of an answer, or null when there is none
-     * @throws org.dmera.core.linux.ErrnoException EINVAL for a word that is not understood, EBUSY when suspended
+     * @throws ErrnoException EINVAL for a word that is not understood, EBUSY when suspended
      */
     default String message(List<String> words) throws IOException {
-        throw new org.dmera.core.linux.ErrnoException(
-                type() + ": unsupported message", org.dmera.core.linux.Errno.EINVAL.number());
+        throw new ErrnoException(type() + ": unsupported message", Errno.EINVAL);
     }
 
     /** Adds where the range lies in the end, as {@link Backing#storage}; by default everywhere beneath. */
