@@ -10,6 +10,7 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
+import org.dmera.dmsetup.targets.Failures;
 import org.dmera.dmsetup.targets.Threads;
 
 /**
@@ -168,10 +169,8 @@ final class Restoration {
             expected.remove(device);
             tellNews();
             return null;
-        } catch (IOException e) {
-            return e;
-        } catch (RuntimeException | Error e) {
-            return new IOException("internal error: " + e, e);
+        } catch (IOException | RuntimeException | Error e) {
+            return Failures.ofIo(e);
         }
     }
 

@@ -4,6 +4,7 @@ package org.dmera.dmsetup.device;
 import java.io.IOException;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.dmera.core.linux.ErrnoException;
+import org.dmera.dmsetup.targets.Failures;
 import org.dmera.dmsetup.targets.Target;
 
 /**
@@ -32,11 +33,9 @@ final class WaitingWrites {
             } finally {
                 request.client().end();
             }
-        } catch (ErrnoException e) {
-            failed = e;
-        } catch (RuntimeException | Error e) {
+        } catch (ErrnoException | RuntimeException | Error e) {
             // Whoever has detached it waits for its answer.
-            failed = internal(e);
+            failed = Failures.ofIo(e);
         }
         if (failed != null) {
             request.fail(failed);
@@ -55,10 +54,8 @@ final class WaitingWrites {
             background.reserve();
             submitted = new WaitingRequest(request, pass);
             request.prepare(io, submitted);
-        } catch (IOException e) {
-            failed = e;
-        } catch (RuntimeException | Error e) {
-            failed = internal(e);
+        } catch (IOException | RuntimeException | Error e) {
+            failed = Failures.ofIo(e);
         }
         if (failed == null || submitted != null && !submitted.begin()) {
             return null;
@@ -82,16 +79,9 @@ final class WaitingWrites {
         }
         try {
             io.checkWritable(offsetBytes, lengthBytes).prepare(offsetBytes, lengthBytes, leaving);
-        } catch (IOException e) {
-            leaving.prepared(e);
-        } catch (RuntimeException | Error e) {
-            leaving.prepared(internal(e));
+        } catch (IOException | RuntimeException | Error e) {
+            leaving.prepared(Failures.ofIo(e));
         }
-    }
-
-    /** An error in this program, or memory that is not to be had, is the failure of one write, too. */
-    private static IOException internal(Throwable why) {
-        return new IOException("internal error: " + why, why);
     }
 
     /** Leaves the gate, once, and passes on why. */
@@ -163,10 +153,9 @@ final class WaitingWrites {
             } finally {
                 request.client().end();
             }
-        } catch (IOException e) {
-            request.fail(e);
-        } catch (RuntimeException | Error e) {
-            request.fail(internal(e));
+        } catch (IOException | RuntimeException | Error e) {
+            // An error in this program, or memory that is not to be had, is the failure of one write, too.
+            request.fail(Failures.ofIo(e));
         }
     }
 }

@@ -58,15 +58,9 @@ final class NodeKeeper {
      * calls only.
      */
     <T> T call(Callable<T> action) throws IOException {
-        CompletableFuture<T> result = new CompletableFuture<>();
-        requests.add(() -> {
-            try {
-                result.complete(action.call());
-            } catch (Exception | Error e) {
-                result.completeExceptionally(e);
-            }
-        });
-        return Threads.join(result);
+        Threads.Task<T> task = new Threads.Task<>(action);
+        requests.add(task);
+        return Threads.join(task);
     }
 
     /** As {@link #call}, for what returns nothing. */

@@ -7,9 +7,6 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.Callable;
-import java.util.concurrent.CancellationException;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.FutureTask;
 import java.util.function.Consumer;
 import org.dmera.core.metadata.EraWorker;
 
@@ -32,7 +29,7 @@ final class EraMetadataThread {
     }
 
     private final Object lock = new Object();
-    private final ArrayDeque<FutureTask<?>> tasks = new ArrayDeque<>();
+    private final ArrayDeque<Threads.Task<?>> tasks = new ArrayDeque<>();
     private final Thread thread;
     private final Consumer<int[]> beforeMarks;
     private final Consumer<Throwable> onFailure;
@@ -62,39 +59,15 @@ final class EraMetadataThread {
 
     /** Runs {@code task} on the thread, between passes, and waits for it. */
     <T> T run(Callable<T> task) throws IOException {
-        FutureTask<T> future = new FutureTask<>(task);
+        Threads.Task<T> given = new Threads.Task<>(task);
         synchronized (lock) {
             if (closed) {
                 throw new IOException("the target is closed");
             }
-            tasks.add(future);
+            tasks.add(given);
             lock.notifyAll();
         }
-        return join(future);
-    }
-
-    private static <T> T join(FutureTask<T> future) throws IOException {
-        boolean interrupted = false;
-        try {
-            while (true) {
-                try {
-                    return future.get();
-                } catch (InterruptedException e) {
-                    interrupted = true;
-                } catch (CancellationException e) {
-                    throw new IOException("the target's thread has ended", e);
-                } catch (ExecutionException e) {
-                    if (e.getCause() instanceof IOException io) {
-                        throw io;
-                    }
-                    throw new IOException("internal error: " + e.getCause(), e.getCause());
-                }
-            }
-        } finally {
-            if (interrupted) {
-                Thread.currentThread().interrupt();
-            }
-        }
+        return Threads.join(given);
     }
 
     /** From now on passes of {@code worker} run; on this thread. */
@@ -176,16 +149,16 @@ final class EraMetadataThread {
 
     /** Ends the thread, after the tasks that were given to it; {@code last} is its last task. */
     void close(Callable<Void> last) throws IOException {
-        FutureTask<Void> future = new FutureTask<>(last);
+        Threads.Task<Void> given = new Threads.Task<>(last);
         synchronized (lock) {
             if (closed) {
                 return;
             }
-            tasks.add(future);
+            tasks.add(given);
             closed = true;
             lock.notifyAll();
         }
-        join(future);
+        Threads.join(given);
     }
 
     private void loop() {
@@ -198,14 +171,14 @@ final class EraMetadataThread {
 
     /** Nobody waits for a thread that has ended, whatever ended it. */
     private void end() {
-        List<FutureTask<?>> left;
+        List<Threads.Task<?>> left;
         synchronized (lock) {
             closed = true;
             left = List.copyOf(tasks);
             tasks.clear();
         }
-        for (FutureTask<?> task : left) {
-            task.cancel(false);
+        for (Threads.Task<?> task : left) {
+            task.completeExceptionally(new IOException("the target's thread has ended"));
         }
         failWaiting(new IOException("the target is closed"));
     }
@@ -213,7 +186,7 @@ final class EraMetadataThread {
     private void work() {
         boolean tasksTurn = true;
         while (true) {
-            FutureTask<?> task = null;
+            Threads.Task<?> task = null;
             EraWorker worker = null;
             synchronized (lock) {
                 Threads.await(() -> {

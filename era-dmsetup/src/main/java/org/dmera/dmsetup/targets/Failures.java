@@ -17,11 +17,14 @@ public final class Failures {
     public void run(Step step) {
         try {
             step.run();
-        } catch (IOException e) {
-            add(e);
-        } catch (RuntimeException | Error e) {
-            add(new IOException("internal error: " + e, e));
+        } catch (IOException | RuntimeException | Error e) {
+            add(ofIo(e));
         }
+    }
+
+    /** {@code why} itself, or that it is an error in this program, or want of memory. */
+    public static IOException ofIo(Throwable why) {
+        return why instanceof IOException io ? io : new IOException("internal error: " + why, why);
     }
 
     private void add(IOException next) {

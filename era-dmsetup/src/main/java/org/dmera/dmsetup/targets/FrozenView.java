@@ -163,7 +163,7 @@ public final class FrozenView implements Closeable {
             if (lost != null) {
                 return;
             }
-            why = cause instanceof IOException io ? io : new IOException("internal error: " + cause, cause);
+            why = Failures.ofIo(cause);
             lost = state;
         }
         views.lost(this, state, why);

@@ -2,6 +2,7 @@
 package org.dmera.dmsetup.targets;
 
 import java.io.IOException;
+import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.TimeUnit;
@@ -86,12 +87,34 @@ public final class Threads {
         }
     }
 
-    /** Waits for what another thread makes; what that has failed with, if it is no error in this program, is thrown. */
+    /**
+     * What a thread does for others, who {@linkplain #join wait} for it.
+     *
+     * @param <T> what it returns
+     */
+    public static final class Task<T> extends CompletableFuture<T> implements Runnable {
+        private final Callable<T> action;
+
+        public Task(Callable<T> action) {
+            this.action = action;
+        }
+
+        @Override
+        public void run() {
+            try {
+                complete(action.call());
+            } catch (Exception | Error e) {
+                completeExceptionally(e);
+            }
+        }
+    }
+
+    /** Waits for what another thread makes; what that has failed with is thrown. */
     public static <T> T join(CompletableFuture<T> result) throws IOException {
         try {
             return result.join();
         } catch (CompletionException e) {
-            throw e.getCause() instanceof IOException failed ? failed : new IOException(e.getCause());
+            throw Failures.ofIo(e.getCause());
         }
     }
 }
