@@ -32,37 +32,18 @@ final class Json {
         return this;
     }
 
-    Json value(String value) {
+    /** A text, null, or what JSON writes as Java does: a number or a truth. */
+    Json value(Object value) {
         comma();
-        if (value == null) {
-            text.append("null");
+        if (value instanceof String string) {
+            quote(string);
         } else {
-            quote(value);
+            text.append(value);
         }
         return this;
     }
 
-    Json value(long value) {
-        comma();
-        text.append(value);
-        return this;
-    }
-
-    Json value(boolean value) {
-        comma();
-        text.append(value);
-        return this;
-    }
-
-    Json field(String name, String value) {
-        return key(name).value(value);
-    }
-
-    Json field(String name, long value) {
-        return key(name).value(value);
-    }
-
-    Json field(String name, boolean value) {
+    Json field(String name, Object value) {
         return key(name).value(value);
     }
 

@@ -258,24 +258,17 @@ final class Report {
     }
 
     private List<Row> sorted(List<Row> rows) throws IOException {
-        List<String[]> keys = new ArrayList<>();
+        record Keyed(Row row, String[] keys) {}
+        List<Keyed> keyed = new ArrayList<>();
         for (Row row : rows) {
             String[] values = new String[sort.size()];
             for (int i = 0; i < values.length; i++) {
                 values[i] = row.value(sort.get(i).field);
             }
-            keys.add(values);
+            keyed.add(new Keyed(row, values));
         }
-        List<Integer> indices = new ArrayList<>();
-        for (int i = 0; i < rows.size(); i++) {
-            indices.add(i);
-        }
-        indices.sort((a, b) -> compare(keys.get(a), keys.get(b)));
-        List<Row> sorted = new ArrayList<>();
-        for (int index : indices) {
-            sorted.add(rows.get(index));
-        }
-        return sorted;
+        keyed.sort((a, b) -> compare(a.keys, b.keys));
+        return keyed.stream().map(Keyed::row).toList();
     }
 
     private int compare(String[] a, String[] b) {

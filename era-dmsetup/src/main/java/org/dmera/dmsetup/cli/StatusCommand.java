@@ -219,12 +219,7 @@ final class StatusCommand {
                         .field("metadata_used_blocks", era.usedBlocks())
                         .field("metadata_total_blocks", era.totalBlocks())
                         .field("current_era", era.currentEra());
-                json.key("metadata_snapshot_block");
-                if (era.snapshotBlock() < 0) {
-                    json.value((String) null);
-                } else {
-                    json.value(era.snapshotBlock());
-                }
+                json.field("metadata_snapshot_block", era.snapshotBlock() < 0 ? null : era.snapshotBlock());
             }
         }
         json.endObject();

@@ -145,36 +145,23 @@ final class TreeCommand {
         }
         for (int i = 0; i < children.size(); i++) {
             boolean last = i + 1 == children.size();
+            String blank = " ".repeat(width);
             StringBuilder next;
-            String indent;
-            if (options.compact()) {
-                String blank = " ".repeat(width);
-                if (i == 0) {
-                    next = line.append(symbols.begin())
-                            .append(last ? symbols.across() : symbols.down() + symbols.horizontal())
-                            .append(symbols.end());
-                } else {
-                    next = new StringBuilder(String.join("", path))
-                            .append(blank)
-                            .append(' ')
-                            .append(symbols.begin())
-                            .append(last ? symbols.corner() + symbols.horizontal() : symbols.tee())
-                            .append(symbols.end());
-                }
-                indent = blank + (last ? "   " : " " + symbols.begin() + symbols.vertical() + symbols.end() + " ");
+            if (options.compact() && i == 0) {
+                next = line.append(symbols.begin())
+                        .append(last ? symbols.across() : symbols.down() + symbols.horizontal())
+                        .append(symbols.end());
             } else {
                 next = new StringBuilder(String.join("", path))
+                        .append(blank)
                         .append(' ')
                         .append(symbols.begin())
                         .append(last ? symbols.corner() + symbols.horizontal() : symbols.tee())
-                        .append(symbols.end());
-                if (children.get(i).name.isEmpty()) {
-                    next.append(' ');
-                }
-                indent = last ? "   " : " " + symbols.begin() + symbols.vertical() + symbols.end() + " ";
+                        .append(symbols.end())
+                        .append(!options.compact() && children.get(i).name.isEmpty() ? " " : "");
             }
             next.append(children.get(i).label);
-            path.add(indent);
+            path.add(blank + (last ? "   " : " " + symbols.begin() + symbols.vertical() + symbols.end() + " "));
             children(children.get(i), path, next, i == 0 ? BRANCH_WIDTH : 0);
             path.remove(path.size() - 1);
         }
