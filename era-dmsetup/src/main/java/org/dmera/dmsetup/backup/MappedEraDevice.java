@@ -20,7 +20,8 @@ import org.dmera.dmsetup.ioctl.TargetSpec;
 import org.dmera.dmsetup.ioctl.Words;
 
 /** An era device of the kernel or of the engine, by the control channel. */
-final class MappedEraDevice implements EraDevice {
+record MappedEraDevice(DmClient client, DeviceId id, TargetSpec target, Path metadata, Path origin)
+        implements EraDevice {
     private static final String MAPPER = "/dev/mapper/";
     private static final int SECTOR_BYTES = 512;
     /** How long to look for a moment without a write in flight, and how often. */
@@ -30,20 +31,6 @@ final class MappedEraDevice implements EraDevice {
     private static final int QUIET_LOOKS = 5;
 
     private static final long LOOK_AGAIN_NANOS = TimeUnit.MICROSECONDS.toNanos(500);
-
-    private final DmClient client;
-    private final DeviceId id;
-    private final TargetSpec target;
-    private final Path metadata;
-    private final Path origin;
-
-    private MappedEraDevice(DmClient client, DeviceId id, TargetSpec target, Path metadata, Path origin) {
-        this.client = client;
-        this.id = id;
-        this.target = target;
-        this.metadata = metadata;
-        this.origin = origin;
-    }
 
     /** The device that has the name as it is, or as people's names are on the way to device-mapper. */
     private static DeviceId find(DmClient client, String name) throws IOException {
@@ -114,27 +101,9 @@ final class MappedEraDevice implements EraDevice {
         }
     }
 
-    DmClient client() {
-        return client;
-    }
-
-    DeviceId id() {
-        return id;
-    }
-
     @Override
     public String name() {
         return id.name();
-    }
-
-    @Override
-    public Path metadata() {
-        return metadata;
-    }
-
-    @Override
-    public Path origin() {
-        return origin;
     }
 
     @Override

@@ -18,13 +18,7 @@ import org.dmera.core.file.Sha256;
  * {@code STATE.NUMBER.eras}, because it may be large. The state names it by its SHA-256, so that a file of another time, or
  * a damaged one, is taken for none.
  */
-final class PointFile {
-    private final Path stateFile;
-
-    PointFile(Path stateFile) {
-        this.stateFile = stateFile;
-    }
-
+record PointFile(Path stateFile) {
     private Path file(long number) {
         return stateFile.resolveSibling(stateFile.getFileName() + String.format(Locale.ROOT, ".%06d.eras", number));
     }

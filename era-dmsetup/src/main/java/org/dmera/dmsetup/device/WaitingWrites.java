@@ -11,18 +11,7 @@ import org.dmera.dmsetup.targets.Target;
  * The writes of one device that wait for metadata while whoever sent them goes on. Each has passed the gate, and leaves it when
  * it is done, so that a suspend waits for it; all that wait share one commit.
  */
-final class WaitingWrites {
-    private final DeviceIo io;
-    private final IoGate gate;
-    private final BackgroundTasks background;
-
-    /** Writes through {@code io}, past its {@code gate}. */
-    WaitingWrites(DeviceIo io, IoGate gate, BackgroundTasks background) {
-        this.io = io;
-        this.gate = gate;
-        this.background = background;
-    }
-
+record WaitingWrites(DeviceIo io, IoGate gate, BackgroundTasks background) {
     /** As {@link DeviceIo#submit}. */
     void submit(IoRequest request) {
         IOException failed;

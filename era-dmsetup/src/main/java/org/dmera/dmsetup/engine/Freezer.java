@@ -29,15 +29,9 @@ import org.dmera.dmsetup.targets.Target;
  * takes as long as a commit of metadata. When they go on, what was written by then is synced, as with every new era; and only
  * then the views become devices. All of it happens, or no view is left; the new eras stay.
  */
-final class Freezer {
+record Freezer(DeviceRegistry registry) {
     private static final String LOCK_FILE_SYSTEMS = "lockfs";
     private static final String LEAVE_FILE_SYSTEMS = "nolockfs";
-
-    private final DeviceRegistry registry;
-
-    Freezer(DeviceRegistry registry) {
-        this.registry = registry;
-    }
 
     /** What is to be frozen: a device, and the uuid that its view is to have, empty for none. */
     private record Wish(MappedDevice device, String uuid) {}

@@ -12,21 +12,14 @@ import org.dmera.dmsetup.device.EngineLog;
 /**
  * The file that the log goes to, when standard error is one. The descriptor itself is replaced, so whatever the virtual
  * machine has to say goes to the new file too.
+ *
+ * @param path null when the log goes to something else, such as a terminal or the journal
+ * @param both whether standard output goes there as well
  */
-final class LogFile {
+record LogFile(Path path, boolean both) {
     private static final int STANDARD_OUTPUT = 1;
     private static final int STANDARD_ERROR = 2;
     private static final int MODE = 0600;
-
-    /** Null when the log goes to something else, such as a terminal or the journal. */
-    private final Path path;
-    /** Whether standard output goes there as well. */
-    private final boolean both;
-
-    private LogFile(Path path, boolean both) {
-        this.path = path;
-        this.both = both;
-    }
 
     /** What standard error is now: later its name may be another's. */
     static LogFile ofStandardError() throws IOException {

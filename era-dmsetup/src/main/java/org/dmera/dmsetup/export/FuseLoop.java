@@ -10,19 +10,7 @@ import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.targets.StorageAreas;
 
 /** A loop device over a file that is served through FUSE. */
-final class FuseLoop implements Attachment {
-    private final Path file;
-    private final FuseFile fuse;
-    private final LoopDevice loop;
-    private final Consumer<String> log;
-
-    private FuseLoop(Path file, FuseFile fuse, LoopDevice loop, Consumer<String> log) {
-        this.file = file;
-        this.fuse = fuse;
-        this.loop = loop;
-        this.log = log;
-    }
-
+record FuseLoop(Path file, FuseFile fuse, LoopDevice loop, Consumer<String> log) implements Attachment {
     /** Serves {@code io} at {@code file}, which is made for that, and sets a loop device up over it. */
     static FuseLoop over(DeviceIo io, Path file, Served served, Supplier<StorageAreas> storage, Consumer<String> log)
             throws IOException {

@@ -14,17 +14,7 @@ import org.dmera.dmsetup.targets.Threads;
  * The ublk nodes that a killed engine has left, whose users wait: each is gone on with when the device that it is of is attached,
  * or is taken away.
  */
-final class LeftNodes {
-    private final UblkNotes notes;
-    private final NodeLinks links;
-    private final Consumer<String> log;
-
-    LeftNodes(UblkNotes notes, NodeLinks links, Consumer<String> log) {
-        this.notes = notes;
-        this.links = links;
-        this.log = log;
-    }
-
+record LeftNodes(UblkNotes notes, NodeLinks links, Consumer<String> log) {
     /**
      * Goes on with the device's; null when there is none. Besides the one that is in use there may be others, which were stopped
      * and somebody has still open.

@@ -18,8 +18,11 @@ import org.dmera.core.linux.NativeText;
  *
  * <p>It clears itself when the last opener is gone, and this object is one of them: so it also goes away when the engine
  * is killed, as soon as nobody uses it any more.
+ *
+ * @param node its path, {@code /dev/loopN}
+ * @param fd the keeper's
  */
-final class LoopDevice {
+record LoopDevice(String node, NodeKeeper keeper, int fd) {
     private static final int MAJOR = 7;
     private static final long CTL_GET_FREE = 0x4C82;
     private static final long CLR_FD = 0x4C01;
@@ -41,17 +44,6 @@ final class LoopDevice {
 
     /** Another program may take the free device first. */
     private static final int TRIES = 64;
-
-    private final String node;
-    private final NodeKeeper keeper;
-    /** The keeper's. */
-    private final int fd;
-
-    private LoopDevice(String node, NodeKeeper keeper, int fd) {
-        this.node = node;
-        this.keeper = keeper;
-        this.fd = fd;
-    }
 
     /** Sets a free loop device up over {@code file}. */
     static LoopDevice over(Path file, boolean readOnly) throws IOException {
@@ -120,11 +112,6 @@ final class LoopDevice {
             return null;
         }
         throw new ErrnoException("LOOP_CONFIGURE of " + node, -result);
-    }
-
-    /** Its path, {@code /dev/loopN}. */
-    String node() {
-        return node;
     }
 
     /** Takes over the new size of {@code file}, which is the one that it was set up over. */

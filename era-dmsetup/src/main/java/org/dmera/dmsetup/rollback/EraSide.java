@@ -15,28 +15,22 @@ import org.dmera.tools.input.MetadataInput;
 import org.dmera.tools.input.ReaderThreads;
 
 /** The era device beneath a cache: its eras, its metadata snapshot, and what was written. */
-final class EraSide {
-    private final DmClient client;
-    private final CacheStack stack;
-    private final DeviceId id;
-
-    EraSide(DmClient client, CacheStack stack) {
-        this.client = client;
-        this.stack = stack;
-        this.id = stack.eraDevice();
+record EraSide(DmClient client, CacheStack stack) {
+    private DeviceId id() {
+        return stack.eraDevice();
     }
 
     String name() {
-        return id.name();
+        return id().name();
     }
 
     long currentEra() throws IOException {
-        return client.eraStatus(id).currentEra();
+        return client.eraStatus(id()).currentEra();
     }
 
     /** @throws IOException also when the device is suspended: the kernel would let us wait, and not be killed, until it isn't */
     void requireBegun(long since) throws IOException {
-        if (client.info(id).has(DmFlags.SUSPEND)) {
+        if (client.info(id()).has(DmFlags.SUSPEND)) {
             throw new IOException("the era device " + name() + " is suspended: resume it first");
         }
         long current = currentEra();
@@ -55,16 +49,16 @@ final class EraSide {
     }
 
     void take() throws IOException {
-        client.message(id, stack.eraTarget().startSector(), "take_metadata_snap");
+        client.message(id(), stack.eraTarget().startSector(), "take_metadata_snap");
     }
 
     void drop() throws IOException {
-        client.message(id, stack.eraTarget().startSector(), "drop_metadata_snap");
+        client.message(id(), stack.eraTarget().startSector(), "drop_metadata_snap");
     }
 
     /** The metadata block of the held snapshot, or −1 for none. */
     long snapshotBlock() throws IOException {
-        return client.eraStatus(id).snapshotBlock();
+        return client.eraStatus(id()).snapshotBlock();
     }
 
     /**

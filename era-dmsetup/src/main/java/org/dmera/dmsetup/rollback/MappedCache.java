@@ -11,25 +11,14 @@ import org.dmera.dmsetup.ioctl.DmFlags;
 import org.dmera.dmsetup.ioctl.DmIoctl;
 import org.dmera.dmsetup.ioctl.TargetSpec;
 
-/** A cache that the kernel runs: its tables, its state, its status, and its messages. */
-final class MappedCache {
-    private final DmClient client;
-    private final DeviceId id;
-    private final int udevFlags;
-
-    /** @param udevFlags for udev's rules when the device changes, see {@link DmCall#udevFlags} */
-    MappedCache(DmClient client, DeviceId id, int udevFlags) {
-        this.client = client;
-        this.id = id;
-        this.udevFlags = udevFlags;
-    }
-
+/**
+ * A cache that the kernel runs: its tables, its state, its status, and its messages.
+ *
+ * @param udevFlags for udev's rules when the device changes, see {@link DmCall#udevFlags}
+ */
+record MappedCache(DmClient client, DeviceId id, int udevFlags) {
     String name() {
         return id.name();
-    }
-
-    DmClient client() {
-        return client;
     }
 
     /** The live table. */

@@ -7,13 +7,7 @@ import java.nio.ByteBuffer;
 import org.dmera.core.block.BlockDevice;
 
 /** A target's backing as a metadata device. Closing it leaves the backing open. */
-final class BackingBlockDevice implements BlockDevice {
-    private final Backing backing;
-
-    BackingBlockDevice(Backing backing) {
-        this.backing = backing;
-    }
-
+record BackingBlockDevice(Backing backing) implements BlockDevice {
     @Override
     public String name() {
         return backing.toString();
