@@ -56,16 +56,7 @@ record MappedEraDevice(DmClient client, DeviceId id, TargetSpec target, Path met
     static MappedEraDevice open(DmClient client, String name, Path metadata, Path origin, boolean viewed)
             throws IOException {
         DeviceId id = find(client, nameOf(name));
-        List<TargetSpec> table = client.table(id);
-        if (table.size() != 1 || !table.get(0).type().equals("era")) {
-            throw new IOException(id.name() + " is not an era device: its table is "
-                    + (table.isEmpty()
-                            ? "empty"
-                            : table.size() == 1
-                                    ? table.get(0).typeWithArticle() + " target"
-                                    : "of " + table.size() + " lines"));
-        }
-        TargetSpec target = table.get(0);
+        TargetSpec target = TargetSpec.requireOne("era", client.table(id), id.name(), "an era device");
         List<String> words = Words.split(target.params());
         return new MappedEraDevice(
                 client,

@@ -139,7 +139,7 @@ final class ActivationCommands {
                 return false;
             }
             List<TargetSpec> lines = client.table(id);
-            if (lines.size() == 1 && lines.get(0).type().equals("era")) {
+            if (TargetSpec.isOne("era", lines)) {
                 List<String> words = Words.split(lines.get(0).params());
                 if (isSame(words.get(0), entry.metadata()) && isSame(words.get(1), entry.origin())) {
                     return true;
@@ -160,7 +160,7 @@ final class ActivationCommands {
 
     /** Fails unless the table is one that can be enrolled. */
     static void requireEra(List<TargetSpec> specs) throws CommandLineException {
-        if (specs == null || specs.size() != 1 || !specs.get(0).type().equals("era")) {
+        if (specs == null || !TargetSpec.isOne("era", specs)) {
             throw new CommandLineException("--enroll: expected a table of one era target.");
         }
     }

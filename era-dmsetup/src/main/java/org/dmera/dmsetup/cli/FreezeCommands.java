@@ -20,11 +20,6 @@ import org.dmera.dmsetup.targets.FrozenTarget;
 final class FreezeCommands {
     private FreezeCommands() {}
 
-    /** Whether a table is a view's. */
-    static boolean isView(List<TargetSpec> table) {
-        return table.size() == 1 && table.get(0).type().equals(FrozenTarget.TYPE);
-    }
-
     static boolean freeze(Session session, List<String> operands) throws IOException, CommandLineException {
         String cow = session.switches().value(Switch.COW);
         if (cow == null) {
@@ -79,7 +74,7 @@ final class FreezeCommands {
         DmIoctl info = session.client().info(device);
         String name = session.unmangle(info.name());
         List<TargetSpec> table = session.client().table(device);
-        if (table.size() != 1 || !table.get(0).type().equals("era")) {
+        if (!TargetSpec.isOne("era", table)) {
             throw new CommandLineException("freeze: " + name + " has "
                     + (table.isEmpty()
                             ? "no live table"
@@ -98,7 +93,7 @@ final class FreezeCommands {
         DeviceId device = session.deviceOf(operands);
         requireEngine(session, "thaw");
         DmIoctl info = session.client().info(device);
-        if (!isView(session.client().table(device))) {
+        if (!TargetSpec.isOne(FrozenTarget.TYPE, session.client().table(device))) {
             throw new CommandLineException("thaw: " + session.unmangle(info.name())
                     + " is no view; expected the name that freeze printed, DEVICE@ERA.");
         }

@@ -14,6 +14,7 @@ import org.dmera.dmsetup.ioctl.DmFlags;
 import org.dmera.dmsetup.ioctl.DmIoctl;
 import org.dmera.dmsetup.ioctl.TargetSpec;
 import org.dmera.dmsetup.ioctl.Words;
+import org.dmera.dmsetup.targets.FrozenTarget;
 
 /** {@code status}, {@code table} and {@code measure}: a line for each target of each device, or a command on each device. */
 final class StatusCommand {
@@ -158,7 +159,8 @@ final class StatusCommand {
         return listing.forEach(session, device -> {
             DmIoctl io = call(session, device);
             List<TargetSpec> lines = lines(session, io);
-            if (session.has(Switch.TARGET) && lines.isEmpty() || listing.all() && FreezeCommands.isView(lines)) {
+            if (session.has(Switch.TARGET) && lines.isEmpty()
+                    || listing.all() && TargetSpec.isOne(FrozenTarget.TYPE, lines)) {
                 // No line makes a view again.
                 return true;
             }

@@ -34,15 +34,7 @@ final class IoGate {
     private static final long LOOK_NANOS = TimeUnit.MILLISECONDS.toNanos(200);
 
     /** A request that is held back. */
-    private static final class Held {
-        final long number;
-        final Condition turn;
-
-        Held(long number, Condition turn) {
-            this.number = number;
-            this.turn = turn;
-        }
-    }
+    private record Held(long number, Condition turn) {}
 
     private final AtomicLongArray inFlight = new AtomicLongArray(STRIPES * STRIDE);
     private final ReentrantLock lock = new ReentrantLock();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.dmsetup.ioctl;
 
+import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
@@ -34,6 +35,29 @@ public record TargetSpec(long startSector, long lengthSectors, String type, Stri
     /** The same of any type. */
     public static String withArticle(String type) {
         return (!type.isEmpty() && "aeiou".indexOf(type.charAt(0)) >= 0 ? "an " : "a ") + type;
+    }
+
+    /** Whether a table is one line, of that type. */
+    public static boolean isOne(String type, List<TargetSpec> table) {
+        return table.size() == 1 && table.get(0).type.equals(type);
+    }
+
+    /**
+     * The line of such a table.
+     *
+     * @param device whose table it is, {@code what} what a device with such a table is: for the message
+     */
+    public static TargetSpec requireOne(String type, List<TargetSpec> table, String device, String what)
+            throws IOException {
+        if (isOne(type, table)) {
+            return table.get(0);
+        }
+        throw new IOException(device + " is not " + what + ": its table is "
+                + (table.isEmpty()
+                        ? "empty"
+                        : table.size() == 1
+                                ? table.get(0).typeWithArticle() + " target"
+                                : "of " + table.size() + " lines"));
     }
 
     /** Room that {@code specs} take as a payload, padding included. */

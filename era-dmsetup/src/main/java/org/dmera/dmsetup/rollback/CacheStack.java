@@ -54,7 +54,7 @@ record CacheStack(DeviceId eraDevice, TargetSpec eraTarget, List<Extent> extents
             }
             DeviceId id = idOf(word);
             List<TargetSpec> table = client.table(id);
-            if (table.size() == 1 && table.get(0).type().equals("era")) {
+            if (TargetSpec.isOne("era", table)) {
                 arrive(id, table.get(0), begin, sectors);
                 return;
             }

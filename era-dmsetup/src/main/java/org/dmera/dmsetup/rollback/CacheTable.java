@@ -40,15 +40,7 @@ record CacheTable(
      * @throws IOException when it isn't one cache target
      */
     static CacheTable of(String device, List<TargetSpec> table) throws IOException {
-        if (table.size() != 1 || !table.get(0).type().equals("cache")) {
-            throw new IOException(device + " is not a cache: its table is "
-                    + (table.isEmpty()
-                            ? "empty"
-                            : table.size() == 1
-                                    ? table.get(0).typeWithArticle() + " target"
-                                    : "of " + table.size() + " lines"));
-        }
-        return parse(table.get(0));
+        return parse(TargetSpec.requireOne("cache", table, device, "a cache"));
     }
 
     /** Reads a table line as the kernel prints it. */
