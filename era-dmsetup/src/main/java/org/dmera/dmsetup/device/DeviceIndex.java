@@ -7,6 +7,7 @@ import java.util.Arrays;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
@@ -232,6 +233,25 @@ final class DeviceIndex {
             }
         }
         return false;
+    }
+
+    /** The devices, each after those on top of it: the order in which they are suspended. */
+    synchronized List<MappedDevice> topDown() {
+        List<MappedDevice> devices = devices();
+        Set<MappedDevice> order = new LinkedHashSet<>();
+        devices.forEach(device -> addAfterThoseAbove(device, devices, order));
+        return new ArrayList<>(order);
+    }
+
+    private void addAfterThoseAbove(MappedDevice device, List<MappedDevice> devices, Set<MappedDevice> order) {
+        if (!order.contains(device)) {
+            for (MappedDevice other : devices) {
+                if (!other.equals(device) && sitsOn(other, device)) {
+                    addAfterThoseAbove(other, devices, order);
+                }
+            }
+            order.add(device);
+        }
     }
 
     /** A table of {@code upper} no longer uses {@code lower}. */

@@ -335,9 +335,14 @@ public final class DeviceRegistry {
         return stopping;
     }
 
-    /** The devices, each after those on top of it, but for those that are still being brought back. */
+    /** The devices, each after those on top of it. */
+    List<MappedDevice> topDown() {
+        return index.topDown();
+    }
+
+    /** The same, but for those that are still being brought back. */
     private List<MappedDevice> usableTopDown() {
-        List<MappedDevice> devices = DeviceStack.topDown(this);
+        List<MappedDevice> devices = topDown();
         devices.removeIf(restoration::isUnderWay);
         return devices;
     }

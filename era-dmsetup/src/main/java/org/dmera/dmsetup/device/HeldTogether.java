@@ -29,7 +29,7 @@ final class HeldTogether {
     /** {@code devices}: each once. */
     HeldTogether(DeviceRegistry registry, List<MappedDevice> devices) throws ErrnoException {
         this.registry = registry;
-        topDown = DeviceStack.topDown(registry);
+        topDown = registry.topDown();
         topDown.retainAll(devices);
         if (topDown.size() != devices.size()) {
             throw new ErrnoException("one of " + devices + " is no more", Errno.ENXIO);
