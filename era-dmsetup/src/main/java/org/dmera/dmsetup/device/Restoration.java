@@ -7,6 +7,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
@@ -109,56 +110,38 @@ final class Restoration {
         if (device.isGone()) {
             return null;
         }
-        Attempt attempt = new Attempt(device);
+        CompletableFuture<IOException> end = new CompletableFuture<>();
         try {
-            threads.execute(attempt);
+            threads.execute(() -> attempt(device, end));
         } catch (RuntimeException | Error e) {
             log.error("no thread for bringing back " + device + ", so others wait for it", e);
             return restore(device);
         }
         long begin = System.nanoTime();
-        boolean inTime = attempt.await(Math.min(EACH_NANOS, leftNanos));
+        boolean inTime;
+        synchronized (end) {
+            inTime = Threads.awaitWhile(end, Math.min(EACH_NANOS, leftNanos), () -> !end.isDone());
+            if (!inTime) {
+                late.add(device);
+            }
+        }
         leftNanos -= System.nanoTime() - begin;
         if (inTime) {
-            return attempt.failure();
+            return end.join();
         }
         log.error(device + " is not back yet: what it sits on does not answer; it comes back when that does");
         return null;
     }
 
-    /** One device's way back, on a thread of its own. */
-    private final class Attempt implements Runnable {
-        private final MappedDevice device;
-        private boolean over;
-        private IOException failure;
-
-        Attempt(MappedDevice device) {
-            this.device = device;
+    /** One device's way back, on a thread of its own; who does not wait for its {@code end} any more is told later. */
+    private void attempt(MappedDevice device, CompletableFuture<IOException> end) {
+        IOException why = restore(device);
+        synchronized (end) {
+            end.complete(why);
+            end.notifyAll();
         }
-
-        @Override
-        public void run() {
-            IOException why = restore(device);
-            synchronized (this) {
-                over = true;
-                failure = why;
-                notifyAll();
-            }
-            if (late.remove(device)) {
-                arrived(device, why);
-            }
-        }
-
-        /** Waits for its end; false when it is late, and will tell by itself. */
-        synchronized boolean await(long nanos) {
-            if (!Threads.awaitWhile(this, nanos, () -> !over)) {
-                late.add(device);
-            }
-            return over;
-        }
-
-        synchronized IOException failure() {
-            return failure;
+        if (late.remove(device)) {
+            arrived(device, why);
         }
     }
 
