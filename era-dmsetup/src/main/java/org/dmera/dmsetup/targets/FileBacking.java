@@ -51,10 +51,9 @@ class FileBacking implements Closeable {
     private final int fd;
     /** fallocate takes whole ones of these only: the logical blocks of a device; a file's bytes. */
     private final int unitBytes;
-    /** Cleared when the file system or the device turns out not to know the operation. */
-    private volatile boolean canPunch = true;
-
-    private volatile boolean canZero = true;
+    /** Those of fallocate that the file system or the device turned out not to know. */
+    private volatile int unknownModes;
+    /** Cleared when the file system turns out not to know them. */
     private volatile boolean canSeekHoles;
 
     private final ReentrantLock syncing = new ReentrantLock();
@@ -257,7 +256,7 @@ class FileBacking implements Closeable {
         long from = wholeFrom(offsetBytes);
         long to = wholeTo(offsetBytes + lengthBytes);
         if (from < to) {
-            punch(from, to - from);
+            allocate(FileSpace.PUNCH_HOLE, from, to - from);
         }
     }
 
@@ -268,7 +267,8 @@ class FileBacking implements Closeable {
         if (from >= to) {
             writeZeroes(offsetBytes, lengthBytes);
         } else {
-            if (!((flags & Target.NO_HOLE) == 0 && punch(from, to - from)) && !zero(from, to - from)) {
+            if (!((flags & Target.NO_HOLE) == 0 && allocate(FileSpace.PUNCH_HOLE, from, to - from))
+                    && !allocate(FileSpace.ZERO_RANGE, from, to - from)) {
                 if ((flags & Target.FAST_ZERO) != 0) {
                     throw new ErrnoException("fast zeroing of " + path, Errno.EOPNOTSUPP);
                 }
@@ -297,36 +297,21 @@ class FileBacking implements Closeable {
         }
     }
 
-    /** False when it could not be done. */
-    private boolean punch(long offsetBytes, long lengthBytes) throws IOException {
-        Errno refusal = canPunch ? refusal(FileSpace.PUNCH_HOLE, offsetBytes, lengthBytes) : Errno.EOPNOTSUPP;
-        canPunch &= refusal == null || refusal == Errno.EINVAL;
-        return refusal == null;
-    }
-
-    /** False when it could not be done. */
-    private boolean zero(long offsetBytes, long lengthBytes) throws IOException {
-        Errno refusal = canZero ? refusal(FileSpace.ZERO_RANGE, offsetBytes, lengthBytes) : Errno.EOPNOTSUPP;
-        canZero &= refusal == null || refusal == Errno.EINVAL;
-        return refusal == null;
-    }
-
-    /**
-     * Null when it was done; EINVAL when this range can't be done so, and EOPNOTSUPP when the file system or the device
-     * doesn't know the operation at all.
-     */
-    private Errno refusal(int mode, long offsetBytes, long lengthBytes) throws IOException {
+    /** False when it could not be done: not with this range, or by this file system or device not at all. */
+    private boolean allocate(int mode, long offsetBytes, long lengthBytes) throws IOException {
+        if ((unknownModes & mode) != 0) {
+            return false;
+        }
         try {
             FileSpace.fallocate(fd, mode | FileSpace.KEEP_SIZE, offsetBytes, lengthBytes);
-            return null;
+            return true;
         } catch (ErrnoException e) {
-            if (e.is(Errno.EINVAL)) {
-                return Errno.EINVAL;
-            }
             if (e.is(Errno.EOPNOTSUPP) || e.is(Errno.ENOSYS) || e.is(Errno.ENODEV)) {
-                return Errno.EOPNOTSUPP;
+                unknownModes |= mode;
+            } else if (!e.is(Errno.EINVAL)) {
+                throw e;
             }
-            throw e;
+            return false;
         }
     }
 

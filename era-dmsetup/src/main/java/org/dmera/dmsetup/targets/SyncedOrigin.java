@@ -25,26 +25,24 @@ final class SyncedOrigin {
     }
 
     void flush() throws IOException {
-        requireNoLoss("flush");
+        makeDurable("flush", origin::flush);
+    }
+
+    /** As {@link Target#sync}. */
+    void sync() throws IOException {
+        makeDurable("sync", origin::sync);
+    }
+
+    private void makeDurable(String what, Failures.Step step) throws IOException {
+        requireNoLoss(what);
         try {
-            origin.flush();
+            step.run();
         } catch (IOException e) {
             lost(e);
             throw e;
         }
         // Another one may have been told of it.
-        requireNoLoss("flush");
-    }
-
-    /** As {@link Target#sync}. */
-    void sync() throws IOException {
-        requireNoLoss("sync");
-        try {
-            origin.sync();
-        } catch (IOException e) {
-            lost(e);
-            throw e;
-        }
+        requireNoLoss(what);
     }
 
     void requireNoLoss(String what) throws IOException {
