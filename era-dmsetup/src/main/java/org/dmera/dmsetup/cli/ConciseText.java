@@ -67,14 +67,6 @@ final class ConciseText {
 
     /** Puts a backslash before what would end a field. */
     static String escape(String text) {
-        StringBuilder escaped = new StringBuilder();
-        for (int i = 0; i < text.length(); i++) {
-            char c = text.charAt(i);
-            if (c == ',' || c == ';' || c == '\\') {
-                escaped.append('\\');
-            }
-            escaped.append(c);
-        }
-        return escaped.toString();
+        return text.replaceAll("[,;\\\\]", "\\\\$0");
     }
 }

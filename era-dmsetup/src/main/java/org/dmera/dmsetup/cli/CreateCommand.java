@@ -50,27 +50,14 @@ final class CreateCommand {
         create(
                 session,
                 new Wanted(mangled, new DeviceId(mangled, uuid, major, minor), session.has(Switch.READONLY), specs));
-        boolean done = !session.has(Switch.ATTACH) || attach(session, mangled);
-        if (session.has(Switch.ENROLL)) {
-            enroll(session, name, mangled, specs.get(0));
-        }
-        return done;
-    }
-
-    private static void enroll(Session session, String name, String mangled, TargetSpec spec) throws IOException {
         try {
-            ActivationCommands.enroll(session, name, spec);
-        } catch (IOException | RuntimeException e) {
-            revert(session, mangled, e);
-            throw e;
-        }
-    }
-
-    private static boolean attach(Session session, String name) throws IOException, CommandLineException {
-        try {
-            return Attachments.attach(session, name);
+            boolean done = !session.has(Switch.ATTACH) || Attachments.attach(session, mangled);
+            if (session.has(Switch.ENROLL)) {
+                ActivationCommands.enroll(session, name, specs.get(0));
+            }
+            return done;
         } catch (IOException | CommandLineException | RuntimeException e) {
-            revert(session, name, e);
+            revert(session, mangled, e);
             throw e;
         }
     }

@@ -37,17 +37,7 @@ public final class Words {
 
     /** A word as {@link #split} has to find it. */
     public static String escape(String word) {
-        StringBuilder escaped = null;
-        for (int i = 0; i < word.length(); i++) {
-            char c = word.charAt(i);
-            if (escaped == null && (isSpace(c) || c == '\\')) {
-                escaped = new StringBuilder(word.length() + 8).append(word, 0, i);
-            }
-            if (escaped != null) {
-                escaped.append(isSpace(c) || c == '\\' ? "\\" : "").append(c);
-            }
-        }
-        return escaped == null ? word : escaped.toString();
+        return word.replaceAll("[ \\t-\\r\\\\]", "\\\\$0");
     }
 
     /** Where the white space at {@code from}, if there is any, ends. */
