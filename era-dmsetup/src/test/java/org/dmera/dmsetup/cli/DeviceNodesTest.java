@@ -14,11 +14,13 @@ import java.nio.file.Path;
 import java.util.List;
 import org.dmera.core.linux.DeviceNode;
 import org.dmera.dmsetup.ioctl.DevNumber;
+import org.dmera.testkit.Alone;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Nodes of the kernel's devices, where no udev makes them: nothing else is ever replaced or taken away. */
+@Alone
 class DeviceNodesTest {
     private static final long DEV = DevNumber.encode(253, 7);
     private static final long OTHER = DevNumber.encode(253, 8);

@@ -27,12 +27,14 @@ import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.export.HostAttacher;
 import org.dmera.dmsetup.ioctl.DmCommand;
 import org.dmera.dmsetup.ioctl.TargetSpec;
+import org.dmera.testkit.Alone;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Nodes that are asked for, and taken away, at the same moment. */
 @Timeout(600)
+@Alone
 class AttachRacesTest {
     private static final int ROUNDS = 12;
     private static final int WARM_UPS = 10;

@@ -27,6 +27,7 @@ import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.device.OneMoment;
 import org.dmera.dmsetup.targets.Target;
+import org.dmera.testkit.Alone;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -35,6 +36,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** {@code freeze} and {@code thaw}: views of what era devices held at a moment. */
 @Timeout(120)
+@Alone
 class FreezeTest {
     private static final int SECTORS = 8192;
     private static final int BYTES = SECTORS * 512;

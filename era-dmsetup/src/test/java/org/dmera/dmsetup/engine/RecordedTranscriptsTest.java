@@ -21,6 +21,7 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.dmera.dmsetup.device.MappedDevice;
+import org.dmera.testkit.Alone;
 import org.dmera.testkit.Fixtures;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -31,6 +32,7 @@ import org.junit.jupiter.params.provider.MethodSource;
  * The recorded sessions of dmsetup on a real kernel, replayed by era-dmsetup on the engine: the same outputs, errors and exit
  * codes, and the same reasons in the log. What differs is in {@link KnownDifferences}, and nowhere else.
  */
+@Alone
 class RecordedTranscriptsTest {
     /** The ways in which sections are replayed. Each section of the recording belongs to exactly one. */
     private enum Kind {

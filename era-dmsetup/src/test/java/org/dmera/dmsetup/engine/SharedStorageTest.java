@@ -24,6 +24,7 @@ import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.ioctl.TargetSpec;
+import org.dmera.testkit.Alone;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -32,6 +33,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** Records that anybody else writes on are ruined, so no table may bring that about, whatever way it takes to them. */
 @Timeout(600)
+@Alone
 class SharedStorageTest {
     private static final int SECTORS = 1024;
 

@@ -21,6 +21,7 @@ import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.device.TargetTable;
 import org.dmera.dmsetup.targets.StorageAreas;
 import org.dmera.dmsetup.targets.StoringNothing;
+import org.dmera.testkit.Alone;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -28,6 +29,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** A device as a file, by the kernel's FUSE. */
 @Timeout(60)
+@Alone
 class FuseFileTest {
     private static final int SECTORS = 1 << 11;
     private static final int PAGE = 4096;

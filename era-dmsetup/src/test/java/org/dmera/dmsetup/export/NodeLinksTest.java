@@ -22,10 +22,12 @@ import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.DeviceStore;
 import org.dmera.dmsetup.device.EngineLog;
 import org.dmera.dmsetup.device.MappedDevice;
+import org.dmera.testkit.Alone;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** What lies in the folder of attached nodes is obeyed only as far as this user can have put it there. */
+@Alone
 class NodeLinksTest {
     private static final String NODE = "/dev/loop99";
     private static final String NAME = "era-links-" + ProcessHandle.current().pid();

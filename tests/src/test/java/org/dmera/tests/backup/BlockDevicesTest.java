@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
+import org.dmera.testkit.Alone;
 import org.dmera.tools.backup.copy.OriginReader;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -26,6 +27,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** Origins and targets that are block devices, and what a copy leaves of the page cache. */
 @Timeout(300)
+@Alone
 class BlockDevicesTest {
     private static final int BYTES = 24 << 20;
 

@@ -10,12 +10,14 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import org.dmera.testkit.Alone;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** An ext4 file system that lives between backups. */
 @Timeout(600)
+@Alone
 class FileSystemChainTest {
     private static final int INCREMENTS = 20;
     private static final long IMAGE_BYTES = 64 << 20;

@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
+import org.dmera.testkit.Alone;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -22,6 +23,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** era_apply --changed-since: an origin goes back to its backup by writing what was written since, and that is tracked. */
 @Timeout(600)
+@Alone
 class RevertTest {
     private static final long IMAGE_BYTES = 8 << 20;
 

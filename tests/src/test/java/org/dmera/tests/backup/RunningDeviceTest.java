@@ -26,6 +26,7 @@ import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.dmera.dmsetup.backup.BackupCommand;
+import org.dmera.testkit.Alone;
 import org.dmera.testkit.Fixtures;
 import org.dmera.tools.cli.CommandLine;
 import org.junit.jupiter.api.AfterEach;
@@ -36,6 +37,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** era_backup, and pulls over NBD, on a device of an engine in a process of its own. */
 @Timeout(600)
+@Alone
 class RunningDeviceTest {
     private static final String NAME =
             "era-backup-test-" + ProcessHandle.current().pid();

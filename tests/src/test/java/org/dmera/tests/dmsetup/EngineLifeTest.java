@@ -30,6 +30,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.dmera.core.format.Superblock;
+import org.dmera.testkit.Alone;
 import org.dmera.testkit.Fixtures;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -37,6 +38,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** The engine comes up when it is wanted, remembers its devices, and goes down without harm. */
 @Timeout(600)
+@Alone
 class EngineLifeTest {
     @TempDir
     Path folder;

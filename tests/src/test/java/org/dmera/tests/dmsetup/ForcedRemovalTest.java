@@ -14,6 +14,7 @@ import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import org.dmera.testkit.Alone;
 import org.dmera.tests.io.Host;
 import org.dmera.tests.io.TestLinks;
 import org.junit.jupiter.api.AfterEach;
@@ -24,6 +25,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** {@code remove -f} of a device with a node: force is no reason to lose what was written. */
 @Timeout(600)
+@Alone
 class ForcedRemovalTest {
     @TempDir
     Path folder;

@@ -17,6 +17,7 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Stream;
 import org.dmera.core.linux.Errno;
 import org.dmera.dmsetup.control.DmException;
+import org.dmera.testkit.Alone;
 import org.dmera.tests.io.Host;
 import org.dmera.tests.io.TestLinks;
 import org.junit.jupiter.api.AfterEach;
@@ -33,6 +34,7 @@ import org.junit.jupiter.api.io.TempDir;
  * the output names and {@code -Dera.kills.seed} takes; nightly every call of every command.
  */
 @Timeout(value = 4, unit = TimeUnit.HOURS)
+@Alone
 class KilledBetweenSystemCallsTest {
     private static final boolean NIGHTLY = Boolean.getBoolean("era.nightly");
     private static final int KILLS_IN_EVERY_RUN = 4;

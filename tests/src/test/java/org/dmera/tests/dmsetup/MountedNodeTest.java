@@ -16,6 +16,7 @@ import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.locks.LockSupport;
+import org.dmera.testkit.Alone;
 import org.dmera.tests.io.Host;
 import org.dmera.tests.io.TestLinks;
 import org.junit.jupiter.api.AfterEach;
@@ -26,6 +27,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** A device whose node is in use is suspended and removed, or not, as the kernel's own would be. */
 @Timeout(600)
+@Alone
 class MountedNodeTest {
     @TempDir
     Path folder;

@@ -13,6 +13,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.List;
+import org.dmera.testkit.Alone;
 import org.dmera.tests.io.Host;
 import org.dmera.tests.io.TestLinks;
 import org.junit.jupiter.api.AfterEach;
@@ -23,6 +24,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** Nodes in /dev come back when their engine does, however it ended. */
 @Timeout(600)
+@Alone
 class NodesAfterRestartTest {
     @TempDir
     Path folder;

@@ -17,6 +17,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import org.dmera.testkit.Alone;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -24,6 +25,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** Whoever asks for a device that a restart has not brought back yet, on a busy machine: they wait, but not for ever. */
 @Timeout(600)
+@Alone
 class OnItsWayTest {
     private static final long LIMIT_SECONDS = 30;
     private static final int LOAD = 10;

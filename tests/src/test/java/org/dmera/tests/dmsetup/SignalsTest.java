@@ -18,6 +18,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import org.dmera.dmsetup.engine.Signals;
+import org.dmera.testkit.Alone;
 import org.dmera.tests.io.Host;
 import org.dmera.tests.io.TestLinks;
 import org.junit.jupiter.api.Test;
@@ -26,6 +27,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** What signals mean to an engine: the end in order, another log file, or nothing; never what a kill does. */
 @Timeout(600)
+@Alone
 class SignalsTest {
     private static final long PF_MEMALLOC_NOIO = 0x80000;
     private static final int CAP_SYS_RESOURCE = 24;

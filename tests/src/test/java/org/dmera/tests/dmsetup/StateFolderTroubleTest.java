@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
+import org.dmera.testkit.Alone;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -22,6 +23,7 @@ import org.junit.jupiter.api.io.TempDir;
  * changes nothing, and once the trouble is over an engine finds all of it, and each command works.
  */
 @Timeout(600)
+@Alone
 class StateFolderTroubleTest {
     private static final int SECTORS = 2048;
     private static final String EPERM = "Operation not permitted";

@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.stream.Stream;
 import org.dmera.dmsetup.activation.Eratab;
 import org.dmera.dmsetup.activation.EratabEntry;
+import org.dmera.testkit.Alone;
 import org.dmera.testkit.Fixtures;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -22,6 +23,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** The units fit the distribution, wherever that lies. */
+@Alone
 class SystemdUnitsTest {
     private static final Path DIST = Fixtures.projectRoot().resolve("dist");
 

@@ -32,6 +32,7 @@ import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.device.EngineLog;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.export.HostAttacher;
+import org.dmera.testkit.Alone;
 import org.dmera.testkit.Fixtures;
 import org.dmera.tools.Commands;
 import org.dmera.tools.cli.CommandLine;
@@ -43,6 +44,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** A device as a node of the host: file systems on it, and what the metadata then says of them. */
 @Timeout(600)
+@Alone
 class AttachedDeviceTest {
     private static final int MIB = 128;
     private static final int BLOCK = TestEngine.BLOCK_BYTES;

@@ -30,6 +30,7 @@ import org.dmera.dmsetup.export.NbdServer;
 import org.dmera.dmsetup.targets.Backing;
 import org.dmera.dmsetup.targets.EraTargetFactory;
 import org.dmera.dmsetup.targets.FileBackings;
+import org.dmera.testkit.Alone;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -38,6 +39,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** What clients ask for to be durable, or to be given up, is asked of the origin: a write acknowledged is not yet enough. */
 @Timeout(600)
+@Alone
 class DurabilityTest {
     private static final int MIB = 16;
     private static final Set<String> NOTED = Set.of("write", "flush", "discard", "writeZeroes");

@@ -37,6 +37,7 @@ import org.dmera.dmsetup.targets.Backing;
 import org.dmera.dmsetup.targets.EraTargetFactory;
 import org.dmera.dmsetup.targets.FileBackings;
 import org.dmera.dmsetup.targets.StorageAreas;
+import org.dmera.testkit.Alone;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -48,6 +49,7 @@ import org.junit.jupiter.api.io.TempDir;
  * was acknowledged since, and keeps nothing else waiting.
  */
 @Timeout(60)
+@Alone
 class HangingOriginTest {
     private static final int BLOCK = 4096;
     private static final int MIB = 16;

@@ -17,6 +17,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import java.util.stream.Stream;
 import org.dmera.dmsetup.device.MappedDevice;
+import org.dmera.testkit.Alone;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -25,6 +26,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** Clients that break the protocol: the engine lives on, serves others, and keeps nothing of them. */
 @Timeout(600)
+@Alone
 class HostileClientTest {
     private static final int EINVAL = 22;
     private static final int ENOSPC = 28;

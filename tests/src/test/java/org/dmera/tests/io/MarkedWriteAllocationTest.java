@@ -19,6 +19,7 @@ import org.dmera.dmsetup.device.IoRequest;
 import org.dmera.dmsetup.device.IoRequest.Operation;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.targets.Client;
+import org.dmera.testkit.Alone;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -26,6 +27,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** A write to a marked block makes no object: at a hundred thousand writes a second each one would be felt. */
 @Timeout(600)
+@Alone
 class MarkedWriteAllocationTest {
     private static final int MIB = 16;
     private static final int BLOCK = TestEngine.BLOCK_BYTES;

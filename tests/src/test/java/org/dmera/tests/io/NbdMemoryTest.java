@@ -20,12 +20,14 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import org.dmera.dmsetup.export.NbdServer;
+import org.dmera.testkit.Alone;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Whatever clients announce, and however slowly they send it: there is an end to the memory that they get. */
 @Timeout(600)
+@Alone
 class NbdMemoryTest {
     private static final int MIB = 1 << 20;
     private static final int NO_COMMAND = 99;

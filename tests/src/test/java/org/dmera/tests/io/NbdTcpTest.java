@@ -24,6 +24,7 @@ import org.dmera.dmsetup.engine.TcpAccess;
 import org.dmera.dmsetup.export.ExportSource;
 import org.dmera.dmsetup.export.NbdServer;
 import org.dmera.dmsetup.export.TlsIdentity;
+import org.dmera.testkit.Alone;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -31,6 +32,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** NBD over TCP: plain on this host, with certificates elsewhere. */
 @Timeout(600)
+@Alone
 class NbdTcpTest {
     @TempDir
     private Path folder;

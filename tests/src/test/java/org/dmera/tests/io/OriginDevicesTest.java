@@ -29,6 +29,7 @@ import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.targets.Backing;
 import org.dmera.dmsetup.targets.FileBackings;
 import org.dmera.dmsetup.targets.Target;
+import org.dmera.testkit.Alone;
 import org.dmera.testkit.Fixtures;
 import org.dmera.tools.Commands;
 import org.dmera.tools.cli.Command;
@@ -41,6 +42,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** What block devices and file systems beneath a target refuse, and what becomes of that. */
 @Timeout(300)
+@Alone
 class OriginDevicesTest {
     private static final int BLOCK = 4096;
     private static final int MIB = 1 << 20;

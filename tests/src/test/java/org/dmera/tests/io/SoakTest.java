@@ -16,11 +16,13 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.Stream;
 import org.dmera.dmsetup.device.MappedDevice;
+import org.dmera.testkit.Alone;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Everything at once for a while: I/O with verification, checkpoints, snapshots, status, suspend and resume. */
+@Alone
 class SoakTest {
     /** {@code -Dera.soak.seconds=N}: as long. */
     private static final int SECONDS = Integer.getInteger("era.soak.seconds", Host.NIGHTLY ? 600 : 30);

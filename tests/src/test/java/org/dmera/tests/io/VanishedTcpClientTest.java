@@ -18,6 +18,7 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.dmera.testkit.Alone;
 import org.dmera.testkit.Fixtures;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -30,6 +31,7 @@ import org.junit.jupiter.api.io.TempDir;
  * kernel sends to one of its two addresses, acknowledgements and resets too, is thrown away from some moment on.
  */
 @Timeout(600)
+@Alone
 class VanishedTcpClientTest {
     private static final Path LAUNCHER = Fixtures.projectRoot().resolve("dist/bin/era-dmsetup");
     private static final int PORT = 10809;

@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import org.dmera.testkit.Alone;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -16,6 +17,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** The promises of {@code tests/kernel/vmrun}, on the machine that boots fastest. */
 @Tag("kernel")
+@Alone
 class VmRunTest {
     @TempDir
     Path folder;

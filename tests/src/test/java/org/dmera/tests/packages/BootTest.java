@@ -7,11 +7,13 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import org.dmera.testkit.Alone;
 import org.dmera.testkit.Fixtures;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** A machine with the packages installed boots, loses its power, and boots again: what eratab(5) is for. */
+@Alone
 class BootTest {
     private static final Path ROOT = Fixtures.projectRoot();
 

@@ -15,6 +15,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import org.dmera.testkit.Alone;
 import org.dmera.testkit.Fixtures;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -23,6 +24,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** What the Debian packages hold, as dpkg-deb builds them; nightly also what dpkg does with them in a fresh Debian. */
+@Alone
 class DebianPackagesTest {
     private static final Path ROOT = Fixtures.projectRoot();
     private static final boolean NIGHTLY = Boolean.getBoolean("era.nightly");

@@ -14,6 +14,7 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import org.dmera.testkit.Alone;
 import org.dmera.testkit.Fixtures;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -22,6 +23,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Messages, exit codes and refusals, by running the launchers. */
+@Alone
 class ContractTest {
     private static final String TOO_SMALL = "Metadata device/file too small.  Is this binary metadata?";
     private static final String XML = "This looks like XML.  This tool only supports the binary metadata format.";

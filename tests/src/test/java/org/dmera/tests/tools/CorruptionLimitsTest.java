@@ -10,12 +10,14 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import org.dmera.testkit.Alone;
 import org.dmera.testkit.Corruption;
 import org.dmera.testkit.Fixtures;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** A sample of the corruptions through the launchers, whose time and memory the system measures. */
+@Alone
 class CorruptionLimitsTest {
     private static final int CORRUPTIONS = Boolean.getBoolean("era.nightly") ? 400 : 10;
     private static final long MOST_KIB = 512 << 10;

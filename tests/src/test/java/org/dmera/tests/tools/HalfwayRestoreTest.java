@@ -14,12 +14,14 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.concurrent.TimeUnit;
+import org.dmera.testkit.Alone;
 import org.dmera.testkit.Fixtures;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** A restore over older metadata that ends halfway leaves nothing that could be taken for metadata. */
+@Alone
 class HalfwayRestoreTest {
     private static final byte[] OLDER = Fixtures.imageBytes(Fixtures.image("e_crash_bs8.crash"));
 

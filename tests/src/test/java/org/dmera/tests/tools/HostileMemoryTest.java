@@ -21,6 +21,7 @@ import org.dmera.core.block.BlockSeal;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.Superblock;
+import org.dmera.testkit.Alone;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.TestFactory;
@@ -32,6 +33,7 @@ import org.junit.jupiter.api.io.TempDir;
  * to their end, with a result or a line that says what is missing, and never by an OutOfMemoryError.
  */
 @Timeout(600)
+@Alone
 class HostileMemoryTest {
     private static final int BLOCK = 4096;
     /** 128 MiB: twice the heap. */

@@ -16,6 +16,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Stream;
+import org.dmera.testkit.Alone;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -24,6 +25,7 @@ import org.junit.jupiter.api.io.TempDir;
  * Which of its two archives a JVM starts {@code era-dmsetup} from: clients of an engine from the cache that was made ahead of
  * time, all else from the archive of classes. Either is known to be used, and neither is missed with a word.
  */
+@Alone
 class LauncherTest {
     private static final String ARCHIVE = "-XX:SharedArchiveFile=";
     private static final String CACHE = "-XX:AOTCache=";

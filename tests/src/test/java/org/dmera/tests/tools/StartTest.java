@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import org.dmera.testkit.Alone;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -20,6 +21,7 @@ import org.junit.jupiter.api.io.TempDir;
  * What makes short runs short: every class comes out of the archive, and none is loaded that the run could do without. Times
  * differ from machine to machine; which classes are loaded does not.
  */
+@Alone
 class StartTest {
     /** By which the first lambda of a process is linked, which takes as long as checking a small device. */
     private static final String LINKS_LAMBDAS = "java.lang.invoke.InnerClassLambdaMetafactory";
