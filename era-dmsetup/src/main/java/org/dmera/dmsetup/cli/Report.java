@@ -258,12 +258,12 @@ final class Report {
     }
 
     private List<Row> sorted(List<Row> rows) throws IOException {
-        record Keyed(Row row, String[] keys) {}
+        record Keyed(Row row, List<String> keys) {}
         List<Keyed> keyed = new ArrayList<>();
         for (Row row : rows) {
-            String[] values = new String[sort.size()];
-            for (int i = 0; i < values.length; i++) {
-                values[i] = row.value(sort.get(i).field);
+            List<String> values = new ArrayList<>();
+            for (SortKey key : sort) {
+                values.add(row.value(key.field));
             }
             keyed.add(new Keyed(row, values));
         }
@@ -271,11 +271,14 @@ final class Report {
         return keyed.stream().map(Keyed::row).toList();
     }
 
-    private int compare(String[] a, String[] b) {
-        for (int i = 0; i < a.length; i++) {
+    private int compare(List<String> a, List<String> b) {
+        for (int i = 0; i < sort.size(); i++) {
             SortKey key = sort.get(i);
-            int order =
-                    key.field.number ? Long.compare(Long.parseLong(a[i]), Long.parseLong(b[i])) : a[i].compareTo(b[i]);
+            String left = a.get(i);
+            String right = b.get(i);
+            int order = key.field.number
+                    ? Long.compare(Long.parseLong(left), Long.parseLong(right))
+                    : left.compareTo(right);
             if (order != 0) {
                 return key.descending ? -order : order;
             }
