@@ -2,6 +2,8 @@
 package org.dmera.core.linux;
 
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Set;
@@ -29,6 +31,10 @@ public final class FileDescriptors {
 
     private static final int O_TMPFILE = 020000000
             | (Set.of("aarch64", "arm", "ppc64le").contains(System.getProperty("os.arch")) ? 040000 : 0200000);
+
+    private static final int TIOCGWINSZ = 0x5413;
+    /** Of struct winsize: rows, columns, and the same in pixels, 16 bits each. */
+    private static final int WINSIZE_BYTES = 8;
 
     private FileDescriptors() {}
 
@@ -103,6 +109,12 @@ public final class FileDescriptors {
             return Libc.CALLS.isatty(fd) == 1;
         }
         return Libc.CALLS.isatty(fd) == 1;
+    }
+
+    /** How many columns the terminal has; 0 when it is none, or doesn't say. */
+    public static int terminalColumns(int fd) {
+        ByteBuffer size = ByteBuffer.allocate(WINSIZE_BYTES).order(ByteOrder.nativeOrder());
+        return isTerminal(fd) && Ioctl.call(fd, TIOCGWINSZ, size) == 0 ? Short.toUnsignedInt(size.getShort(2)) : 0;
     }
 
     /** Closes a descriptor. Linux releases it even when it reports an error. */

@@ -40,7 +40,7 @@ record DeviceState(
                 io.targetCount(),
                 io.has(DmFlags.ACTIVE_PRESENT),
                 io.has(DmFlags.INACTIVE_PRESENT),
-                io.has(DmFlags.SUSPEND | DmFlags.INTERNAL_SUSPEND),
+                io.has(DmFlags.SUSPEND),
                 io.has(DmFlags.READONLY),
                 io.has(DmFlags.DEFERRED_REMOVE));
     }

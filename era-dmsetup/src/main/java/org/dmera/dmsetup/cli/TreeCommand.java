@@ -7,6 +7,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.dmera.core.linux.Errno;
+import org.dmera.core.linux.FileDescriptors;
 import org.dmera.dmsetup.control.DeviceId;
 import org.dmera.dmsetup.control.DmException;
 import org.dmera.dmsetup.ioctl.DevNumber;
@@ -31,14 +32,21 @@ final class TreeCommand {
     /** Columns that {@code -+-} takes. */
     private static final int BRANCH_WIDTH = 3;
 
+    /** Of a line that is longer than what is not a terminal, or does not know its own width. */
+    private static final int COLUMNS = 80;
+
+    private static final String CUT = "...";
+
     private TreeOptions options;
     private Session session;
+    private int columns;
     /** Whether every device of the list was still there when it was asked about. */
     private boolean allFound = true;
 
     boolean run(Session theSession, List<String> operands) throws IOException, CommandLineException {
         session = theSession;
         options = TreeOptions.of(session.switches());
+        columns = columns();
         Map<Long, Node> nodes = new LinkedHashMap<>();
         Map<Long, String> names = new LinkedHashMap<>();
         for (DeviceEntry entry : session.devices()) {
@@ -94,13 +102,11 @@ final class TreeCommand {
         if (options.blkdevname()) {
             String name = DeviceNames.blockDeviceName(node.dev);
             if (name != null) {
-                text.append(node.name.isEmpty() ? "<" : " <").append(name).append('>');
+                text.append(" <").append(name).append('>');
             }
         }
         if (options.device()) {
-            text.append(text.length() == 0 ? "(" : " (")
-                    .append(DevNumber.text(node.dev))
-                    .append(')');
+            text.append(" (").append(DevNumber.text(node.dev)).append(')');
         }
         if (options.needsState() && !node.name.isEmpty()) {
             DmIoctl io = session.info(DeviceId.ofNumber("", node.dev));
@@ -128,6 +134,33 @@ final class TreeCommand {
         return "[" + String.join(", ", words) + "]";
     }
 
+    /** Devices that are not mapped have nothing but their number and their name in /dev. */
+    private boolean isShown(Node node) {
+        return !node.name.isEmpty() || options.device() || options.blkdevname();
+    }
+
+    private static int columns() {
+        int ofTerminal = FileDescriptors.terminalColumns(1) - CUT.length();
+        return ofTerminal > 0 ? ofTerminal : COLUMNS;
+    }
+
+    /** What fits of a line. In bytes of names, those that go on with a character of UTF-8 take no column. */
+    private CharSequence cut(CharSequence line) {
+        if (options.notrunc()) {
+            return line;
+        }
+        int at = 0;
+        int last = 0;
+        for (int i = 0; i < line.length(); i++) {
+            char c = line.charAt(i);
+            if (c > 0xff || (c & 0xc0) != 0x80) {
+                at++;
+                last = at == columns ? i : last;
+            }
+        }
+        return at > columns ? line.subSequence(0, last) + CUT : line;
+    }
+
     /**
      * Prints what hangs on a node.
      *
@@ -140,14 +173,20 @@ final class TreeCommand {
         List<Node> children = options.inverted() ? node.above : node.below;
         TreeOptions.Symbols symbols = options.symbols();
         int width = options.compact() ? node.label.length() + branchWidth : 0;
-        if (children.isEmpty() || !options.compact()) {
-            session.out().println(line);
+        if (isShown(node) && (children.isEmpty() || !options.compact())) {
+            session.out().println(cut(line));
         }
         for (int i = 0; i < children.size(); i++) {
             boolean last = i + 1 == children.size();
+            if (!isShown(children.get(i))) {
+                if (i == 0 && options.compact()) {
+                    session.out().println(cut(line));
+                }
+                continue;
+            }
             String blank = " ".repeat(width);
             StringBuilder next;
-            if (options.compact() && i == 0) {
+            if (options.compact() && i == 0 && isShown(node)) {
                 next = line.append(symbols.begin())
                         .append(last ? symbols.across() : symbols.down() + symbols.horizontal())
                         .append(symbols.end());
@@ -157,8 +196,7 @@ final class TreeCommand {
                         .append(' ')
                         .append(symbols.begin())
                         .append(last ? symbols.corner() + symbols.horizontal() : symbols.tee())
-                        .append(symbols.end())
-                        .append(!options.compact() && children.get(i).name.isEmpty() ? " " : "");
+                        .append(symbols.end());
             }
             next.append(children.get(i).label);
             path.add(blank + (last ? "   " : " " + symbols.begin() + symbols.vertical() + symbols.end() + " "));

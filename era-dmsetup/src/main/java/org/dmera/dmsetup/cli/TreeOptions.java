@@ -2,6 +2,7 @@
 package org.dmera.dmsetup.cli;
 
 import java.util.Set;
+import java.util.stream.Stream;
 import org.dmera.core.linux.NativeText;
 
 /** The words of {@code -o} for a tree. */
@@ -14,7 +15,8 @@ record TreeOptions(
         boolean active,
         boolean open,
         boolean rw,
-        boolean uuid) {
+        boolean uuid,
+        boolean notrunc) {
 
     /** What the branches are drawn with. */
     record Symbols(
@@ -51,16 +53,19 @@ record TreeOptions(
                 : words.contains("vt100")
                         ? Symbols.VT100
                         : words.contains("utf") || localeIsUtf8() ? Symbols.UTF : Symbols.ASCII;
+        // As in dmsetup, a device whose state is shown has a line of its own.
+        boolean state = Stream.of("active", "open", "rw", "uuid").anyMatch(word -> words.contains(word));
         return new TreeOptions(
                 symbols,
-                words.contains("compact"),
+                words.contains("compact") && !state,
                 words.contains("inverted"),
                 !words.contains("nodevice"),
                 words.contains("blkdevname"),
                 words.contains("active"),
                 words.contains("open"),
                 words.contains("rw"),
-                words.contains("uuid"));
+                words.contains("uuid"),
+                words.contains("notrunc"));
     }
 
     private static boolean localeIsUtf8() {
