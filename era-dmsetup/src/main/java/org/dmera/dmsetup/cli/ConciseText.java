@@ -19,48 +19,41 @@ final class ConciseText {
         List<List<String>> devices = new ArrayList<>();
         List<String> fields = new ArrayList<>();
         StringBuilder field = new StringBuilder();
-        boolean begun = false;
         for (int i = 0; i < text.length(); i++) {
             char c = text.charAt(i);
-            if (c == '\n') {
-                continue;
-            }
             if (c == '\\') {
                 if (i + 1 == text.length()) {
                     throw new CommandLineException("Backslash must be followed by another character at end of string.");
                 }
                 i++;
                 field.append(text.charAt(i));
-                begun = true;
             } else if (c == ',') {
-                fields.add(field.toString().trim());
+                fields.add(field.toString());
                 field.setLength(0);
-                begun = true;
             } else if (c == ';') {
                 // Nothing between two of them is a device that lacks its fields; after the last there need not be one.
                 devices.add(complete(fields, field));
                 fields = new ArrayList<>();
                 field.setLength(0);
-                begun = false;
-            } else {
+            } else if (field.length() > 0 || fields.isEmpty() && devices.isEmpty() || !Words.isSpace(c)) {
+                // What is skipped, as dmsetup does, are blanks and ends of lines after a comma or semicolon.
                 field.append(c);
-                begun |= !Words.isSpace(c);
             }
         }
-        if (begun || devices.isEmpty() && !text.isEmpty()) {
+        if (field.length() > 0 || !fields.isEmpty() || devices.isEmpty() && !text.isEmpty()) {
+            if (text.endsWith(",") && field.length() == 0) {
+                throw new CommandLineException(
+                        "Incomplete entry: five comma-separated fields are required for each device");
+            }
             devices.add(complete(fields, field));
         }
         return devices;
     }
 
     private static List<String> complete(List<String> fields, StringBuilder last) throws CommandLineException {
-        fields.add(last.toString().trim());
+        fields.add(last.toString());
         if (fields.size() < FIELDS) {
             throw new CommandLineException("Five comma-separated fields are required for each device");
-        }
-        if (fields.get(FIELDS - 1).isEmpty()) {
-            throw new CommandLineException(
-                    "Incomplete entry: five comma-separated fields are required for each device");
         }
         return fields;
     }

@@ -72,6 +72,7 @@ final class CreateCommand {
                 if (session.has(Switch.ADDNODEONCREATE)) {
                     session.nodes().added(wanted.name, made.dev());
                 }
+                InfoCommand.printIfVerbose(session, made);
                 return;
             }
             DmCall.of("reload", DmCommand.TABLE_LOAD, DeviceId.ofNumber(wanted.name, made.dev()))
@@ -86,6 +87,7 @@ final class CreateCommand {
                     .run(session.control());
             session.nodes().added(wanted.name, resumed.dev());
             ReadAhead.apply(session, resumed);
+            InfoCommand.printIfVerbose(session, resumed);
         } catch (IOException | CommandLineException | RuntimeException e) {
             revert(session, wanted.name, e);
             throw e;
@@ -146,7 +148,7 @@ final class CreateCommand {
                 session.createdName(name),
                 new DeviceId(session.createdName(name), session.mangledUuid(fields.get(1)), -1, minor(fields.get(2))),
                 flags.equals("ro"),
-                TableText.parse(table, "in concise specification"));
+                TableText.parse(table, ""));
     }
 
     private static int minor(String text) throws CommandLineException {

@@ -11,8 +11,16 @@ final class DepsCommand {
         DeviceNames names = new DeviceNames(session);
         Listing listing = Listing.of(session, operands);
         return listing.forEach(session, device -> {
+            boolean verbose = session.switches().verbosity() > 0;
+            if (verbose) {
+                InfoCommand.print(
+                        session, DeviceState.of(session, session.client().info(device)));
+            }
             String name = device.name().isEmpty() ? "" : session.unmangle(device.name());
-            print(session, names, device, listing.withNames() ? name + ": " : "");
+            print(session, names, device, listing.withNames() && !verbose ? name + ": " : "");
+            if (verbose && listing.withNames()) {
+                session.out().println();
+            }
             return true;
         });
     }

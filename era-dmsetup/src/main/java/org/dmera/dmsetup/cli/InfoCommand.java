@@ -62,6 +62,13 @@ final class InfoCommand {
         });
     }
 
+    /** Prints the state that a call has left a device in, if the user asked to be told. */
+    static void printIfVerbose(Session session, DmIoctl io) throws IOException {
+        if (session.switches().verbosity() > 0) {
+            print(session, DeviceState.of(session, io));
+        }
+    }
+
     /** Prints the block of lines, and a blank one. */
     static void print(Session session, DeviceState state) throws IOException {
         PrintStream out = session.out();

@@ -118,7 +118,9 @@ final class Report {
         boolean descending = key.startsWith("-");
         String id = descending || key.startsWith("+") ? key.substring(1) : key;
         ReportField field = id.isEmpty() ? null : known(id);
-        if (field != null) {
+        if (sort.stream().anyMatch(given -> given.field == field)) {
+            session.err().println("dm_report: Ignoring duplicate sort field: " + field.id() + ".");
+        } else if (field != null) {
             sort.add(new SortKey(field, descending));
         }
     }

@@ -142,6 +142,11 @@ final class Session {
         return Mangling.newName(text, mangling);
     }
 
+    /** The uuid that a device is to have. */
+    String mangledNewUuid(String text) throws IOException {
+        return Mangling.newUuid(text, mangling);
+    }
+
     static void checkName(String name) throws CommandLineException {
         if (name.indexOf('/') >= 0) {
             throw new CommandLineException("Name \"" + name + "\" invalid. It contains \"/\".");

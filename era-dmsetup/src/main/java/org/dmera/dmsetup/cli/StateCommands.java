@@ -32,7 +32,9 @@ final class StateCommands {
         if (session.has(Switch.CHECKS)) {
             refuseOnSuspended(session, device);
         }
-        change(session, "suspend", device).flag(DmFlags.SUSPEND, true).run(session.control());
+        DmIoctl io =
+                change(session, "suspend", device).flag(DmFlags.SUSPEND, true).run(session.control());
+        InfoCommand.printIfVerbose(session, io);
         return true;
     }
 
@@ -56,6 +58,7 @@ final class StateCommands {
                 .run(session.control());
         session.nodes().added(io.name(), io.dev());
         ReadAhead.apply(session, io);
+        InfoCommand.printIfVerbose(session, io);
         return true;
     }
 
@@ -134,7 +137,13 @@ final class StateCommands {
     static boolean removeAll(Session session, List<String> operands) throws IOException, CommandLineException {
         if (session.has(Switch.FORCE)) {
             removeAllByForce(session);
+        } else {
+            removeClosed(session);
         }
+        return true;
+    }
+
+    private static void removeClosed(Session session) throws IOException {
         List<DeviceEntry> before =
                 session.control().isKernel() ? session.client().list() : List.of();
         DmCall.of("remove_all", DmCommand.REMOVE_ALL, DeviceId.NONE)
@@ -146,11 +155,22 @@ final class StateCommands {
                 session.nodes().removed(entry.name());
             }
         }
-        return true;
     }
 
+    /** Force is for those that can't be removed without: whoever uses them gets errors. */
     private static void removeAllByForce(Session session) throws IOException {
-        for (DeviceEntry entry : session.client().list()) {
+        try {
+            removeClosed(session);
+        } catch (DmException e) {
+            if (!e.is(Errno.EBUSY)) {
+                throw e;
+            }
+        }
+        List<DeviceEntry> inUse = session.client().list();
+        if (inUse.isEmpty()) {
+            return;
+        }
+        for (DeviceEntry entry : inUse) {
             DeviceId device = DeviceId.ofName(entry.name());
             try {
                 makeWay(session, device);
@@ -158,6 +178,11 @@ final class StateCommands {
             } catch (DmException e) {
                 session.err().println(e.getMessage());
             }
+        }
+        removeClosed(session);
+        int left = session.client().list().size();
+        if (left > 0) {
+            session.err().println("Unable to remove " + left + " device(s).");
         }
     }
 
@@ -169,7 +194,7 @@ final class StateCommands {
         if (text.isEmpty()) {
             throw new CommandLineException("Non empty new " + (setUuid ? "uuid" : "name") + " is required.");
         }
-        String mangled = setUuid ? session.mangledUuid(text) : session.mangledNewName(text);
+        String mangled = setUuid ? session.mangledNewUuid(text) : session.mangledNewName(text);
         DmIoctl io = DmCall.of("rename", DmCommand.DEV_RENAME, device)
                 .flag(DmFlags.UUID, setUuid)
                 .text(mangled)

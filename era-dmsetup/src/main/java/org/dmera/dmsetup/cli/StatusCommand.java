@@ -113,7 +113,7 @@ final class StatusCommand {
         for (TargetSpec line : lines) {
             session.out().println(prefix + line.line());
         }
-        if (verbose && (anyTarget || !lines.isEmpty())) {
+        if (verbose && withName && (anyTarget || !lines.isEmpty())) {
             session.out().println();
         }
     }
@@ -141,17 +141,13 @@ final class StatusCommand {
     private boolean concise(Session session, Listing listing) throws IOException, CommandLineException {
         StringBuilder text = new StringBuilder();
         Listing ordered = listing.all() ? new Listing(DeviceGraph.bottomUp(session, listing.devices()), true) : listing;
-        boolean found;
         try {
-            found = concise(session, ordered, text);
-        } catch (DmException e) {
+            return concise(session, ordered, text);
+        } finally {
             if (text.length() > 0) {
                 session.out().println(text);
             }
-            throw e;
         }
-        session.out().println(text);
-        return found;
     }
 
     private boolean concise(Session session, Listing listing, StringBuilder text)
@@ -186,6 +182,9 @@ final class StatusCommand {
                 return false;
             }
             List<TargetSpec> lines = lines(session, io);
+            if (session.has(Switch.TARGET) && lines.isEmpty()) {
+                return true;
+            }
             json.beginObject().field("name", session.unmangle(io.name()));
             json.key("targets").beginArray();
             for (TargetSpec line : lines) {

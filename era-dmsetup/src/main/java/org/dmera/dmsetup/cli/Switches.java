@@ -79,7 +79,9 @@ final class Switches {
             if (s.longName().equals(name)) {
                 return s;
             }
-            if (s.longName().startsWith(name)) {
+            // An abbreviation that dmsetup takes means here what it means there.
+            if (s.longName().startsWith(name)
+                    && (matches.isEmpty() || !s.isOurs() || matches.get(0).isOurs())) {
                 matches.add(s);
             }
         }

@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.util.List;
 import org.dmera.dmsetup.control.DeviceId;
 import org.dmera.dmsetup.control.DmCall;
+import org.dmera.dmsetup.control.DmException;
 import org.dmera.dmsetup.ioctl.DmCommand;
 import org.dmera.dmsetup.ioctl.DmFlags;
 import org.dmera.dmsetup.ioctl.DmIoctl;
@@ -23,15 +24,18 @@ final class TableCommands {
                 bySwitch ? operands.isEmpty() ? null : operands.get(0) : operands.size() > 1 ? operands.get(1) : null;
         DeviceId device = session.device(bySwitch ? null : operands.get(0));
         List<TargetSpec> specs = TableText.read(session, file);
-        DmCall.of("reload", DmCommand.TABLE_LOAD, device)
+        DmIoctl io = DmCall.of("reload", DmCommand.TABLE_LOAD, device)
                 .flag(DmFlags.READONLY, session.has(Switch.READONLY))
                 .table(CreateCommand.forChannel(session, specs))
                 .run(session.control());
+        InfoCommand.printIfVerbose(session, io);
         return true;
     }
 
     static boolean clear(Session session, List<String> operands) throws IOException, CommandLineException {
-        DmCall.of("clear", DmCommand.TABLE_CLEAR, session.deviceOf(operands)).run(session.control());
+        DmIoctl io = DmCall.of("clear", DmCommand.TABLE_CLEAR, session.deviceOf(operands))
+                .run(session.control());
+        InfoCommand.printIfVerbose(session, io);
         return true;
     }
 
@@ -43,10 +47,15 @@ final class TableCommands {
     /** Replaces the device's table by one of the same size on which all I/O fails. */
     static void wipe(Session session, DeviceId device, boolean noFlush, boolean noLockFs) throws IOException {
         long sectors = 0;
-        for (TargetSpec line : TargetSpec.decodeAnswer(DmCall.of("table", DmCommand.TABLE_STATUS, device)
-                .flag(DmFlags.STATUS_TABLE, true)
-                .run(session.control()))) {
-            sectors = Math.max(sectors, line.startSector() + line.lengthSectors());
+        try {
+            for (TargetSpec line : TargetSpec.decodeAnswer(DmCall.of("table", DmCommand.TABLE_STATUS, device)
+                    .flag(DmFlags.STATUS_TABLE, true)
+                    .run(session.control()))) {
+                sectors = Math.max(sectors, line.startSector() + line.lengthSectors());
+            }
+        } catch (DmException e) {
+            // What it means for the device, the load says.
+            session.err().println(e.getMessage());
         }
         DmCall.of("reload", DmCommand.TABLE_LOAD, device)
                 .flag(DmFlags.READONLY, session.has(Switch.READONLY))

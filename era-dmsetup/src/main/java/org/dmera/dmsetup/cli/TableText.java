@@ -3,10 +3,8 @@ package org.dmera.dmsetup.cli;
 
 import java.io.IOException;
 import java.io.InputStream;
-import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import org.dmera.core.file.FileErrors;
@@ -33,15 +31,22 @@ final class TableText {
         if (file == null) {
             return parse(text(session.in(), "standard input"), "on stdin");
         }
-        Path path = NativeText.path(file);
-        try (InputStream in = Files.newInputStream(path)) {
+        try (InputStream in = open(file)) {
             return parse(text(in, file), file);
-        } catch (NoSuchFileException e) {
-            throw new CommandLineException("Couldn't open '" + file + "' for reading.", e);
-        } catch (FileSystemException e) {
-            throw e;
         } catch (IOException e) {
-            throw FileErrors.named(path, e);
+            throw FileErrors.named(NativeText.path(file), e);
+        }
+    }
+
+    private static InputStream open(String file) throws CommandLineException {
+        try {
+            if (file.isEmpty()) {
+                // As a path it would be the current folder.
+                throw new NoSuchFileException(file);
+            }
+            return Files.newInputStream(NativeText.path(file));
+        } catch (IOException e) {
+            throw new CommandLineException("Couldn't open '" + file + "' for reading.", e);
         }
     }
 

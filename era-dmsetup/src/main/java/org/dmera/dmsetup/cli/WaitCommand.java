@@ -21,9 +21,7 @@ final class WaitCommand {
                 .flag(DmFlags.NOFLUSH, session.has(Switch.NOFLUSH))
                 .flag(DmFlags.QUERY_INACTIVE_TABLE, session.has(Switch.INACTIVE))
                 .run(session.control());
-        if (session.switches().verbosity() > 0) {
-            InfoCommand.print(session, DeviceState.of(session, io));
-        }
+        InfoCommand.printIfVerbose(session, io);
         return true;
     }
 }

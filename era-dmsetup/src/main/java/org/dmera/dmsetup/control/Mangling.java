@@ -44,6 +44,9 @@ public final class Mangling {
         }
     }
 
+    private static final String NEW_NAME = "new name";
+    private static final String NEW_UUID = "new UUID";
+
     private Mangling() {}
 
     /**
@@ -70,7 +73,16 @@ public final class Mangling {
      * @throws IOException as for {@link #name}
      */
     public static String newName(String text, Mode mode) throws IOException {
-        return mangle(text, "new name", DmIoctl.NAME_BYTES, mode);
+        return mangle(text, NEW_NAME, DmIoctl.NAME_BYTES, mode);
+    }
+
+    /**
+     * The uuid that a device without one is to have.
+     *
+     * @throws IOException as for {@link #name}
+     */
+    public static String newUuid(String text, Mode mode) throws IOException {
+        return mangle(text, NEW_UUID, DmIoctl.UUID_BYTES, mode);
     }
 
     private static String mangle(String given, String what, int room, Mode mode) throws IOException {
@@ -80,7 +92,7 @@ public final class Mangling {
             throw new IOException("The " + what + " \"" + text.replace("\0", "\\0") + "\" holds a NUL byte.");
         }
         if (text.length() >= room) {
-            throw new IOException((what.equals("UUID") ? what : "Name") + " \"" + text + "\" too long.");
+            throw tooLong(what, text);
         }
         if (mode == Mode.NONE) {
             return text;
@@ -113,9 +125,23 @@ public final class Mangling {
             throw mixed(what, text);
         }
         if (mangled.length() >= room) {
-            throw new IOException("Mangled form of the " + what + " too long for \"" + text + "\".");
+            throw mangledTooLong(what, text);
         }
         return mangled.toString();
+    }
+
+    /** In libdevmapper's words, which differ. */
+    private static IOException tooLong(String what, String text) {
+        return switch (what) {
+            case "name" -> new IOException("Name \"" + text + "\" too long.");
+            case NEW_NAME -> new IOException("Name \"" + text + "\" too long");
+            case NEW_UUID -> new IOException("Uuid \"" + text + "\" too long");
+            default -> mangledTooLong(what, text);
+        };
+    }
+
+    private static IOException mangledTooLong(String what, String text) {
+        return new IOException("Mangled form of the " + what + " too long for \"" + text + "\".");
     }
 
     private static IOException mixed(String what, String text) {

@@ -93,6 +93,9 @@ class OwnCommandsTest {
         assertEquals("120:0", json("ls", "--json").at("/devices/0/depends_on/0").asText());
         assertEquals(
                 0, json("ls", "--json", "--target", "striped").get("devices").size());
+        assertEquals(
+                List.of("vol"),
+                json("status", "--json", "--target", "era").get("devices").findValuesAsText("name"));
     }
 
     @Test
