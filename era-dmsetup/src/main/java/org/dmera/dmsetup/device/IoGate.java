@@ -194,6 +194,6 @@ final class IoGate {
         if (shut) {
             throw new ErrnoException("I/O on a device that was removed", Errno.ESHUTDOWN);
         }
-        return !held || releasing && !turnTaken && queue.peekFirst() == self && self.number <= lastReleased;
+        return !held || releasing && !turnTaken && self.equals(queue.peekFirst()) && self.number <= lastReleased;
     }
 }
