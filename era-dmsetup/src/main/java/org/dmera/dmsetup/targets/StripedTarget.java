@@ -5,9 +5,6 @@ import java.util.List;
 
 /** {@code striped COUNT CHUNK (DEVICE START)+}: chunks of CHUNK sectors on each device in turn. */
 final class StripedTarget extends AreaTarget {
-    /** A page: the smallest chunk that the kernel takes. */
-    private static final int CHUNK_SECTORS_MULTIPLE = 8;
-
     private final long chunkSectors;
 
     private StripedTarget(long chunkSectors, List<Area> areas) {
@@ -27,7 +24,7 @@ final class StripedTarget extends AreaTarget {
             throw TableWords.invalid("Invalid stripe count");
         }
         long chunk = TableWords.number(arguments.get(1), Integer.MAX_VALUE, "Invalid chunk_size");
-        if (chunk == 0 || chunk % CHUNK_SECTORS_MULTIPLE != 0) {
+        if (chunk == 0) {
             throw TableWords.invalid("Invalid chunk_size");
         }
         if (lengthSectors % count != 0) {

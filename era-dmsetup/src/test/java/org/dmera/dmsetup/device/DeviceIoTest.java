@@ -11,6 +11,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
@@ -107,6 +108,26 @@ class DeviceIoTest {
         assertArrayEquals(data, back);
         assertEquals(data[8 * SECTOR], b.bytes()[8 * SECTOR]);
         assertEquals(data[16 * SECTOR], a.bytes()[8 * SECTOR]);
+    }
+
+    /** As in the kernel, which asks for no power of two, nor for pages. */
+    @Test
+    void aChunkHasAnyNumberOfSectors() throws Exception {
+        MemoryBacking a = new MemoryBacking("a", 30 * SECTOR);
+        MemoryBacking b = new MemoryBacking("b", 30 * SECTOR);
+        io.setTable(table(
+                60,
+                type("striped").load(0, 60, List.of("2", "3", "a", "0", "b", "0"), name -> name.equals("a") ? a : b)));
+        byte[] data = new byte[60 * SECTOR];
+        new Random(3).nextBytes(data);
+        io.write(0, ByteBuffer.wrap(data), 0);
+        for (int chunk = 0; chunk < 20; chunk++) {
+            byte[] below = (chunk % 2 == 0 ? a : b).bytes();
+            int at = chunk / 2 * 3 * SECTOR;
+            assertArrayEquals(
+                    Arrays.copyOfRange(data, chunk * 3 * SECTOR, (chunk + 1) * 3 * SECTOR),
+                    Arrays.copyOfRange(below, at, at + 3 * SECTOR));
+        }
     }
 
     @Test
