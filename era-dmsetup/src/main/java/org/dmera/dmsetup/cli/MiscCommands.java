@@ -13,7 +13,7 @@ import org.dmera.dmsetup.ioctl.TargetVersion;
 /** Commands that are about no device, and what is special to engines and era devices. */
 final class MiscCommands {
     /** The dmsetup whose behaviour this program copies; scripts look at this line. */
-    private static final String LIBRARY_VERSION = "1.02.185 (2022-05-18)";
+    static final String LIBRARY_VERSION = "1.02.185 (2022-05-18)";
 
     private MiscCommands() {}
 

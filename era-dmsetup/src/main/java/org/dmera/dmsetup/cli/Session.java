@@ -13,6 +13,7 @@ import org.dmera.dmsetup.control.DmCall;
 import org.dmera.dmsetup.control.DmClient;
 import org.dmera.dmsetup.control.DmException;
 import org.dmera.dmsetup.control.ImpatientControl;
+import org.dmera.dmsetup.control.KernelControl;
 import org.dmera.dmsetup.control.Mangling;
 import org.dmera.dmsetup.ioctl.DeviceEntry;
 import org.dmera.dmsetup.ioctl.DmCommand;
@@ -76,13 +77,30 @@ final class Session {
 
     private void open(boolean creating) throws IOException {
         if (client == null) {
-            Control control = connector.connect(switches, creating);
+            Control control = connect(creating);
             client = new DmClient(control.isKernel() ? impatient(control) : control);
             driverVersion = client.version();
             nodes = DeviceNodes.of(client.control(), switches);
             if (switches.verbosity() > 0) {
                 err.println("Control: " + client.control().describe());
             }
+        }
+    }
+
+    /** Where there is no driver, all of the lines that libdevmapper has for that are printed. */
+    private Control connect(boolean creating) throws IOException {
+        try {
+            return connector.connect(switches, creating);
+        } catch (KernelControl.NoDriverException e) {
+            err.println(e.getMessage());
+            err.println("Failure to communicate with kernel device-mapper driver.");
+            if ("root".equals(System.getProperty("user.name"))) {
+                err.println("Check that device-mapper is available in the kernel.");
+            }
+            throw new IOException(
+                    "Incompatible libdevmapper " + MiscCommands.LIBRARY_VERSION
+                            + " and kernel driver (unknown version).",
+                    e);
         }
     }
 

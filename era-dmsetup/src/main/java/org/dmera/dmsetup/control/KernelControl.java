@@ -4,14 +4,11 @@ package org.dmera.dmsetup.control;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import org.dmera.core.linux.Errno;
-import org.dmera.core.linux.ErrnoException;
+import org.dmera.core.file.FileErrors;
 import org.dmera.core.linux.FileDescriptors;
 import org.dmera.core.linux.Ioctl;
 import org.dmera.dmsetup.ioctl.DmCommand;
@@ -33,7 +30,8 @@ public final class KernelControl implements Control {
     /**
      * Opens the control device, and makes sure that its interface is of version 4.
      *
-     * @throws IOException when there is none, it can't be opened, or it speaks another version
+     * @throws NoDriverException when there is none, or it can't be opened
+     * @throws IOException when it speaks another version
      */
     public static KernelControl open() throws IOException {
         Path node = Files.exists(NODES[0]) || !Files.exists(NODES[1]) ? NODES[0] : NODES[1];
@@ -46,12 +44,17 @@ public final class KernelControl implements Control {
         try {
             FileChannel.open(node, StandardOpenOption.READ, StandardOpenOption.WRITE)
                     .close();
-        } catch (NoSuchFileException e) {
-            throw new ErrnoException("open " + node, Errno.ENOENT);
-        } catch (AccessDeniedException e) {
-            throw new ErrnoException("open " + node, Errno.EACCES);
         } catch (FileSystemException e) {
-            throw new IOException("open " + node + ": " + e.getReason(), e);
+            throw new NoDriverException(node + ": open failed: " + FileErrors.reason(e), e);
+        }
+    }
+
+    /** There is no device-mapper in this kernel, or none for this user. */
+    public static final class NoDriverException extends IOException {
+        private static final long serialVersionUID = 1L;
+
+        public NoDriverException(String message, Throwable cause) {
+            super(message, cause);
         }
     }
 

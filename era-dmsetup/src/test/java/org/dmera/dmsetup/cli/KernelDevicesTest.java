@@ -8,9 +8,11 @@ import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.List;
 import org.dmera.core.linux.Errno;
 import org.dmera.dmsetup.control.Control;
+import org.dmera.dmsetup.control.KernelControl;
 import org.dmera.dmsetup.ioctl.Dependencies;
 import org.dmera.dmsetup.ioctl.DevNumber;
 import org.dmera.dmsetup.ioctl.DeviceEntry;
@@ -79,6 +81,31 @@ class KernelDevicesTest {
     void aDiskWithoutAnythingToShowIsInNoTree() {
         assertEquals(List.of("top"), run("ls", "--tree", "-o", "ascii,nodevice"));
         assertEquals(List.of(" `-top"), run("ls", "--tree", "-o", "ascii,nodevice,inverted"));
+    }
+
+    @Test
+    void aKernelWithoutDeviceMapperIsToldInLibdevmappersLines() {
+        ByteArrayOutputStream err = new ByteArrayOutputStream();
+        int code = new DmSetup(
+                        new ByteArrayInputStream(new byte[0]),
+                        new PrintStream(new ByteArrayOutputStream(), false, StandardCharsets.ISO_8859_1),
+                        new PrintStream(err, false, StandardCharsets.ISO_8859_1),
+                        (switches, creating) -> {
+                            throw new KernelControl.NoDriverException(
+                                    "/dev/mapper/control: open failed: No such device", null);
+                        })
+                .run("dmsetup", List.of("ls"));
+        assertEquals(1, code);
+        List<String> expected = new ArrayList<>(List.of(
+                "/dev/mapper/control: open failed: No such device",
+                "Failure to communicate with kernel device-mapper driver.",
+                "Check that device-mapper is available in the kernel.",
+                "Incompatible libdevmapper 1.02.185 (2022-05-18) and kernel driver (unknown version).",
+                "Command failed."));
+        if (!"root".equals(System.getProperty("user.name"))) {
+            expected.remove(2);
+        }
+        assertEquals(expected, err.toString(StandardCharsets.ISO_8859_1).lines().toList());
     }
 
     @Test
