@@ -21,7 +21,7 @@ import org.dmera.core.read.BlockVerdict;
  * <p>Threads take the next piece from a shared counter, so the device sees one ascending sequence of reads. Blocks that
  * the space map wrongly counts as free are read one by one when a walk visits them.
  */
-final class DeviceScan implements Runnable {
+public final class DeviceScan implements Runnable {
     /** Blocks in a piece: 1 MiB. */
     private static final int PIECE = 256;
     /** Holes that are read through rather than skipped. */
@@ -37,6 +37,7 @@ final class DeviceScan implements Runnable {
     private volatile Throwable failure;
     private CountDownLatch done;
 
+    /** {@code counts}: what the space map stores, or null to read every block. */
     DeviceScan(BlockDevice device, BlockUse table, StoredCounts counts, BlockVerdict verdict, CheckOptions options) {
         this.device = device;
         this.table = table;
@@ -46,11 +47,20 @@ final class DeviceScan implements Runnable {
         this.pieces = (table.size() + PIECE - 1) / PIECE;
     }
 
-    /** Reads everything; returns when all threads are done. */
-    void runAll() throws InterruptedException {
+    /** Reads all blocks of {@code device}, whatever counts them, and leaves in {@code table} what they are. */
+    public static void readAll(BlockDevice device, BlockUse table) {
+        new DeviceScan(device, table, null, new BlockVerdict(-1), CheckOptions.defaults()).runAll();
+    }
+
+    /**
+     * Reads everything; returns when all threads are done.
+     *
+     * @throws UncheckedIOException when a thread was interrupted, which says nothing about the device
+     */
+    void runAll() {
         int nrUsed = 0;
         for (int piece = 0; piece < pieces; piece++) {
-            nrUsed += counts.firstUsed(piece * PIECE, end(piece)) < end(piece) ? 1 : 0;
+            nrUsed += firstUsed(piece * PIECE, end(piece)) < end(piece) ? 1 : 0;
         }
         // A thread costs more than reading two pieces does.
         int helpers = Math.min(options.threads(), (nrUsed + 1) / 2) - 1;
@@ -59,7 +69,12 @@ final class DeviceScan implements Runnable {
             options.executor().execute(this);
         }
         work();
-        done.await();
+        try {
+            done.await();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new UncheckedIOException(new InterruptedIOException("interrupted while the device was read"));
+        }
         if (failure instanceof UncheckedIOException e) {
             throw e;
         }
@@ -85,7 +100,7 @@ final class DeviceScan implements Runnable {
             for (int piece = next.getAndIncrement();
                     piece < pieces && failure == null;
                     piece = next.getAndIncrement()) {
-                int from = counts.firstUsed(piece * PIECE, end(piece));
+                int from = firstUsed(piece * PIECE, end(piece));
                 if (from < end(piece)) {
                     buffer = buffer == null ? BlockSource.newBuffer(Math.min(PIECE, table.size())) : buffer;
                     scan(from, end(piece), buffer, eye);
@@ -97,6 +112,10 @@ final class DeviceScan implements Runnable {
         }
     }
 
+    private int firstUsed(int from, int end) {
+        return counts == null ? from : counts.firstUsed(from, end);
+    }
+
     /** Where the next piece begins. */
     private int end(int piece) {
         return Math.min(table.size(), (piece + 1) * PIECE);
@@ -106,10 +125,10 @@ final class DeviceScan implements Runnable {
     private void scan(int first, int end, ByteBuffer buffer, BlockVerdict eye) {
         for (int from = first; from < end; ) {
             int to = from + 1;
-            int nextUsed = counts.firstUsed(to, end);
+            int nextUsed = firstUsed(to, end);
             while (nextUsed < end && nextUsed - to <= HOLE) {
                 to = nextUsed + 1;
-                nextUsed = counts.firstUsed(to, end);
+                nextUsed = firstUsed(to, end);
             }
             scanRun(from, to, buffer, eye);
             from = nextUsed;

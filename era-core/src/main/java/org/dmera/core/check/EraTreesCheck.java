@@ -7,7 +7,6 @@ import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.Damage;
 import org.dmera.core.evidence.DamageLocation;
 import org.dmera.core.evidence.DamageLog;
-import org.dmera.core.evidence.EraGap;
 import org.dmera.core.evidence.Structure;
 import org.dmera.core.evidence.TreeSpec;
 import org.dmera.core.evidence.TreeWalk;
@@ -28,7 +27,6 @@ final class EraTreesCheck implements TreeWalk.WritesetVisitor {
     private final Superblock superblock;
     private final int walk;
     private final TreeSpec tree;
-    private final TreeSpec eraArray;
 
     /** The era that should come next, or −1 while any may come. */
     private long nextEra = -1;
@@ -42,11 +40,10 @@ final class EraTreesCheck implements TreeWalk.WritesetVisitor {
         this.superblock = superblock;
         this.walk = walk;
         this.tree = new TreeSpec(Structure.WRITESET_TREE, -1, walk);
-        this.eraArray = new TreeSpec(Structure.ERA_ARRAY, -1, walk);
     }
 
     void run() {
-        new TreeWalk(reader, tree, this).walk(superblock.writesetTreeRoot(), true);
+        new TreeWalk(reader, tree, this).walk(superblock.writesetTreeRoot());
         checkLastEra();
         // The copy's current writeset belongs to the live target, which may have freed it.
         if (walk == BlockUse.LIVE && superblock.currentWritesetRoot() != 0) {
@@ -56,7 +53,8 @@ final class EraTreesCheck implements TreeWalk.WritesetVisitor {
                     superblock.currentWritesetNrBits(),
                     true);
         }
-        new ArrayWalk(reader, eraArray, new ErasOfSnapshot())
+        TreeSpec eraArray = new TreeSpec(Structure.ERA_ARRAY, -1, walk);
+        new ArrayWalk(reader, eraArray, new Contents(eraArray, 0))
                 .walk(superblock.eraArrayRoot(), superblock.nrBlocks(), true);
     }
 
@@ -94,7 +92,7 @@ final class EraTreesCheck implements TreeWalk.WritesetVisitor {
                             + lastArchived(),
                     "the current era is raised");
         } else if (nextEra >= 0 && era != nextEra) {
-            log.lost(new EraGap(tree.path(), nextEra, era - 1));
+            log.addEraGap(tree.path(), nextEra, era - 1);
         }
         nextEra = era + 1;
     }
@@ -102,7 +100,7 @@ final class EraTreesCheck implements TreeWalk.WritesetVisitor {
     /** Digestion takes the lowest era first: when any writeset is left, the last one should be. */
     private void checkLastEra() {
         if (anyWriteset && nextEra >= 0 && nextEra <= lastArchived()) {
-            log.lost(new EraGap(tree.path(), nextEra, lastArchived()));
+            log.addEraGap(tree.path(), nextEra, lastArchived());
         }
     }
 
@@ -111,12 +109,21 @@ final class EraTreesCheck implements TreeWalk.WritesetVisitor {
     }
 
     private void walkBitset(TreeSpec spec, long root, long nrBits, boolean counted) {
-        LastWord lastWord = new LastWord(spec, nrBits);
-        new ArrayWalk(reader, spec, lastWord).walk(root, (nrBits + Long.SIZE - 1) / Long.SIZE, counted);
+        new ArrayWalk(reader, spec, new Contents(spec, nrBits))
+                .walk(root, (nrBits + Long.SIZE - 1) / Long.SIZE, counted);
     }
 
-    /** Looks for eras that the live array can have by now, and the one of the held snapshot can't. */
-    private final class ErasOfSnapshot implements ArrayWalker.Visitor {
+    /** Looks for bits past the end of a bitset, and for eras that the live array can have by now, and a held snapshot's can't. */
+    private final class Contents implements ArrayWalker.Visitor {
+        private final TreeSpec spec;
+        private final long nrBits;
+
+        /** {@code nrBits}: of a bitset, else 0. */
+        Contents(TreeSpec spec, long nrBits) {
+            this.spec = spec;
+            this.nrBits = nrBits;
+        }
+
         @Override
         public void present(long index, long blockNr, int usable) {
             short verdict = reader.verdict(blockNr);
@@ -124,23 +131,8 @@ final class EraTreesCheck implements TreeWalk.WritesetVisitor {
                     && BlockVerdict.isAboveHeld(verdict)
                     && !BlockVerdict.isAboveCurrent(verdict)) {
                 String late = "it holds an era above the last that can have been digested when the snapshot was taken";
-                log.add(DamageKind.ERA_ABOVE_CURRENT, eraArray, blockNr, late);
+                log.add(DamageKind.ERA_ABOVE_CURRENT, spec, blockNr, late);
             }
-        }
-    }
-
-    /** Looks for bits past the end of a bitset. */
-    private final class LastWord implements ArrayWalker.Visitor {
-        private final TreeSpec spec;
-        private final long nrBits;
-
-        LastWord(TreeSpec spec, long nrBits) {
-            this.spec = spec;
-            this.nrBits = nrBits;
-        }
-
-        @Override
-        public void present(long index, long blockNr, int usable) {
             if (reader.hasBitsPastEnd(nrBits, index, blockNr, usable)) {
                 DamageLocation here = DamageLocation.of(
                         spec.structure(), spec.path(), "the origin blocks of that part count as written in this era");

@@ -65,21 +65,20 @@ public final class MetadataChecker {
         return new CheckReport(checker.log, checker.table, options.scope(), checker.seal);
     }
 
-    private void run() throws InterruptedIOException {
+    private void run() {
         BlockReader opener = new BlockReader(device, table, log, new BlockVerdict(0));
-        ByteBuffer block = BlockReader.newBuffer();
         if (table.size() == 0) {
             DamageLocation nowhere = DamageLocation.of(Structure.SUPERBLOCK, "", "");
             log.add(DamageKind.BAD_FIELD, nowhere, Damage.NO_BLOCK, "the device is smaller than one block");
             return;
         }
         SuperblockCheck check = new SuperblockCheck(opener, SUPERBLOCK_NR);
-        if (!check.read(block)) {
+        Superblock superblock = check.read();
+        if (superblock == null) {
             log.treesIncomplete(true);
             return;
         }
-        Superblock superblock = new Superblock().wrap(block, 0);
-        seal = block.getInt(0);
+        seal = superblock.checksum();
         // Only what is archived can have been digested.
         int lastDigested = (int) Eras.lastArchived(superblock.currentEra(), superblock.currentWritesetRoot() != 0);
         BlockVerdict verdict = new BlockVerdict(lastDigested, lastHeld(superblock, lastDigested));
@@ -111,12 +110,12 @@ public final class MetadataChecker {
      */
     public static BlockUse countReferences(BlockDevice device) {
         BlockReader reader = BlockReader.quiet(device, new BlockUse(device.sizeBlocks()));
-        ByteBuffer block = BlockReader.newBuffer();
-        if (!new SuperblockCheck(reader, SUPERBLOCK_NR).read(block)) {
+        Superblock superblock = new SuperblockCheck(reader, SUPERBLOCK_NR).read();
+        if (superblock == null) {
             throw new IllegalStateException("the superblock changed after it was checked");
         }
         reader.table().addReference(SUPERBLOCK_NR);
-        walkTrees(new Superblock().wrap(block, 0), reader);
+        walkTrees(superblock, reader);
         if (reader.log().areTreesIncomplete()) {
             throw new IllegalStateException(
                     "the trees changed after they were checked: " + reader.log().kept());
@@ -139,17 +138,11 @@ public final class MetadataChecker {
         }
     }
 
-    private void checkAll(Superblock superblock, BlockReader reader, BlockVerdict verdict)
-            throws InterruptedIOException {
+    private void checkAll(Superblock superblock, BlockReader reader, BlockVerdict verdict) {
         table.addReference(SUPERBLOCK_NR);
         SpaceMapCheck spaceMap = new SpaceMapCheck(reader, superblock, device.sizeBlocks());
         StoredCounts counts = spaceMap.load();
-        try {
-            new DeviceScan(device, table, counts, verdict, options).runAll();
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            throw new InterruptedIOException("interrupted while the device was read");
-        }
+        new DeviceScan(device, table, counts, verdict, options).runAll();
         walkTrees(superblock, reader);
         spaceMap.claim();
         log.judgeEraGaps(!spaceMap.isAllAccountedFor());
@@ -173,8 +166,7 @@ public final class MetadataChecker {
 
     private void checkSnapshotAlone(Superblock superblock, BlockReader reader) {
         if (superblock.metadataSnap() == 0) {
-            DamageLocation field = DamageLocation.of(Structure.SNAPSHOT, "superblock", "");
-            log.add(DamageKind.BAD_FIELD, field, Damage.NO_BLOCK, "no current metadata snap");
+            noSnapshot("no current metadata snap");
             return;
         }
         table.rememberPlaces();
@@ -189,13 +181,13 @@ public final class MetadataChecker {
             // Its blocks are written over then: nothing that was found in them says anything.
             log = new DamageLog();
             log.treesIncomplete(true);
-            DamageLocation field = DamageLocation.of(Structure.SNAPSHOT, "superblock", "");
-            log.add(
-                    DamageKind.BAD_FIELD,
-                    field,
-                    Damage.NO_BLOCK,
-                    "the metadata snapshot was dropped while it was read");
+            noSnapshot("the metadata snapshot was dropped while it was read");
         }
+    }
+
+    private void noSnapshot(String detail) {
+        DamageLocation field = DamageLocation.of(Structure.SNAPSHOT, "superblock", "");
+        log.add(DamageKind.BAD_FIELD, field, Damage.NO_BLOCK, detail);
     }
 
     /** Whether a superblock that is as it should be names another snapshot, or none. */
@@ -213,49 +205,16 @@ public final class MetadataChecker {
     }
 
     private static void checkSnapshot(Superblock live, BlockReader reader, boolean comparable) {
-        BlockUse table = reader.table();
-        DamageLog log = reader.log();
-        long blockNr = live.metadataSnap();
-        SuperblockCheck check = new SuperblockCheck(reader, blockNr);
-        if (!table.isUsable(blockNr)) {
-            reader.report(DamageKind.OUT_OF_RANGE, check, blockNr, "expected a block from 1 to " + (table.size() - 1));
-            log.treesIncomplete(true);
+        SuperblockCheck check = new SuperblockCheck(reader, live.metadataSnap());
+        Superblock copy = check.claim();
+        if (copy == null) {
+            reader.log().treesIncomplete(true);
             return;
         }
-        table.addReference(blockNr);
-        if (!table.use(blockNr, BlockUse.SNAPSHOT, 0)) {
-            reader.report(DamageKind.DOUBLY_USED, check, blockNr, "the block is in use in another place too");
-            log.treesIncomplete(true);
-            return;
-        }
-        ByteBuffer block = BlockReader.newBuffer();
-        if (!check.read(block)) {
-            log.treesIncomplete(true);
-            return;
-        }
-        Superblock copy = new Superblock().wrap(block, 0);
-        check.judgeFields(copy, table.size());
+        check.judgeFields(copy, reader.table().size());
         if (comparable) {
-            compareWithLive(live, copy, blockNr, check, log);
+            check.compareWith(live, copy);
         }
         new EraTreesCheck(reader, copy, BlockUse.SNAPSHOT).run();
-    }
-
-    private static void compareWithLive(
-            Superblock live, Superblock copy, long blockNr, DamageLocation where, DamageLog log) {
-        String detail = null;
-        // Eras go round: 0xffffffff is followed by 0, so it is the distance that shows which of two came first.
-        if ((int) (live.currentEra() - copy.currentEra()) < 0) {
-            detail = "the snapshot is of era " + copy.currentEra() + ", the current era is " + live.currentEra();
-        } else if (copy.dataBlockSizeSectors() != live.dataBlockSizeSectors()) {
-            detail = "data_block_size is " + copy.dataBlockSizeSectors() + " sectors in the snapshot, "
-                    + live.dataBlockSizeSectors() + " in the superblock";
-        } else if (copy.metadataSnap() != 0) {
-            detail = "the snapshot's copy of the superblock holds a snapshot itself, block "
-                    + Long.toUnsignedString(copy.metadataSnap());
-        }
-        if (detail != null) {
-            log.add(DamageKind.BAD_FIELD, where, blockNr, detail);
-        }
     }
 }

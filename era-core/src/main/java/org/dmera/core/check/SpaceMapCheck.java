@@ -5,6 +5,7 @@ import java.nio.ByteBuffer;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.evidence.BlockReader;
 import org.dmera.core.evidence.BlockUse;
+import org.dmera.core.evidence.Damage;
 import org.dmera.core.evidence.DamageLocation;
 import org.dmera.core.evidence.DamageLog;
 import org.dmera.core.evidence.StoredCounts;
@@ -12,11 +13,13 @@ import org.dmera.core.evidence.Structure;
 import org.dmera.core.evidence.TreeSpec;
 import org.dmera.core.evidence.TreeWalk;
 import org.dmera.core.evidence.UnclaimedParts;
+import org.dmera.core.evidence.UnclaimedParts.Content;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.BitmapBlock;
 import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.IndexBlock;
 import org.dmera.core.format.Superblock;
+import org.dmera.core.read.Problem;
 
 /**
  * The space map: first its blocks are loaded, since they show which blocks of the device are worth reading; at the end,
@@ -25,7 +28,8 @@ import org.dmera.core.format.Superblock;
 public final class SpaceMapCheck implements TreeWalk.Visitor {
     private static final String REWRITE = "the space map is written anew";
     private static final String AS_BITMAP = "set to what the bitmap says";
-    private static final Place INDEX = new Place(Structure.SPACE_MAP_INDEX, -1);
+    private static final DamageLocation INDEX =
+            DamageLocation.of(Structure.SPACE_MAP_INDEX, "superblock > space map index", REWRITE);
 
     private final BlockReader reader;
     private final BlockUse table;
@@ -67,7 +71,7 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
         index = new IndexBlock().wrap(block, 0);
         for (int i = 0; i < counts.nrBitmaps(); i++) {
             ByteBuffer bitmap = BlockReader.newBuffer();
-            if (isLoaded(index.bitmapBlock(i), bitmap, BlockType.BITMAP, new Place(Structure.SPACE_MAP_BITMAP, i))) {
+            if (isLoaded(index.bitmapBlock(i), bitmap, BlockType.BITMAP, bitmap(i))) {
                 counts.bitmap(i, bitmap);
             }
         }
@@ -79,12 +83,12 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
         claim(superblock.spaceMapBitmapRoot(), INDEX);
         if (index != null) {
             for (int i = 0; i < counts.nrBitmaps(); i++) {
-                claim(index.bitmapBlock(i), new Place(Structure.SPACE_MAP_BITMAP, i));
+                claim(index.bitmapBlock(i), bitmap(i));
             }
         }
         boolean treesIncomplete = log.areTreesIncomplete();
         TreeSpec tree = new TreeSpec(Structure.REF_COUNT_TREE, -1, BlockUse.SPACE_MAP);
-        new TreeWalk(reader, tree, this).walk(superblock.spaceMapRefCountRoot(), true);
+        new TreeWalk(reader, tree, this).walk(superblock.spaceMapRefCountRoot());
         // A lost part of the ref-count tree hides nothing: the map can be written anew from the other trees.
         log.treesIncomplete(treesIncomplete);
     }
@@ -126,8 +130,44 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
         if (mayBeLost && agreesWithItself() && (!missed || isOfThisState())) {
             UnclaimedParts parts = new UnclaimedParts(reader, counts, isSnapshotHeld);
             // What a tree leads to instead is free: an older version, most likely, which must not be adopted.
-            Orphans.report(parts, missed || parts.mayHaveLostTheirNode(), log);
+            reportOrphans(parts, missed || parts.mayHaveLostTheirNode());
         }
+    }
+
+    /**
+     * Parts with marks that the map counts as used, and that have lost a reference. A leaked block is only lost space; a part
+     * that is leaked may be a writeset or an era array whose reference has been lost, with the marks in it.
+     *
+     * @param areAllInDoubt whether single array blocks, and what can't be read, are findings too
+     */
+    private void reportOrphans(UnclaimedParts parts, boolean areAllInDoubt) {
+        for (Content content : Content.values()) {
+            parts.subtrees(content).forEach(subtree -> orphan(content, subtree.blockNr()));
+        }
+        if (!areAllInDoubt) {
+            return;
+        }
+        for (Content content : Content.values()) {
+            parts.unattached(content).forEach(blockNr -> orphan(content, blockNr));
+        }
+        if (parts.unknown() > 0) {
+            log.add(
+                    DamageKind.ORPHAN_TREE,
+                    DamageLocation.of(
+                            Structure.ERA_ARRAY, "", "every origin block counts as written in the current era"),
+                    Damage.NO_BLOCK,
+                    parts.unknown()
+                            + " blocks are in use, can't be read, and a reference to each is missing; marks may"
+                            + " be lost");
+        }
+    }
+
+    private void orphan(Content content, long root) {
+        log.add(
+                DamageKind.ORPHAN_TREE,
+                DamageLocation.of(content.structure(), "", "its marks count as of the current era"),
+                root,
+                "a part with marks is in use, and a reference to it is missing; its marks may be lost");
     }
 
     /**
@@ -140,8 +180,7 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
         }
         for (int i = 0; i < counts.nrBitmaps(); i++) {
             if (counts.bitmap(i) == null
-                    || StoredCounts.judgeNrFree(i, index.nrFree(i), counts.free(i), covered)
-                            == DamageKind.WRONG_NR_FREE) {
+                    || counts.judgeNrFree(i, index.nrFree(i), covered) == DamageKind.WRONG_NR_FREE) {
                 return false;
             }
         }
@@ -208,12 +247,14 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
         return DamageLocation.of(Structure.REF_COUNTS, "superblock > space map", consequence);
     }
 
+    private static DamageLocation bitmap(int entry) {
+        return DamageLocation.of(Structure.SPACE_MAP_BITMAP, INDEX.path() + " > entry " + entry, REWRITE);
+    }
+
     private boolean isLoaded(long blockNr, ByteBuffer buffer, BlockType type, DamageLocation where) {
-        if (!table.isUsable(blockNr)) {
-            return reader.report(
-                    DamageKind.OUT_OF_RANGE, where, blockNr, "expected a block from 1 to " + (table.size() - 1));
-        }
-        return reader.read(blockNr, buffer, type, where);
+        return table.isUsable(blockNr)
+                ? reader.read(blockNr, buffer, type, where)
+                : reader.report(Problem.outOfRange(blockNr, table.size()), where);
     }
 
     private void claim(long blockNr, DamageLocation where) {
@@ -234,11 +275,10 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
                 continue;
             }
             bitmap.wrap(counts.bitmap(i), 0);
-            int free = counts.free(i);
-            DamageKind kind = StoredCounts.judgeNrFree(i, index.nrFree(i), free, covered);
+            DamageKind kind = counts.judgeNrFree(i, index.nrFree(i), covered);
             if (kind == DamageKind.WRONG_NR_FREE) {
                 long stored = Integer.toUnsignedLong(index.nrFree(i));
-                index(kind, i, "nr_free is " + stored + ", the bitmap has " + free + " free", AS_BITMAP);
+                index(kind, i, "nr_free is " + stored + ", the bitmap has " + counts.free(i) + " free", AS_BITMAP);
             } else if (kind != null) {
                 index(
                         kind,
@@ -263,12 +303,9 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
     }
 
     private void index(DamageKind kind, int entry, String detail, String consequence) {
-        log.add(
-                kind,
-                DamageLocation.of(
-                        Structure.SPACE_MAP_INDEX, "superblock > space map index > entry " + entry, consequence),
-                superblock.spaceMapBitmapRoot(),
-                detail);
+        DamageLocation here =
+                DamageLocation.of(Structure.SPACE_MAP_INDEX, INDEX.path() + " > entry " + entry, consequence);
+        log.add(kind, here, superblock.spaceMapBitmapRoot(), detail);
     }
 
     private void compareNrAllocated() {
@@ -280,19 +317,6 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
                     map("set to what the bitmaps say"),
                     0,
                     "nr_allocated is " + Long.toUnsignedString(stored) + ", the bitmaps count " + allocated);
-        }
-    }
-
-    /** The index, or the bitmap to which entry {@code entry} of it leads. */
-    private record Place(Structure structure, int entry) implements DamageLocation {
-        @Override
-        public String path() {
-            return "superblock > space map index" + (entry < 0 ? "" : " > entry " + entry);
-        }
-
-        @Override
-        public String consequence() {
-            return REWRITE;
         }
     }
 }

@@ -1,74 +1,76 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.core.check;
 
-import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.List;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.evidence.BlockReader;
+import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.DamageLocation;
 import org.dmera.core.evidence.Structure;
 import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.format.SuperblockRules;
 import org.dmera.core.read.BlockSource;
+import org.dmera.core.read.Problem;
 
 /**
  * The rules of one superblock: block 0, or the copy that a snapshot holds. Whether its roots lead anywhere is for the
  * walks to find out.
  */
-public final class SuperblockCheck implements DamageLocation {
+public final class SuperblockCheck {
     private final BlockReader reader;
     private final long blockNr;
+    private final DamageLocation where;
 
     /** {@code blockNr}: 0, or that of a held snapshot's copy. */
     public SuperblockCheck(BlockReader reader, long blockNr) {
         this.reader = reader;
         this.blockNr = blockNr;
-    }
-
-    @Override
-    public Structure structure() {
-        return blockNr == 0 ? Structure.SUPERBLOCK : Structure.SNAPSHOT;
-    }
-
-    @Override
-    public String path() {
-        return blockNr == 0 ? "" : "superblock > metadata snapshot";
-    }
-
-    @Override
-    public String consequence() {
-        return blockNr == 0 ? "the roots are searched on the whole device" : "the snapshot is dropped";
+        this.where = blockNr == 0
+                ? DamageLocation.of(Structure.SUPERBLOCK, "", "the roots are searched on the whole device")
+                : DamageLocation.of(Structure.SNAPSHOT, "superblock > metadata snapshot", "the snapshot is dropped");
     }
 
     /**
-     * Reads and judges the superblock; returns whether its fields can be used: it is sealed and is a
-     * superblock of this format.
+     * Reads and judges the superblock; returns null unless its fields can be used: it is sealed and is a superblock of this
+     * format.
      */
-    public boolean read(ByteBuffer buffer) {
-        if (blockNr == 0) {
+    public Superblock read() {
+        ByteBuffer block = BlockReader.newBuffer();
+        if (blockNr == 0 && reader.tryRead(blockNr, block) == null && reader.identify(block) != BlockType.SUPERBLOCK) {
             // Scripts and the peers' tests look for these very words.
-            IOException failure = reader.tryRead(blockNr, buffer);
-            if (failure == null && reader.identify(buffer) != BlockType.SUPERBLOCK) {
-                return reader.report(
-                        DamageKind.BAD_CHECKSUM,
-                        this,
-                        blockNr,
-                        BlockSource.isZero(buffer)
-                                ? "bad checksum in superblock: the block is all zeroes, the device is not formatted"
-                                : "bad checksum in superblock");
-            }
+            String unformatted = ": the block is all zeroes, the device is not formatted";
+            report(
+                    DamageKind.BAD_CHECKSUM,
+                    "bad checksum in superblock" + (BlockSource.isZero(block) ? unformatted : ""));
+            return null;
         }
-        if (!reader.read(blockNr, buffer, BlockType.SUPERBLOCK, this)) {
-            return false;
+        if (!reader.read(blockNr, block, BlockType.SUPERBLOCK, where)) {
+            return null;
         }
-        Superblock sb = new Superblock().wrap(buffer, 0);
-        List<String> problems = SuperblockRules.formatProblems(sb);
+        Superblock superblock = new Superblock().wrap(block, 0);
+        List<String> problems = SuperblockRules.formatProblems(superblock);
         if (!problems.isEmpty()) {
-            return reader.report(DamageKind.BAD_FIELD, this, blockNr, problems.get(0));
+            report(DamageKind.BAD_FIELD, problems.get(0));
+            return null;
         }
-        return true;
+        return superblock;
+    }
+
+    /** Reads the copy that a snapshot holds, and claims its block for the snapshot; returns null unless its fields can be used. */
+    Superblock claim() {
+        BlockUse table = reader.table();
+        if (!table.isUsable(blockNr)) {
+            reader.report(Problem.outOfRange(blockNr, table.size()), where);
+            return null;
+        }
+        table.addReference(blockNr);
+        if (!table.use(blockNr, BlockUse.SNAPSHOT, 0)) {
+            report(DamageKind.DOUBLY_USED, "the block is in use in another place too");
+            return null;
+        }
+        return read();
     }
 
     /**
@@ -76,14 +78,36 @@ public final class SuperblockCheck implements DamageLocation {
      *
      * @param metadataBlocks size of the device
      */
-    void judgeFields(Superblock sb, long metadataBlocks) {
-        for (String problem : SuperblockRules.sizeProblems(sb, metadataBlocks)) {
-            reader.log().add(DamageKind.BAD_FIELD, this, blockNr, problem);
+    void judgeFields(Superblock superblock, long metadataBlocks) {
+        for (String problem : SuperblockRules.sizeProblems(superblock, metadataBlocks)) {
+            addBadField(problem);
         }
-        if ((sb.flags() & ~Superblock.FLAG_CLEAN_SHUTDOWN) != 0) {
-            String detail = "flags are 0x" + Integer.toHexString(sb.flags()) + ", only 0x1 has a meaning";
-            reader.log()
-                    .add(DamageKind.UNKNOWN_FLAG, DamageLocation.of(structure(), path(), "cleared"), blockNr, detail);
+        if ((superblock.flags() & ~Superblock.FLAG_CLEAN_SHUTDOWN) != 0) {
+            String detail = "flags are 0x" + Integer.toHexString(superblock.flags()) + ", only 0x1 has a meaning";
+            DamageLocation here = DamageLocation.of(where.structure(), where.path(), "cleared");
+            reader.log().add(DamageKind.UNKNOWN_FLAG, here, blockNr, detail);
         }
+    }
+
+    /** Judges the copy that a snapshot holds beside the live superblock. */
+    void compareWith(Superblock live, Superblock copy) {
+        // Eras go round: 0xffffffff is followed by 0, so it is the distance that shows which of two came first.
+        if ((int) (live.currentEra() - copy.currentEra()) < 0) {
+            addBadField("the snapshot is of era " + copy.currentEra() + ", the current era is " + live.currentEra());
+        } else if (copy.dataBlockSizeSectors() != live.dataBlockSizeSectors()) {
+            addBadField("data_block_size is " + copy.dataBlockSizeSectors() + " sectors in the snapshot, "
+                    + live.dataBlockSizeSectors() + " in the superblock");
+        } else if (copy.metadataSnap() != 0) {
+            addBadField("the snapshot's copy of the superblock holds a snapshot itself, block "
+                    + Long.toUnsignedString(copy.metadataSnap()));
+        }
+    }
+
+    private void addBadField(String detail) {
+        reader.log().add(DamageKind.BAD_FIELD, where, blockNr, detail);
+    }
+
+    private void report(DamageKind kind, String detail) {
+        reader.report(kind, where, blockNr, detail);
     }
 }

@@ -26,36 +26,20 @@ public final class ArrayMap implements ArrayWalker.Visitor {
     private final NavigableMap<Long, Long> gone = new TreeMap<>();
 
     private final NavigableMap<Long, Long> strayed = new TreeMap<>();
-    private long extent;
-    private boolean isEndUnknown;
-    private boolean isLonger;
+    private ArrayWalker.Length length;
 
     private ArrayMap() {}
 
     /** The blocks of the array at {@code root}, which should have {@code entries} entries; 0 for as many as it has. */
     public static ArrayMap of(BlockReader reader, TreeSpec spec, long root, long entries) {
         ArrayMap map = new ArrayMap();
-        ArrayWalk walk = new ArrayWalk(reader, spec, map);
-        walk.walk(root, entries, true);
-        map.extent = walk.extent();
-        map.isEndUnknown = walk.isEndUnknown();
-        map.isLonger = walk.isLonger();
+        map.length = new ArrayWalk(reader, spec, map).walk(root, entries, true);
         return map;
     }
 
-    /** See {@link ArrayWalk#extent}. */
-    public long extent() {
-        return extent;
-    }
-
-    /** See {@link ArrayWalk#isEndUnknown}. */
-    public boolean isEndUnknown() {
-        return isEndUnknown;
-    }
-
-    /** See {@link ArrayWalk#isLonger}. */
-    public boolean isLonger() {
-        return isLonger;
+    /** How long the array is. */
+    public ArrayWalker.Length length() {
+        return length;
     }
 
     @Override

@@ -32,29 +32,14 @@ public final class ArrayWalk extends Walk implements ArrayWalker.Policy {
     }
 
     /** Walks the array at {@code root}, which should have {@code entries} entries. */
-    public void walk(long root, long entries, boolean counted) {
+    public ArrayWalker.Length walk(long root, long entries, boolean counted) {
         this.root = root;
         this.entries = entries;
         try {
-            walker.walk(root, entries, counted);
+            return walker.walk(root, entries, counted);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
-    }
-
-    /** Whether the array has more entries than it should have, beyond what a shrink leaves behind. */
-    public boolean isLonger() {
-        return walker.isLonger();
-    }
-
-    /** How many entries the array has, judged by its blocks: see {@link ArrayWalker#extent}. */
-    public long extent() {
-        return walker.extent();
-    }
-
-    /** Whether the end of the array is lost, so that it may have been any longer than {@link #extent}. */
-    public boolean isEndUnknown() {
-        return walker.isEndUnknown();
     }
 
     @Override

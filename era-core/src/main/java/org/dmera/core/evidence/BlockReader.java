@@ -141,6 +141,12 @@ public final class BlockReader {
         return source.identify(buffer);
     }
 
+    /** Reads a block into {@code buffer}; returns the number that it has for itself, 0 when it has none. */
+    public long claimedBlockNr(long blockNr, ByteBuffer buffer) {
+        BlockType type = table.isUsable(blockNr) && tryRead(blockNr, buffer) == null ? identify(buffer) : null;
+        return type == null ? 0 : buffer.getLong(type.blockNrOffset());
+    }
+
     /** Reports a broken rule; returns false. */
     public boolean report(Problem problem, DamageLocation where) {
         return report(problem.kind(), where, problem.blockNr(), problem.detail());

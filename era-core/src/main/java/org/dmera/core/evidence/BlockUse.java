@@ -39,10 +39,10 @@ public final class BlockUse {
      * is shared in a wrong place is missed in the right one, and the counts show that too.
      */
     private short[] places;
-    /** Blocks to which a reference must have gone astray, or null; they count as doubly used. */
-    private BitSet astray;
-    /** Blocks of which a write went elsewhere, or null. */
-    private BitSet outdated;
+    /** Blocks to which a reference must have gone astray; they count as doubly used. */
+    private final BitSet astray = new BitSet();
+    /** Blocks of which a write went elsewhere. */
+    private final BitSet outdated = new BitSet();
 
     /** A table for a device of {@code sizeBlocks} blocks; those that no space map can reach are left out. */
     public BlockUse(long sizeBlocks) {
@@ -59,8 +59,8 @@ public final class BlockUse {
             table.marks[b] = (byte) (marks[b] & DOUBLY_USED);
             table.verdicts[b] = verdicts[b];
         }
-        table.astray = astray;
-        table.outdated = outdated;
+        table.astray.or(astray);
+        table.outdated.or(outdated);
         return table;
     }
 
@@ -110,29 +110,23 @@ public final class BlockUse {
 
     /** From now on whoever leads to {@code blockNr} isn't believed. */
     public void distrust(int blockNr) {
-        if (astray == null) {
-            astray = new BitSet(size);
-        }
         astray.set(blockNr);
         mark(blockNr, DOUBLY_USED);
     }
 
     /** From now on what {@code blockNr} holds isn't believed. */
     public void distrustContent(int blockNr) {
-        if (outdated == null) {
-            outdated = new BitSet(size);
-        }
         outdated.set(blockNr);
     }
 
     /** Whether what the block holds isn't believed: it counts as unreadable. */
     boolean isOutdated(long blockNr) {
-        return outdated != null && outdated.get((int) blockNr);
+        return outdated.get((int) blockNr);
     }
 
     /** Why a block is marked as {@link #DOUBLY_USED}. */
     String whyDoubted(long blockNr) {
-        return astray != null && astray.get((int) blockNr)
+        return astray.get((int) blockNr)
                 ? "the space map counts the block as free, and others as used that nothing leads to: it may be an older"
                         + " version of what belongs here"
                 : "the block is in use in another place too";

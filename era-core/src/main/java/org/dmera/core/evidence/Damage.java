@@ -27,6 +27,12 @@ public record Damage(
     /** In place of a block number when the finding concerns no block in particular. */
     public static final long NO_BLOCK = -1;
 
+    /** The same for all blocks up to {@code end}, if it doesn't go further itself. */
+    public Damage upTo(long end) {
+        long blocks = Math.max(nrBlocks, end - blockNr);
+        return new Damage(kind, structure, path, blockNr, blocks, detail, consequence);
+    }
+
     /** How bad it is. */
     public Severity severity() {
         return kind.severity();

@@ -17,6 +17,8 @@ public final class DamageLog {
 
     private static final int MAX_LOST_NODES = 100;
 
+    private record EraGap(String path, long from, long last) {}
+
     private final List<Damage> kept = new ArrayList<>();
     private final long[] found = new long[DamageKind.values().length];
     private final List<LostNode> lostNodes = new ArrayList<>();
@@ -64,17 +66,38 @@ public final class DamageLog {
         }
     }
 
-    /** Eras have no writeset: {@link #judgeEraGaps} decides whether that is damage. */
-    public void lost(EraGap gap) {
+    /**
+     * The eras {@code from} to {@code last} have no writeset in the tree at {@code path}: {@link #judgeEraGaps} decides whether
+     * that is damage.
+     */
+    public void addEraGap(String path, long from, long last) {
         if (eraGaps.size() < MAX_KEPT_OF_A_KIND) {
-            eraGaps.add(gap);
+            eraGaps.add(new EraGap(path, from, last));
         }
     }
 
-    /** Reports the gaps: as lost writesets, or as eras that never had one. */
+    /**
+     * Reports eras between which, or after which, the writeset tree has none: as lost writesets, or as eras that never had one.
+     * The kernel takes such trees: it digests the lowest writeset that is there. They come from metadata snapshots, which hold no
+     * writeset of their own era: dumped, restored and gone on with, that era never gets one. So a gap is damage only if something
+     * is in use that a writeset may have been lost with: see {@code SpaceMapCheck.isAllAccountedFor}.
+     */
     public void judgeEraGaps(boolean areLosses) {
         for (EraGap gap : eraGaps) {
-            gap.report(this, areLosses);
+            boolean isOne = gap.from() == gap.last();
+            String eras = isOne ? "era " + gap.from() : "eras " + gap.from() + " to " + gap.last();
+            add(
+                    areLosses ? DamageKind.ERA_MISSING : DamageKind.ERA_WITHOUT_WRITESET,
+                    DamageLocation.of(
+                            Structure.WRITESET_TREE,
+                            gap.path(),
+                            areLosses ? "every origin block counts as written in the lost eras" : ""),
+                    Damage.NO_BLOCK,
+                    areLosses
+                            ? "the writeset" + (isOne ? " of " + eras + " is missing" : "s of " + eras + " are missing")
+                            : "there is no writeset of " + eras
+                                    + ", as after the restore of a metadata snapshot; nothing is"
+                                    + " in use that could be one");
         }
         treesIncomplete |= areLosses && !eraGaps.isEmpty();
     }

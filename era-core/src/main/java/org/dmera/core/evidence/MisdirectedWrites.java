@@ -5,7 +5,6 @@ import java.nio.ByteBuffer;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.Stream;
-import org.dmera.core.block.BlockType;
 import org.dmera.core.format.DamageKind;
 import org.dmera.core.read.BlockVerdict;
 import org.dmera.core.read.Problem;
@@ -42,14 +41,12 @@ public final class MisdirectedWrites {
                 .distinct()
                 .filter(b -> table.isUsable(b) && reader.code(b) == BlockVerdict.MISPLACED)
                 .forEach(b -> {
-                    BlockType type = reader.tryRead(b, written) == null ? reader.identify(written) : null;
-                    long meant = type == null ? 0 : written.getLong(type.blockNrOffset());
+                    long meant = reader.claimedBlockNr(b, written);
                     boolean isInUse = table.isUsable(meant)
                             && (table.references((int) meant) > 0 || counts == null || counts.count((int) meant) != 0);
                     if (isInUse
-                            && reader.tryRead(meant, inPlace) == null
-                            && reader.identify(inPlace) == type
-                            && inPlace.getLong(type.blockNrOffset()) == meant
+                            && reader.claimedBlockNr(meant, inPlace) == meant
+                            && reader.identify(inPlace) == reader.identify(written)
                             && !inPlace.clear().equals(written.clear())) {
                         found.put((int) meant, b);
                     }

@@ -2,6 +2,7 @@
 package org.dmera.core.evidence;
 
 import java.nio.ByteBuffer;
+import java.util.BitSet;
 import org.dmera.core.format.BitmapBlock;
 import org.dmera.core.format.DamageKind;
 
@@ -39,7 +40,7 @@ public final class StoredCounts {
     }
 
     /**
-     * Judges what the index has for bitmap {@code index}, in which {@code free} entries are 0: null when it is just as many.
+     * Judges how many entries of bitmap {@code index}, which could be read, are 0 by its index: null when it is just as many.
      *
      * <p>{@link DamageKind#NEVER_RESUMED}: a freshly formatted device has a superblock whose space map was not committed once
      * more after the writeset tree and the era array had been made: the index counts those two blocks as free until the first
@@ -53,7 +54,8 @@ public final class StoredCounts {
      * @param nrFree u32
      * @param nrBlocks what the map is for
      */
-    public static DamageKind judgeNrFree(int index, int nrFree, int free, int nrBlocks) {
+    public DamageKind judgeNrFree(int index, int nrFree, int nrBlocks) {
+        int free = free(index);
         long stored = Integer.toUnsignedLong(nrFree);
         if (stored == free) {
             return null;
@@ -98,6 +100,15 @@ public final class StoredCounts {
             allocated += BitmapBlock.ENTRIES - free(i);
         }
         return allocated;
+    }
+
+    /** The blocks below {@code end} whose stored counts are known and not 0. */
+    public BitSet used(int end) {
+        BitSet used = new BitSet(end);
+        for (int b = firstUsed(0, end); b < end; b = firstUsed(b + 1, end)) {
+            used.set(b);
+        }
+        return used;
     }
 
     /** The first block in {@code [begin, end)} whose stored count is known and not 0, or {@code end}. */

@@ -44,10 +44,15 @@ public final class TreeWalk extends Walk implements TreeWalker.Listener {
         this.walker = new TreeWalker(reader.source(), this, spec.valueBytes(), reader.treeBuffers(), this);
     }
 
-    /** Walks the tree at {@code root}; {@code counted} says whether the reference to the root has to be counted. */
-    public void walk(long root, boolean counted) {
+    /** Walks the tree of writesets at {@code root}, to which the live superblock leads or may have led. */
+    public static void writesets(BlockReader reader, long root, WritesetVisitor visitor) {
+        new TreeWalk(reader, TreeSpec.live(Structure.WRITESET_TREE), visitor).walk(root);
+    }
+
+    /** Walks the tree at {@code root}. */
+    public void walk(long root) {
         try {
-            walker.walk(root, counted);
+            walker.walk(root, 0, true);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }

@@ -55,7 +55,7 @@ final class NodeRebuilder {
         if (found.isEmpty() && lost.isWholeTree()) {
             return content == Content.WRITESETS ? leafOfWritesets(lost) : leafOfOneBlock(content, lost);
         }
-        return isOneNode(found) ? internal(found, lost) : null;
+        return isOneNode(found) ? node(true, found, lost) : null;
     }
 
     private ByteBuffer leafOfOneBlock(Content content, LostNode lost) {
@@ -63,10 +63,7 @@ final class NodeRebuilder {
         if (unattached.size() != 1 || !adopted.add(unattached.get(0))) {
             return null;
         }
-        BTreeNode leaf = node(false, 1, BTreeNode.BLOCK_VALUE_BYTES);
-        leaf.key(0, 0);
-        leaf.valueLong(0, unattached.get(0));
-        return sealed(leaf, lost);
+        return node(false, List.of(new Subtree(unattached.get(0), content, 0, 0, 0)), lost);
     }
 
     /**
@@ -75,15 +72,16 @@ final class NodeRebuilder {
      * such bitset, the tree was empty.
      */
     private ByteBuffer leafOfWritesets(LostNode lost) {
+        BTreeNode leaf = new BTreeNode().format(BlockReader.newBuffer(), 0, false, WritesetValue.BYTES);
         if (missed.isEmpty()) {
-            return sealed(node(false, 0, WritesetValue.BYTES), lost);
+            return sealed(leaf, lost);
         }
         List<Subtree> bitsets = missed.subtrees(Content.WORDS);
         long era = superblock.currentEra() - (superblock.currentWritesetRoot() == 0 ? 0 : 1);
         if (bitsets.size() != 1 || era < 0 || !adopted.add(bitsets.get(0).blockNr())) {
             return null;
         }
-        BTreeNode leaf = node(false, 1, WritesetValue.BYTES);
+        leaf.nrEntries(1);
         leaf.key(0, era);
         int root = bitsets.get(0).blockNr();
         WritesetValue.put(leaf.buffer(), leaf.valueOffset(0), superblock.nrBlocks(), root);
@@ -106,19 +104,15 @@ final class NodeRebuilder {
         return true;
     }
 
-    private static ByteBuffer internal(List<Subtree> found, LostNode lost) {
-        BTreeNode made = node(true, found.size(), BTreeNode.BLOCK_VALUE_BYTES);
-        for (int i = 0; i < found.size(); i++) {
-            made.key(i, found.get(i).low());
-            made.valueLong(i, found.get(i).blockNr());
+    /** A node that leads to {@code children}: each under its lowest key. */
+    private static ByteBuffer node(boolean isInternal, List<Subtree> children, LostNode lost) {
+        BTreeNode node = new BTreeNode().format(BlockReader.newBuffer(), 0, isInternal, BTreeNode.BLOCK_VALUE_BYTES);
+        node.nrEntries(children.size());
+        for (int i = 0; i < children.size(); i++) {
+            node.key(i, children.get(i).low());
+            node.valueLong(i, children.get(i).blockNr());
         }
-        return sealed(made, lost);
-    }
-
-    private static BTreeNode node(boolean isInternal, int nrEntries, int valueBytes) {
-        BTreeNode node = new BTreeNode().format(BlockReader.newBuffer(), 0, isInternal, valueBytes);
-        node.nrEntries(nrEntries);
-        return node;
+        return sealed(node, lost);
     }
 
     private static ByteBuffer sealed(BTreeNode node, LostNode lost) {

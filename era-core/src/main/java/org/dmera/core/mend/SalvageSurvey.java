@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.core.mend;
 
-import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.HashMap;
@@ -20,7 +19,6 @@ import org.dmera.core.evidence.DamageLog;
 import org.dmera.core.evidence.MisdirectedWrites;
 import org.dmera.core.evidence.StoredCounts;
 import org.dmera.core.evidence.Structure;
-import org.dmera.core.evidence.TreeSpec;
 import org.dmera.core.evidence.TreeWalk;
 import org.dmera.core.evidence.UnclaimedParts;
 import org.dmera.core.format.BitmapBlock;
@@ -296,9 +294,7 @@ public final class SalvageSurvey {
         if (copy == null) {
             return eras;
         }
-        TreeSpec tree = TreeSpec.live(Structure.WRITESET_TREE);
-        TreeWalk.WritesetVisitor visitor = (era, nrBits, root, counted) -> eras.put(root, era);
-        new TreeWalk(fresh, tree, visitor).walk(copy.writesetTreeRoot(), true);
+        TreeWalk.writesets(fresh, copy.writesetTreeRoot(), (era, nrBits, root, counted) -> eras.put(root, era));
         return eras;
     }
 
@@ -311,9 +307,7 @@ public final class SalvageSurvey {
     /** The held snapshot's copy of the superblock, or null. */
     private Superblock snapshot(BlockReader reader) {
         long copy = superblock.metadataSnap();
-        ByteBuffer block = BlockReader.newBuffer();
-        boolean isThere = copy != 0 && table.isUsable(copy) && new SuperblockCheck(reader, copy).read(block);
-        return isThere ? new Superblock().wrap(block, 0) : null;
+        return table.isUsable(copy) ? new SuperblockCheck(reader, copy).read() : null;
     }
 
     /** Whether the space map agrees with itself and with all trees, so that nothing is missed. */

@@ -192,23 +192,14 @@ public final class TreeMender {
         long here = first;
         do {
             ByteBuffer block = BlockReader.newBuffer();
-            long claimedBlockNr =
-                    patches.containsKey(here) || found.size() == MAX_IN_CIRCLE ? 0 : claimedBlockNr(here, block);
-            if (claimedBlockNr <= 0 || found.putIfAbsent(claimedBlockNr, block) != null) {
+            long claimed =
+                    patches.containsKey(here) || found.size() == MAX_IN_CIRCLE ? 0 : reader.claimedBlockNr(here, block);
+            if (claimed <= 0 || found.putIfAbsent(claimed, block) != null) {
                 return Map.of();
             }
-            here = claimedBlockNr;
+            here = claimed;
         } while (here != first);
         return found;
-    }
-
-    /** The number that the block at {@code blockNr} has for itself; 0 when it has none. */
-    private long claimedBlockNr(long blockNr, ByteBuffer buffer) {
-        if (!reader.table().isUsable(blockNr) || reader.tryRead(blockNr, buffer) != null) {
-            return 0;
-        }
-        BlockType type = reader.identify(buffer);
-        return type == null ? 0 : buffer.getLong(type.blockNrOffset());
     }
 
     private boolean mendReferences(List<LostNode> lost, Superblock superblock, UnclaimedParts missed) {

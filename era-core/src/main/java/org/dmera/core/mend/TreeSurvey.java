@@ -43,8 +43,7 @@ public final class TreeSurvey implements TreeWalk.WritesetVisitor {
 
     private boolean lostOpenEnd;
     private long highestInArray = -1;
-    private long extent;
-    private boolean isEndUnknown;
+    private ArrayWalker.Length eraArray;
     /** Array blocks past the end of their arrays: a wrong key may have brought them there. */
     private final List<Integer> extra = new ArrayList<>();
 
@@ -61,30 +60,23 @@ public final class TreeSurvey implements TreeWalk.WritesetVisitor {
     /** Walks what the roots lead to. */
     void run() {
         Superblock superblock = roots.superblock();
-        new TreeWalk(reader, TreeSpec.live(Structure.WRITESET_TREE), this).walk(superblock.writesetTreeRoot(), true);
+        TreeWalk.writesets(reader, superblock.writesetTreeRoot(), this);
         if (roots.hasCurrentWriteset()) {
             long nrBits = superblock.currentWritesetNrBits();
             bitset(Structure.CURRENT_WRITESET, roots.currentEra(), superblock.currentWritesetRoot(), nrBits);
         }
         ArrayWalk walk = new ArrayWalk(reader, TreeSpec.live(Structure.ERA_ARRAY), new Watch(Content.ERAS));
-        walk.walk(superblock.eraArrayRoot(), Math.max(0, roots.nrBlocks()), true);
-        extent = walk.extent();
-        isEndUnknown = walk.isEndUnknown();
+        eraArray = walk.walk(superblock.eraArrayRoot(), Math.max(0, roots.nrBlocks()), true);
     }
 
     /** How many origin blocks the era array speaks for, at least those that the superblock speaks of. */
-    public long extent() {
-        return extent;
+    public ArrayWalker.Length eraArray() {
+        return eraArray;
     }
 
     /** The lowest era of a writeset that could be read, or the highest number when there is none. */
     public long firstWriteset() {
         return firstEra;
-    }
-
-    /** Whether the end of the era array is lost. */
-    public boolean isEndUnknown() {
-        return isEndUnknown;
     }
 
     /** The highest era of an archived writeset that is plausible, or −1. */

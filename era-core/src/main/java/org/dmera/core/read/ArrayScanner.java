@@ -30,12 +30,10 @@ public final class ArrayScanner implements ArrayWalker.Policy, ArrayWalker.Visit
         void values(long firstIndex, ByteBuffer buffer, int offset, int count) throws IOException;
     }
 
-    private final ReadOnce reading;
     private final BlockSource source;
     private final ArrayBlock block = new ArrayBlock();
-    private final ByteBuffer[] buffers = TreeWalker.newBuffers();
-    private ArrayWalker eras;
-    private ArrayWalker words;
+    private final ArrayWalker eras;
+    private final ArrayWalker words;
     private ByteBuffer run;
     private long runFirst;
     private int runCount;
@@ -49,8 +47,10 @@ public final class ArrayScanner implements ArrayWalker.Policy, ArrayWalker.Visit
 
     /** {@code reading}: shared by all scanners that read parts of the same trees. */
     public ArrayScanner(ReadOnce reading) {
-        this.reading = reading;
+        ByteBuffer[] buffers = TreeWalker.newBuffers();
         this.source = reading.source();
+        this.eras = new ArrayWalker(source, reading, this, ArrayBlock.ERA_BYTES, buffers, this);
+        this.words = new ArrayWalker(source, reading, this, ArrayBlock.WORD_BYTES, buffers, this);
     }
 
     /**
@@ -89,21 +89,10 @@ public final class ArrayScanner implements ArrayWalker.Policy, ArrayWalker.Visit
         this.visitor = visitor;
         this.runCount = 0;
         try {
-            walker().walkPart(root, from, to, entries);
+            (valueSize == ArrayBlock.ERA_BYTES ? eras : words).walkPart(root, from, to, entries);
         } catch (DamagedMetadataException e) {
             throw e.on(source.device().name());
         }
-    }
-
-    private ArrayWalker walker() {
-        boolean isOfEras = valueSize == ArrayBlock.ERA_BYTES;
-        ArrayWalker walker = isOfEras ? eras : words;
-        if (walker == null) {
-            walker = new ArrayWalker(source, reading, this, valueSize, buffers, this);
-            eras = isOfEras ? walker : eras;
-            words = isOfEras ? words : walker;
-        }
-        return walker;
     }
 
     @Override

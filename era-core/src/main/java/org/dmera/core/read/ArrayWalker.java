@@ -56,6 +56,16 @@ public final class ArrayWalker implements TreeWalker.Listener {
         default void extra(long index, long blockNr) {}
     }
 
+    /**
+     * How long an array is, judged by its blocks.
+     *
+     * @param entries as many as were asked for, or more when it {@link #isLonger}; of an array that was walked for 0 entries
+     *     its whole length, a partial last block included
+     * @param isLonger whether it has more entries than it should have, beyond what a shrink leaves behind
+     * @param isEndUnknown whether its end is lost, so that it may have been any longer
+     */
+    public record Length(long entries, boolean isLonger, boolean isEndUnknown) {}
+
     private final BlockSource source;
     private final Visits visits;
     private final Policy policy;
@@ -101,15 +111,16 @@ public final class ArrayWalker implements TreeWalker.Listener {
     }
 
     /** Walks the array at {@code root}, which should have {@code entries} entries, and what lies behind its end. */
-    public void walk(long root, long entries, boolean counted) throws IOException {
+    public Length walk(long root, long entries, boolean counted) throws IOException {
         begin(0, entries, Long.MAX_VALUE);
         looksBehind = true;
-        tree.walk(root, counted);
+        tree.walk(root, 0, counted);
         if (entries == 0) {
             // Lost blocks at the end: nobody knows how full the last of them was.
             extent = Math.max(extent, lostTo * perBlock);
         }
         missing(needed);
+        return new Length(extent, isLonger, isEndUnknown);
     }
 
     /**
@@ -120,7 +131,7 @@ public final class ArrayWalker implements TreeWalker.Listener {
     public void walkPart(long root, long from, long to, long entries) throws IOException {
         begin(from / perBlock, entries < 0 ? to : entries, (to + perBlock - 1) / perBlock);
         looksBehind = to == entries;
-        tree.walkFrom(root, first, true);
+        tree.walk(root, first, true);
         missing(end);
     }
 
@@ -139,24 +150,6 @@ public final class ArrayWalker implements TreeWalker.Listener {
     /** The keys on the way to the node or array block that is visited. */
     public String path() {
         return tree.path() + (isAtEntry ? " > key " + Long.toUnsignedString(key) : "");
-    }
-
-    /** Whether the array has more entries than it should have, beyond what a shrink leaves behind. */
-    public boolean isLonger() {
-        return isLonger;
-    }
-
-    /**
-     * How many entries the array has, judged by its blocks: what was asked for, or more when {@link #isLonger}. An
-     * array that was walked for 0 entries shows its whole length, a partial last block included.
-     */
-    public long extent() {
-        return extent;
-    }
-
-    /** Whether the end of the array is lost, so that it may have been any longer than {@link #extent}. */
-    public boolean isEndUnknown() {
-        return isEndUnknown;
     }
 
     @Override
@@ -250,11 +243,11 @@ public final class ArrayWalker implements TreeWalker.Listener {
         if (next >= to) {
             return;
         }
-        policy.problem(Problem.of(
+        report(
                 DamageKind.ARRAY_BLOCK_MISSING,
                 Problem.NO_BLOCK,
                 "array blocks " + next + " to " + (to - 1) + " are missing, expected 0 to " + (needed - 1) + " for "
-                        + entries + " entries"));
+                        + entries + " entries");
         for (long index = next; index < Math.min(to, next + 2); index++) {
             policy.unreferenced(index);
         }
@@ -292,19 +285,14 @@ public final class ArrayWalker implements TreeWalker.Listener {
     private void judge(long blockNr, int nrEntries, boolean isAboveCurrent) throws IOException {
         long wanted = Math.min(perBlock, entries - key * perBlock);
         if (nrEntries < wanted) {
-            policy.problem(
-                    Problem.of(DamageKind.ARRAY_BLOCK_SHORT, blockNr, nrEntries + " entries, expected " + wanted));
+            report(DamageKind.ARRAY_BLOCK_SHORT, blockNr, nrEntries + " entries, expected " + wanted);
         } else if (nrEntries > wanted) {
             isLonger = true;
             extent = key * perBlock + nrEntries;
-            policy.problem(
-                    Problem.of(DamageKind.ARRAY_BLOCK_LONG, blockNr, nrEntries + " entries, expected " + wanted));
+            report(DamageKind.ARRAY_BLOCK_LONG, blockNr, nrEntries + " entries, expected " + wanted);
         }
         if (isAboveCurrent) {
-            policy.problem(Problem.of(
-                    DamageKind.ERA_ABOVE_CURRENT,
-                    blockNr,
-                    "it holds an era above the last that can have been digested"));
+            report(DamageKind.ERA_ABOVE_CURRENT, blockNr, "it holds an era above the last that can have been digested");
         }
         if (nrEntries != wanted) {
             // It may be an older version of itself, of when the array had another size: nothing in it can be relied on.
@@ -325,17 +313,17 @@ public final class ArrayWalker implements TreeWalker.Listener {
             extent += nrEntries;
         }
         if (sound == BlockVerdict.ERAS && nrEntries < perBlock && !(continues && isLonger)) {
-            policy.problem(Problem.of(
-                    DamageKind.LEFT_OVER_ARRAY_BLOCK,
-                    blockNr,
-                    "a partial array block past the end, which a shrink has left; it is never read"));
+            String detail = "a partial array block past the end, which a shrink has left; it is never read";
+            report(DamageKind.LEFT_OVER_ARRAY_BLOCK, blockNr, detail);
         } else {
             isLonger = true;
-            policy.problem(Problem.of(
-                    DamageKind.ARRAY_BLOCK_EXTRA,
-                    blockNr,
-                    "array block " + Long.toUnsignedString(key) + " with " + nrEntries + " entries; " + entries
-                            + " entries need blocks 0 to " + (needed - 1)));
+            String detail = "array block " + Long.toUnsignedString(key) + " with " + nrEntries + " entries; " + entries
+                    + " entries need blocks 0 to " + (needed - 1);
+            report(DamageKind.ARRAY_BLOCK_EXTRA, blockNr, detail);
         }
+    }
+
+    private void report(DamageKind kind, long blockNr, String detail) throws IOException {
+        policy.problem(Problem.of(kind, blockNr, detail));
     }
 }

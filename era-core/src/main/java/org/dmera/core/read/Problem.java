@@ -31,7 +31,7 @@ public record Problem(DamageKind kind, long blockNr, String detail, IOException 
     }
 
     /** A reference that leads where no block can be in use. */
-    static Problem outOfRange(long blockNr, long sizeBlocks) {
+    public static Problem outOfRange(long blockNr, long sizeBlocks) {
         return of(DamageKind.OUT_OF_RANGE, blockNr, "expected a block from 1 to " + (sizeBlocks - 1));
     }
 

@@ -85,13 +85,13 @@ public final class TreeWalker {
         return new ByteBuffer[Limits.MAX_TREE_LEVELS];
     }
 
-    /** Walks the tree at {@code root}; {@code counted} says whether the reference to the root has to be counted. */
-    public void walk(long root, boolean counted) throws IOException {
-        walkFrom(root, 0, counted);
-    }
-
-    /** The same from the leaf on in which {@code firstKey} is, or would be: subtrees of lower keys are not read. */
-    public void walkFrom(long root, long firstKey, boolean counted) throws IOException {
+    /**
+     * Walks the tree at {@code root}.
+     *
+     * @param firstKey subtrees of lower keys are not read, but for the leaf that it is in, or would be
+     * @param counted whether the reference to the root has to be counted
+     */
+    public void walk(long root, long firstKey, boolean counted) throws IOException {
         this.firstKey = firstKey;
         depth = 0;
         leafDepth = -1;

@@ -10,7 +10,7 @@ import org.dmera.core.format.Limits;
 import org.dmera.core.format.WritesetValue;
 
 /** Lists the writesets that have not been digested, in ascending order of era, and reads their bits. */
-public final class WritesetScanner {
+public final class WritesetScanner implements TreeWalker.Listener {
     /** Receives writesets. */
     public interface WritesetVisitor {
         /**
@@ -25,6 +25,8 @@ public final class WritesetScanner {
 
     private final ReadOnce reading;
     private final ArrayScanner arrays;
+    private long highestEra;
+    private WritesetVisitor visitor;
 
     /** {@code reading}: shared by all scanners that read parts of the same trees. */
     public WritesetScanner(ReadOnce reading) {
@@ -38,32 +40,22 @@ public final class WritesetScanner {
      * @throws DamagedMetadataException when the tree isn't one, or an era is above the current one
      */
     public void forEach(MetadataRoots roots, WritesetVisitor visitor) throws IOException {
+        this.visitor = visitor;
+        this.highestEra = roots.lastArchived();
         try {
-            visit(roots, visitor);
+            if (roots.writesetTreeRoot() != 0) {
+                new TreeWalker(reading.source(), reading, WritesetValue.BYTES, TreeWalker.newBuffers(), this)
+                        .walk(roots.writesetTreeRoot(), 0, true);
+            }
+            if (roots.hasCurrentWriteset()) {
+                visit(roots.currentEra(), roots.currentWritesetNrBits(), roots.currentWritesetRoot());
+            }
         } catch (DamagedMetadataException e) {
             throw e.on(reading.source().device().name());
         }
     }
 
-    private void visit(MetadataRoots roots, WritesetVisitor visitor) throws IOException {
-        long currentEra = roots.currentEra();
-        long highestArchived = roots.lastArchived();
-        if (roots.writesetTreeRoot() != 0) {
-            new TreeWalker(
-                            reading.source(),
-                            reading,
-                            WritesetValue.BYTES,
-                            TreeWalker.newBuffers(),
-                            new Leaves(highestArchived, visitor))
-                    .walk(roots.writesetTreeRoot(), true);
-        }
-        if (roots.hasCurrentWriteset()) {
-            visitor.writeset(
-                    currentEra, nrBits(roots.currentWritesetNrBits(), currentEra), roots.currentWritesetRoot());
-        }
-    }
-
-    private static long nrBits(long nrBits, long era) throws DamagedMetadataException {
+    private void visit(long era, long nrBits, long root) throws IOException {
         if (nrBits > Limits.MAX_ORIGIN_BLOCKS) {
             throw new DamagedMetadataException(
                     DamageKind.BAD_FIELD,
@@ -72,7 +64,7 @@ public final class WritesetScanner {
                     "writeset of era " + era + ": nr_bits is " + nrBits + ", expected at most "
                             + Limits.MAX_ORIGIN_BLOCKS);
         }
-        return nrBits;
+        visitor.writeset(era, nrBits, root);
     }
 
     /**
@@ -90,40 +82,26 @@ public final class WritesetScanner {
         arrays.scanPart(root, firstWord, (nrBits + 63) / 64, -1, ArrayBlock.WORD_BYTES, structure, visitor);
     }
 
-    /** A class, not a lambda: the first lambda of a process costs it 10 ms. */
-    private static final class Leaves implements TreeWalker.Listener {
-        private final long highestEra;
-        private final WritesetVisitor visitor;
+    @Override
+    public void problem(Problem problem) throws IOException {
+        problem.failFast("writeset tree");
+    }
 
-        Leaves(long highestEra, WritesetVisitor visitor) {
-            this.highestEra = highestEra;
-            this.visitor = visitor;
-        }
-
-        @Override
-        public void problem(Problem problem) throws IOException {
-            problem.failFast("writeset tree");
-        }
-
-        @Override
-        public boolean leaf(BTreeNode leaf, boolean isFirst) throws IOException {
-            for (int i = 0, count = leaf.nrEntries(); i < count; i++) {
-                long era = leaf.key(i);
-                if (era < 0 || era > highestEra) {
-                    throw new DamagedMetadataException(
-                            DamageKind.ERA_ABOVE_CURRENT,
-                            leaf.blockNr(),
-                            "writeset tree",
-                            "writeset tree: btree node " + leaf.blockNr() + " has a writeset of era "
-                                    + Long.toUnsignedString(era) + ", expected at most " + highestEra);
-                }
-                int offset = leaf.valueOffset(i);
-                visitor.writeset(
-                        era,
-                        nrBits(WritesetValue.nrBits(leaf.buffer(), offset), era),
-                        WritesetValue.root(leaf.buffer(), offset));
+    @Override
+    public boolean leaf(BTreeNode leaf, boolean isFirst) throws IOException {
+        for (int i = 0, count = leaf.nrEntries(); i < count; i++) {
+            long era = leaf.key(i);
+            if (era < 0 || era > highestEra) {
+                throw new DamagedMetadataException(
+                        DamageKind.ERA_ABOVE_CURRENT,
+                        leaf.blockNr(),
+                        "writeset tree",
+                        "writeset tree: btree node " + leaf.blockNr() + " has a writeset of era "
+                                + Long.toUnsignedString(era) + ", expected at most " + highestEra);
             }
-            return true;
+            int offset = leaf.valueOffset(i);
+            visit(era, WritesetValue.nrBits(leaf.buffer(), offset), WritesetValue.root(leaf.buffer(), offset));
         }
+        return true;
     }
 }

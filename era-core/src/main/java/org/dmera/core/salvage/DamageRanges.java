@@ -25,17 +25,7 @@ final class DamageRanges {
             if (last == null || !isSame(last, damage) || damage.blockNr() > last.blockNr() + last.nrBlocks()) {
                 joined.add(damage);
             } else {
-                long end = Math.max(last.blockNr() + last.nrBlocks(), damage.blockNr() + damage.nrBlocks());
-                joined.set(
-                        joined.size() - 1,
-                        new Damage(
-                                last.kind(),
-                                last.structure(),
-                                last.path(),
-                                last.blockNr(),
-                                end - last.blockNr(),
-                                last.detail(),
-                                last.consequence()));
+                joined.set(joined.size() - 1, last.upTo(damage.blockNr() + damage.nrBlocks()));
             }
         }
         return List.copyOf(joined);

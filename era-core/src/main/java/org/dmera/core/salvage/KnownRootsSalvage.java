@@ -2,7 +2,6 @@
 package org.dmera.core.salvage;
 
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
@@ -10,6 +9,7 @@ import java.util.Map;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.dmera.core.block.BlockDevice;
+import org.dmera.core.check.SuperblockCheck;
 import org.dmera.core.content.MetadataVisitor;
 import org.dmera.core.evidence.BlockReader;
 import org.dmera.core.evidence.BlockUse;
@@ -43,10 +43,7 @@ final class KnownRootsSalvage extends Salvage {
         SalvageSurvey survey = survey(damaged, damagedSuperblock, hints);
         this.first = hints.currentEra() < 0 || damagedSuperblock.currentEra() >= TreeSurvey.IMPLAUSIBLE_ERA
                 ? survey
-                : survey(
-                        damaged,
-                        damagedSuperblock,
-                        new SalvageHints(hints.dataBlockSizeSectors(), hints.nrBlocks(), -1));
+                : survey(damaged, damagedSuperblock, hints.withCurrentEra(-1));
         damages.addAll(survey.log().kept());
         TreeMender.Mended mended = damages.isEmpty() ? null : TreeMender.mend(damaged);
         this.wereBlocksMoved = mended != null && mended.isOnlyMoved();
@@ -54,9 +51,7 @@ final class KnownRootsSalvage extends Salvage {
         Superblock superblock = damagedSuperblock;
         if (mended != null) {
             device = mended.device();
-            ByteBuffer bytes = BlockReader.newBuffer();
-            BlockReader.quiet(device, new BlockUse(1)).tryRead(0, bytes);
-            superblock = new Superblock().wrap(bytes, 0);
+            superblock = new SuperblockCheck(BlockReader.quiet(device, new BlockUse(1)), 0).read();
             survey = survey(device, superblock, hints);
             remarks.addAll(mended.remarks());
             remarks.add("the trees were mended: every block in use has its place now, and each place its block");
@@ -79,16 +74,13 @@ final class KnownRootsSalvage extends Salvage {
         return first.log().kept();
     }
 
-    private boolean isOvertaken() {
-        return first.isContradicted() || firstDamages().stream().anyMatch(KnownRootsSalvage::isOtherContent);
-    }
-
     /**
      * Whether something else is in a place to which the superblock leads: it may have been written later. Not if blocks had
      * changed places, and nothing else was wrong.
      */
     boolean isContradicted() {
-        return isOvertaken() && !wereBlocksMoved;
+        return !wereBlocksMoved
+                && (first.isContradicted() || firstDamages().stream().anyMatch(KnownRootsSalvage::isOtherContent));
     }
 
     /** Whether the superblock's own space map, if it doesn't contradict itself, counts the block as used. */
@@ -120,10 +112,8 @@ final class KnownRootsSalvage extends Salvage {
 
     /** Whether anything is wrong with what the superblock leads to, its space map and a held snapshot included. */
     boolean isAnythingWrong() {
-        return isOvertaken()
-                || !firstDamages().isEmpty()
+        return !firstDamages().isEmpty()
                 || !first.isWhole()
-                || first.hasMapOfAnother()
                 || !first.isAllAccountedFor()
                 || first.besideTheTrees().stream().anyMatch(damage -> damage.severity() == Severity.FATAL);
     }

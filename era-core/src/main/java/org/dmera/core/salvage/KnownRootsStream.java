@@ -42,7 +42,7 @@ final class KnownRootsStream {
     private final ByteBuffer block = BlockReader.newBuffer();
     private final BlockReader reader;
 
-    /** What has lost its reference, or null when nobody knows. */
+    /** What has lost its reference. */
     private final UnclaimedMarks unclaimed;
     /** Whether some references lead to older versions of what belongs there. */
     private final boolean contradicted;
@@ -69,15 +69,17 @@ final class KnownRootsStream {
         this.reader = new BlockReader(
                 sizes.device, survey.trustTable(), new DamageLog(), new BlockVerdict((int) sizes.roots.currentEra()));
         this.doubtfulPlaces = doubtfulPlaces;
-        this.unclaimed = unclaimed();
+        List<Integer> doubted = survey.doubted();
+        doubtfulPlaces.forEach(place -> doubted.add(place.blockNr()));
+        this.unclaimed = new UnclaimedMarks(sizes.device, survey, doubted);
         this.contradicted = survey.isContradicted();
-        if (unclaimed != null && unclaimed.isAnything()) {
+        if (unclaimed.isAnything()) {
             remarks.add("parts that are in use, and to which no reference leads, are taken for lost ones");
         }
         long lostUpTo = survey.lostUpTo(sizes.lastArchived());
         this.areWritesetsLost = lostUpTo >= 0;
-        boolean isAllThere = unclaimed != null && unclaimed.isComplete() && !contradicted;
-        if (contradicted && (unclaimed == null || !unclaimed.isComplete())) {
+        boolean isAllThere = unclaimed.isComplete() && !contradicted;
+        if (contradicted && !unclaimed.isComplete()) {
             // References lead to older versions, and what they should lead to can't be read.
             this.orphanEra = currentEra;
             this.mergedUpTo = currentEra;
@@ -91,15 +93,6 @@ final class KnownRootsStream {
             this.orphanEra = currentEra;
             this.mergedUpTo = lostUpTo;
         }
-    }
-
-    private UnclaimedMarks unclaimed() {
-        if (survey.missed() == null) {
-            return null;
-        }
-        List<Integer> doubted = survey.doubted();
-        doubtfulPlaces.forEach(place -> doubted.add(place.blockNr()));
-        return new UnclaimedMarks(sizes.device, survey.trustTable(), survey.missed(), survey.erasOfSnapshot(), doubted);
     }
 
     void stream(MetadataVisitor visitor) throws IOException {
@@ -132,8 +125,7 @@ final class KnownRootsStream {
             }
         };
         try {
-            new TreeWalk(reader, TreeSpec.live(Structure.WRITESET_TREE), writesets)
-                    .walk(superblock.writesetTreeRoot(), true);
+            TreeWalk.writesets(reader, superblock.writesetTreeRoot(), writesets);
         } catch (UncheckedIOException e) {
             throw e.getCause();
         }
@@ -142,13 +134,14 @@ final class KnownRootsStream {
     private void streamWriteset(Structure structure, long era, long storedBits, long root, MetadataVisitor visitor)
             throws IOException {
         boolean sizeLost = storedBits > Limits.MAX_ORIGIN_BLOCKS
-                || storedBits / Long.SIZE / ArrayBlock.WORDS_PER_BLOCK > sizes.onceBlocks();
+                || storedBits / Long.SIZE / ArrayBlock.WORDS_PER_BLOCK
+                        > KnownSizes.onceBlocks(sizes.device, superblock);
         long sound = sizeLost ? 0 : storedBits;
         long soundWords = (sound + Long.SIZE - 1) / Long.SIZE;
         ArrayMap map = ArrayMap.of(reader, TreeSpec.live(structure, era), root, soundWords);
         long nrBits = sound;
         long last = sound / Long.SIZE / ArrayBlock.WORDS_PER_BLOCK;
-        if (sizeLost || map.isLonger()) {
+        if (sizeLost || map.length().isLonger()) {
             // The bitset goes on past the end that is stored: what lies there may be marks.
             nrBits = Math.max(sound, nrBlocks);
         } else if (reader.hasBitsPastEnd(sound, last, map.block(last), map.usable(last))) {
@@ -202,7 +195,7 @@ final class KnownRootsStream {
             long index = first / ArrayBlock.ERAS_PER_BLOCK;
             int usable = map.isGone(index) || survey.trees().isGone(index) ? 0 : map.load(reader, index, count, block);
             int inWindow = (int) (first % EraWindow.SIZE);
-            if (unclaimed != null && inWindow == 0) {
+            if (inWindow == 0) {
                 orphaned.begin(first, (int) Math.min(EraWindow.SIZE, nrBlocks - first), currentEra);
                 unclaimed.overlay(
                         orphaned,
@@ -227,8 +220,7 @@ final class KnownRootsStream {
      * older version of itself may lead to some blocks in the wrong places: then what it doesn't lead to may be anywhere.
      */
     private boolean isPlaceLost(ArrayMap map, long index, boolean hasOthers) {
-        return unclaimed != null
-                && unclaimed.isComplete()
+        return unclaimed.isComplete()
                 && map.block(index) == ArrayMap.LOST
                 && !map.isGone(index)
                 && !(contradicted && hasOthers && map.isStrayed(index));

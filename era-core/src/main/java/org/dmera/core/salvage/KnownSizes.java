@@ -14,6 +14,7 @@ import org.dmera.core.format.Superblock;
 import org.dmera.core.mend.SalvageSurvey;
 import org.dmera.core.mend.SalvagedRoots;
 import org.dmera.core.mend.TreeSurvey;
+import org.dmera.core.read.ArrayWalker;
 
 /**
  * The sizes and the current era of metadata whose superblock can be read: the superblock's, unless the user or the content
@@ -62,11 +63,6 @@ final class KnownSizes {
         return roots.hasCurrentWriteset() ? currentEra - 1 : currentEra;
     }
 
-    /** Blocks of the metadata device, before it was cut off perhaps. */
-    long onceBlocks() {
-        return onceBlocks(device, superblock);
-    }
-
     /** What to go by: the superblock, and what the user knows better. */
     static SalvagedRoots plausible(BlockDevice device, Superblock superblock, SalvageHints hints) {
         long stored = isPlausible(device, superblock) ? superblock.nrBlocks() : 0;
@@ -86,7 +82,8 @@ final class KnownSizes {
                 && Limits.whyNoRoomForEras(blocks, onceBlocks(device, superblock)) == null;
     }
 
-    private static long onceBlocks(BlockDevice device, Superblock superblock) {
+    /** Blocks of the metadata device, before it was cut off perhaps. */
+    static long onceBlocks(BlockDevice device, Superblock superblock) {
         return Math.max(device.sizeBlocks(), Math.min(superblock.spaceMapNrBlocks(), IndexBlock.MAX_METADATA_BLOCKS));
     }
 
@@ -116,8 +113,9 @@ final class KnownSizes {
             return;
         }
         BlockReader quiet = BlockReader.quiet(device, survey.trustTable());
-        ArrayMap eras = ArrayMap.of(quiet, TreeSpec.live(Structure.ERA_ARRAY), superblock.eraArrayRoot(), 0);
-        if (eras.isEndUnknown() || eras.extent() > hints.nrBlocks()) {
+        ArrayWalker.Length eras = ArrayMap.of(quiet, TreeSpec.live(Structure.ERA_ARRAY), superblock.eraArrayRoot(), 0)
+                .length();
+        if (eras.isEndUnknown() || eras.entries() > hints.nrBlocks()) {
             throw new IOException("the superblock is sound and has an origin of " + size + " blocks, above --nr-blocks "
                     + hints.nrBlocks() + ": what was written past that would be lost");
         }
@@ -125,16 +123,17 @@ final class KnownSizes {
 
     private long nrBlocks(List<String> remarks) throws IOException {
         long stored = superblock.nrBlocks();
+        ArrayWalker.Length eraArray = survey.trees().eraArray();
         if (hints.nrBlocks() >= 0) {
-            Salvage.remarkLeftOut(hints.nrBlocks(), Math.max(survey.trees().extent(), roots.nrBlocks()), remarks);
+            Salvage.remarkLeftOut(hints.nrBlocks(), Math.max(eraArray.entries(), roots.nrBlocks()), remarks);
             return hints.nrBlocks();
         }
-        if (stored > roots.nrBlocks() && survey.trees().isEndUnknown()) {
+        if (stored > roots.nrBlocks() && eraArray.isEndUnknown()) {
             throw new IOException(
                     "the superblock's nr_blocks can't be right, and the end of the era array is lost: say how"
                             + " many blocks the origin has with --nr-blocks");
         }
-        long extent = Math.min(survey.trees().extent(), Limits.MAX_ORIGIN_BLOCKS);
+        long extent = Math.min(eraArray.entries(), Limits.MAX_ORIGIN_BLOCKS);
         if (extent > roots.nrBlocks()) {
             remarks.add("nr_blocks is taken to be " + extent + ", as the era array has so many entries; the superblock"
                     + " says " + Long.toUnsignedString(stored));

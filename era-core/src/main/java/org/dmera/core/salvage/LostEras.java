@@ -3,6 +3,7 @@ package org.dmera.core.salvage;
 
 import java.io.IOException;
 import java.util.List;
+import java.util.stream.LongStream;
 import org.dmera.core.format.Limits;
 import org.dmera.core.format.Superblock;
 
@@ -23,11 +24,7 @@ final class LostEras {
         this.layers = layers;
         this.copies = copies;
         this.isLastFound = isLastFound;
-        long longest = -1;
-        for (StateOverlay layer : layers) {
-            longest = Math.max(longest, layer.extent);
-        }
-        this.extent = longest;
+        this.extent = layers.stream().mapToLong(layer -> layer.extent).max().orElse(-1);
     }
 
     /** Origin blocks of which some state has an era, or −1. */
@@ -37,25 +34,21 @@ final class LostEras {
 
     /** Sectors in an origin block. */
     long blockSize(SalvageHints hints) throws IOException {
-        long held = -1;
-        boolean isHint = false;
-        for (Superblock copy : copies) {
-            long sectors = copy.dataBlockSizeSectors();
-            if (Limits.isBlockSize(sectors)) {
-                held = sectors;
-                isHint |= sectors == hints.dataBlockSizeSectors();
-            }
-        }
+        List<Long> held = copies.stream()
+                .map(Superblock::dataBlockSizeSectors)
+                .filter(Limits::isBlockSize)
+                .toList();
         if (hints.dataBlockSizeSectors() < 0) {
-            if (held < 0) {
+            if (held.isEmpty()) {
                 throw new IOException(
                         "bad checksum in superblock: the size of an origin block can't be derived from the rest of"
                                 + " the metadata: say what it is with --block-size (in sectors)");
             }
-            return held;
+            return held.get(held.size() - 1);
         }
-        if (held >= 0 && !isHint) {
-            throw new IOException("the metadata snapshot's superblock is sound and has origin blocks of " + held
+        if (!held.isEmpty() && !held.contains(hints.dataBlockSizeSectors())) {
+            throw new IOException("the metadata snapshot's superblock is sound and has origin blocks of "
+                    + held.get(held.size() - 1)
                     + " sectors, not of --block-size " + hints.dataBlockSizeSectors());
         }
         return hints.dataBlockSizeSectors();
@@ -76,14 +69,12 @@ final class LostEras {
                     "bad checksum in superblock, and the newest era array may be lost: say how many blocks"
                             + " the origin has with --nr-blocks; it had " + extent);
         }
-        boolean isEndUnknown = false;
+        if (layers.stream().noneMatch(layer -> layer.isEndUnknown)) {
+            return extent;
+        }
         long evident = -1;
         for (StateOverlay layer : layers) {
-            isEndUnknown |= layer.isEndUnknown;
             evident = Math.max(evident, Math.max(layer.knownExtent, layer.mostBits));
-        }
-        if (!isEndUnknown) {
-            return extent;
         }
         for (Superblock copy : copies) {
             evident = Math.max(evident, copy.nrBlocks() <= Limits.MAX_ORIGIN_BLOCKS ? copy.nrBlocks() : -1);
@@ -101,15 +92,11 @@ final class LostEras {
      * have no writeset, so that the last archived one doesn't show it.
      */
     long currentEra(SalvageHints hints, List<String> remarks) throws IOException {
-        long least = 0;
-        boolean isPlausible = false;
-        for (StateOverlay layer : layers) {
-            isPlausible |= layer.leastEra() <= hints.currentEra();
-            least = Math.max(least, layer.leastEra());
-        }
-        for (Superblock copy : copies) {
-            least = Math.max(least, copy.currentEra());
-        }
+        long least = LongStream.concat(
+                        layers.stream().mapToLong(StateOverlay::leastEra),
+                        copies.stream().mapToLong(Superblock::currentEra))
+                .max()
+                .orElse(0);
         if (hints.currentEra() < 0) {
             throw new IOException(
                     "bad checksum in superblock: the current era can't be derived from what is left of the"
@@ -119,7 +106,7 @@ final class LostEras {
         if (hints.currentEra() >= least) {
             return hints.currentEra();
         }
-        if (!isPlausible) {
+        if (layers.stream().noneMatch(layer -> layer.leastEra() <= hints.currentEra())) {
             throw new IOException("the metadata holds era " + least + ", above --current-era " + hints.currentEra());
         }
         // What holds a later era may be left of a state that has been overwritten, or it may be the last one.

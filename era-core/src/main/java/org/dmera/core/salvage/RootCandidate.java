@@ -25,10 +25,10 @@ final class RootCandidate {
     boolean isMapped;
     /** Whether it counts blocks as used to which nothing leads, beyond roots: each such block is named below. */
     boolean isLeaky;
-    /** Array blocks of eras to which nothing leads that can be read. */
-    final List<Integer> unattachedEras = new ArrayList<>();
-    /** Array blocks of words, likewise. */
-    final List<Integer> unattachedWords = new ArrayList<>();
+    /** Array blocks to which nothing leads that can be read. */
+    final List<Integer> unattached = new ArrayList<>();
+    /** Whether any of them are of eras. */
+    boolean hasUnattachedEras;
     /** Roots of unknown trees, and parts of arrays whose place is unknown. */
     int strays;
 
@@ -74,8 +74,7 @@ final class RootCandidate {
                 && eraArrays.size() == 1
                 && bitsets.size() <= 1
                 && unreadable == 0
-                && unattachedEras.isEmpty()
-                && unattachedWords.isEmpty()
+                && unattached.isEmpty()
                 && strays == 0
                 && !isLeaky;
     }
@@ -88,6 +87,6 @@ final class RootCandidate {
         if (broken > 1) {
             return !isWhole();
         }
-        return strays > 0 || broken > 0 && eraArrays.isEmpty() && unattachedEras.isEmpty();
+        return strays > 0 || broken > 0 && eraArrays.isEmpty() && !hasUnattachedEras;
     }
 }

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.core.salvage;
 
-import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
 import org.dmera.core.block.BlockDevice;
+import org.dmera.core.check.DeviceScan;
 import org.dmera.core.evidence.BlockReader;
 import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.StoredCounts;
@@ -38,8 +37,6 @@ final class RootSearch {
         /** It may not be among them. */
         LOST
     }
-
-    private static final int PIECE = 256;
 
     private final BlockDevice device;
     private final BitSet watched;
@@ -87,7 +84,7 @@ final class RootSearch {
     }
 
     private void run() {
-        look();
+        DeviceScan.readAll(device, table);
         highestSealed = highestSealed();
         findBroken();
         BitSet trees = treeBlocks();
@@ -249,12 +246,7 @@ final class RootSearch {
 
     private void add(RootCandidate state, StoredCounts counts, BitSet trees) {
         states.add(state);
-        BitSet used = new BitSet(table.size());
-        for (int at = counts.firstUsed(0, table.size());
-                at < table.size();
-                at = counts.firstUsed(at + 1, table.size())) {
-            used.set(at);
-        }
+        BitSet used = counts.used(table.size());
         state.usedOfWatched = (BitSet) watched.clone();
         state.usedOfWatched.and(used);
         usedInAny.or(used);
@@ -285,23 +277,5 @@ final class RootSearch {
             }
         }
         return fresh;
-    }
-
-    private void look() {
-        BlockVerdict eye = new BlockVerdict(-1);
-        int bytes = Math.min(PIECE, table.size()) * BlockDevice.BLOCK_BYTES;
-        ByteBuffer buffer = ByteBuffer.allocateDirect(bytes).order(ByteOrder.LITTLE_ENDIAN);
-        for (int first = 0; first < table.size(); first += PIECE) {
-            int n = Math.min(PIECE, table.size() - first);
-            try {
-                device.read(first, buffer.clear().limit(n * BlockDevice.BLOCK_BYTES));
-            } catch (IOException e) {
-                // One bad sector: block by block then, as they are asked for.
-                continue;
-            }
-            for (int i = 0; i < n; i++) {
-                table.verdict(first + i, eye.classify(buffer, i * BlockDevice.BLOCK_BYTES, first + i));
-            }
-        }
     }
 }

@@ -6,6 +6,7 @@ import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.BitSet;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.dmera.core.block.BlockDevice;
@@ -19,6 +20,7 @@ import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.Damage;
 import org.dmera.core.evidence.DamageLog;
 import org.dmera.core.format.Superblock;
+import org.dmera.core.format.SuperblockRules;
 import org.dmera.core.mend.BitFlip;
 import org.dmera.core.mend.PatchedDevice;
 import org.dmera.core.mend.TreeSurvey;
@@ -81,7 +83,7 @@ public abstract class Salvage {
             if (era >= TreeSurvey.IMPLAUSIBLE_ERA) {
                 throw e;
             }
-            Salvage salvage = tryOpen(device, new SalvageHints(hints.dataBlockSizeSectors(), hints.nrBlocks(), era));
+            Salvage salvage = tryOpen(device, hints.withCurrentEra(era));
             salvage.remarks.add(
                     0,
                     e.evidence() + ": the current era is not known, and at least " + e.least()
@@ -95,34 +97,24 @@ public abstract class Salvage {
         if (device.sizeBlocks() == 0) {
             throw new IOException("Metadata device/file too small.  Is this binary metadata?");
         }
-        ByteBuffer block = BlockReader.newBuffer();
-        DamageLog log = new DamageLog();
-        BlockReader reader = new BlockReader(device, new BlockUse(device.sizeBlocks()), log, new BlockVerdict(0));
-        if (new SuperblockCheck(reader, 0).read(block)) {
-            Superblock superblock = new Superblock().wrap(block, 0);
+        BlockReader reader =
+                new BlockReader(device, new BlockUse(device.sizeBlocks()), new DamageLog(), new BlockVerdict(0));
+        Superblock superblock = new SuperblockCheck(reader, 0).read();
+        if (superblock != null) {
             KnownRootsSalvage trees = new KnownRootsSalvage(device, superblock, hints);
-            return from(block, StaleSuperblock.orCurrent(device, superblock, trees, hints));
-        }
-        BlockDevice swappedBack = withSwapUndone(device, reader);
-        if (swappedBack != null) {
-            Salvage salvage = open(swappedBack, hints);
-            salvage.remarks.add(0, "the superblock had changed places with another block");
+            Salvage salvage = StaleSuperblock.orCurrent(device, superblock, trees, hints);
+            salvage.isAhead = salvage.currentEra > superblock.currentEra();
+            if (superblock.metadataSnap() != 0) {
+                salvage.remarks.add("the held metadata snapshot is left out");
+            }
             return salvage;
         }
-        if (reader.tryRead(0, block) == null && hasSealOnceEmptied(block)) {
-            return withRoots(
-                    device,
-                    block,
-                    hints,
-                    "something had written into the superblock where the format leaves it empty; its checksum proves"
-                            + " the rest");
-        }
-        if (reader.tryRead(0, block) == null
-                && !BlockSource.isZero(block)
-                && BitFlip.correct(block, BlockType.SUPERBLOCK, 0)
-                && new Superblock().wrap(block, 0).magic() == Superblock.MAGIC) {
-            String remark = "one bit of the superblock had flipped; it was corrected by the checksum";
-            return withRoots(device, block, hints, remark);
+        Map<Long, ByteBuffer> patches = new HashMap<>();
+        String remark = putRight(reader, patches);
+        if (remark != null) {
+            Salvage salvage = open(new PatchedDevice(device, patches), hints);
+            salvage.remarks.add(0, remark);
+            return salvage;
         }
         RootSearch search = RootSearch.of(device, new BitSet());
         if (!search.isAnythingThere()) {
@@ -131,48 +123,43 @@ public abstract class Salvage {
         return new StateMerge(device, search, hints);
     }
 
-    /** By a superblock that was put right. */
-    private static Salvage withRoots(BlockDevice device, ByteBuffer block, SalvageHints hints, String remark)
-            throws IOException {
-        Salvage salvage = new KnownRootsSalvage(device, new Superblock().wrap(block, 0), hints);
-        salvage.remarks.add(remark);
-        return from(block, salvage);
-    }
-
     /**
-     * Whether the block is a sound superblock once all that the format leaves empty is: labels of volume managers and
-     * superblocks of file systems are written there. Zeroes them in {@code block}.
+     * Finds out what a superblock was that is not where it should be, or not as it was sealed; returns what had happened to it,
+     * or null when it is lost.
+     *
+     * @param patches gets the blocks as they were
      */
-    private static boolean hasSealOnceEmptied(ByteBuffer block) {
-        for (int i = Superblock.END; i < BlockDevice.BLOCK_BYTES; i++) {
-            block.put(i, (byte) 0);
+    private static String putRight(BlockReader reader, Map<Long, ByteBuffer> patches) {
+        ByteBuffer block = BlockReader.newBuffer();
+        if (reader.tryRead(0, block) != null) {
+            return null;
         }
+        BlockType type = reader.identify(block);
+        long there = type == null ? 0 : block.getLong(type.blockNrOffset());
+        ByteBuffer moved = BlockReader.newBuffer();
+        if (reader.table().isUsable(there) && reader.tryRead(there, moved) == null && isSuperblock(moved)) {
+            patches.put(0L, moved);
+            patches.put(there, block);
+            return "the superblock had changed places with another block";
+        }
+        ByteBuffer emptied = BlockReader.newBuffer().put(0, block, 0, Superblock.END);
+        patches.put(0L, emptied);
+        if (isSuperblock(emptied)) {
+            // Labels of volume managers and superblocks of file systems are written there.
+            return "something had written into the superblock where the format leaves it empty; its checksum proves the"
+                    + " rest";
+        }
+        patches.put(0L, block);
+        return !BlockSource.isZero(block) && BitFlip.correct(block, BlockType.SUPERBLOCK, 0) && isSuperblock(block)
+                ? "one bit of the superblock had flipped; it was corrected by the checksum"
+                : null;
+    }
+
+    /** Whether the block is sealed as block 0, and is a superblock of this format. */
+    private static boolean isSuperblock(ByteBuffer block) {
         return new BlockSeal().verify(BlockType.SUPERBLOCK, block, 0, 0) == BlockSeal.Verdict.OK
-                && new Superblock().wrap(block, 0).magic() == Superblock.MAGIC
-                && new Superblock().wrap(block, 0).version() == Superblock.VERSION;
-    }
-
-    /** The device as it was if block 0 and another are each in the place that the other names, else null. */
-    private static BlockDevice withSwapUndone(BlockDevice device, BlockReader reader) {
-        ByteBuffer other = BlockReader.newBuffer();
-        ByteBuffer superblock = BlockReader.newBuffer();
-        BlockType type = reader.tryRead(0, other) == null ? reader.identify(other) : null;
-        long there = type == null ? 0 : other.getLong(type.blockNrOffset());
-        boolean swapped = reader.table().isUsable(there)
-                && reader.tryRead(there, superblock) == null
-                && reader.identify(superblock) == BlockType.SUPERBLOCK
-                && new Superblock().wrap(superblock, 0).blockNr() == 0
-                && new Superblock().wrap(superblock, 0).magic() == Superblock.MAGIC;
-        return swapped ? new PatchedDevice(device, Map.of(0L, superblock, there, other)) : null;
-    }
-
-    private static Salvage from(ByteBuffer block, Salvage salvage) {
-        Superblock superblock = new Superblock().wrap(block, 0);
-        salvage.isAhead = salvage.currentEra > superblock.currentEra();
-        if (superblock.metadataSnap() != 0) {
-            salvage.remarks.add("the held metadata snapshot is left out");
-        }
-        return salvage;
+                && SuperblockRules.formatProblems(new Superblock().wrap(block, 0))
+                        .isEmpty();
     }
 
     /** The user knows how large the origin is; what that leaves out is remarked all the same. */

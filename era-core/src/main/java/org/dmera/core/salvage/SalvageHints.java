@@ -11,4 +11,9 @@ package org.dmera.core.salvage;
 public record SalvageHints(long dataBlockSizeSectors, long nrBlocks, long currentEra) {
     /** Nothing is known. */
     public static final SalvageHints NONE = new SalvageHints(-1, -1, -1);
+
+    /** The same with another era. */
+    SalvageHints withCurrentEra(long era) {
+        return new SalvageHints(dataBlockSizeSectors, nrBlocks, era);
+    }
 }

@@ -36,8 +36,7 @@ record StateMap(long indexBlock, BitSet bitmaps, StoredCounts counts) {
             }
             if (!reader.table().isUsable(b)
                     || !map.load(reader, i, (int) b)
-                    || StoredCounts.judgeNrFree(i, index.nrFree(i), map.counts.free(i), size)
-                            == DamageKind.WRONG_NR_FREE) {
+                    || map.counts.judgeNrFree(i, index.nrFree(i), size) == DamageKind.WRONG_NR_FREE) {
                 return null;
             }
         }

@@ -16,6 +16,7 @@ import org.dmera.core.evidence.TreeWalk;
 import org.dmera.core.evidence.UnclaimedParts.Content;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.mend.TreeSurvey;
+import org.dmera.core.read.ArrayWalker;
 import org.dmera.core.read.BlockVerdict;
 
 /** What one state of the metadata knows of marks, to be laid over what others know. */
@@ -25,7 +26,6 @@ final class StateOverlay implements TreeWalk.WritesetVisitor {
 
     private final BlockReader reader;
     final DamageLog log = new DamageLog();
-    final boolean hasSpaceMap;
     private final boolean hasAllRoots;
     boolean writesetsLost;
     long extent = -1;
@@ -58,33 +58,30 @@ final class StateOverlay implements TreeWalk.WritesetVisitor {
         this.reader = BlockReader.quiet(device, seen);
         this.device = device;
         this.seen = seen;
-        this.hasSpaceMap = candidate.isMapped;
-        this.hasAllRoots = hasSpaceMap && candidate.isWhole();
+        this.hasAllRoots = candidate.isMapped && candidate.isWhole();
         for (long root : candidate.writesetTrees) {
-            new TreeWalk(fresh(log), TreeSpec.live(Structure.WRITESET_TREE), this).walk(root, true);
+            TreeWalk.writesets(fresh(log), root, this);
         }
         for (long root : candidate.bitsets) {
             hasCurrent = true;
-            long words = withoutLength(Structure.CURRENT_WRITESET, root).extent();
+            long words = withoutLength(Structure.CURRENT_WRITESET, root).entries();
             addWriteset(-1, words * Long.SIZE, root);
         }
         for (long root : candidate.eraArrays) {
-            ArrayMap known = withoutLength(Structure.ERA_ARRAY, root);
-            long length = known.extent();
+            ArrayWalker.Length known = withoutLength(Structure.ERA_ARRAY, root);
+            long length = known.entries();
             extent = Math.max(extent, length);
             isEndUnknown |= known.isEndUnknown();
             knownExtent = known.isEndUnknown() ? knownExtent : Math.max(knownExtent, length);
-            ArrayMap map = map(Structure.ERA_ARRAY, -1, root, length);
+            ArrayMap map = map(TreeSpec.live(Structure.ERA_ARRAY), root, length, log);
             parts.add(new EraWindow.Part(Content.ERAS, 0, length, -1, map));
         }
         isEndUnknown |= candidate.eraArrays.isEmpty() && candidate.broken > 0;
-        writesetsLost &= hasSpaceMap;
+        writesetsLost &= candidate.isMapped;
         // Only a root that is lost leaves blocks behind to whose place nothing else leads.
         boolean isRootLost = candidate.unreadable > 0;
-        List<Integer> blocks = new ArrayList<>(isRootLost ? candidate.unattachedEras : List.of());
-        blocks.addAll(isRootLost ? candidate.unattachedWords : List.of());
-        unattached = new UnattachedBlocks(reader, blocks);
-        if (isRootLost && candidate.eraArrays.isEmpty() && !candidate.unattachedEras.isEmpty()) {
+        unattached = new UnattachedBlocks(reader, isRootLost ? candidate.unattached : List.of());
+        if (isRootLost && candidate.eraArrays.isEmpty() && candidate.hasUnattachedEras) {
             extent = unattached.nrEras();
         }
     }
@@ -93,24 +90,22 @@ final class StateOverlay implements TreeWalk.WritesetVisitor {
         return new BlockReader(device, seen.withDoublyUsed(), log, new BlockVerdict(-1));
     }
 
-    /** The array at {@code root} for as many entries as it has. What is wrong with it shows when it is walked again. */
-    private ArrayMap withoutLength(Structure structure, long root) {
-        TreeSpec spec = TreeSpec.live(structure);
-        return shared.computeIfAbsent(
-                new WalkedArray(root, spec.entryBytes(), -1),
-                any -> ArrayMap.of(fresh(new DamageLog()), spec, root, 0));
+    /** How long the array at {@code root} is. What is wrong with it shows when it is walked again. */
+    private ArrayWalker.Length withoutLength(Structure structure, long root) {
+        return map(TreeSpec.live(structure), root, -1, new DamageLog()).length();
     }
 
-    private ArrayMap map(Structure structure, long era, long root, long entries) {
-        TreeSpec spec = TreeSpec.live(structure, era);
+    private ArrayMap map(TreeSpec spec, long root, long entries, DamageLog damages) {
         return shared.computeIfAbsent(
-                new WalkedArray(root, spec.entryBytes(), entries), any -> ArrayMap.of(fresh(log), spec, root, entries));
+                new WalkedArray(root, spec.entryBytes(), entries),
+                walked -> ArrayMap.of(fresh(damages), spec, root, Math.max(0, entries)));
     }
 
     private void addWriteset(long era, long nrBits, long root) {
         mostBits = Math.max(mostBits, nrBits);
         long words = (nrBits + Long.SIZE - 1) / Long.SIZE;
-        parts.add(new EraWindow.Part(Content.WORDS, 0, nrBits, era, map(Structure.WRITESET, era, root, words)));
+        ArrayMap map = map(TreeSpec.live(Structure.WRITESET, era), root, words, log);
+        parts.add(new EraWindow.Part(Content.WORDS, 0, nrBits, era, map));
     }
 
     @Override

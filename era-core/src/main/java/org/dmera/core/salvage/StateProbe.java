@@ -4,6 +4,7 @@ package org.dmera.core.salvage;
 import java.nio.ByteBuffer;
 import java.util.Arrays;
 import java.util.BitSet;
+import java.util.List;
 import org.dmera.core.evidence.BlockReader;
 import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.StoredCounts;
@@ -69,18 +70,12 @@ final class StateProbe {
         Arrays.fill(references, (byte) 0);
         refCountRoots = 0;
         emptyRoot = 0;
-        int size = table.size();
-        for (int b = counts.firstUsed(1, size); b < size; b = counts.firstUsed(b + 1, size)) {
-            if (!visit(b, map)) {
-                return null;
-            }
+        BitSet used = counts.used(table.size());
+        used.clear(0);
+        if (!used.stream().allMatch(b -> visit(b, map)) || !used.stream().allMatch(this::judgeCount)) {
+            return null;
         }
-        for (int b = counts.firstUsed(1, size); b < size; b = counts.firstUsed(b + 1, size)) {
-            if (!judgeCount(b)) {
-                return null;
-            }
-        }
-        if (state.eraArrays.isEmpty() && state.unattachedEras.isEmpty() && emptyRoot != 0) {
+        if (state.eraArrays.isEmpty() && !state.hasUnattachedEras && emptyRoot != 0) {
             // Of an origin of no blocks.
             state.eraArrays.add(emptyRoot);
         } else {
@@ -140,18 +135,25 @@ final class StateProbe {
 
     /** The entries of a node with block numbers: all of them lead to nodes, to eras, or to words. */
     private boolean visitValues() {
-        int kind = node.isInternal() ? BlockVerdict.NODE : BlockVerdict.UNREAD;
+        int kind = node.isInternal() ? BlockVerdict.NODE : codeBelow(node);
         for (int i = 0; i < node.nrEntries(); i++) {
-            long b = node.valueLong(i);
-            if (kind == BlockVerdict.UNREAD && table.isUsable(b)) {
-                int code = reader.code(b);
-                kind = code == BlockVerdict.ERAS || code == BlockVerdict.WORDS ? code : kind;
-            }
-            if (!refer(b, kind)) {
+            if (!refer(node.valueLong(i), kind)) {
                 return false;
             }
         }
         return true;
+    }
+
+    /** Whether the entries of a leaf with block numbers lead to {@link BlockVerdict#ERAS} or to {@link BlockVerdict#WORDS}. */
+    private int codeBelow(BTreeNode leaf) {
+        for (int i = 0; i < leaf.nrEntries(); i++) {
+            long b = leaf.valueLong(i);
+            int code = table.isUsable(b) ? reader.code(b) : BlockVerdict.UNREAD;
+            if (code == BlockVerdict.ERAS || code == BlockVerdict.WORDS) {
+                return code;
+            }
+        }
+        return BlockVerdict.UNREAD;
     }
 
     /** Counts a reference; returns whether the block is in use, and of the kind it should be or broken. */
@@ -181,8 +183,10 @@ final class StateProbe {
         state.isLeaky |= stored - found > 1;
         switch (reader.code(b)) {
             case BlockVerdict.NODE -> addRoot(b);
-            case BlockVerdict.ERAS -> state.unattachedEras.add(b);
-            case BlockVerdict.WORDS -> state.unattachedWords.add(b);
+            case BlockVerdict.ERAS, BlockVerdict.WORDS -> {
+                state.unattached.add(b);
+                state.hasUnattachedEras |= reader.code(b) == BlockVerdict.ERAS;
+            }
             case BlockVerdict.INDEX, BlockVerdict.BITMAP, BlockVerdict.SUPERBLOCK -> {}
             default -> state.unreadable++;
         }
@@ -192,19 +196,18 @@ final class StateProbe {
     private void addRoot(int b) {
         switch (kindOf(b)) {
             case WRITESETS -> state.writesetTrees.add((long) b);
-            case ERAS -> {
-                state.eraArrays.add((long) b);
-                state.strays += firstKey(b) == 0 ? 0 : 1;
-            }
-            case WORDS -> {
-                state.bitsets.add((long) b);
-                state.strays += firstKey(b) == 0 ? 0 : 1;
-            }
+            case ERAS -> addArray(b, state.eraArrays);
+            case WORDS -> addArray(b, state.bitsets);
             case REF_COUNTS -> refCountRoots++;
             case EMPTY -> emptyRoot = b;
             // Its array blocks are broken: a current writeset, say.
             default -> state.strays++;
         }
+    }
+
+    private void addArray(long root, List<Long> to) {
+        to.add(root);
+        state.strays += firstKey(root) == 0 ? 0 : 1;
     }
 
     private long firstKey(long root) {
@@ -265,16 +268,10 @@ final class StateProbe {
         if (child.nrEntries() == 0) {
             return Kind.EMPTY;
         }
-        for (int i = 0; i < child.nrEntries(); i++) {
-            long b = child.valueLong(i);
-            int code = table.isUsable(b) ? reader.code(b) : BlockVerdict.UNSEALED;
-            if (code == BlockVerdict.ERAS) {
-                return Kind.ERAS;
-            }
-            if (code == BlockVerdict.WORDS) {
-                return Kind.WORDS;
-            }
-        }
-        return Kind.UNKNOWN;
+        return switch (codeBelow(child)) {
+            case BlockVerdict.ERAS -> Kind.ERAS;
+            case BlockVerdict.WORDS -> Kind.WORDS;
+            default -> Kind.UNKNOWN;
+        };
     }
 }

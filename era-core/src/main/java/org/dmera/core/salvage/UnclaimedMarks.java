@@ -10,7 +10,6 @@ import org.dmera.core.block.BlockDevice;
 import org.dmera.core.evidence.ArrayMap;
 import org.dmera.core.evidence.BlockReader;
 import org.dmera.core.evidence.BlockUse;
-import org.dmera.core.evidence.Structure;
 import org.dmera.core.evidence.TreeSpec;
 import org.dmera.core.evidence.TreeWalk;
 import org.dmera.core.evidence.UnclaimedParts;
@@ -18,6 +17,7 @@ import org.dmera.core.evidence.UnclaimedParts.Content;
 import org.dmera.core.evidence.UnclaimedParts.Subtree;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.Limits;
+import org.dmera.core.mend.SalvageSurvey;
 import org.dmera.core.mend.TreeSurvey;
 
 /**
@@ -27,14 +27,16 @@ import org.dmera.core.mend.TreeSurvey;
  * kind. So there are two answers: what certainly belongs to a window of the origin, and, for a place whose block isn't
  * known, the most that any candidate records of it.
  */
-final class UnclaimedMarks {
+final class UnclaimedMarks implements TreeWalk.WritesetVisitor {
     /** Of a bitset that may belong to any era. */
     private static final long ANY_ERA = -1;
 
     private final BlockDevice device;
     private final BlockUse trust;
     private final BlockReader reader;
+    /** By the roots of bitsets, as a snapshot records them. */
     private final Map<Long, Long> knownEras;
+
     private final List<EraWindow.Part> parts = new ArrayList<>();
     /** Those of subtrees that have too many references, rather than too few. */
     private final List<EraWindow.Part> doubtedParts = new ArrayList<>();
@@ -44,22 +46,20 @@ final class UnclaimedMarks {
     private final EraWindow any = new EraWindow();
 
     /**
-     * Reads the parts.
+     * Reads the parts; there are none as far as is known where the space map doesn't show them.
      *
-     * @param trust the blocks that nobody believes in
-     * @param knownEras roots of bitsets whose eras a snapshot records
      * @param doubted blocks to which more references lead than are counted, so that some are wrong
      */
-    UnclaimedMarks(
-            BlockDevice device,
-            BlockUse trust,
-            UnclaimedParts missed,
-            Map<Long, Long> knownEras,
-            List<Integer> doubted) {
+    UnclaimedMarks(BlockDevice device, SalvageSurvey survey, List<Integer> doubted) {
         this.device = device;
-        this.trust = trust;
-        this.knownEras = knownEras;
+        this.trust = survey.trustTable();
+        this.knownEras = survey.erasOfSnapshot();
         this.reader = BlockReader.quiet(device, trust);
+        UnclaimedParts missed = survey.missed();
+        if (missed == null) {
+            this.unattached = new UnattachedBlocks(reader, List.of());
+            return;
+        }
         this.complete = missed.unknown() == 0;
         for (Content content : Content.values()) {
             missed.subtrees(content).forEach(subtree -> add(subtree, parts));
@@ -93,7 +93,7 @@ final class UnclaimedMarks {
 
     private void add(Subtree subtree, List<EraWindow.Part> to) {
         if (subtree.content() == Content.WRITESETS) {
-            addWritesets(subtree.blockNr());
+            TreeWalk.writesets(fresh(), subtree.blockNr(), this);
         } else {
             long era = subtree.content() == Content.ERAS
                     ? ANY_ERA
@@ -116,28 +116,19 @@ final class UnclaimedMarks {
         to.add(new EraWindow.Part(content, low, length, era, map));
     }
 
-    private void addWritesets(long root) {
-        List<long[]> writesets = new ArrayList<>();
-        TreeWalk.WritesetVisitor visitor = new TreeWalk.WritesetVisitor() {
-            @Override
-            public void writeset(long era, long nrBits, long bits, boolean counted) {
-                writesets.add(new long[] {era, nrBits, bits});
-            }
-
-            @Override
-            public void lost(long from, long last) {
-                complete = false;
-            }
-        };
-        new TreeWalk(fresh(), TreeSpec.live(Structure.WRITESET_TREE), visitor).walk(root, true);
-        for (long[] writeset : writesets) {
-            long blocks = (writeset[1] + EraWindow.SIZE - 1) / EraWindow.SIZE;
-            if (writeset[0] < 0 || writeset[0] >= TreeSurvey.IMPLAUSIBLE_ERA) {
-                complete = false;
-            } else if (blocks > 0) {
-                addArray(Content.WORDS, writeset[2], 0, blocks - 1, writeset[0], parts);
-            }
+    @Override
+    public void writeset(long era, long nrBits, long root, boolean counted) {
+        long blocks = (nrBits + EraWindow.SIZE - 1) / EraWindow.SIZE;
+        if (era < 0 || era >= TreeSurvey.IMPLAUSIBLE_ERA) {
+            complete = false;
+        } else if (blocks > 0) {
+            addArray(Content.WORDS, root, 0, blocks - 1, era, parts);
         }
+    }
+
+    @Override
+    public void lost(long from, long last) {
+        complete = false;
     }
 
     /**
