@@ -8,26 +8,18 @@ import org.dmera.core.evidence.DamageLog;
 import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.Severity;
 
-/** What a check found. */
-public final class CheckReport {
-    private final List<Damage> damages;
-    private final BlockUse table;
-    private final DamageLog log;
-    private final CheckOptions.Scope scope;
-    private final int seal;
-
-    /** {@code seal}: the checksum that the superblock had. */
-    CheckReport(DamageLog log, BlockUse table, CheckOptions.Scope scope, int seal) {
-        this.log = log;
-        this.scope = scope;
-        this.seal = seal;
-        this.damages = log.kept();
-        this.table = table;
-    }
-
+/**
+ * What a check found.
+ *
+ * @param log all of it
+ * @param table per block what the walks found; only after a check of everything that could use the superblock
+ * @param scope how much of the device it is about
+ * @param seal the checksum that the superblock had: another one now means that the report is about what is no more
+ */
+public record CheckReport(DamageLog log, BlockUse table, CheckOptions.Scope scope, int seal) {
     /** The findings, notes included, in the order in which they were made; of each kind only the first hundred. */
     public List<Damage> damages() {
-        return damages;
+        return log.kept();
     }
 
     /** How many findings of a severity there are, those that are not kept included. */
@@ -56,21 +48,6 @@ public final class CheckReport {
         return log.isBeyondAutoRepair();
     }
 
-    /** How much of the device it is about. */
-    public CheckOptions.Scope scope() {
-        return scope;
-    }
-
-    /** The checksum that the superblock had: another one now means that the report is about what is no more. */
-    public int seal() {
-        return seal;
-    }
-
-    /** Per block what the walks found. Only after a check of everything that could use the superblock. */
-    public BlockUse table() {
-        return table;
-    }
-
     public boolean areTreesIncomplete() {
         return log.areTreesIncomplete();
     }
@@ -78,7 +55,7 @@ public final class CheckReport {
     @Override
     public String toString() {
         StringBuilder text = new StringBuilder();
-        for (Damage damage : damages) {
+        for (Damage damage : damages()) {
             text.append(damage).append('\n');
         }
         return text.toString();

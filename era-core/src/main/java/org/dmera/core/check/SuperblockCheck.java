@@ -17,17 +17,12 @@ import org.dmera.core.read.Problem;
 /**
  * The rules of one superblock: block 0, or the copy that a snapshot holds. Whether its roots lead anywhere is for the
  * walks to find out.
+ *
+ * @param blockNr 0, or that of a held snapshot's copy
  */
-public final class SuperblockCheck {
-    private final BlockReader reader;
-    private final long blockNr;
-    private final DamageLocation where;
-
-    /** {@code blockNr}: 0, or that of a held snapshot's copy. */
-    public SuperblockCheck(BlockReader reader, long blockNr) {
-        this.reader = reader;
-        this.blockNr = blockNr;
-        this.where = blockNr == 0
+public record SuperblockCheck(BlockReader reader, long blockNr) {
+    private DamageLocation where() {
+        return blockNr == 0
                 ? DamageLocation.of(Structure.SUPERBLOCK, "", "the roots are searched on the whole device")
                 : DamageLocation.of(Structure.SNAPSHOT, "superblock > metadata snapshot", "the snapshot is dropped");
     }
@@ -46,7 +41,7 @@ public final class SuperblockCheck {
                     "bad checksum in superblock" + (BlockSource.isZero(block) ? unformatted : ""));
             return null;
         }
-        if (!reader.read(blockNr, block, BlockType.SUPERBLOCK, where)) {
+        if (!reader.read(blockNr, block, BlockType.SUPERBLOCK, where())) {
             return null;
         }
         Superblock superblock = new Superblock().wrap(block, 0);
@@ -62,7 +57,7 @@ public final class SuperblockCheck {
     Superblock claim() {
         BlockUse table = reader.table();
         if (!table.isUsable(blockNr)) {
-            reader.report(Problem.outOfRange(blockNr, table.size()), where);
+            reader.report(Problem.outOfRange(blockNr, table.size()), where());
             return null;
         }
         table.addReference(blockNr);
@@ -84,7 +79,7 @@ public final class SuperblockCheck {
         }
         if ((superblock.flags() & ~Superblock.FLAG_CLEAN_SHUTDOWN) != 0) {
             String detail = "flags are 0x" + Integer.toHexString(superblock.flags()) + ", only 0x1 has a meaning";
-            DamageLocation here = DamageLocation.of(where.structure(), where.path(), "cleared");
+            DamageLocation here = DamageLocation.of(where().structure(), where().path(), "cleared");
             reader.log().add(DamageKind.UNKNOWN_FLAG, here, blockNr, detail);
         }
     }
@@ -104,10 +99,10 @@ public final class SuperblockCheck {
     }
 
     private void addBadField(String detail) {
-        reader.log().add(DamageKind.BAD_FIELD, where, blockNr, detail);
+        reader.log().add(DamageKind.BAD_FIELD, where(), blockNr, detail);
     }
 
     private void report(DamageKind kind, String detail) {
-        reader.report(kind, where, blockNr, detail);
+        reader.report(kind, where(), blockNr, detail);
     }
 }

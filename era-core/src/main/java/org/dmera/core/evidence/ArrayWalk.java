@@ -8,7 +8,6 @@ import org.dmera.core.block.BlockType;
 import org.dmera.core.evidence.UnclaimedParts.Content;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
-import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.HeaderRules;
 import org.dmera.core.read.ArrayWalker;
 import org.dmera.core.read.BlockVerdict;
@@ -45,17 +44,6 @@ public final class ArrayWalk extends Walk implements ArrayWalker.Policy {
     @Override
     String keys() {
         return walker.path();
-    }
-
-    @Override
-    public void problem(Problem problem) {
-        if (problem.kind() == DamageKind.LEFT_OVER_ARRAY_BLOCK) {
-            DamageLocation here = DamageLocation.of(structure(), path(), "the block is left out");
-            reader.log().add(problem.kind(), here, problem.blockNr(), problem.detail());
-        } else {
-            // No block in particular is at fault where some are missing: then the array as a whole is.
-            reader.report(problem, problem.blockNr() == Problem.NO_BLOCK ? spec : this);
-        }
     }
 
     @Override
@@ -96,11 +84,6 @@ public final class ArrayWalk extends Walk implements ArrayWalker.Policy {
             past += !isOther && entries > 0 && Long.compareUnsigned(leaf.key(i), needed) >= 0 ? 1 : 0;
         }
         return other > 0 && 2 * (other + past) >= n;
-    }
-
-    @Override
-    public void lostNode(long blockNr, long low, long last, long holder, boolean isReference) {
-        reader.log().lost(new LostNode(blockNr, spec, low, last, holder, isReference));
     }
 
     @Override

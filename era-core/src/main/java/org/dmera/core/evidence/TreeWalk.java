@@ -5,7 +5,6 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.WritesetValue;
-import org.dmera.core.read.Problem;
 import org.dmera.core.read.TreeWalker;
 
 /**
@@ -16,7 +15,7 @@ public final class TreeWalk extends Walk implements TreeWalker.Listener {
     /** Receives the leaves. */
     public interface Visitor {
         /** Entry {@code index} of a leaf; {@code counted} says whether the reference in it has to be counted. */
-        void entry(BTreeNode leaf, int index, boolean counted);
+        void entry(BTreeNode leaf, int index, boolean counted) throws IOException;
 
         /** The keys from {@code from} to {@code last}, both included (unsigned), can't be had. */
         default void lost(long from, long last) {}
@@ -25,10 +24,10 @@ public final class TreeWalk extends Walk implements TreeWalker.Listener {
     /** Receives the leaves of a tree of writesets. */
     public interface WritesetVisitor extends Visitor {
         /** The writeset of {@code era}, which has {@code nrBits} bits; {@code root} is that of its bitset. */
-        void writeset(long era, long nrBits, long root, boolean counted);
+        void writeset(long era, long nrBits, long root, boolean counted) throws IOException;
 
         @Override
-        default void entry(BTreeNode leaf, int index, boolean counted) {
+        default void entry(BTreeNode leaf, int index, boolean counted) throws IOException {
             int offset = leaf.valueOffset(index);
             long nrBits = WritesetValue.nrBits(leaf.buffer(), offset);
             writeset(leaf.key(index), nrBits, WritesetValue.root(leaf.buffer(), offset), counted);
@@ -49,7 +48,11 @@ public final class TreeWalk extends Walk implements TreeWalker.Listener {
         new TreeWalk(reader, TreeSpec.live(Structure.WRITESET_TREE), visitor).walk(root);
     }
 
-    /** Walks the tree at {@code root}. */
+    /**
+     * Walks the tree at {@code root}.
+     *
+     * @throws UncheckedIOException around what the visitor throws
+     */
     public void walk(long root) {
         try {
             walker.walk(root, 0, true);
@@ -64,12 +67,7 @@ public final class TreeWalk extends Walk implements TreeWalker.Listener {
     }
 
     @Override
-    public void problem(Problem problem) {
-        reader.report(problem, this);
-    }
-
-    @Override
-    public boolean leaf(BTreeNode leaf, boolean isFirst) {
+    public boolean leaf(BTreeNode leaf, boolean isFirst) throws IOException {
         for (int i = 0; i < leaf.nrEntries(); i++) {
             visitor.entry(leaf, i, isFirst);
         }
@@ -78,7 +76,7 @@ public final class TreeWalk extends Walk implements TreeWalker.Listener {
 
     @Override
     public void lost(long blockNr, long low, long last, long holder, boolean isReference, boolean isArrayBlock) {
-        reader.log().lost(new LostNode(blockNr, spec, low, last, holder, isReference));
+        lostNode(blockNr, low, last, holder, isReference);
         visitor.lost(low, last);
     }
 }

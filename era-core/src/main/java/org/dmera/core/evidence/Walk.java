@@ -49,6 +49,22 @@ abstract class Walk implements DamageLocation, Visits {
         return spec.consequence();
     }
 
+    /** A rule is broken: goes into the report. */
+    public final void problem(Problem problem) {
+        if (problem.kind() == DamageKind.LEFT_OVER_ARRAY_BLOCK) {
+            DamageLocation here = DamageLocation.of(structure(), path(), "the block is left out");
+            reader.log().add(problem.kind(), here, problem.blockNr(), problem.detail());
+        } else {
+            // No block in particular is at fault where some are missing: then the array as a whole is.
+            reader.report(problem, problem.blockNr() == Problem.NO_BLOCK ? spec : this);
+        }
+    }
+
+    /** A node can't be used: for whoever may put it together again. */
+    public final void lostNode(long blockNr, long low, long last, long holder, boolean isReference) {
+        reader.log().lost(new LostNode(blockNr, spec, low, last, holder, isReference));
+    }
+
     @Override
     public final Problem refer(long blockNr, boolean counted) {
         if (spec.walk() == BlockUse.SPACE_MAP && table.hasMark(blockNr, BlockUse.LIVE | BlockUse.SNAPSHOT)) {

@@ -6,14 +6,15 @@ import java.nio.ByteBuffer;
 import java.util.Map;
 import org.dmera.core.block.BlockDevice;
 
-/** A device on which some blocks read as they should have been. What is on the device itself stays as it is. */
-public final class PatchedDevice implements BlockDevice {
-    private final BlockDevice device;
-    private final Map<Long, ByteBuffer> patches;
-
-    public PatchedDevice(BlockDevice device, Map<Long, ByteBuffer> patches) {
-        this.device = device;
-        this.patches = Map.copyOf(patches);
+/**
+ * A device on which some blocks read as they should have been. What is on the device itself stays as it is.
+ *
+ * @param patches the blocks by their numbers
+ */
+public record PatchedDevice(BlockDevice device, Map<Long, ByteBuffer> patches) implements BlockDevice {
+    /** As {@code patches} are now. */
+    public PatchedDevice {
+        patches = Map.copyOf(patches);
     }
 
     @Override

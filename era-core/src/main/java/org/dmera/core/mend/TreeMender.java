@@ -17,10 +17,10 @@ import org.dmera.core.block.BlockSeal;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.check.CheckReport;
 import org.dmera.core.check.MetadataChecker;
+import org.dmera.core.check.SuperblockCheck;
 import org.dmera.core.evidence.BlockReader;
 import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.Damage;
-import org.dmera.core.evidence.DamageLog;
 import org.dmera.core.evidence.LostNode;
 import org.dmera.core.evidence.MissingArrayBlock;
 import org.dmera.core.evidence.StoredCounts;
@@ -141,12 +141,11 @@ public final class TreeMender {
     /** One round: looks at the trees as far as they have been mended; returns whether anything could be done. */
     private boolean nextRound() {
         view = patches.isEmpty() ? device : new PatchedDevice(device, patches);
-        ByteBuffer block = BlockReader.newBuffer();
-        reader = new BlockReader(view, new BlockUse(view.sizeBlocks()), new DamageLog(), new BlockVerdict(-1));
-        if (reader.tryRead(0, block) != null) {
+        reader = BlockReader.quiet(view, new BlockUse(view.sizeBlocks()));
+        Superblock superblock = new SuperblockCheck(reader, 0).read();
+        if (superblock == null) {
             return false;
         }
-        Superblock superblock = new Superblock().wrap(block, 0);
         SalvageSurvey survey = SalvageSurvey.forMending(view, SalvagedRoots.of(superblock));
         if (undoSwaps(survey.log().kept())) {
             return true;

@@ -23,6 +23,8 @@ public final class MetadataRoots {
     /** The words that scripts and the peers' tests look for. */
     private static final String XML = "This looks like XML.  This tool only supports the binary metadata format.";
 
+    private static final String BLANKS = " \n\r\t";
+
     /** Text goes on for so long: the shortest XML there is of metadata has more. */
     private static final int TEXT_BYTES = 32;
 
@@ -152,27 +154,22 @@ public final class MetadataRoots {
             verdict = seal.verify(BlockType.SUPERBLOCK, block, 0, blockNr);
         }
         if (verdict != BlockSeal.Verdict.OK) {
-            if (looksLikeXml(block)) {
-                throw new DamagedMetadataException(DamageKind.BAD_CHECKSUM, blockNr, structure, XML);
-            }
+            boolean isXml = looksLikeXml(block);
+            boolean isUnsealed = isXml || verdict == BlockSeal.Verdict.BAD_CHECKSUM;
+            String unsealed = "bad checksum in " + structure + (BlockSource.isZero(block) ? " (it is all zeroes)" : "");
+            String misplaced = structure + ": block " + blockNr + " says that it is block "
+                    + Long.toUnsignedString(block.getLong(Superblock.BLOCK_NR));
             throw new DamagedMetadataException(
-                    verdict == BlockSeal.Verdict.BAD_CHECKSUM ? DamageKind.BAD_CHECKSUM : DamageKind.WRONG_BLOCK_NUMBER,
+                    isUnsealed ? DamageKind.BAD_CHECKSUM : DamageKind.WRONG_BLOCK_NUMBER,
                     blockNr,
                     structure,
-                    verdict == BlockSeal.Verdict.BAD_CHECKSUM
-                            ? "bad checksum in " + structure + (BlockSource.isZero(block) ? " (it is all zeroes)" : "")
-                            : structure + ": block " + blockNr + " says that it is block "
-                                    + Long.toUnsignedString(block.getLong(Superblock.BLOCK_NR)));
+                    isXml ? XML : isUnsealed ? unsealed : misplaced);
         }
-        return validated(new Superblock().wrap(block, 0), blockNr, structure, device.sizeBlocks());
-    }
-
-    private static Superblock validated(Superblock superblock, long blockNr, String structure, long metadataBlocks)
-            throws DamagedMetadataException {
+        Superblock superblock = new Superblock().wrap(block, 0);
         List<String> problems = SuperblockRules.formatProblems(superblock);
         if (problems.isEmpty()) {
             // Before anybody makes room for so many blocks.
-            problems = SuperblockRules.sizeProblems(superblock, metadataBlocks);
+            problems = SuperblockRules.sizeProblems(superblock, device.sizeBlocks());
         }
         if (!problems.isEmpty()) {
             throw new DamagedMetadataException(
@@ -210,8 +207,7 @@ public final class MetadataRoots {
         if (end >= 3 && bytes.get(0) == (byte) 0xEF && bytes.get(1) == (byte) 0xBB && bytes.get(2) == (byte) 0xBF) {
             at = 3;
         }
-        while (at < end
-                && (bytes.get(at) == ' ' || bytes.get(at) == '\n' || bytes.get(at) == '\r' || bytes.get(at) == '\t')) {
+        while (at < end && BLANKS.indexOf(bytes.get(at)) >= 0) {
             at++;
         }
         if (at > end - 2 || bytes.get(at) != '<') {
@@ -219,7 +215,7 @@ public final class MetadataRoots {
         }
         for (int i = at; i < Math.min(end, at + TEXT_BYTES); i++) {
             byte b = bytes.get(i);
-            if (b >= 0 && b < ' ' && b != '\n' && b != '\r' && b != '\t') {
+            if (b >= 0 && b < ' ' && BLANKS.indexOf(b) < 0) {
                 return false;
             }
         }

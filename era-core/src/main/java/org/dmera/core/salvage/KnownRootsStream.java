@@ -115,17 +115,12 @@ final class KnownRootsStream {
     }
 
     private void streamWritesets(MetadataVisitor visitor) throws IOException {
-        TreeWalk.WritesetVisitor writesets = (era, nrBits, root, counted) -> {
-            if (Long.compareUnsigned(era, sizes.lastArchived()) <= 0 && era > mergedUpTo) {
-                try {
-                    streamWriteset(Structure.WRITESET, era, nrBits, root, visitor);
-                } catch (IOException e) {
-                    throw new UncheckedIOException(e);
-                }
-            }
-        };
         try {
-            TreeWalk.writesets(reader, superblock.writesetTreeRoot(), writesets);
+            TreeWalk.writesets(reader, superblock.writesetTreeRoot(), (era, nrBits, root, counted) -> {
+                if (Long.compareUnsigned(era, sizes.lastArchived()) <= 0 && era > mergedUpTo) {
+                    streamWriteset(Structure.WRITESET, era, nrBits, root, visitor);
+                }
+            });
         } catch (UncheckedIOException e) {
             throw e.getCause();
         }

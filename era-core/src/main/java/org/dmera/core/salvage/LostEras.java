@@ -7,31 +7,14 @@ import java.util.stream.LongStream;
 import org.dmera.core.format.Limits;
 import org.dmera.core.format.Superblock;
 
-/** The sizes and the current era of a lost superblock: derived from the states that are left, or asked for. */
-final class LostEras {
-    private final List<StateOverlay> layers;
-    private final List<Superblock> copies;
-    private final boolean isLastFound;
-    private final long extent;
-
-    /**
-     * What can be derived.
-     *
-     * @param copies of the superblock, which held snapshots have kept
-     * @param isLastFound whether the last state is among {@code layers}
-     */
-    LostEras(List<StateOverlay> layers, List<Superblock> copies, boolean isLastFound) {
-        this.layers = layers;
-        this.copies = copies;
-        this.isLastFound = isLastFound;
-        this.extent = layers.stream().mapToLong(layer -> layer.extent).max().orElse(-1);
-    }
-
-    /** Origin blocks of which some state has an era, or −1. */
-    long extent() {
-        return extent;
-    }
-
+/**
+ * The sizes and the current era of a lost superblock: derived from the states that are left, or asked for.
+ *
+ * @param extent origin blocks of which some state has an era, or −1
+ * @param copies of the superblock, which held snapshots have kept
+ * @param isLastFound whether the last state is among {@code layers}
+ */
+record LostEras(List<StateOverlay> layers, long extent, List<Superblock> copies, boolean isLastFound) {
     /** Sectors in an origin block. */
     long blockSize(SalvageHints hints) throws IOException {
         List<Long> held = copies.stream()

@@ -61,12 +61,7 @@ final class RootCandidate {
     boolean hasAllRoots;
 
     /** Of the blocks that the search watches, those that its space map counts as used. */
-    BitSet usedOfWatched = new BitSet();
-
-    /** Whether any tree was found. */
-    boolean isAnything() {
-        return !writesetTrees.isEmpty() || !eraArrays.isEmpty() || !bitsets.isEmpty();
-    }
+    final BitSet usedOfWatched = new BitSet();
 
     /** Whether exactly the roots are there that a superblock has, and nothing may have been overlooked. */
     boolean isWhole() {

@@ -5,6 +5,8 @@ import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
+import java.util.function.IntPredicate;
+import java.util.stream.IntStream;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.check.DeviceScan;
 import org.dmera.core.evidence.BlockReader;
@@ -48,7 +50,10 @@ final class RootSearch {
     private final List<RootCandidate> states = new ArrayList<>();
 
     private Last last;
-    private int highestSealed;
+    /** Blocks of such metadata, of whichever state. */
+    private final BitSet sealed = new BitSet();
+    /** Those of them that every commit which changes anything writes some of. */
+    private final BitSet trees = new BitSet();
     /** Bitmaps of states that were found. */
     private final BitSet known = new BitSet();
 
@@ -59,8 +64,8 @@ final class RootSearch {
     private final BitSet lostBitmaps = new BitSet();
     /** How many broken blocks a state that was found doesn't use, at most. */
     private int mostUnused;
-    /** Used in each state that doesn't use all broken blocks; null when there is none such. */
-    private BitSet usedInAll;
+    /** Used in each state that doesn't use all broken blocks. */
+    private final BitSet usedInAll = new BitSet();
 
     private boolean areAllCovered = true;
 
@@ -70,6 +75,7 @@ final class RootSearch {
         this.table = new BlockUse(device.sizeBlocks());
         this.reader = BlockReader.quiet(device, table);
         this.probe = new StateProbe(reader);
+        usedInAll.set(0, table.size());
     }
 
     /**
@@ -85,20 +91,16 @@ final class RootSearch {
 
     private void run() {
         DeviceScan.readAll(device, table);
-        highestSealed = highestSealed();
+        blocks(code -> code > BlockVerdict.MISPLACED).forEach(sealed::set);
+        trees.or(sealed);
+        blocks(code -> code == BlockVerdict.INDEX || code == BlockVerdict.BITMAP)
+                .forEach(trees::clear);
         findBroken();
-        BitSet trees = treeBlocks();
-        for (int b = 1; b < table.size(); b++) {
-            if (reader.code(b) == BlockVerdict.INDEX) {
-                lookAt(StateMap.under(reader, b), trees);
-            }
-        }
+        blocks(code -> code == BlockVerdict.INDEX).forEach(b -> lookAt(StateMap.under(reader, b)));
         if (table.size() <= BitmapBlock.ENTRIES) {
-            for (int b = 1; b < table.size(); b++) {
-                if (reader.code(b) == BlockVerdict.BITMAP && !known.get(b)) {
-                    lookAt(StateMap.withoutIndex(reader, b), trees);
-                }
-            }
+            blocks(code -> code == BlockVerdict.BITMAP)
+                    .filter(b -> !known.get(b))
+                    .forEach(b -> lookAt(StateMap.withoutIndex(reader, b)));
         }
         last = whereTheLastIs();
         if (last == Last.NEAR) {
@@ -118,7 +120,7 @@ final class RootSearch {
 
     /** Whether any block of the device is one of such metadata. */
     boolean isAnythingThere() {
-        return highestSealed > 0;
+        return !sealed.isEmpty();
     }
 
     /** What was seen of each block. */
@@ -140,7 +142,8 @@ final class RootSearch {
             return Last.FOUND;
         }
         // The index is what a commit takes last: it may lie just above the highest sealed block, if that isn't one.
-        boolean isIndexAbove = reader.code(highestSealed) != BlockVerdict.INDEX && highestSealed >= usedInAny.length();
+        boolean isIndexAbove =
+                reader.code(highestSealed()) != BlockVerdict.INDEX && highestSealed() >= usedInAny.length();
         if (mostUnused > 1 || mostUnused == 1 && isIndexAbove) {
             return Last.LOST;
         }
@@ -151,39 +154,24 @@ final class RootSearch {
 
     /** Whether anything leads past the end of the device, or is counted there: what is out of reach may be the last state. */
     private boolean isDeviceCutOff() {
-        BTreeNode node = new BTreeNode();
-        for (int b = 1; b < table.size(); b++) {
-            int code = reader.code(b);
-            boolean leadsOn = code == BlockVerdict.NODE || code == BlockVerdict.INDEX || code == BlockVerdict.BITMAP;
-            if (!leadsOn || reader.tryRead(b, block) != null) {
-                continue;
-            }
-            if (code == BlockVerdict.NODE) {
-                node.wrap(block, 0);
-                boolean isOfBlocks =
-                        node.hasSaneShape(BTreeNode.BLOCK_VALUE_BYTES) || node.hasSaneShape(WritesetValue.BYTES);
-                for (int i = 0; isOfBlocks && i < node.nrEntries(); i++) {
-                    if (isPastEnd(block.getLong(node.valueOffset(i) + node.valueSize() - Long.BYTES))) {
-                        return true;
-                    }
-                }
-            } else if (code == BlockVerdict.INDEX) {
-                IndexBlock index = new IndexBlock().wrap(block, 0);
-                for (int i = 0; i < IndexBlock.ENTRIES; i++) {
-                    if (isPastEnd(index.bitmapBlock(i))) {
-                        return true;
-                    }
-                }
-            } else if (table.size() < BitmapBlock.ENTRIES) {
-                BitmapBlock bitmap = new BitmapBlock().wrap(block, 0);
-                for (int i = table.size(); i < BitmapBlock.ENTRIES; i++) {
-                    if (bitmap.count(i) != 0) {
-                        return true;
-                    }
-                }
-            }
+        return sealed.stream().anyMatch(b -> reader.tryRead(b, block) == null && leadsPastEnd(reader.code(b)));
+    }
+
+    private boolean leadsPastEnd(int code) {
+        if (code == BlockVerdict.NODE) {
+            BTreeNode node = new BTreeNode().wrap(block, 0);
+            boolean isOfBlocks =
+                    node.hasSaneShape(BTreeNode.BLOCK_VALUE_BYTES) || node.hasSaneShape(WritesetValue.BYTES);
+            return IntStream.range(0, isOfBlocks ? node.nrEntries() : 0)
+                    .anyMatch(i -> isPastEnd(block.getLong(node.valueOffset(i) + node.valueSize() - Long.BYTES)));
         }
-        return false;
+        if (code == BlockVerdict.INDEX) {
+            IndexBlock index = new IndexBlock().wrap(block, 0);
+            return IntStream.range(0, IndexBlock.ENTRIES).anyMatch(i -> isPastEnd(index.bitmapBlock(i)));
+        }
+        BitmapBlock bitmap = new BitmapBlock().wrap(block, 0);
+        return code == BlockVerdict.BITMAP
+                && IntStream.range(table.size(), BitmapBlock.ENTRIES).anyMatch(i -> bitmap.count(i) != 0);
     }
 
     private boolean isPastEnd(long blockNr) {
@@ -191,78 +179,59 @@ final class RootSearch {
     }
 
     private void findBroken() {
-        for (int b = 1; b < highestSealed; b++) {
-            if (reader.code(b) <= BlockVerdict.MISPLACED) {
-                broken.set(b);
-            }
-        }
+        broken.set(1, Math.max(1, highestSealed()));
+        broken.andNot(sealed);
         int nrBitmaps = (table.size() + BitmapBlock.ENTRIES - 1) / BitmapBlock.ENTRIES;
-        for (int b = 1; b < table.size(); b++) {
-            if (reader.code(b) == BlockVerdict.INDEX && reader.tryRead(b, block) == null) {
-                IndexBlock index = new IndexBlock().wrap(block, 0);
-                for (int i = 0; i < nrBitmaps; i++) {
-                    long bitmap = index.bitmapBlock(i);
-                    if (table.isUsable(bitmap) && reader.code(bitmap) <= BlockVerdict.MISPLACED) {
-                        lostBitmaps.set((int) bitmap);
+        blocks(code -> code == BlockVerdict.INDEX)
+                .filter(b -> reader.tryRead(b, block) == null)
+                .forEach(b -> {
+                    IndexBlock index = new IndexBlock().wrap(block, 0);
+                    for (int i = 0; i < nrBitmaps; i++) {
+                        long bitmap = index.bitmapBlock(i);
+                        if (table.isUsable(bitmap) && reader.code(bitmap) <= BlockVerdict.MISPLACED) {
+                            lostBitmaps.set((int) bitmap);
+                        }
                     }
-                }
-            }
-        }
+                });
         broken.or(lostBitmaps);
     }
 
+    /** The blocks of which the {@link BlockVerdict} code is {@code wanted}. */
+    private IntStream blocks(IntPredicate wanted) {
+        return IntStream.range(1, table.size()).filter(b -> wanted.test(reader.code(b)));
+    }
+
     private int highestSealed() {
-        int highest = table.size() - 1;
-        while (highest > 0 && reader.code(highest) <= BlockVerdict.MISPLACED) {
-            highest--;
-        }
-        return Math.max(0, highest);
+        return Math.max(0, sealed.length() - 1);
     }
 
-    /** Blocks that every commit which changes anything writes some of. */
-    private BitSet treeBlocks() {
-        BitSet trees = new BitSet(table.size());
-        for (int b = 1; b < table.size(); b++) {
-            switch (reader.code(b)) {
-                case BlockVerdict.SUPERBLOCK,
-                        BlockVerdict.NODE,
-                        BlockVerdict.BAD_ARRAY,
-                        BlockVerdict.ERAS,
-                        BlockVerdict.WORDS -> trees.set(b);
-                default -> {}
-            }
-        }
-        return trees;
-    }
-
-    private void lookAt(StateMap map, BitSet trees) {
+    private void lookAt(StateMap map) {
         RootCandidate state = map == null ? null : probe.probe(map);
         // A map without an index is a state's if the index is among what it counts and can't be read.
         if (state != null && (map.indexBlock() != 0 || state.unreadable > 0)) {
             known.or(map.bitmaps());
-            add(state, map.counts(), trees);
+            add(state, map.counts());
         }
     }
 
-    private void add(RootCandidate state, StoredCounts counts, BitSet trees) {
+    private void add(RootCandidate state, StoredCounts counts) {
         states.add(state);
         BitSet used = counts.used(table.size());
-        state.usedOfWatched = (BitSet) watched.clone();
+        state.usedOfWatched.or(watched);
         state.usedOfWatched.and(used);
         usedInAny.or(used);
-        BitSet unused = (BitSet) broken.clone();
-        unused.andNot(used);
-        mostUnused = Math.max(mostUnused, unused.cardinality());
-        if (!unused.isEmpty()) {
-            if (usedInAll == null) {
-                usedInAll = (BitSet) used.clone();
-            } else {
-                usedInAll.and(used);
-            }
+        int unused = without(broken, used).cardinality();
+        mostUnused = Math.max(mostUnused, unused);
+        if (unused > 0) {
+            usedInAll.and(used);
         }
-        BitSet left = (BitSet) trees.clone();
-        left.andNot(used);
-        areAllCovered &= left.isEmpty();
+        areAllCovered &= without(trees, used).isEmpty();
+    }
+
+    private static BitSet without(BitSet blocks, BitSet others) {
+        BitSet rest = (BitSet) blocks.clone();
+        rest.andNot(others);
+        return rest;
     }
 
     /**
@@ -271,11 +240,9 @@ final class RootSearch {
      */
     private RootCandidate bitsetsNotShared() {
         RootCandidate fresh = new RootCandidate(0);
-        for (int b = 1; b < table.size(); b++) {
-            if (reader.code(b) == BlockVerdict.NODE && !usedInAll.get(b) && probe.isBitset(b)) {
-                fresh.bitsets.add((long) b);
-            }
-        }
+        blocks(code -> code == BlockVerdict.NODE)
+                .filter(b -> !usedInAll.get(b) && probe.isBitset(b))
+                .forEach(b -> fresh.bitsets.add((long) b));
         return fresh;
     }
 }

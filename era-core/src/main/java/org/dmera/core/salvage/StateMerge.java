@@ -54,7 +54,8 @@ final class StateMerge extends Salvage {
             allLost |= state.isMapped && (state.areMarksAdrift() || layer.writesetsLost && state.broken != 1);
         }
         damages.addAll(DamageRanges.join(distinct));
-        this.sizes = new LostEras(layers, copies, search.last() == RootSearch.Last.FOUND);
+        long extent = layers.stream().mapToLong(layer -> layer.extent).max().orElse(-1);
+        this.sizes = new LostEras(layers, extent, copies, search.last() == RootSearch.Last.FOUND);
         remarkOn(search);
         this.dataBlockSizeSectors = sizes.blockSize(hints);
         nrBlocks = sizes.nrBlocks(hints, remarks);

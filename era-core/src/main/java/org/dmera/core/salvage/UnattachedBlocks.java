@@ -63,9 +63,4 @@ final class UnattachedBlocks {
             window.raise(i, window.count(), words[i / Long.SIZE], window.most());
         }
     }
-
-    /** The marks of all blocks of words together: a copy. */
-    long[] words() {
-        return words == null ? new long[ArrayBlock.WORDS_PER_BLOCK] : words.clone();
-    }
 }

@@ -163,7 +163,8 @@ final class UnclaimedMarks implements TreeWalk.WritesetVisitor {
     long[] maxWords(long index) {
         any.begin(index * EraWindow.SIZE, EraWindow.SIZE, 1);
         layAll(Content.WORDS);
-        long[] most = unattached.words();
+        unattached.raiseByWords(any);
+        long[] most = new long[ArrayBlock.WORDS_PER_BLOCK];
         for (int i = 0; i < EraWindow.SIZE; i++) {
             most[i / Long.SIZE] |= (long) any.latest()[i] << i;
         }
