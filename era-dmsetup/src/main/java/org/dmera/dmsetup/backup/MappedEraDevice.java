@@ -19,7 +19,13 @@ import org.dmera.dmsetup.ioctl.DmFlags;
 import org.dmera.dmsetup.ioctl.TargetSpec;
 import org.dmera.dmsetup.ioctl.Words;
 
-/** An era device of the kernel or of the engine, by the control channel. */
+/**
+ * An era device of the kernel or of the engine, by the control channel. It is addressed by its number, so that it stays the same
+ * when it is renamed meanwhile, and each call first looks whether its table still has the metadata and the origin that it had:
+ * the number of a device that was removed is given out again.
+ *
+ * @param id by number, with the name that it had
+ */
 record MappedEraDevice(DmClient client, DeviceId id, TargetSpec target, Path metadata, Path origin)
         implements EraDevice {
     private static final String MAPPER = "/dev/mapper/";
@@ -55,7 +61,8 @@ record MappedEraDevice(DmClient client, DeviceId id, TargetSpec target, Path met
      */
     static MappedEraDevice open(DmClient client, String name, Path metadata, Path origin, boolean viewed)
             throws IOException {
-        DeviceId id = find(client, nameOf(name));
+        DeviceId found = find(client, nameOf(name));
+        DeviceId id = DeviceId.ofNumber(found.name(), client.info(found).dev());
         TargetSpec target = TargetSpec.requireOne("era", client.table(id), id.name(), "an era device");
         List<String> words = Words.split(target.params());
         return new MappedEraDevice(
@@ -68,7 +75,7 @@ record MappedEraDevice(DmClient client, DeviceId id, TargetSpec target, Path met
 
     /** Refuses one that is suspended: it begins no era. */
     void requireRunning() throws IOException {
-        if (client.info(id).has(DmFlags.SUSPEND)) {
+        if (client.info(same()).has(DmFlags.SUSPEND)) {
             throw new IOException(name() + " is suspended; resume it first");
         }
     }
@@ -92,6 +99,15 @@ record MappedEraDevice(DmClient client, DeviceId id, TargetSpec target, Path met
         }
     }
 
+    /** To be asked before each call: whether it is still this device that has the number. */
+    private DeviceId same() throws IOException {
+        List<TargetSpec> table = client.exists(id) ? client.table(id) : List.of();
+        if (table.size() != 1 || !table.get(0).params().equals(target.params())) {
+            throw new IOException(name() + " is not there any more: it was removed, or has another table");
+        }
+        return id;
+    }
+
     @Override
     public String name() {
         return id.name();
@@ -104,7 +120,7 @@ record MappedEraDevice(DmClient client, DeviceId id, TargetSpec target, Path met
 
     /** How full its metadata is, among other things. */
     EraStatus status() throws IOException {
-        return client.eraStatus(id);
+        return client.eraStatus(same());
     }
 
     @Override
@@ -114,7 +130,7 @@ record MappedEraDevice(DmClient client, DeviceId id, TargetSpec target, Path met
 
     @Override
     public long checkpoint() throws IOException {
-        return client.checkpoint(id);
+        return client.checkpoint(same());
     }
 
     /**
@@ -125,8 +141,8 @@ record MappedEraDevice(DmClient client, DeviceId id, TargetSpec target, Path met
     @Override
     public boolean awaitEarlierWrites() throws IOException {
         return !client.control().isKernel()
-                || isQuietOnce(
-                        Path.of("/sys/dev/block", DevNumber.text(client.info(id).dev())));
+                || isQuietOnce(Path.of(
+                        "/sys/dev/block", DevNumber.text(client.info(same()).dev())));
     }
 
     /** Looks in {@code sys} for a moment without a write in flight; false when none is seen, or none can be. */
@@ -157,17 +173,17 @@ record MappedEraDevice(DmClient client, DeviceId id, TargetSpec target, Path met
 
     @Override
     public long snapshotBlock() throws IOException {
-        return client.eraStatus(id).snapshotBlock();
+        return client.eraStatus(same()).snapshotBlock();
     }
 
     @Override
     public void takeSnapshot() throws IOException {
-        client.message(id, target.startSector(), "take_metadata_snap");
+        client.message(same(), target.startSector(), "take_metadata_snap");
     }
 
     @Override
     public void dropSnapshot() throws IOException {
-        client.message(id, target.startSector(), "drop_metadata_snap");
+        client.message(same(), target.startSector(), "drop_metadata_snap");
     }
 
     @Override
