@@ -62,27 +62,26 @@ record EraSide(DmClient client, CacheStack stack) {
     }
 
     /**
-     * Drops the snapshot that a killed run has left; nobody else's.
+     * Drops the snapshot that a killed run has left; nobody else's, which may lie in the same block once ours is gone.
      *
-     * @param before the era in which ours was about to be taken, or −1: taking it began the next one
+     * @param before the era before ours, or −1 when none was to be taken
      * @param block where it was seen, or −1 when the run was killed before it could look
      */
     void dropOurs(long before, long block) throws IOException {
         long held = snapshotBlock();
-        if (before < 0 || held < 0) {
+        if (before < 0 || held < 0 || block >= 0 && held != block) {
             return;
         }
-        if (block >= 0) {
-            if (held == block) {
-                drop();
-            }
-            return;
+        // Killed within the call that takes it: a backup begins an era before it takes one, so this isn't a backup's.
+        if (snapshotEra() == before + 1) {
+            drop();
         }
-        // Killed within the call that takes it. A backup begins an era before it takes one, so this isn't a backup's.
+    }
+
+    /** The era that began when the held snapshot was taken. */
+    long snapshotEra() throws IOException {
         try (BlockDevice device = open()) {
-            if (MetadataRoots.readSnapshot(device).currentEra() == before + 1) {
-                drop();
-            }
+            return MetadataRoots.readSnapshot(device).currentEra();
         }
     }
 

@@ -429,7 +429,8 @@ public final class Rollback implements Closeable {
             throw e;
         }
         try {
-            note(record.withSnapshot(record.snapshotBefore(), era.snapshotBlock()));
+            // Somebody may have begun an era between the note and the taking.
+            note(record.withSnapshot(era.snapshotEra() - 1, era.snapshotBlock()));
             return era.writtenInSnapshot(since);
         } finally {
             era.drop();

@@ -20,7 +20,7 @@ import org.dmera.dmsetup.ioctl.TargetSpec;
  * @param commandDone whether the user's command has succeeded
  * @param commandPid the process that the user's command was last started as, or −1
  * @param commandStart when that began, as {@link ProcessStart} has it: numbers of processes come again
- * @param snapshotBefore the era in which our metadata snapshot was about to be taken, or −1 when there was none
+ * @param snapshotBefore the era before that of our metadata snapshot, which taking it began; −1 when there was none
  * @param snapshotBlock the metadata block that our snapshot was seen in, or −1 when it has not been taken yet
  * @param invalidated whether nothing stale is in the cache any more
  */

@@ -236,6 +236,33 @@ class RollbackTest {
         assertTrue(kernel.era().metadataSnap() != 0);
     }
 
+    /** A backup's, taken after ours was dropped and before the record said so. */
+    @Test
+    void aSnapshotThatLiesWhereOursLayIsLeftAlone() throws Exception {
+        boolean tried = false;
+        for (int kill = 0; !tried; kill++) {
+            setUp(folder.resolve("kill-" + kill));
+            kernel.killAfterEffect = true;
+            kernel.callsUntilKill = kill;
+            assertThrows(CachingKernel.Killed.class, () -> rollback(this::succeed));
+            kernel.callsUntilKill = -1;
+            Path file = records.resolve("rollback-cached");
+            RollbackRecord record = RollbackRecord.load(file);
+            if (record == null || record.snapshotBlock() < 0 || kernel.era().metadataSnap() != 0) {
+                continue;
+            }
+            tried = true;
+            kernel.checkpoint();
+            kernel.era().takeSnapshot();
+            kernel.era().commit();
+            long theirs = kernel.era().metadataSnap();
+            record.withSnapshot(record.snapshotBefore(), theirs).save(file);
+            IOException failure = assertThrows(IOException.class, () -> rollback(this::succeed));
+            assertTrue(failure.getMessage().contains("is held"), failure.getMessage());
+            assertEquals(theirs, kernel.era().metadataSnap());
+        }
+    }
+
     @Test
     void whatCanNotBeDoneIsRefusedBeforeAnythingIsChanged() throws IOException {
         kernel.needsCheck = true;
