@@ -18,6 +18,8 @@ import java.util.List;
 public final class OwnDescriptors {
     private static final int CLONE_FILES = 0x400;
     private static final int STANDARD = 3;
+    /** What the kernel adds to the name of a file that has none any more. */
+    private static final String DELETED = " (deleted)";
 
     private OwnDescriptors() {}
 
@@ -55,6 +57,10 @@ public final class OwnDescriptors {
     private static boolean isCode(Path link) throws IOException {
         try {
             String file = Files.readSymbolicLink(link).toString();
+            if (file.endsWith(DELETED)) {
+                // As by an upgrade of the program since its start.
+                file = file.substring(0, file.length() - DELETED.length());
+            }
             return file.endsWith(".jar") || file.endsWith("/modules");
         } catch (NoSuchFileException e) {
             // Closed since it was listed.
