@@ -83,7 +83,8 @@ class StreamDamageTest {
                 while (parts.get(chunk + 1) <= at) {
                     chunk++;
                 }
-                assertTrue(message.contains("chunk " + chunk), "byte " + at + " of chunk " + chunk + ": " + message);
+                String place = "chunk " + chunk + " (at byte " + parts.get(chunk) + ")";
+                assertTrue(message.contains(place), "byte " + at + " of chunk " + chunk + ": " + message);
             }
         }
     }

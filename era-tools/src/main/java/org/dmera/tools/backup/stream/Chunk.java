@@ -70,6 +70,9 @@ public final class Chunk {
     final byte[] digest = new byte[32];
     private final ExtentTable extents = new ExtentTable();
     private final ByteBuffer data;
+    /** The byte of the stream that it begins at. */
+    long beginsAt;
+
     long sequence;
     int dataBytes;
     int storedBytes;
@@ -95,6 +98,11 @@ public final class Chunk {
      */
     public static ByteBuffer aligned(int bytes) {
         return ByteBuffer.allocateDirect(bytes + ALIGNMENT_BYTES).alignedSlice(ALIGNMENT_BYTES);
+    }
+
+    /** For messages: {@code stream}, which chunk of it, and where that is. */
+    String where(String stream) {
+        return stream + ": chunk " + sequence + " (at byte " + beginsAt + ")";
     }
 
     /** {@return the chunk's number in its stream, from 0} */

@@ -33,6 +33,7 @@ public final class ChunkCursor implements Closeable {
      */
     public long head(StreamFile in, long at, long fromBytes) throws IOException {
         file = in;
+        chunk.beginsAt = at;
         String where = in.name() + ": chunk at byte " + at;
         ByteBuffer head = chunk.head;
         head.clear().limit((int) Math.min(FIRST_READ_BYTES, in.chunksEndAt() - at));
@@ -60,7 +61,7 @@ public final class ChunkCursor implements Closeable {
      */
     public void data() throws IOException {
         chunk.stored().clear().limit(chunk.storedBytes);
-        file.fill(chunk.stored(), dataAt, file.name() + ": chunk " + chunk.sequence);
+        file.fill(chunk.stored(), dataAt, chunk.where(file.name()));
         decoder.decode(chunk, file.name());
     }
 

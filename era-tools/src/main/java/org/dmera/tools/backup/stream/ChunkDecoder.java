@@ -17,10 +17,6 @@ public final class ChunkDecoder implements Closeable {
 
     private ZstdDecompressCtx zstd;
 
-    private String where(Chunk chunk) {
-        return name + ": chunk " + chunk.sequence;
-    }
-
     /** As {@link #decode(Chunk, StreamReader)}, of what messages call {@code stream}, without a digest for the whole. */
     void decode(Chunk chunk, String stream) throws StreamException {
         name = stream;
@@ -44,7 +40,7 @@ public final class ChunkDecoder implements Closeable {
 
     private void verify(Chunk chunk) throws StreamException {
         if (sums.plain(chunk.stored(), chunk.storedBytes) != chunk.head.getInt(Chunk.STORED_CRC)) {
-            throw new StreamException(where(chunk), "the checksum of its data does not fit: damaged");
+            throw new StreamException(chunk.where(name), "the checksum of its data does not fit: damaged");
         }
     }
 
@@ -55,7 +51,7 @@ public final class ChunkDecoder implements Closeable {
             case Chunk.ENCODING_RAW -> {
                 if (chunk.storedBytes != chunk.dataBytes) {
                     throw new StreamException(
-                            where(chunk),
+                            chunk.where(name),
                             "it stores " + chunk.storedBytes + " bytes for " + chunk.dataBytes + " of data");
                 }
                 chunk.data().clear().put(0, stored, 0, chunk.storedBytes);
@@ -63,7 +59,7 @@ public final class ChunkDecoder implements Closeable {
             case Chunk.ENCODING_ZSTD -> unpack(chunk);
             default ->
                 throw new StreamException(
-                        where(chunk), "encoding " + Integer.toUnsignedString(encoding) + " is not known");
+                        chunk.where(name), "encoding " + Integer.toUnsignedString(encoding) + " is not known");
         }
     }
 
@@ -76,11 +72,11 @@ public final class ChunkDecoder implements Closeable {
             bytes = zstd.decompressDirectByteBuffer(
                     chunk.data().clear(), 0, chunk.dataBytes, chunk.stored().clear(), 0, chunk.storedBytes);
         } catch (ZstdException e) {
-            throw new StreamException(where(chunk), "its zstd data can't be unpacked: " + e.getMessage(), e);
+            throw new StreamException(chunk.where(name), "its zstd data can't be unpacked: " + e.getMessage(), e);
         }
         if (bytes != chunk.dataBytes) {
             throw new StreamException(
-                    where(chunk), "it unpacks to " + bytes + " bytes, its header says " + chunk.dataBytes);
+                    chunk.where(name), "it unpacks to " + bytes + " bytes, its header says " + chunk.dataBytes);
         }
     }
 

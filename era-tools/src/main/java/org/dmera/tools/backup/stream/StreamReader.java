@@ -173,6 +173,7 @@ public final class StreamReader implements Closeable {
         ByteBuffer head = chunk.head;
         head.clear().limit(Chunk.HEADER_BYTES);
         long begin = streamBytes;
+        chunk.beginsAt = begin;
         boolean whole = fill(head);
         if (streamBytes == begin) {
             throw new StreamException(
