@@ -86,10 +86,9 @@ public final class CopyCommand implements Command {
         try (MetadataView metadata = new MetadataView(metadataPath, arguments.has("metadata-snapshot"));
                 OriginReader origin = OriginReader.open(originPath)) {
             long sizeBytes = metadata.trackedBytes(originPath, origin.sizeBytes());
-            String identity = arguments.value("identity");
+            String identity = MetadataView.identity(arguments.value("identity"), metadataPath);
             Base base = base(arguments, console, sizeBytes);
-            CopyPlan plan = CopyPlan.of(
-                    metadata, sizeBytes, base, identity != null ? identity : MetadataView.identityOf(metadataPath));
+            CopyPlan plan = CopyPlan.of(metadata, sizeBytes, base, identity);
             try (StreamDestination out = StreamDestination.open(output, inputs, console)) {
                 StreamFooter footer = plan.run(origin, out.channel(), options, console.quiet());
                 out.commit();

@@ -16,6 +16,7 @@ import java.util.BitSet;
 import java.util.Random;
 import org.dmera.testkit.Fixtures;
 import org.dmera.tools.Commands;
+import org.dmera.tools.backup.copy.MetadataView;
 import org.dmera.tools.backup.copy.StreamOutput;
 import org.dmera.tools.backup.stream.Chunk;
 import org.dmera.tools.backup.stream.StreamHeader;
@@ -208,6 +209,21 @@ class CopyCommandTest {
         assertArrayEquals(new byte[] {1, 2, 3}, Files.readAllBytes(out));
         Run.copy("--full", "-m", metadata, origin, "-o", out).ok();
         assertTrue(Files.notExists(partial));
+    }
+
+    /** States are files of lines: with one that is cut by them every backup would be another device's, and so a full one. */
+    @Test
+    void anIdentityThatNoLineOfAStreamOrStateCanHoldIsRefused() throws IOException {
+        Path metadata = metadata("b_eras_bs8.clean");
+        Path origin = origin(Fixtures.image("b_eras_bs8.clean"));
+        for (String noName : new String[] {"a\nb", "a\rb", "x".repeat(145)}) {
+            Run.copy("--full", "--identity", noName, "-m", metadata, origin, "-o", dir.resolve("full"))
+                    .refused("--identity: expected one line of at most 144 bytes");
+        }
+        Path folder = Files.createDirectory(dir.resolve("a\nb"));
+        assertEquals(
+                folder.toRealPath().resolve("m").toString().replace('\n', ' '),
+                MetadataView.identityOf(Files.copy(metadata, folder.resolve("m"))));
     }
 
     @Test

@@ -166,6 +166,24 @@ public final class MetadataView implements Closeable {
     }
 
     /**
+     * {@return what a stream calls the metadata}
+     *
+     * @param given by the user, or null for what the device says of itself
+     * @param path the metadata device, or a file
+     * @throws IOException when what was given can't be a name, or there is no such file
+     */
+    public static String identity(String given, Path path) throws IOException {
+        if (given == null) {
+            return identityOf(path);
+        }
+        if (!given.equals(cut(given))) {
+            throw new IOException(
+                    "--identity: expected one line of at most " + StreamHeader.MAX_IDENTITY_BYTES + " bytes");
+        }
+        return given;
+    }
+
+    /**
      * {@return a name for the metadata device that stays the same as long as it exists} The device-mapper uuid (an LVM logical
      * volume has one for life), else a disk's or partition's own id, else the path.
      *
@@ -193,9 +211,9 @@ public final class MetadataView implements Closeable {
                 : "";
     }
 
-    /** The end of a long name distinguishes more than its beginning. */
+    /** The end of a long name distinguishes more than its beginning. It is kept in files of lines, so it is one. */
     private static String cut(String name) {
-        String end = name;
+        String end = name.replace('\n', ' ').replace('\r', ' ');
         while (NativeText.bytes(end).length > StreamHeader.MAX_IDENTITY_BYTES) {
             end = end.substring(1);
         }

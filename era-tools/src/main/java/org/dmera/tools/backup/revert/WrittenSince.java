@@ -47,7 +47,7 @@ public final class WrittenSince implements Closeable {
                     + " changed on, and what changed since era " + era + " was asked for: say --changed-since "
                     + backup.newEra() + ", or leave out the streams after the state to go back to");
         }
-        String own = identity != null ? identity : MetadataView.identityOf(path);
+        String own = MetadataView.identity(identity, path);
         if (!backup.identity().equals(own)) {
             throw new IOException(name + ": it comes from another origin: its metadata is \"" + backup.identity()
                     + "\", " + path + " is \"" + own + "\" (if it was only renamed, say --identity '"
