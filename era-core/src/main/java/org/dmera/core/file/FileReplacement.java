@@ -114,8 +114,12 @@ public final class FileReplacement implements Closeable {
         Folders.make(file.toAbsolutePath().getParent());
         try (FileReplacement replacement = begin(file, true)) {
             ByteBuffer rest = ByteBuffer.wrap(content);
-            while (rest.hasRemaining()) {
-                replacement.channel.write(rest);
+            try {
+                while (rest.hasRemaining()) {
+                    replacement.channel.write(rest);
+                }
+            } catch (IOException e) {
+                throw FileErrors.named(replacement.written, e);
             }
             replacement.commit();
         }
