@@ -211,7 +211,7 @@ final class Backup implements Closeable {
     }
 
     private Path copy(MetadataView metadata, OriginSource origin, long newEra) throws IOException {
-        String identity = options.identity != null ? options.identity : MetadataView.identityOf(device.metadata());
+        String identity = MetadataView.identity(options.identity, device.metadata());
         String name = StreamNames.device(device.name());
         StreamNames.Named newest = StreamNames.newest(options.folder, name);
         StreamHeader followed = followed(newest);
@@ -234,7 +234,7 @@ final class Backup implements Closeable {
         CopyPlan plan = CopyPlan.of(metadata, sizeBytes, base, identity, newEra, flags, token);
         double percent = 100.0 * plan.totalBytes() / Math.max(1, sizeBytes);
         if (why == null && options.maxChangedPercent < 100 && percent > options.maxChangedPercent) {
-            why = Math.round(percent) + " % of the origin changed";
+            why = "more than " + options.maxChangedPercent + " % of the origin changed";
             plan = CopyPlan.of(metadata, sizeBytes, Base.NOTHING, identity, newEra, flags, token);
         }
         Folders.make(options.folder);
@@ -307,7 +307,7 @@ final class Backup implements Closeable {
         }
         EraPoint then = pointFile.read(state);
         if (then == null) {
-            return "the file is gone or damaged that tells whether the metadata is the same as then";
+            return "the file is gone or damaged, or of a later version, that tells whether the metadata is that of then";
         }
         // The checkpoint of this backup and its snapshot have begun an era each since then.
         if (metadata.roots().currentEra() < then.era() + 2) {
@@ -346,6 +346,11 @@ final class Backup implements Closeable {
             if (why != null) {
                 log.say(device.name() + ": dropped the metadata snapshot at block " + held.block() + ": " + why);
             }
+        } else if (held != null && held.mayBeNotedAs(noted)) {
+            // It is noted still, so each run says so until it is gone: waiting for somebody would never end.
+            throw new IOException(device.name() + ": a metadata snapshot is held at block " + held.block() + ", of era "
+                    + held.era() + ": it may be that of a backup which was killed as it took one, or somebody else's;"
+                    + " if nobody uses it, drop it (drop_metadata_snap)");
         } else if (held != null) {
             log.say(device.name() + ": the metadata snapshot at block " + held.block() + " of era " + held.era()
                     + " is not the one that this backup took, and stays");

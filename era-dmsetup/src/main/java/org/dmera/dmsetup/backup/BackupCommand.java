@@ -255,16 +255,19 @@ public final class BackupCommand implements Command {
             throw new IOException("No such folder: " + folder);
         }
         StoredBackups backups = stored(arguments);
+        boolean none = backups.streams().isEmpty();
+        EraStatus status = none || arguments.has("json") ? statusOrNull(arguments, console) : null;
+        if (none && (arguments.has("verify") || status == null)) {
+            // A name that is mistyped must not look like a device whose backups are all in order.
+            throw new IOException(folder + ": there are no backups of " + arguments.operand(0)
+                    + (status == null ? ", and there is no such device here" : ""));
+        }
         if (arguments.has("verify")) {
-            if (backups.streams().isEmpty()) {
-                throw new IOException(folder + ": there are no backups of " + arguments.operand(0));
-            }
             return backups.verify(console::print) ? 0 : 1;
         }
         if (arguments.has("json")) {
-            console.print(new BackupReport(backups, statusOrNull(arguments, console), Instant.now())
-                    .json()
-                    .stripTrailing());
+            console.print(
+                    new BackupReport(backups, status, Instant.now()).json().stripTrailing());
         } else {
             for (String line : backups.table()) {
                 console.print(line);

@@ -36,11 +36,16 @@ record HeldSnapshot(long block, long era) {
         return block + " " + era;
     }
 
-    /**
-     * Whether this is what the state noted. A note from before the snapshot was taken knows the era alone: a backup that was
-     * killed between the note and the taking may take one for its own that somebody else took before anything else happened.
-     */
+    /** Whether this is what the state noted. Of one that was noted before it was taken the era alone is known. */
     boolean isNotedAs(String note) {
         return note.equals(text()) || note.equals(ASKED + " " + era);
+    }
+
+    /**
+     * Whether this may be one that was noted before it was taken, or may be somebody else's: another era began in between, by
+     * somebody's checkpoint before it was taken, or with a snapshot that somebody took after a kill.
+     */
+    boolean mayBeNotedAs(String note) {
+        return note.matches(ASKED + " [0-9]{1,18}") && era > Long.parseLong(note.substring(ASKED.length() + 1));
     }
 }

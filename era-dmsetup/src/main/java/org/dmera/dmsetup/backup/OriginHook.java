@@ -3,6 +3,7 @@ package org.dmera.dmsetup.backup;
 
 import java.io.IOException;
 import java.io.InterruptedIOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -37,19 +38,24 @@ record OriginHook(String command, EraDevice device) {
         environment.put("ERA_BACKUP_DEVICE", device.name());
         environment.put("ERA_BACKUP_ORIGIN", device.origin().toString());
         environment.put("ERA_BACKUP_SNAPSHOT", snapshot);
-        Process process = builder.redirectError(ProcessBuilder.Redirect.INHERIT).start();
-        process.getOutputStream().close();
-        String out = NativeText.of(process.getInputStream().readAllBytes());
+        // Not through a pipe: something that the command leaves running may hold its other end for good.
+        Path output = Files.createTempFile("era_backup", null);
         try {
+            Process process = builder.redirectError(ProcessBuilder.Redirect.INHERIT)
+                    .redirectOutput(output.toFile())
+                    .start();
+            process.getOutputStream().close();
             int code = process.waitFor();
             if (code != 0) {
                 throw new IOException(
                         "the origin snapshot command failed to " + action + " (exit code " + code + "): " + command);
             }
+            return NativeText.of(Files.readAllBytes(output));
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new InterruptedIOException("interrupted while the origin snapshot command ran");
+        } finally {
+            Files.delete(output);
         }
-        return out;
     }
 }

@@ -31,14 +31,22 @@ record PointFile(Path stateFile) {
         return Sha256.hex(bytes.toByteArray());
     }
 
-    /** The point that {@code state} remembers, or null when there is none any more. */
+    /** The point that {@code state} remembers; null when there is none any more, or a later version wrote it. */
     EraPoint read(BackupState state) throws IOException {
         Path file = file(state.number());
         if (state.history().isEmpty() || !Files.exists(file)) {
             return null;
         }
         byte[] bytes = FileErrors.readAllBytes(file);
-        return Sha256.hex(bytes).equals(state.history()) ? EraPoint.read(new ByteArrayInputStream(bytes)) : null;
+        if (!Sha256.hex(bytes).equals(state.history())) {
+            return null;
+        }
+        try {
+            return EraPoint.read(new ByteArrayInputStream(bytes));
+        } catch (IOException e) {
+            // These bytes were written as they are: of a later version.
+            return null;
+        }
     }
 
     /** Deletes those that {@code state} doesn't remember. */

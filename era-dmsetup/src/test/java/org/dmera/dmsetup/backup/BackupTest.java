@@ -13,7 +13,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
+import org.dmera.core.file.Sha256;
 import org.dmera.tools.backup.apply.Applier;
 import org.dmera.tools.backup.copy.CopyEngine;
 import org.dmera.tools.backup.stream.StreamReader;
@@ -394,6 +396,28 @@ class BackupTest {
         assertTrue(run().toString().endsWith(".incr.erastream"));
     }
 
+    /** As after an upgrade that was taken back; it would be no other the next night, nor ever. */
+    @Test
+    void aHistoryOfALaterVersionGivesAFullBackup() throws IOException {
+        run();
+        BackupState state = BackupState.read(dir.resolve("state"));
+        byte[] later = Files.readAllBytes(dir.resolve("state.000002.eras"));
+        later[Integer.BYTES + Integer.BYTES - 1]++;
+        Files.write(dir.resolve("state.000002.eras"), later);
+        new BackupState(
+                        state.identity(),
+                        state.era(),
+                        state.sizeBytes(),
+                        state.blockSizeBytes(),
+                        state.number(),
+                        state.increments(),
+                        Sha256.hex(later),
+                        state.metadataSnapshot(),
+                        state.originSnapshot())
+                .write(dir.resolve("state"));
+        assertFullBecause("of a later version");
+    }
+
     @Test
     void aSnapshotThatSomebodyTookInBetweenIsNotDropped() throws IOException {
         run();
@@ -449,11 +473,36 @@ class BackupTest {
         device.dropSnapshot();
         device.checkpoint();
         device.takeSnapshot();
+        assertHeldUntilSomebodyDropsIt();
+    }
+
+    /** "Try again later" would be said for good: nobody drops it but this program, which can't know that it is its own. */
+    @Test
+    void aSnapshotThatMayBeThatOfAKilledBackupIsAFailureAndNoReasonToWait() throws IOException {
+        run();
+        scribble(5);
+        device.beforeNextTake = device::checkpoint;
+        device.afterSnapshot = () -> {
+            throw new IllegalStateException("killed here");
+        };
+        Backup killed = backup(null, 0);
+        assertThrows(IllegalStateException.class, killed::run);
+        device.afterSnapshot = () -> {};
+        assertHeldUntilSomebodyDropsIt();
+    }
+
+    private void assertHeldUntilSomebodyDropsIt() throws IOException {
         long block = device.snapshotBlock();
-        try (Backup backup = backup(null, 0)) {
-            assertThrows(Backup.BusyException.class, backup::run);
+        for (int i = 0; i < 2; i++) {
+            IOException failure = assertThrows(IOException.class, () -> {
+                try (Backup backup = backup(null, 0)) {
+                    backup.run();
+                }
+            });
+            assertFalse(failure instanceof Backup.BusyException, failure.getMessage());
+            assertTrue(failure.getMessage().contains("if nobody uses it, drop it"), failure.getMessage());
+            assertEquals(block, device.snapshotBlock());
         }
-        assertEquals(block, device.snapshotBlock());
         device.dropSnapshot();
         run();
         assertTargetEqualsOrigin();
@@ -578,6 +627,22 @@ class BackupTest {
             assertTrue(assertThrows(IOException.class, backup::run).getMessage().contains("did not print"));
         }
         run();
+        assertTargetEqualsOrigin();
+    }
+
+    @Test
+    void whatAHookLeavesRunningIsNotWaitedFor() throws Exception {
+        Path pid = dir.resolve("pid");
+        OriginHook hook = new OriginHook("sleep 60 & echo $! >>'" + pid + "'; echo '" + device.origin() + "'", device);
+        long began = System.nanoTime();
+        try (Backup backup = backup(hook, 0)) {
+            backup.run();
+        } finally {
+            for (String each : Files.readAllLines(pid)) {
+                ProcessHandle.of(Long.parseLong(each)).ifPresent(ProcessHandle::destroy);
+            }
+        }
+        assertTrue(System.nanoTime() - began < TimeUnit.SECONDS.toNanos(50), "it was waited for");
         assertTargetEqualsOrigin();
     }
 

@@ -521,6 +521,12 @@ class RunningDeviceTest {
         Programs.Result nowhere = programs.run("era_backup", "nowhere", "--to", folder.resolve("streams"));
         assertEquals(1, nowhere.exitCode());
         assertEquals(1, nowhere.text().strip().lines().count(), nowhere.text());
+        Files.createDirectory(folder.resolve("streams"));
+        for (Object form : new Object[] {"--list", "--verify"}) {
+            String unknown = backUpHere(1, "nowhere", "--to", folder.resolve("streams"), form);
+            assertTrue(unknown.endsWith("no backups of nowhere, and there is no such device here\n"), unknown);
+        }
+        assertEquals(1, backUpHere(0, backup("--list")).lines().count(), "it has none yet");
         programs.run("era-dmsetup", "create", "z" + NAME, "--table", "0 8 zero").good();
         Programs.Result zero = programs.run("era_backup", "z" + NAME, "--to", folder.resolve("streams"));
         assertEquals(1, zero.exitCode());
