@@ -109,11 +109,14 @@ final class ActivationCommands {
     }
 
     private static String control(Session session, EratabEntry entry) {
-        String given = session.switches().value(Switch.CONTROL);
         if (!entry.isEngines()) {
             return "kernel";
         }
-        return given == null || given.equals("kernel") ? "engine" : given;
+        String given = session.switches().value(Switch.CONTROL);
+        if (given == null) {
+            given = System.getenv().getOrDefault(ControlChoice.VARIABLE, "");
+        }
+        return given.isEmpty() || given.equals("kernel") ? "engine" : given;
     }
 
     /**
