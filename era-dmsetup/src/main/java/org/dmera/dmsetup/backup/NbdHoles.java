@@ -7,6 +7,7 @@ import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.export.Nbd;
+import org.dmera.dmsetup.targets.Failures;
 import org.dmera.tools.backup.copy.OriginReader;
 
 /**
@@ -44,14 +45,11 @@ final class NbdHoles implements Closeable {
         this.export = export;
         this.sizeBytes = sizeBytes;
         this.wire = new NbdWire(socket);
-        boolean done = false;
         try {
             tells = agree();
-            done = true;
-        } finally {
-            if (!done) {
-                wire.drop();
-            }
+        } catch (IOException | RuntimeException | Error e) {
+            Failures.after(e, wire::drop);
+            throw e;
         }
     }
 

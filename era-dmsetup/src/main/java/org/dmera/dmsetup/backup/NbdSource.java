@@ -12,6 +12,7 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.export.Nbd;
+import org.dmera.dmsetup.targets.Failures;
 import org.dmera.tools.backup.copy.OriginSource;
 
 /**
@@ -142,17 +143,15 @@ final class NbdSource implements OriginSource {
 
         Connection() throws IOException {
             wire = new NbdWire(socket);
-            boolean agreed = false;
             try {
                 wire.option(Nbd.OPT_EXPORT_NAME, ByteBuffer.wrap(NativeText.bytes(export)));
                 sizeBytes = wire.receive(ByteBuffer.allocate(10)).getLong();
-                agreed = true;
-            } catch (EOFException e) {
-                throw new IOException(socket + ": no export " + export, e);
-            } finally {
-                if (!agreed) {
-                    wire.drop();
+            } catch (IOException | RuntimeException | Error e) {
+                Failures.after(e, wire::drop);
+                if (e instanceof EOFException) {
+                    throw new IOException(socket + ": no export " + export, e);
                 }
+                throw e;
             }
         }
 

@@ -9,6 +9,7 @@ import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
 import java.nio.file.Path;
 import org.dmera.dmsetup.export.Nbd;
+import org.dmera.dmsetup.targets.Failures;
 
 /** The client's end of one NBD connection (the protocol's doc/proto.md), up to where options are agreed on, and requests. */
 final class NbdWire implements Closeable {
@@ -24,7 +25,6 @@ final class NbdWire implements Closeable {
         } catch (IOException e) {
             throw new IOException("no engine answers at " + socket + ": " + e.getMessage(), e);
         }
-        boolean done = false;
         try {
             ByteBuffer hello = receive(ByteBuffer.allocate(18));
             if (hello.getLong() != Nbd.MAGIC || hello.getLong() != Nbd.OPTION_MAGIC) {
@@ -33,11 +33,9 @@ final class NbdWire implements Closeable {
             send(ByteBuffer.allocate(4)
                     .putInt(Nbd.FIXED_NEWSTYLE | Nbd.NO_ZEROES)
                     .flip());
-            done = true;
-        } finally {
-            if (!done) {
-                channel.close();
-            }
+        } catch (IOException | RuntimeException | Error e) {
+            Failures.after(e, this::drop);
+            throw e;
         }
     }
 

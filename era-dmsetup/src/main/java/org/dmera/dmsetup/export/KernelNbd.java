@@ -85,23 +85,18 @@ final class KernelNbd implements Attachment {
     private static KernelNbd connect(String node, int socket, long size, int flags, DeviceIo io, Consumer<String> log)
             throws IOException {
         int fd = FileDescriptors.open(node, FileDescriptors.O_RDWR);
-        boolean connected = false;
-        KernelNbd device = null;
+        if (Ioctl.call(fd, SET_SOCK, (long) socket) != 0) {
+            FileDescriptors.close(fd);
+            return null;
+        }
         try {
-            connected = Ioctl.call(fd, SET_SOCK, (long) socket) == 0;
-            if (connected) {
-                KernelNbd fresh = new KernelNbd(node, fd, socket, io, log);
-                fresh.start(size, flags);
-                device = fresh;
-            }
+            KernelNbd device = new KernelNbd(node, fd, socket, io, log);
+            device.start(size, flags);
             return device;
-        } finally {
-            if (device == null) {
-                if (connected) {
-                    Ioctl.call(fd, CLEAR_SOCK, 0L);
-                }
-                FileDescriptors.close(fd);
-            }
+        } catch (IOException | RuntimeException | Error e) {
+            Ioctl.call(fd, CLEAR_SOCK, 0L);
+            FileDescriptors.close(fd);
+            throw e;
         }
     }
 

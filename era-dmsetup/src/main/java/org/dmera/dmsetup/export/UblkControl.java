@@ -7,6 +7,7 @@ import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.FileDescriptors;
 import org.dmera.core.linux.IoUring;
 import org.dmera.core.linux.RawIo;
+import org.dmera.dmsetup.targets.Failures;
 
 /**
  * Commands to {@code /dev/ublk-control}, given by a {@link NodeKeeper}: they may wait for requests that this process serves.
@@ -45,18 +46,15 @@ final class UblkControl {
     private static UblkControl open(NodeKeeper keeper) throws IOException {
         int fd = FileDescriptors.open(NODE, FileDescriptors.O_RDWR);
         IoUring ring = null;
-        UblkControl control = null;
         try {
             ring = new IoUring(RING_ENTRIES, true);
-            control = new UblkControl(keeper, fd, ring);
-            return control;
-        } finally {
-            if (control == null) {
-                if (ring != null) {
-                    ring.close();
-                }
-                FileDescriptors.close(fd);
+            return new UblkControl(keeper, fd, ring);
+        } catch (IOException | RuntimeException | Error e) {
+            if (ring != null) {
+                Failures.after(e, ring::close);
             }
+            Failures.after(e, () -> FileDescriptors.close(fd));
+            throw e;
         }
     }
 

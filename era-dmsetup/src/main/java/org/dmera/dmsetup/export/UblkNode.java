@@ -14,6 +14,7 @@ import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.FileDescriptors;
 import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.device.MappedDevice;
+import org.dmera.dmsetup.targets.Failures;
 import org.dmera.dmsetup.targets.Threads;
 
 /**
@@ -83,14 +84,12 @@ final class UblkNode implements Attachment {
     static UblkNode add(MappedDevice device, long token, UblkNotes notes, Served served, Consumer<String> log)
             throws IOException {
         UblkControl control = UblkControl.open("keeper of a ublk device");
-        UblkNode added = null;
         try {
             long wanted = Ublk.F_USER_RECOVERY | Ublk.F_USER_RECOVERY_REISSUE;
             ByteBuffer info =
                     Ublk.info(-1, UblkQueue.DEPTH, UblkQueue.MAX_BYTES, wanted | Ublk.F_CMD_IOCTL_ENCODE, token);
             control.command("ADD_DEV", Ublk.ADD_DEV, -1, info, 0);
             Identity identity = new Identity(Ublk.id(info), token);
-            boolean started = false;
             try {
                 if ((Ublk.flags(info) & wanted) != wanted) {
                     throw new ErrnoException("ublk without user recovery", Errno.EOPNOTSUPP);
@@ -99,19 +98,15 @@ final class UblkNode implements Attachment {
                 UblkNode node = new UblkNode(identity, device, notes, served, control, log);
                 node.begin();
                 notes.started(identity, device);
-                started = true;
-                added = node;
-            } finally {
-                if (!started) {
-                    control.attempt(Ublk.DEL_DEV, identity.id(), null, 0);
-                    notes.gone(identity);
-                }
+                return node;
+            } catch (IOException | RuntimeException | Error e) {
+                Failures.after(e, () -> control.attempt(Ublk.DEL_DEV, identity.id(), null, 0));
+                notes.gone(identity);
+                throw e;
             }
-            return added;
-        } finally {
-            if (added == null) {
-                control.end();
-            }
+        } catch (IOException | RuntimeException | Error e) {
+            control.end();
+            throw e;
         }
     }
 
@@ -137,28 +132,19 @@ final class UblkNode implements Attachment {
             MappedDevice device, Identity identity, UblkNotes notes, Served served, Consumer<String> log)
             throws IOException {
         UblkControl control = UblkControl.open("keeper of " + identity.node());
-        UblkNode recovered = null;
-        boolean dead = false;
         try {
             Integer state = state(control, identity);
-            if (state == null) {
-                notes.gone(identity);
-                return null;
-            }
-            dead = state == Ublk.STATE_DEAD;
-            if (dead) {
-                // It was stopped, and somebody may still have it open.
-                stopAndDelete(control, identity, notes, log, () -> {});
+            if (state == null || state == Ublk.STATE_DEAD) {
+                // One that was stopped somebody may still have open.
+                delete(control, state, identity, notes, log);
                 return null;
             }
             UblkNode node = new UblkNode(identity, device, notes, served, control, log);
             node.recover();
-            recovered = node;
-            return recovered;
-        } finally {
-            if (recovered == null && !dead) {
-                control.end();
-            }
+            return node;
+        } catch (IOException | RuntimeException | Error e) {
+            control.end();
+            throw e;
         }
     }
 
@@ -199,16 +185,22 @@ final class UblkNode implements Attachment {
     static void delete(Identity identity, UblkNotes notes, Consumer<String> log) throws IOException {
         UblkControl control = UblkControl.open("keeper of " + identity.node());
         try {
-            if (state(control, identity) == null) {
-                notes.gone(identity);
-                control.end();
-                return;
-            }
+            delete(control, state(control, identity), identity, notes, log);
         } catch (IOException | RuntimeException | Error e) {
             control.end();
             throw e;
         }
-        stopAndDelete(control, identity, notes, log, () -> {});
+    }
+
+    private static void delete(
+            UblkControl control, Integer state, Identity identity, UblkNotes notes, Consumer<String> log)
+            throws IOException {
+        if (state == null) {
+            notes.gone(identity);
+            control.end();
+        } else {
+            stopAndDelete(control, identity, notes, log, () -> {});
+        }
     }
 
     // ---- commands
