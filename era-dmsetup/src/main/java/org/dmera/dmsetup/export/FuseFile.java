@@ -19,6 +19,7 @@ import org.dmera.core.linux.Ioctl;
 import org.dmera.core.linux.Mounts;
 import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.targets.Client;
+import org.dmera.dmsetup.targets.FailureText;
 import org.dmera.dmsetup.targets.StorageAreas;
 import org.dmera.dmsetup.targets.Threads;
 
@@ -32,16 +33,17 @@ final class FuseFile implements Closeable {
     private static final int READERS = 3;
     private static final long JOIN_MILLIS = 2000;
 
-    private final DeviceIo io;
+    final DeviceIo io;
     private final Path file;
-    private final Served served;
+    final Served served;
     private final FuseLine line = new FuseLine();
-    private final Client client;
+    final Client client;
     private final Consumer<String> log;
     private final int fd;
     private final List<Thread> readers = new ArrayList<>();
-    private final FuseReaders turns = new FuseReaders(READERS);
-    private final CountDownLatch initialized = new CountDownLatch(1);
+    final FuseReaders turns = new FuseReaders(READERS);
+    /** Requests can come, or never will. */
+    final CountDownLatch initialized = new CountDownLatch(1);
     /** Readers that have requests of theirs under way. */
     private final AtomicInteger serving = new AtomicInteger();
 
@@ -104,17 +106,7 @@ final class FuseFile implements Closeable {
     private void startReader(int descriptor) throws IOException {
         serving.incrementAndGet();
         try {
-            FuseReader server = new FuseReader(
-                    descriptor,
-                    file,
-                    io,
-                    served,
-                    client,
-                    turns,
-                    readers.isEmpty(),
-                    initialized::countDown,
-                    this::readerGone,
-                    log);
+            FuseReader server = new FuseReader(this, descriptor, readers.isEmpty());
             Thread reader = Threads.daemon("fuse-" + file.getFileName() + "-" + readers.size(), server);
             // First: once it runs the descriptor is its own, and nothing may fail here any more.
             readers.add(reader);
@@ -126,13 +118,19 @@ final class FuseFile implements Closeable {
         }
     }
 
-    private void readerGone() {
+    /** A line for the log. */
+    void report(Throwable why) {
+        log.accept("fuse: " + file + ": " + FailureText.of(why));
+    }
+
+    /** The last user of a reader's descriptor has left it. */
+    void readerGone() {
         if (serving.decrementAndGet() == 0) {
             served.remove(client);
             try {
                 line.close();
             } catch (ErrnoException e) {
-                log.accept("fuse: " + file + ": " + e.getMessage());
+                report(e);
             }
         }
     }

@@ -4,8 +4,6 @@ package org.dmera.dmsetup.export;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.file.Path;
-import java.util.function.Consumer;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.FileSpace;
@@ -16,7 +14,6 @@ import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.device.IoRequest;
 import org.dmera.dmsetup.device.IoRequest.Operation;
 import org.dmera.dmsetup.targets.Client;
-import org.dmera.dmsetup.targets.FailureText;
 import org.dmera.dmsetup.targets.Target;
 
 /**
@@ -46,14 +43,12 @@ final class FuseReader implements Runnable {
     private static final int ZERO = FileSpace.KEEP_SIZE | FileSpace.ZERO_RANGE;
 
     private final FuseRequests requests;
-    private final Path file;
+    private final FuseFile of;
     private final DeviceIo io;
     private final NbdMemory memory;
     private final Client client;
     private final FuseReaders readers;
     private final boolean first;
-    private final Runnable onInit;
-    private final Consumer<String> log;
     private final InputPoll input;
     private final BusyPoll poll = new BusyPoll();
     private final BusyPoll.Look receiveSoon = this::receiveSoon;
@@ -71,28 +66,16 @@ final class FuseReader implements Runnable {
     /** When it was done with its last request. */
     private long servedAt;
 
-    /** Takes over {@code fd}, of {@code /dev/fuse}; that of the first reader does not block. Runs {@code onInit} once requests can come, or never will. */
-    FuseReader(
-            int fd,
-            Path file,
-            DeviceIo io,
-            Served served,
-            Client client,
-            FuseReaders readers,
-            boolean first,
-            Runnable onInit,
-            Runnable onGone,
-            Consumer<String> log) {
-        this.requests = new FuseRequests(fd, onGone, why -> log.accept("fuse: " + file + ": " + FailureText.of(why)));
-        this.file = file;
-        this.io = io;
-        this.memory = served.memory();
-        this.client = client;
-        this.arrival = new Arrival(served, client);
-        this.readers = readers;
+    /** One of the readers of a file. Takes over {@code fd}, of {@code /dev/fuse}; that of the first does not block. */
+    FuseReader(FuseFile of, int fd, boolean first) {
+        this.requests = new FuseRequests(fd, of::readerGone, of::report);
+        this.of = of;
+        this.io = of.io;
+        this.memory = of.served.memory();
+        this.client = of.client;
+        this.arrival = new Arrival(of.served, client);
+        this.readers = of.turns;
         this.first = first;
-        this.onInit = onInit;
-        this.log = log;
         this.input = new InputPoll(fd);
         this.buffer = memory.pool().take(MAX_WRITE_BYTES + 2 * PAGE_BYTES).order(ByteOrder.nativeOrder());
         this.address = RawIo.address(buffer);
@@ -111,7 +94,7 @@ final class FuseReader implements Runnable {
                 serveShared();
             }
         } catch (IOException | RuntimeException e) {
-            log.accept("fuse: " + file + ": " + FailureText.of(e));
+            of.report(e);
         } finally {
             sendLast();
             if (first) {
@@ -119,7 +102,7 @@ final class FuseReader implements Runnable {
             } else {
                 readers.endOther();
             }
-            onInit.run();
+            of.initialized.countDown();
             scope.close();
             held.close();
             buffer.order(ByteOrder.BIG_ENDIAN);
@@ -133,7 +116,7 @@ final class FuseReader implements Runnable {
         try {
             held.send();
         } catch (ErrnoException e) {
-            log.accept("fuse: " + file + ": " + e.getMessage());
+            of.report(e);
         }
     }
 
@@ -216,7 +199,7 @@ final class FuseReader implements Runnable {
         } catch (RuntimeException | Error e) {
             // An error in this program, or want of memory, is the failure of one request; with its last reader the
             // node would end.
-            log.accept("fuse: " + file + ": " + FailureText.of(e));
+            of.report(e);
             answer(unique, Errno.EIO.number());
         }
     }
@@ -256,7 +239,7 @@ final class FuseReader implements Runnable {
             throw new IOException("the kernel speaks FUSE " + major + ", " + Fuse.MAJOR + " is needed");
         }
         answer(unique, Fuse.putInitialized(begin(), readahead, MAX_WRITE_BYTES));
-        onInit.run();
+        of.initialized.countDown();
     }
 
     private void read(long unique, long offset, int bytes) throws IOException {
