@@ -6,6 +6,7 @@ import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.ProcessSettings;
 import org.dmera.dmsetup.device.EngineLog;
@@ -32,9 +33,7 @@ public final class EngineProcess {
      * @return the exit code, when it has stopped
      */
     public static int run(EngineOptions options, EngineLog log) throws IOException {
-        // The launcher turns this off for a fast start of short commands; an attached device makes a native call for
-        // each request, and reflection would cost as much as the request itself.
-        System.setProperty("jnr.ffi.asm.enabled", "true");
+        serveBlockDevices(log::debug);
         CountDownLatch stop = new CountDownLatch(1);
         AtomicLong last = new AtomicLong(NEVER);
         Runnable onSignal = () -> {
@@ -50,7 +49,6 @@ public final class EngineProcess {
         LogFile logFile = LogFile.ofStandardError();
         Signals.handle("HUP", () -> logFile.reopen(log));
         ProcessSettings.ignoreRealtimeSignals();
-        serveBlockDevices(log);
         Engine engine = new Engine(options, log);
         ServiceManager manager = new ServiceManager(log);
         manager.ready();
@@ -65,13 +63,18 @@ public final class EngineProcess {
         return PassedSockets.count(environment) > 0;
     }
 
-    /** Before any thread is started that may serve a node. */
-    private static void serveBlockDevices(EngineLog log) {
+    /**
+     * Has this process serve nodes in /dev as it must, and fast. Before any native call, and any thread that may serve one;
+     * {@code log} gets a line without the right to it, when there are no nodes either.
+     */
+    public static void serveBlockDevices(Consumer<String> log) {
+        // The launcher turns this off for a fast start of short commands; an attached device makes a native call for
+        // each request, and reflection would cost as much as the request itself.
+        System.setProperty("jnr.ffi.asm.enabled", "true");
         try {
             ProcessSettings.setIoFlusher();
         } catch (ErrnoException e) {
-            // Without the right to it there are no nodes either.
-            log.debug(e.getMessage());
+            log.accept(e.getMessage());
         }
     }
 }

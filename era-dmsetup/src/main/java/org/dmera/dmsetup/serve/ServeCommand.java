@@ -8,8 +8,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
-import org.dmera.core.linux.ErrnoException;
-import org.dmera.core.linux.ProcessSettings;
+import org.dmera.dmsetup.engine.EngineProcess;
 import org.dmera.dmsetup.engine.Signals;
 import org.dmera.dmsetup.engine.SocketFile;
 import org.dmera.dmsetup.export.Attachment;
@@ -54,7 +53,7 @@ public final class ServeCommand implements Command {
             paths.add(Path.of(stream));
         }
         if (arguments.has("attach")) {
-            serveBlockDevice();
+            EngineProcess.serveBlockDevices(why -> {});
         }
         try (StreamImage image = StreamImage.open(paths, cacheBytes(arguments), console::error)) {
             StateExports exports = new StateExports(image);
@@ -114,16 +113,5 @@ public final class ServeCommand implements Command {
                             + " (ERA_JAVA_OPTS=-Xmx... gives it more)");
         }
         return Math.min(wanted, most);
-    }
-
-    /** Before any native call and any thread that may serve a node; as an engine does. */
-    private static void serveBlockDevice() {
-        System.setProperty("jnr.ffi.asm.enabled", "true");
-        try {
-            ProcessSettings.setIoFlusher();
-        } catch (ErrnoException e) {
-            // Without the right to it there is no node either, and making one says so.
-            return;
-        }
     }
 }
