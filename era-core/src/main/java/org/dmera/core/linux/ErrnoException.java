@@ -20,6 +20,14 @@ public final class ErrnoException extends IOException {
         this(what, errno.number());
     }
 
+    /** {@return what a call returned} Throws when that is a −errno; {@code what} is as of the constructor. */
+    public static int check(String what, int result) throws ErrnoException {
+        if (result < 0) {
+            throw new ErrnoException(what, -result);
+        }
+        return result;
+    }
+
     /** The positive errno. */
     public int errno() {
         return errno;

@@ -108,10 +108,8 @@ final class KernelNbd implements Attachment {
     }
 
     private void check(long request, long argument) throws ErrnoException {
-        int result = Ioctl.call(fd, request, argument);
-        if (result < 0) {
-            throw new ErrnoException("NBD ioctl " + Long.toHexString(request) + " of " + node, -result);
-        }
+        String what = "NBD ioctl " + Long.toHexString(request) + " of " + node;
+        ErrnoException.check(what, Ioctl.call(fd, request, argument));
     }
 
     @Override

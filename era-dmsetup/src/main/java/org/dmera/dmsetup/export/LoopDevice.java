@@ -85,12 +85,9 @@ record LoopDevice(String node, NodeKeeper keeper, int fd) {
         int control = FileDescriptors.open("/dev/loop-control", FileDescriptors.O_RDWR);
         int minor;
         try {
-            minor = Ioctl.call(control, CTL_GET_FREE, 0L);
+            minor = ErrnoException.check("LOOP_CTL_GET_FREE", Ioctl.call(control, CTL_GET_FREE, 0L));
         } finally {
             FileDescriptors.close(control);
-        }
-        if (minor < 0) {
-            throw new ErrnoException("LOOP_CTL_GET_FREE", -minor);
         }
         String node = "/dev/loop" + minor;
         if (!Files.exists(Path.of(node))) {
@@ -116,13 +113,10 @@ record LoopDevice(String node, NodeKeeper keeper, int fd) {
 
     /** Takes over the new size of {@code file}, which is the one that it was set up over. */
     void resized(Path file) throws IOException {
-        int result = keeper.call(() -> {
+        keeper.perform(() -> {
             learnSize(file);
-            return Ioctl.call(fd, SET_CAPACITY, 0L);
+            ErrnoException.check("LOOP_SET_CAPACITY of " + node, Ioctl.call(fd, SET_CAPACITY, 0L));
         });
-        if (result < 0) {
-            throw new ErrnoException("LOOP_SET_CAPACITY of " + node, -result);
-        }
     }
 
     /**
@@ -139,10 +133,7 @@ record LoopDevice(String node, NodeKeeper keeper, int fd) {
      * @throws ErrnoException EBUSY when it is mounted or open: then nothing has changed
      */
     void detach() throws IOException {
-        int result = keeper.call(() -> Ioctl.call(fd, CLR_FD, 0L));
-        if (result < 0) {
-            throw new ErrnoException("LOOP_CLR_FD of " + node, -result);
-        }
+        keeper.perform(() -> ErrnoException.check("LOOP_CLR_FD of " + node, Ioctl.call(fd, CLR_FD, 0L)));
         // With other openers the call succeeds, and does no more than what was asked for from the start: to go with the
         // last of them. A device that still tells its status is in use.
         if (keeper.call(() -> Ioctl.call(fd, GET_STATUS64, ByteBuffer.allocate(INFO_BYTES))) == 0) {

@@ -70,9 +70,7 @@ final class UblkControl {
 
     /** Throws when that is the −errno of a command. */
     static void check(String name, int id, int result) throws ErrnoException {
-        if (result < 0) {
-            throw new ErrnoException("ublk " + name + " of device " + id, -result);
-        }
+        ErrnoException.check("ublk " + name + " of device " + id, result);
     }
 
     /** Has a command done on device {@code id}; what it returned, or −errno. */

@@ -91,10 +91,7 @@ class FileBacking implements Closeable {
 
     private static int logicalBlockBytes(int fd) throws ErrnoException {
         ByteBuffer size = ByteBuffer.allocate(Integer.BYTES).order(ByteOrder.nativeOrder());
-        int result = Ioctl.call(fd, BLKSSZGET, size);
-        if (result < 0) {
-            throw new ErrnoException("BLKSSZGET", -result);
-        }
+        ErrnoException.check("BLKSSZGET", Ioctl.call(fd, BLKSSZGET, size));
         return size.getInt(0);
     }
 
