@@ -4,76 +4,106 @@ package org.dmera.dmsetup.targets;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.Arrays;
+import java.util.function.Consumer;
+import java.util.stream.IntStream;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
-import org.dmera.core.metadata.EraMetadata;
+import org.dmera.core.metadata.EraWorker;
 
 /**
- * The views of one era target at a time, and what a write does for them before it goes to the origin: what a chunk held at
- * the moment of a view is put into the view's file first.
+ * The views ({@link FrozenView}) that there are of one era target, which come and go while it is written, and what a write does
+ * for them before it goes to the origin: what a chunk held at the moment of a view is put into the view's file first.
  *
  * <p>A write whose chunks all views have looks at a bit for each and goes on: no lock, no object. Writers that meet at a
  * chunk that is to be copied take turns, by locks that are spread over the device in regions; the copy is read from the
- * origin once, for all views that lack it. The set itself never changes: there is another one, with the same locks, when a
+ * origin once, for all views that lack it. A set of views never changes: there is another one, with the same locks, when a
  * view begins or ends.
  *
  * <p>A view begins while no write is under way ({@link EraTarget#freeze}), so each write either was on the origin then or
  * meets the view here.
  */
 final class CopyBeforeWrite {
-    /** Of one target: as many as there are bits in a mask. */
-    static final int MAX_VIEWS = Long.SIZE;
+    /** As many as there are bits in a mask. */
+    private static final int MAX_VIEWS = Long.SIZE;
 
     private static final int BUFFER_BYTES = 256 << 10;
     private static final int STRIPES = 16;
 
-    private final Backing origin;
-    /** Each is the lock of every {@value #STRIPES}th region, and the buffer of whoever holds it. */
-    private final ByteBuffer[] stripes;
+    /** A set of views. */
+    private static final class Set {
+        final FrozenView[] views;
+        /** Each is the lock of every {@value #STRIPES}th region, and the buffer of whoever holds it. */
+        final ByteBuffer[] stripes;
 
-    private final FrozenView[] views;
+        Set(FrozenView[] views, ByteBuffer[] stripes) {
+            this.views = views;
+            this.stripes = stripes;
+        }
+    }
+
+    private static final Set NONE = new Set(new FrozenView[0], new ByteBuffer[0]);
+
+    private final Backing origin;
+    private final long lengthBytes;
     private final int chunkShift;
     private final int regionShift;
-    private final long lengthBytes;
+    private final Consumer<String> log;
+    /** Written under the lock of this. */
+    private volatile Set current = NONE;
 
-    private CopyBeforeWrite(Backing origin, ByteBuffer[] stripes, FrozenView[] views) {
+    /** For a target of {@code lengthBytes} that has no views yet. */
+    CopyBeforeWrite(Backing origin, long lengthBytes, Consumer<String> log) {
         this.origin = origin;
-        this.stripes = stripes;
-        this.views = views;
-        this.chunkShift = views[0].chunkShift();
+        this.lengthBytes = lengthBytes;
+        this.chunkShift = FrozenView.chunkShift(lengthBytes);
         this.regionShift = Math.max(chunkShift, Integer.numberOfTrailingZeros(BUFFER_BYTES));
-        this.lengthBytes = views[0].lengthBytes();
+        this.log = log;
     }
 
-    /** The first view of a target. */
-    static CopyBeforeWrite of(Backing origin, FrozenView view) {
-        ByteBuffer[] stripes = new ByteBuffer[STRIPES];
-        Arrays.setAll(stripes, i -> ByteBuffer.allocateDirect(BUFFER_BYTES));
-        return new CopyBeforeWrite(origin, stripes, new FrozenView[] {view});
+    /** Whether there are any. */
+    boolean any() {
+        return current != NONE;
     }
 
-    /** These and one more. */
-    CopyBeforeWrite with(FrozenView view) {
-        FrozenView[] more = Arrays.copyOf(views, views.length + 1);
-        more[views.length] = view;
-        return new CopyBeforeWrite(origin, stripes, more);
+    /** Throws EBUSY when there are as many as there can be. */
+    void requireRoom() throws ErrnoException {
+        if (current.views.length >= MAX_VIEWS) {
+            throw new ErrnoException("a device has " + MAX_VIEWS + " views at most", Errno.EBUSY);
+        }
     }
 
-    /** These but one; null when none is left. */
-    CopyBeforeWrite without(FrozenView view) {
-        FrozenView[] rest = Arrays.stream(views).filter(other -> other != view).toArray(FrozenView[]::new);
-        return rest.length == views.length
-                ? this
-                : rest.length == 0 ? null : new CopyBeforeWrite(origin, stripes, rest);
+    /** From now on what is overwritten is kept for {@code view}. While no request is under way. */
+    synchronized void add(FrozenView view) {
+        int count = current.views.length;
+        ByteBuffer[] stripes = current.stripes;
+        if (count == 0) {
+            stripes = new ByteBuffer[STRIPES];
+            Arrays.setAll(stripes, i -> ByteBuffer.allocateDirect(BUFFER_BYTES));
+        }
+        FrozenView[] more = Arrays.copyOf(current.views, count + 1);
+        more[count] = view;
+        current = new Set(more, stripes);
     }
 
-    FrozenView[] views() {
-        return views;
+    /** Takes a view away; returns those that there were. */
+    private synchronized Set remove(FrozenView view) {
+        Set before = current;
+        FrozenView[] rest =
+                Arrays.stream(before.views).filter(other -> other != view).toArray(FrozenView[]::new);
+        current = rest.length == 0 ? NONE : new Set(rest, before.stripes);
+        return before;
     }
 
-    /** Returns when no copy is under way that began before. */
-    void awaitCopies() {
-        for (ByteBuffer stripe : stripes) {
+    /** A view has lost something that it was to keep: no further copies are made for it. */
+    void lost(FrozenView view, String state, IOException why) {
+        remove(view);
+        log.accept("era: " + origin.display() + ": the view of era " + Integer.toUnsignedString(view.newEra())
+                + " is lost (" + state + "): " + why.getMessage());
+    }
+
+    /** A view ends; returns when nothing is copied for it any more. */
+    void end(FrozenView view) {
+        for (ByteBuffer stripe : remove(view).stripes) {
             synchronized (stripe) {
                 // Nobody has it now, and whoever comes later sees that the view has ended.
                 stripe.clear();
@@ -81,11 +111,23 @@ final class CopyBeforeWrite {
         }
     }
 
+    /** All are lost; returns when nobody reads them any more. */
+    void loseAll(String reason) {
+        for (FrozenView view : current.views) {
+            view.lose(FrozenView.INVALID, new IOException(reason));
+            view.awaitNoReaders();
+        }
+    }
+
     /** Whether a write of the range would have to copy first. */
     boolean mustCopy(long offsetBytes, long length) {
+        return mustCopy(current, offsetBytes, length);
+    }
+
+    private boolean mustCopy(Set set, long offsetBytes, long length) {
         long first = offsetBytes >>> chunkShift;
         long last = offsetBytes + length - 1 >>> chunkShift;
-        for (FrozenView view : views) {
+        for (FrozenView view : set.views) {
             if (!view.hasAll(first, last)) {
                 return true;
             }
@@ -99,7 +141,8 @@ final class CopyBeforeWrite {
      * @throws ErrnoException ESHUTDOWN when the client has left while this waited for a device beneath
      */
     void before(long offsetBytes, long length) throws ErrnoException {
-        if (!mustCopy(offsetBytes, length)) {
+        Set set = current;
+        if (!mustCopy(set, offsetBytes, length)) {
             return;
         }
         long first = offsetBytes >>> chunkShift;
@@ -108,30 +151,30 @@ final class CopyBeforeWrite {
         for (long chunk = first; chunk <= last; ) {
             long region = chunk >>> chunksShift;
             long next = Math.min(last + 1, region + 1 << chunksShift);
-            ByteBuffer stripe = stripes[(int) (region & STRIPES - 1)];
+            ByteBuffer stripe = set.stripes[(int) (region & STRIPES - 1)];
             synchronized (stripe) {
-                copyRegion(chunk, next, stripe);
+                copyRegion(set.views, chunk, next, stripe);
             }
             chunk = next;
         }
     }
 
     /** Copies what is lacking of the chunks before {@code end}, in runs that the same views lack. */
-    private void copyRegion(long start, long end, ByteBuffer buffer) throws ErrnoException {
+    private void copyRegion(FrozenView[] views, long start, long end, ByteBuffer buffer) throws ErrnoException {
         for (long chunk = start; chunk < end; ) {
-            long lacking = lacking(chunk);
+            long lacking = lacking(views, chunk);
             long next = chunk + 1;
-            while (next < end && lacking(next) == lacking) {
+            while (next < end && lacking(views, next) == lacking) {
                 next++;
             }
             if (lacking != 0) {
-                copyRun(chunk, next, lacking, buffer);
+                copyRun(views, chunk, next, lacking, buffer);
             }
             chunk = next;
         }
     }
 
-    private long lacking(long chunk) {
+    private static long lacking(FrozenView[] views, long chunk) {
         long mask = 0;
         for (int i = 0; i < views.length; i++) {
             mask |= views[i].lacks(chunk) ? 1L << i : 0;
@@ -139,7 +182,12 @@ final class CopyBeforeWrite {
         return mask;
     }
 
-    private void copyRun(long start, long end, long lacking, ByteBuffer buffer) throws ErrnoException {
+    private void copyRun(FrozenView[] views, long start, long end, long lacking, ByteBuffer buffer)
+            throws ErrnoException {
+        FrozenView[] lackers = IntStream.range(0, views.length)
+                .filter(i -> (lacking & 1L << i) != 0)
+                .mapToObj(i -> views[i])
+                .toArray(FrozenView[]::new);
         try {
             long endBytes = Math.min(lengthBytes, end << chunkShift);
             for (long at = start << chunkShift; at < endBytes; ) {
@@ -152,10 +200,8 @@ final class CopyBeforeWrite {
                 int bytes = (int) Math.min(Math.max(run, 1), buffer.capacity());
                 bytes = (int) Math.min(bytes, endBytes - at);
                 origin.read(at, buffer.clear().limit(bytes));
-                for (int i = 0; i < views.length; i++) {
-                    if ((lacking & 1L << i) != 0) {
-                        views[i].save(at, buffer.flip().limit(bytes));
-                    }
+                for (FrozenView view : lackers) {
+                    view.save(at, buffer.flip().limit(bytes));
                 }
                 at += bytes;
             }
@@ -164,30 +210,27 @@ final class CopyBeforeWrite {
                 // The request goes no further, and has written nothing.
                 throw errno;
             }
-            for (int i = 0; i < views.length; i++) {
-                if ((lacking & 1L << i) != 0) {
-                    views[i].lose(FrozenView.INVALID, e);
-                }
+            for (FrozenView view : lackers) {
+                view.lose(FrozenView.INVALID, e);
             }
             return;
         }
-        for (int i = 0; i < views.length; i++) {
-            if ((lacking & 1L << i) != 0) {
-                for (long chunk = start; chunk < end; chunk++) {
-                    views[i].saved(chunk);
-                }
+        for (FrozenView view : lackers) {
+            for (long chunk = start; chunk < end; chunk++) {
+                view.saved(chunk);
             }
         }
     }
 
     /** Has all views keep the eras of blocks that are about to be marked. On the metadata thread. */
-    void beforeMarks(EraMetadata metadata, int[] blocks) {
+    void beforeMarks(EraWorker worker, int[] blocks) {
+        FrozenView[] views = current.views;
         int slice = -1;
-        for (int block : blocks) {
-            if (block / FrozenView.SLICE_BLOCKS != slice) {
-                slice = block / FrozenView.SLICE_BLOCKS;
+        for (int i = 0; worker != null && views.length > 0 && i < blocks.length; i++) {
+            if (blocks[i] / FrozenView.SLICE_BLOCKS != slice) {
+                slice = blocks[i] / FrozenView.SLICE_BLOCKS;
                 for (FrozenView view : views) {
-                    view.beforeMark(metadata, block);
+                    view.beforeMark(worker.metadata(), blocks[i]);
                 }
             }
         }

@@ -26,7 +26,7 @@ final class EraBoundaries {
     private final EraCalls calls;
     private final MarkedWrites writes;
     private final SyncedOrigin synced;
-    private final EraViews views;
+    private final CopyBeforeWrite views;
 
     private volatile boolean active;
     private volatile OwedAnswers answers = stillOwed -> {};
@@ -37,7 +37,7 @@ final class EraBoundaries {
             EraCalls calls,
             MarkedWrites writes,
             SyncedOrigin synced,
-            EraViews views) {
+            CopyBeforeWrite views) {
         this.metadata = metadata;
         this.thread = thread;
         this.calls = calls;

@@ -51,7 +51,7 @@ public final class EraTarget implements Target, ChangeTracking {
     private final EraReader eras;
     private final MarkedWrites writes;
     private final SyncedOrigin synced;
-    private final EraViews views;
+    private final CopyBeforeWrite views;
     private final EraBoundaries boundaries;
 
     /** Opens the metadata, formatting it when it is blank; closes nothing when this throws. */
@@ -71,7 +71,7 @@ public final class EraTarget implements Target, ChangeTracking {
         this.lengthBytes = lengthSectors * TableWords.SECTOR_BYTES;
         this.onClose = onClose;
         this.metadata = new EraMetadataState(metadataBacking, blockSizeSectors, lineages, log);
-        this.views = new EraViews(origin, log);
+        this.views = new CopyBeforeWrite(origin, lengthBytes, log);
         this.synced = new SyncedOrigin(origin, log);
         this.thread = new EraMetadataThread(
                 "era-" + metadataBacking.display(),
@@ -136,7 +136,7 @@ public final class EraTarget implements Target, ChangeTracking {
         }
         int slot = writes.enter(offsetBytes, length);
         try {
-            views.copyBefore(offsetBytes, length);
+            views.before(offsetBytes, length);
             part.on(origin, offsetBytes, length, argument, flags);
             synced.requireNoLossIf(flags);
         } finally {

@@ -45,7 +45,7 @@ public final class FrozenView implements Closeable {
     private static final int SLICE_BYTES = SLICE_BLOCKS * Integer.BYTES;
     private static final long LOOK_NANOS = TimeUnit.MICROSECONDS.toNanos(100);
 
-    private final EraViews views;
+    private final CopyBeforeWrite views;
     private final EraReader eras;
     private final Backing origin;
     private final CowFile file;
@@ -74,19 +74,15 @@ public final class FrozenView implements Closeable {
     private volatile Runnable onLoss = () -> {};
 
     /** A view that is to be; {@link EraTarget#freeze} begins it. Takes over the file. */
-    FrozenView(EraViews views, EraReader eras, Backing origin, CowFile file, long lengthBytes, long nrBlocks) {
+    FrozenView(CopyBeforeWrite views, EraReader eras, Backing origin, CowFile file, long lengthBytes, long nrBlocks) {
         this.views = views;
         this.eras = eras;
         this.origin = origin;
         this.file = file;
         this.lengthBytes = lengthBytes;
         this.nrBlocks = nrBlocks;
-        long chunkBytes = LEAST_CHUNK_BYTES;
-        while (lengthBytes / chunkBytes >= MAX_CHUNKS) {
-            chunkBytes *= 2;
-        }
-        chunkShift = Long.numberOfTrailingZeros(chunkBytes);
-        copied = new AtomicBits((lengthBytes + chunkBytes - 1) >>> chunkShift);
+        chunkShift = chunkShift(lengthBytes);
+        copied = new AtomicBits((lengthBytes + (1L << chunkShift) - 1) >>> chunkShift);
         long slices = (nrBlocks + SLICE_BLOCKS - 1) / SLICE_BLOCKS;
         kept = new AtomicBits(slices);
         mapBytes = slices * SLICE_BYTES;
@@ -111,8 +107,13 @@ public final class FrozenView implements Closeable {
         return eras.blockSizeBytes();
     }
 
-    int chunkShift() {
-        return chunkShift;
+    /** How large, as a power of two, the chunks are of views of a device of that size. */
+    static int chunkShift(long lengthBytes) {
+        long chunkBytes = LEAST_CHUNK_BYTES;
+        while (lengthBytes / chunkBytes >= MAX_CHUNKS) {
+            chunkBytes *= 2;
+        }
+        return Long.numberOfTrailingZeros(chunkBytes);
     }
 
     /** Where its copies are. */
