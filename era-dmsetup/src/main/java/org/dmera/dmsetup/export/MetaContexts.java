@@ -2,9 +2,12 @@
 package org.dmera.dmsetup.export;
 
 import java.io.IOException;
-import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
+import java.util.stream.LongStream;
+import java.util.stream.Stream;
 import org.dmera.core.EraToken;
 import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.device.TrackedHistory;
@@ -88,17 +91,19 @@ final class MetaContexts {
     /** What {@code queries} select, without repetition; for a listing an empty list and open queries select many. */
     static List<Context> select(DeviceIo io, List<String> queries, boolean listing) throws RefusedException {
         Counting counting = Counting.of(io);
-        List<Context> selected = new ArrayList<>();
+        Set<Context> selected = new LinkedHashSet<>();
         for (String query : listing && queries.isEmpty() ? List.of("base:", "qemu:", "era:") : queries) {
             Context exact = query.startsWith(SINCE) ? since(io, query, listing, counting) : find(query, counting);
-            List<Context> found = exact != null ? List.of(exact) : listing ? listed(query, counting) : List.of();
-            for (Context context : found) {
-                if (!selected.contains(context)) {
-                    selected.add(context);
-                }
+            if (exact != null) {
+                selected.add(exact);
+            } else if (listing) {
+                listed(query, counting.currentEra)
+                        .map(name -> find(name, counting))
+                        .filter(Objects::nonNull)
+                        .forEach(selected::add);
             }
         }
-        return selected;
+        return List.copyOf(selected);
     }
 
     /** The context of an era, or of a token; null for none. */
@@ -123,19 +128,15 @@ final class MetaContexts {
         }
     }
 
-    private static List<Context> listed(String query, Counting counting) {
-        boolean tracks = counting.tracks();
-        long currentEra = counting.currentEra;
-        List<Context> found = new ArrayList<>();
-        if (query.equals("base:")) {
-            found.add(find(ALLOCATION, counting));
-        } else if (tracks && query.equals("era:")) {
-            found.add(find(WRITES, counting));
-        } else if (tracks && Set.of("qemu:", "qemu:dirty-bitmap:").contains(query)) {
-            for (long era = Math.max(1, currentEra - LISTED_ERAS + 1); era <= currentEra; era++) {
-                found.add(find(SINCE + era, counting));
-            }
-        }
-        return found;
+    /** The names that an open query is for, of which some may be no context of this device. */
+    private static Stream<String> listed(String query, long currentEra) {
+        return switch (query) {
+            case "base:" -> Stream.of(ALLOCATION);
+            case "era:" -> Stream.of(WRITES);
+            case "qemu:", "qemu:dirty-bitmap:" ->
+                LongStream.rangeClosed(Math.max(1, currentEra - LISTED_ERAS + 1), currentEra)
+                        .mapToObj(era -> SINCE + era);
+            default -> Stream.empty();
+        };
     }
 }
