@@ -44,13 +44,20 @@ final class DeviceLife {
      * @throws ErrnoException with the errno of the reason; both slots are as before
      */
     void load(List<TargetSpec> specs, boolean readOnly) throws IOException {
-        life.lock();
-        try {
+        alone(() -> {
             checkPresent();
             if (ofOneTable) {
                 throw new ErrnoException("load of a table for " + device + ", which is a view", Errno.EPERM);
             }
             state.apply(load(new DeviceRecord.Table(readOnly, specs, List.of()), DeviceState::loaded));
+        });
+    }
+
+    /** Makes a change while no other is made. */
+    private void alone(Failures.Step change) throws IOException {
+        life.lock();
+        try {
+            change.run();
         } finally {
             life.unlock();
         }
@@ -116,26 +123,10 @@ final class DeviceLife {
 
     /** Drops the inactive table, if there is one. */
     void clear() throws IOException {
-        life.lock();
-        try {
+        alone(() -> {
             checkPresent();
-            LoadedTable old = table(true);
-            state.apply(new Transition() {
-                @Override
-                public DeviceState next(DeviceState now) {
-                    return now.cleared();
-                }
-
-                @Override
-                public void close() {
-                    if (old != null) {
-                        old.closeReplaced(registry.log(), device.toString());
-                    }
-                }
-            });
-        } finally {
-            life.unlock();
-        }
+            state.apply(DeviceState::cleared);
+        });
     }
 
     /**
@@ -226,8 +217,7 @@ final class DeviceLife {
      * @throws ErrnoException when a table can't be loaded
      */
     void restore() throws IOException {
-        life.lock();
-        try {
+        alone(() -> {
             checkPresent();
             DeviceState was = state.now();
             if (was.isAtRest()) {
@@ -240,9 +230,7 @@ final class DeviceLife {
                 // What it is on may be remembered only from now on, if it can be saved.
                 state.apply(load(was.inactive().words(), Transition.savedOrNot(DeviceState::loaded)));
             }
-        } finally {
-            life.unlock();
-        }
+        });
     }
 
     private void restoreLive(DeviceState was) throws IOException {
@@ -281,16 +269,13 @@ final class DeviceLife {
 
     /** Suspends for the end of the engine: what is remembered still says that the device was running. */
     void suspendForShutdown() throws IOException {
-        life.lock();
-        try {
+        alone(() -> {
             if (!device.isGone() && !state.now().isAtRest()) {
                 state.noteOfAny(DeviceState::stopped);
                 io.hold();
                 suspendTargets();
             }
-        } finally {
-            life.unlock();
-        }
+        });
     }
 
     private void suspendTargets() throws IOException {
@@ -303,22 +288,18 @@ final class DeviceLife {
 
     /** Closes both tables; the device is not to be used any more, and what is remembered of it stays. */
     void closeForShutdown() throws IOException {
-        life.lock();
-        try {
+        alone(() -> {
             io.shut();
             Failures failures = new Failures();
             closeTables(failures);
             failures.throwFirst();
-        } finally {
-            life.unlock();
-        }
+        });
     }
 
     /** The end: everything is suspended and closed. The registry no longer knows the device, nor does the store. */
     void destroy() throws IOException {
         device.events().raiseLast();
-        life.lock();
-        try {
+        alone(() -> {
             registry.tell(listener -> listener.disappeared(device));
             device.events().awaitNoWaiters();
             Failures failures = new Failures();
@@ -333,9 +314,7 @@ final class DeviceLife {
             state.noteOfAny(DeviceState::ended);
             io.setTable(null);
             failures.throwFirst();
-        } finally {
-            life.unlock();
-        }
+        });
     }
 
     private void closeTables(Failures failures) {

@@ -85,12 +85,7 @@ final class DeviceQuiescence {
         }
     }
 
-    EngineLog log() {
+    private EngineLog log() {
         return registry.log();
-    }
-
-    @Override
-    public String toString() {
-        return device.toString();
     }
 }

@@ -8,7 +8,7 @@ import org.dmera.dmsetup.targets.Failures;
 
 /**
  * The change by which a device gets a table: opened first, and closed again when there is no change; in the meantime it is one
- * of the device's tables, for what lies beneath them. What it replaces in the inactive slot is closed.
+ * of the device's tables, for what lies beneath them.
  */
 final class Load implements Transition {
     private final MappedDevice device;
@@ -16,7 +16,6 @@ final class Load implements Transition {
     private final RememberedState state;
     private final DeviceRecord.Table words;
     private final Transition then;
-    private final LoadedTable oldInactive;
 
     /** {@code then}: the change that is made with the table on its way, all of it within this one. */
     Load(
@@ -30,7 +29,6 @@ final class Load implements Transition {
         this.state = state;
         this.words = words;
         this.then = then;
-        this.oldInactive = state.now().table(true);
     }
 
     @Override
@@ -79,13 +77,5 @@ final class Load implements Transition {
     @Override
     public void release() throws IOException {
         then.release();
-    }
-
-    @Override
-    public void close() throws IOException {
-        if (oldInactive != null && oldInactive != state.now().table(true)) {
-            oldInactive.closeReplaced(registry.log(), device.toString());
-        }
-        then.close();
     }
 }

@@ -2,10 +2,11 @@
 package org.dmera.dmsetup.device;
 
 import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.function.UnaryOperator;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
-import org.dmera.dmsetup.targets.Failures;
 
 /**
  * A device's state, which nobody sees before it is remembered; and the one place in which {@link Transition}s are applied to
@@ -54,32 +55,36 @@ final class RememberedState {
      * @throws IOException why there was no change; or, from {@link Transition#release} on, what went wrong with it
      */
     void apply(Transition change) throws IOException {
+        List<LoadedTable> replaced;
         try {
             change.prepare();
-            saveAndPublish(change);
+            replaced = saveAndPublish(change);
         } catch (IOException | RuntimeException | Error e) {
             change.undo(e);
             throw e;
         }
         try {
             change.release();
-        } catch (IOException | RuntimeException | Error e) {
-            Failures.after(e, change::close);
-            throw e;
+        } finally {
+            replaced.forEach(table -> table.closeReplaced(log, now.name()));
         }
-        change.close();
     }
 
-    private synchronized void saveAndPublish(Transition change) throws IOException {
+    /** Returns the tables that are none of the device's any more. */
+    private synchronized List<LoadedTable> saveAndPublish(Transition change) throws IOException {
         requireRemembered();
+        List<LoadedTable> replaced = new ArrayList<>();
         DeviceState next = change.next(now);
         if (next == null) {
             forget();
         } else {
             save(next.record(minor, id), change.mustBeSaved());
+            replaced.addAll(now.tables());
+            replaced.removeAll(next.tables());
             now = next;
         }
         change.publish();
+        return replaced;
     }
 
     /** Whoever asked for the change is told an errno alone, so the log says the rest. */

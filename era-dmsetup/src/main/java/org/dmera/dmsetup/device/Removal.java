@@ -84,7 +84,7 @@ final class Removal implements Transition {
     }
 
     @Override
-    public void close() throws IOException {
+    public void release() throws IOException {
         try {
             device.life().destroy();
         } finally {

@@ -117,11 +117,4 @@ final class Start implements Transition {
             cause.addSuppressed(e);
         }
     }
-
-    @Override
-    public void close() {
-        if (old != null && old != state.now().table(false)) {
-            old.closeReplaced(io.log(), io.toString());
-        }
-    }
 }

@@ -12,7 +12,7 @@ import java.io.IOException;
  *   <li>{@link #next} is saved. When this fails, or anything before it, {@link #undo} has the device be as before.
  *   <li>{@link #publish}: it is the device's state, for whoever looks.
  *   <li>{@link #release}: it is carried out. Targets are suspended or resumed, I/O goes, listeners are told.
- *   <li>{@link #close}: what was replaced goes.
+ *   <li>The tables in whose place others are, or none, are closed, also when carrying it out has failed.
  * </ol>
  *
  * <p>So whatever has been seen or answered is what a restart finds, at a kill between any two of them.
@@ -53,7 +53,4 @@ interface Transition {
 
     /** Carries it out. What fails here is told to the caller, and does not undo the change. */
     default void release() throws IOException {}
-
-    /** Closes what was replaced, also when {@link #release} failed. */
-    default void close() throws IOException {}
 }
