@@ -25,18 +25,8 @@ import org.dmera.core.read.MetadataRoots;
  * metadata knew then. Metadata carries no name of its origin, so nothing else shows that two pairs were mixed up, that
  * metadata was made anew, or that an old copy was put back; any of these would have a backup miss writes.
  */
-public final class Enrollment {
+public record Enrollment(Set<String> metadataIds, Set<String> originIds, EraPoint point) {
     private static final String FIRST_LINE = "era-enrollment 1";
-
-    private final Set<String> metadataIds;
-    private final Set<String> originIds;
-    private final EraPoint point;
-
-    private Enrollment(Set<String> metadataIds, Set<String> originIds, EraPoint point) {
-        this.metadataIds = metadataIds;
-        this.originIds = originIds;
-        this.point = point;
-    }
 
     /** As of now. {@code roots} are of metadata that doesn't change while this reads them. */
     public static Enrollment of(Path metadata, Path origin, BlockDevice device, MetadataRoots roots)

@@ -15,8 +15,10 @@ import org.dmera.dmsetup.ioctl.DmIoctl;
 /**
  * The table of the devices that are made at boot: for each a line of name, metadata, origin, block size in sectors, and
  * options, as fstab(5) has it. See eratab(5).
+ *
+ * @param entries the lines, in their order
  */
-public final class Eratab {
+public record Eratab(Path file, List<EratabEntry> entries) {
     /** Where it is when nothing else is said. */
     public static final Path DEFAULT = Path.of("/etc/eratab");
 
@@ -33,14 +35,6 @@ public final class Eratab {
             "_netdev");
     private static final List<Set<String>> EXCLUSIVE =
             List.of(Set.of("kernel", "engine"), Set.of("repair=never", "repair=counts"));
-
-    private final Path file;
-    private final List<EratabEntry> entries;
-
-    private Eratab(Path file, List<EratabEntry> entries) {
-        this.file = file;
-        this.entries = entries;
-    }
 
     /**
      * Reads it; a line that makes no sense makes all of it none: who boots by it must not boot by half of it.
@@ -161,11 +155,6 @@ public final class Eratab {
             }
         }
         return text.toString();
-    }
-
-    /** The lines, in their order. */
-    public List<EratabEntry> entries() {
-        return entries;
     }
 
     /** The line of that name. */

@@ -16,8 +16,10 @@ import org.dmera.dmsetup.targets.FailureText;
 /**
  * The engine's log: standard error, one line an event. What clients and disks say that is no printable character is written
  * as {@code \\xNN}, so that nobody can forge a line. Lines that a client's call leads to begin with who that is.
+ *
+ * @param limit lines that are less important are dropped
  */
-public final class EngineLog {
+public record EngineLog(PrintStream out, Level limit, Form form) {
     /** How important a line is, with its syslog priority. */
     public enum Level {
         ERROR(3),
@@ -63,17 +65,6 @@ public final class EngineLog {
 
     /** Whose call this thread is busy with. */
     private static final ThreadLocal<Supplier<String>> CLIENT = new ThreadLocal<>();
-
-    private final PrintStream out;
-    private final Level limit;
-    private final Form form;
-
-    /** @param limit lines that are less important are dropped */
-    public EngineLog(PrintStream out, Level limit, Form form) {
-        this.out = out;
-        this.limit = limit;
-        this.form = form;
-    }
 
     /** From now on this thread's lines, in whatever log, are the client's. The name is asked for when there is a line. */
     public static void serve(Supplier<String> client) {

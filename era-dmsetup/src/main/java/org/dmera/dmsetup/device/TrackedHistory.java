@@ -10,22 +10,8 @@ import org.dmera.dmsetup.targets.ChangeTracking;
  * The history of the one target of a device that tracks changes, as {@link EraToken} wants it. It is read in slices of a
  * moment each: all of a large device takes a while, during which it can be suspended.
  */
-public final class TrackedHistory {
+public record TrackedHistory(DeviceIo io, Object lineage, ChangeTracking target, long startBytes, long lengthBytes) {
     private static final long MAX_NANOS = TimeUnit.MILLISECONDS.toNanos(50);
-
-    private final DeviceIo io;
-    private final Object lineage;
-    private final ChangeTracking target;
-    private final long startBytes;
-    private final long lengthBytes;
-
-    private TrackedHistory(DeviceIo io, Object lineage, ChangeTracking target, long startBytes, long lengthBytes) {
-        this.io = io;
-        this.lineage = lineage;
-        this.target = target;
-        this.startBytes = startBytes;
-        this.lengthBytes = lengthBytes;
-    }
 
     /** That of the device as it is now; null when no target tracks changes, or several do. */
     public static TrackedHistory of(DeviceIo io) {

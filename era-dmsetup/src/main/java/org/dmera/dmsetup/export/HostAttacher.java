@@ -17,6 +17,7 @@ import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.device.DeviceListener;
 import org.dmera.dmsetup.device.EngineLog;
 import org.dmera.dmsetup.device.MappedDevice;
+import org.dmera.dmsetup.targets.Failures;
 import org.dmera.dmsetup.targets.Threads;
 
 /**
@@ -269,19 +270,13 @@ public final class HostAttacher implements Attacher, DeviceListener, Closeable {
     public void close() throws IOException {
         // From now on an attachment that is under way gives up by itself; it may be waiting for a device for ever.
         closed = true;
-        IOException failed = null;
+        Failures failures = new Failures();
         for (Map.Entry<MappedDevice, AttachedNode> each : nodes.entrySet()) {
             // One that is not there yet may be waiting under its monitor.
             if (each.getValue().path() != null) {
-                try {
-                    withNode(each.getKey(), AttachedNode::letGo);
-                } catch (IOException e) {
-                    failed = e;
-                }
+                failures.run(() -> withNode(each.getKey(), AttachedNode::letGo));
             }
         }
-        if (failed != null) {
-            throw failed;
-        }
+        failures.throwFirst();
     }
 }

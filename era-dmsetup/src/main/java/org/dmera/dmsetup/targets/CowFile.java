@@ -17,16 +17,10 @@ import org.dmera.core.linux.FileDescriptors;
  * The sparse file that keeps what a view's device held before it was written. It has no name: its space is free when the
  * engine ends, however it ends, and nobody else can open it. What was never written to it reads as zeroes. No
  * write waits for a sync, for no view outlives its engine.
+ *
+ * @param folder where it was made
  */
-public final class CowFile implements Closeable {
-    private final Path folder;
-    private final FileChannel channel;
-
-    private CowFile(Path folder, FileChannel channel) {
-        this.folder = folder;
-        this.channel = channel;
-    }
-
+public record CowFile(Path folder, FileChannel channel) implements Closeable {
     /**
      * Makes one in a folder.
      *
@@ -64,11 +58,6 @@ public final class CowFile implements Closeable {
             throw e;
         }
         return fd;
-    }
-
-    /** Where it was made. */
-    public Path folder() {
-        return folder;
     }
 
     /** Writes all of {@code src}; the writers of one range take turns. */
