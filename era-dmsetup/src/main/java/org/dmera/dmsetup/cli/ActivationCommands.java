@@ -26,7 +26,7 @@ final class ActivationCommands {
 
     /** What is done with the device of a line. */
     private interface Step {
-        void run(Session session, EratabEntry entry) throws IOException, CommandLineException;
+        void run(Session session, EratabEntry entry) throws IOException;
     }
 
     static Path eratab(Session session) throws IOException {
@@ -34,17 +34,17 @@ final class ActivationCommands {
         return given == null ? Eratab.DEFAULT : NativeText.path(given);
     }
 
-    static boolean activate(Session session, List<String> operands) throws IOException, CommandLineException {
+    static boolean activate(Session session, List<String> operands) throws IOException {
         return forEach(session, "activate", operands, false, ActivationCommands::activate);
     }
 
-    static boolean deactivate(Session session, List<String> operands) throws IOException, CommandLineException {
+    static boolean deactivate(Session session, List<String> operands) throws IOException {
         return forEach(session, "deactivate", operands, true, ActivationCommands::deactivate);
     }
 
     /** Does it with each device that is named; one that fails does not keep the others from it. */
     private static boolean forEach(Session session, String command, List<String> operands, boolean lastFirst, Step step)
-            throws IOException, CommandLineException {
+            throws IOException {
         boolean all = session.has(Switch.ALL);
         if (all != operands.isEmpty()) {
             throw new CommandLineException(command + ": expected names of devices in eratab, or --all.");
@@ -66,7 +66,7 @@ final class ActivationCommands {
         for (EratabEntry entry : entries) {
             try {
                 step.run(session, entry);
-            } catch (IOException | CommandLineException e) {
+            } catch (IOException e) {
                 session.err().println(entry.name() + ": " + e.getMessage());
                 done &= all && entry.mayFail();
             }
@@ -74,7 +74,7 @@ final class ActivationCommands {
         return done;
     }
 
-    private static void activate(Session session, EratabEntry entry) throws IOException, CommandLineException {
+    private static void activate(Session session, EratabEntry entry) throws IOException {
         Preparation preparation = new Preparation(entry, Eratab.enrollmentFolder(eratab(session)));
         if (isActive(session, entry)) {
             return;
@@ -88,7 +88,7 @@ final class ActivationCommands {
         run(session, words);
     }
 
-    private static void deactivate(Session session, EratabEntry entry) throws IOException, CommandLineException {
+    private static void deactivate(Session session, EratabEntry entry) throws IOException {
         if (!isActive(session, entry)) {
             return;
         }
@@ -124,7 +124,7 @@ final class ActivationCommands {
      *
      * @throws IOException when the name is another device's
      */
-    private static boolean isActive(Session session, EratabEntry entry) throws IOException, CommandLineException {
+    private static boolean isActive(Session session, EratabEntry entry) throws IOException {
         ControlChoice choice = ControlChoice.of(control(session, entry), System.getenv());
         DmClient client;
         try {

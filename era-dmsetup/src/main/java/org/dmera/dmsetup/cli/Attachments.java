@@ -12,27 +12,26 @@ final class Attachments {
 
     private Attachments() {}
 
-    static boolean attach(Session session, String name) throws IOException, CommandLineException {
+    static boolean attach(Session session, String name) throws IOException {
         return send(session, DeviceId.ofName(name), ATTACH);
     }
 
-    static boolean attach(Session session, List<String> operands) throws IOException, CommandLineException {
+    static boolean attach(Session session, List<String> operands) throws IOException {
         return send(session, session.deviceOf(operands), ATTACH);
     }
 
-    static boolean detach(Session session, List<String> operands) throws IOException, CommandLineException {
+    static boolean detach(Session session, List<String> operands) throws IOException {
         return send(session, session.deviceOf(operands), "@detach");
     }
 
     /** Attaching is for those who have no nodes yet. */
-    static void requireEngine(Session session) throws IOException, CommandLineException {
+    static void requireEngine(Session session) throws IOException {
         if (session.control().isKernel()) {
             throw new CommandLineException("The kernel's devices have nodes of their own.");
         }
     }
 
-    private static boolean send(Session session, DeviceId device, String verb)
-            throws IOException, CommandLineException {
+    private static boolean send(Session session, DeviceId device, String verb) throws IOException {
         requireEngine(session);
         String node = session.client().message(device, 0, verb);
         if (node != null && !node.isEmpty()) {

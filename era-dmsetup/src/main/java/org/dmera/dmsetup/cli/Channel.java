@@ -18,11 +18,7 @@ final class Channel implements Session.Connector {
                 throw e;
             }
         }
-        try {
-            EngineStarter.start(EngineCommand.options(switches, System.getenv()));
-        } catch (CommandLineException e) {
-            throw new IOException(e.getMessage(), e);
-        }
+        EngineStarter.start(EngineCommand.options(switches, System.getenv()));
         return choice.connect();
     }
 }

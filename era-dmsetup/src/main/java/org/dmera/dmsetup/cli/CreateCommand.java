@@ -22,7 +22,7 @@ final class CreateCommand {
         }
     }
 
-    boolean run(Session session, List<String> operands) throws IOException, CommandLineException {
+    boolean run(Session session, List<String> operands) throws IOException {
         if (session.has(Switch.CONCISE)) {
             return runConcise(session, operands);
         }
@@ -56,13 +56,13 @@ final class CreateCommand {
                 ActivationCommands.enroll(session, name, specs.get(0));
             }
             return done;
-        } catch (IOException | CommandLineException | RuntimeException e) {
+        } catch (IOException | RuntimeException e) {
             revert(session, mangled, e);
             throw e;
         }
     }
 
-    private static void create(Session session, Wanted wanted) throws IOException, CommandLineException {
+    private static void create(Session session, Wanted wanted) throws IOException {
         DmIoctl made = DmCall.of("create", DmCommand.DEV_CREATE, wanted.id)
                 .udevFlags(session.nodes().flagsForCreate())
                 .withName(wanted.name)
@@ -88,7 +88,7 @@ final class CreateCommand {
             session.nodes().added(wanted.name, resumed.dev());
             ReadAhead.apply(session, resumed);
             InfoCommand.printIfVerbose(session, resumed);
-        } catch (IOException | CommandLineException | RuntimeException e) {
+        } catch (IOException | RuntimeException e) {
             revert(session, wanted.name, e);
             throw e;
         }
@@ -112,7 +112,7 @@ final class CreateCommand {
         return session.control().isKernel() ? specs : TableText.absolute(specs);
     }
 
-    private static boolean runConcise(Session session, List<String> operands) throws IOException, CommandLineException {
+    private static boolean runConcise(Session session, List<String> operands) throws IOException {
         for (Switch s : new Switch[] {Switch.TABLE, Switch.NOTABLE, Switch.MINOR, Switch.UUID, Switch.INACTIVE}) {
             if (session.has(s)) {
                 throw new CommandLineException(
@@ -137,7 +137,7 @@ final class CreateCommand {
         return true;
     }
 
-    private static Wanted wanted(Session session, List<String> fields) throws IOException, CommandLineException {
+    private static Wanted wanted(Session session, List<String> fields) throws IOException {
         String name = fields.get(0);
         String flags = fields.get(3);
         if (!flags.isEmpty() && !flags.equals("ro") && !flags.equals("rw")) {

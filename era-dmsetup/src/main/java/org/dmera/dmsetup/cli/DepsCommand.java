@@ -7,7 +7,7 @@ import org.dmera.dmsetup.control.DeviceId;
 
 /** {@code deps}: what devices sit on. */
 final class DepsCommand {
-    boolean run(Session session, List<String> operands) throws IOException, CommandLineException {
+    boolean run(Session session, List<String> operands) throws IOException {
         DeviceNames names = new DeviceNames(session);
         Listing listing = Listing.of(session, operands);
         return listing.forEach(session, device -> {

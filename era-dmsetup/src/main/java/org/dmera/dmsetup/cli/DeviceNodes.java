@@ -115,10 +115,10 @@ class DeviceNodes {
             DeviceNode.makeBlockDevice(node.toString(), mode, DevNumber.major(dev), DevNumber.minor(dev));
             Files.setAttribute(node, "unix:mode", mode);
             if (switches.has(Switch.UID)) {
-                Files.setAttribute(node, "unix:uid", id(Switch.UID));
+                Files.setAttribute(node, "unix:uid", switches.number(Switch.UID));
             }
             if (switches.has(Switch.GID)) {
-                Files.setAttribute(node, "unix:gid", id(Switch.GID));
+                Files.setAttribute(node, "unix:gid", switches.number(Switch.GID));
             } else {
                 giveToGroup(node);
             }
@@ -135,14 +135,6 @@ class DeviceNodes {
                 if (!switches.has(Switch.MODE)) {
                     Files.setAttribute(node, "unix:mode", 0600);
                 }
-            }
-        }
-
-        private int id(Switch s) throws IOException {
-            try {
-                return switches.number(s);
-            } catch (CommandLineException e) {
-                throw new IOException(e.getMessage(), e);
             }
         }
 

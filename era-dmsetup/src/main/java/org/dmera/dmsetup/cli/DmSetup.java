@@ -67,8 +67,7 @@ public final class DmSetup {
     }
 
     /** Runs a command. No method references: to link the first one of a process takes as long as the command itself. */
-    private static boolean run(String name, Session session, List<String> operands)
-            throws IOException, CommandLineException {
+    private static boolean run(String name, Session session, List<String> operands) throws IOException {
         return switch (name) {
             case "create" -> new CreateCommand().run(session, operands);
             case "load", "reload" -> TableCommands.load(session, operands);
@@ -191,7 +190,7 @@ public final class DmSetup {
             done = SwitchRules.repeatsWhole(name, session.switches())
                     ? Repetition.run(session, "", () -> runEach(session, name, operands))
                     : runEach(session, name, operands);
-        } catch (IOException | CommandLineException | RuntimeException | Error e) {
+        } catch (IOException | RuntimeException | Error e) {
             complain(e);
         }
         try {
@@ -214,7 +213,7 @@ public final class DmSetup {
             e.printStackTrace(err);
         }
         String text = e instanceof FileSystemException file ? ofFile(file) : e.getMessage();
-        if (!(e instanceof IOException || e instanceof CommandLineException || e instanceof UncheckedIOException)) {
+        if (!(e instanceof IOException || e instanceof UncheckedIOException)) {
             err.println("era-dmsetup: internal error: " + oneLine(e.toString())
                     + " (run it again with ERA_DEBUG=1 to see where, and report it)");
         } else if (text == null) {
@@ -233,8 +232,7 @@ public final class DmSetup {
         return text.replace('\n', ' ');
     }
 
-    private static boolean runEach(Session session, String name, List<String> operands)
-            throws IOException, CommandLineException {
+    private static boolean runEach(Session session, String name, List<String> operands) throws IOException {
         if (operands.size() < 2 || !entry(name).repeated) {
             return run(name, session, operands);
         }

@@ -16,7 +16,7 @@ import org.dmera.dmsetup.engine.TcpAccess;
 
 /** {@code engine}: hosts mapped devices, here or in the background. */
 final class EngineCommand {
-    boolean run(Session session, List<String> operands) throws IOException, CommandLineException {
+    boolean run(Session session, List<String> operands) throws IOException {
         EngineOptions options = options(session.switches(), System.getenv());
         if (session.has(Switch.DETACH)) {
             EngineStarter.start(options);

@@ -20,7 +20,7 @@ import org.dmera.dmsetup.targets.FrozenTarget;
 final class FreezeCommands {
     private FreezeCommands() {}
 
-    static boolean freeze(Session session, List<String> operands) throws IOException, CommandLineException {
+    static boolean freeze(Session session, List<String> operands) throws IOException {
         String cow = session.switches().value(Switch.COW);
         if (cow == null) {
             throw new CommandLineException(
@@ -61,7 +61,7 @@ final class FreezeCommands {
         return true;
     }
 
-    private static void requireEngine(Session session, String command) throws IOException, CommandLineException {
+    private static void requireEngine(Session session, String command) throws IOException {
         if (session.control().isKernel()) {
             throw new CommandLineException(command
                     + ": the kernel's devices have no views; expected --control engine, or the path of an engine's"
@@ -69,8 +69,7 @@ final class FreezeCommands {
         }
     }
 
-    private static void requireRunningEraDevice(Session session, DeviceId device)
-            throws IOException, CommandLineException {
+    private static void requireRunningEraDevice(Session session, DeviceId device) throws IOException {
         DmIoctl info = session.client().info(device);
         String name = session.unmangle(info.name());
         List<TargetSpec> table = session.client().table(device);
@@ -89,7 +88,7 @@ final class FreezeCommands {
     }
 
     /** As a removal, of a view alone; a client that has just left it may count for a moment. */
-    static boolean thaw(Session session, List<String> operands) throws IOException, CommandLineException {
+    static boolean thaw(Session session, List<String> operands) throws IOException {
         DeviceId device = session.deviceOf(operands);
         requireEngine(session, "thaw");
         DmIoctl info = session.client().info(device);

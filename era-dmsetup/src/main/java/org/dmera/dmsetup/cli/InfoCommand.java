@@ -15,7 +15,7 @@ final class InfoCommand {
     /** What the kernel gives a new queue, in sectors. An engine's devices have no read-ahead, but scripts expect a line. */
     private static final int DEFAULT_READ_AHEAD_SECTORS = 256;
 
-    boolean run(Session session, List<String> operands) throws IOException, CommandLineException {
+    boolean run(Session session, List<String> operands) throws IOException {
         if (session.has(Switch.JSON)) {
             Json json = new Json().beginObject().key("devices").beginArray();
             boolean all = forEach(session, operands, state -> state.json(json));
@@ -51,8 +51,7 @@ final class InfoCommand {
     }
 
     /** Runs {@code action} on the states of the devices that the command names; false when one does not exist. */
-    private static boolean forEach(Session session, List<String> operands, Action action)
-            throws IOException, CommandLineException {
+    private static boolean forEach(Session session, List<String> operands, Action action) throws IOException {
         return Listing.of(session, operands).forEach(session, device -> {
             DmIoctl io = session.info(device);
             if (io != null) {

@@ -11,7 +11,7 @@ import org.dmera.dmsetup.ioctl.TargetSpec;
 
 /** {@code ls}: the devices by name, those with a target type, a command on each, or ({@code --tree}) as a tree. */
 final class ListCommand {
-    boolean run(Session session, List<String> operands) throws IOException, CommandLineException {
+    boolean run(Session session, List<String> operands) throws IOException {
         if (session.has(Switch.TREE)) {
             return new TreeCommand().run(session, operands);
         }

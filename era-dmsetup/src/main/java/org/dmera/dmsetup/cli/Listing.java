@@ -21,11 +21,11 @@ record Listing(List<DeviceId> devices, boolean all) {
     @FunctionalInterface
     interface Action {
         /** Returns false when there is no such device. */
-        boolean run(DeviceId device) throws IOException, CommandLineException;
+        boolean run(DeviceId device) throws IOException;
     }
 
     /** The devices of a command line, or every device, with a word when there is none. */
-    static Listing of(Session session, List<String> operands) throws IOException, CommandLineException {
+    static Listing of(Session session, List<String> operands) throws IOException {
         List<DeviceId> devices = new ArrayList<>();
         boolean all = operands.isEmpty() && !session.deviceBySwitch();
         if (all) {
@@ -48,7 +48,7 @@ record Listing(List<DeviceId> devices, boolean all) {
     }
 
     /** Runs {@code action} on each; false when one of them did not exist. */
-    boolean forEach(Session session, Action action) throws IOException, CommandLineException {
+    boolean forEach(Session session, Action action) throws IOException {
         boolean found = true;
         for (DeviceId device : devices) {
             if (!exists(session, device, action)) {
@@ -61,7 +61,7 @@ record Listing(List<DeviceId> devices, boolean all) {
         return found;
     }
 
-    private boolean exists(Session session, DeviceId device, Action action) throws IOException, CommandLineException {
+    private boolean exists(Session session, DeviceId device, Action action) throws IOException {
         boolean there;
         try {
             there = action.run(device);

@@ -47,7 +47,7 @@ final class MiscCommands {
     }
 
     /** The cylinders, heads, sectors and start that old partitioning programs ask for. */
-    static boolean setGeometry(Session session, List<String> operands) throws IOException, CommandLineException {
+    static boolean setGeometry(Session session, List<String> operands) throws IOException {
         DeviceId device = session.device(operands.get(0));
         for (String number : operands.subList(1, operands.size())) {
             Numbers.decimal("geometry", number, Long.MAX_VALUE);
@@ -108,7 +108,7 @@ final class MiscCommands {
     }
 
     /** A new era: its number is what a backup must remember. */
-    static boolean checkpoint(Session session, List<String> operands) throws IOException, CommandLineException {
+    static boolean checkpoint(Session session, List<String> operands) throws IOException {
         long era = session.client().checkpoint(session.deviceOf(operands));
         if (session.has(Switch.JSON)) {
             session.out().println(new Json().beginObject().field("era", era).endObject());
@@ -119,7 +119,7 @@ final class MiscCommands {
     }
 
     /** Where NBD clients find the device. */
-    static boolean uri(Session session, List<String> operands) throws IOException, CommandLineException {
+    static boolean uri(Session session, List<String> operands) throws IOException {
         if (session.control().isKernel()) {
             throw new CommandLineException("uri: the kernel's devices are not served by NBD; they have nodes in /dev.");
         }

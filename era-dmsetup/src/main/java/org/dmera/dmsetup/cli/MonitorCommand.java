@@ -13,7 +13,7 @@ import org.dmera.dmsetup.control.EraStatus;
  * times; 0 or none is for ever.)
  */
 final class MonitorCommand {
-    boolean run(Session session, List<String> operands) throws IOException, CommandLineException {
+    boolean run(Session session, List<String> operands) throws IOException {
         DeviceId device = session.deviceOf(operands);
         int count = session.has(Switch.COUNT) ? session.switches().number(Switch.COUNT) : 0;
         boolean terminal = !session.has(Switch.JSON) && isTerminal();

@@ -30,7 +30,7 @@ record ReadAhead(long sectors, boolean leastOnly) {
     }
 
     /** Fails for what can't be done on the session's devices. */
-    static void check(Session session) throws IOException, CommandLineException {
+    static void check(Session session) throws IOException {
         if (session.has(Switch.READAHEAD)
                 && parse(session.switches().value(Switch.READAHEAD)).sectors >= 0
                 && !session.control().isKernel()
@@ -41,14 +41,14 @@ record ReadAhead(long sectors, boolean leastOnly) {
     }
 
     /** Sets it on the kernel's device of an answer, if the user asked for it. */
-    static void apply(Session session, DmIoctl device) throws IOException, CommandLineException {
+    static void apply(Session session, DmIoctl device) throws IOException {
         if (session.has(Switch.READAHEAD) && session.control().isKernel()) {
             parse(session.switches().value(Switch.READAHEAD)).set(device.dev());
         }
     }
 
     /** Sets it on the node that an engine has given a device, if the user asked for it. */
-    static void apply(Session session, Path node) throws IOException, CommandLineException {
+    static void apply(Session session, Path node) throws IOException {
         if (session.has(Switch.READAHEAD)) {
             parse(session.switches().value(Switch.READAHEAD)).set((long) Files.getAttribute(node, "unix:rdev"));
         }

@@ -14,18 +14,18 @@ final class Repetition {
     @FunctionalInterface
     interface Step {
         /** Returns false when something was missing, which ends it. */
-        boolean run() throws IOException, CommandLineException;
+        boolean run() throws IOException;
     }
 
     private Repetition() {}
 
     /** Reports, with an empty line between two. */
-    static boolean run(Session session, Step step) throws IOException, CommandLineException {
+    static boolean run(Session session, Step step) throws IOException {
         return run(session, "\n", step);
     }
 
     /** Whatever is printed, with {@code between} between two. */
-    static boolean run(Session session, String between, Step step) throws IOException, CommandLineException {
+    static boolean run(Session session, String between, Step step) throws IOException {
         int count = session.has(Switch.COUNT) ? session.switches().number(Switch.COUNT) : 0;
         boolean once = !session.has(Switch.COUNT) && !session.has(Switch.INTERVAL);
         for (int done = 1; ; done++) {

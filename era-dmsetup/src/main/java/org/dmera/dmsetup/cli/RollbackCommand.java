@@ -12,7 +12,7 @@ import org.dmera.tools.cli.Console;
 final class RollbackCommand {
     private static final long MAX_ERA = 0xFFFFFFFFL;
 
-    boolean run(Session session, List<String> operands) throws IOException, CommandLineException {
+    boolean run(Session session, List<String> operands) throws IOException {
         Switches switches = session.switches();
         String since = switches.value(Switch.SINCE);
         if (since == null) {

@@ -143,19 +143,19 @@ final class Session {
     }
 
     /** A new device's name, as device-mapper gets it. */
-    String createdName(String text) throws IOException, CommandLineException {
+    String createdName(String text) throws IOException {
         checkNewName(text);
         return Mangling.name(text, mangling);
     }
 
     /** A device's name, as device-mapper has it. */
-    String mangledName(String text) throws IOException, CommandLineException {
+    String mangledName(String text) throws IOException {
         checkName(text);
         return Mangling.name(text, mangling);
     }
 
     /** The name that a device is to have instead of its own. */
-    String mangledNewName(String text) throws IOException, CommandLineException {
+    String mangledNewName(String text) throws IOException {
         checkNewName(text);
         return Mangling.newName(text, mangling);
     }
@@ -195,7 +195,7 @@ final class Session {
      *
      * @param operand null when there is none
      */
-    DeviceId device(String operand) throws IOException, CommandLineException {
+    DeviceId device(String operand) throws IOException {
         if (operand != null) {
             return named(operand);
         }
@@ -209,11 +209,11 @@ final class Session {
     }
 
     /** The same, by the first operand, if there is one: of commands that are run once for each of several devices. */
-    DeviceId deviceOf(List<String> operands) throws IOException, CommandLineException {
+    DeviceId deviceOf(List<String> operands) throws IOException {
         return device(operands.isEmpty() ? null : operands.get(0));
     }
 
-    private DeviceId named(String operand) throws IOException, CommandLineException {
+    private DeviceId named(String operand) throws IOException {
         if (operand.indexOf('/') < 0) {
             return DeviceId.ofName(mangledName(operand));
         }

@@ -6,7 +6,7 @@ import java.util.List;
 
 /** {@code splitname}: the parts of a name, which only LVM's have; udev's rules ask for them. */
 final class SplitNameCommand {
-    boolean run(Session session, List<String> operands) throws IOException, CommandLineException {
+    boolean run(Session session, List<String> operands) throws IOException {
         String subsystem = operands.size() > 1 ? operands.get(1) : LvmName.SUBSYSTEM;
         LvmName name = subsystem.equals(LvmName.SUBSYSTEM) ? LvmName.parse(operands.get(0)) : new LvmName("", "", "");
         Report report = Report.ofName(session);

@@ -27,7 +27,7 @@ final class StateCommands {
 
     private StateCommands() {}
 
-    static boolean suspend(Session session, List<String> operands) throws IOException, CommandLineException {
+    static boolean suspend(Session session, List<String> operands) throws IOException {
         DeviceId device = session.deviceOf(operands);
         if (session.has(Switch.CHECKS)) {
             refuseOnSuspended(session, device);
@@ -39,7 +39,7 @@ final class StateCommands {
     }
 
     /** libdevmapper's one check: to suspend what sits on a suspended device waits for ever. */
-    private static void refuseOnSuspended(Session session, DeviceId device) throws IOException, CommandLineException {
+    private static void refuseOnSuspended(Session session, DeviceId device) throws IOException {
         List<Long> below = session.client().dependencies(device, false);
         for (DeviceEntry entry : session.client().list()) {
             DmIoctl io = below.contains(entry.dev()) ? session.info(DeviceId.ofName(entry.name())) : null;
@@ -51,7 +51,7 @@ final class StateCommands {
         }
     }
 
-    static boolean resume(Session session, List<String> operands) throws IOException, CommandLineException {
+    static boolean resume(Session session, List<String> operands) throws IOException {
         ReadAhead.check(session);
         DmIoctl io = change(session, "resume", session.deviceOf(operands))
                 .udevFlags(session.nodes().flagsForChange())
@@ -70,7 +70,7 @@ final class StateCommands {
                 .flag(DmFlags.QUERY_INACTIVE_TABLE, session.has(Switch.INACTIVE));
     }
 
-    static boolean remove(Session session, List<String> operands) throws IOException, CommandLineException {
+    static boolean remove(Session session, List<String> operands) throws IOException {
         DeviceId device = session.deviceOf(operands);
         boolean force = session.has(Switch.FORCE);
         if (force) {
@@ -134,7 +134,7 @@ final class StateCommands {
         }
     }
 
-    static boolean removeAll(Session session, List<String> operands) throws IOException, CommandLineException {
+    static boolean removeAll(Session session, List<String> operands) throws IOException {
         if (session.has(Switch.FORCE)) {
             removeAllByForce(session);
         } else {
@@ -186,7 +186,7 @@ final class StateCommands {
         }
     }
 
-    static boolean rename(Session session, List<String> operands) throws IOException, CommandLineException {
+    static boolean rename(Session session, List<String> operands) throws IOException {
         boolean bySwitch = operands.size() == 1;
         DeviceId device = session.device(bySwitch ? null : operands.get(0));
         String text = operands.get(bySwitch ? 0 : 1);
@@ -206,7 +206,7 @@ final class StateCommands {
         return true;
     }
 
-    static boolean message(Session session, List<String> operands) throws IOException, CommandLineException {
+    static boolean message(Session session, List<String> operands) throws IOException {
         boolean bySwitch = session.deviceBySwitch();
         DeviceId device = session.device(bySwitch ? null : operands.get(0));
         int sectorAt = bySwitch ? 0 : 1;
@@ -230,7 +230,7 @@ final class StateCommands {
         }
     }
 
-    static boolean makeNodes(Session session, List<String> operands) throws IOException, CommandLineException {
+    static boolean makeNodes(Session session, List<String> operands) throws IOException {
         if (!operands.isEmpty() || session.deviceBySwitch()) {
             makeNode(session, session.deviceOf(operands));
             return true;
@@ -261,7 +261,7 @@ final class StateCommands {
     }
 
     /** Renames a device whose name has bytes that udev can't bear; a uuid can't be changed. */
-    static boolean mangle(Session session, List<String> operands) throws IOException, CommandLineException {
+    static boolean mangle(Session session, List<String> operands) throws IOException {
         if (operands.isEmpty() && !session.deviceBySwitch()) {
             boolean done = true;
             for (DeviceEntry entry : session.client().list()) {

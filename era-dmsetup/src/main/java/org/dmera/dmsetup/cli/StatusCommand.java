@@ -34,7 +34,7 @@ final class StatusCommand {
         asTable = of == Of.TABLE;
     }
 
-    boolean run(Session session, List<String> operands) throws IOException, CommandLineException {
+    boolean run(Session session, List<String> operands) throws IOException {
         Listing listing = Listing.of(session, operands);
         if (session.has(Switch.JSON)) {
             return json(session, listing);
@@ -119,7 +119,7 @@ final class StatusCommand {
     }
 
     /** Runs the command of {@code --exec} on each device that has such a target; with -v prints as well. */
-    private boolean execute(Session session, Listing listing) throws IOException, CommandLineException {
+    private boolean execute(Session session, Listing listing) throws IOException {
         boolean[] succeeded = {true};
         boolean found = listing.forEach(session, device -> {
             DmIoctl io = call(session, device);
@@ -138,7 +138,7 @@ final class StatusCommand {
     }
 
     /** Every device in one line; those beneath others first, so that the line makes them all again. */
-    private boolean concise(Session session, Listing listing) throws IOException, CommandLineException {
+    private boolean concise(Session session, Listing listing) throws IOException {
         StringBuilder text = new StringBuilder();
         Listing ordered = listing.all() ? new Listing(DeviceGraph.bottomUp(session, listing.devices()), true) : listing;
         try {
@@ -150,8 +150,7 @@ final class StatusCommand {
         }
     }
 
-    private boolean concise(Session session, Listing listing, StringBuilder text)
-            throws IOException, CommandLineException {
+    private boolean concise(Session session, Listing listing, StringBuilder text) throws IOException {
         return listing.forEach(session, device -> {
             DmIoctl io = call(session, device);
             List<TargetSpec> lines = lines(session, io);
@@ -174,7 +173,7 @@ final class StatusCommand {
         });
     }
 
-    private boolean json(Session session, Listing listing) throws IOException, CommandLineException {
+    private boolean json(Session session, Listing listing) throws IOException {
         Json json = new Json().beginObject().key("devices").beginArray();
         boolean found = listing.forEach(session, device -> {
             DmIoctl io = call(session, device);

@@ -15,7 +15,7 @@ import org.dmera.dmsetup.ioctl.TargetSpec;
 final class TableCommands {
     private TableCommands() {}
 
-    static boolean load(Session session, List<String> operands) throws IOException, CommandLineException {
+    static boolean load(Session session, List<String> operands) throws IOException {
         if (operands.isEmpty() && !session.deviceBySwitch()) {
             throw new CommandLineException("Please specify device.");
         }
@@ -32,14 +32,14 @@ final class TableCommands {
         return true;
     }
 
-    static boolean clear(Session session, List<String> operands) throws IOException, CommandLineException {
+    static boolean clear(Session session, List<String> operands) throws IOException {
         DmIoctl io = DmCall.of("clear", DmCommand.TABLE_CLEAR, session.deviceOf(operands))
                 .run(session.control());
         InfoCommand.printIfVerbose(session, io);
         return true;
     }
 
-    static boolean wipe(Session session, List<String> operands) throws IOException, CommandLineException {
+    static boolean wipe(Session session, List<String> operands) throws IOException {
         wipe(session, session.deviceOf(operands), session.has(Switch.NOFLUSH), session.has(Switch.NOLOCKFS));
         return true;
     }

@@ -24,7 +24,7 @@ final class TableText {
      *
      * @param file the operand that names a file, or null: then standard input, unless {@code --table} was given
      */
-    static List<TargetSpec> read(Session session, String file) throws IOException, CommandLineException {
+    static List<TargetSpec> read(Session session, String file) throws IOException {
         if (session.has(Switch.TABLE)) {
             return parse(session.switches().value(Switch.TABLE), "");
         }
@@ -33,6 +33,8 @@ final class TableText {
         }
         try (InputStream in = open(file)) {
             return parse(text(in, file), file);
+        } catch (CommandLineException e) {
+            throw e;
         } catch (IOException e) {
             throw FileErrors.named(NativeText.path(file), e);
         }
@@ -51,7 +53,7 @@ final class TableText {
     }
 
     /** All of a text, unless it is one that no device-mapper would take. */
-    static String text(InputStream in, String source) throws IOException, CommandLineException {
+    static String text(InputStream in, String source) throws IOException {
         byte[] bytes = in.readNBytes(MAX_TEXT_BYTES + 1);
         if (bytes.length > MAX_TEXT_BYTES) {
             throw new CommandLineException(

@@ -43,7 +43,7 @@ final class TreeCommand {
     /** Whether every device of the list was still there when it was asked about. */
     private boolean allFound = true;
 
-    boolean run(Session theSession, List<String> operands) throws IOException, CommandLineException {
+    boolean run(Session theSession, List<String> operands) throws IOException {
         session = theSession;
         options = TreeOptions.of(session.switches());
         columns = columns();

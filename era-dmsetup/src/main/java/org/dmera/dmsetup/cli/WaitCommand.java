@@ -11,7 +11,7 @@ import org.dmera.dmsetup.ioctl.DmIoctl;
 
 /** {@code wait}: until the device's event number is higher than one that was seen. */
 final class WaitCommand {
-    boolean run(Session session, List<String> operands) throws IOException, CommandLineException {
+    boolean run(Session session, List<String> operands) throws IOException {
         boolean bySwitch = session.deviceBySwitch();
         DeviceId device = session.device(bySwitch || operands.isEmpty() ? null : operands.get(0));
         int numberAt = bySwitch ? 0 : 1;
