@@ -121,12 +121,9 @@ final class FrozenGroup implements Backup.Views, Closeable {
     private void thaw(DeviceId view) throws IOException {
         for (int tries = 1; ; tries++) {
             try {
-                DmCall.of("thaw", DmCommand.DEV_REMOVE, view).run(client.control());
+                DmCall.of("thaw", DmCommand.DEV_REMOVE, view).runIfThere(client.control());
                 return;
             } catch (DmException e) {
-                if (e.is(Errno.ENXIO)) {
-                    return;
-                }
                 if (!e.is(Errno.EBUSY) || tries == THAW_TRIES) {
                     throw e;
                 }

@@ -6,12 +6,10 @@ import java.io.InputStream;
 import java.io.PrintStream;
 import java.time.Duration;
 import java.util.List;
-import org.dmera.core.linux.Errno;
 import org.dmera.dmsetup.control.Control;
 import org.dmera.dmsetup.control.DeviceId;
 import org.dmera.dmsetup.control.DmCall;
 import org.dmera.dmsetup.control.DmClient;
-import org.dmera.dmsetup.control.DmException;
 import org.dmera.dmsetup.control.ImpatientControl;
 import org.dmera.dmsetup.control.KernelControl;
 import org.dmera.dmsetup.control.Mangling;
@@ -242,16 +240,9 @@ final class Session {
 
     /** The state of a device, or null when there is no such device. */
     DmIoctl info(DeviceId device) throws IOException {
-        try {
-            return DmCall.of("info", DmCommand.DEV_STATUS, device)
-                    .flag(DmFlags.QUERY_INACTIVE_TABLE, has(Switch.INACTIVE))
-                    .flag(DmFlags.SKIP_BDGET, has(Switch.NOOPENCOUNT))
-                    .run(control());
-        } catch (DmException e) {
-            if (e.is(Errno.ENXIO)) {
-                return null;
-            }
-            throw e;
-        }
+        return DmCall.of("info", DmCommand.DEV_STATUS, device)
+                .flag(DmFlags.QUERY_INACTIVE_TABLE, has(Switch.INACTIVE))
+                .flag(DmFlags.SKIP_BDGET, has(Switch.NOOPENCOUNT))
+                .runIfThere(control());
     }
 }

@@ -245,19 +245,14 @@ final class StateCommands {
     }
 
     private static void makeNode(Session session, DeviceId device) throws IOException {
-        DmIoctl io;
-        try {
-            io = DmCall.of("mknodes", DmCommand.DEV_STATUS, device)
-                    .flag(DmFlags.SKIP_BDGET, true)
-                    .run(session.control());
-        } catch (DmException e) {
-            if (e.is(Errno.ENXIO)) {
-                session.nodes().removed(device.name());
-                return;
-            }
-            throw e;
+        DmIoctl io = DmCall.of("mknodes", DmCommand.DEV_STATUS, device)
+                .flag(DmFlags.SKIP_BDGET, true)
+                .runIfThere(session.control());
+        if (io == null) {
+            session.nodes().removed(device.name());
+        } else {
+            session.nodes().added(io.name(), io.dev());
         }
-        session.nodes().added(io.name(), io.dev());
     }
 
     /** Renames a device whose name has bytes that udev can't bear; a uuid can't be changed. */

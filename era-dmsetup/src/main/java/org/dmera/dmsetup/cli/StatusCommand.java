@@ -4,10 +4,8 @@ package org.dmera.dmsetup.cli;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
-import org.dmera.core.linux.Errno;
 import org.dmera.dmsetup.control.DeviceId;
 import org.dmera.dmsetup.control.DmCall;
-import org.dmera.dmsetup.control.DmException;
 import org.dmera.dmsetup.control.EraStatus;
 import org.dmera.dmsetup.ioctl.DmCommand;
 import org.dmera.dmsetup.ioctl.DmFlags;
@@ -60,19 +58,12 @@ final class StatusCommand {
 
     /** The answer; null when there is no such device and the command says so in words of its own. */
     private DmIoctl call(Session session, DeviceId device) throws IOException {
-        try {
-            return DmCall.of(of == Of.STATUS ? "status" : "table", DmCommand.TABLE_STATUS, device)
-                    .flag(DmFlags.STATUS_TABLE, asTable)
-                    .flag(DmFlags.IMA_MEASUREMENT, of == Of.MEASUREMENT)
-                    .flag(DmFlags.NOFLUSH, session.has(Switch.NOFLUSH))
-                    .flag(DmFlags.QUERY_INACTIVE_TABLE, session.has(Switch.INACTIVE))
-                    .run(session.control());
-        } catch (DmException e) {
-            if (!asTable && e.is(Errno.ENXIO)) {
-                return null;
-            }
-            throw e;
-        }
+        DmCall call = DmCall.of(of == Of.STATUS ? "status" : "table", DmCommand.TABLE_STATUS, device)
+                .flag(DmFlags.STATUS_TABLE, asTable)
+                .flag(DmFlags.IMA_MEASUREMENT, of == Of.MEASUREMENT)
+                .flag(DmFlags.NOFLUSH, session.has(Switch.NOFLUSH))
+                .flag(DmFlags.QUERY_INACTIVE_TABLE, session.has(Switch.INACTIVE));
+        return asTable ? call.run(session.control()) : call.runIfThere(session.control());
     }
 
     /** The lines of an answer, without keys, of the targets that were asked for. */

@@ -4,6 +4,7 @@ package org.dmera.dmsetup.control;
 import java.io.IOException;
 import java.util.List;
 import java.util.function.Consumer;
+import org.dmera.core.linux.Errno;
 import org.dmera.dmsetup.ioctl.DmCommand;
 import org.dmera.dmsetup.ioctl.DmFlags;
 import org.dmera.dmsetup.ioctl.DmIoctl;
@@ -101,9 +102,16 @@ public final class DmCall {
         return this;
     }
 
-    /** The device that it is about. */
-    public DeviceId device() {
-        return device;
+    /** As {@link #run}, but null when there is no such device. */
+    public DmIoctl runIfThere(Control control) throws IOException {
+        try {
+            return run(control);
+        } catch (DmException e) {
+            if (e.is(Errno.ENXIO)) {
+                return null;
+            }
+            throw e;
+        }
     }
 
     /**

@@ -8,7 +8,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
-import org.dmera.core.linux.Errno;
 import org.dmera.dmsetup.ioctl.Dependencies;
 import org.dmera.dmsetup.ioctl.DevNumber;
 import org.dmera.dmsetup.ioctl.DeviceEntry;
@@ -87,20 +86,16 @@ public final class DmClient implements Closeable {
 
     /** Whether the device exists. */
     public boolean exists(DeviceId device) throws IOException {
-        try {
-            info(device);
-            return true;
-        } catch (DmException e) {
-            if (e.is(Errno.ENXIO)) {
-                return false;
-            }
-            throw e;
-        }
+        return infoCall(device).runIfThere(control) != null;
+    }
+
+    private static DmCall infoCall(DeviceId device) {
+        return DmCall.of("info", DmCommand.DEV_STATUS, device);
     }
 
     /** The device's state: the header of DEV_STATUS's answer. */
     public DmIoctl info(DeviceId device) throws IOException {
-        return DmCall.of("info", DmCommand.DEV_STATUS, device).run(control);
+        return infoCall(device).run(control);
     }
 
     /** The live table's lines; empty without one. */
