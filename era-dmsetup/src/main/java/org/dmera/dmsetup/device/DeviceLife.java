@@ -38,11 +38,7 @@ final class DeviceLife {
         return state.now().table(ofInactive);
     }
 
-    /**
-     * Loads a table into the inactive slot; the one that was there is closed.
-     *
-     * @throws ErrnoException with the errno of the reason; both slots are as before
-     */
+    /** As {@link MappedDevice#load}. */
     void load(List<TargetSpec> specs, boolean readOnly) throws IOException {
         alone(() -> {
             checkPresent();
@@ -121,7 +117,7 @@ final class DeviceLife {
         return live.targets().target(0);
     }
 
-    /** Drops the inactive table, if there is one. */
+    /** As {@link MappedDevice#clear}. */
     void clear() throws IOException {
         alone(() -> {
             checkPresent();
@@ -130,7 +126,7 @@ final class DeviceLife {
     }
 
     /**
-     * Holds new I/O, waits for what is in flight, then suspends the targets. A suspended device stays as it is.
+     * As {@link MappedDevice#suspendFreezing}.
      *
      * @throws IOException when it can't be saved, or writes were lost that can't be made durable, and the device goes on; or
      *     when a target fails, and it is suspended
@@ -175,12 +171,8 @@ final class DeviceLife {
     }
 
     /**
-     * Puts the inactive table live, if there is one, suspending the device for that if need be; then lets I/O go. A live
-     * table that could not be brought back is tried again.
-     *
-     * @return whether the device was suspended until now: then the kernel makes a uevent
-     * @throws ErrnoException EINVAL for a suspended device without any table, or why a target refused; the device
-     *     stays suspended, with the new table live. When the new state can't be saved the device is as before
+     * As {@link MappedDevice#resumeFreezing}. A live table that could not be brought back is tried again; when the new state
+     * can't be saved the device is as before.
      */
     boolean resume(boolean freeze) throws IOException {
         life.lock();

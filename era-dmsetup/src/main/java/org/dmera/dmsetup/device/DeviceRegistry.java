@@ -68,6 +68,10 @@ public final class DeviceRegistry {
         return loader.types();
     }
 
+    DeviceIndex index() {
+        return index;
+    }
+
     TableLoader loader() {
         return loader;
     }
@@ -233,10 +237,6 @@ public final class DeviceRegistry {
         device.state().apply(new Naming(this, index, device, new DeviceIndex.Wish("", uuid)));
     }
 
-    int openCount(MappedDevice device) {
-        return index.openCount(device) + opensByListeners(device);
-    }
-
     /** How many have it open who do not tell when they close it. */
     int opensByListeners(MappedDevice device) {
         return listeners.stream().mapToInt(listener -> listener.opens(device)).sum();
@@ -247,19 +247,6 @@ public final class DeviceRegistry {
         for (DeviceListener listener : listeners) {
             listener.suspending(device);
         }
-    }
-
-    void open(MappedDevice device) throws ErrnoException {
-        index.open(device);
-    }
-
-    void openBeneath(MappedDevice lower, MappedDevice upper) throws ErrnoException {
-        index.openBeneath(lower, upper);
-    }
-
-    void closeBeneath(MappedDevice lower, MappedDevice upper) {
-        index.endBeneath(lower, upper);
-        close(lower);
     }
 
     void close(MappedDevice device) {

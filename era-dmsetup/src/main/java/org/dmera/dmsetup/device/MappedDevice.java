@@ -90,7 +90,7 @@ public final class MappedDevice {
 
     /** How many have it open: exports with clients, tables of other devices, and who uses its node. */
     public int openCount() {
-        return registry.openCount(this);
+        return registry.index().openCount(this) + registry.opensByListeners(this);
     }
 
     /**
@@ -99,7 +99,7 @@ public final class MappedDevice {
      * @throws ErrnoException ENXIO when it is being removed
      */
     public void open() throws ErrnoException {
-        registry.open(this);
+        registry.index().open(this);
     }
 
     /** Takes an {@link #open} back. The last one removes a device whose removal was deferred, in the background. */
@@ -113,12 +113,13 @@ public final class MappedDevice {
      * @throws ErrnoException ENXIO when it is being removed, EINVAL when it lies on {@code user} itself
      */
     public void openBeneath(MappedDevice user) throws ErrnoException {
-        registry.openBeneath(this, user);
+        registry.index().openBeneath(this, user);
     }
 
     /** Takes an {@link #openBeneath} back. */
     public void closeBeneath(MappedDevice user) {
-        registry.closeBeneath(this, user);
+        registry.index().endBeneath(this, user);
+        close();
     }
 
     /** Adds where the range lies in the end, by each of the tables that it has or is about to have. */
