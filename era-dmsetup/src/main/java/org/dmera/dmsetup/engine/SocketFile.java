@@ -8,24 +8,18 @@ import java.net.UnixDomainSocketAddress;
 import java.nio.channels.Channel;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
-import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.BasicFileAttributes;
-import java.nio.file.attribute.FileAttribute;
-import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
-import java.util.Set;
+import org.dmera.core.file.Folders;
 import org.dmera.core.linux.NativeText;
 import org.dmera.core.linux.TrustedFolder;
 
 /** Makes an engine's or another server's socket so that at no moment anybody but its owner can reach it. */
 public final class SocketFile {
-    private static final FileAttribute<Set<PosixFilePermission>> FOR_OWNER =
-            PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------"));
-
     /** {@code sun_path}, without its NUL. */
     private static final int MAX_PATH_BYTES = 107;
 
@@ -53,14 +47,8 @@ public final class SocketFile {
         Path folder = socket.toAbsolutePath().getParent();
         if (!Files.isDirectory(folder)) {
             Files.createDirectories(folder.getParent());
-            try {
-                Files.createDirectory(folder, FOR_OWNER);
-            } catch (FileAlreadyExistsException e) {
-                // Another engine was faster; whose it is is looked at below.
-                if (!Files.isDirectory(folder)) {
-                    throw e;
-                }
-            }
+            // Another engine may be faster; whose it is is looked at below.
+            Files.createDirectories(folder, Folders.PRIVATE);
         }
         TrustedFolder.require(folder);
     }
@@ -81,7 +69,7 @@ public final class SocketFile {
         }
         makeFolder(socket);
         requireFree(socket);
-        Path nest = Files.createTempDirectory(socket.toAbsolutePath().getParent(), ".era", FOR_OWNER);
+        Path nest = Files.createTempDirectory(socket.toAbsolutePath().getParent(), ".era", Folders.PRIVATE);
         try {
             ServerSocketChannel server = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
             try {

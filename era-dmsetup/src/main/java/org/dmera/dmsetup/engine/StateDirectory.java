@@ -14,7 +14,6 @@ import java.nio.file.Files;
 import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -116,7 +115,7 @@ final class StateDirectory implements DeviceStore, Closeable {
     /** Makes the folder if need be, for this user alone. Who can write there decides what the engine opens and replaces. */
     static void make(Path folder) throws IOException {
         try {
-            Folders.make(folder, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+            Folders.make(folder, Folders.PRIVATE);
             TrustedFolder.require(folder);
         } catch (FileSystemException e) {
             throw unusable(folder, e);

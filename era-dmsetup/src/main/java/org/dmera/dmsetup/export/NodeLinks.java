@@ -13,6 +13,7 @@ import java.util.Set;
 import java.util.function.Consumer;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import org.dmera.core.file.Folders;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.Mounts;
@@ -70,8 +71,7 @@ final class NodeLinks {
     /** Makes the folder, for this user alone. */
     void makeFolder() throws IOException {
         if (!Files.exists(folder, LinkOption.NOFOLLOW_LINKS)) {
-            Files.createDirectory(
-                    folder, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+            Files.createDirectory(folder, Folders.PRIVATE);
         }
         requireOwn();
     }
@@ -202,7 +202,7 @@ final class NodeLinks {
         TrustedFolder.require(folder.getParent());
         if (Files.isDirectory(folder, LinkOption.NOFOLLOW_LINKS)) {
             TrustedFolder.require(folder);
-            Files.setPosixFilePermissions(folder, PosixFilePermissions.fromString("rwx------"));
+            Files.setPosixFilePermissions(folder, Folders.PRIVATE.value());
         }
         return false;
     }

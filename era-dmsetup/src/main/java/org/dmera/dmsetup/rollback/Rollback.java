@@ -10,7 +10,6 @@ import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
 import org.dmera.core.block.BlockDevice;
@@ -89,7 +88,7 @@ public final class Rollback implements Closeable {
         this.since = since;
         this.log = log;
         this.console = console;
-        Folders.make(folder, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+        Folders.make(folder, Folders.PRIVATE);
         recordFile = folder.resolve("rollback-" + cache.name());
         lockFile = FileChannel.open(
                 folder.resolve("lock-" + cache.name()), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
