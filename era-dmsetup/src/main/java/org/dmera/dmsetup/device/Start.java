@@ -2,6 +2,7 @@
 package org.dmera.dmsetup.device;
 
 import java.io.IOException;
+import org.dmera.dmsetup.targets.Failures;
 
 /**
  * The change by which a device goes on: as it is, or with another table in the place of the live one. One that runs is brought
@@ -106,15 +107,11 @@ final class Start implements Transition {
      */
     private void staySuspended(Throwable cause) {
         try {
-            try {
-                state.apply(DeviceState::suspended);
-            } catch (IOException | RuntimeException e) {
-                cause.addSuppressed(e);
-                state.note(DeviceState::suspended);
-            }
-        } catch (IOException e) {
-            // The device is gone.
+            state.apply(DeviceState::suspended);
+        } catch (IOException | RuntimeException e) {
             cause.addSuppressed(e);
+            // Unless the device is gone.
+            Failures.after(cause, () -> state.note(DeviceState::suspended));
         }
     }
 }
