@@ -13,6 +13,7 @@ import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.device.OneMoment;
+import org.dmera.dmsetup.device.ShutdownSteps;
 import org.dmera.dmsetup.ioctl.TargetSpec;
 import org.dmera.dmsetup.targets.CowFile;
 import org.dmera.dmsetup.targets.EraTarget;
@@ -90,7 +91,6 @@ record Freezer(DeviceRegistry registry) {
     private String freeze(List<Wish> wishes, Path folder, boolean lockFileSystems) throws IOException {
         Map<MappedDevice, Frozen> frozen = new LinkedHashMap<>();
         List<MappedDevice> made = new ArrayList<>();
-        boolean whole = false;
         try {
             Failures failures = new Failures();
             failures.run(() -> begin(wishes.stream().map(Wish::device).toList(), folder, lockFileSystems, frozen));
@@ -107,12 +107,12 @@ record Freezer(DeviceRegistry registry) {
                         .append(view.name())
                         .append('\n');
             }
-            whole = true;
             return answer.toString();
-        } finally {
-            if (!whole) {
-                undo(frozen, made);
-            }
+        } catch (IOException | RuntimeException | Error e) {
+            ShutdownSteps undo = new ShutdownSteps(registry.log());
+            made.forEach(view -> undo.run("freeze: taking " + view + " back", () -> registry.remove(view, true)));
+            frozen.values().forEach(each -> undo.run("freeze: closing the file of a view", each.view::close));
+            throw e;
         }
     }
 
@@ -146,22 +146,5 @@ record Freezer(DeviceRegistry registry) {
                 made -> new FrozenTarget(view, new MappedDeviceBacking(wish.device, made)));
         view.onLoss(() -> device.events().raise());
         return device;
-    }
-
-    private void undo(Map<MappedDevice, Frozen> frozen, List<MappedDevice> made) {
-        for (MappedDevice view : made) {
-            try {
-                registry.remove(view, true);
-            } catch (IOException e) {
-                registry.log().error("freeze: taking " + view + " back", e);
-            }
-        }
-        for (Frozen each : frozen.values()) {
-            try {
-                each.view.close();
-            } catch (IOException e) {
-                registry.log().error("freeze: closing the file of a view", e);
-            }
-        }
     }
 }
