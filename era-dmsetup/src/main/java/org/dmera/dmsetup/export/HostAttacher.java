@@ -236,28 +236,24 @@ public final class HostAttacher implements Attacher, DeviceListener, Closeable {
 
     @Override
     public void resumed(MappedDevice device) {
-        try {
-            withNode(device, AttachedNode::thaw);
-        } catch (IOException e) {
-            throw new IllegalStateException("thawing throws nothing", e);
-        }
+        follow(device, "thawing what is on the node of " + device, AttachedNode::thaw);
     }
 
     @Override
     public void tableChanged(MappedDevice device) {
-        try {
-            withNode(device, AttachedNode::resized);
-        } catch (IOException e) {
-            log.error("the new size of " + device + " for its node", e);
-        }
+        follow(device, "the new size of " + device + " for its node", AttachedNode::resized);
     }
 
     @Override
     public void renamed(MappedDevice device, String oldName) {
+        follow(device, "the new name of " + device + " for its node", AttachedNode::renamed);
+    }
+
+    private void follow(MappedDevice device, String what, Use use) {
         try {
-            withNode(device, AttachedNode::renamed);
+            withNode(device, use);
         } catch (IOException e) {
-            log.error("the new name of " + device + " for its node", e);
+            log.error(what, e);
         }
     }
 
