@@ -84,35 +84,32 @@ public final class EngineControl implements Control {
         if (known == null) {
             return -Errno.ENOTTY.number();
         }
-        ByteBuffer before;
+        byte[] before = {};
         try {
-            // A failed call leaves the caller's buffer as it was, but for the version.
-            before = ByteBuffer.allocate(buffer.limit()).put(buffer.duplicate().position(0));
-        } catch (OutOfMemoryError e) {
-            return failed(known, io, e);
-        }
-        try {
+            before = new byte[buffer.limit()];
+            buffer.get(0, before);
             answer(known, io, abandoned);
             return 0;
-        } catch (MalformedPayloadException e) {
-            registry.log().warn("ioctl: " + known + ": " + e.what());
-            buffer.put(0, before.array());
-            return -Errno.EINVAL.number();
-        } catch (ErrnoException e) {
-            registry.log().debug(known + " " + io.name() + ": " + e.getMessage());
-            buffer.put(0, before.array());
-            return -e.errno();
         } catch (IOException | RuntimeException | Error e) {
-            int result = failed(known, io, e);
-            buffer.put(0, before.array());
-            return result;
+            int errno = told(known, io, e);
+            // A failed call leaves the caller's buffer as it was, but for the version.
+            buffer.put(0, before);
+            return -errno;
         }
     }
 
-    /** An error in this program, or of what it runs on: a line in the log, and an errno. */
-    private int failed(DmCommand command, DmIoctl io, Throwable e) {
-        registry.log().error(command + " " + io.name(), e);
-        return -(e instanceof OutOfMemoryError ? Errno.ENOMEM : Errno.EIO).number();
+    /** The errno of a failure, which has a line in the log: as an error where it is this program's, or of what it runs on. */
+    private int told(DmCommand command, DmIoctl io, Throwable failure) {
+        if (failure instanceof MalformedPayloadException e) {
+            registry.log().warn("ioctl: " + command + ": " + e.what());
+            return Errno.EINVAL.number();
+        }
+        if (failure instanceof ErrnoException e) {
+            registry.log().debug(command + " " + io.name() + ": " + e.getMessage());
+            return e.errno();
+        }
+        registry.log().error(command + " " + io.name(), failure);
+        return (failure instanceof OutOfMemoryError ? Errno.ENOMEM : Errno.EIO).number();
     }
 
     private void answer(DmCommand command, DmIoctl io, BooleanSupplier abandoned) throws IOException {
