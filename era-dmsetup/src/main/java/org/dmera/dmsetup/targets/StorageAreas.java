@@ -3,9 +3,13 @@ package org.dmera.dmsetup.targets;
 
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
+import java.util.NavigableMap;
 import java.util.Set;
+import java.util.TreeMap;
 
 /** Where the bytes of a device lie in the end: areas of files and block devices, found by following tables down. */
 public final class StorageAreas {
@@ -13,11 +17,7 @@ public final class StorageAreas {
     private static final int MAX_AREAS = 1 << 16;
 
     /** Some bytes of a file or device, and the targets that every access to them passes on this way. */
-    private record Area(Object storage, long startBytes, long endBytes, Set<Target> through) {
-        boolean overlaps(Area other) {
-            return storage.equals(other.storage) && startBytes < other.endBytes && other.startBytes < endBytes;
-        }
-    }
+    private record Area(Object storage, long startBytes, long endBytes, Set<Target> through) {}
 
     private final List<Area> areas = new ArrayList<>();
     private final ArrayDeque<Target> path = new ArrayDeque<>();
@@ -56,15 +56,26 @@ public final class StorageAreas {
 
     /** The same, but for areas here that are reached through {@code target}, null for none. */
     boolean overlaps(StorageAreas other, Target target) {
-        for (Area mine : areas) {
-            if (target == null || !mine.through.contains(target)) {
-                for (Area theirs : other.areas) {
-                    if (mine.overlaps(theirs)) {
-                        return true;
-                    }
-                }
-            }
+        Map<Object, NavigableMap<Long, Long>> ends = other.ends();
+        return areas.stream().anyMatch(mine -> {
+            Map.Entry<Long, Long> before =
+                    ends.getOrDefault(mine.storage, new TreeMap<>()).lowerEntry(mine.endBytes);
+            return before != null
+                    && before.getValue() > mine.startBytes
+                    && (target == null || !mine.through.contains(target));
+        });
+    }
+
+    /** By storage and start, the furthest end of what begins there or before: so that many areas needn't all be compared. */
+    private Map<Object, NavigableMap<Long, Long>> ends() {
+        Map<Object, NavigableMap<Long, Long>> ends = new HashMap<>();
+        for (Area area : areas) {
+            ends.computeIfAbsent(area.storage, any -> new TreeMap<>()).merge(area.startBytes, area.endBytes, Math::max);
         }
-        return false;
+        for (NavigableMap<Long, Long> each : ends.values()) {
+            long[] furthest = {0};
+            each.replaceAll((start, end) -> furthest[0] = Math.max(furthest[0], end));
+        }
+        return ends;
     }
 }
