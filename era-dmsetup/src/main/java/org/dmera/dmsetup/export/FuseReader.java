@@ -319,9 +319,15 @@ final class FuseReader implements Runnable {
         protected IoRequest detach() {
             // Without memory for it, this thread waits itself.
             ByteBuffer taken = memory.takeArrived(isWrite() ? (int) lengthBytes() : Fuse.OUT_HEADER_BYTES);
-            return taken == null
-                    ? null
-                    : new FuseBackgroundRequest(this, unique, taken, requests, memory, client, io.openScope(1));
+            if (taken == null) {
+                return null;
+            }
+            try {
+                return new FuseBackgroundRequest(this, unique, taken, requests, memory, client, io.openScope(1));
+            } catch (RuntimeException | Error e) {
+                memory.give(taken);
+                throw e;
+            }
         }
     }
 
