@@ -140,9 +140,7 @@ public final class DmSetup {
             ListCommand.check(switches);
             session = new Session(switches, in, out, err, connector);
         } catch (CommandLineException e) {
-            err.println(e.getMessage());
-            err.println("Couldn't process command line.");
-            return 1;
+            return refuse(e);
         }
         List<String> words = switches.operands();
         if (switches.has(Switch.HELP)) {
@@ -167,11 +165,15 @@ public final class DmSetup {
         try {
             SwitchRules.check(switches, words.get(0));
         } catch (CommandLineException e) {
-            err.println(e.getMessage());
-            err.println("Couldn't process command line.");
-            return 1;
+            return refuse(e);
         }
         return command(session, words.get(0), operands);
+    }
+
+    private int refuse(CommandLineException e) {
+        err.println(e.getMessage());
+        err.println("Couldn't process command line.");
+        return 1;
     }
 
     /** How it is used, for who has used it wrongly. */
