@@ -11,6 +11,7 @@ import java.util.Set;
 import org.dmera.core.file.FileErrors;
 import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.ioctl.DmIoctl;
+import org.dmera.dmsetup.ioctl.Words;
 
 /**
  * The table of the devices that are made at boot: for each a line of name, metadata, origin, block size in sectors, and
@@ -83,14 +84,14 @@ public record Eratab(Path file, List<EratabEntry> entries) {
             throw new IOException(
                     "expected NAME METADATA ORIGIN BLOCK-SIZE [OPTIONS], found " + fields.length + " fields");
         }
-        String name = unescaped(fields[0]);
+        String name = Words.ofOctal(fields[0]);
         if (name.contains("/") || DmIoctl.NO_DEVICE_NAMES.contains(name)) {
             throw new IOException("\"" + name + "\" can't be the name of a device");
         }
         return new EratabEntry(
                 name,
-                device("metadata", unescaped(fields[1])),
-                device("origin", unescaped(fields[2])),
+                device("metadata", Words.ofOctal(fields[1])),
+                device("origin", Words.ofOctal(fields[2])),
                 blockSize(fields[3]),
                 options(fields.length == 5 ? fields[4] : "defaults"));
     }
@@ -141,20 +142,6 @@ public record Eratab(Path file, List<EratabEntry> entries) {
             throw new IOException("option attach: the kernel's devices have nodes of their own; it goes with engine");
         }
         return options;
-    }
-
-    /** Blanks and backslashes in octal, as in fstab. */
-    private static String unescaped(String field) {
-        StringBuilder text = new StringBuilder();
-        for (int i = 0; i < field.length(); i++) {
-            if (field.startsWith("\\", i) && field.substring(i).matches("(?s)\\\\[0-3][0-7]{2}.*")) {
-                text.append((char) Integer.parseInt(field.substring(i + 1, i + 4), 8));
-                i += 3;
-            } else {
-                text.append(field.charAt(i));
-            }
-        }
-        return text.toString();
     }
 
     /** The line of that name. */

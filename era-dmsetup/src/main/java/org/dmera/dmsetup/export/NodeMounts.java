@@ -13,16 +13,14 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import org.dmera.core.linux.FileDescriptors;
 import org.dmera.core.linux.NativeText;
+import org.dmera.dmsetup.ioctl.Words;
 
 /** Who uses a block device, as far as the kernel tells without being asked to claim it: file systems, swap, other devices. */
 final class NodeMounts {
     private static final Path PROC = Path.of("/proc");
     private static final Path BLOCK = Path.of("/sys/class/block");
-    private static final Pattern OCTAL = Pattern.compile("\\\\([0-7]{3})");
 
     /**
      * One place at which a file system is mounted.
@@ -49,7 +47,7 @@ final class NodeMounts {
             for (String line : lines) {
                 String[] words = line.split(" ", -1);
                 if (numbers.contains(words[2]) || words[2].startsWith("0:") && isOn(line, numbers)) {
-                    Path point = Path.of(process + "/root" + unescaped(words[4]));
+                    Path point = Path.of(process + "/root" + Words.ofOctal(words[4]));
                     found.computeIfAbsent(words[2], any -> new ArrayList<>())
                             .add(new Mount(Integer.parseInt(words[0]), point));
                 }
@@ -121,7 +119,7 @@ final class NodeMounts {
     /** Whether a file system with a number of its own, as btrfs has it, is mounted from one of these. */
     private static boolean isOn(String line, Set<String> numbers) throws IOException {
         int dash = line.indexOf(" - ");
-        String source = dash < 0 ? "" : unescaped(line.substring(dash + 3).split(" ", -1)[1]);
+        String source = dash < 0 ? "" : Words.ofOctal(line.substring(dash + 3).split(" ", -1)[1]);
         if (!source.startsWith("/dev/")) {
             return false;
         }
@@ -134,12 +132,6 @@ final class NodeMounts {
             // Of another namespace, or gone.
             return false;
         }
-    }
-
-    private static String unescaped(String text) {
-        Matcher m = OCTAL.matcher(text);
-        return m.replaceAll(
-                found -> Matcher.quoteReplacement(Character.toString((char) Integer.parseInt(found.group(1), 8))));
     }
 
     /** This process's own first. */

@@ -3,6 +3,8 @@ package org.dmera.dmsetup.ioctl;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /** The arguments of tables and messages: apart at white space; a backslash takes the next character as it is. */
 public final class Words {
@@ -70,5 +72,13 @@ public final class Words {
     /** What C's isspace(3) counts as white space. */
     public static boolean isSpace(char c) {
         return c == ' ' || c >= '\t' && c <= '\r';
+    }
+
+    /** What fstab and the kernel's tables of mounts write with blanks and backslashes in octal. */
+    public static String ofOctal(String text) {
+        return Pattern.compile("\\\\([0-3][0-7]{2})")
+                .matcher(text)
+                .replaceAll(found ->
+                        Matcher.quoteReplacement(Character.toString((char) Integer.parseInt(found.group(1), 8))));
     }
 }
