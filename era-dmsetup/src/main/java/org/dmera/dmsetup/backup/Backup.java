@@ -178,12 +178,10 @@ final class Backup implements Closeable {
             held = HeldSnapshot.of(device);
         } catch (IOException e) {
             // As from metadata that lies elsewhere than was said. It is ours; later nobody can tell it from others'.
-            try {
+            Failures.after(e, () -> {
                 device.dropSnapshot();
                 remember(state.withMetadataSnapshot(BackupState.NONE));
-            } catch (IOException alsoFailed) {
-                e.addSuppressed(alsoFailed);
-            }
+            });
             throw e;
         }
         if (held == null) {

@@ -356,9 +356,9 @@ public final class Rollback implements Closeable {
         }
     }
 
-    /** Before the volume was touched: the cache as it was, and no record. */
+    /** Before the volume was touched: the cache as it was, and no record; which stays, with what the table was, when that fails. */
     private void putFormerBack(IOException cause) {
-        try {
+        Failures.after(cause, () -> {
             if (cache.hasInactiveTable()) {
                 cache.clear();
             }
@@ -371,10 +371,7 @@ public final class Rollback implements Closeable {
             if (cache.isSuspended()) {
                 cache.resume();
             }
-        } catch (IOException e) {
-            // The record stays, and with it what the table was.
-            cause.addSuppressed(e);
-        }
+        });
     }
 
     private void runCommand(Command command, String text) throws IOException {
