@@ -228,13 +228,13 @@ public final class DeviceRegistry {
     /** Gives a device a new name. An event wakes who waits. EBUSY when the name is taken, EINVAL when it is bad. */
     public void rename(MappedDevice device, String newName) throws IOException {
         DeviceIndex.checkName(newName);
-        device.state().apply(new Naming(this, index, device, new DeviceIndex.Wish(newName, "")));
+        device.state().apply(new Naming(this, device, new DeviceIndex.Wish(newName, "")));
     }
 
     /** Gives a uuid to a device that has none; EINVAL when it has one, EBUSY when another has this one. */
     public void setUuid(MappedDevice device, String uuid) throws IOException {
         DeviceIndex.checkUuid(uuid);
-        device.state().apply(new Naming(this, index, device, new DeviceIndex.Wish("", uuid)));
+        device.state().apply(new Naming(this, device, new DeviceIndex.Wish("", uuid)));
     }
 
     /** How many have it open who do not tell when they close it. */

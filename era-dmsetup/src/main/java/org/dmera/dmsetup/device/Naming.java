@@ -6,22 +6,20 @@ import java.io.IOException;
 /** The change by which a device gets another name, or a uuid if it has none, which nobody else gets in the meantime. */
 final class Naming implements Transition {
     private final DeviceRegistry registry;
-    private final DeviceIndex index;
     private final MappedDevice device;
     private final DeviceIndex.Wish wish;
     private String oldName;
     private boolean reserved;
 
-    Naming(DeviceRegistry registry, DeviceIndex index, MappedDevice device, DeviceIndex.Wish wish) {
+    Naming(DeviceRegistry registry, MappedDevice device, DeviceIndex.Wish wish) {
         this.registry = registry;
-        this.index = index;
         this.device = device;
         this.wish = wish;
     }
 
     @Override
     public void prepare() throws IOException {
-        index.reserve(wish);
+        registry.index().reserve(wish);
         reserved = true;
     }
 
@@ -34,14 +32,14 @@ final class Naming implements Transition {
     @Override
     public void undo(Throwable cause) {
         if (reserved) {
-            index.release(wish);
+            registry.index().release(wish);
         }
     }
 
     @Override
     public void publish() {
-        index.renamed(device);
-        index.release(wish);
+        registry.index().renamed(device);
+        registry.index().release(wish);
     }
 
     @Override

@@ -12,16 +12,14 @@ import org.dmera.core.linux.ErrnoException;
  */
 final class Removal implements Transition {
     private final DeviceRegistry registry;
-    private final DeviceIndex index;
     private final MappedDevice device;
     private final boolean onlyDeferred;
     private boolean leaving;
     private boolean open;
 
     /** {@code onlyDeferred}: it was deferred, and is none when that is taken back meanwhile. */
-    Removal(DeviceRegistry registry, DeviceIndex index, MappedDevice device, boolean onlyDeferred) {
+    Removal(DeviceRegistry registry, MappedDevice device, boolean onlyDeferred) {
         this.registry = registry;
-        this.index = index;
         this.device = device;
         this.onlyDeferred = onlyDeferred;
     }
@@ -33,11 +31,11 @@ final class Removal implements Transition {
 
     @Override
     public void prepare() throws IOException {
-        requireNotOpen(index::requireRemovable);
+        requireNotOpen(registry.index()::requireRemovable);
         for (DeviceListener listener : registry.listeners()) {
             listener.beforeRemoval(device);
         }
-        requireNotOpen(index::beginRemoval);
+        requireNotOpen(registry.index()::beginRemoval);
         leaving = true;
         for (DeviceListener listener : registry.listeners()) {
             listener.removing(device);
@@ -70,7 +68,7 @@ final class Removal implements Transition {
         if (!leaving) {
             return;
         }
-        index.decideRemoval(device, false);
+        registry.index().decideRemoval(device, false);
         if (device.hasLive() && !device.isSuspended()) {
             // Who has let go of it takes it again.
             registry.tell(listener -> listener.appeared(device));
@@ -79,8 +77,8 @@ final class Removal implements Transition {
 
     @Override
     public void publish() {
-        index.decideRemoval(device, true);
-        index.freeName(device);
+        registry.index().decideRemoval(device, true);
+        registry.index().freeName(device);
     }
 
     @Override
@@ -88,7 +86,7 @@ final class Removal implements Transition {
         try {
             device.life().destroy();
         } finally {
-            index.forget(device);
+            registry.index().forget(device);
             registry.log().info("removed " + device);
         }
     }

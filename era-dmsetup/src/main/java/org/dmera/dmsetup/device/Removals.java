@@ -41,7 +41,7 @@ final class Removals {
 
     /** As {@link DeviceRegistry#remove}. */
     boolean remove(MappedDevice device, boolean deferred) throws IOException {
-        Removal removal = new Removal(registry, index, device, false);
+        Removal removal = new Removal(registry, device, false);
         if (tryNow(device, removal, deferred)) {
             return true;
         }
@@ -52,7 +52,7 @@ final class Removals {
 
     private void removeIfDue(MappedDevice device) throws IOException {
         if (index.isDueForRemoval(device) && !isWaitedFor(device)) {
-            Removal removal = new Removal(registry, index, device, true);
+            Removal removal = new Removal(registry, device, true);
             if (!tryNow(device, removal, true) && device.isDeferredRemove()) {
                 awaitLastClose(device, removal);
             }
