@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.dmsetup.device;
 
+import java.util.Arrays;
 import java.util.List;
 import org.dmera.dmsetup.targets.SplitIo;
 import org.dmera.dmsetup.targets.Target;
@@ -83,16 +84,7 @@ public final class TargetTable extends SplitIo<Target> {
 
     /** Which target covers the byte at {@code offsetBytes}, which lies inside the device. */
     int indexAt(long offsetBytes) {
-        int low = 0;
-        int high = ends.length - 1;
-        while (low < high) {
-            int middle = low + high >>> 1;
-            if (ends[middle] <= offsetBytes) {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        return low;
+        int at = Arrays.binarySearch(ends, 0, ends.length - 1, offsetBytes);
+        return at < 0 ? -1 - at : at + 1;
     }
 }

@@ -5,6 +5,8 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.dmera.dmsetup.device.DeviceRecord;
 import org.dmera.dmsetup.ioctl.TargetSpec;
 
@@ -32,6 +34,7 @@ import org.dmera.dmsetup.ioctl.TargetSpec;
  * its last close removes it. In names, uuids and table lines a backslash and a line break are written {@code \\} and {@code \n}.
  */
 final class DeviceFile {
+    private static final Pattern ESCAPE = Pattern.compile("(?s)\\\\(.)");
     private static final String FIRST_LINE = "era-dmsetup device 2";
 
     private static final String ATTACHED = "attached";
@@ -173,19 +176,12 @@ final class DeviceFile {
     }
 
     private static String unescape(String text) {
-        StringBuilder plain = new StringBuilder(text.length());
-        for (int i = 0; i < text.length(); i++) {
-            char c = text.charAt(i);
-            if (c == '\\' && i + 1 < text.length()) {
-                i++;
-                c = switch (text.charAt(i)) {
-                    case 'n' -> '\n';
-                    case 'r' -> '\r';
-                    default -> text.charAt(i);
-                };
-            }
-            plain.append(c);
-        }
-        return plain.toString();
+        return ESCAPE.matcher(text)
+                .replaceAll(found -> Matcher.quoteReplacement(
+                        switch (found.group(1)) {
+                            case "n" -> "\n";
+                            case "r" -> "\r";
+                            default -> found.group(1);
+                        }));
     }
 }
