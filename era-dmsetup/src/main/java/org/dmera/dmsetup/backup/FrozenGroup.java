@@ -9,9 +9,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.LockSupport;
-import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.control.DeviceId;
 import org.dmera.dmsetup.control.DmCall;
@@ -28,11 +25,6 @@ import org.dmera.tools.backup.copy.OriginSource;
  * the same, and is thawed by the next one, which need not know what it was called.
  */
 final class FrozenGroup implements Backup.Views, Closeable {
-    /** A connection that was just closed counts as an open for a moment. */
-    private static final int THAW_TRIES = 50;
-
-    private static final long BETWEEN_TRIES_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
-
     private final DmClient client;
     private final Path cow;
     private final List<DeviceId> members = new ArrayList<>();
@@ -119,17 +111,8 @@ final class FrozenGroup implements Backup.Views, Closeable {
 
     /** Thaws a view, if there is one. */
     private void thaw(DeviceId view) throws IOException {
-        for (int tries = 1; ; tries++) {
-            try {
-                DmCall.of("thaw", DmCommand.DEV_REMOVE, view).runIfThere(client.control());
-                return;
-            } catch (DmException e) {
-                if (!e.is(Errno.EBUSY) || tries == THAW_TRIES) {
-                    throw e;
-                }
-                LockSupport.parkNanos(BETWEEN_TRIES_NANOS);
-            }
-        }
+        // A connection that was just closed counts as an open for a moment.
+        DmCall.of("thaw", DmCommand.DEV_REMOVE, view).patiently(true).runIfThere(client.control());
     }
 
     @Override

@@ -96,7 +96,7 @@ final class FreezeCommands {
             throw new CommandLineException("thaw: " + session.unmangle(info.name())
                     + " is no view; expected the name that freeze printed, DEVICE@ERA.");
         }
-        StateCommands.runRetrying(session, DmCall.of("thaw", DmCommand.DEV_REMOVE, device));
+        DmCall.of("thaw", DmCommand.DEV_REMOVE, device).patiently(true).run(session.control());
         return true;
     }
 }

@@ -5,8 +5,6 @@ import java.io.IOException;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.LockSupport;
 import org.dmera.core.linux.Errno;
 import org.dmera.dmsetup.control.DeviceId;
 import org.dmera.dmsetup.control.DmCall;
@@ -20,11 +18,6 @@ import org.dmera.dmsetup.ioctl.DmIoctl;
 
 /** Commands on a device's state: suspend, resume, remove, remove_all, rename, message, mknodes. */
 final class StateCommands {
-    /** libdevmapper's patience with {@code remove --retry}: 25 times, a fifth of a second apart. */
-    private static final int REMOVE_TRIES = 25;
-
-    private static final long BETWEEN_TRIES_NANOS = TimeUnit.MILLISECONDS.toNanos(200);
-
     private StateCommands() {}
 
     static boolean suspend(Session session, List<String> operands) throws IOException {
@@ -82,11 +75,12 @@ final class StateCommands {
                 session.err().println(e.getMessage());
             }
         }
-        DmCall call = DmCall.of("remove", DmCommand.DEV_REMOVE, device)
+        DmIoctl io = DmCall.of("remove", DmCommand.DEV_REMOVE, device)
                 .flag(DmFlags.NOFLUSH | DmFlags.SKIP_LOCKFS, force)
                 .flag(DmFlags.DEFERRED_REMOVE, session.has(Switch.DEFERRED))
-                .udevFlags(session.nodes().flagsForChange());
-        DmIoctl io = session.has(Switch.RETRY) ? runRetrying(session, call) : call.run(session.control());
+                .udevFlags(session.nodes().flagsForChange())
+                .patiently(session.has(Switch.RETRY))
+                .run(session.control());
         if (!io.has(DmFlags.DEFERRED_REMOVE)) {
             session.nodes().removed(io.name());
         }
@@ -103,34 +97,18 @@ final class StateCommands {
         if (session.control().isKernel()) {
             return;
         }
-        DmCall call = DmCall.of("remove", DmCommand.TARGET_MSG, device).message(0, "@makeway");
         try {
-            if (session.has(Switch.RETRY)) {
-                runRetrying(session, call);
-            } else {
-                call.run(session.control());
-            }
+            // That there is no such device the removal says by itself.
+            DmCall.of("remove", DmCommand.TARGET_MSG, device)
+                    .message(0, "@makeway")
+                    .patiently(session.has(Switch.RETRY))
+                    .runIfThere(session.control());
         } catch (DmException e) {
             if (e.is(Errno.EBUSY)) {
                 throw e;
             }
-            if (!e.is(Errno.ENXIO)) {
-                // Forced: the removal goes on. That there is no such device it says by itself.
-                session.err().println(e.getMessage());
-            }
-        }
-    }
-
-    static DmIoctl runRetrying(Session session, DmCall call) throws IOException {
-        for (int tries = 1; ; tries++) {
-            try {
-                return call.run(session.control());
-            } catch (DmException e) {
-                if (!e.is(Errno.EBUSY) || tries == REMOVE_TRIES) {
-                    throw e;
-                }
-                LockSupport.parkNanos(BETWEEN_TRIES_NANOS);
-            }
+            // Forced: the removal goes on.
+            session.err().println(e.getMessage());
         }
     }
 

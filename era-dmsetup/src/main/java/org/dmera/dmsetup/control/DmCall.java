@@ -3,6 +3,8 @@ package org.dmera.dmsetup.control;
 
 import java.io.IOException;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
 import org.dmera.core.linux.Errno;
 import org.dmera.dmsetup.ioctl.DmCommand;
@@ -13,6 +15,11 @@ import org.dmera.dmsetup.ioctl.TextPayload;
 
 /** One call as libdevmapper would make it: its request is built again for every size of buffer that is tried. */
 public final class DmCall {
+    /** libdevmapper's patience with {@code remove --retry}: 25 times, a fifth of a second apart. */
+    private static final int PATIENT_TRIES = 25;
+
+    private static final long BETWEEN_TRIES_NANOS = TimeUnit.MILLISECONDS.toNanos(200);
+
     private final String task;
     private final DmCommand command;
     private DeviceId device;
@@ -20,6 +27,7 @@ public final class DmCall {
     private int eventNr;
     private int payloadBytes;
     private int answerBytes;
+    private int tries = 1;
     /** What goes into a request besides, or null. */
     private Consumer<DmIoctl> payload;
 
@@ -95,6 +103,12 @@ public final class DmCall {
         return this;
     }
 
+    /** Makes it again when the device was busy, for a while, when {@code condition} holds. */
+    public DmCall patiently(boolean condition) {
+        tries = condition ? PATIENT_TRIES : 1;
+        return this;
+    }
+
     /** Asks for the version of this target type. */
     public DmCall targetType(String type) {
         // It goes where other calls have a device's name.
@@ -122,6 +136,19 @@ public final class DmCall {
      * @throws IOException when the channel failed
      */
     public DmIoctl run(Control control) throws IOException {
+        for (int left = tries; ; left--) {
+            try {
+                return runOnce(control);
+            } catch (DmException e) {
+                if (!e.is(Errno.EBUSY) || left <= 1) {
+                    throw e;
+                }
+                LockSupport.parkNanos(BETWEEN_TRIES_NANOS);
+            }
+        }
+    }
+
+    private DmIoctl runOnce(Control control) throws IOException {
         int bytes = Math.max(DmIoctl.INITIAL_BUFFER_BYTES, DmIoctl.HEADER_BYTES + Math.max(payloadBytes, answerBytes));
         while (true) {
             DmIoctl io = DmIoctl.request(bytes);
