@@ -6,7 +6,13 @@
  */
 @SuppressWarnings("module") // those that it names are compiled later
 module org.dmera.core {
+    // O_DIRECT, which is looked up by name.
+    requires jdk.unsupported;
     requires org.jnrproject.ffi;
+    // For jnr-ffi, which as an automatic module can't name them. It makes classes of the native calls' interface.
+    requires org.objectweb.asm;
+
+    opens org.dmera.core.linux;
 
     exports org.dmera.core;
     exports org.dmera.core.format;
