@@ -17,13 +17,14 @@ public final class Eras {
     private Eras() {}
 
     /**
-     * {@return the highest era of which the writeset tree can hold a writeset}
+     * {@return the highest era of which the writeset tree can hold a writeset} None is before era 0: what was written before the
+     * era went round would seem to be later than what is written now.
      *
      * @param currentEra u32
      * @param hasCurrent whether the current era's writeset is open, so that it isn't in the tree yet
      */
     public static long lastArchived(long currentEra, boolean hasCurrent) {
-        return hasCurrent ? currentEra - 1 & HIGHEST : currentEra;
+        return hasCurrent ? Math.max(0, currentEra - 1) : currentEra;
     }
 
     /**

@@ -2,6 +2,7 @@
 package org.dmera.core.check;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -13,6 +14,7 @@ import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockSeal;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.block.MemoryBlockDevice;
+import org.dmera.core.build.MetadataBuilder;
 import org.dmera.core.content.ChangedBlocks;
 import org.dmera.core.content.MetadataScanner;
 import org.dmera.core.evidence.Damage;
@@ -20,9 +22,13 @@ import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.DamagedMetadataException;
+import org.dmera.core.format.Eras;
 import org.dmera.core.format.Severity;
+import org.dmera.core.format.Superblock;
 import org.dmera.core.metadata.EraMetadata;
 import org.dmera.core.read.MetadataRoots;
+import org.dmera.core.salvage.Salvage;
+import org.dmera.core.salvage.SalvageHints;
 import org.dmera.testkit.EraTruth;
 import org.dmera.testkit.RepairDamage;
 import org.dmera.testkit.RepairDamage.Kind;
@@ -97,6 +103,35 @@ class ReadersAgreeTest {
                 assertEquals(1, ChangedBlocks.since(device, held, 1).count());
             }
         }
+    }
+
+    /** Written before the era went round, and after: who asks for what was written since would miss the latter. */
+    @Test
+    void noEraIsBeforeTheOneThatFollowsTheHighest() throws Exception {
+        MemoryBlockDevice device = new MemoryBlockDevice(256);
+        EraMetadata metadata = EraMetadata.openOrFormat(device, 8);
+        metadata.resize(100);
+        metadata.rollover();
+        metadata.mark(3);
+        metadata.archive();
+        metadata.commit();
+        ByteBuffer bytes = ByteBuffer.wrap(device.bytes()).order(ByteOrder.LITTLE_ENDIAN);
+        new Superblock().wrap(bytes, 0).currentEra(Eras.HIGHEST);
+        new BlockSeal().seal(BlockType.SUPERBLOCK, bytes, 0, 0);
+        metadata = EraMetadata.openOrFormat(device, 8);
+        metadata.rollover();
+        metadata.mark(3);
+        metadata.commit();
+        MetadataRoots roots = MetadataRoots.read(device);
+        assertEquals(0, roots.currentEra());
+        assertEquals(1, MetadataChecker.check(device).count(DamageKind.ERA_ABOVE_CURRENT));
+        assertThrows(DamagedMetadataException.class, () -> ChangedBlocks.since(device, roots, 1));
+        assertFalse(readersAgree(device, "after the highest era"));
+        MemoryBlockDevice rebuilt = new MemoryBlockDevice(256);
+        Salvage.open(device, SalvageHints.NONE).stream(new MetadataBuilder(rebuilt));
+        assertTrue(MetadataChecker.check(rebuilt).isClean());
+        MetadataRoots now = MetadataRoots.read(rebuilt);
+        assertTrue(ChangedBlocks.since(rebuilt, now, now.currentEra()).contains(3));
     }
 
     /** Whether the readers read it. */
