@@ -151,7 +151,7 @@ public final class UnclaimedParts {
                 }
             } else if (load(b)) {
                 add(b);
-            } else if (!isOfSpaceMap(reader.code(b))) {
+            } else if (!isOfSpaceMap(b)) {
                 unknown++;
             }
         }
@@ -167,9 +167,14 @@ public final class UnclaimedParts {
         }
     }
 
-    /** What holds no mark, nor leads to any. */
-    private static boolean isOfSpaceMap(int code) {
-        return code == BlockVerdict.INDEX || code == BlockVerdict.BITMAP;
+    /** What holds no mark, nor leads to any: a leaf of the ref-count tree is all of that tree that the era target ever has. */
+    private boolean isOfSpaceMap(int b) {
+        int code = reader.code(b);
+        if (code == BlockVerdict.INDEX || code == BlockVerdict.BITMAP) {
+            return true;
+        }
+        BTreeNode other = reader.node(b, block);
+        return other != null && other.isLeaf() && other.hasSaneShape(Integer.BYTES);
     }
 
     /** Loads a node of any tree with marks; returns whether it is one. */

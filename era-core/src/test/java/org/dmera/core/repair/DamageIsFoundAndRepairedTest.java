@@ -7,14 +7,21 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.List;
+import java.util.Set;
 import java.util.stream.Stream;
+import org.dmera.core.block.BlockSeal;
+import org.dmera.core.block.BlockType;
 import org.dmera.core.block.MemoryBlockDevice;
 import org.dmera.core.build.MetadataBuilder;
 import org.dmera.core.check.CheckReport;
 import org.dmera.core.check.MetadataChecker;
 import org.dmera.core.format.Severity;
+import org.dmera.core.format.Superblock;
 import org.dmera.core.salvage.Salvage;
 import org.dmera.core.salvage.SalvageHints;
 import org.dmera.testkit.Anatomy;
@@ -23,6 +30,7 @@ import org.dmera.testkit.EraTruth;
 import org.dmera.testkit.Fixtures;
 import org.dmera.testkit.GeneratedMetadata;
 import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 
 /** Each structure × each kind of damage, on metadata that the kernel made, and on metadata that was generated. */
@@ -82,6 +90,28 @@ class DamageIsFoundAndRepairedTest {
             tests.add(DynamicTest.dynamicTest(damaged.toString(), () -> isFoundAndRepaired(damaged, truth)));
         }
         return tests.stream();
+    }
+
+    @Test
+    void aReferenceToTheRefCountTreeThatLeadsElsewhereCostsNothing() throws IOException {
+        byte[] sound = Fixtures.imageBytes(Fixtures.image("c_snap_bs24.live"));
+        EraTruth truth = salvaged(sound, SalvageHints.NONE);
+        Set<Anatomy.Role> roles = EnumSet.of(Anatomy.Role.REF_COUNT_TREE);
+        for (Anatomy.Part part : new Anatomy(sound).parts()) {
+            if (!roles.add(part.role())) {
+                continue;
+            }
+            byte[] image = sound.clone();
+            ByteBuffer bytes = ByteBuffer.wrap(image).order(ByteOrder.LITTLE_ENDIAN);
+            bytes.putLong(Superblock.SM_REF_COUNT_ROOT, part.blockNr());
+            new BlockSeal().seal(BlockType.SUPERBLOCK, bytes, 0, 0);
+            EraTruth now = salvaged(image, SalvageHints.NONE);
+            assertArrayEquals(truth.latest(), now.latest(), part::toString);
+            CheckReport report = check(image);
+            assertTrue(SpaceMapRepair.isNeeded(report) && !report.isBeyondAutoRepair(), report::toString);
+            SpaceMapRepair.repair(new MemoryBlockDevice(image), report);
+            assertTrue(check(image).isClean(), part::toString);
+        }
     }
 
     private static void isFoundAndRepaired(DamageGenerator.Case damaged, EraTruth truth) throws IOException {
