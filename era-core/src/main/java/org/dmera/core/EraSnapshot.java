@@ -97,9 +97,12 @@ public final class EraSnapshot implements Closeable {
      *
      * @param era u32
      * @throws IOException for an era to come: the metadata was made anew since, or is another device's; or when the snapshot
-     *     was dropped meanwhile
+     *     was dropped meanwhile. Of metadata that was put to rest the next era is none: that is where its {@link #point} is
      */
     public Iterable<ByteRange> changedSince(long era) throws IOException {
+        if (era > roots.currentEra() && era != roots.nextEra()) {
+            throw ChangedBlocks.notReached(era, roots);
+        }
         BlockSet blocks = ChangedBlocks.since(device, roots, era);
         return () -> new Ranges(blocks, blockBytes());
     }

@@ -187,9 +187,19 @@ class EraSnapshotTest {
         metadata.takeSnapshot();
         metadata.commit();
         try (EraSnapshot snapshot = EraSnapshot.open(file())) {
-            long tooLate = snapshot.currentEra() + 2;
-            IOException refusal = assertThrows(IOException.class, () -> snapshot.changedSince(tooLate));
-            assertTrue(refusal.getMessage().contains("current era is " + snapshot.currentEra()), refusal::getMessage);
+            assertEquals(List.of(), blocks(snapshot.changedSince(snapshot.currentEra())));
+            for (int later = 1; later <= 2; later++) {
+                long tooLate = snapshot.currentEra() + later;
+                IOException refusal = assertThrows(IOException.class, () -> snapshot.changedSince(tooLate));
+                assertTrue(
+                        refusal.getMessage().contains("current era is " + snapshot.currentEra()), refusal::getMessage);
+            }
+        }
+        metadata.archive();
+        metadata.commit();
+        try (EraSnapshot atRest = EraSnapshot.openOffline(file())) {
+            assertEquals(List.of(), blocks(atRest.changedSince(atRest.point().era())));
+            assertThrows(IOException.class, () -> atRest.changedSince(atRest.currentEra() + 2));
         }
     }
 

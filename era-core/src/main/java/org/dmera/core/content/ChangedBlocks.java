@@ -83,8 +83,7 @@ public final class ChangedBlocks {
             throw new IllegalArgumentException("eras from " + writtenSince + " to below " + writtenBefore);
         }
         if (writtenSince > roots.currentEra() + 1) {
-            throw new IOException("changes since era " + writtenSince + " were asked for, and the current era is "
-                    + roots.currentEra() + ": the metadata was made anew since, or is another device's");
+            throw notReached(writtenSince, roots);
         }
         ChangedBlocks changed = new ChangedBlocks(device, roots, writtenSince, writtenBefore);
         if (writtenSince < writtenBefore) {
@@ -92,6 +91,12 @@ public final class ChangedBlocks {
         }
         roots.requireStillHeld(device);
         return changed.set;
+    }
+
+    /** What to throw when changes are asked for since an era that the metadata has not got to. */
+    public static IOException notReached(long since, MetadataRoots roots) {
+        return new IOException("changes since era " + since + " were asked for, and the current era is "
+                + roots.currentEra() + ": the metadata was made anew since, or is another device's");
     }
 
     /** Each part is a range of blocks of its own, and so of words of the set: parts share nothing that they change. */
