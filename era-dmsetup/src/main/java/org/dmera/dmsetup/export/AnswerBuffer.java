@@ -125,7 +125,7 @@ final class AnswerBuffer implements AnswerWatch.Holder, Closeable {
         try {
             background.send(channel, view.limit((int) range).position((int) (range >>> Integer.SIZE)));
         } catch (IOException e) {
-            // The client is gone, as the connection's own thread will notice.
+            // The connection's own thread will notice.
             return;
         } finally {
             synchronized (lent) {

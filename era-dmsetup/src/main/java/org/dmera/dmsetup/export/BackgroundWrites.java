@@ -60,6 +60,8 @@ final class BackgroundWrites implements AnswerWatch.Holder, Closeable {
     private boolean held;
     /** Used by whoever sends. */
     private boolean broken;
+    /** Why an answer could not be sent, which ended the connection; null when all could. */
+    private volatile IOException failure;
     /** Written under the lock; read without it by the connection's thread, the only one that raises it. */
     private final AtomicInteger outstanding = new AtomicInteger();
 
@@ -224,7 +226,7 @@ final class BackgroundWrites implements AnswerWatch.Holder, Closeable {
             }
             sendAll(channel, out.flip());
         } catch (IOException e) {
-            // The client is gone: the connection's own thread notices when it reads. The writes themselves are done.
+            // The connection's own thread notices when it reads. The writes themselves are done.
             broken = true;
         } catch (RuntimeException | Error e) {
             // For want of memory, say. A client that would miss answers, and wait for them, learns it by the end.
@@ -294,17 +296,28 @@ final class BackgroundWrites implements AnswerWatch.Holder, Closeable {
         sendAnswers(false);
     }
 
-    /** Sends all, or breaks off: what came after a part of an answer would be taken for the rest of it. */
-    private static void sendAll(WritableByteChannel to, ByteBuffer out) throws IOException {
+    /**
+     * Sends all, or ends the connection: what came after a part of an answer would be taken for the rest of it, and for one that
+     * doesn't come a client that isn't gone, but whose socket had no memory, say, would wait for ever.
+     */
+    private void sendAll(WritableByteChannel to, ByteBuffer out) throws IOException {
         try {
             while (out.hasRemaining()) {
                 to.write(out);
             }
-        } catch (RuntimeException | Error e) {
-            // For want of memory, say, in the middle of what TLS makes of it.
+        } catch (IOException | RuntimeException | Error e) {
+            if (failure == null && e instanceof IOException why) {
+                failure = why;
+            }
             Failures.after(e, to::close);
             throw e;
         }
+    }
+
+    /** Why another thread has ended the connection, for the one that finds it closed: {@code closed} when none has. */
+    IOException reason(IOException closed) {
+        IOException why = failure;
+        return why == null ? closed : why;
     }
 
     /** Waits until nothing is outstanding. */

@@ -4,6 +4,7 @@ package org.dmera.dmsetup.export;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.ByteChannel;
+import java.nio.channels.ClosedChannelException;
 import java.nio.channels.SocketChannel;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
@@ -125,6 +126,8 @@ final class NbdConnection {
                 }
                 serve(command, flags, cookie, offset, length);
             }
+        } catch (ClosedChannelException e) {
+            throw background.reason(e);
         } finally {
             background.close();
             try {

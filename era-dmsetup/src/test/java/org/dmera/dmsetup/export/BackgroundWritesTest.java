@@ -137,40 +137,67 @@ class BackgroundWritesTest {
         background.close();
     }
 
+    /** A client that takes some bytes, and then fails until it is closed. */
+    private static final class TornChannel implements WritableByteChannel {
+        private final int good;
+        private final Throwable failure;
+        private boolean open = true;
+        private int got;
+
+        TornChannel(int good, Throwable failure) {
+            this.good = good;
+            this.failure = failure;
+        }
+
+        @Override
+        public int write(ByteBuffer src) throws IOException {
+            if (!open) {
+                throw new ClosedChannelException();
+            }
+            if (got == good) {
+                if (failure instanceof Error error) {
+                    throw error;
+                }
+                throw (IOException) failure;
+            }
+            src.get();
+            got++;
+            return 1;
+        }
+
+        @Override
+        public boolean isOpen() {
+            return open;
+        }
+
+        @Override
+        public void close() {
+            open = false;
+        }
+    }
+
     @Test
-    void nothingIsSentBehindAPartOfAnAnswerThatThereWasNoMemoryToSendAllOf() throws Exception {
-        ByteArrayOutputStream got = new ByteArrayOutputStream();
-        WritableByteChannel torn = new WritableByteChannel() {
-            private boolean open = true;
+    void nothingIsSentBehindAPartOfAnAnswerOfWhichNotAllCouldBeSent() throws Exception {
+        for (Throwable failure : List.of(new OutOfMemoryError("for the test"), new IOException("No buffer space"))) {
+            TornChannel torn = new TornChannel(1, failure);
+            BackgroundWrites background = to(torn, ReplyForm.SIMPLE);
+            assertSame(failure, assertThrows(Throwable.class, () -> background.send(torn, ByteBuffer.allocate(16))));
+            assertFalse(torn.isOpen());
+            assertFalse(submit(take(background, 1)));
+            background.close();
+            assertEquals(1, torn.got);
+        }
+    }
 
-            @Override
-            public int write(ByteBuffer src) throws IOException {
-                if (!open) {
-                    throw new ClosedChannelException();
-                }
-                if (got.size() > 0) {
-                    throw new OutOfMemoryError("for the test");
-                }
-                got.write(src.get());
-                return 1;
-            }
-
-            @Override
-            public boolean isOpen() {
-                return open;
-            }
-
-            @Override
-            public void close() {
-                open = false;
-            }
-        };
-        BackgroundWrites background = to(torn, ReplyForm.SIMPLE);
-        assertThrows(OutOfMemoryError.class, () -> background.send(torn, ByteBuffer.allocate(16)));
-        assertFalse(torn.isOpen());
+    @Test
+    void aClientThatMissesAnAnswerDoesNotWaitForItAndTheLogLearnsWhy() throws Exception {
+        IOException failure = new IOException("No buffer space available");
+        TornChannel client = new TornChannel(0, failure);
+        BackgroundWrites background = to(client, ReplyForm.SIMPLE);
         assertFalse(submit(take(background, 1)));
+        assertFalse(client.isOpen());
+        assertSame(failure, background.reason(new ClosedChannelException()));
         background.close();
-        assertEquals(1, got.size());
     }
 
     @Test
