@@ -107,20 +107,26 @@ public final class MetadataChecker {
     /**
      * Counts the references that the live trees and the snapshot hold, the superblock's own included, and nothing of
      * the space map. Only for metadata whose trees a check has found whole.
+     *
+     * @throws IOException when they aren't any more, or the device fails
      */
-    public static BlockUse countReferences(BlockDevice device) {
+    public static BlockUse countReferences(BlockDevice device) throws IOException {
         BlockReader reader = BlockReader.quiet(device, new BlockUse(device.sizeBlocks()));
         Superblock superblock = new SuperblockCheck(reader, SUPERBLOCK_NR).read();
         if (superblock == null) {
-            throw new IllegalStateException("the superblock changed after it was checked");
+            throw notAsChecked(reader);
         }
         reader.table().addReference(SUPERBLOCK_NR);
         walkTrees(superblock, reader);
         if (reader.log().areTreesIncomplete()) {
-            throw new IllegalStateException(
-                    "the trees changed after they were checked: " + reader.log().kept());
+            throw notAsChecked(reader);
         }
         return reader.table();
+    }
+
+    private static IOException notAsChecked(BlockReader reader) {
+        return new IOException("since the check the metadata can't be read any more: "
+                + reader.log().kept().get(0));
     }
 
     /** Counts what the held snapshot refers to, in a table that has remembered the places of the live trees. */

@@ -16,10 +16,12 @@ import org.dmera.core.block.FileBlockDevice;
 import org.dmera.core.block.MemoryBlockDevice;
 import org.dmera.core.content.BlockSet;
 import org.dmera.core.content.ChangedBlocks;
+import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.read.MetadataRoots;
 import org.dmera.core.repair.SpaceMapRepair;
 import org.dmera.core.salvage.Salvage;
 import org.dmera.core.salvage.SalvageHints;
+import org.dmera.testkit.FaultyBlockDevice;
 import org.dmera.testkit.Fixtures;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -89,6 +91,27 @@ class RefusedCallsTest {
         MemoryBlockDevice device = new MemoryBlockDevice(image.clone());
         assertThrows(IllegalArgumentException.class, () -> SpaceMapRepair.repair(device, other));
         assertArrayEquals(image, device.bytes());
+    }
+
+    @Test
+    void aReadThatFailsMakesNoCountOfReferencesWrong() throws IOException {
+        byte[] image = Fixtures.imageBytes(Fixtures.image("c_snap_bs24.live"));
+        BlockUse truth = MetadataChecker.countReferences(new MemoryBlockDevice(image));
+        FaultyBlockDevice device = new FaultyBlockDevice(new MemoryBlockDevice(image));
+        int refusals = 0;
+        for (int reads = 0; !device.isArmed(); reads++) {
+            device.failAfter(reads, true, 0);
+            try {
+                BlockUse counted = MetadataChecker.countReferences(device);
+                for (int block = 0; block < truth.size(); block++) {
+                    assertEquals(truth.references(block), counted.references(block), reads + " reads, block " + block);
+                }
+            } catch (IOException e) {
+                assertTrue(e.getMessage().contains(FaultyBlockDevice.INJECTED), e::getMessage);
+                refusals++;
+            }
+        }
+        assertTrue(refusals > 2, "only " + refusals + " refusals");
     }
 
     @Test
