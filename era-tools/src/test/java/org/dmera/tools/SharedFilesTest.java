@@ -132,7 +132,7 @@ class SharedFilesTest {
         Path link = Files.createSymbolicLink(folder.resolve("used-link"), used);
         Path hard = Files.createLink(folder.resolve("used-hard.png"), used);
         try (FileChannel user = FileChannel.open(used, StandardOpenOption.WRITE)) {
-            assertTrue(FileClaim.takeForWriting(user));
+            assertTrue(FileClaim.takeForWriting(user, used));
             for (Path output : List.of(used, link, hard)) {
                 for (Path input : List.of(metadata, origin, dump, full)) {
                     for (Object[] command : commandsThatRead(input, output)) {

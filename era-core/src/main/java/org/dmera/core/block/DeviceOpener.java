@@ -38,10 +38,10 @@ public final class DeviceOpener {
      *     {@code Not a block device or regular file}, {@code Permission denied}, or that the device is in use
      */
     public static FileBlockDevice open(Path path, boolean writable, Claim claim) throws IOException {
-        if (!Files.exists(path)) {
+        FileIdentity identity = FileIdentity.ofExisting(path);
+        if (identity == null) {
             throw new IOException((writable ? "Couldn't find output file " : "Couldn't find input file ") + path);
         }
-        FileIdentity identity = FileIdentity.of(path);
         if (!identity.isBlockDevice() && !identity.isRegularFile()) {
             throw new IOException("Not a block device or regular file: " + path);
         }

@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Set;
 import org.dmera.core.file.FileClaim;
+import org.dmera.core.file.FileErrors;
 import org.dmera.core.file.FileIdentity;
 
 /**
@@ -77,7 +78,7 @@ public final class FileBlockDevice implements BlockDevice {
             if (claim != null) {
                 claim.close();
             }
-            throw e;
+            throw FileErrors.named(path, e);
         }
     }
 
@@ -195,6 +196,8 @@ public final class FileBlockDevice implements BlockDevice {
             if (claim != null) {
                 claim.close();
             }
+        } catch (IOException e) {
+            throw FileErrors.named(path, e);
         }
     }
 }

@@ -6,7 +6,6 @@ import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
@@ -41,36 +40,32 @@ public final class FileClaim implements Closeable {
     /**
      * Claims a file for writing, until {@code channel}, which is open for writing, is closed or the process ends.
      *
+     * @param path what the file is called, for messages
      * @return false when another process, or another part of this one, has it
      */
-    public static boolean takeForWriting(FileChannel channel) throws IOException {
+    public static boolean takeForWriting(FileChannel channel, Path path) throws IOException {
         try {
             return channel.tryLock() != null;
         } catch (OverlappingFileLockException e) {
             return false;
+        } catch (IOException e) {
+            throw noLock(path, e);
         }
     }
 
     /**
      * As {@link #takeForWriting}.
      *
-     * @param path what the file is called, for messages
      * @throws IOException in one line, fit for the user, when somebody else has it
      */
     public static void requireForWriting(FileChannel channel, Path path) throws IOException {
-        boolean taken;
-        try {
-            taken = takeForWriting(channel);
-        } catch (IOException e) {
-            throw noLock(path, e);
-        }
-        if (!taken) {
+        if (!takeForWriting(channel, path)) {
             throw inUse(path, "");
         }
     }
 
     /** The file system has no locks, or none left. */
-    static IOException noLock(Path path, IOException e) {
+    private static IOException noLock(Path path, IOException e) {
         return new IOException(path + ": locking it failed: " + e.getMessage(), e);
     }
 
@@ -148,6 +143,6 @@ public final class FileClaim implements Closeable {
 
     /** Whether {@code path} still leads to {@code was}: a file may be replaced between being looked at and being claimed. */
     public static boolean isStill(FileIdentity was, Path path) throws IOException {
-        return Files.exists(path) && was.equals(FileIdentity.of(path));
+        return was.equals(FileIdentity.ofExisting(path));
     }
 }

@@ -35,15 +35,16 @@ public final class FileErrors {
     public static byte[] readAllBytes(Path file) throws IOException {
         try {
             return Files.readAllBytes(file);
-        } catch (FileSystemException e) {
-            throw e;
         } catch (IOException e) {
             throw named(file, e);
         }
     }
 
-    /** An error of {@code file} that doesn't say so. */
+    /** An error of {@code file}, which says so: as it is, if it names a file already. */
     public static FileSystemException named(Path file, IOException e) {
+        if (e instanceof FileSystemException says) {
+            return says;
+        }
         FileSystemException named = new FileSystemException(file.toString(), null, e.getMessage());
         named.initCause(e);
         return named;

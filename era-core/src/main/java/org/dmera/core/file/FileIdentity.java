@@ -2,11 +2,13 @@
 package org.dmera.core.file;
 
 import java.io.IOException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Map;
 import org.dmera.core.linux.DeviceNumber;
+import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.NativeText;
 
 /**
@@ -46,18 +48,18 @@ public final class FileIdentity {
                 : new FileIdentity(type, (long) stat.get("dev"), (long) stat.get("ino"));
     }
 
-    /** As {@link #of}, or null when nothing is there. */
+    /** As {@link #of}, or null when nothing is there. Where that can't be seen, there may be something. */
     public static FileIdentity ofExisting(Path path) throws IOException {
         try {
             return of(path);
         } catch (NoSuchFileException e) {
             return null;
-        } catch (java.nio.file.FileSystemException e) {
-            if (Files.exists(path)) {
-                throw e;
+        } catch (FileSystemException e) {
+            if (Errno.ENOTDIR.text().equals(e.getReason())) {
+                // A file where a folder would have to be.
+                return null;
             }
-            // A file where a folder would have to be, or links that lead in a circle.
-            return null;
+            throw e;
         }
     }
 
@@ -88,7 +90,12 @@ public final class FileIdentity {
             return null;
         }
         String file = NativeText.of(Files.readAllBytes(told));
-        return ofExisting(NativeText.path(file.endsWith("\n") ? file.substring(0, file.length() - 1) : file));
+        try {
+            return ofExisting(NativeText.path(file.endsWith("\n") ? file.substring(0, file.length() - 1) : file));
+        } catch (FileSystemException e) {
+            // Somewhere where we may not look.
+            return null;
+        }
     }
 
     @Override

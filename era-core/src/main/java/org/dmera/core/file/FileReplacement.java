@@ -187,7 +187,11 @@ public final class FileReplacement implements Closeable {
     }
 
     private static FileReplacement inPlace(Path target, FileChannel old, FileIdentity before) throws IOException {
-        old.truncate(0);
+        try {
+            old.truncate(0);
+        } catch (IOException e) {
+            throw FileErrors.named(target, e);
+        }
         return new FileReplacement(target, target, old, null, before);
     }
 
@@ -203,13 +207,13 @@ public final class FileReplacement implements Closeable {
                 continue;
             }
             try {
-                if (FileClaim.takeForWriting(fresh)) {
+                if (FileClaim.takeForWriting(fresh, partial)) {
                     return fresh;
                 }
             } catch (IOException e) {
                 fresh.close();
                 // It stays: without a claim, what is deleted may be another run's by now.
-                throw FileClaim.noLock(partial, e);
+                throw e;
             }
             // Another run took it for a left-over, and has deleted it by now.
             fresh.close();
@@ -231,7 +235,7 @@ public final class FileReplacement implements Closeable {
         }
         try (FileChannel left = FileChannel.open(partial, StandardOpenOption.WRITE, LinkOption.NOFOLLOW_LINKS)) {
             FileIdentity before = FileIdentity.ofExisting(partial);
-            if (!FileClaim.takeForWriting(left)) {
+            if (!FileClaim.takeForWriting(left, partial)) {
                 throw new BusyException(partial);
             }
             if (before != null && FileClaim.isStill(before, partial)) {
@@ -337,12 +341,12 @@ public final class FileReplacement implements Closeable {
         synchronized (AT_WORK) {
             AT_WORK.remove(this);
         }
-        try (channel) {
+        FileChannel replaced = old;
+        try (replaced;
+                channel) {
             deleteUnlessCommitted();
-        } finally {
-            if (old != null) {
-                old.close();
-            }
+        } catch (IOException e) {
+            throw FileErrors.named(written, e);
         }
     }
 

@@ -57,7 +57,7 @@ public final class Links {
      */
     public static void requireFolderForFiles(Path newFile) throws IOException {
         Path folder = newFile.toAbsolutePath().getParent();
-        if (!Files.isDirectory(folder)) {
+        if (Files.notExists(folder)) {
             throw new IOException("No such file or directory: " + folder + " (no such folder for " + newFile + ")");
         }
         long fileSystem = fileSystem(folder);

@@ -112,7 +112,7 @@ class FileReplacementTest {
         Path link = Files.createSymbolicLink(folder.resolve("link"), file);
         Path hard = Files.createLink(folder.resolve("hard"), file);
         try (FileChannel user = FileChannel.open(file, StandardOpenOption.WRITE)) {
-            assertTrue(FileClaim.takeForWriting(user));
+            assertTrue(FileClaim.takeForWriting(user, file));
             for (Path name : List.of(file, link, hard)) {
                 assertTrue(refusal(name).contains("is in use"), name.toString());
             }
@@ -133,7 +133,7 @@ class FileReplacementTest {
             write(replacement, "new");
             Path other = Files.writeString(folder.resolve("other"), "other");
             try (FileChannel user = FileChannel.open(other, StandardOpenOption.WRITE)) {
-                assertTrue(FileClaim.takeForWriting(user));
+                assertTrue(FileClaim.takeForWriting(user, other));
                 Files.move(other, file, java.nio.file.StandardCopyOption.ATOMIC_MOVE);
                 IOException e = assertThrows(IOException.class, replacement::commit);
                 assertTrue(e.getMessage().contains("is in use"), e.getMessage());

@@ -369,7 +369,7 @@ public final class BackupCommand implements Command {
     private static FileChannel lock(Path stateFile) throws IOException {
         Path file = stateFile.resolveSibling(stateFile.getFileName() + ".lock");
         FileChannel channel = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
-        if (!FileClaim.takeForWriting(channel)) {
+        if (!FileClaim.takeForWriting(channel, file)) {
             channel.close();
             throw new Backup.BusyException("another era_backup is at work: " + file + " is locked");
         }

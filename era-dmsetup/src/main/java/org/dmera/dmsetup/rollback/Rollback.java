@@ -5,8 +5,6 @@ import java.io.Closeable;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
-import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -15,6 +13,7 @@ import java.util.concurrent.locks.ReentrantLock;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.cache.StaleCacheBlocks;
 import org.dmera.core.cache.WrittenSectors;
+import org.dmera.core.file.FileClaim;
 import org.dmera.core.file.Folders;
 import org.dmera.dmsetup.control.DevicePaths;
 import org.dmera.dmsetup.targets.Failures;
@@ -90,15 +89,9 @@ public final class Rollback implements Closeable {
         this.console = console;
         Folders.make(folder, Folders.PRIVATE);
         recordFile = folder.resolve("rollback-" + cache.name());
-        lockFile = FileChannel.open(
-                folder.resolve("lock-" + cache.name()), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
-        FileLock lock;
-        try {
-            lock = lockFile.tryLock();
-        } catch (OverlappingFileLockException e) {
-            lock = null;
-        }
-        if (lock == null) {
+        Path lock = folder.resolve("lock-" + cache.name());
+        lockFile = FileChannel.open(lock, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+        if (!FileClaim.takeForWriting(lockFile, lock)) {
             lockFile.close();
             throw new IOException("another rollback of " + cache.name() + " is under way");
         }

@@ -53,7 +53,7 @@ class FileBackingsTest {
         for (Path name : new Path[] {file, link}) {
             // Claimed anew each time: what the engine opened in this same process, and closed, gave the tool's lock up.
             try (FileChannel tool = FileChannel.open(file, StandardOpenOption.WRITE)) {
-                assertTrue(FileClaim.takeForWriting(tool));
+                assertTrue(FileClaim.takeForWriting(tool, file));
                 assertBusy(name);
             }
         }
@@ -83,7 +83,7 @@ class FileBackingsTest {
             // To close another descriptor of the file in the engine's own process doesn't give it up.
             Files.readAllBytes(file);
             try (FileChannel tool = FileChannel.open(file, StandardOpenOption.WRITE)) {
-                assertFalse(FileClaim.takeForWriting(tool));
+                assertFalse(FileClaim.takeForWriting(tool, file));
             }
         }
         DeviceOpener.open(file, true, DeviceOpener.Claim.EXCLUSIVE).close();

@@ -81,6 +81,9 @@ class OriginHolesTest {
                 assertEquals(1 << 20, origin.holeUntil(1 << 20), "what is cut off is no hole: reading it fails");
                 ByteBuffer into = ByteBuffer.allocateDirect(2 << 20).alignedSlice(4096);
                 assertThrows(IOException.class, () -> origin.read(2 << 20, 4096, into, 0));
+                f.setLength((1 << 20) + 1000);
+                IOException cut = assertThrows(IOException.class, () -> origin.read(1 << 20, 8192, into, 0));
+                assertTrue(cut.getMessage().contains("it ends at byte " + ((1 << 20) + 1000)), cut::getMessage);
             }
         }
         assertTrue(Files.size(file) > 0);

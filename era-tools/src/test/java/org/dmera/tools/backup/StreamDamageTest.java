@@ -3,19 +3,23 @@ package org.dmera.tools.backup;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.channels.ReadableByteChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import org.dmera.tools.backup.stream.Chunk;
 import org.dmera.tools.backup.stream.StreamFooter;
+import org.dmera.tools.backup.stream.StreamReader;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -169,6 +173,39 @@ class StreamDamageTest {
         byte[] bad = Arrays.copyOf(good, good.length + 7);
         Run.apply(write(bad), "-o", dir.resolve("t")).refused("footer");
         assertTrue(refusal(bad).contains("after the footer"));
+    }
+
+    @Test
+    void aStreamThatCanNotBeReadOnIsNamed() {
+        for (int readable : new int[] {0, 20, parts.get(0) + 3, parts.get(2) + 50, good.length - 1}) {
+            ReadableByteChannel failing = new ReadableByteChannel() {
+                private final ByteBuffer rest = ByteBuffer.wrap(good, 0, readable);
+
+                @Override
+                public int read(ByteBuffer dst) throws IOException {
+                    if (!rest.hasRemaining()) {
+                        throw new IOException("Input/output error");
+                    }
+                    dst.put(rest.get());
+                    return 1;
+                }
+
+                @Override
+                public boolean isOpen() {
+                    return true;
+                }
+
+                @Override
+                public void close() {}
+            };
+            IOException failure = assertThrows(IOException.class, () -> {
+                try (StreamReader reader = StreamReader.of("monday", failing)) {
+                    Chunk chunk = new Chunk();
+                    while (reader.next(chunk)) {}
+                }
+            });
+            assertEquals("monday: reading it failed: Input/output error", failure.getMessage());
+        }
     }
 
     @Test

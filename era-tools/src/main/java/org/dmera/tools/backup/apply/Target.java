@@ -11,6 +11,7 @@ import java.nio.file.StandardOpenOption;
 import java.security.MessageDigest;
 import java.util.concurrent.TimeUnit;
 import org.dmera.core.file.FileClaim;
+import org.dmera.core.file.FileErrors;
 import org.dmera.core.file.FileIdentity;
 import org.dmera.core.file.FileReplacement;
 import org.dmera.core.file.Links;
@@ -86,7 +87,7 @@ public final class Target implements Closeable {
             throw new IOException("Couldn't create " + path + ": no such folder", e);
         }
         try {
-            if (!FileClaim.takeForWriting(channel)) {
+            if (!FileClaim.takeForWriting(channel, path)) {
                 throw new IOException(
                         !device && FileClaim.isEngines(path)
                                 ? "File " + path + " is in use (locked by an engine)"
@@ -121,7 +122,11 @@ public final class Target implements Closeable {
      * @throws IOException when it can't be asked for
      */
     public long sizeBytes() throws IOException {
-        return channel.size();
+        try {
+            return channel.size();
+        } catch (IOException e) {
+            throw FileErrors.named(path, e);
+        }
     }
 
     /** Makes a file {@code bytes} long; requires a device to be at least so. */
@@ -133,7 +138,11 @@ public final class Target implements Closeable {
                         "Output file too small: " + path + " has " + size + " bytes, the origin " + bytes);
             }
         } else if (size > bytes) {
-            channel.truncate(bytes);
+            try {
+                channel.truncate(bytes);
+            } catch (IOException e) {
+                throw FileErrors.named(path, e);
+            }
         } else if (size < bytes) {
             // Not through a file of its own: to close that would give up the lock.
             write(bytes - 1, ByteBuffer.allocate(1));
@@ -176,7 +185,7 @@ public final class Target implements Closeable {
                 return;
             } catch (ErrnoException e) {
                 if (e.is(Errno.EIO) || e.is(Errno.ENOSPC)) {
-                    throw e;
+                    throw FileErrors.named(path, e);
                 }
                 // An odd length at a device's end, or a file system that makes no holes. What is zero already is not
                 // written, so that holes which are there stay.
@@ -197,7 +206,12 @@ public final class Target implements Closeable {
     boolean read(long offsetBytes, ByteBuffer dst) throws IOException {
         long at = offsetBytes;
         while (dst.hasRemaining()) {
-            int n = channel.read(dst, at);
+            int n;
+            try {
+                n = channel.read(dst, at);
+            } catch (IOException e) {
+                throw new IOException(path + ": reading at byte " + at + " failed: " + e.getMessage(), e);
+            }
             if (n <= 0) {
                 return false;
             }
@@ -242,6 +256,8 @@ public final class Target implements Closeable {
                 while (part.hasRemaining() && channel.read(part, at + part.position()) > 0) {}
                 digest.update(part.flip());
             }
+        } catch (IOException e) {
+            throw FileErrors.named(path, e);
         }
         return ByteBuffer.wrap(digest.digest()).getLong() & Long.MAX_VALUE;
     }

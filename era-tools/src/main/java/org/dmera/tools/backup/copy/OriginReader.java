@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import org.dmera.core.block.DirectIo;
+import org.dmera.core.file.FileErrors;
 import org.dmera.core.linux.FileDescriptors;
 import org.dmera.core.linux.PageCache;
 import org.dmera.tools.backup.stream.Chunk;
@@ -42,7 +43,11 @@ public final class OriginReader implements OriginSource {
         this.path = path;
         this.channel = channel;
         this.adviceFd = adviceFd;
-        this.sizeBytes = channel.size();
+        try {
+            this.sizeBytes = channel.size();
+        } catch (IOException e) {
+            throw FileErrors.named(path, e);
+        }
         this.holes = Files.isRegularFile(path) ? Holes.of(path, sizeBytes) : null;
     }
 
@@ -127,7 +132,9 @@ public final class OriginReader implements OriginSource {
             }
             while (into.position() - at < length) {
                 int n = channel.read(into, offset + into.position() - at);
-                if (n <= 0) {
+                // Not where it ends within a block: nothing can be read from there past the page cache, not even its
+                // end.
+                if (n <= 0 || into.position() - at < length && offset + into.position() - at >= channel.size()) {
                     throw new EOFException("it ends at byte " + (offset + into.position() - at) + "; it had "
                             + sizeBytes + " bytes when the copy began");
                 }

@@ -12,6 +12,7 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.concurrent.Future;
 import org.dmera.core.block.DirectIo;
+import org.dmera.core.file.FileErrors;
 import org.dmera.core.file.FileReplacement;
 import org.dmera.tools.backup.stream.Chunk;
 import org.dmera.tools.backup.stream.LargeBuffers;
@@ -136,7 +137,11 @@ public final class StreamOutput implements WritableByteChannel, Closeable {
         while (!writing.isEmpty()) {
             oldest();
         }
-        channel.truncate(sizeBytes);
+        try {
+            channel.truncate(sizeBytes);
+        } catch (IOException e) {
+            throw FileErrors.named(file.written(), e);
+        }
         file.commit();
     }
 

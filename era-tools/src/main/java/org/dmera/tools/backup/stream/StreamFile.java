@@ -91,7 +91,13 @@ public final class StreamFile implements Closeable {
      */
     void fill(ByteBuffer b, long at, String where) throws IOException {
         while (b.hasRemaining()) {
-            if (channel.read(b, at + b.position()) < 0) {
+            int n;
+            try {
+                n = channel.read(b, at + b.position());
+            } catch (IOException e) {
+                throw reader.unreadable(e);
+            }
+            if (n < 0) {
                 throw new StreamException(
                         where, "the file ends at byte " + (at + b.position()) + "; it was longer when it was opened");
             }

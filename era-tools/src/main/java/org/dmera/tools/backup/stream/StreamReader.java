@@ -7,6 +7,7 @@ import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.Channels;
+import java.nio.channels.ClosedChannelException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.ReadableByteChannel;
 import java.nio.file.Files;
@@ -114,7 +115,11 @@ public final class StreamReader implements Closeable {
      * @throws IOException when it can't be asked for
      */
     public long sizeBytes() throws IOException {
-        return regularFile ? ((FileChannel) in).size() : -1;
+        try {
+            return regularFile ? ((FileChannel) in).size() : -1;
+        } catch (IOException e) {
+            throw unreadable(e);
+        }
     }
 
     /**
@@ -136,6 +141,16 @@ public final class StreamReader implements Closeable {
 
     /** The footer at the end of a stream that is a regular file. */
     StreamFooter footerAtEnd() throws IOException {
+        try {
+            return readFooterAtEnd();
+        } catch (StreamException e) {
+            throw e;
+        } catch (IOException e) {
+            throw unreadable(e);
+        }
+    }
+
+    private StreamFooter readFooterAtEnd() throws IOException {
         FileChannel channel = (FileChannel) in;
         long footerAt = channel.size() - StreamFooter.BYTES;
         ByteBuffer b = ByteBuffer.allocate(StreamFooter.BYTES).order(ByteOrder.LITTLE_ENDIAN);
@@ -267,13 +282,25 @@ public final class StreamReader implements Closeable {
 
     private boolean fill(ByteBuffer b) throws IOException {
         while (b.hasRemaining()) {
-            int n = in.read(b);
+            int n;
+            try {
+                n = in.read(b);
+            } catch (IOException e) {
+                throw unreadable(e);
+            }
             if (n < 0) {
                 return false;
             }
             streamBytes += n;
         }
         return true;
+    }
+
+    /** Of many streams, which; but an interrupt is none of a stream's failures. */
+    IOException unreadable(IOException e) {
+        return e instanceof ClosedChannelException
+                ? e
+                : new IOException(name + ": reading it failed: " + e.getMessage(), e);
     }
 
     @Override
