@@ -2,13 +2,13 @@
 package org.dmera.dmsetup.activation;
 
 import java.io.IOException;
-import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.util.Set;
 import java.util.TreeSet;
+import org.dmera.core.file.Folders;
 import org.dmera.dmsetup.targets.StorageId;
 
 /**
@@ -38,8 +38,8 @@ final class StableIds {
     }
 
     private static void links(Path folder, StorageId storage, Set<String> ids) throws IOException {
-        try (DirectoryStream<Path> links = Files.newDirectoryStream(folder)) {
-            for (Path link : links) {
+        try {
+            for (Path link : Folders.entries(folder, "*")) {
                 String name = link.getFileName().toString();
                 if (!name.startsWith("dm-name-")
                         && Files.exists(link)

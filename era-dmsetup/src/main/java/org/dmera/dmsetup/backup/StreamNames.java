@@ -10,8 +10,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import java.util.stream.Stream;
 import org.dmera.core.file.FileReplacement;
+import org.dmera.core.file.Folders;
 
 /** What streams are called: in the order of their names they are a chain. */
 final class StreamNames {
@@ -71,10 +71,8 @@ final class StreamNames {
         if (!Files.isDirectory(folder)) {
             return List.of();
         }
-        try (Stream<Path> files = Files.list(folder)) {
-            return files.filter(
-                            file -> name.matcher(file.getFileName().toString()).matches())
-                    .toList();
-        }
+        return Folders.entries(folder, "*").stream()
+                .filter(file -> name.matcher(file.getFileName().toString()).matches())
+                .toList();
     }
 }

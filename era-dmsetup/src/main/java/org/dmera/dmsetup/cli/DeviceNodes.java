@@ -2,7 +2,6 @@
 package org.dmera.dmsetup.cli;
 
 import java.io.IOException;
-import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
@@ -12,6 +11,7 @@ import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import java.util.regex.Pattern;
+import org.dmera.core.file.Folders;
 import org.dmera.core.linux.DeviceNode;
 import org.dmera.dmsetup.control.Control;
 import org.dmera.dmsetup.device.DeviceRegistry;
@@ -152,16 +152,14 @@ class DeviceNodes {
         @Override
         void only(Set<String> names) throws IOException {
             int mapper = major();
-            try (DirectoryStream<Path> entries = Files.newDirectoryStream(folder)) {
-                for (Path entry : entries) {
-                    // Links are udev's or an engine's, and the control node is no block device.
-                    boolean stale = !Files.isSymbolicLink(entry)
-                            && isBlockDevice(entry)
-                            && DevNumber.major((long) Files.getAttribute(entry, "unix:rdev")) == mapper
-                            && !names.contains(entry.getFileName().toString());
-                    if (stale) {
-                        Files.delete(entry);
-                    }
+            for (Path entry : Folders.entries(folder, "*")) {
+                // Links are udev's or an engine's, and the control node is no block device.
+                boolean stale = !Files.isSymbolicLink(entry)
+                        && isBlockDevice(entry)
+                        && DevNumber.major((long) Files.getAttribute(entry, "unix:rdev")) == mapper
+                        && !names.contains(entry.getFileName().toString());
+                if (stale) {
+                    Files.delete(entry);
                 }
             }
         }

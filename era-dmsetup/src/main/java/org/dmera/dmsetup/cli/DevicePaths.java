@@ -2,11 +2,11 @@
 package org.dmera.dmsetup.cli;
 
 import java.io.IOException;
-import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import org.dmera.core.block.DeviceOpener;
+import org.dmera.core.file.Folders;
 import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.ioctl.DevNumber;
 
@@ -45,11 +45,9 @@ final class DevicePaths {
         if (!Files.isDirectory(MAPPER_FOLDER)) {
             return null;
         }
-        try (DirectoryStream<Path> entries = Files.newDirectoryStream(MAPPER_FOLDER)) {
-            for (Path entry : entries) {
-                if (number(entry) == dev) {
-                    return entry.getFileName().toString();
-                }
+        for (Path entry : Folders.entries(MAPPER_FOLDER, "*")) {
+            if (number(entry) == dev) {
+                return entry.getFileName().toString();
             }
         }
         return null;

@@ -5,10 +5,8 @@ import java.io.Closeable;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AccessDeniedException;
-import java.nio.file.DirectoryStream;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NotDirectoryException;
@@ -22,6 +20,8 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.regex.Pattern;
+import org.dmera.core.file.FileClaim;
+import org.dmera.core.file.FileErrors;
 import org.dmera.core.file.Folders;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
@@ -94,8 +94,7 @@ final class StateDirectory implements DeviceStore, Closeable {
     }
 
     private static void lock(Path folder, FileChannel lockFile) throws IOException {
-        FileLock lock = lockFile.tryLock();
-        if (lock == null) {
+        if (!FileClaim.takeForWriting(lockFile, folder.resolve(LOCK))) {
             ByteBuffer pid = ByteBuffer.allocate(32);
             lockFile.read(pid, 0);
             throw new IOException(TAKEN + " (process "
@@ -108,8 +107,12 @@ final class StateDirectory implements DeviceStore, Closeable {
                     "state folder " + folder + " was removed and made again, and the engine that had it, process "
                             + earlier + ", still runs: stop that first");
         }
-        lockFile.truncate(0);
-        lockFile.write(ByteBuffer.wrap((ProcessHandle.current().pid() + "\n").getBytes(StandardCharsets.UTF_8)), 0);
+        try {
+            lockFile.truncate(0);
+            lockFile.write(ByteBuffer.wrap((ProcessHandle.current().pid() + "\n").getBytes(StandardCharsets.UTF_8)), 0);
+        } catch (IOException e) {
+            throw FileErrors.named(folder, e);
+        }
     }
 
     /** Makes the folder if need be, for this user alone. Who can write there decides what the engine opens and replaces. */
@@ -146,14 +149,12 @@ final class StateDirectory implements DeviceStore, Closeable {
     Remembered load(EngineLog log) throws IOException {
         dropUnfinished(log);
         TreeMap<Integer, Path> byMinor = new TreeMap<>();
-        try (DirectoryStream<Path> files = Files.newDirectoryStream(folder, "*" + SUFFIX)) {
-            for (Path file : files) {
-                String number = file.getFileName().toString().replace(SUFFIX, "");
-                if (number.matches("0|[1-9][0-9]{0,6}")) {
-                    byMinor.put(Integer.parseInt(number), file);
-                } else {
-                    log.error(file + " is left alone: its name is not that of a device's minor number");
-                }
+        for (Path file : Folders.entries(folder, "*" + SUFFIX)) {
+            String number = file.getFileName().toString().replace(SUFFIX, "");
+            if (number.matches("0|[1-9][0-9]{0,6}")) {
+                byMinor.put(Integer.parseInt(number), file);
+            } else {
+                log.error(file + " is left alone: its name is not that of a device's minor number");
             }
         }
         Remembered remembered = new Remembered(new ArrayList<>(), new HashSet<>());
@@ -174,15 +175,13 @@ final class StateDirectory implements DeviceStore, Closeable {
 
     /** What an engine that was killed had not renamed yet. Nobody would ever take it away when its device goes. */
     private void dropUnfinished(EngineLog log) throws IOException {
-        try (DirectoryStream<Path> left = Files.newDirectoryStream(folder, "*" + FRESH_SUFFIX)) {
-            for (Path file : left) {
-                String name = file.getFileName().toString();
-                if (UNFINISHED.matcher(name).matches()) {
-                    try {
-                        files.unlink(name);
-                    } catch (IOException e) {
-                        log.error(file + ", which a killed engine left: " + e.getMessage());
-                    }
+        for (Path file : Folders.entries(folder, "*" + FRESH_SUFFIX)) {
+            String name = file.getFileName().toString();
+            if (UNFINISHED.matcher(name).matches()) {
+                try {
+                    files.unlink(name);
+                } catch (IOException e) {
+                    log.error(file + ", which a killed engine left: " + e.getMessage());
                 }
             }
         }

@@ -12,7 +12,6 @@ import java.util.List;
 import java.util.Set;
 import java.util.function.Consumer;
 import java.util.regex.Pattern;
-import java.util.stream.Stream;
 import org.dmera.core.file.Folders;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
@@ -182,14 +181,12 @@ final class NodeLinks {
 
     /** Does it with each file; those with which it fails are told to the log. */
     static void forEach(Path folder, Consumer<String> log, FileStep step) throws IOException {
-        try (Stream<Path> files = Files.list(folder)) {
-            for (Path file : (Iterable<Path>) files::iterator) {
-                try {
-                    step.with(file);
-                } catch (IOException e) {
-                    // The others' mounts and links must not stay for that, nor their users wait.
-                    log.accept("attach: cleaning up " + file + ": " + e.getMessage());
-                }
+        for (Path file : Folders.entries(folder, "*")) {
+            try {
+                step.with(file);
+            } catch (IOException e) {
+                // The others' mounts and links must not stay for that, nor their users wait.
+                log.accept("attach: cleaning up " + file + ": " + e.getMessage());
             }
         }
     }

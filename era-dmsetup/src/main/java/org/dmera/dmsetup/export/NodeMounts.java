@@ -2,7 +2,6 @@
 package org.dmera.dmsetup.export;
 
 import java.io.IOException;
-import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -13,6 +12,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import org.dmera.core.file.Folders;
 import org.dmera.core.linux.FileDescriptors;
 import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.ioctl.Words;
@@ -81,12 +81,8 @@ final class NodeMounts {
     private static boolean hasHolders(String node) throws IOException {
         for (Path device : withPartitions(node)) {
             Path holders = device.resolve("holders");
-            if (Files.exists(holders)) {
-                try (DirectoryStream<Path> all = Files.newDirectoryStream(holders)) {
-                    if (all.iterator().hasNext()) {
-                        return true;
-                    }
-                }
+            if (Files.exists(holders) && !Folders.entries(holders, "*").isEmpty()) {
+                return true;
             }
         }
         return false;
@@ -97,9 +93,7 @@ final class NodeMounts {
         Path device = BLOCK.resolve(name);
         List<Path> all = new ArrayList<>(List.of(device));
         if (Files.exists(device)) {
-            try (DirectoryStream<Path> partitions = Files.newDirectoryStream(device, name + "p*")) {
-                partitions.forEach(all::add);
-            }
+            all.addAll(Folders.entries(device, name + "p*"));
         }
         return all;
     }
@@ -139,10 +133,8 @@ final class NodeMounts {
         List<Path> processes = new ArrayList<>();
         Set<String> seen = new HashSet<>();
         add(PROC.resolve("self"), seen, processes);
-        try (DirectoryStream<Path> all = Files.newDirectoryStream(PROC, "[0-9]*")) {
-            for (Path process : all) {
-                add(process, seen, processes);
-            }
+        for (Path process : Folders.entries(PROC, "[0-9]*")) {
+            add(process, seen, processes);
         }
         return processes;
     }

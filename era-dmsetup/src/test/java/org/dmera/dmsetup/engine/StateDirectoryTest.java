@@ -3,6 +3,7 @@ package org.dmera.dmsetup.engine;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.nio.file.Path;
@@ -18,7 +19,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** What is remembered after a device was taken away, which could be neither made durable nor undone. */
+/** A state folder on which calls fail: what is remembered after a device was taken away, which could be neither made durable nor undone. */
 class StateDirectoryTest {
     @TempDir
     Path folder;
@@ -106,5 +107,17 @@ class StateDirectoryTest {
         assertThrows(ErrnoException.class, () -> registry.create("new", "", OptionalInt.of(0)));
         files.syncFails = false;
         assertEquals(List.of(), names());
+    }
+
+    @Test
+    void aFolderThatTakesNoLockIsNamed() throws IOException {
+        StateFiles full = new StateFiles(folder) {
+            @Override
+            Path path(String name) {
+                return Path.of("/dev/full");
+            }
+        };
+        IOException refusal = assertThrows(IOException.class, () -> StateDirectory.open(folder, full));
+        assertTrue(refusal.getMessage().startsWith("state folder " + folder + ": "), refusal::getMessage);
     }
 }
