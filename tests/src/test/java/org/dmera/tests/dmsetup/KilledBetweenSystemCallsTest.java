@@ -47,7 +47,7 @@ class KilledBetweenSystemCallsTest {
     private KilledEngine engine;
 
     /** A part of a command, which has an answer of its own. */
-    private interface Step {
+    interface Step {
         void run(KilledEngine engine) throws Exception;
     }
 
@@ -57,7 +57,7 @@ class KilledBetweenSystemCallsTest {
      * @param before what is there before it
      * @param steps its parts; between two of them the state may stay as well, as {@code create} with a table is three calls
      */
-    private record Verb(String name, boolean attaches, Step before, List<Step> steps) {
+    record Verb(String name, boolean attaches, Step before, List<Step> steps) {
         Verb(String name, Step before, Step... steps) {
             this(name, false, before, List.of(steps));
         }
@@ -118,7 +118,7 @@ class KilledBetweenSystemCallsTest {
     private static final Step DETACH = engine -> engine.message(engine.vol, "@detach");
     private static final Step WRITE = engine -> engine.write(engine.vol, '2');
 
-    private static final List<Verb> VERBS = List.of(
+    static final List<Verb> VERBS = List.of(
             new Verb("create with a table", NOTHING, CREATE, LOAD_B, RESUME, WRITE),
             new Verb(
                     "create with an era table",
