@@ -2,7 +2,9 @@
 package org.dmera.tests.tools;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -10,7 +12,12 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import org.dmera.core.file.Folders;
 import org.dmera.testkit.Fixtures;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DynamicTest;
@@ -22,6 +29,8 @@ import org.junit.jupiter.api.io.TempDir;
 /** What the tools make of system calls that fail on their files. */
 @Timeout(300)
 class FailingFilesTest {
+    private static final Set<String> FILES = Set.of("meta", "cache", "xml", "out");
+
     @TempDir
     private Path temporary;
 
@@ -32,6 +41,10 @@ class FailingFilesTest {
         Ran.needLaunchers();
         Ran.need(Path.of(SystemCalls.STRACE), "setup/packages.txt");
         folder = Files.createDirectory(temporary.toRealPath().resolve("files"));
+        make(folder);
+    }
+
+    private static void make(Path folder) throws Exception {
         Files.write(folder.resolve("meta"), recorded("v1-writethrough.era"));
         Files.write(folder.resolve("cache"), recorded("v1-writethrough.cache"));
         Ran.tool("era_dump", "-o", folder.resolve("xml"), folder.resolve("meta"))
@@ -45,15 +58,21 @@ class FailingFilesTest {
 
     /** Runs a tool whose calls on {@code file} fail as {@code injection} has it. */
     private Ran failing(String file, String injection, String words) throws IOException, InterruptedException {
-        List<String> command = new ArrayList<>();
-        for (String word : words.split(" ", -1)) {
-            boolean isFile = List.of("meta", "cache", "xml", "out").contains(word);
-            command.add(command.isEmpty() ? Ran.BIN.resolve(word).toString() : isFile ? folder + "/" + word : word);
-        }
         String calls = injection.substring(0, injection.indexOf(':'));
         List<String> options =
                 List.of("-P", folder.resolve(file).toString(), "-e", "trace=" + calls, "-e", "inject=" + injection);
-        return Ran.of(SystemCalls.traced(temporary.resolve("trace"), options, command), Map.of());
+        return Ran.of(SystemCalls.traced(temporary.resolve("trace"), options, command(words)), Map.of());
+    }
+
+    private List<String> command(String words) {
+        List<String> command = new ArrayList<>();
+        for (String word : words.split(" ", -1)) {
+            command.add(
+                    command.isEmpty()
+                            ? Ran.BIN.resolve(word).toString()
+                            : FILES.contains(word) ? folder + "/" + word : word);
+        }
+        return command;
     }
 
     @TestFactory
@@ -78,8 +97,11 @@ class FailingFilesTest {
         failing("meta", "fcntl:error=ENOLCK", "era_check meta").refused(folder.resolve("meta") + ": locking it failed");
         failing("out", "fcntl:error=ENOLCK", "era_restore -i xml -o out")
                 .refused(folder.resolve("out") + ": locking it failed");
-        failing("out.partial", "fcntl:error=ENOLCK", "era_dump meta -o out")
-                .refused(folder.resolve("out.partial") + ": locking it failed");
+        for (int run = 0; run < 2; run++) {
+            // The second one finds what the first one has left.
+            failing("out.partial", "fcntl:error=ENOLCK", "era_dump meta -o out")
+                    .refused(folder.resolve("out.partial") + ": locking it failed");
+        }
     }
 
     /** As those of some network and shared file systems do, which know how to sync files alone. */
@@ -88,6 +110,14 @@ class FailingFilesTest {
         Files.delete(folder.resolve("out"));
         failing("", "fsync:error=EINVAL", "era_dump meta -o out").good();
         assertProduct();
+    }
+
+    @Test
+    void aFolderThatCanNotBeListedIsNamed() throws Exception {
+        Path state = folder.resolve("state");
+        Ran refused = failing(
+                "state", "getdents64:error=EIO", "era-dmsetup engine --control " + folder + "/run/c --state " + state);
+        assertEquals(state + ": Input/output error\nCommand failed.\n", refused.err());
     }
 
     @Test
@@ -104,6 +134,93 @@ class FailingFilesTest {
                 .good();
         assertProduct();
         assertFalse(Files.exists(folder.resolve("out.partial")));
+    }
+
+    /** A command line, which of our files it makes or changes, and a shell's line that says what that holds. */
+    private record Case(String words, String result, String look) {}
+
+    private static final List<Case> CASES = List.of(
+            new Case("era_check meta", "", ""),
+            new Case("era_dump meta -o out", "out", "cat out"),
+            new Case("era_invalidate --written-since 2 --cache-metadata cache meta -o out", "out", "cat out"),
+            new Case("era_restore -i xml -o out", "out", "era_dump out"));
+
+    /** Those of which a failure leaves the file beside the product: without a claim, it may be another run's. */
+    private static final String CLAIMS = "(fcntl|fstat|newfstatat) .*\\.partial";
+
+    @TestFactory
+    Stream<DynamicTest> whicheverCallFailsTheResultIsRightOrTheFileIsNamed() {
+        return CASES.stream()
+                .filter(each -> Boolean.getBoolean("era.nightly"))
+                .map(each -> DynamicTest.dynamicTest(each.words, () -> {
+                    prepare();
+                    Path trace = temporary.resolve("trace");
+                    Ran good = Ran.of(
+                            SystemCalls.traced(trace, List.of("-e", "trace=%file,%desc"), command(each.words)),
+                            Map.of());
+                    assertEquals(0, good.code(), good::err);
+                    String product = look(each);
+                    for (String call : callsOnOurFiles(trace)) {
+                        for (int number = 1; number <= 2; number++) {
+                            prepare();
+                            assertRightOrNamed(each, call, number, good, product);
+                        }
+                    }
+                }));
+    }
+
+    /** The files as before each run, and no others. */
+    private void prepare() throws Exception {
+        for (Path each : Folders.entries(folder, "*")) {
+            Files.delete(each);
+        }
+        make(folder);
+    }
+
+    private String look(Case each) throws Exception {
+        return each.look.isEmpty() || !Files.exists(folder.resolve(each.result))
+                ? ""
+                : Ran.shell("cd " + folder + " && " + each.look).out();
+    }
+
+    /** As in {@code fsync FILE}: each kind of call on each file. */
+    private Set<String> callsOnOurFiles(Path trace) throws IOException {
+        Pattern call = Pattern.compile(
+                "(\\w+)\\(.*?[<\"](" + Pattern.quote(folder.toString()) + "(?:/[^>\"]+)?)[>\"].*", Pattern.DOTALL);
+        Set<String> calls = new TreeSet<>();
+        for (SystemCalls.Call each : SystemCalls.of(trace)) {
+            Matcher matcher = call.matcher(each.text());
+            if (matcher.matches() && !matcher.group(1).equals("close")) {
+                calls.add(matcher.group(1) + " " + matcher.group(2));
+            }
+        }
+        return calls;
+    }
+
+    private void assertRightOrNamed(Case each, String call, int number, Ran good, String product) throws Exception {
+        List<Path> before = Folders.entries(folder, "*");
+        String old = look(each);
+        String[] words = call.split(" ", 2);
+        String what = each.words + ", " + call + " " + number + ": ";
+        List<String> options = List.of("-P", words[1], "-e", "inject=" + words[0] + ":error=EIO:when=" + number);
+        Ran ran = Ran.of(SystemCalls.traced(temporary.resolve("trace"), options, command(each.words)), Map.of());
+        String now = look(each);
+        if (ran.code() == 0) {
+            assertEquals(product, now, what);
+            assertEquals(good.err(), ran.err(), what);
+            return;
+        }
+        // A device that is made anew is not whole then, and says so.
+        boolean inPlace = each.words.startsWith("era_restore ");
+        assertTrue(inPlace || now.equals(old) || now.equals(product), what + now);
+        List<String> lines =
+                ran.err().lines().filter(line -> !line.contains("warning: ")).toList();
+        assertTrue(lines.size() == 1 && lines.get(0).contains(folder.toString()), what + ran);
+        assertFalse(ran.err().matches("(?s).*(Exception|internal error|: null).*"), what + ran);
+        List<Path> left = new ArrayList<>(Folders.entries(folder, "*"));
+        left.removeAll(before);
+        left.remove(folder.resolve(each.result));
+        assertTrue(left.isEmpty() || call.matches(CLAIMS) || call.startsWith("unlink"), what + left);
     }
 
     private void assertProduct() throws IOException {
