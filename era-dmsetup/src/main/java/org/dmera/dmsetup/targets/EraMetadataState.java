@@ -94,9 +94,8 @@ final class EraMetadataState {
             try {
                 log.accept("era: " + backing.display() + ": " + FailureText.of(why));
             } catch (RuntimeException | Error e) {
-                // There is no memory for the line, or no room where it goes. The status says it, and whoever waits is
-                // told;
-                // to note this one would take memory, too.
+                // No memory for the line, or no room where it goes: the status says it, and whoever waits is told.
+                // To note this one would take memory, too.
                 return;
             }
         }
