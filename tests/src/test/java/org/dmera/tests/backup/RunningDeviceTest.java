@@ -113,9 +113,9 @@ class RunningDeviceTest {
         return programs.run("era-dmsetup", "status", NAME).good().trim();
     }
 
-    private void assertNoView() throws Exception {
+    private void assertNoView(String backupSaid) throws Exception {
         String devices = programs.run("era-dmsetup", "ls").good();
-        assertEquals(1, devices.lines().count(), devices + ", seed " + seed);
+        assertEquals(1, devices.lines().count(), devices + "seed " + seed + "\n" + backupSaid);
     }
 
     private Object[] backup(Object... more) {
@@ -164,13 +164,13 @@ class RunningDeviceTest {
             if (i % 3 == 2) {
                 programs.run("era_backup", backup()).good();
                 assertTrue(status().endsWith(" -"), status() + ", seed " + seed);
-                assertNoView();
+                assertNoView("");
                 assertChainGivesTheOrigin();
             }
         }
         programs.run("era_backup", backup()).good();
         assertTrue(status().endsWith(" -"), status() + ", seed " + seed);
-        assertNoView();
+        assertNoView("");
         assertChainGivesTheOrigin();
         assertTrue(held > 0, "no kill came while the snapshot was held, seed " + seed);
     }
@@ -242,7 +242,7 @@ class RunningDeviceTest {
         }
         assertTrue(kills > 0, "every backup came to its end before it was killed, seed " + seed);
         assertTrue(status().endsWith(" -"), status());
-        assertNoView();
+        assertNoView("");
     }
 
     @Test
@@ -351,7 +351,7 @@ class RunningDeviceTest {
         assertTrue(Arrays.mismatch(then, Files.readAllBytes(origin)) >= 0, "seed " + seed);
         programs.run("era-dmsetup", "detach", view).good();
         programs.run("era-dmsetup", "thaw", view).good();
-        assertNoView();
+        assertNoView("");
     }
 
     @Test
@@ -405,7 +405,7 @@ class RunningDeviceTest {
         assertTrue(ended.exitCode() != 0, ended::text);
         String status = status();
         assertTrue(status.endsWith(" -"), () -> status + "\n" + ended.text());
-        assertNoView();
+        assertNoView(ended.text());
     }
 
     @Test
@@ -418,7 +418,7 @@ class RunningDeviceTest {
         }
         write(40);
         backup.await().good();
-        assertNoView();
+        assertNoView("");
         programs.run(
                         "era_apply",
                         folder.resolve("streams/" + NAME + ".000001.full.erastream"),
@@ -443,7 +443,7 @@ class RunningDeviceTest {
                         + " --origin-snapshot-cmd\n",
                 "era_backup",
                 backup("--no-freeze", "--cow", nowhere));
-        assertNoView();
+        assertNoView("");
     }
 
     @Test

@@ -66,14 +66,23 @@ public final class Workers implements Closeable {
         }
     }
 
-    /** Ends the threads once their present jobs are done, so that no buffer or channel is in use afterwards. */
+    /**
+     * Ends the threads once their present jobs are done, so that no buffer or channel is in use afterwards: also in a thread
+     * that is interrupted, which it stays.
+     */
     @Override
     public void close() {
-        executor.shutdown();
         executor.shutdownNow();
-        try {
-            executor.awaitTermination(1, TimeUnit.HOURS);
-        } catch (InterruptedException e) {
+        boolean interrupted = Thread.interrupted();
+        boolean ended = false;
+        while (!ended) {
+            try {
+                ended = executor.awaitTermination(1, TimeUnit.HOURS);
+            } catch (InterruptedException e) {
+                interrupted = true;
+            }
+        }
+        if (interrupted) {
             Thread.currentThread().interrupt();
         }
     }
