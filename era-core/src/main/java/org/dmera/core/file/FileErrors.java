@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
 
 /**
  * What errors of the file system say to people: which file, and why. Java leaves out why where the kind of the exception
@@ -29,6 +30,19 @@ public final class FileErrors {
                         : e instanceof FileAlreadyExistsException
                                 ? "File exists"
                                 : e instanceof NotDirectoryException ? "Not a directory" : null;
+    }
+
+    /**
+     * Whether there is such a file or folder. Unlike with {@link Files#exists}, one that can't be looked at is no absent one:
+     * whoever remembers something in a file would take it for never said.
+     */
+    public static boolean isThere(Path path) throws IOException {
+        try {
+            Files.readAttributes(path, BasicFileAttributes.class);
+            return true;
+        } catch (NoSuchFileException e) {
+            return false;
+        }
     }
 
     /** All of a file, with errors that name it. */

@@ -16,6 +16,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import org.dmera.core.EraPoint;
 import org.dmera.core.block.BlockDevice;
+import org.dmera.core.file.FileErrors;
 import org.dmera.core.file.FileReplacement;
 import org.dmera.core.file.Sha256;
 import org.dmera.core.read.MetadataRoots;
@@ -82,7 +83,7 @@ public record Enrollment(Set<String> metadataIds, Set<String> originIds, EraPoin
      */
     public static Enrollment read(Path folder, String name) throws IOException {
         Path file = folder.resolve(name);
-        if (!Files.exists(file)) {
+        if (!FileErrors.isThere(file)) {
             return null;
         }
         String text = Files.readString(file, StandardCharsets.ISO_8859_1);

@@ -2,7 +2,6 @@
 package org.dmera.dmsetup.backup;
 
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -58,7 +57,7 @@ record BackupState(
 
     /** Reads the file, or {@link #fresh} when there is none. */
     static BackupState read(Path file) throws IOException {
-        if (!Files.exists(file)) {
+        if (!FileErrors.isThere(file)) {
             return fresh();
         }
         Map<String, String> fields = new LinkedHashMap<>();

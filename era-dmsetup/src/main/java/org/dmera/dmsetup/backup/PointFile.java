@@ -34,7 +34,7 @@ record PointFile(Path stateFile) {
     /** The point that {@code state} remembers; null when there is none any more, or a later version wrote it. */
     EraPoint read(BackupState state) throws IOException {
         Path file = file(state.number());
-        if (state.history().isEmpty() || !Files.exists(file)) {
+        if (state.history().isEmpty() || !FileErrors.isThere(file)) {
             return null;
         }
         byte[] bytes = FileErrors.readAllBytes(file);

@@ -2,7 +2,6 @@
 package org.dmera.dmsetup.backup;
 
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -10,6 +9,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.dmera.core.file.FileErrors;
 import org.dmera.core.file.FileReplacement;
 import org.dmera.core.file.Folders;
 
@@ -68,7 +68,7 @@ final class StreamNames {
 
     /** The files in {@code folder} with such names; none when there is no such folder. */
     static List<Path> matching(Path folder, Pattern name) throws IOException {
-        if (!Files.isDirectory(folder)) {
+        if (!FileErrors.isThere(folder)) {
             return List.of();
         }
         return Folders.entries(folder, "*").stream()

@@ -4,12 +4,12 @@ package org.dmera.tools.backup.apply;
 import java.io.Closeable;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.LongConsumer;
 import org.dmera.core.block.DeviceOpener;
+import org.dmera.core.file.FileErrors;
 import org.dmera.tools.backup.stream.Chunk;
 import org.dmera.tools.backup.stream.ExtentTable;
 import org.dmera.tools.backup.stream.StreamFooter;
@@ -51,7 +51,7 @@ public final class Applier implements Closeable {
      */
     public Applier(Path targetPath, Path stateFile) throws IOException {
         this.targetPath = targetPath;
-        boolean existed = Files.exists(targetPath);
+        boolean existed = FileErrors.isThere(targetPath);
         target = Target.open(targetPath);
         try {
             this.stateFile = stateFileOf(targetPath, stateFile);
@@ -74,7 +74,7 @@ public final class Applier implements Closeable {
         if (given != null) {
             return given;
         }
-        return Files.exists(target) && DeviceOpener.isBlockDevice(target)
+        return FileErrors.isThere(target) && DeviceOpener.isBlockDevice(target)
                 ? Path.of("/var/lib/era-apply")
                         .resolve(target.toRealPath().toString().substring(1).replace('/', '-') + ".erastate")
                 : target.resolveSibling(target.getFileName() + ".erastate");
@@ -116,7 +116,7 @@ public final class Applier implements Closeable {
      * @throws IOException in one line, when a stream doesn't fit
      */
     public static int wouldBeginAt(List<StreamReader> streams, Path targetPath, Path stateFile) throws IOException {
-        if (!Files.exists(targetPath)) {
+        if (!FileErrors.isThere(targetPath)) {
             return Chain.firstToApply(TargetState.none(), streams);
         }
         boolean device = DeviceOpener.isBlockDevice(targetPath);

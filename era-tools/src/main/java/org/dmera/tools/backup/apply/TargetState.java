@@ -4,7 +4,6 @@ package org.dmera.tools.backup.apply;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.StringReader;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -136,7 +135,7 @@ record TargetState(
 
     /** Reads the state, or {@link #none} when there is no such file. */
     static TargetState read(Path file) throws IOException {
-        if (!Files.exists(file)) {
+        if (!FileErrors.isThere(file)) {
             return none();
         }
         Map<String, String> fields = new LinkedHashMap<>();
