@@ -24,7 +24,6 @@ import org.dmera.tools.backup.copy.OriginSource;
 import org.dmera.tools.backup.copy.StreamOutput;
 import org.dmera.tools.backup.stream.StreamFooter;
 import org.dmera.tools.backup.stream.StreamHeader;
-import org.dmera.tools.backup.stream.StreamReader;
 import org.dmera.tools.io.Overwriting;
 
 /**
@@ -212,18 +211,9 @@ final class Backup implements Closeable {
         String identity = MetadataView.identity(options.identity, device.metadata());
         String name = StreamNames.device(device.name());
         StreamNames.Named newest = StreamNames.newest(options.folder, name);
-        StreamHeader followed = followed(newest);
-        String why = whyFull(metadata, identity, followed);
-        Base base = why == null
-                ? new Base(
-                        state.era(),
-                        state.sizeBytes(),
-                        state.blockSizeBytes(),
-                        state.identity(),
-                        // The newest may be another device's, where both use the folder.
-                        followed.identity().equals(identity) ? followed.history() : 0,
-                        null)
-                : Base.NOTHING;
+        Succession succession = new Succession(options, state, pointFile, newest, log);
+        String why = succession.whyFull(metadata, identity, device.sizeBytes());
+        Base base = why == null ? succession.base(identity) : Base.NOTHING;
         long sizeBytes = Math.min(metadata.trackedBytes(origin.path(), origin.sizeBytes()), device.sizeBytes());
         int flags = hook == null && views == null ? 0 : StreamHeader.POINT_IN_TIME;
         EraPoint point = EraPoint.of(
@@ -265,61 +255,6 @@ final class Backup implements Closeable {
         log.say(stream + ": " + StreamText.of(plan.header(), footer)
                 + (why == null ? "" : " (full, because " + why + ")"));
         return stream;
-    }
-
-    /**
-     * The header of the stream that an increment would follow, the newest in the folder; null when that is an earlier one, or
-     * not whole.
-     */
-    private StreamHeader followed(StreamNames.Named newest) throws IOException {
-        // The number is that of the next one. A merged stream has the number of the newest that is in it.
-        if (newest == null || newest.number() < state.number() - 1) {
-            return null;
-        }
-        try (StreamReader stream = StreamReader.open(newest.file().toString(), null)) {
-            stream.requireComplete();
-            return stream.header();
-        } catch (IOException e) {
-            log.say(e.getMessage());
-            return null;
-        }
-    }
-
-    /** Why an increment won't do, or null. {@code followed}: what it would follow, or null. */
-    private String whyFull(MetadataView metadata, String identity, StreamHeader followed) throws IOException {
-        if (options.full) {
-            return "it was asked for";
-        }
-        if (!state.hasBase()) {
-            return "there is no backup yet";
-        }
-        if (followed == null) {
-            return "stream " + (state.number() - 1) + ", which an increment would follow, is not in " + options.folder
-                    + ", or not whole";
-        }
-        if (options.fullEvery > 0 && state.increments() + 1 >= options.fullEvery) {
-            return "there are " + state.increments() + " increments since the last";
-        }
-        if (!identity.equals(state.identity())) {
-            return "the metadata was \"" + state.identity() + "\" and now is \"" + identity + "\"";
-        }
-        EraPoint then = pointFile.read(state);
-        if (then == null) {
-            return "the file is gone or damaged, or of a later version, that tells whether the metadata is that of then";
-        }
-        // The checkpoint of this backup and its snapshot have begun an era each since then.
-        if (metadata.roots().currentEra() < then.era() + 2) {
-            return "the era was " + then.era() + " then and is "
-                    + metadata.roots().currentEra() + " now: the metadata was made anew";
-        }
-        String contradiction = then.contradiction(metadata.device(), metadata.roots());
-        if (contradiction != null) {
-            return "the metadata was made anew, or the origin shrank in between: " + contradiction;
-        }
-        long smallest = metadata.fewestBlocksSince(state.era());
-        return smallest * metadata.blockSizeBytes() < Math.min(state.sizeBytes(), device.sizeBytes())
-                ? "the origin had but " + smallest + " blocks in between"
-                : null;
     }
 
     /**

@@ -3,23 +3,17 @@ package org.dmera.dmsetup.rollback;
 
 import java.io.Closeable;
 import java.io.IOException;
-import java.io.InterruptedIOException;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
-import org.dmera.core.block.BlockDevice;
 import org.dmera.core.cache.StaleCacheBlocks;
 import org.dmera.core.cache.WrittenSectors;
 import org.dmera.core.file.FileClaim;
 import org.dmera.core.file.Folders;
-import org.dmera.dmsetup.control.DevicePaths;
 import org.dmera.dmsetup.targets.Failures;
 import org.dmera.tools.cli.Console;
-import org.dmera.tools.input.MetadataInput;
-import org.dmera.tools.io.Progress;
 
 /**
  * The rollback of the volume beneath a cache, with the cache never taken down.
@@ -52,22 +46,12 @@ public final class Rollback implements Closeable {
         void say(String line);
     }
 
-    /** Between looks at the number of dirty blocks: longer each time, up to a limit. */
-    private static final long FIRST_POLL_NANOS = TimeUnit.MILLISECONDS.toNanos(5);
-
-    private static final long LAST_POLL_NANOS = TimeUnit.MILLISECONDS.toNanos(200);
-    /** How long the number of dirty blocks may stay as it is while the cleaner works. */
-    private static final long CLEANING_PATIENCE_NANOS = TimeUnit.MINUTES.toNanos(2);
-    /** Times that writers may dirty the cache again between the cleaner's end and the suspension. */
-    private static final int CLEANINGS = 20;
-    /** Characters of blocks in one message: far below what a call to the kernel takes. */
-    private static final int MESSAGE_CHARS = 8000;
-
     private final MappedCache cache;
     private final long since;
     private final Path recordFile;
     private final Log log;
-    private final Console console;
+    private final Passthrough passthrough;
+    private final Invalidation invalidation;
     private final FileChannel lockFile;
     /** Held during steps that must not be cut in two by an orderly end of the process. */
     private final ReentrantLock step = new ReentrantLock();
@@ -86,7 +70,8 @@ public final class Rollback implements Closeable {
         this.cache = cache;
         this.since = since;
         this.log = log;
-        this.console = console;
+        this.passthrough = new Passthrough(cache, log, console, this::whole);
+        this.invalidation = new Invalidation(cache, since, log);
         Folders.make(folder, Folders.PRIVATE);
         recordFile = folder.resolve("rollback-" + cache.name());
         Path lock = folder.resolve("lock-" + cache.name());
@@ -121,12 +106,16 @@ public final class Rollback implements Closeable {
         }
         try {
             if (!live.isPassthrough()) {
-                enterPassthrough(live);
+                passthrough.enter(live, record.former());
             }
             if (!record.commandDone()) {
                 runCommand(command, commandText);
             }
-            whole(() -> leavePassthrough(invalidate(writtenSince())));
+            whole(() -> {
+                long kept = invalidation.run(writtenSince());
+                note(record.withInvalidated());
+                leavePassthrough(kept);
+            });
         } catch (IOException e) {
             if (!goesOn && !commandStarted && e.getSuppressed().length == 0) {
                 Files.deleteIfExists(recordFile);
@@ -196,7 +185,7 @@ public final class Rollback implements Closeable {
         try {
             if (!commandStarted && !record.commandDone() && !cache.table().isPassthrough()) {
                 IOException failure = new IOException("interrupted");
-                putFormerBack(failure);
+                passthrough.undo(record.former(), failure);
                 if (failure.getSuppressed().length == 0) {
                     Files.deleteIfExists(recordFile);
                 }
@@ -228,7 +217,7 @@ public final class Rollback implements Closeable {
         }
         log.say("would run: " + commandText);
         log.say("would take a metadata snapshot of " + era.name() + ", and drop it when it is read");
-        StaleCacheBlocks stale = stale(era.writtenLive(since));
+        StaleCacheBlocks stale = invalidation.stale(era.writtenLive(since));
         log.say("would invalidate " + stale.count() + " of " + stale.mapped()
                 + " cached blocks, which hold something written since era " + since + ", as things are now; "
                 + stale.kept() + " would stay"
@@ -283,90 +272,6 @@ public final class Rollback implements Closeable {
         era.requireNoSnapshot();
     }
 
-    /** Cleans until a suspended cache has nothing dirty; only then may passthrough be loaded. */
-    private void enterPassthrough(CacheTable live) throws IOException {
-        CacheTable current = live;
-        try {
-            for (int round = 0; round < CLEANINGS; round++) {
-                if (cache.status().dirty() > 0) {
-                    current = clean(current);
-                }
-                whole(this::enterIfClean);
-                if (cache.table().isPassthrough()) {
-                    log.say("in passthrough mode");
-                    return;
-                }
-            }
-            throw new IOException("blocks of " + cache.name() + " are dirtied as fast as they are written back: stop"
-                    + " those who write to it");
-        } catch (IOException e) {
-            putFormerBack(e);
-            throw e;
-        }
-    }
-
-    private void enterIfClean() throws IOException {
-        cache.suspend();
-        // Somebody may have written between the last look and the suspension.
-        if (cache.statusUncommitted().dirty() == 0) {
-            cache.load(record.former().passthrough());
-        }
-        cache.resume();
-    }
-
-    private CacheTable clean(CacheTable current) throws IOException {
-        CacheTable cleaning = record.former().cleaning();
-        if (!current.isCleaning()) {
-            whole(() -> cache.swap(cleaning));
-        }
-        long dirty = cache.status().dirty();
-        log.say("writing back " + dirty + " dirty blocks");
-        long lastProgress = System.nanoTime();
-        long poll = FIRST_POLL_NANOS;
-        try (Progress progress = new Progress(console, "cleaning", " blocks", 1, dirty)) {
-            while (dirty > 0) {
-                pause(poll);
-                poll = Math.min(2 * poll, LAST_POLL_NANOS);
-                long now = cache.status().dirty();
-                progress.add(Math.max(0, dirty - now));
-                if (now < dirty) {
-                    lastProgress = System.nanoTime();
-                } else if (System.nanoTime() - lastProgress > CLEANING_PATIENCE_NANOS) {
-                    throw new IOException(cache.name() + ": " + now + " blocks stay dirty: stop those who write to it");
-                }
-                dirty = now;
-            }
-        }
-        return cleaning;
-    }
-
-    private static void pause(long nanos) throws InterruptedIOException {
-        try {
-            TimeUnit.NANOSECONDS.sleep(nanos);
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            throw new InterruptedIOException("interrupted");
-        }
-    }
-
-    /** Before the volume was touched: the cache as it was, and no record; which stays, with what the table was, when that fails. */
-    private void putFormerBack(IOException cause) {
-        Failures.after(cause, () -> {
-            if (cache.hasInactiveTable()) {
-                cache.clear();
-            }
-            if (!cache.table().equals(record.former())) {
-                if (!cache.isSuspended()) {
-                    cache.suspend();
-                }
-                cache.load(record.former());
-            }
-            if (cache.isSuspended()) {
-                cache.resume();
-            }
-        });
-    }
-
     private void runCommand(Command command, String text) throws IOException {
         log.say("running: " + text);
         commandStarted = true;
@@ -375,37 +280,6 @@ public final class Rollback implements Closeable {
             throw new IOException("the command failed with exit code " + code + ": " + text);
         }
         note(record.withCommandDone(true));
-    }
-
-    /** @return how many cached blocks stay; the cache is suspended then */
-    private long invalidate(WrittenSectors written) throws IOException {
-        // A status commits what the cache knows, so that the metadata on the device is as new.
-        long before = cache.status().cached();
-        StaleCacheBlocks stale = stale(written);
-        if (stale.dirty() > 0) {
-            throw new IOException(stale.dirty() + " blocks to be invalidated are dirty, in passthrough mode");
-        }
-        log.say("invalidating " + stale.count() + " of " + stale.mapped() + " cached blocks, which hold something"
-                + " written since era " + since);
-        send(stale);
-        long after = cache.status().cached();
-        if (after > before - stale.count()) {
-            throw new IOException(
-                    "the cache still holds " + after + " blocks, expected at most " + (before - stale.count()));
-        }
-        cache.suspend();
-        StaleCacheBlocks left = stale(written);
-        if (left.count() > 0) {
-            throw new IOException(left.count() + " stale blocks are still in the cache after their invalidation");
-        }
-        long cached = cache.statusUncommitted().cached();
-        if (left.mapped() != cached) {
-            throw new IOException("the cache holds " + cached + " blocks, and its metadata, as read from "
-                    + DevicePaths.of(cache.table().metadata()) + ", " + left.mapped()
-                    + ": is that its metadata device?");
-        }
-        note(record.withInvalidated());
-        return left.mapped();
     }
 
     private WrittenSectors writtenSince() throws IOException {
@@ -431,30 +305,6 @@ public final class Rollback implements Closeable {
     private void note(RollbackRecord next) throws IOException {
         record = next;
         record.save(recordFile);
-    }
-
-    private StaleCacheBlocks stale(WrittenSectors written) throws IOException {
-        try (BlockDevice device =
-                MetadataInput.open(DevicePaths.of(cache.table().metadata()), true)) {
-            return StaleCacheBlocks.findLive(device, written);
-        }
-    }
-
-    private void send(StaleCacheBlocks stale) throws IOException {
-        StringBuilder blocks = new StringBuilder();
-        stale.blocks().forEachRange((begin, end) -> {
-            if (blocks.length() > MESSAGE_CHARS) {
-                cache.invalidate(blocks.toString());
-                blocks.setLength(0);
-            }
-            blocks.append(blocks.length() == 0 ? "" : " ").append(begin);
-            if (end - begin > 1) {
-                blocks.append('-').append(end);
-            }
-        });
-        if (blocks.length() > 0) {
-            cache.invalidate(blocks.toString());
-        }
     }
 
     /** The cache is suspended, in passthrough mode. */
