@@ -338,21 +338,35 @@ public final class FileReplacement implements Closeable {
 
     @Override
     public void close() throws IOException {
-        synchronized (AT_WORK) {
-            AT_WORK.remove(this);
-        }
         FileChannel replaced = old;
         try (replaced;
                 channel) {
-            deleteUnlessCommitted();
+            synchronized (AT_WORK) {
+                // Once, and not what a signal has deleted: the name may be another run's by now.
+                if (AT_WORK.remove(this) && !abandoned) {
+                    deleteUnlessCommitted();
+                }
+            }
         } catch (IOException e) {
             throw FileErrors.named(written, e);
         }
     }
 
+    /** To be called with the monitor of {@link #AT_WORK}. */
     private void deleteUnlessCommitted() throws IOException {
-        if (!committed && !written.equals(target) && channel.isOpen()) {
+        if (committed || written.equals(target)) {
+            return;
+        }
+        if (channel.isOpen()) {
             Files.deleteIfExists(written);
+            return;
+        }
+        // An interrupt of whoever wrote has closed it, and given up the claim with it.
+        try {
+            deleteLeftOver(written);
+        } catch (BusyException e) {
+            // Another run has deleted it, and made its own.
+            return;
         }
     }
 

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.channels.ClosedByInterruptException;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -71,6 +72,33 @@ class FileReplacementTest {
             write(replacement, "half");
         }
         assertEquals(List.of(), names());
+    }
+
+    private FileReplacement interrupted() throws IOException {
+        FileReplacement interrupted = FileReplacement.begin(file);
+        write(interrupted, "half");
+        Thread.currentThread().interrupt();
+        assertThrows(ClosedByInterruptException.class, () -> write(interrupted, "more"));
+        return interrupted;
+    }
+
+    @Test
+    void whatAnInterruptedThreadLeavesIsTakenAway() throws IOException {
+        interrupted().close();
+        assertTrue(Thread.interrupted(), "it is left for whoever looks for it next");
+        assertEquals(List.of(), names());
+    }
+
+    @Test
+    void whatAnotherRunMakesAfterAnInterruptIsLeftAlone() throws IOException {
+        FileReplacement interrupted = interrupted();
+        assertTrue(Thread.interrupted());
+        try (FileReplacement next = FileReplacement.begin(file)) {
+            write(next, "whole");
+            interrupted.close();
+            next.commit();
+        }
+        assertEquals("whole", Files.readString(file));
     }
 
     @Test

@@ -113,8 +113,20 @@ final class Backup implements Closeable {
         return this;
     }
 
-    /** Does it all; returns the stream's path. */
+    /**
+     * Does it all; returns the stream's path.
+     *
+     * @throws InterruptedIOException after {@link #stop}, whatever that has made fail
+     */
     Path run() throws IOException {
+        try {
+            return cycle();
+        } catch (IOException e) {
+            throw isStopped() ? interrupted(e) : e;
+        }
+    }
+
+    private Path cycle() throws IOException {
         clean("an earlier backup was interrupted");
         deleteLeftOvers();
         requireNoneHeld();
@@ -316,7 +328,7 @@ final class Backup implements Closeable {
     /** From here on {@link #stop} interrupts this thread. */
     private synchronized void beginCopy() throws IOException {
         if (stopped) {
-            throw new InterruptedIOException("interrupted");
+            throw interrupted(null);
         }
         copier = Thread.currentThread();
     }
@@ -326,6 +338,17 @@ final class Backup implements Closeable {
         copier = null;
         // An interrupt that came too late would close the next channel that is used.
         Thread.interrupted();
+    }
+
+    private synchronized boolean isStopped() {
+        return stopped;
+    }
+
+    /** {@code cause}: null for none. */
+    static IOException interrupted(IOException cause) {
+        IOException interrupted = new InterruptedIOException("interrupted");
+        interrupted.initCause(cause);
+        return interrupted;
     }
 
     /** Ends the copy of another thread, which then drops the snapshots and fails; what is short is let finish. */

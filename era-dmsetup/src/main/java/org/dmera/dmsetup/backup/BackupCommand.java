@@ -3,7 +3,6 @@ package org.dmera.dmsetup.backup;
 
 import java.io.Closeable;
 import java.io.IOException;
-import java.io.InterruptedIOException;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -347,7 +346,7 @@ public final class BackupCommand implements Command {
         try (Backup backup = new Backup(run.device, run.hook, run.options, console::print).through(group)) {
             current.set(backup);
             if (stopped.get()) {
-                throw new InterruptedIOException("interrupted");
+                throw Backup.interrupted(null);
             }
             backup.run();
         }

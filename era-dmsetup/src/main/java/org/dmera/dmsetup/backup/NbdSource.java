@@ -131,14 +131,13 @@ final class NbdSource implements OriginSource {
         }
     }
 
+    /** Closes each connection whatever becomes of the others: who is interrupted can take leave by none of them. */
     @Override
     public void close() throws IOException {
-        try (holes) {
-            Connection connection;
-            while ((connection = idle.poll()) != null) {
-                connection.wire.close();
-            }
-        }
+        Failures failures = new Failures();
+        idle.forEach(connection -> failures.run(connection.wire::close));
+        failures.run(holes::close);
+        failures.throwFirst();
     }
 
     /** One connection, used by one thread at a time. */

@@ -341,7 +341,7 @@ class FileBacking implements Closeable {
                 failures.run(channel::close);
             }
         }
-        FileDescriptors.close(fd);
+        failures.run(() -> FileDescriptors.close(fd));
         failures.throwFirst();
     }
 

@@ -18,6 +18,8 @@ import java.util.stream.Stream;
 import org.dmera.core.file.Sha256;
 import org.dmera.tools.backup.apply.Applier;
 import org.dmera.tools.backup.copy.CopyEngine;
+import org.dmera.tools.backup.copy.OriginReader;
+import org.dmera.tools.backup.copy.OriginSource;
 import org.dmera.tools.backup.stream.StreamReader;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -671,6 +673,32 @@ class BackupTest {
         device.afterSnapshot = () -> {};
         run();
         assertTargetEqualsOrigin();
+    }
+
+    @Test
+    void whateverASignalMakesFailIsToldAsAnInterruption() throws Exception {
+        try (Backup backup = backup(null, 0)) {
+            backup.through(new Backup.Views() {
+                @Override
+                public long begin(EraDevice of) throws IOException {
+                    return of.checkpoint();
+                }
+
+                @Override
+                public OriginSource open(EraDevice of) throws IOException {
+                    backup.stop();
+                    return OriginReader.open(of.origin());
+                }
+
+                @Override
+                public void requireWhole(EraDevice of) {}
+            });
+            // The next read of a file has closed it, and says nothing.
+            assertEquals(
+                    "interrupted", assertThrows(IOException.class, backup::run).getMessage());
+        }
+        assertFalse(Thread.interrupted());
+        assertEquals(-1, device.snapshotBlock());
     }
 
     @Test

@@ -392,20 +392,42 @@ class RunningDeviceTest {
     }
 
     @Test
-    void aTerminatedBackupDropsItsSnapshotBeforeItEnds() throws Exception {
+    void aBackupThatASignalEndsLeavesNothing() throws Exception {
         write(300);
+        long began = System.nanoTime();
         programs.run("era_backup", backup()).good();
-        write(300);
-        Programs.Running backup = programs.start("era_backup", backup("--bwlimit", "500K"));
-        while (status().endsWith(" -")) {
-            assertTrue(backup.process().isAlive(), "the backup ended before its snapshot was seen");
+        long usualNanos = System.nanoTime() - began;
+        int signals = Programs.NIGHTLY ? 60 : 1;
+        for (int i = 0; i < signals; i++) {
+            write(20 + random.nextInt(280));
+            Programs.Running backup;
+            if (i == 0) {
+                // Surely in its midst.
+                backup = programs.start("era_backup", backup("--full", "--bwlimit", "500K"));
+                while (status().endsWith(" -")) {
+                    assertTrue(backup.process().isAlive(), "the backup ended before its snapshot was seen");
+                }
+            } else {
+                backup = programs.start("era_backup", random.nextBoolean() ? backup() : backup("--full"));
+                backup.process().waitFor((long) (1.3 * usualNanos * random.nextDouble()), TimeUnit.NANOSECONDS);
+            }
+            String signal = i == 0 ? "TERM" : List.of("TERM", "INT", "HUP").get(random.nextInt(3));
+            programs.host("kill", "-" + signal, backup.process().pid());
+            Programs.Result ended = backup.await();
+            String what = "SIG" + signal + " " + i + ", seed " + seed + "\n" + ended.text();
+            assertTrue(i > 0 || ended.exitCode() != 0, what);
+            String status = status();
+            assertTrue(status.endsWith(" -"), () -> status + "\n" + what);
+            assertNoView(what);
+            try (Stream<Path> files = Files.list(folder.resolve("streams"))) {
+                assertEquals(
+                        List.of(),
+                        files.filter(f -> f.toString().endsWith(".partial")).toList(),
+                        what);
+            }
         }
-        backup.process().destroy();
-        Programs.Result ended = backup.await();
-        assertTrue(ended.exitCode() != 0, ended::text);
-        String status = status();
-        assertTrue(status.endsWith(" -"), () -> status + "\n" + ended.text());
-        assertNoView(ended.text());
+        programs.run("era_backup", backup()).good();
+        assertChainGivesTheOrigin();
     }
 
     @Test

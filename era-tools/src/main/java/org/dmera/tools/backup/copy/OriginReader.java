@@ -39,16 +39,26 @@ public final class OriginReader implements OriginSource {
     /** What was never written, of a file; null for a device. */
     private final Holes holes;
 
+    /** Takes over the channel and the descriptor, which are closed with this or when this throws. */
     private OriginReader(Path path, FileChannel channel, int adviceFd) throws IOException {
         this.path = path;
         this.channel = channel;
         this.adviceFd = adviceFd;
         try {
-            this.sizeBytes = channel.size();
+            this.sizeBytes = sizeOf(path, channel);
+            this.holes = Files.isRegularFile(path) ? Holes.of(path, sizeBytes) : null;
+        } catch (IOException e) {
+            closeChannel();
+            throw e;
+        }
+    }
+
+    private static long sizeOf(Path path, FileChannel channel) throws IOException {
+        try {
+            return channel.size();
         } catch (IOException e) {
             throw FileErrors.named(path, e);
         }
-        this.holes = Files.isRegularFile(path) ? Holes.of(path, sizeBytes) : null;
     }
 
     /**
@@ -72,8 +82,15 @@ public final class OriginReader implements OriginSource {
         if (direct != null) {
             return new OriginReader(path, direct, -1);
         }
-        int fd = FileDescriptors.open(path.toString(), FileDescriptors.O_RDONLY);
-        return new OriginReader(path, FileChannel.open(path, StandardOpenOption.READ), fd);
+        FileChannel channel = FileChannel.open(path, StandardOpenOption.READ);
+        int fd;
+        try {
+            fd = FileDescriptors.open(path.toString(), FileDescriptors.O_RDONLY);
+        } catch (IOException e) {
+            channel.close();
+            throw e;
+        }
+        return new OriginReader(path, channel, fd);
     }
 
     /** Null when the file system has no O_DIRECT, or one with larger blocks than ours. */
@@ -150,8 +167,13 @@ public final class OriginReader implements OriginSource {
 
     @Override
     public void close() throws IOException {
-        try (channel;
-                holes) {
+        try (holes) {
+            closeChannel();
+        }
+    }
+
+    private void closeChannel() throws IOException {
+        try (channel) {
             if (adviceFd >= 0) {
                 FileDescriptors.close(adviceFd);
             }
