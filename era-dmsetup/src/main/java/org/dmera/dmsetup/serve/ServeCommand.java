@@ -60,6 +60,8 @@ public final class ServeCommand implements Command {
             // Not before: who waits for a long index can end it as any program.
             CountDownLatch stop = new CountDownLatch(1);
             Signals.ENDING.forEach(name -> Signals.handle(name, stop::countDown));
+            // Its terminal is closed; an engine has another use for this one.
+            Signals.handle("HUP", stop::countDown);
             Path own = arguments.has("socket") ? null : Files.createTempDirectory("era_serve");
             Path socket = own == null ? Path.of(arguments.value("socket")) : own.resolve("nbd");
             try (NbdServer server = new NbdServer(exports, console::error)) {

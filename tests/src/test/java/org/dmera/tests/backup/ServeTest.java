@@ -78,7 +78,11 @@ class ServeTest {
     }
 
     private void end() throws Exception {
-        server.process().destroy();
+        end("TERM");
+    }
+
+    private void end(String signal) throws Exception {
+        programs.host("kill", "-" + signal, server.process().pid()).good();
         server.await().good();
     }
 
@@ -144,9 +148,12 @@ class ServeTest {
         assertEquals(-1L, Files.mismatch(states.get(2), node), "seed " + seed);
         Programs.Result write = programs.host("dd", "if=/dev/zero", "of=" + node, "bs=4k", "count=1");
         assertTrue(write.exitCode() != 0, write.text());
-        end();
+        // As of a terminal that is closed.
+        end("HUP");
         Programs.Result gone = programs.host("dd", "if=" + node, "of=/dev/null", "bs=4k", "count=1");
         assertTrue(gone.text().contains("0 bytes") || gone.exitCode() != 0, gone.text());
+        Path own = Path.of(said.replaceAll("(?s).*socket=([^:]+)/nbd:.*", "$1"));
+        assertFalse(Files.exists(own), own + " stays, and is mounted over");
     }
 
     @Test
