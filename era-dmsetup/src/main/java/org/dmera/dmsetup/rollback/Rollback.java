@@ -59,6 +59,8 @@ public final class Rollback implements Closeable {
     private EraSide era;
     private RollbackRecord record;
     private boolean commandStarted;
+    /** An earlier run has begun it, and may have started the command. */
+    private boolean goesOn;
 
     /**
      * Prepares it; nothing is changed.
@@ -89,18 +91,14 @@ public final class Rollback implements Closeable {
 
     /** The whole cycle. */
     void run(Command command, String commandText) throws IOException {
-        record = RollbackRecord.load(recordFile);
-        boolean goesOn = record != null;
-        CacheTable live = cache.table();
-        if (goesOn) {
-            requireSame(live);
-            cache.release();
-            live = cache.table();
-        }
+        RollbackRecord earlier = RollbackRecord.load(recordFile);
+        goesOn = earlier != null;
+        record = earlier;
+        CacheTable live = goesOn ? released() : cache.table();
         examine(live, goesOn);
         if (!goesOn) {
             requireUntouched();
-            note(RollbackRecord.begin(since, live));
+            whole(() -> note(RollbackRecord.begin(since, live)));
         } else if (!continueUnfinished(live)) {
             return;
         }
@@ -128,6 +126,13 @@ public final class Rollback implements Closeable {
             throw e;
         }
         Files.delete(recordFile);
+    }
+
+    /** The live table, once what the earlier run left suspended or loaded is in nobody's way. */
+    private CacheTable released() throws IOException {
+        requireSame(cache.table());
+        cache.release();
+        return cache.table();
     }
 
     /** Does {@code part}, which an orderly end of the process lets be finished. */
@@ -175,7 +180,7 @@ public final class Rollback implements Closeable {
     /**
      * Lets the step that is under way be finished, and no other begin: for the end of the process. What is suspended is
      * resumed by then, the metadata snapshot dropped, and while the command has not been started, the former table put
-     * back.
+     * back. The record of a rollback that an earlier run had begun stays.
      */
     void stop() {
         step.lock();
@@ -186,7 +191,7 @@ public final class Rollback implements Closeable {
             if (!commandStarted && !record.commandDone() && !cache.table().isPassthrough()) {
                 IOException failure = new IOException("interrupted");
                 passthrough.undo(record.former(), failure);
-                if (failure.getSuppressed().length == 0) {
+                if (!goesOn && failure.getSuppressed().length == 0) {
                     Files.deleteIfExists(recordFile);
                 }
                 log.say("interrupted" + alsoSaid(failure));
@@ -274,12 +279,24 @@ public final class Rollback implements Closeable {
 
     private void runCommand(Command command, String text) throws IOException {
         log.say("running: " + text);
-        commandStarted = true;
-        int code = command.run((pid, start) -> note(record.withCommandStarted(pid, start)));
+        int code;
+        step.lock();
+        try {
+            commandStarted = true;
+            code = command.run((pid, start) -> {
+                note(record.withCommandStarted(pid, start));
+                // From here on a later run knows of it, and this process may end.
+                step.unlock();
+            });
+        } finally {
+            if (step.isHeldByCurrentThread()) {
+                step.unlock();
+            }
+        }
         if (code != 0) {
             throw new IOException("the command failed with exit code " + code + ": " + text);
         }
-        note(record.withCommandDone(true));
+        whole(() -> note(record.withCommandDone(true)));
     }
 
     private WrittenSectors writtenSince() throws IOException {

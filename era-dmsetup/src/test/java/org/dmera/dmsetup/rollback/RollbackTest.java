@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.dmsetup.rollback;
 
+import static org.junit.jupiter.api.Assertions.assertDoesNotThrow;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -9,7 +10,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.InterruptedIOException;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -21,6 +21,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.dmera.dmsetup.control.DeviceId;
 import org.dmera.dmsetup.control.DmClient;
@@ -28,10 +29,12 @@ import org.dmera.dmsetup.ioctl.TargetSpec;
 import org.dmera.tools.cli.Console;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
+@Timeout(300)
 class RollbackTest {
     @TempDir
     private Path folder;
@@ -44,6 +47,7 @@ class RollbackTest {
     private Map<Integer, Integer> expectedIfClean;
     private final List<String> said = new ArrayList<>();
     private int commandRuns;
+    private volatile boolean stopped;
 
     @BeforeEach
     void aCacheInUse() throws IOException {
@@ -98,16 +102,20 @@ class RollbackTest {
     }
 
     private void rollback(Rollback.Command command) throws IOException {
+        try (Rollback rollback = open(said::add)) {
+            rollback.run(command, "the command");
+        }
+    }
+
+    private Rollback open(Rollback.Log log) throws IOException {
         Console console = Console.of(
                 "era-dmsetup",
                 new ByteArrayInputStream(new byte[0]),
                 new ByteArrayOutputStream(),
                 new PrintStream(new ByteArrayOutputStream(), true, StandardCharsets.UTF_8),
                 true);
-        MappedCache cache = new MappedCache(new DmClient(kernel), DeviceId.ofName("cached"), 0);
-        try (Rollback rollback = new Rollback(cache, since, records, said::add, console)) {
-            rollback.run(command, "the command");
-        }
+        return new Rollback(
+                new MappedCache(new DmClient(kernel), DeviceId.ofName("cached"), 0), since, records, log, console);
     }
 
     private int succeed(Rollback.Started started) {
@@ -412,15 +420,36 @@ class RollbackTest {
     /** Ctrl-C while the cleaner works: nothing has been done to the volume, so nothing is left of it. */
     @Test
     void interruptedBeforeTheCommandItLeavesEverythingAsItWas() throws Exception {
+        interruptWhileCleaning();
+        assertUntouched();
+    }
+
+    @Test
+    void interruptedBeforeTheCommandRunsAgainItIsStillKnownThatItMayHaveRun() throws Exception {
+        TargetSpec former =
+                new DmClient(kernel).table(DeviceId.ofName("cached")).get(0);
+        assertThrows(
+                CachingKernel.Killed.class,
+                () -> rollback(started -> {
+                    throw new CachingKernel.Killed();
+                }));
+        // Somebody has put the cache in use again, with what is stale in it.
+        kernel.setTable("cached", former);
+        kernel.dirty.add(7);
+        interruptWhileCleaning();
+        assertEquals(formerTable, kernel.table("cached"));
+        kernel.cleanerStuck = "";
+        rollback(this::succeed);
+        assertTrue(said.get(said.size() - 1).contains("make its next backup a full one"), said::toString);
+        assertTrue(
+                said.contains("going on with the rollback of cached to era " + since + " that was begun"),
+                said::toString);
+        assertFinished();
+    }
+
+    private void interruptWhileCleaning() throws Exception {
         kernel.cleanerStuck = "stuck";
-        MappedCache cache = new MappedCache(new DmClient(kernel), DeviceId.ofName("cached"), 0);
-        Console console = Console.of(
-                "era-dmsetup",
-                new ByteArrayInputStream(new byte[0]),
-                new ByteArrayOutputStream(),
-                new PrintStream(new ByteArrayOutputStream(), true, StandardCharsets.UTF_8),
-                true);
-        try (Rollback rollback = new Rollback(cache, since, records, line -> {}, console)) {
+        try (Rollback rollback = open(line -> {})) {
             Thread running = Thread.currentThread();
             Thread ending = new Thread(() -> {
                 while (!kernel.table("cached").contains(" cleaner ")) {
@@ -435,10 +464,49 @@ class RollbackTest {
                 running.interrupt();
             });
             ending.start();
-            assertThrows(InterruptedIOException.class, () -> rollback.run(this::succeed, "the command"));
+            assertThrows(IOException.class, () -> rollback.run(this::succeed, "the command"));
             assertTrue(Thread.interrupted());
             ending.join();
         }
+    }
+
+    @Test
+    void onceTheProcessEndsNothingIsBegun() throws Exception {
+        runUntilItWaitsForTheEnd(rollback -> {}, rollback -> stop(rollback));
         assertUntouched();
+    }
+
+    @Test
+    void onceTheProcessEndsTheCommandIsNotStarted() throws Exception {
+        runUntilItWaitsForTheEnd(rollback -> stop(rollback), rollback -> {});
+        assertTrue(kernel.table("cached").contains(" passthrough "));
+        assertEquals(0, commandRuns, "nobody would know that it runs");
+    }
+
+    private void stop(Rollback rollback) {
+        Thread signal = new Thread(rollback::stop);
+        signal.start();
+        assertDoesNotThrow(() -> signal.join());
+        stopped = true;
+    }
+
+    /** Runs a rollback, with a kernel of the same thread's, until it waits: for ever. */
+    private void runUntilItWaitsForTheEnd(Consumer<Rollback> beforeTheCommand, Consumer<Rollback> atFirst) {
+        Thread running = new Thread(() -> assertDoesNotThrow(() -> {
+            setUp(folder.resolve("kernel"));
+            Rollback[] itself = new Rollback[1];
+            itself[0] = open(line -> {
+                if (line.startsWith("running")) {
+                    beforeTheCommand.accept(itself[0]);
+                }
+            });
+            atFirst.accept(itself[0]);
+            itself[0].run(this::succeed, "the command");
+        }));
+        running.setDaemon(true);
+        running.start();
+        while (running.isAlive() && !(stopped && running.getState() == Thread.State.WAITING)) {
+            LockSupport.parkNanos(1_000_000);
+        }
     }
 }
