@@ -15,8 +15,6 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.concurrent.atomic.AtomicReference;
 import org.dmera.core.file.FileClaim;
 import org.dmera.core.file.Folders;
 import org.dmera.dmsetup.control.DmClient;
@@ -54,17 +52,72 @@ public final class BackupCommand implements Command {
             return look(arguments, console);
         }
         long began = System.nanoTime();
-        try {
-            backUp(arguments, console);
-        } catch (Backup.BusyException e) {
-            console.error(e.getMessage());
-            return TRY_AGAIN_LATER;
-        } catch (IOException | RuntimeException e) {
-            Failures.after(e, () -> writeMetrics(arguments, false, began, console));
-            throw e;
+        try (SignalHook signals = new SignalHook()) {
+            try {
+                backUp(arguments, console, signals);
+            } catch (Backup.BusyException e) {
+                console.error(e.getMessage());
+                return TRY_AGAIN_LATER;
+            } catch (IOException | RuntimeException e) {
+                Failures.after(e, () -> writeMetrics(arguments, false, began, console));
+                throw e;
+            }
+            writeMetrics(arguments, true, began, console);
+            return 0;
         }
-        writeMetrics(arguments, true, began, console);
-        return 0;
+    }
+
+    /**
+     * What a signal does, which ends the JVM through its hooks: it stops the backup that runs, and waits until what that holds
+     * is gone, and the metrics written.
+     */
+    private static final class SignalHook implements Closeable {
+        private final CountDownLatch done = new CountDownLatch(1);
+        /** The backup that runs, or ran last; null before the first. Guarded by this. */
+        private Backup current;
+
+        private boolean come;
+
+        SignalHook() {
+            Runtime.getRuntime().addShutdownHook(new Thread(this::signal));
+        }
+
+        private void signal() {
+            if (stop()) {
+                await(done);
+            }
+        }
+
+        private synchronized boolean stop() {
+            come = true;
+            if (current == null) {
+                return false;
+            }
+            current.stop();
+            return true;
+        }
+
+        synchronized void begin(Backup backup) throws IOException {
+            if (come) {
+                throw Backup.interrupted(null);
+            }
+            current = backup;
+        }
+
+        synchronized boolean hasCome() {
+            return come;
+        }
+
+        /** The last backup has come to its end: a signal from now on waits for nothing. Returns whether one has come before. */
+        synchronized boolean end() {
+            current = null;
+            return come;
+        }
+
+        @Override
+        public void close() {
+            done.countDown();
+        }
     }
 
     private static void refuseWhatMeansNothing(Arguments arguments) throws IOException {
@@ -85,7 +138,7 @@ public final class BackupCommand implements Command {
         }
     }
 
-    private static void backUp(Arguments arguments, Console console) throws IOException {
+    private static void backUp(Arguments arguments, Console console, SignalHook signals) throws IOException {
         int keep = (int) arguments.number("keep", -1, 0, Integer.MAX_VALUE);
         // What was opened is closed in the opposite order, each whatever becomes of the others.
         try (Opened opened = new Opened()) {
@@ -95,7 +148,7 @@ public final class BackupCommand implements Command {
                 attempt(failures, () -> runs.add(prepare(arguments, name, console, opened)));
             }
             if (!runs.isEmpty()) {
-                for (Run run : run(runs, group(arguments, runs), failures, console)) {
+                for (Run run : run(runs, group(arguments, runs), failures, console, signals)) {
                     if (keep >= 0) {
                         attempt(failures, () -> keep(run, keep, console));
                     }
@@ -243,8 +296,13 @@ public final class BackupCommand implements Command {
 
     private static MappedEraDevice open(Arguments arguments, String name, Console console) throws IOException {
         DmClient client = DmClient.open(arguments.value("control"), console::error);
-        return MappedEraDevice.open(
-                client, name, path(arguments, "metadata"), path(arguments, "origin"), isFrozen(arguments, client));
+        try {
+            return MappedEraDevice.open(
+                    client, name, path(arguments, "metadata"), path(arguments, "origin"), isFrozen(arguments, client));
+        } catch (IOException | RuntimeException e) {
+            Failures.after(e, client::close);
+            throw e;
+        }
     }
 
     /** Looks at the backups that there are. The device itself is asked how full its metadata is, if it answers. */
@@ -309,45 +367,27 @@ public final class BackupCommand implements Command {
      * @param group null: without views
      * @return those that were backed up, and whose older streams are to be merged now
      */
-    private static List<Run> run(List<Run> runs, FrozenGroup group, List<IOException> failures, Console console)
+    private static List<Run> run(
+            List<Run> runs, FrozenGroup group, List<IOException> failures, Console console, SignalHook signals)
             throws IOException {
-        CountDownLatch done = new CountDownLatch(1);
-        AtomicReference<Backup> current = new AtomicReference<>();
-        AtomicBoolean stopped = new AtomicBoolean();
-        // A signal ends the JVM through its hooks: this one waits until the snapshots are gone.
-        Runtime.getRuntime().addShutdownHook(new Thread(() -> {
-            stopped.set(true);
-            Backup running = current.get();
-            if (running != null) {
-                running.stop();
-            }
-            await(done);
-        }));
         List<Run> made = new ArrayList<>();
         try (group) {
             for (Run run : runs) {
-                if (attempt(failures, () -> backUp(run, group, current, stopped, console))) {
+                if (attempt(failures, () -> backUp(run, group, console, signals))) {
                     made.add(run);
                 }
-                if (stopped.get()) {
+                if (signals.hasCome()) {
                     break;
                 }
             }
-        } finally {
-            done.countDown();
         }
         // Merging older ones can wait: whoever stops this wants an end.
-        return stopped.get() ? List.of() : made;
+        return signals.end() ? List.of() : made;
     }
 
-    private static void backUp(
-            Run run, FrozenGroup group, AtomicReference<Backup> current, AtomicBoolean stopped, Console console)
-            throws IOException {
+    private static void backUp(Run run, FrozenGroup group, Console console, SignalHook signals) throws IOException {
         try (Backup backup = new Backup(run.device, run.hook, run.options, console::print).through(group)) {
-            current.set(backup);
-            if (stopped.get()) {
-                throw Backup.interrupted(null);
-            }
+            signals.begin(backup);
             backup.run();
         }
         if (group != null) {

@@ -403,7 +403,8 @@ class RunningDeviceTest {
             Programs.Running backup;
             if (i == 0) {
                 // Surely in its midst.
-                backup = programs.start("era_backup", backup("--full", "--bwlimit", "500K"));
+                backup = programs.start(
+                        "era_backup", backup("--full", "--bwlimit", "500K", "--metrics", folder.resolve("metrics")));
                 while (status().endsWith(" -")) {
                     assertTrue(backup.process().isAlive(), "the backup ended before its snapshot was seen");
                 }
@@ -426,6 +427,8 @@ class RunningDeviceTest {
                         what);
             }
         }
+        String metrics = Files.readString(folder.resolve("metrics"));
+        assertTrue(metrics.contains("run_success{device=\"" + NAME + "\"} 0\n"), metrics);
         programs.run("era_backup", backup()).good();
         assertChainGivesTheOrigin();
     }
