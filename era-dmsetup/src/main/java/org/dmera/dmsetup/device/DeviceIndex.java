@@ -103,11 +103,11 @@ final class DeviceIndex {
      * #forget}.
      *
      * @param minor the minor to take; empty for the lowest free one
-     * @throws ErrnoException EBUSY when name, uuid or minor is taken, EINVAL for a name or a minor that can't be
+     * @throws ErrnoException EBUSY when name, uuid or minor is taken, EINVAL for one that can't be
      */
     synchronized MappedDevice add(String name, String uuid, OptionalInt minor, IntFunction<MappedDevice> make)
             throws ErrnoException {
-        checkName(name);
+        checkIdentity(name, uuid);
         requireFree(new Wish(name, uuid));
         MappedDevice device = make.apply(freeMinor(minor));
         byMinor.put(device.minor(), device);
@@ -153,6 +153,14 @@ final class DeviceIndex {
 
     private boolean isTaken(int minor) {
         return byMinor.containsKey(minor) || reserved.contains(minor);
+    }
+
+    /** EINVAL for a name or a uuid that no device can have; an empty uuid is none. */
+    static void checkIdentity(String name, String uuid) throws ErrnoException {
+        checkName(name);
+        if (!uuid.isEmpty()) {
+            checkUuid(uuid);
+        }
     }
 
     /** EINVAL for a name that no device can have. */

@@ -153,10 +153,7 @@ public final class DeviceRegistry {
 
     /** Throws EINVAL for a name or uuid that no device can have; an empty uuid is none. */
     public static void checkIdentity(String name, String uuid) throws ErrnoException {
-        DeviceIndex.checkName(name);
-        if (!uuid.isEmpty()) {
-            DeviceIndex.checkUuid(uuid);
-        }
+        DeviceIndex.checkIdentity(name, uuid);
     }
 
     /**
@@ -164,7 +161,7 @@ public final class DeviceRegistry {
      *
      * @param uuid empty for none
      * @param minor the minor to take; empty for the lowest free one
-     * @throws ErrnoException EINVAL for a bad name, EBUSY when name, uuid or minor is taken
+     * @throws ErrnoException EINVAL for a bad name or uuid, EBUSY when name, uuid or minor is taken
      */
     public MappedDevice create(String name, String uuid, OptionalInt minor) throws IOException {
         MappedDevice device =

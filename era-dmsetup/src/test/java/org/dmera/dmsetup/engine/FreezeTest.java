@@ -26,6 +26,8 @@ import org.dmera.dmsetup.device.AnswerScope;
 import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.device.OneMoment;
+import org.dmera.dmsetup.ioctl.DevNumber;
+import org.dmera.dmsetup.ioctl.DmIoctl;
 import org.dmera.dmsetup.targets.Target;
 import org.dmera.testkit.Alone;
 import org.junit.jupiter.api.AfterEach;
@@ -224,6 +226,16 @@ class FreezeTest {
         assertEquals(3, engine.registry().devices().size());
         // Nothing is held, and nothing copies.
         write("vol", 0, 5, 4096);
+    }
+
+    @Test
+    void aViewGetsNoUuidThatNoDeviceCanHave() {
+        String freeze = "@freeze " + folder + " nolockfs "
+                + DevNumber.text(device("vol").dev()) + "=";
+        good("message", "vol", "0", freeze + "u".repeat(DmIoctl.UUID_BYTES - 1));
+        assertTrue(refusal("message", "vol", "0", freeze + "v".repeat(DmIoctl.UUID_BYTES))
+                .contains("Invalid argument"));
+        assertEquals(1, device("vol").openCount());
     }
 
     @Test
