@@ -2,6 +2,7 @@
 package org.dmera.dmsetup.export;
 
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
@@ -64,8 +65,8 @@ final class AttachedNode {
         log.info("attached " + device.name() + " as " + path() + ", " + link);
         if (before != null) {
             try {
-                // The engine that was killed may not have got as far as giving the node its device's new size.
-                resized();
+                // The engine that was killed may not have got as far as having the node follow its device's new table.
+                tableChanged();
             } catch (IOException e) {
                 log.info("attach " + device.name() + ": " + e.getMessage());
             }
@@ -173,23 +174,33 @@ final class AttachedNode {
         }
     }
 
-    /** Gives it the device's size. */
-    void resized() throws IOException {
-        try {
-            attachment.resized();
-        } catch (ErrnoException e) {
-            if (!e.is(Errno.EOPNOTSUPP)) {
-                throw e;
-            }
-            // One of that kind can't change; another can take its place, if nobody has claimed it.
+    /** Has it be as the device's table is: of its size, and for reading only or not. */
+    void tableChanged() throws IOException {
+        if (isReadOnly() == device.io().isReadOnly()) {
             try {
-                attachment.detach();
-            } catch (ErrnoException busy) {
-                throw new ErrnoException(path() + " keeps its size until it is attached anew", busy.errno());
+                attachment.resized();
+                return;
+            } catch (ErrnoException e) {
+                if (!e.is(Errno.EOPNOTSUPP)) {
+                    throw e;
+                }
             }
-            gone();
-            attach();
         }
+        // One of that kind can't change; another can take its place, if nobody has claimed it.
+        try {
+            attachment.detach();
+        } catch (ErrnoException busy) {
+            throw new ErrnoException(path() + " stays as it is until it is attached anew", busy.errno());
+        }
+        gone();
+        attach();
+    }
+
+    private boolean isReadOnly() throws IOException {
+        Path name = Path.of(path()).getFileName();
+        return Files.readString(Path.of("/sys/class/block", name.toString(), "ro"))
+                .strip()
+                .equals("1");
     }
 
     /** Has its link named as the device is. */

@@ -241,7 +241,7 @@ public final class HostAttacher implements Attacher, DeviceListener, Closeable {
 
     @Override
     public void tableChanged(MappedDevice device) {
-        follow(device, "the new size of " + device + " for its node", AttachedNode::resized);
+        follow(device, "the new table of " + device + " for its node", AttachedNode::tableChanged);
     }
 
     @Override

@@ -521,4 +521,26 @@ class AttachedDeviceTest {
         }
         assertArrayEquals(last, found);
     }
+
+    @Test
+    void theNodeCanBeWrittenOnlyWhileTheTableCan() throws Exception {
+        String table =
+                device.io().sizeBytes() / 512 + " era " + folder.resolve(device.name() + ".meta") + " " + data() + " 8";
+        attacher.attach(device);
+        for (boolean readOnly : new boolean[] {true, false}) {
+            device.load(TestEngine.specs(table), readOnly);
+            device.resume();
+            attacher.tableChanged(device);
+            assertEquals(
+                    readOnly ? "1" : "0",
+                    run("blockdev", "--getro", link().toString()).good().strip());
+        }
+        String node = Files.readSymbolicLink(link()).toString();
+        run("mkfs.ext4", "-q", "-F", node).good();
+        run("mount", node, mountPoint.toString()).good();
+        device.load(TestEngine.specs(table), true);
+        device.resume();
+        attacher.tableChanged(device);
+        assertEquals(node, Files.readSymbolicLink(link()).toString(), "what is mounted keeps its node");
+    }
 }
