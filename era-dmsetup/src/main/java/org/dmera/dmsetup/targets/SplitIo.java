@@ -3,7 +3,7 @@ package org.dmera.dmsetup.targets;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 
 /**
@@ -122,18 +122,18 @@ public abstract class SplitIo<P extends BlockIo> {
             return;
         }
         long parts = pieceAt(offsetBytes + lengthBytes - 1) - pieceAt(offsetBytes) + 1;
-        split(offsetBytes, lengthBytes, parts == 1 ? then : new Parts((int) parts, then), 0, PREPARE);
+        split(offsetBytes, lengthBytes, parts == 1 ? then : new Parts(parts, then), 0, PREPARE);
     }
 
     /** Passes on that all parts of a write are prepared, when the last of them is; with the first failure, if any failed. */
     private static final class Parts implements Target.Prepared {
-        private final AtomicInteger waiting;
+        private final AtomicLong waiting;
         private final Target.Prepared then;
         private final AtomicReference<IOException> failed = new AtomicReference<>();
 
         /** {@code then} is told when this has been told {@code count} times. */
-        Parts(int count, Target.Prepared then) {
-            waiting = new AtomicInteger(count);
+        Parts(long count, Target.Prepared then) {
+            waiting = new AtomicLong(count);
             this.then = then;
         }
 
