@@ -62,12 +62,15 @@ final class TableText {
         return NativeText.of(bytes);
     }
 
-    /** Reads table lines; blank ones and those that begin with # are skipped, and # ends a line. */
+    /**
+     * Reads table lines; blank ones and those that begin with # are skipped, and # ends a line. Neither that nor the end of a
+     * line is one where it belongs to a word, as {@link Words#escape} has it.
+     */
     static List<TargetSpec> parse(String text, String source) throws CommandLineException {
         List<TargetSpec> specs = new ArrayList<>();
         int number = 0;
         for (int from = 0; from < text.length(); ) {
-            int end = text.indexOf('\n', from);
+            int end = text.indexOf('\n', Words.find(text, "#\n", from));
             end = end < 0 ? text.length() : end;
             number++;
             TargetSpec spec = line(text.substring(from, end), number, source);
@@ -93,7 +96,6 @@ final class TableText {
             throw malformed(number, source);
         }
         String params = line.substring(Words.spaceEnd(line, typeEnd));
-        int comment = params.indexOf('#');
         String type = line.substring(typeAt, typeEnd);
         if (type.length() >= TargetSpec.TYPE_BYTES) {
             throw new CommandLineException("Target type name " + type + " is too long.");
@@ -103,7 +105,7 @@ final class TableText {
                     Long.parseUnsignedLong(line.substring(at, startEnd)),
                     Long.parseUnsignedLong(line.substring(lengthAt, lengthEnd)),
                     type,
-                    comment < 0 ? params : params.substring(0, comment));
+                    params.substring(0, Words.find(params, "#", 0)));
         } catch (NumberFormatException e) {
             throw malformed(number, source);
         }

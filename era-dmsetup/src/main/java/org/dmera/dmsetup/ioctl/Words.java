@@ -37,9 +37,18 @@ public final class Words {
         return words;
     }
 
-    /** A word as {@link #split} has to find it. */
+    /** A word as {@link #split} has to find it, also in a line of a table, which ends at a {@code #}. */
     public static String escape(String word) {
-        return word.replaceAll("[ \\t-\\r\\\\]", "\\\\$0");
+        return word.replaceAll("[ \\t-\\r#\\\\]", "\\\\$0");
+    }
+
+    /** Where the first of {@code ends} is, from {@code from} on, that no backslash takes as it is; else the text's end. */
+    public static int find(String text, String ends, int from) {
+        int at = from;
+        while (at < text.length() && ends.indexOf(text.charAt(at)) < 0) {
+            at += text.charAt(at) == '\\' ? 2 : 1;
+        }
+        return Math.min(at, text.length());
     }
 
     /** Where the white space at {@code from}, if there is any, ends. */

@@ -288,9 +288,9 @@ class ActivationTest {
 
     @Test
     void blanksInNamesAreWrittenAsInFstab() throws Exception {
-        Path meta = folder.resolve("a meta");
+        Path meta = folder.resolve("a #meta");
         Files.move(folder.resolve("a_meta"), meta);
-        Files.writeString(eratab, line("a", "engine").replace("a_meta", "a\\040meta"));
+        Files.writeString(eratab, line("a", "engine").replace("a_meta", "a\\040#meta"));
         run("activate", "a").ok();
         run("activate", "a").ok();
         assertEquals(List.of("a"), devices());
