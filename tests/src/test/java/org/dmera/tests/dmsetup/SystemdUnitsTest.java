@@ -103,7 +103,7 @@ class SystemdUnitsTest {
         Path table = Files.writeString(folder.resolve("eratab"), """
                 # NAME METADATA ORIGIN BLOCK-SIZE OPTIONS
                 srv /dev/vg/srv_era ID=wwn-1 128 kernel,check
-                img /images/my\\040meta /dev/vg/img 128 engine,attach,nofail
+                img /images/50%\\040\\134new"meta /dev/vg/img 128 engine,attach,nofail
                 net /dev/a /dev/b 8 _netdev
                 by-hand /dev/c /dev/d 8 noauto
                 """);
@@ -121,7 +121,7 @@ class SystemdUnitsTest {
         assertTrue(
                 img.containsAll(List.of(
                         "Before=blockdev@dev-era-img.target",
-                        "RequiresMountsFor=\"/images/my meta\"",
+                        "RequiresMountsFor=\"/images/50%% \\\\new\\\"meta\"",
                         "Requires=era-engine.socket",
                         "After=era-engine.socket era-engine.service")),
                 img.toString());
