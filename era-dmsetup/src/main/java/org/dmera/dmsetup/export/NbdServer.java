@@ -30,6 +30,7 @@ import org.dmera.dmsetup.device.Acceptor;
 import org.dmera.dmsetup.device.LimitedLog;
 import org.dmera.dmsetup.targets.Client;
 import org.dmera.dmsetup.targets.FailureText;
+import org.dmera.dmsetup.targets.Failures;
 import org.dmera.dmsetup.targets.Threads;
 
 /**
@@ -346,16 +347,13 @@ public final class NbdServer implements Closeable {
     @Override
     public void close() throws IOException {
         List<SocketChannel> open;
+        Failures failures = new Failures();
         deadlines.shutdownNow();
         ending = true;
         synchronized (connections) {
             closed = true;
-            for (Listener listener : listeners) {
-                listener.channel.close();
-            }
-            for (Path socket : sockets) {
-                Files.deleteIfExists(socket);
-            }
+            listeners.forEach(listener -> failures.run(listener.channel::close));
+            sockets.forEach(socket -> failures.run(() -> Files.deleteIfExists(socket)));
             open = new ArrayList<>(connections);
         }
         for (SocketChannel channel : open) {
@@ -372,6 +370,7 @@ public final class NbdServer implements Closeable {
         }
         awaitNoConnections(Long.MAX_VALUE);
         log.close();
+        failures.throwFirst();
     }
 
     private void awaitNoConnections(long nanos) {

@@ -13,6 +13,8 @@ import java.nio.ByteBuffer;
 import java.nio.channels.ClosedByInterruptException;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
+import java.nio.file.DirectoryNotEmptyException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.BrokenBarrierException;
@@ -128,6 +130,22 @@ class NbdSourceTest {
                 };
             }
         };
+    }
+
+    @Test
+    void aServerWhoseSocketCanNotBeDeletedEndsItsConnectionsAllTheSame() throws Exception {
+        Path socket = folder.resolve("nbd");
+        ServerSocketChannel listener = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
+        listener.bind(UnixDomainSocketAddress.of(socket));
+        NbdServer server = new NbdServer(exports(), line -> {});
+        server.listenUnix(listener, socket);
+        try (SocketChannel client = SocketChannel.open(UnixDomainSocketAddress.of(socket))) {
+            assertTrue(client.read(ByteBuffer.allocate(18)) > 0, "it is greeted");
+            Files.delete(socket);
+            Files.createDirectories(socket.resolve("in its place"));
+            assertThrows(DirectoryNotEmptyException.class, server::close);
+            assertEquals(0, server.openConnections());
+        }
     }
 
     @Test
