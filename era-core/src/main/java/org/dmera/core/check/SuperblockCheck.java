@@ -90,8 +90,11 @@ public record SuperblockCheck(BlockReader reader, long blockNr) {
         if ((int) (live.currentEra() - copy.currentEra()) < 0) {
             addBadField("the snapshot is of era " + copy.currentEra() + ", the current era is " + live.currentEra());
         } else if (copy.dataBlockSizeSectors() != live.dataBlockSizeSectors()) {
-            addBadField("data_block_size is " + copy.dataBlockSizeSectors() + " sectors in the snapshot, "
-                    + live.dataBlockSizeSectors() + " in the superblock");
+            DamageLocation here =
+                    DamageLocation.of(where().structure(), where().path(), "which one is right has to be said");
+            String detail = "data_block_size is " + copy.dataBlockSizeSectors() + " sectors in the snapshot, "
+                    + live.dataBlockSizeSectors() + " in the superblock";
+            reader.log().add(DamageKind.BAD_FIELD, here, blockNr, detail);
         } else if (copy.metadataSnap() != 0) {
             addBadField("the snapshot's copy of the superblock holds a snapshot itself, block "
                     + Long.toUnsignedString(copy.metadataSnap()));

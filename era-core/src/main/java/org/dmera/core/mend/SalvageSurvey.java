@@ -298,13 +298,11 @@ public final class SalvageSurvey {
         return eras;
     }
 
-    /** The era of the held snapshot, which was current once; −1 when there is none that can be read. */
-    public long eraOfSnapshot() {
-        Superblock copy = snapshot(BlockReader.quiet(device, trustTable()));
-        return copy == null ? -1 : copy.currentEra();
+    /** The held snapshot's copy of the superblock, or null when there is none that can be read. */
+    public Superblock heldSnapshot() {
+        return snapshot(BlockReader.quiet(device, trustTable()));
     }
 
-    /** The held snapshot's copy of the superblock, or null. */
     private Superblock snapshot(BlockReader reader) {
         long copy = superblock.metadataSnap();
         return table.isUsable(copy) ? new SuperblockCheck(reader, copy).read() : null;

@@ -2,6 +2,7 @@
 package org.dmera.core.salvage;
 
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.List;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.evidence.ArrayMap;
@@ -35,6 +36,9 @@ final class KnownSizes {
     boolean isEraTooLow;
 
     private final Superblock superblock;
+    /** The held snapshot's copy of the superblock, or null when there is none that can be read. */
+    private final Superblock heldSnapshot;
+
     private final SalvageHints hints;
 
     /**
@@ -51,6 +55,7 @@ final class KnownSizes {
         this.superblock = superblock;
         this.hints = hints;
         this.survey = survey;
+        this.heldSnapshot = survey.heldSnapshot();
         this.roots = plausible(device, superblock, hints);
         this.dataBlockSizeSectors = blockSize();
         refuseToLeaveOut();
@@ -88,14 +93,13 @@ final class KnownSizes {
     }
 
     private long blockSize() throws IOException {
-        long stored = superblock.dataBlockSizeSectors();
-        if (hints.dataBlockSizeSectors() >= 0 && Limits.isBlockSize(stored) && stored != hints.dataBlockSizeSectors()) {
-            throw new IOException("the superblock is sound and has origin blocks of " + stored
-                    + " sectors, not of --block-size " + hints.dataBlockSizeSectors());
+        List<Long> stored = new ArrayList<>(List.of(superblock.dataBlockSizeSectors()));
+        if (heldSnapshot != null) {
+            stored.add(heldSnapshot.dataBlockSizeSectors());
         }
-        long sectors = hints.dataBlockSizeSectors() >= 0 ? hints.dataBlockSizeSectors() : stored;
+        long sectors = OriginBlockSize.choose("the superblock", stored, hints.dataBlockSizeSectors());
         if (!Limits.isBlockSize(sectors)) {
-            throw new IOException("the superblock's data_block_size is " + sectors
+            throw new IOException("the superblock's data_block_size is " + stored.get(0)
                     + " sectors, which can't be: say what it is with --block-size");
         }
         return sectors;
@@ -151,7 +155,7 @@ final class KnownSizes {
         long evident = survey.trees().anyWriteset() && survey.trees().lastWriteset() >= 0 ? archived : -1;
         // Nothing confirms the superblock's era then. What was written last may be of any later one.
         long inArray = evident == superblock.currentEra() ? -1 : survey.trees().leastCurrentEra();
-        long inSnapshot = survey.eraOfSnapshot();
+        long inSnapshot = heldSnapshot == null ? -1 : heldSnapshot.currentEra();
         leastEra = Math.max(inArray, inSnapshot);
         isEraTooLow = leastEra > Math.max(evident, superblock.currentEra());
         if (isEraTooLow && hints.currentEra() < 0) {

@@ -15,28 +15,6 @@ import org.dmera.core.format.Superblock;
  * @param isLastFound whether the last state is among {@code layers}
  */
 record LostEras(List<StateOverlay> layers, long extent, List<Superblock> copies, boolean isLastFound) {
-    /** Sectors in an origin block. */
-    long blockSize(SalvageHints hints) throws IOException {
-        List<Long> held = copies.stream()
-                .map(Superblock::dataBlockSizeSectors)
-                .filter(Limits::isBlockSize)
-                .toList();
-        if (hints.dataBlockSizeSectors() < 0) {
-            if (held.isEmpty()) {
-                throw new IOException(
-                        "bad checksum in superblock: the size of an origin block can't be derived from the rest of"
-                                + " the metadata: say what it is with --block-size (in sectors)");
-            }
-            return held.get(held.size() - 1);
-        }
-        if (!held.isEmpty() && !held.contains(hints.dataBlockSizeSectors())) {
-            throw new IOException("the metadata snapshot's superblock is sound and has origin blocks of "
-                    + held.get(held.size() - 1)
-                    + " sectors, not of --block-size " + hints.dataBlockSizeSectors());
-        }
-        return hints.dataBlockSizeSectors();
-    }
-
     /** Blocks of the origin. */
     long nrBlocks(SalvageHints hints, List<String> remarks) throws IOException {
         if (hints.nrBlocks() >= 0) {

@@ -120,7 +120,7 @@ public abstract class Salvage {
         if (!search.isAnythingThere()) {
             throw new IOException("bad checksum in superblock, and no era metadata found on the whole device");
         }
-        return new StateMerge(device, search, hints);
+        return StateMerge.withoutSuperblock(device, search, hints);
     }
 
     /**

@@ -75,7 +75,7 @@ public final class StaleSuperblock extends Salvage {
         // Nothing speaks for a later state, and a lost write of block 0 may still have hidden one, which is one era
         // ahead at most.
         long openEra = hints.currentEra() >= 0 ? era : era + 1;
-        long sectors = superblock.dataBlockSizeSectors();
+        long sectors = trees.sizes.dataBlockSizeSectors;
         return new StaleSuperblock(
                 new KnownRootsSalvage(device, superblock, new SalvageHints(sectors, extent, era)),
                 new StateMerge(device, others.search, new SalvageHints(sectors, extent, openEra)));

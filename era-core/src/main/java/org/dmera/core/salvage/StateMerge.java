@@ -40,6 +40,7 @@ final class StateMerge extends Salvage {
             ByteBuffer.allocate(EraWindow.SIZE * Integer.BYTES).order(ByteOrder.LITTLE_ENDIAN);
     private boolean allLost;
 
+    /** @param hints with the size of an origin block */
     StateMerge(BlockDevice device, RootSearch search, SalvageHints hints) throws IOException {
         super(new ArrayList<>());
         List<Superblock> copies = new ArrayList<>();
@@ -57,7 +58,7 @@ final class StateMerge extends Salvage {
         long extent = layers.stream().mapToLong(layer -> layer.extent).max().orElse(-1);
         this.sizes = new LostEras(layers, extent, copies, search.last() == RootSearch.Last.FOUND);
         remarkOn(search);
-        this.dataBlockSizeSectors = sizes.blockSize(hints);
+        this.dataBlockSizeSectors = hints.dataBlockSizeSectors();
         nrBlocks = sizes.nrBlocks(hints, remarks);
         currentEra = sizes.currentEra(hints, remarks);
         if (search.last() == RootSearch.Last.LOST) {
@@ -66,6 +67,22 @@ final class StateMerge extends Salvage {
         } else if (allLost) {
             remarks.add("part of the writesets is lost: every origin block counts as written in era " + currentEra);
         }
+    }
+
+    /** As the constructor, where no superblock is left that says how large an origin block is: held snapshots may. */
+    static StateMerge withoutSuperblock(BlockDevice device, RootSearch search, SalvageHints hints) throws IOException {
+        List<Long> stored = search.states().stream()
+                .flatMap(state -> state.copies.stream())
+                .map(Superblock::dataBlockSizeSectors)
+                .toList();
+        long sectors =
+                OriginBlockSize.choose("the metadata snapshot's superblock", stored, hints.dataBlockSizeSectors());
+        if (sectors < 0) {
+            throw new IOException(
+                    "bad checksum in superblock: the size of an origin block can't be derived from the rest of"
+                            + " the metadata: say what it is with --block-size (in sectors)");
+        }
+        return new StateMerge(device, search, new SalvageHints(sectors, hints.nrBlocks(), hints.currentEra()));
     }
 
     private void remarkOn(RootSearch search) {
