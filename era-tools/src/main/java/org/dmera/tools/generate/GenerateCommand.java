@@ -83,12 +83,13 @@ public final class GenerateCommand implements Command {
     /** Leaves nothing of a file that was to be made, or it would be in the way of the next try. */
     private static void abandon(MetadataBuilder builder, Path output, boolean isFile, boolean wasThere)
             throws IOException {
-        builder.abandon();
-        if (isFile && wasThere) {
+        if (!isFile) {
+            builder.abandon();
+        } else if (wasThere) {
             try (FileChannel file = FileChannel.open(output, StandardOpenOption.WRITE)) {
                 file.truncate(0);
             }
-        } else if (isFile) {
+        } else {
             Files.deleteIfExists(Links.follow(output));
         }
     }

@@ -3,6 +3,7 @@ package org.dmera.tests.tools;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
@@ -92,6 +93,9 @@ class HalfwayRestoreTest {
             }
             Ran.tool("era_restore", "-i", xml, "-o", sparse).refused("No space left on device");
             requireNoMetadata(sparse);
+            Path made = disk.resolve("made");
+            Ran.tool("era-tools", "generate", "-o", made).refused("No space left on device");
+            assertFalse(Files.exists(made), "in the way of the next try");
         } finally {
             Ran.shell("umount " + disk).good();
         }
