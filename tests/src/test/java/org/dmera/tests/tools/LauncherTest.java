@@ -69,6 +69,17 @@ class LauncherTest {
     }
 
     @Test
+    void aFolderThatJavaCannotRunFromIsNamed() throws Exception {
+        home = Files.move(home, folder.resolve("a:home"));
+        Ran ran = ran(Map.of(), "--help");
+        assertEquals(1, ran.code());
+        assertEquals(
+                "era-dmsetup: Java finds nothing in a folder with a colon in its path: move " + home.toRealPath()
+                        + "\n",
+                ran.err());
+    }
+
+    @Test
     void theCacheIsForClientsOfAnEngine() throws Exception {
         // A JVM that prints what it is started with.
         Path java = folder.resolve("bin/java");
