@@ -9,6 +9,7 @@ import org.dmera.core.evidence.ArrayMap;
 import org.dmera.core.evidence.BlockReader;
 import org.dmera.core.evidence.Structure;
 import org.dmera.core.evidence.TreeSpec;
+import org.dmera.core.format.Eras;
 import org.dmera.core.format.IndexBlock;
 import org.dmera.core.format.Limits;
 import org.dmera.core.format.Superblock;
@@ -65,7 +66,7 @@ final class KnownSizes {
 
     /** The highest era of which there can be a writeset in the tree. */
     long lastArchived() {
-        return roots.hasCurrentWriteset() ? currentEra - 1 : currentEra;
+        return Eras.lastArchived(currentEra, roots.hasCurrentWriteset());
     }
 
     /** What to go by: the superblock, and what the user knows better. */

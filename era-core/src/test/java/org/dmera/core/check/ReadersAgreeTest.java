@@ -134,6 +134,32 @@ class ReadersAgreeTest {
         assertTrue(ChangedBlocks.since(rebuilt, now, now.currentEra()).contains(3));
     }
 
+    @Test
+    void whatWaitsForDigestionWhenTheEraGoesRoundKeepsNobodyFromRepairing() throws Exception {
+        MemoryBlockDevice device = new MemoryBlockDevice(256);
+        EraMetadata metadata = EraMetadata.openOrFormat(device, 8);
+        metadata.resize(100);
+        metadata.commit();
+        ByteBuffer bytes = ByteBuffer.wrap(device.bytes()).order(ByteOrder.LITTLE_ENDIAN);
+        new Superblock().wrap(bytes, 0).currentEra(Eras.HIGHEST - 1);
+        new BlockSeal().seal(BlockType.SUPERBLOCK, bytes, 0, 0);
+        metadata = EraMetadata.openOrFormat(device, 8);
+        metadata.rollover();
+        metadata.mark(5);
+        metadata.rollover();
+        metadata.mark(3);
+        metadata.commit();
+        assertEquals(0, MetadataRoots.read(device).currentEra());
+        assertFalse(readersAgree(device, "a writeset of the highest era"));
+        MemoryBlockDevice rebuilt = new MemoryBlockDevice(256);
+        Salvage.open(device, SalvageHints.NONE).stream(new MetadataBuilder(rebuilt));
+        assertTrue(MetadataChecker.check(rebuilt).isClean());
+        MetadataRoots now = MetadataRoots.read(rebuilt);
+        for (int block : new int[] {3, 5}) {
+            assertTrue(ChangedBlocks.since(rebuilt, now, now.currentEra()).contains(block));
+        }
+    }
+
     /** Whether the readers read it. */
     private static boolean readersAgree(MemoryBlockDevice device, String which) throws IOException {
         CheckReport report = MetadataChecker.check(device);
