@@ -75,6 +75,9 @@ public final class CommandLine {
         }
         if (cause instanceof IOException failure) {
             console.error(message(failure));
+        } else if (cause instanceof OutOfMemoryError) {
+            console.error("out of memory: " + oneLine(String.valueOf(cause.getMessage()))
+                    + "; ERA_JAVA_OPTS=-Xmx4g lets Java take 4 GiB, say");
         } else {
             console.error("internal error: " + oneLine(t.toString())
                     + " (run it again with ERA_DEBUG=1 to see where, and report it)");

@@ -265,6 +265,13 @@ class CommandLineTest {
     }
 
     @Test
+    void memoryThatIsNotEnoughIsNoInternalErrorAndItIsSaidHowToGiveMore() {
+        assertEquals(1, run(new Failing(new OutOfMemoryError("Java heap space"))));
+        assertEquals(
+                "era_echo: out of memory: Java heap space; ERA_JAVA_OPTS=-Xmx4g lets Java take 4 GiB, say\n", err());
+    }
+
+    @Test
     void aClosedPipeEndsWithoutAWord() {
         Command prints = new Failing(null) {
             @Override
@@ -289,9 +296,9 @@ class CommandLineTest {
     }
 
     private static class Failing implements Command {
-        private final Exception failure;
+        private final Throwable failure;
 
-        Failing(Exception failure) {
+        Failing(Throwable failure) {
             this.failure = failure;
         }
 
@@ -304,6 +311,9 @@ class CommandLineTest {
         public int run(Arguments a, Console console) throws IOException {
             if (failure instanceof IOException io) {
                 throw io;
+            }
+            if (failure instanceof Error error) {
+                throw error;
             }
             throw (RuntimeException) failure;
         }
