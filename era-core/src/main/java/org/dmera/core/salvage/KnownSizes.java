@@ -157,6 +157,10 @@ final class KnownSizes {
         // Nothing confirms the superblock's era then. What was written last may be of any later one.
         long inArray = evident == superblock.currentEra() ? -1 : survey.trees().leastCurrentEra();
         long inSnapshot = heldSnapshot == null ? -1 : heldSnapshot.currentEra();
+        if (inSnapshot >= TreeSurvey.IMPLAUSIBLE_ERA && inSnapshot > superblock.currentEra()) {
+            // It is damage, or the era has gone round since the snapshot was taken.
+            inSnapshot = -1;
+        }
         leastEra = Math.max(inArray, inSnapshot);
         isEraTooLow = leastEra > Math.max(evident, superblock.currentEra());
         if (isEraTooLow && hints.currentEra() < 0) {

@@ -36,6 +36,7 @@ import org.dmera.testkit.RepairSubject;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What the check finds clean every reader reads; and what a reader refuses the check has found in the same block. */
 class ReadersAgreeTest {
@@ -134,16 +135,22 @@ class ReadersAgreeTest {
         assertTrue(ChangedBlocks.since(rebuilt, now, now.currentEra()).contains(3));
     }
 
-    @Test
-    void whatWaitsForDigestionWhenTheEraGoesRoundKeepsNobodyFromRepairing() throws Exception {
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void whatWaitsForDigestionWhenTheEraGoesRoundKeepsNobodyFromRepairing(boolean isSnapshotHeld) throws Exception {
         MemoryBlockDevice device = new MemoryBlockDevice(256);
         EraMetadata metadata = EraMetadata.openOrFormat(device, 8);
         metadata.resize(100);
         metadata.commit();
         ByteBuffer bytes = ByteBuffer.wrap(device.bytes()).order(ByteOrder.LITTLE_ENDIAN);
-        new Superblock().wrap(bytes, 0).currentEra(Eras.HIGHEST - 1);
+        new Superblock().wrap(bytes, 0).currentEra(Eras.HIGHEST - 2);
         new BlockSeal().seal(BlockType.SUPERBLOCK, bytes, 0, 0);
         metadata = EraMetadata.openOrFormat(device, 8);
+        if (isSnapshotHeld) {
+            metadata.takeSnapshot();
+        } else {
+            metadata.rollover();
+        }
         metadata.rollover();
         metadata.mark(5);
         metadata.rollover();
