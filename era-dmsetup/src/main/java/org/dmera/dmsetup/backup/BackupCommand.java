@@ -78,8 +78,13 @@ public final class BackupCommand implements Command {
 
         private boolean come;
 
-        SignalHook() {
-            Runtime.getRuntime().addShutdownHook(new Thread(this::signal));
+        SignalHook() throws IOException {
+            try {
+                Runtime.getRuntime().addShutdownHook(new Thread(this::signal));
+            } catch (IllegalStateException e) {
+                // It came before.
+                throw Backup.interrupted(null);
+            }
         }
 
         private void signal() {

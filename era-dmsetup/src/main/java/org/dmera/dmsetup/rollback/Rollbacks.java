@@ -48,7 +48,12 @@ public final class Rollbacks {
                 return;
             }
             Thread stopper = new Thread(rollback::stop, "rollback-stop");
-            Runtime.getRuntime().addShutdownHook(stopper);
+            try {
+                Runtime.getRuntime().addShutdownHook(stopper);
+            } catch (IllegalStateException e) {
+                // A signal has come already.
+                throw new InterruptedIOException("interrupted");
+            }
             try {
                 rollback.run(started -> execute(command, started), text);
             } finally {

@@ -417,6 +417,7 @@ class RunningDeviceTest {
             Programs.Result ended = backup.await();
             String what = "SIG" + signal + " " + i + ", seed " + seed + "\n" + ended.text();
             assertTrue(i > 0 || ended.exitCode() != 0, what);
+            assertFalse(ended.text().contains("internal error"), what);
             String status = status();
             assertTrue(status.endsWith(" -"), () -> status + "\n" + what);
             assertNoView(what);
