@@ -310,21 +310,10 @@ class RecordedTranscriptsTest {
                 for (Transcript.Section section : of(Kind.READ_ONLY)) {
                     engine.replay(section);
                 }
-            } catch (AssertionError e) {
-                throw new AssertionError(whatIs(loop), e);
             } finally {
                 losetup("-d", loop);
             }
         }
-    }
-
-    /** As it is now: another process that detaches and attaches by number may have put something else in its place. */
-    private static String whatIs(String loop) throws IOException {
-        Path sys = Path.of("/sys/block").resolve(Path.of(loop).getFileName());
-        Path backing = sys.resolve("loop/backing_file");
-        return loop + " over "
-                + (Files.exists(backing) ? Files.readString(backing).strip() : "nothing") + ", read-only: "
-                + Files.readString(sys.resolve("ro")).strip();
     }
 
     private static String losetup(String... words) throws IOException, InterruptedException {

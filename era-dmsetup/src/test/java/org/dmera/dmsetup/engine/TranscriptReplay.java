@@ -13,6 +13,8 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.dmera.dmsetup.cli.ShellWords;
 import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.EngineLog;
@@ -29,6 +31,7 @@ final class TranscriptReplay implements Closeable {
     static final int BLOCK_BYTES = 4096;
 
     private static final String KERNELS_TABLE = "device-mapper: table: 253:";
+    private static final Pattern LOOPS = Pattern.compile("(?:/dev/loop|\\b7:)([012])\\b");
     private static final long METADATA_SECTORS = 8192;
     private static final long ORIGIN_SECTORS = 65_536;
 
@@ -204,13 +207,10 @@ final class TranscriptReplay implements Closeable {
     }
 
     private String withFiles(String text) {
-        // The origin first: what stands for the metadata may be a loop device itself, of that very number.
-        return text.replace("/dev/loop1", origin.toString())
-                .replace("/dev/loop0", metadata.toString())
-                .replace("/dev/loop2", other.toString())
-                .replaceAll("\\b7:0\\b", metadata.toString())
-                .replaceAll("\\b7:1\\b", origin.toString())
-                .replaceAll("\\b7:2\\b", other.toString());
+        Path[] files = {metadata, origin, other};
+        // All at once: what stands for one of them may be a loop device itself, of any of these numbers.
+        return LOOPS.matcher(text)
+                .replaceAll(found -> Matcher.quoteReplacement(files[Integer.parseInt(found.group(1))].toString()));
     }
 
     /** The recorded output in this test's terms: paths for loop devices, our major, and files have no device numbers. */
