@@ -9,7 +9,6 @@ import java.io.IOException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.List;
@@ -152,7 +151,7 @@ class NodesAfterRestartTest {
     }
 
     /** Whether a thread whose name begins so waits in the kernel for a disk. */
-    private static boolean isWaiting(ProcessHandle process, String thread) throws IOException {
+    private static boolean isWaiting(ProcessHandle process, String thread) {
         try (DirectoryStream<Path> tasks = Files.newDirectoryStream(Path.of("/proc/" + process.pid() + "/task"))) {
             for (Path task : tasks) {
                 String stat = Files.readString(task.resolve("stat"));
@@ -160,8 +159,8 @@ class NodesAfterRestartTest {
                     return true;
                 }
             }
-        } catch (NoSuchFileException e) {
-            // The thread ended.
+        } catch (IOException e) {
+            // A thread ended.
         }
         return false;
     }

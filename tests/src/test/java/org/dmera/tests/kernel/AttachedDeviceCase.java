@@ -51,7 +51,8 @@ final class AttachedDeviceCase implements LabCase {
                 node=$(readlink /dev/era/%1$s)
                 echo "@node is $node"
                 echo "@size first $(blockdev --getsize64 $node)"
-                cat /proc/$engine/task/*/stat > threads
+                # Some end meanwhile.
+                cat /proc/$engine/task/*/stat > threads || :
                 mkfs.ext4 -q $node
                 mount -t ext4 -o discard $node $work/mount
                 for i in $(seq 40); do head -c $((i * i * 50)) /dev/urandom > $work/mount/file$i; done

@@ -6,7 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import java.util.List;
 
 /** An engine's threads by which a node is served, directly or not, in the kernel's words (proc_pid_stat(5)). */
-final class ServingThreads {
+public final class ServingThreads {
     /** What PR_SET_IO_FLUSHER sets: PF_MEMALLOC_NOIO and PF_LOCAL_THROTTLE. */
     private static final long IO_FLUSHER = 0x80000 | 0x100000;
 
@@ -16,7 +16,7 @@ final class ServingThreads {
     private ServingThreads() {}
 
     /** How many there are in these lines of {@code stat}; each must have both flags. */
-    static int requireIoFlushers(List<String> lines) {
+    public static int requireIoFlushers(List<String> lines) {
         int serving = 0;
         for (String line : lines) {
             String name = line.substring(line.indexOf('(') + 1, line.lastIndexOf(')'));

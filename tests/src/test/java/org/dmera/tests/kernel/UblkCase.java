@@ -43,7 +43,8 @@ final class UblkCase implements LabCase {
                 node=$(readlink /dev/era/%s)
                 echo "@node is $node"
                 echo "@size is $(blockdev --getsize64 $node)"
-                cat /proc/$PPID/task/*/stat > threads
+                # Some end meanwhile.
+                cat /proc/$PPID/task/*/stat > threads || :
                 head -c 1M /dev/urandom > $work/data
                 dd if=$work/data of=$node bs=1M oflag=direct seek=1 conv=notrunc,fsync
                 blkdiscard -o 8M -l 1M $node
