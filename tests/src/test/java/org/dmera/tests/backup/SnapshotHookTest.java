@@ -22,13 +22,16 @@ class SnapshotHookTest {
     private Path folder;
 
     private Path frozen;
+    /** There as long as a snapshot is being created: a test ends that by deleting it. */
+    private Path creating;
 
     /** Commands that note what they would have done. */
     @BeforeEach
     void putCommandsInItsPath() throws IOException {
         frozen = folder.resolve("frozen");
+        creating = folder.resolve("creating");
         command("fsfreeze", "case $1 in -f) >" + frozen + " ;; -u) rm " + frozen + " ;; esac");
-        command("lvcreate", ">" + folder.resolve("creating") + "; exec sleep $CREATING_SECONDS");
+        command("lvcreate", ">" + creating + "; while [ -e " + creating + " ]; do sleep 0.01; done");
         command("lvs", "exit 1");
     }
 
@@ -37,7 +40,7 @@ class SnapshotHookTest {
         assertTrue(file.toFile().setExecutable(true));
     }
 
-    private Process start(String action, String creatingSeconds) throws IOException {
+    private Process start(String action) throws IOException {
         Path hook = folder.resolve("hook");
         Files.writeString(hook, DocumentedCommands.fileInManPage("/etc/era-backup/lvm-snapshot"));
         ProcessBuilder builder = new ProcessBuilder("sh", hook.toString());
@@ -48,15 +51,13 @@ class SnapshotHookTest {
                         "ERA_BACKUP_ACTION",
                         action,
                         "ERA_BACKUP_SNAPSHOT",
-                        "",
-                        "CREATING_SECONDS",
-                        creatingSeconds));
+                        ""));
         return builder.redirectErrorStream(true).start();
     }
 
-    private Process startAndWaitUntilItCreates(String seconds) throws Exception {
-        Process hook = start("create", seconds);
-        while (!Files.exists(folder.resolve("creating"))) {
+    private Process startAndWaitUntilItCreates() throws Exception {
+        Process hook = start("create");
+        while (!Files.exists(creating)) {
             assertTrue(hook.isAlive(), "it ended before it created anything");
             LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(5));
         }
@@ -66,7 +67,8 @@ class SnapshotHookTest {
 
     @Test
     void whenItHasCreatedTheSnapshotTheFileSystemIsFreeAgain() throws Exception {
-        Process hook = start("create", "0");
+        Process hook = startAndWaitUntilItCreates();
+        Files.delete(creating);
         assertEquals(0, hook.waitFor());
         assertEquals(
                 "/dev/vg/data_backup\n", new String(hook.getInputStream().readAllBytes(), StandardCharsets.US_ASCII));
@@ -75,19 +77,20 @@ class SnapshotHookTest {
 
     @Test
     void aTerminatedOneThawsTheFileSystem() throws Exception {
-        Process hook = startAndWaitUntilItCreates("1");
+        Process hook = startAndWaitUntilItCreates();
         hook.destroy();
+        Files.delete(creating);
         assertTrue(hook.waitFor() != 0);
         assertFalse(Files.exists(frozen));
     }
 
     @Test
     void whatAKilledOneHasFrozenIsThawedWhenTheSnapshotIsRemoved() throws Exception {
-        Process hook = startAndWaitUntilItCreates("1");
+        Process hook = startAndWaitUntilItCreates();
         hook.destroyForcibly();
         hook.waitFor();
         assertTrue(Files.exists(frozen));
-        assertEquals(0, start("remove", "0").waitFor());
+        assertEquals(0, start("remove").waitFor());
         assertFalse(Files.exists(frozen));
     }
 }
