@@ -32,6 +32,7 @@ import java.util.stream.Stream;
 import org.dmera.core.format.Superblock;
 import org.dmera.testkit.Alone;
 import org.dmera.testkit.Fixtures;
+import org.dmera.tests.backup.DocumentedCommands;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -69,6 +70,28 @@ class EngineLifeTest {
             assertEquals(
                     "rwx------",
                     PosixFilePermissions.toString(Files.getPosixFilePermissions(program.socket.getParent())));
+        }
+    }
+
+    /** Only the files and the socket lie elsewhere than there; how much is in use depends on when that is asked. */
+    @Test
+    void theReadmesFirstCommandsPrintWhatItShows() throws Exception {
+        try (Program program = new Program(folder)) {
+            program.file("meta", 8192);
+            program.file("origin", 131_072);
+            String shown = DocumentedCommands.block("README.md", "$ era-dmsetup --control engine create ")
+                    .replace("/srv/", folder + "/")
+                    .replace("/run/era/control", program.socket.toString());
+            String begin =
+                    "PATH=" + Fixtures.projectRoot().resolve("dist/bin") + ":$PATH ERA_CONTROL=" + program.socket;
+            StringBuilder typed = new StringBuilder();
+            for (String line :
+                    shown.lines().filter(each -> each.startsWith("$ ")).toList()) {
+                String command = begin + " " + line.substring(2).replace("--control engine ", "");
+                typed.append(line).append('\n');
+                typed.append(program.run(List.of("sh", "-c", command)).ok().out());
+            }
+            assertEquals(shown.replaceAll("\\d+/1024", ""), typed.toString().replaceAll("\\d+/1024", ""));
         }
     }
 
