@@ -76,20 +76,20 @@ final class AttachedNode {
     /** Takes the node away, if nobody has claimed it. */
     void detach() throws IOException {
         requireRunning();
-        NodeMounts.requireUnclaimed(path());
+        attachment.requireUnclaimed();
         takeAway();
     }
 
     /** Writes out what its page cache holds; fails when somebody has claimed it. */
     void writeOut() throws IOException {
         requireRunning();
-        NodeMounts.requireUnclaimed(path());
+        attachment.requireUnclaimed();
         sync();
     }
 
     /** As {@link #writeOut}, but that of a suspended device stays as it is. */
     void makeWay() throws IOException {
-        NodeMounts.requireUnclaimed(path());
+        attachment.requireUnclaimed();
         if (!device.isSuspended()) {
             writeOut();
         }

@@ -40,6 +40,9 @@ public interface Attachment {
     /** The size of what it shows has changed. */
     void resized() throws IOException;
 
+    /** Throws EBUSY when somebody has claimed it. */
+    void requireUnclaimed() throws IOException;
+
     /** Writes out what the node's page cache holds, and a file system that is mounted on it. */
     void sync() throws IOException;
 

@@ -48,6 +48,11 @@ record FuseLoop(Path file, FuseFile fuse, LoopDevice loop, Consumer<String> log)
     }
 
     @Override
+    public void requireUnclaimed() throws IOException {
+        loop.requireUnclaimed();
+    }
+
+    @Override
     public void sync() throws IOException {
         loop.sync();
     }

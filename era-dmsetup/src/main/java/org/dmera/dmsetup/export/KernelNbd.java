@@ -117,6 +117,11 @@ final class KernelNbd implements Attachment {
         return node;
     }
 
+    @Override
+    public void requireUnclaimed() throws IOException {
+        NodeMounts.requireUnclaimed(node);
+    }
+
     /**
      * Writes out what the node's page cache holds, and the file system on it: as this object has it open, no writer's close
      * does that.
@@ -138,7 +143,7 @@ final class KernelNbd implements Attachment {
      */
     @Override
     public void detach() throws IOException {
-        NodeMounts.requireUnclaimed(node);
+        requireUnclaimed();
         abandon();
     }
 

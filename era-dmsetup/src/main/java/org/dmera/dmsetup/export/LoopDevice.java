@@ -119,6 +119,11 @@ record LoopDevice(String node, NodeKeeper keeper, int fd) {
         });
     }
 
+    /** Throws EBUSY when somebody has claimed it. */
+    void requireUnclaimed() throws IOException {
+        keeper.perform(() -> NodeMounts.requireUnclaimed(node));
+    }
+
     /**
      * Writes out what the node's page cache holds, and the file system on it. That happens by itself only when the last
      * opener closes it, and this object is an opener.

@@ -13,8 +13,8 @@ import org.dmera.dmsetup.targets.Threads;
  * Has open what this process serves itself, a file of ours and the block device over it, and does what is to be done with
  * them, on a thread that shares no open files with the rest.
  *
- * <p>Setting such a device up, writing its page cache out, and closing it with something in it waits for this process to
- * serve requests, and can't be interrupted. When the process is killed meanwhile, the kernel first ends its threads, then
+ * <p>Setting such a device up, opening it, writing its page cache out, and closing it with something in it may wait for this
+ * process to serve requests, and can't be interrupted. When the process is killed meanwhile, the kernel first ends its threads, then
  * closes its files, {@code /dev/fuse} among them, and only then fails what nobody serves any more. With the device among
  * those files, or a thread that waits like this and shares them, that would never come to an end.
  */

@@ -61,7 +61,10 @@ final class NodeMounts {
         return !fileSystems(node).isEmpty() || isSwap(node) || hasHolders(node);
     }
 
-    /** Throws EBUSY when somebody has claimed it. Nothing is read or written for that, but it must be served. */
+    /**
+     * Throws EBUSY when somebody has claimed it. Nothing is read or written for that, but it must be served: who waits for its
+     * requests may have it locked meanwhile, as sync(2) and those who look for partitions do.
+     */
     static void requireUnclaimed(String node) throws IOException {
         FileDescriptors.close(FileDescriptors.open(node, FileDescriptors.O_RDONLY | FileDescriptors.O_EXCL));
     }

@@ -224,6 +224,11 @@ final class UblkNode implements Attachment {
     }
 
     @Override
+    public void requireUnclaimed() throws IOException {
+        control.keeper().perform(() -> NodeMounts.requireUnclaimed(node()));
+    }
+
+    @Override
     public void sync() throws IOException {
         control.keeper().perform(() -> {
             int fd = FileDescriptors.open(node(), io.isReadOnly() ? FileDescriptors.O_RDONLY : FileDescriptors.O_RDWR);

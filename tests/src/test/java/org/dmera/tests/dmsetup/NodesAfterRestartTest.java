@@ -133,14 +133,37 @@ class NodesAfterRestartTest {
 
     @Test
     void anEngineKilledWhileANodeIsWrittenOutEnds() throws Exception {
+        leaveUnwrittenWhileTheDeviceBeneathIsSuspended();
+        killWhileItDetaches("keeper of");
+    }
+
+    /** Whoever looks for partitions first writes out what the node's page cache holds, and nobody can open it meanwhile. */
+    @Test
+    void anEngineKilledWhileANodeCanNotBeOpenedEnds() throws Exception {
+        leaveUnwrittenWhileTheDeviceBeneathIsSuspended();
+        Process partitions = new ProcessBuilder(
+                        "blockdev", "--rereadpt", link(vol).toRealPath().toString())
+                .start();
+        while (!isWaiting(partitions.toHandle(), "blockdev")) {
+            assertTrue(partitions.isAlive(), "the device beneath is suspended");
+        }
+        killWhileItDetaches("");
+        partitions.waitFor();
+    }
+
+    private void leaveUnwrittenWhileTheDeviceBeneathIsSuspended() throws Exception {
         create(other);
         program.run("create", vol, "--attach", "--table", "0 65536 linear engine:" + other + " 0")
                 .ok();
         program.run("suspend", other).ok();
         leaveUnwritten(vol);
+    }
+
+    /** Once a thread of the engine, whose name begins so, waits in the kernel; then the next engine comes. */
+    private void killWhileItDetaches(String thread) throws Exception {
         Process detach = program.begin("detach", vol);
         ProcessHandle engine = program.engine();
-        while (!isWaiting(engine, "keeper of")) {
+        while (!isWaiting(engine, thread)) {
             assertTrue(detach.isAlive(), "the device beneath is suspended");
         }
         program.kill();
