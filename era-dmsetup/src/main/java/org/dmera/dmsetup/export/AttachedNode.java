@@ -203,9 +203,11 @@ final class AttachedNode {
                 .equals("1");
     }
 
-    /** Has its link named as the device is. */
+    /** Has its link named as the device is, which it may be already: it was made meanwhile, or the device got its old name back. */
     void renamed() throws IOException {
-        link = links.rename(device, link, path(), frozen != null);
+        if (!link.getFileName().toString().equals(device.name())) {
+            link = links.rename(device, link, path(), frozen != null);
+        }
     }
 
     /** The device goes, in use or not: what was written by now is saved, and then it is taken from its users. */

@@ -4,6 +4,8 @@ package org.dmera.dmsetup.export;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.NotLinkException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -19,6 +21,7 @@ import org.dmera.core.linux.Mounts;
 import org.dmera.core.linux.NativeText;
 import org.dmera.core.linux.TrustedFolder;
 import org.dmera.dmsetup.device.MappedDevice;
+import org.dmera.dmsetup.targets.Failures;
 
 /**
  * The links with devices' names, in {@code /dev/mapper}, or in {@code /dev/era} where the kernel's own device-mapper lives
@@ -86,14 +89,19 @@ final class NodeLinks {
     Path make(MappedDevice device, String node) throws IOException {
         Path link = link(device.name());
         write(device, List.of(link), node, false);
-        Files.createSymbolicLink(link, Path.of(node));
+        try {
+            Files.createSymbolicLink(link, Path.of(node));
+        } catch (IOException | RuntimeException | Error e) {
+            Failures.after(e, () -> Files.delete(note(device)));
+            throw e;
+        }
         tellUdev(node);
         return link;
     }
 
     /**
      * Links the device's new name to {@code node}, and takes the old link away. The note names both links while there may be
-     * both: whoever comes after a kill takes away what it names.
+     * both: whoever comes after a kill takes away what it names, and so does {@link #remove} with an old one that stays.
      */
     Path rename(MappedDevice device, Path old, String node, boolean frozen) throws IOException {
         Path link = link(device.name());
@@ -101,12 +109,16 @@ final class NodeLinks {
         try {
             Files.createSymbolicLink(link, Path.of(node));
         } catch (IOException | RuntimeException | Error e) {
-            write(device, List.of(old), node, frozen);
+            Failures.after(e, () -> write(device, List.of(old), node, frozen));
             throw e;
         }
         tellUdev(node);
-        unlink(old, node);
-        write(device, List.of(link), node, frozen);
+        try {
+            unlink(old, node);
+            write(device, List.of(link), node, frozen);
+        } catch (IOException e) {
+            log.accept("the old link " + old + " of " + device + ": " + e.getMessage());
+        }
         return link;
     }
 
@@ -136,20 +148,35 @@ final class NodeLinks {
         ofNode.stream().skip(1).map(Path::toString).forEach(lines::add);
         Path note = note(device);
         Path fresh = note.resolveSibling(note.getFileName() + ".new");
-        Files.write(fresh, lines, NativeText.CHARSET);
-        Files.move(fresh, note, StandardCopyOption.ATOMIC_MOVE);
+        try {
+            Files.write(fresh, lines, NativeText.CHARSET);
+            Files.move(fresh, note, StandardCopyOption.ATOMIC_MOVE);
+        } catch (IOException | RuntimeException | Error e) {
+            Failures.after(e, () -> Files.deleteIfExists(fresh));
+            throw e;
+        }
     }
 
-    /** Takes the link and the note of it away. */
+    /** Takes the link, what else its note names, and the note away. */
     void remove(MappedDevice device, Path link, String node) throws IOException {
         unlink(link, node);
-        Files.deleteIfExists(note(device));
+        Path note = note(device);
+        try {
+            unlinkAll(lines(note));
+        } finally {
+            Files.deleteIfExists(note);
+        }
     }
 
     /** Takes a link away, if it still names the same node. */
     private static void unlink(Path link, String node) throws IOException {
-        if (Files.isSymbolicLink(link)
-                && Files.readSymbolicLink(link).toString().equals(node)) {
+        String named;
+        try {
+            named = Files.readSymbolicLink(link).toString();
+        } catch (NoSuchFileException | NotLinkException e) {
+            return;
+        }
+        if (named.equals(node)) {
             Files.delete(link);
         }
     }
@@ -251,10 +278,15 @@ final class NodeLinks {
         if (note.contains(FROZEN) && isOverOurs(node)) {
             FrozenNode.thawLeft(node, log);
         }
+        unlinkAll(note);
+    }
+
+    /** Takes the links away that a note names. */
+    private static void unlinkAll(List<String> note) throws IOException {
         for (String line : note) {
             Path link = Path.of(line).normalize();
             if (isInOwnFolder(link)) {
-                unlink(link, node);
+                unlink(link, note.get(1));
             }
         }
     }

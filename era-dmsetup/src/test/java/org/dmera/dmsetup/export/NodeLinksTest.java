@@ -171,6 +171,36 @@ class NodeLinksTest {
     }
 
     @Test
+    void noLinkStaysOfADeviceWhoseRenameCouldNotBeNotedToItsEnd() throws IOException {
+        assumeTrue(Files.isWritable(Path.of("/dev")), "needs the right to make links in /dev");
+        DeviceRegistry registry = registry();
+        MappedDevice device = registry.create(NAME, "", OptionalInt.empty());
+        Path attached = folder.resolve("attached");
+        Path fresh = attached.resolve("link-0.new");
+        Path within = fresh.resolve("within");
+        // No such node has udev told of it: the log hears of that when the new link has been made.
+        NodeLinks links = new NodeLinks(attached, line -> {
+            if (line.contains("uevent") && !exists(fresh)) {
+                assertTrue(within.toFile().mkdirs());
+            }
+            log.add(line);
+        });
+        Path old = links.make(device, NODE);
+        Files.delete(within);
+        Files.delete(fresh);
+        registry.rename(device, NAME + "-new");
+        Path link = links.rename(device, old, NODE, false);
+        assertEquals(NODE, Files.readSymbolicLink(link).toString());
+        assertTrue(log.get(log.size() - 1).contains(old.toString()), log::toString);
+        Files.delete(within);
+        Files.delete(fresh);
+        links.remove(device, link, NODE);
+        assertFalse(exists(link));
+        assertFalse(exists(old));
+        assertFalse(exists(attached.resolve("link-0")));
+    }
+
+    @Test
     void whatElseIsWhereADevicesLinkWouldGoStaysAsItIs() throws IOException {
         assumeTrue(Files.isWritable(Path.of("/dev")), "needs the right to make links in /dev");
         MappedDevice device = registry().create(NAME, "", OptionalInt.empty());
