@@ -202,9 +202,10 @@ final class Backup implements Closeable {
     }
 
     private static boolean isRefusal(IOException e) {
-        return e instanceof DmException answer
+        Throwable why = e.getCause() == null ? e : e.getCause();
+        return why instanceof DmException answer
                 ? answer.is(Errno.EINVAL) || answer.is(Errno.EBUSY)
-                : e.getCause() instanceof RefusedException;
+                : why instanceof RefusedException;
     }
 
     /** What killed runs left in the folder; what another program is writing stays. */

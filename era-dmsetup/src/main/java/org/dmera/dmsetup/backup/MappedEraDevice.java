@@ -8,13 +8,17 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
+import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.control.DeviceId;
 import org.dmera.dmsetup.control.DevicePaths;
+import org.dmera.dmsetup.control.DmCall;
 import org.dmera.dmsetup.control.DmClient;
+import org.dmera.dmsetup.control.DmException;
 import org.dmera.dmsetup.control.EraStatus;
 import org.dmera.dmsetup.control.Mangling;
 import org.dmera.dmsetup.ioctl.DevNumber;
+import org.dmera.dmsetup.ioctl.DmCommand;
 import org.dmera.dmsetup.ioctl.DmFlags;
 import org.dmera.dmsetup.ioctl.TargetSpec;
 import org.dmera.dmsetup.ioctl.Words;
@@ -75,8 +79,27 @@ record MappedEraDevice(DmClient client, DeviceId id, TargetSpec target, Path met
 
     /** Refuses one that is suspended: it begins no era. */
     void requireRunning() throws IOException {
+        requireRunning(null);
+    }
+
+    private void requireRunning(DmException refusal) throws IOException {
         if (client.info(same()).has(DmFlags.SUSPEND)) {
-            throw new IOException(name() + " is suspended; resume it first");
+            throw new IOException(name() + " is suspended; resume it first", refusal);
+        }
+    }
+
+    /** One that is suspended for a moment, as for another table, is waited for: our engine's refuses messages then. */
+    private void message(String text) throws IOException {
+        try {
+            DmCall.of("message", DmCommand.TARGET_MSG, same())
+                    .message(target.startSector(), text)
+                    .patiently(true)
+                    .run(client.control());
+        } catch (DmException e) {
+            if (e.is(Errno.EBUSY)) {
+                requireRunning(e);
+            }
+            throw e;
         }
     }
 
@@ -130,7 +153,8 @@ record MappedEraDevice(DmClient client, DeviceId id, TargetSpec target, Path met
 
     @Override
     public long checkpoint() throws IOException {
-        return client.checkpoint(same());
+        message("checkpoint");
+        return currentEra();
     }
 
     /**
@@ -178,12 +202,12 @@ record MappedEraDevice(DmClient client, DeviceId id, TargetSpec target, Path met
 
     @Override
     public void takeSnapshot() throws IOException {
-        client.message(same(), target.startSector(), "take_metadata_snap");
+        message("take_metadata_snap");
     }
 
     @Override
     public void dropSnapshot() throws IOException {
-        client.message(same(), target.startSector(), "drop_metadata_snap");
+        message("drop_metadata_snap");
     }
 
     @Override

@@ -17,6 +17,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import org.dmera.dmsetup.cli.DmSetup;
 import org.dmera.dmsetup.control.DmClient;
 import org.dmera.dmsetup.engine.TestEngine;
@@ -82,6 +84,34 @@ class MappedEraDeviceTest {
                 assertEquals(-1, vol.snapshotBlock());
                 assertTrue(other.snapshotBlock() >= 0, "that of the device which has the name now stays held");
                 assertEquals("vol", vol.name(), "what its streams are called after");
+            }
+        }
+    }
+
+    @Test
+    void aDeviceThatIsSuspendedForAMomentIsWaitedFor() throws Exception {
+        try (TestEngine engine = new TestEngine(sys)) {
+            assertNotNull(engine);
+            create("vol");
+            try (MappedEraDevice vol = open("vol")) {
+                vol.takeSnapshot();
+                dmsetup("suspend", "vol");
+                CompletableFuture<Void> dropped = new CompletableFuture<>();
+                Thread dropping = new Thread(() -> {
+                    try {
+                        vol.dropSnapshot();
+                        dropped.complete(null);
+                    } catch (IOException e) {
+                        dropped.completeExceptionally(e);
+                    }
+                });
+                dropping.start();
+                while (dropping.getState() != Thread.State.TIMED_WAITING && !dropped.isDone()) {
+                    Thread.onSpinWait();
+                }
+                dmsetup("resume", "vol");
+                dropped.get(60, TimeUnit.SECONDS);
+                assertEquals(-1, vol.snapshotBlock());
             }
         }
     }
