@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.control.SocketControl;
 import org.dmera.dmsetup.ioctl.DmCommand;
@@ -17,7 +18,7 @@ import org.dmera.dmsetup.ioctl.DmIoctl;
 /** Starts an engine in the background, in a session of its own, and waits until it answers. */
 public final class EngineStarter {
     private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(60);
-    private static final long LOOK_AGAIN_MILLIS = 20;
+    private static final long LOOK_AGAIN_NANOS = TimeUnit.MILLISECONDS.toNanos(20);
     private static final int LOG_TAIL_LINES = 5;
 
     private EngineStarter() {}
@@ -48,9 +49,14 @@ public final class EngineStarter {
             }
             if (hasExited(process) && !answers(options.control())) {
                 String tail = tail(logFile.toPath(), logStart);
-                // Somebody else has started one at the same moment, which will answer in its stead.
                 if (!tail.contains(StateDirectory.TAKEN)) {
                     throw new IOException("the engine did not start: " + tail);
+                }
+                // Another one was started at the same moment, and will answer in its stead; or one stops, and will end.
+                LockSupport.parkNanos(LOOK_AGAIN_NANOS);
+                if (!StateDirectory.isHeld(options.state())) {
+                    logStart = logFile.length();
+                    process = builder.start();
                 }
             }
         }
@@ -70,7 +76,7 @@ public final class EngineStarter {
 
     private static boolean hasExited(Process process) {
         try {
-            return process.waitFor(LOOK_AGAIN_MILLIS, TimeUnit.MILLISECONDS);
+            return process.waitFor(LOOK_AGAIN_NANOS, TimeUnit.NANOSECONDS);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             return true;

@@ -115,6 +115,15 @@ final class StateDirectory implements DeviceStore, Closeable {
         }
     }
 
+    /** Whether the engine that noted its number in the folder still runs; to be asked where another one was refused. */
+    static boolean isHeld(Path folder) throws IOException {
+        String pid = Files.readString(folder.resolve(LOCK)).strip();
+        return pid.matches("[0-9]{1,18}")
+                && ProcessHandle.of(Long.parseLong(pid))
+                        .filter(ProcessHandle::isAlive)
+                        .isPresent();
+    }
+
     /** Makes the folder if need be, for this user alone. Who can write there decides what the engine opens and replaces. */
     static void make(Path folder) throws IOException {
         try {

@@ -18,6 +18,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.channels.SocketChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -29,6 +30,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
+import org.dmera.core.file.Folders;
 import org.dmera.core.format.Superblock;
 import org.dmera.testkit.Alone;
 import org.dmera.testkit.Fixtures;
@@ -210,6 +212,34 @@ class EngineLifeTest {
             }
             pool.shutdown();
             assertEquals(4, program.run("ls").ok().out().lines().count());
+        }
+    }
+
+    @Test
+    void whoCreatesWhileAnEngineIsStoppingGetsTheNextOne() throws Exception {
+        try (Program program = new Program(folder)) {
+            Files.createDirectory(program.state, Folders.PRIVATE);
+            Process stopping = new ProcessBuilder("sleep", "600").start();
+            ExecutorService threads = Executors.newSingleThreadExecutor();
+            try {
+                String table = eraTable(program, "vol");
+                Future<Program.Result> create;
+                try (FileChannel lock = FileChannel.open(
+                        program.state.resolve("lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
+                    lock.lock();
+                    lock.write(ByteBuffer.wrap((stopping.pid() + "\n").getBytes(StandardCharsets.US_ASCII)));
+                    create = threads.submit(() -> program.run("create", "vol", "--table", table));
+                    while (!program.log().contains("another engine (process " + stopping.pid() + ")")
+                            && !create.isDone()) {
+                        TimeUnit.MILLISECONDS.sleep(20);
+                    }
+                }
+                stopping.destroyForcibly().waitFor();
+                create.get(200, TimeUnit.SECONDS).ok();
+            } finally {
+                stopping.destroyForcibly();
+                threads.shutdownNow();
+            }
         }
     }
 
