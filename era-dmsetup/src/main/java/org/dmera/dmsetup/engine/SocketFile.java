@@ -8,6 +8,7 @@ import java.net.UnixDomainSocketAddress;
 import java.nio.channels.Channel;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
@@ -54,8 +55,8 @@ public final class SocketFile {
     }
 
     /**
-     * Listens at {@code socket}, mode 0600. It is made in a private folder and moved into place, so that it is never there
-     * with a looser mode. A dead one is replaced.
+     * Listens at {@code socket}, mode 0600. It is made in a private folder and gets its name then, so that it is never there
+     * with a looser mode, and of two who are at it at once the one that is later fails. A dead one is replaced.
      *
      * @throws IOException when somebody answers there already, when something else than a socket lies there, or when the
      *     path is too long for a socket
@@ -76,7 +77,8 @@ public final class SocketFile {
                 Path egg = nest.resolve("s");
                 server.bind(UnixDomainSocketAddress.of(egg), BACKLOG);
                 Files.setPosixFilePermissions(egg, PosixFilePermissions.fromString("rw-------"));
-                Files.move(egg, socket, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+                takeAwayDead(socket, nest.resolve("d"));
+                name(egg, socket);
                 return server;
             } catch (SocketException e) {
                 server.close();
@@ -88,7 +90,28 @@ public final class SocketFile {
             }
         } finally {
             Files.deleteIfExists(nest.resolve("s"));
+            Files.deleteIfExists(nest.resolve("d"));
             Files.delete(nest);
+        }
+    }
+
+    /** Moves a dead one to {@code away}, and looks once more: since {@link #requireFree} another may have taken its place. */
+    private static void takeAwayDead(Path socket, Path away) throws IOException {
+        if (Files.exists(socket, LinkOption.NOFOLLOW_LINKS)) {
+            Files.move(socket, away, StandardCopyOption.ATOMIC_MOVE);
+            if (!isSocket(away) || answers(away)) {
+                Files.createLink(socket, away);
+                requireFree(socket);
+            }
+        }
+    }
+
+    private static void name(Path egg, Path socket) throws IOException {
+        try {
+            Files.createLink(socket, egg);
+        } catch (FileAlreadyExistsException e) {
+            requireFree(socket);
+            throw e;
         }
     }
 
