@@ -69,8 +69,6 @@ final class Libc {
 
         int unlink(String path);
 
-        int sync_file_range(int fd, long offset, long length, int flags);
-
         int dup2(int fd, int target);
 
         int malloc_trim(long pad);

@@ -66,7 +66,7 @@ final class RevertRun {
             requireDeviceOf(target, metadata);
         }
         List<Path> paths = arguments.operands().stream().map(Path::of).toList();
-        try (StreamImage image = StreamImage.open(paths, CACHE_BYTES, console::error);
+        try (StreamImage image = StreamImage.open(paths, CACHE_BYTES, line -> console.error("warning: " + line));
                 WrittenSince written = new WrittenSince(metadata, live, !dry, era)) {
             int last = image.states() - 1;
             written.requireFit(image.header(last), image.name(last), arguments.value("identity"));

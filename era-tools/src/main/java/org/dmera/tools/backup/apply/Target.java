@@ -228,10 +228,10 @@ public final class Target implements Closeable {
     public void flush() throws IOException {
         try {
             channel.force(true);
+            PageCache.drop(fd, 0, 0);
         } catch (IOException e) {
             throw new IOException(path + ": making it durable failed: " + e.getMessage(), e);
         }
-        PageCache.drop(fd, 0, 0);
     }
 
     /** As {@link #mark(Path, boolean, long)}, of this target. */
@@ -266,6 +266,8 @@ public final class Target implements Closeable {
     public void close() throws IOException {
         try (channel) {
             FileDescriptors.close(fd);
+        } catch (IOException e) {
+            throw FileErrors.named(path, e);
         }
     }
 }

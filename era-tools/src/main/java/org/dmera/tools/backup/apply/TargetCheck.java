@@ -6,6 +6,7 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import org.dmera.core.file.FileErrors;
 import org.dmera.tools.backup.copy.MetadataView;
 
 /**
@@ -31,6 +32,8 @@ final class TargetCheck {
         }
         try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
             return OF_SIZE + channel.size() + " bytes";
+        } catch (IOException e) {
+            throw FileErrors.named(path, e);
         }
     }
 
