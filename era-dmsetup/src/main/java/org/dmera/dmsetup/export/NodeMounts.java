@@ -20,6 +20,7 @@ import org.dmera.dmsetup.ioctl.Words;
 /** Who uses a block device, as far as the kernel tells without being asked to claim it: file systems, swap, other devices. */
 final class NodeMounts {
     private static final Path PROC = Path.of("/proc");
+    private static final Path SELF = PROC.resolve("self");
     private static final Path BLOCK = Path.of("/sys/class/block");
 
     /**
@@ -41,6 +42,10 @@ final class NodeMounts {
             try {
                 lines = Files.readAllLines(process.resolve("mountinfo"), NativeText.CHARSET);
             } catch (IOException e) {
+                if (process.equals(SELF)) {
+                    // Out of descriptors, say: what is mounted is not known then, and would not be frozen.
+                    throw e;
+                }
                 // It ended.
                 continue;
             }
@@ -135,7 +140,7 @@ final class NodeMounts {
     private static List<Path> aProcessOfEachNamespace() throws IOException {
         List<Path> processes = new ArrayList<>();
         Set<String> seen = new HashSet<>();
-        add(PROC.resolve("self"), seen, processes);
+        add(SELF, seen, processes);
         for (Path process : Folders.entries(PROC, "[0-9]*")) {
             add(process, seen, processes);
         }

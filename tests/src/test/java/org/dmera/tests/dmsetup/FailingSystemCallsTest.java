@@ -3,7 +3,9 @@ package org.dmera.tests.dmsetup;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -18,11 +20,13 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import org.dmera.dmsetup.control.DmException;
 import org.dmera.testkit.Alone;
 import org.dmera.tests.io.Host;
 import org.dmera.tests.io.TestLinks;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -37,6 +41,21 @@ import org.junit.jupiter.api.io.TempDir;
 class FailingSystemCallsTest {
     private static final String CALLS = "open,openat,pread64,pwrite64,pwritev,fsync,fdatasync,fallocate,lseek,rename,"
             + "renameat,unlink,unlinkat,flock,fcntl,newfstatat,sendfile";
+    /** What nodes are made of and come to as well: the kernel's device files, links, mounts, and what it tells of them. */
+    private static final String CALLS_OF_NODES =
+            CALLS + ",ioctl,mount,umount2,read,readv,write,writev,symlink,readlink,"
+                    + "mkdir,chmod,mknod,mknodat,getdents64,statx,access";
+
+    private static final String FILES_OF_NODES =
+            "/dev/(?:fuse|loop-control|loop\\d+|mapper/%s.*)|/sys/(?:class/)?block/loop.*|/proc/(?:misc|swaps|\\w+/mountinfo)";
+    private static final Pattern LOOP = Pattern.compile("(/dev/loop|/sys/block/loop|/sys/class/block/loop)\\d+(.*)");
+    private static final Set<String> TAKING_AWAY =
+            Set.of("unlink", "umount2", "readlink", "statx", "newfstatat", "access");
+    /** Loop devices that may be the next free one. */
+    private static final int LOOPS = 16;
+    /** Calls of a kind on a device file, of which each is another one: ioctl(2), most of all. */
+    private static final int NUMBERED_CALLS = 4;
+    /** After the first the devices are taken away, after the second the engine is killed and started again. */
     private static final List<String> ERRORS = List.of("EIO", "ENOSPC");
     /** What the log says of a failure that nobody has thought of. */
     private static final Pattern UNFORESEEN = Pattern.compile("internal error|Exception|\\tat ");
@@ -67,16 +86,36 @@ class FailingSystemCallsTest {
                 .map(verb -> DynamicTest.dynamicTest(verb.name(), () -> everyKindOfCallOf(verb)));
     }
 
-    private void everyKindOfCallOf(KilledBetweenSystemCallsTest.Verb verb) throws Exception {
+    /** It would be in a view half-way through what it was writing. */
+    @Test
+    void aDeviceOfWhichNobodyKnowsWhatIsMountedOnItIsNotSuspended() throws Exception {
+        assumeTrue(Boolean.getBoolean("era.nightly"), "mounts under strace: -Dera.nightly=true");
+        begin(true);
+        engine.freshFiles();
+        engine.create(engine.vol, "u-1");
+        engine.load(engine.vol, engine.linear("a"));
+        engine.resume(engine.vol);
+        engine.mount(engine.vol);
+        List<String> failing = List.of("-P", "/proc/self/mountinfo", "-e", "inject=open,openat:error=EMFILE:when=1+");
+        underStrace(failing, () -> assertThrows(DmException.class, () -> engine.suspend(engine.vol)));
+        engine.unmount();
+        engine.removeAll();
+    }
+
+    private void begin(boolean attaches) throws Exception {
         SystemCallKiller.need();
-        if (verb.attaches()) {
+        if (attaches) {
             Host.needAttach();
         }
         if (engine == null) {
             TestLinks.clean();
             engine = new KilledEngine(folder, TestLinks.name("failing"));
         }
-        for (String call : callsOf(verb)) {
+    }
+
+    private void everyKindOfCallOf(KilledBetweenSystemCallsTest.Verb verb) throws Exception {
+        begin(verb.attaches());
+        for (Call call : callsOf(verb)) {
             for (String error : ERRORS) {
                 try {
                     fail(verb, call, error);
@@ -87,32 +126,70 @@ class FailingSystemCallsTest {
         }
     }
 
-    /** As in {@code fsync FILE}: each kind of call on each file. */
-    private Set<String> callsOf(KilledBetweenSystemCallsTest.Verb verb) throws Exception {
-        begin(verb);
-        runUnderStrace(verb, "-e", "trace=" + CALLS);
+    /** One kind of call on a file, and which of them. */
+    private record Call(String name, String file, int number) implements Comparable<Call> {
+        @Override
+        public int compareTo(Call other) {
+            return toString().compareTo(other.toString());
+        }
+
+        /** What can't be looked at or taken away when a node goes is named in the log, and the next engine does away with it. */
+        boolean isOfTakingAway() {
+            return TAKING_AWAY.contains(name) && (file.startsWith("/dev/mapper/") || file.contains(".attached/"));
+        }
+
+        /** Has strace make it fail: of a loop device whichever is the next free one. */
+        List<String> options(String error) {
+            List<String> options = new ArrayList<>();
+            Matcher loop = LOOP.matcher(file);
+            boolean any = loop.matches();
+            for (int i = 0; i < (any ? LOOPS : 1); i++) {
+                options.addAll(List.of("-P", any ? loop.group(1) + i + loop.group(2) : file));
+            }
+            options.addAll(List.of("-e", "inject=" + name + ":error=" + error + ":when=" + number));
+            return options;
+        }
+    }
+
+    private Set<Call> callsOf(KilledBetweenSystemCallsTest.Verb verb) throws Exception {
+        prepare(verb);
+        runUnderStrace(verb, List.of("-e", "trace=" + (verb.attaches() ? CALLS_OF_NODES : CALLS)));
         engine.removeAll();
-        Matcher call = Pattern.compile(
-                        "^\\d+ +(\\w+)\\(.*?[<\"](" + Pattern.quote(folder.toString()) + "/[^>\"]+)[>\"]",
-                        Pattern.MULTILINE)
+        String files = Pattern.quote(folder.toString()) + "/[^>\"]+"
+                + (verb.attaches() ? "|" + FILES_OF_NODES.formatted(Pattern.quote(engine.vol)) : "");
+        Matcher found = Pattern.compile("^\\d+ +(\\w+)\\(.*?[<\"](" + files + ")[>\"]", Pattern.MULTILINE)
                 .matcher(Files.readString(folder.resolve("trace"), StandardCharsets.ISO_8859_1));
-        Set<String> calls = new TreeSet<>();
-        while (call.find()) {
-            calls.add(call.group(1) + " " + call.group(2));
+        Set<Call> calls = new TreeSet<>();
+        while (found.find()) {
+            int number = 1;
+            while (!calls.add(new Call(found.group(1), found.group(2), number))
+                    && number < NUMBERED_CALLS
+                    && found.group(2).startsWith("/dev/")) {
+                number++;
+            }
         }
         return calls;
     }
 
-    private void begin(KilledBetweenSystemCallsTest.Verb verb) throws Exception {
+    private void prepare(KilledBetweenSystemCallsTest.Verb verb) throws Exception {
         engine.freshFiles();
         verb.before().run(engine);
     }
 
-    private void runUnderStrace(KilledBetweenSystemCallsTest.Verb verb, String... options) throws Exception {
+    private void runUnderStrace(KilledBetweenSystemCallsTest.Verb verb, List<String> options) throws Exception {
+        underStrace(options, () -> run(verb));
+    }
+
+    /** What is done while strace looks at the engine. */
+    private interface Part {
+        void run() throws Exception;
+    }
+
+    private void underStrace(List<String> options, Part part) throws Exception {
         Path said = folder.resolve("strace.said");
         List<String> command = new ArrayList<>(List.of("strace", "-f", "-y", "-s", "8", "-o"));
         command.add(folder.resolve("trace").toString());
-        command.addAll(List.of(options));
+        command.addAll(options);
         command.addAll(List.of("-p", Long.toString(engine.process().pid())));
         Process strace = new ProcessBuilder(command)
                 .redirectErrorStream(true)
@@ -124,7 +201,7 @@ class FailingSystemCallsTest {
                 assertTrue(strace.isAlive() && System.nanoTime() < deadline, "strace can't attach");
                 LockSupport.parkNanos(5_000_000);
             }
-            run(verb);
+            part.run();
         } finally {
             strace.destroy();
             strace.waitFor();
@@ -142,17 +219,19 @@ class FailingSystemCallsTest {
         }
     }
 
-    private void fail(KilledBetweenSystemCallsTest.Verb verb, String call, String error) throws Exception {
-        begin(verb);
-        String[] words = call.split(" ", 2);
-        runUnderStrace(verb, "-P", words[1], "-e", "inject=" + words[0] + ":error=" + error + ":when=1");
+    private void fail(KilledBetweenSystemCallsTest.Verb verb, Call call, String error) throws Exception {
+        prepare(verb);
+        runUnderStrace(verb, call.options(error));
         assertTrue(engine.process().isAlive(), "the engine has ended");
         engine.checkMetadata();
         engine.unmount();
         String log = engine.log();
         assertFalse(UNFORESEEN.matcher(log).find(), log);
+        if (error.equals(ERRORS.get(0)) && !call.isOfTakingAway()) {
+            engine.removeAll();
+            return;
+        }
         engine.kill();
-        TestLinks.clean();
         engine.start();
         engine.checkMetadata();
         engine.removeAll();
