@@ -13,8 +13,6 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.HashSet;
 import java.util.List;
-import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.TimeUnit;
 import org.dmera.core.file.FileClaim;
 import org.dmera.core.file.Folders;
 import org.dmera.dmsetup.control.DmClient;
@@ -35,9 +33,6 @@ public final class BackupCommand implements Command {
     private static final int TRY_AGAIN_LATER = 75;
 
     private static final double NANOS_PER_SECOND = 1e9;
-
-    /** systemd kills after 90 seconds. */
-    private static final long PATIENCE_SECONDS = 60;
 
     @Override
     public Usage usage() {
@@ -64,64 +59,6 @@ public final class BackupCommand implements Command {
             }
             writeMetrics(arguments, true, began, console);
             return 0;
-        }
-    }
-
-    /**
-     * What a signal does, which ends the JVM through its hooks: it stops the backup that runs, and waits until what that holds
-     * is gone, and the metrics written.
-     */
-    private static final class SignalHook implements Closeable {
-        private final CountDownLatch done = new CountDownLatch(1);
-        /** The backup that runs, or ran last; null before the first. Guarded by this. */
-        private Backup current;
-
-        private boolean come;
-
-        SignalHook() throws IOException {
-            try {
-                Runtime.getRuntime().addShutdownHook(new Thread(this::signal));
-            } catch (IllegalStateException e) {
-                // It came before.
-                throw Backup.interrupted(null);
-            }
-        }
-
-        private void signal() {
-            if (stop()) {
-                await(done);
-            }
-        }
-
-        private synchronized boolean stop() {
-            come = true;
-            if (current == null) {
-                return false;
-            }
-            current.stop();
-            return true;
-        }
-
-        synchronized void begin(Backup backup) throws IOException {
-            if (come) {
-                throw Backup.interrupted(null);
-            }
-            current = backup;
-        }
-
-        synchronized boolean hasCome() {
-            return come;
-        }
-
-        /** The last backup has come to its end: a signal from now on waits for nothing. Returns whether one has come before. */
-        synchronized boolean end() {
-            current = null;
-            return come;
-        }
-
-        @Override
-        public void close() {
-            done.countDown();
         }
     }
 
@@ -397,16 +334,6 @@ public final class BackupCommand implements Command {
         }
         if (group != null) {
             group.thaw(run.device);
-        }
-    }
-
-    private static void await(CountDownLatch done) {
-        try {
-            if (!done.await(PATIENCE_SECONDS, TimeUnit.SECONDS)) {
-                System.err.println("era_backup: interrupted; the next run drops the snapshots");
-            }
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
         }
     }
 
