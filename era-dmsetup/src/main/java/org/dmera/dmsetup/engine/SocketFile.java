@@ -11,6 +11,7 @@ import java.nio.channels.SocketChannel;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.BasicFileAttributes;
@@ -97,12 +98,15 @@ public final class SocketFile {
 
     /** Moves a dead one to {@code away}, and looks once more: since {@link #requireFree} another may have taken its place. */
     private static void takeAwayDead(Path socket, Path away) throws IOException {
-        if (Files.exists(socket, LinkOption.NOFOLLOW_LINKS)) {
+        try {
             Files.move(socket, away, StandardCopyOption.ATOMIC_MOVE);
-            if (!isSocket(away) || answers(away)) {
-                Files.createLink(socket, away);
-                requireFree(socket);
-            }
+        } catch (NoSuchFileException e) {
+            // There is none, or another who is to listen has taken it away.
+            return;
+        }
+        if (!isSocket(away) || answers(away)) {
+            Files.createLink(socket, away);
+            requireFree(socket);
         }
     }
 
