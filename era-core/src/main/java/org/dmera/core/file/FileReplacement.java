@@ -16,9 +16,6 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.HashSet;
 import java.util.Set;
-import org.dmera.core.linux.Errno;
-import org.dmera.core.linux.ErrnoException;
-import org.dmera.core.linux.FileDescriptors;
 
 /**
  * A file that appears, or is replaced, whole or not at all: what is new is written to {@code FILE.partial} beside it, made
@@ -287,7 +284,7 @@ public final class FileReplacement implements Closeable {
                 Files.move(written, target, StandardCopyOption.ATOMIC_MOVE);
                 committed = true;
             }
-            syncFolderOf(target);
+            Folders.syncFolderOf(target);
         }
         committed = true;
     }
@@ -304,36 +301,6 @@ public final class FileReplacement implements Closeable {
         }
         old = came;
         oldIdentity = now;
-    }
-
-    /**
-     * Makes durable what a file is called, and that it is there, as far as the file system can: some sync no folders (fsync(2):
-     * EINVAL), and what is in them is as durable as they make it.
-     */
-    public static void syncFolderOf(Path file) throws IOException {
-        Path path = file.toAbsolutePath().getParent();
-        try (FileChannel folder = FileChannel.open(path, StandardOpenOption.READ)) {
-            folder.force(true);
-        } catch (AccessDeniedException e) {
-            throw e;
-        } catch (IOException e) {
-            if (!syncsNoFolders(path)) {
-                throw new IOException(path + ": making it durable failed: " + e.getMessage(), e);
-            }
-        }
-    }
-
-    /** Asked for the number of the error: Java's words for it are of the caller's language. */
-    private static boolean syncsNoFolders(Path folder) throws IOException {
-        int fd = FileDescriptors.open(folder.toString(), FileDescriptors.O_RDONLY);
-        try {
-            FileDescriptors.sync(fd);
-            return false;
-        } catch (ErrnoException e) {
-            return e.is(Errno.EINVAL);
-        } finally {
-            FileDescriptors.close(fd);
-        }
     }
 
     @Override

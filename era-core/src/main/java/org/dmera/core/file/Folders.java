@@ -2,12 +2,15 @@
 package org.dmera.core.file;
 
 import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.FileAttribute;
 import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -16,6 +19,9 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.Set;
+import org.dmera.core.linux.Errno;
+import org.dmera.core.linux.ErrnoException;
+import org.dmera.core.linux.FileDescriptors;
 
 /** Folders: what is in them; and those for what is to outlast a power cut, as a file is no more durable than each on its way. */
 public final class Folders {
@@ -56,7 +62,37 @@ public final class Folders {
             throw (IOException) new NotDirectoryException(e.getFile()).initCause(e);
         }
         for (Path made : missing) {
-            FileReplacement.syncFolderOf(made);
+            syncFolderOf(made);
+        }
+    }
+
+    /**
+     * Makes durable what a file is called, and that it is there, as far as the file system can: some sync no folders (fsync(2):
+     * EINVAL), and what is in them is as durable as they make it.
+     */
+    public static void syncFolderOf(Path file) throws IOException {
+        Path path = file.toAbsolutePath().getParent();
+        try (FileChannel folder = FileChannel.open(path, StandardOpenOption.READ)) {
+            folder.force(true);
+        } catch (AccessDeniedException e) {
+            throw e;
+        } catch (IOException e) {
+            if (!syncsNoFolders(path)) {
+                throw new IOException(path + ": making it durable failed: " + e.getMessage(), e);
+            }
+        }
+    }
+
+    /** Asked for the number of the error: Java's words for it are of the caller's language. */
+    private static boolean syncsNoFolders(Path folder) throws IOException {
+        int fd = FileDescriptors.open(folder.toString(), FileDescriptors.O_RDONLY);
+        try {
+            FileDescriptors.sync(fd);
+            return false;
+        } catch (ErrnoException e) {
+            return e.is(Errno.EINVAL);
+        } finally {
+            FileDescriptors.close(fd);
         }
     }
 }

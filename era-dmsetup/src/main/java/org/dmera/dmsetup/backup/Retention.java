@@ -7,7 +7,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
-import org.dmera.core.file.FileReplacement;
+import org.dmera.core.file.Folders;
 import org.dmera.tools.backup.CopyPlan;
 import org.dmera.tools.backup.StreamCheck;
 import org.dmera.tools.backup.StreamText;
@@ -85,7 +85,7 @@ final class Retention {
             steps.before("delete " + stream.file().getFileName());
             Files.delete(stream.file());
             // So that the order of deletions survives a power cut.
-            FileReplacement.syncFolderOf(stream.file());
+            Folders.syncFolderOf(stream.file());
         }
     }
 

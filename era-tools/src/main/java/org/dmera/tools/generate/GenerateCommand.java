@@ -11,7 +11,7 @@ import java.nio.file.StandardOpenOption;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.DeviceOpener;
 import org.dmera.core.build.MetadataBuilder;
-import org.dmera.core.file.FileReplacement;
+import org.dmera.core.file.Folders;
 import org.dmera.core.file.Links;
 import org.dmera.core.format.IndexBlock;
 import org.dmera.tools.cli.Arguments;
@@ -108,7 +108,7 @@ public final class GenerateCommand implements Command {
         }
         try (RandomAccessFile file = new RandomAccessFile(output.toFile(), "rw")) {
             file.setLength(blocks * BlockDevice.BLOCK_BYTES);
-            FileReplacement.syncFolderOf(Links.follow(output));
+            Folders.syncFolderOf(Links.follow(output));
         } catch (FileNotFoundException e) {
             // It names the file.
             throw e;

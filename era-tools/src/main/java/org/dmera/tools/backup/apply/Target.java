@@ -13,7 +13,7 @@ import java.util.concurrent.TimeUnit;
 import org.dmera.core.file.FileClaim;
 import org.dmera.core.file.FileErrors;
 import org.dmera.core.file.FileIdentity;
-import org.dmera.core.file.FileReplacement;
+import org.dmera.core.file.Folders;
 import org.dmera.core.file.Links;
 import org.dmera.core.file.Sha256;
 import org.dmera.core.linux.Errno;
@@ -95,7 +95,7 @@ public final class Target implements Closeable {
             }
             if (isNew) {
                 // Its state, which may lie elsewhere, is going to say what it holds.
-                FileReplacement.syncFolderOf(Links.follow(path));
+                Folders.syncFolderOf(Links.follow(path));
             }
             int fd = FileDescriptors.open(
                     path.toString(), FileDescriptors.O_RDWR | (device ? FileDescriptors.O_EXCL : 0));
