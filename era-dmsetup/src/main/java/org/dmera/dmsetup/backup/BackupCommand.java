@@ -230,7 +230,7 @@ public final class BackupCommand implements Command {
         Path folder = run.options.folder();
         String name = StreamNames.device(run.device.name());
         try {
-            new Retention(folder, name, keep, run.options.copy().zstdLevel(), console::print).keep();
+            new Retention(folder, name, keep, run.options.copy().zstdLevel(), console::print, step -> {}).keep();
         } catch (IOException e) {
             throw new IOException("the backup is made, but older ones were not merged: " + e.getMessage(), e);
         }

@@ -24,32 +24,13 @@ import org.dmera.tools.backup.stream.StreamReader;
  * newest that is in it, made durable, read back, and only then are those deleted that it replaces, newest first. At each
  * moment the names in their order are a chain that leads to the same states: a full stream fits wherever it stands, and the
  * increment that is in it fits behind it once more. The next run finds what is left to delete.
+ *
+ * @param increments how many are kept
  */
-final class Retention {
+record Retention(Path folder, String device, int increments, int zstdLevel, Backup.Log log, Retention.Steps steps) {
     /** Called before each step that changes something, for tests. */
     interface Steps {
         void before(String step) throws IOException;
-    }
-
-    private final Path folder;
-    private final String device;
-    private final int increments;
-    private final int zstdLevel;
-    private final Backup.Log log;
-    private final Steps steps;
-
-    /** {@code increments}: how many are kept. */
-    Retention(Path folder, String device, int increments, int zstdLevel, Backup.Log log) {
-        this(folder, device, increments, zstdLevel, log, step -> {});
-    }
-
-    Retention(Path folder, String device, int increments, int zstdLevel, Backup.Log log, Steps steps) {
-        this.folder = folder;
-        this.device = device;
-        this.increments = increments;
-        this.zstdLevel = zstdLevel;
-        this.log = log;
-        this.steps = steps;
     }
 
     /**

@@ -9,28 +9,12 @@ import org.dmera.dmsetup.targets.Failures;
 /**
  * The change by which a device gets a table: opened first, and closed again when there is no change; in the meantime it is one
  * of the device's tables, for what lies beneath them.
+ *
+ * @param then the change that is made with the table on its way, all of it within this one
  */
-final class Load implements Transition {
-    private final MappedDevice device;
-    private final DeviceRegistry registry;
-    private final RememberedState state;
-    private final DeviceRecord.Table words;
-    private final Transition then;
-
-    /** {@code then}: the change that is made with the table on its way, all of it within this one. */
-    Load(
-            MappedDevice device,
-            DeviceRegistry registry,
-            RememberedState state,
-            DeviceRecord.Table words,
-            Transition then) {
-        this.device = device;
-        this.registry = registry;
-        this.state = state;
-        this.words = words;
-        this.then = then;
-    }
-
+record Load(
+        MappedDevice device, DeviceRegistry registry, RememberedState state, DeviceRecord.Table words, Transition then)
+        implements Transition {
     @Override
     public void prepare() throws IOException {
         String number = DevNumber.text(device.dev());

@@ -9,19 +9,9 @@ import org.dmera.dmsetup.control.DevicePaths;
 import org.dmera.tools.input.MetadataInput;
 
 /** Takes out of a cache in passthrough mode what is stale in it after the volume beneath was rolled back. */
-final class Invalidation {
+record Invalidation(MappedCache cache, long since, Rollback.Log log) {
     /** Characters of blocks in one message: far below what a call to the kernel takes. */
     private static final int MESSAGE_CHARS = 8000;
-
-    private final MappedCache cache;
-    private final long since;
-    private final Rollback.Log log;
-
-    Invalidation(MappedCache cache, long since, Rollback.Log log) {
-        this.cache = cache;
-        this.since = since;
-        this.log = log;
-    }
 
     /** @return how many cached blocks stay; the cache is suspended then */
     long run(WrittenSectors written) throws IOException {

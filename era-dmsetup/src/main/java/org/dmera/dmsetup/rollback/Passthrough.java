@@ -9,7 +9,7 @@ import org.dmera.tools.cli.Console;
 import org.dmera.tools.io.Progress;
 
 /** The way of a cache into passthrough mode, and back to its former table as long as the volume beneath was not touched. */
-final class Passthrough {
+record Passthrough(MappedCache cache, Rollback.Log log, Console console, Passthrough.Whole whole) {
     /** Does a part of it that an orderly end of the process must not cut in two. */
     interface Whole {
         void run(Failures.Step part) throws IOException;
@@ -23,18 +23,6 @@ final class Passthrough {
     private static final long CLEANING_PATIENCE_NANOS = TimeUnit.MINUTES.toNanos(2);
     /** Times that writers may dirty the cache again between the cleaner's end and the suspension. */
     private static final int CLEANINGS = 20;
-
-    private final MappedCache cache;
-    private final Rollback.Log log;
-    private final Console console;
-    private final Whole whole;
-
-    Passthrough(MappedCache cache, Rollback.Log log, Console console, Whole whole) {
-        this.cache = cache;
-        this.log = log;
-        this.console = console;
-        this.whole = whole;
-    }
 
     /** Cleans until a suspended cache has nothing dirty; only then may passthrough be loaded. */
     void enter(CacheTable live, CacheTable former) throws IOException {
