@@ -38,17 +38,10 @@ public final class DmClient implements Closeable {
     }
 
     /**
-     * A client of the channel that a user asked for.
+     * A client of the channel that a user asked for, for a program that may be run by a timer: it waits for a suspended device
+     * of the kernel's for a while only.
      *
      * @param option the value of {@code --control}, or null: see {@link ControlChoice}
-     */
-    public static DmClient open(String option) throws IOException {
-        return new DmClient(ControlChoice.of(option, System.getenv()).connect());
-    }
-
-    /**
-     * The same for a program that may be run by a timer: it waits for a suspended device of the kernel's for a while only.
-     *
      * @param user gets a line when the kernel does not come back: see {@link ImpatientControl}
      */
     public static DmClient open(String option, Consumer<String> user) throws IOException {

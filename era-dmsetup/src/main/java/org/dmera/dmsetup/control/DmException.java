@@ -19,11 +19,6 @@ public final class DmException extends IOException {
         this.errno = errno;
     }
 
-    /** The positive errno. */
-    public int errno() {
-        return errno;
-    }
-
     /** Whether it is {@code e}. */
     public boolean is(Errno e) {
         return errno == e.number();

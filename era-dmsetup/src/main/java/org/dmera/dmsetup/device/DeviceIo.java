@@ -229,15 +229,8 @@ public final class DeviceIo {
     /**
      * As {@link ChangeTracking#lastWritten}, across targets. What is beneath those that track nothing may have been written at
      * any time, and counts as written in the current era, so that no backup leaves it out.
-     */
-    public void lastWritten(long offsetBytes, long lengthBytes, ChangeTracking.EraRuns visitor) throws IOException {
-        lastWritten(offsetBytes, lengthBytes, null, visitor);
-    }
-
-    /**
-     * The same of one record only.
      *
-     * @param lineage what {@link #lineage} said when the eras were agreed on
+     * @param lineage what {@link #lineage} said when the eras were agreed on; null for whatever record there is
      * @throws ErrnoException EINVAL when the device has gone over to another one since, whose eras are others
      */
     public void lastWritten(long offsetBytes, long lengthBytes, Object lineage, ChangeTracking.EraRuns visitor)

@@ -89,7 +89,7 @@ final class TableLoader {
             throw refused(device, spec.type(), "table is longer than 2^63 bytes", einval, null);
         }
         try {
-            return type.load(spec.startSector(), spec.lengthSectors(), Words.split(spec.params()), backings);
+            return type.load(spec.lengthSectors(), Words.split(spec.params()), backings);
         } catch (TableException e) {
             throw refused(device, spec.type(), e.getMessage(), e.errno(), e);
         } catch (ErrnoException e) {

@@ -53,14 +53,10 @@ public final class TlsIdentity {
     /**
      * Reads the certificates.
      *
+     * @param allowed lets in only clients whose certificate has one of these names; all of the authority's when there are none
      * @throws IOException naming the file that is missing or can't be understood, or the certificate and the key that don't
      *     belong together: nobody else would notice before the first client comes
      */
-    public static TlsIdentity load(Path directory) throws IOException {
-        return load(directory, List.of());
-    }
-
-    /** The same, letting in only clients whose certificate has one of these names; all of the authority's when there are none. */
     public static TlsIdentity load(Path directory, List<String> allowed) throws IOException {
         Path keyFile = directory.resolve("server-key.pem");
         Path certificateFile = directory.resolve("server-cert.pem");

@@ -52,7 +52,7 @@ public final class EraTargetFactory implements TargetFactory {
     }
 
     @Override
-    public Target load(long startSector, long lengthSectors, List<String> arguments, BackingOpener backings)
+    public Target load(long lengthSectors, List<String> arguments, BackingOpener backings)
             throws TableException, IOException {
         if (arguments.size() != 3) {
             throw TableWords.invalid("Invalid argument count");

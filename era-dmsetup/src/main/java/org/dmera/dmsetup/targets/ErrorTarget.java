@@ -12,8 +12,7 @@ public final class ErrorTarget extends StoringNothing {
     private ErrorTarget() {}
 
     /** As {@link TargetFactory#load}. */
-    static Target load(
-            long startSector, long lengthSectors, List<String> arguments, TargetFactory.BackingOpener backings) {
+    static Target load(long lengthSectors, List<String> arguments, TargetFactory.BackingOpener backings) {
         return new ErrorTarget();
     }
 

@@ -103,10 +103,6 @@ class FileBacking implements Closeable {
         return device;
     }
 
-    long sizeBytes() {
-        return sizeBytes;
-    }
-
     /** Its size now, in whole sectors. */
     long currentSizeBytes() throws IOException {
         return channels[0].size() / SECTOR_BYTES * SECTOR_BYTES;

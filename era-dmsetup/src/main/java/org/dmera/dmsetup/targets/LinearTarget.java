@@ -10,8 +10,7 @@ final class LinearTarget extends AreaTarget {
     }
 
     /** As {@link TargetFactory#load}. */
-    static Target load(
-            long startSector, long lengthSectors, List<String> arguments, TargetFactory.BackingOpener backings)
+    static Target load(long lengthSectors, List<String> arguments, TargetFactory.BackingOpener backings)
             throws TableException {
         if (arguments.size() != 2) {
             throw TableWords.invalid("Invalid argument count");

@@ -13,8 +13,7 @@ final class StripedTarget extends AreaTarget {
     }
 
     /** As {@link TargetFactory#load}. */
-    static Target load(
-            long startSector, long lengthSectors, List<String> arguments, TargetFactory.BackingOpener backings)
+    static Target load(long lengthSectors, List<String> arguments, TargetFactory.BackingOpener backings)
             throws TableException {
         if (arguments.size() < 2) {
             throw TableWords.invalid("Not enough arguments");

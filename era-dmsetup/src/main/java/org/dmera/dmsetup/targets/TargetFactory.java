@@ -20,8 +20,7 @@ public interface TargetFactory {
      * @param backings opens what the line names; what it opened is closed by the target's close, or before this throws
      * @throws TableException with the reason that the kernel would log, and its errno
      */
-    Target load(long startSector, long lengthSectors, List<String> arguments, BackingOpener backings)
-            throws TableException, IOException;
+    Target load(long lengthSectors, List<String> arguments, BackingOpener backings) throws TableException, IOException;
 
     /**
      * Looks again whether what this type's targets are on may be shared as it is, after a device that may lie beneath them was

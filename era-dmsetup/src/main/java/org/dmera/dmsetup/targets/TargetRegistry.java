@@ -18,7 +18,7 @@ public final class TargetRegistry {
     }
 
     private interface Loader {
-        Target load(long startSector, long lengthSectors, List<String> words, TargetFactory.BackingOpener backings)
+        Target load(long lengthSectors, List<String> words, TargetFactory.BackingOpener backings)
                 throws TableException, IOException;
     }
 
@@ -29,9 +29,9 @@ public final class TargetRegistry {
         }
 
         @Override
-        public Target load(long startSector, long lengthSectors, List<String> words, BackingOpener backings)
+        public Target load(long lengthSectors, List<String> words, BackingOpener backings)
                 throws TableException, IOException {
-            return loader.load(startSector, lengthSectors, words, backings);
+            return loader.load(lengthSectors, words, backings);
         }
     }
 }

@@ -11,8 +11,7 @@ public final class ZeroTarget extends StoringNothing {
     private ZeroTarget() {}
 
     /** As {@link TargetFactory#load}. */
-    static Target load(
-            long startSector, long lengthSectors, List<String> arguments, TargetFactory.BackingOpener backings)
+    static Target load(long lengthSectors, List<String> arguments, TargetFactory.BackingOpener backings)
             throws TableException {
         if (!arguments.isEmpty()) {
             throw TableWords.invalid("No arguments required");

@@ -62,7 +62,7 @@ class MappedEraDeviceTest {
     }
 
     private MappedEraDevice open(String name) throws IOException {
-        return MappedEraDevice.open(DmClient.open(control()), name, null, null, false);
+        return MappedEraDevice.open(DmClient.open(control(), line -> {}), name, null, null, false);
     }
 
     @Test

@@ -45,7 +45,7 @@ class DeviceIoTest {
     }
 
     private Target target(String type, long sectors, MemoryBacking backing, String... words) throws Exception {
-        return type(type).load(0, sectors, List.of(words), name -> backing);
+        return type(type).load(sectors, List.of(words), name -> backing);
     }
 
     private static TargetTable table(Object... sectorsAndTargets) {
@@ -96,7 +96,7 @@ class DeviceIoTest {
         MemoryBacking a = new MemoryBacking("a", 64 * SECTOR);
         MemoryBacking b = new MemoryBacking("b", 64 * SECTOR);
         Target striped =
-                type("striped").load(0, 64, List.of("2", "8", "a", "0", "b", "8"), name -> name.equals("a") ? a : b);
+                type("striped").load(64, List.of("2", "8", "a", "0", "b", "8"), name -> name.equals("a") ? a : b);
         assertEquals("2 8 a 0 b 8", striped.table());
         assertEquals("2 a b 1 AA", striped.status());
         io.setTable(table(64, striped));
@@ -116,8 +116,7 @@ class DeviceIoTest {
         MemoryBacking a = new MemoryBacking("a", 30 * SECTOR);
         MemoryBacking b = new MemoryBacking("b", 30 * SECTOR);
         io.setTable(table(
-                60,
-                type("striped").load(0, 60, List.of("2", "3", "a", "0", "b", "0"), name -> name.equals("a") ? a : b)));
+                60, type("striped").load(60, List.of("2", "3", "a", "0", "b", "0"), name -> name.equals("a") ? a : b)));
         byte[] data = new byte[60 * SECTOR];
         new Random(3).nextBytes(data);
         io.write(0, ByteBuffer.wrap(data), 0);
@@ -183,7 +182,7 @@ class DeviceIoTest {
         MemoryBacking metadata = new MemoryBacking("meta", 256 << 12);
         MemoryBacking origin = new MemoryBacking("origin", 64 << 12);
         Target era = new EraTargetFactory(line -> {})
-                .load(0, 512, List.of("meta", "origin", "8"), name -> name.equals("meta") ? metadata : origin);
+                .load(512, List.of("meta", "origin", "8"), name -> name.equals("meta") ? metadata : origin);
         io.setTable(table(8, target("zero", 8, null), 512, era));
         era.resume();
         return era;
@@ -204,7 +203,7 @@ class DeviceIoTest {
     /** The eras of the first blocks of the era target. */
     private List<Integer> eras(int blocks) throws IOException {
         List<Integer> eras = new ArrayList<>();
-        io.lastWritten(4096, blocks * 4096L, (length, era) -> {
+        io.lastWritten(4096, blocks * 4096L, null, (length, era) -> {
             for (long i = 0; i < length; i += 4096) {
                 eras.add(era);
             }
@@ -243,7 +242,7 @@ class DeviceIoTest {
         era.message(List.of("checkpoint"));
         era.message(List.of("checkpoint"));
         List<String> runs = new ArrayList<>();
-        io.lastWritten(0, io.sizeBytes(), (length, last) -> runs.add(length / 4096 + ":" + last));
+        io.lastWritten(0, io.sizeBytes(), null, (length, last) -> runs.add(length / 4096 + ":" + last));
         assertEquals(List.of("1:0", "1:1", "63:0", "1:3", "1:0"), runs);
         era.close();
     }

@@ -190,8 +190,7 @@ class EveryTransitionTest {
                         }
 
                         @Override
-                        public Target load(
-                                long startSector, long lengthSectors, List<String> words, BackingOpener backings)
+                        public Target load(long lengthSectors, List<String> words, BackingOpener backings)
                                 throws IOException {
                             steps.at("open");
                             return new Letter(words.get(0).charAt(0), step -> steps.at(step));

@@ -121,7 +121,7 @@ class ShutdownStepsTest {
         }
 
         @Override
-        public Target load(long start, long length, List<String> arguments, BackingOpener backings) {
+        public Target load(long length, List<String> arguments, BackingOpener backings) {
             if (arguments.get(0).equals("refuse")) {
                 throw new IllegalStateException("a fault\nof two lines");
             }

@@ -214,7 +214,7 @@ class SyncedEraTest {
             long era = device.io().currentEra();
             for (int i = 0; i < BLOCKS; i++) {
                 int[] last = new int[1];
-                device.io().lastWritten((long) i * BLOCK, BLOCK, (length, found) -> {
+                device.io().lastWritten((long) i * BLOCK, BLOCK, null, (length, found) -> {
                     last[0] = found;
                     return true;
                 });

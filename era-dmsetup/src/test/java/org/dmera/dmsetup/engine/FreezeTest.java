@@ -109,7 +109,7 @@ class FreezeTest {
 
     private List<Integer> eras(String name) throws IOException {
         List<Integer> eras = new ArrayList<>();
-        io(name).lastWritten(0, BYTES, (length, era) -> {
+        io(name).lastWritten(0, BYTES, null, (length, era) -> {
             for (long i = 0; i < length; i += 4096) {
                 eras.add(era);
             }
@@ -186,7 +186,7 @@ class FreezeTest {
                 io("vol@2").read(offset, piece);
                 assertArrayEquals(Arrays.copyOfRange(all, offset, offset + piece.capacity()), piece.array());
                 long[] at = {offset};
-                io("vol@2").lastWritten(offset, piece.capacity(), (bytes, era) -> {
+                io("vol@2").lastWritten(offset, piece.capacity(), null, (bytes, era) -> {
                     for (long end = at[0] + bytes; at[0] < end; at[0]++) {
                         assertEquals(eras.get((int) (at[0] / 4096)), era);
                     }

@@ -313,7 +313,7 @@ class StackedDevicesTest {
     private static List<Long> writtenSince(int era, MappedDevice device) throws IOException {
         List<Long> blocks = new ArrayList<>();
         long[] at = new long[1];
-        device.io().lastWritten(0, 16 * BLOCK, (length, last) -> {
+        device.io().lastWritten(0, 16 * BLOCK, null, (length, last) -> {
             for (long end = at[0] + length; at[0] < end; at[0] += BLOCK) {
                 if (last >= era) {
                     blocks.add(at[0] / BLOCK);

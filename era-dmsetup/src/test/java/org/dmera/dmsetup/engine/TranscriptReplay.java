@@ -191,7 +191,7 @@ final class TranscriptReplay implements Closeable {
         long bytes = device().io().sizeBytes();
         int[] eras = new int[(int) (bytes / BLOCK_BYTES)];
         int[] at = new int[1];
-        device().io().lastWritten(0, bytes, (length, era) -> {
+        device().io().lastWritten(0, bytes, null, (length, era) -> {
             for (long i = 0; i < length; i += BLOCK_BYTES) {
                 eras[at[0]++] = era;
             }

@@ -56,7 +56,7 @@ class AnswerBufferTest {
         MemoryBacking metadata = new MemoryBacking("meta", 4 << 20);
         MemoryBacking origin = new MemoryBacking("origin", 512 * 512);
         Target era = new EraTargetFactory(line -> {})
-                .load(0, 512, List.of("meta", "origin", "8"), name -> name.equals("meta") ? metadata : origin);
+                .load(512, List.of("meta", "origin", "8"), name -> name.equals("meta") ? metadata : origin);
         io.setTable(new TargetTable(List.of(new TargetTable.Line(0, 512, era))));
         era.resume();
         Receiver client = new Receiver();
@@ -92,7 +92,7 @@ class AnswerBufferTest {
                 era.message(List.of("checkpoint"));
                 long now = io.currentEra();
                 List<Long> eras = new ArrayList<>();
-                io.lastWritten(0, (long) writes * BLOCK_BYTES, (length, last) -> {
+                io.lastWritten(0, (long) writes * BLOCK_BYTES, null, (length, last) -> {
                     for (long at = 0; at < length; at += BLOCK_BYTES) {
                         eras.add((long) last);
                     }

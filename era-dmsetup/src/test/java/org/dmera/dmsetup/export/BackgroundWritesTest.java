@@ -50,7 +50,7 @@ class BackgroundWritesTest {
         MemoryBacking metadata = new MemoryBacking("meta", 4 << 20);
         MemoryBacking origin = new MemoryBacking("origin", SECTORS * 512);
         era = new EraTargetFactory(line -> {})
-                .load(0, SECTORS, List.of("meta", "origin", "8"), name -> name.equals("meta") ? metadata : origin);
+                .load(SECTORS, List.of("meta", "origin", "8"), name -> name.equals("meta") ? metadata : origin);
         io.setTable(new TargetTable(List.of(new TargetTable.Line(0, SECTORS, era))));
         era.resume();
     }

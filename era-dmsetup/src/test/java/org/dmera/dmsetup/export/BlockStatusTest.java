@@ -192,7 +192,7 @@ class BlockStatusTest {
         metadata.write(0, ByteBuffer.wrap(Files.readAllBytes(file)), 0);
         MemoryBacking origin = new MemoryBacking("origin", 4 * 4096);
         Target era = new EraTargetFactory(line -> {})
-                .load(0, 32, List.of("meta", "origin", "8"), name -> name.equals("meta") ? metadata : origin);
+                .load(32, List.of("meta", "origin", "8"), name -> name.equals("meta") ? metadata : origin);
         DeviceIo io = new DeviceIo(task -> new Thread(task).start());
         io.setTable(new TargetTable(List.of(new TargetTable.Line(0, 32, era))));
         era.resume();

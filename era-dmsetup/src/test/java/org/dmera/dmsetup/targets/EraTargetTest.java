@@ -65,7 +65,7 @@ class EraTargetTest {
     }
 
     private EraTarget load(Object owner, long sectors, String... words) throws Exception {
-        EraTarget target = (EraTarget) factory.load(0, sectors, List.of(words), opener(owner));
+        EraTarget target = (EraTarget) factory.load(sectors, List.of(words), opener(owner));
         loaded.add(target);
         return target;
     }
@@ -137,7 +137,7 @@ class EraTargetTest {
         for (int round = 0; round < 3; round++) {
             opened.clear();
             TableException e = assertThrows(
-                    TableException.class, () -> small.load(0, 2 * blocks * 8, List.of("meta", "origin", "8"), opener));
+                    TableException.class, () -> small.load(2 * blocks * 8, List.of("meta", "origin", "8"), opener));
             assertEquals(Errno.ENOMEM.number(), e.errno());
             assertEquals(
                     "The marks of 268435456 blocks need 68 MB of memory; of the engine's 64 MB, 48 are left for marks:"
@@ -152,7 +152,7 @@ class EraTargetTest {
         // Not even the memory: one that fits is loaded, and another, which would not fit beside it, when that one is
         // gone.
         for (String metadataName : List.of("meta", "meta2")) {
-            Target fits = small.load(0, blocks * 8, List.of(metadataName, "origin", "8"), opener);
+            Target fits = small.load(blocks * 8, List.of(metadataName, "origin", "8"), opener);
             fits.close();
         }
     }
@@ -376,7 +376,7 @@ class EraTargetTest {
         };
         MemoryBacking large = new MemoryBacking("large", 64 << 20);
         EraTarget target = (EraTarget)
-                factory.load(0, blocks * 8, List.of("large", "huge", "8"), name -> name.equals("large") ? large : huge);
+                factory.load(blocks * 8, List.of("large", "huge", "8"), name -> name.equals("large") ? large : huge);
         loaded.add(target);
         target.resume();
         target.discard(BLOCK, (blocks - 2) * BLOCK, 0);
@@ -460,7 +460,6 @@ class EraTargetTest {
         MemoryBacking small = new MemoryBacking("small", 17 * BLOCK, journal);
         EraTarget target = (EraTarget) new EraTargetFactory(log::add)
                 .load(
-                        0,
                         ORIGIN_BLOCKS * 8L,
                         List.of("small", "origin", "8"),
                         name -> name.equals("small") ? small : origin);
@@ -505,10 +504,7 @@ class EraTargetTest {
             MemoryBacking small = new MemoryBacking("small", blocks * BLOCK, journal);
             System.arraycopy(device.bytes(), 0, small.bytes(), 0, small.bytes().length);
             EraTarget target = (EraTarget) factory.load(
-                    0,
-                    ORIGIN_BLOCKS * 8L,
-                    List.of("small", "origin", "8"),
-                    name -> name.equals("small") ? small : origin);
+                    ORIGIN_BLOCKS * 8L, List.of("small", "origin", "8"), name -> name.equals("small") ? small : origin);
             loaded.add(target);
             target.resume();
             write(target, 7);
@@ -681,7 +677,7 @@ class EraTargetTest {
             throw new OutOfMemoryError("no memory for a line");
         });
         EraTarget target =
-                (EraTarget) speechless.load(0, ORIGIN_BLOCKS * 8L, List.of("meta", "origin", "8"), opener("device"));
+                (EraTarget) speechless.load(ORIGIN_BLOCKS * 8L, List.of("meta", "origin", "8"), opener("device"));
         loaded.add(target);
         target.resume();
         CountDownLatch held = new CountDownLatch(1);
@@ -718,7 +714,6 @@ class EraTargetTest {
         System.arraycopy(metadata.bytes(), 0, left.bytes(), 0, metadata.bytes().length);
         Target found = new EraTargetFactory(log::add)
                 .load(
-                        0,
                         ORIGIN_BLOCKS * 8L,
                         List.of("left", "origin", "8"),
                         name -> name.equals("left") ? left : ofSize(name, ORIGIN_BLOCKS * BLOCK));
@@ -805,12 +800,12 @@ class EraTargetTest {
         stuck.bytes()[0] = 1;
         TargetFactory.BackingOpener opener = name -> name.equals("stuck") ? stuck : origin;
         List<String> words = List.of("stuck", "origin", "8");
-        TableException e = assertThrows(TableException.class, () -> factory.load(0, ORIGIN_BLOCKS * 8L, words, opener));
+        TableException e = assertThrows(TableException.class, () -> factory.load(ORIGIN_BLOCKS * 8L, words, opener));
         assertEquals("Error reading metadata", e.getMessage());
         assertTrue(origin.closed);
         broken.set(false);
         stuck.bytes()[0] = 0;
-        loaded.add(factory.load(0, ORIGIN_BLOCKS * 8L, words, name -> opener.open(name)));
+        loaded.add(factory.load(ORIGIN_BLOCKS * 8L, words, name -> opener.open(name)));
     }
 
     @Test

@@ -211,11 +211,11 @@ class FileBackingsTest {
         AtomicInteger syncs = new AtomicInteger();
         FileBackings losing = losingOnce(syncs);
         TargetFactory.BackingOpener opener = name -> losing.open(name, true);
-        Target linear = LinearTarget.load(0, 1024, List.of(file.toString(), "512"), opener);
+        Target linear = LinearTarget.load(1024, List.of(file.toString(), "512"), opener);
         Target striped =
-                StripedTarget.load(0, 1024, List.of("2", "8", other.toString(), "0", file.toString(), "0"), opener);
-        Target era = new EraTargetFactory(line -> {})
-                .load(0, 1024, List.of(metadata.toString(), file.toString(), "8"), opener);
+                StripedTarget.load(1024, List.of("2", "8", other.toString(), "0", file.toString(), "0"), opener);
+        Target era =
+                new EraTargetFactory(line -> {}).load(1024, List.of(metadata.toString(), file.toString(), "8"), opener);
         era.resume();
         List<Target> all = List.of(linear, striped, era);
         for (int round = 0; round < 3; round++) {
@@ -235,7 +235,7 @@ class FileBackingsTest {
             target.close();
         }
         // Opened again, it counts from anew.
-        Target again = LinearTarget.load(0, 1024, List.of(file.toString(), "0"), opener);
+        Target again = LinearTarget.load(1024, List.of(file.toString(), "0"), opener);
         again.flush();
         again.close();
     }

@@ -140,7 +140,6 @@ class PowerCutTest {
         List<Checkpoint> checkpoints = new ArrayList<>();
         Target target = new EraTargetFactory(line -> {})
                 .load(
-                        0,
                         ORIGIN_BLOCKS * 8L,
                         List.of("m", "o", "8"),
                         name -> name.equals("m") ? new RecordedBacking(metadata) : origin);

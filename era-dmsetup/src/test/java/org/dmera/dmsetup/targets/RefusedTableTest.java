@@ -34,8 +34,8 @@ class RefusedTableTest {
                 .filter(each -> each.type().equals(words.get(0)))
                 .findFirst()
                 .orElseThrow();
-        IllegalStateException e = assertThrows(
-                IllegalStateException.class, () -> type.load(0, 16, words.subList(1, words.size()), opener));
+        IllegalStateException e =
+                assertThrows(IllegalStateException.class, () -> type.load(16, words.subList(1, words.size()), opener));
         assertEquals("for the test", e.getMessage());
         assertEquals(words.contains("b") ? 2 : 1, opened.size());
         for (MemoryBacking backing : opened) {

@@ -113,7 +113,7 @@ class RunningDeviceTest {
 
     /** In this process: a program takes as long to start as some snapshots are held. */
     private String status() throws IOException {
-        try (DmClient client = DmClient.open(folder.resolve("control").toString())) {
+        try (DmClient client = DmClient.open(folder.resolve("control").toString(), line -> {})) {
             return client.status(DeviceId.ofName(NAME)).get(0).params();
         }
     }

@@ -49,7 +49,7 @@ class CrashTest {
             CrashedEngine engine = new CrashedEngine(folder);
             List<StampWriter> writers = new ArrayList<>();
             List<Thread> threads = new ArrayList<>();
-            try (DmClient control = DmClient.open(folder.resolve("control").toString())) {
+            try (DmClient control = DmClient.open(folder.resolve("control").toString(), line -> {})) {
                 knownEra = control.eraStatus(DeviceId.ofName("vol")).currentEra();
                 for (int w = 0; w < WRITERS; w++) {
                     StampWriter writer = new StampWriter(

@@ -195,7 +195,7 @@ class FrozenPrefixTest {
         long[][] chain = new long[DEVICES.size()][BLOCKS];
         List<Long> base = List.of(0L, 0L);
         try (TestEngine engine = new TestEngine(folder);
-                DmClient control = DmClient.open(folder.resolve("control").toString())) {
+                DmClient control = DmClient.open(folder.resolve("control").toString(), line -> {})) {
             for (String device : DEVICES) {
                 engine.createEra(device, MIB);
             }

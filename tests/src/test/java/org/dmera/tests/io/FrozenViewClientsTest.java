@@ -50,7 +50,7 @@ class FrozenViewClientsTest {
         Host.need("nbdcopy", "nbdinfo", "qemu-img");
         Path socket = folder.resolve("nbd");
         try (TestEngine engine = new TestEngine(folder);
-                DmClient control = DmClient.open(folder.resolve("control").toString())) {
+                DmClient control = DmClient.open(folder.resolve("control").toString(), line -> {})) {
             MappedDevice device = engine.createEra("vol", MIB);
             byte[] bytes = new byte[(MIB / 2) << 20];
             new Random(1).nextBytes(bytes);
@@ -109,7 +109,7 @@ class FrozenViewClientsTest {
         }
         for (int round = 0; round < 2; round++) {
             CrashedEngine engine = new CrashedEngine(folder);
-            try (DmClient control = DmClient.open(folder.resolve("control").toString())) {
+            try (DmClient control = DmClient.open(folder.resolve("control").toString(), line -> {})) {
                 assertEquals(1, control.list().size(), "a view is back");
                 DmClient.View view = freeze(control, cow);
                 overwrite(folder.resolve("nbd"), "vol", round, 50);

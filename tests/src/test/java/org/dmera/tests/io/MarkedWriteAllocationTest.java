@@ -70,7 +70,7 @@ class MarkedWriteAllocationTest {
     @Test
     void aWriteToWhatEveryViewHasKeptMakesNoObjectEither() throws Exception {
         try (TestEngine engine = new TestEngine(folder);
-                DmClient control = DmClient.open(folder.resolve("control").toString())) {
+                DmClient control = DmClient.open(folder.resolve("control").toString(), line -> {})) {
             DeviceIo io = engine.createEra("vol", MIB).io();
             ByteBuffer data = ByteBuffer.allocateDirect(BLOCK);
             for (int view = 0; view < 3; view++) {

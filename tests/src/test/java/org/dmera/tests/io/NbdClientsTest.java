@@ -90,7 +90,7 @@ class NbdClientsTest {
         try (TestEngine other = new TestEngine(odd)) {
             for (String name : List.of("plain", NativeText.ofUnicode("\u00fc+&=?#%41:;@"), "a\\x20b")) {
                 other.create(name, "2048 zero");
-                try (DmClient control = DmClient.open(odd.resolve("control").toString())) {
+                try (DmClient control = DmClient.open(odd.resolve("control").toString(), line -> {})) {
                     String uri = control.message(DeviceId.ofName(name), 0, "@uri");
                     assertEquals("1048576\n", run("nbdinfo", "--size", uri).good());
                     assertTrue(run("qemu-img", "info", uri).good().contains("virtual size: 1 MiB"));

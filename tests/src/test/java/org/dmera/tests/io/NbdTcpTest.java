@@ -148,7 +148,7 @@ class NbdTcpTest {
     @Test
     void aDeviceIsServedWithCertificatesToThoseWhoHaveOne() throws Exception {
         makeCertificates();
-        serve(TlsIdentity.load(certificates), port -> {
+        serve(TlsIdentity.load(certificates, List.of()), port -> {
             String uri = "nbds://localhost:" + port + "/vol?tls-certificates=" + certificates;
             assertTrue(run("nbdinfo", uri).good().contains("with TLS"));
             byte[] image = new byte[16 << 20];
@@ -252,10 +252,11 @@ class NbdTcpTest {
             for (Path key : identities) {
                 Path both = mixed(certificate, key);
                 if (certificate.equals(key)) {
-                    TlsIdentity.load(both);
+                    TlsIdentity.load(both, List.of());
                     continue;
                 }
-                IOException e = assertThrows(IOException.class, () -> TlsIdentity.load(both), certificate + ", " + key);
+                IOException e = assertThrows(
+                        IOException.class, () -> TlsIdentity.load(both, List.of()), certificate + ", " + key);
                 assertEquals(
                         "the private key in " + both + "/server-key.pem is not the one of the certificate in " + both
                                 + "/server-cert.pem, which TLS needs",
@@ -332,7 +333,7 @@ class NbdTcpTest {
                             old.resolve(part[1]).toString())
                     .good();
         }
-        IOException e = assertThrows(IOException.class, () -> TlsIdentity.load(old));
+        IOException e = assertThrows(IOException.class, () -> TlsIdentity.load(old, List.of()));
         assertTrue(
                 e.getMessage().startsWith(old + "/server-cert.pem: the certificate of CN=localhost expired on "),
                 e.getMessage());
@@ -344,12 +345,12 @@ class NbdTcpTest {
         String key = rsa.resolve("server-key.pem").toString();
         run("openssl", "rsa", "-traditional", "-in", key, "-out", key + ".old");
         Files.move(Path.of(key + ".old"), Path.of(key), java.nio.file.StandardCopyOption.REPLACE_EXISTING);
-        IOException e = assertThrows(IOException.class, () -> TlsIdentity.load(rsa));
+        IOException e = assertThrows(IOException.class, () -> TlsIdentity.load(rsa, List.of()));
         String command = "openssl pkcs8 -topk8 -nocrypt -in " + key;
         assertTrue(e.getMessage().endsWith(command), e.getMessage());
         run("sh", "-c", command + " >" + key + ".new").good();
         Files.move(Path.of(key + ".new"), Path.of(key), java.nio.file.StandardCopyOption.REPLACE_EXISTING);
-        TlsIdentity.load(rsa);
+        TlsIdentity.load(rsa, List.of());
     }
 
     @Test

@@ -119,7 +119,7 @@ final class TestEngine implements Closeable {
     static long[] eras(MappedDevice device) throws IOException {
         long[] eras = new long[(int) ((device.io().sizeBytes() + BLOCK_BYTES - 1) / BLOCK_BYTES)];
         int[] at = new int[1];
-        device.io().lastWritten(0, device.io().sizeBytes(), (length, era) -> {
+        device.io().lastWritten(0, device.io().sizeBytes(), null, (length, era) -> {
             for (long i = 0; i < length; i += BLOCK_BYTES) {
                 eras[at[0]++] = Integer.toUnsignedLong(era);
             }
