@@ -40,9 +40,11 @@ record WaitingWrites(DeviceIo io, IoGate gate, BackgroundTasks background) {
         WaitingRequest submitted = null;
         IOException failed = null;
         try {
+            // Before the reservation, of which nobody would know any more if there were no memory for it.
+            WaitingRequest made = new WaitingRequest(request, pass);
             background.reserve();
-            submitted = new WaitingRequest(request, pass);
-            request.prepare(io, submitted);
+            submitted = made;
+            request.prepare(io, made);
         } catch (IOException | RuntimeException | Error e) {
             failed = Failures.ofIo(e);
         }
