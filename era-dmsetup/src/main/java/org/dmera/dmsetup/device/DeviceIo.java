@@ -7,8 +7,9 @@ import java.nio.channels.SocketChannel;
 import java.util.concurrent.Executor;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
-import org.dmera.dmsetup.device.IoRequest.Operation;
+import org.dmera.dmsetup.targets.BlockIo;
 import org.dmera.dmsetup.targets.ChangeTracking;
+import org.dmera.dmsetup.targets.Operation;
 import org.dmera.dmsetup.targets.OwedAnswers;
 import org.dmera.dmsetup.targets.Target;
 
@@ -23,7 +24,7 @@ import org.dmera.dmsetup.targets.Target;
  * <p>Offsets are bytes from the device's start. A request outside the device is EINVAL, on a device without a live
  * table EIO, and a write to a read-only device EPERM.
  */
-public final class DeviceIo {
+public final class DeviceIo implements BlockIo {
     private final IoGate gate = new IoGate();
     private final WaitingWrites waiting;
     private final AnswerScopes scopes = new AnswerScopes();
@@ -140,32 +141,8 @@ public final class DeviceIo {
         return true;
     }
 
-    /** Fills {@code dst} from {@code offsetBytes} on. */
-    public void read(long offsetBytes, ByteBuffer dst) throws IOException {
-        pass(Operation.READ, offsetBytes, dst.remaining(), dst, 0);
-    }
-
-    /** Writes {@code src} at {@code offsetBytes}; {@code flags} is 0 or {@link Target#FUA}. */
-    public void write(long offsetBytes, ByteBuffer src, int flags) throws IOException {
-        pass(Operation.WRITE, offsetBytes, src.remaining(), src, flags);
-    }
-
-    /** Makes every write that has returned durable, on all targets. */
-    public void flush() throws IOException {
-        pass(Operation.FLUSH, 0, 0, null, 0);
-    }
-
-    /** Gives up the range's data. */
-    public void discard(long offsetBytes, long lengthBytes, int flags) throws IOException {
-        pass(Operation.DISCARD, offsetBytes, lengthBytes, null, flags);
-    }
-
-    /** Makes the range read as zeroes; {@code flags} as in {@link Target#writeZeroes}. */
-    public void writeZeroes(long offsetBytes, long lengthBytes, int flags) throws IOException {
-        pass(Operation.WRITE_ZEROES, offsetBytes, lengthBytes, null, flags);
-    }
-
-    private void pass(Operation operation, long offsetBytes, long lengthBytes, ByteBuffer data, int flags)
+    @Override
+    public void submit(Operation operation, long offsetBytes, long lengthBytes, ByteBuffer data, int flags)
             throws IOException {
         int pass = gate.enter();
         try {
@@ -178,32 +155,18 @@ public final class DeviceIo {
     /** Past the gate. */
     void perform(Operation operation, long offsetBytes, long lengthBytes, ByteBuffer data, int flags)
             throws IOException {
-        switch (operation) {
-            case READ -> check(offsetBytes, lengthBytes).read(offsetBytes, data);
-            case WRITE -> checkWritable(offsetBytes, lengthBytes).write(offsetBytes, data, flags);
-            case DISCARD -> checkWritable(offsetBytes, lengthBytes).discard(offsetBytes, lengthBytes, flags);
-            case WRITE_ZEROES -> checkWritable(offsetBytes, lengthBytes).writeZeroes(offsetBytes, lengthBytes, flags);
-            case FLUSH -> {
-                TargetTable t = check(0, 0);
-                for (int i = 0; i < t.count(); i++) {
-                    t.target(i).flush();
-                }
-            }
-        }
+        TargetTable on =
+                operation.isChange() ? checkWritable(offsetBytes, lengthBytes) : check(offsetBytes, lengthBytes);
+        on.submit(operation, offsetBytes, lengthBytes, data, flags);
     }
 
-    /**
-     * As {@link Target#sendTo}; up to a target border at most. 0 also for a range that can't be read: whoever reads it instead
-     * learns why.
-     */
-    public long sendTo(SocketChannel socket, long offsetBytes, long lengthBytes) throws IOException {
+    /** Up to a target border at most; 0 also for a range that can't be read: whoever reads it instead learns why. */
+    @Override
+    public long sendTo(SocketChannel socket, long offsetBytes, long lengthBytes) {
         try {
             int pass = gate.enter();
             try {
-                TargetTable t = check(offsetBytes, lengthBytes);
-                int i = t.indexAt(offsetBytes);
-                long n = t.inFirstPiece(offsetBytes, lengthBytes);
-                return t.target(i).sendTo(socket, offsetBytes - t.startBytes(i), n);
+                return check(offsetBytes, lengthBytes).sendTo(socket, offsetBytes, lengthBytes);
             } finally {
                 gate.exit(pass);
             }
@@ -213,14 +176,12 @@ public final class DeviceIo {
         }
     }
 
-    /** As {@link Target#allocation}; a run ends at a target border at the latest. */
+    /** A run ends at a target border at the latest. */
+    @Override
     public long allocation(long offsetBytes, long lengthBytes) throws IOException {
         int pass = gate.enter();
         try {
-            TargetTable t = check(offsetBytes, lengthBytes);
-            int i = t.indexAt(offsetBytes);
-            long n = t.inFirstPiece(offsetBytes, lengthBytes);
-            return t.target(i).allocation(offsetBytes - t.startBytes(i), n);
+            return check(offsetBytes, lengthBytes).allocation(offsetBytes, lengthBytes);
         } finally {
             gate.exit(pass);
         }
@@ -262,7 +223,8 @@ public final class DeviceIo {
         return tracking == null ? null : tracking.lineage();
     }
 
-    /** Whether a write to the range would have to wait for metadata. Never blocks; wrong ranges don't wait. */
+    /** Wrong ranges don't wait. */
+    @Override
     public boolean mustWait(long offsetBytes, long lengthBytes) {
         TargetTable t = table;
         if (t == null || readOnly || offsetBytes < 0 || lengthBytes < 0 || offsetBytes > t.sizeBytes() - lengthBytes) {
@@ -272,10 +234,11 @@ public final class DeviceIo {
     }
 
     /**
-     * As {@link Target#prepare}, for a device on top of this one, or a write whose data are still to come. The device counts
-     * it as in flight until {@code then} is called, so that no target is asked that is suspended or gone. The write itself comes later and passes the gate by
+     * For a device on top of this one, or a write whose data are still to come. The device counts it as in flight until {@code
+     * then} is called, so that no target is asked that is suspended or gone. The write itself comes later and passes the gate by
      * itself: should the device have got another table meanwhile, it has what it needs made ready again.
      */
+    @Override
     public void prepare(long offsetBytes, long lengthBytes, Target.Prepared then) {
         waiting.prepare(offsetBytes, lengthBytes, then);
     }

@@ -6,6 +6,7 @@ import java.nio.ByteBuffer;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.targets.Client;
+import org.dmera.dmsetup.targets.Operation;
 import org.dmera.dmsetup.targets.Target;
 
 /**
@@ -17,19 +18,6 @@ import org.dmera.dmsetup.targets.Target;
  * #ready}, {@link #complete} and {@link #answer} are called, once each, in this order, on any thread.
  */
 public class IoRequest {
-    /** What is to be done. */
-    public enum Operation {
-        READ,
-        WRITE,
-        FLUSH,
-        DISCARD,
-        WRITE_ZEROES;
-
-        boolean isChange() {
-            return this != READ && this != FLUSH;
-        }
-    }
-
     private final Client client;
     private final AnswerScope answers;
     private Operation operation;

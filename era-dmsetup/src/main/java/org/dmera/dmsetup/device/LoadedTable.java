@@ -166,8 +166,8 @@ final class LoadedTable {
         if (offsetBytes >= end) {
             return;
         }
-        targets.split(offsetBytes, end - offsetBytes, areas, 0, (target, offset, length, into, flags) -> {
-            target.storage(offset, length, into);
+        targets.split(offsetBytes, end - offsetBytes, (target, offset, length) -> {
+            target.storage(offset, length, areas);
             return true;
         });
     }

@@ -32,13 +32,11 @@ final class TableEras {
     static void lastWritten(TargetTable table, long offsetBytes, long lengthBytes, ChangeTracking.EraRuns visitor)
             throws IOException {
         int untracked = (int) currentEra(table);
-        table.<ChangeTracking.EraRuns, IOException>split(
+        table.<IOException>split(
                 offsetBytes,
                 lengthBytes,
-                visitor,
-                0,
-                (target, offset, length, runs, flags) -> target instanceof ChangeTracking tracking
-                        ? tracking.lastWritten(offset, length, runs)
-                        : runs.run(length, target.dependencies().isEmpty() ? 0 : untracked));
+                (target, offset, length) -> target instanceof ChangeTracking tracking
+                        ? tracking.lastWritten(offset, length, visitor)
+                        : visitor.run(length, target.dependencies().isEmpty() ? 0 : untracked));
     }
 }

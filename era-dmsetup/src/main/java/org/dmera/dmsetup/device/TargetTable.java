@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.dmsetup.device;
 
+import java.io.IOException;
 import java.util.Arrays;
 import java.util.List;
 import org.dmera.dmsetup.targets.SplitIo;
@@ -48,6 +49,13 @@ public final class TargetTable extends SplitIo<Target> {
     /** Size of the device in bytes. */
     public long sizeBytes() {
         return ends.length == 0 ? 0 : ends[ends.length - 1];
+    }
+
+    @Override
+    public void flush() throws IOException {
+        for (Target target : targets) {
+            target.flush();
+        }
     }
 
     int count() {

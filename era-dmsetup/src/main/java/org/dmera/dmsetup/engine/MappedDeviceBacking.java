@@ -12,6 +12,7 @@ import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.ioctl.DevNumber;
 import org.dmera.dmsetup.targets.Backing;
+import org.dmera.dmsetup.targets.Operation;
 import org.dmera.dmsetup.targets.OwedAnswers;
 import org.dmera.dmsetup.targets.StorageAreas;
 import org.dmera.dmsetup.targets.Target;
@@ -81,44 +82,20 @@ final class MappedDeviceBacking implements Backing {
     }
 
     @Override
-    public void read(long offsetBytes, ByteBuffer dst) throws IOException {
-        io.read(offsetBytes, dst);
+    public void submit(Operation operation, long offsetBytes, long lengthBytes, ByteBuffer data, int flags)
+            throws IOException {
+        io.submit(operation, offsetBytes, lengthBytes, data, flags);
     }
 
     @Override
     public long sendTo(SocketChannel socket, long offsetBytes, long lengthBytes) {
-        try {
-            return io.sendTo(socket, offsetBytes, lengthBytes);
-        } catch (IOException e) {
-            // The read that the caller tries next says the same.
-            return 0;
-        }
-    }
-
-    @Override
-    public void write(long offsetBytes, ByteBuffer src, int flags) throws IOException {
-        io.write(offsetBytes, src, flags);
-    }
-
-    @Override
-    public void flush() throws IOException {
-        io.flush();
+        return io.sendTo(socket, offsetBytes, lengthBytes);
     }
 
     /** Past the gate, which a suspended device holds; what has passed it before is done. */
     @Override
     public void sync() throws IOException {
         device.sync();
-    }
-
-    @Override
-    public void discard(long offsetBytes, long lengthBytes, int flags) throws IOException {
-        io.discard(offsetBytes, lengthBytes, flags);
-    }
-
-    @Override
-    public void writeZeroes(long offsetBytes, long lengthBytes, int flags) throws IOException {
-        io.writeZeroes(offsetBytes, lengthBytes, flags);
     }
 
     @Override

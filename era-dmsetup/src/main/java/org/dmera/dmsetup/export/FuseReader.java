@@ -12,8 +12,8 @@ import org.dmera.core.linux.RawIo;
 import org.dmera.dmsetup.device.AnswerScope;
 import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.device.IoRequest;
-import org.dmera.dmsetup.device.IoRequest.Operation;
 import org.dmera.dmsetup.targets.Client;
+import org.dmera.dmsetup.targets.Operation;
 import org.dmera.dmsetup.targets.Target;
 
 /**

@@ -9,8 +9,8 @@ import java.nio.channels.SocketChannel;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.device.DeviceIo;
-import org.dmera.dmsetup.device.IoRequest.Operation;
 import org.dmera.dmsetup.targets.Client;
+import org.dmera.dmsetup.targets.Operation;
 
 /**
  * The transmission phase of one client, on one thread that blocks: what it asks for, and in which form. {@link NbdReads} and

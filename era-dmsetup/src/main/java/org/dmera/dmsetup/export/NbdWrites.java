@@ -7,7 +7,7 @@ import java.nio.ByteBuffer;
 import java.util.concurrent.CompletableFuture;
 import org.dmera.core.linux.Errno;
 import org.dmera.dmsetup.device.IoRequest;
-import org.dmera.dmsetup.device.IoRequest.Operation;
+import org.dmera.dmsetup.targets.Operation;
 import org.dmera.dmsetup.targets.Target;
 
 /**

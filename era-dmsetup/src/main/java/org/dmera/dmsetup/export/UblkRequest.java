@@ -7,6 +7,7 @@ import org.dmera.core.linux.Errno;
 import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.device.IoRequest;
 import org.dmera.dmsetup.targets.Client;
+import org.dmera.dmsetup.targets.Operation;
 import org.dmera.dmsetup.targets.Target;
 
 /**

@@ -2,7 +2,6 @@
 package org.dmera.dmsetup.targets;
 
 import java.io.IOException;
-import java.nio.channels.SocketChannel;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
@@ -89,17 +88,6 @@ abstract class AreaTarget extends SplitIo<Backing> implements Target {
     }
 
     @Override
-    public long sendTo(SocketChannel socket, long offsetBytes, long lengthBytes) {
-        return beneath(pieceAt(offsetBytes))
-                .sendTo(socket, within(offsetBytes), inFirstPiece(offsetBytes, lengthBytes));
-    }
-
-    @Override
-    public long allocation(long offsetBytes, long lengthBytes) throws IOException {
-        return beneath(pieceAt(offsetBytes)).allocation(within(offsetBytes), inFirstPiece(offsetBytes, lengthBytes));
-    }
-
-    @Override
     public void answersOwed(OwedAnswers answers) {
         for (Backing each : dependencies()) {
             each.answersOwed(
@@ -108,9 +96,9 @@ abstract class AreaTarget extends SplitIo<Backing> implements Target {
     }
 
     private void tellOf(Backing backing, long offsetBytes, long lengthBytes, OwedAnswers.Writes stillOwed) {
-        split(offsetBytes, lengthBytes, stillOwed, 0, (beneath, offset, length, owed, flags) -> {
+        split(offsetBytes, lengthBytes, (beneath, offset, length) -> {
             if (beneath == backing) {
-                owed.write(offset, length);
+                stillOwed.write(offset, length);
             }
             return true;
         });

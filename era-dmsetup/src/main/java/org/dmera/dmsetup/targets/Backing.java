@@ -7,7 +7,9 @@ import java.io.IOException;
 /**
  * What a target sits on: a regular file, a block device, or another mapped device of the same engine.
  *
- * <p>I/O as in {@link Target}, by byte offset within the backing; thread-safe.
+ * <p>I/O as in {@link Target}, by byte offset within the backing; thread-safe. A flush fails when writes that have returned were
+ * lost; and always from then on, until it is opened again: the system tells of a loss only once, and a later success would say
+ * nothing of those writes.
  */
 public interface Backing extends BlockIo, Closeable {
     /** How a table prints it: {@code major:minor}, or the absolute path of a plain file, which has none. */
@@ -38,16 +40,7 @@ public interface Backing extends BlockIo, Closeable {
     }
 
     /**
-     * Makes every write that has returned durable.
-     *
-     * @throws IOException when some were lost; and always from then on, until it is opened again: the system tells of a loss
-     *     only once, and a later success would say nothing of those writes
-     */
-    @Override
-    void flush() throws IOException;
-
-    /**
-     * The same, for whoever begins an era or suspends: also while a mapped device beneath is suspended, which holds requests
+     * A {@link #flush}, for whoever begins an era or suspends: also while a mapped device beneath is suspended, which holds requests
      * back and has nothing under way.
      */
     default void sync() throws IOException {

@@ -5,22 +5,31 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
 
-/** What is read and written by ranges of bytes: a target, and what a target sits on. */
+/** What is read and written by ranges of bytes: a device, a target, and what a target sits on. */
 public interface BlockIo {
+    /**
+     * Does what is asked of a range, and returns when it is done.
+     *
+     * @param lengthBytes how much is read, written, discarded or zeroed; a flush is of no range
+     * @param data what a read fills and a write takes, {@code lengthBytes} from its position on; null for others
+     * @param flags of a change {@link Target#FUA}, and of zeroing {@link Target#NO_HOLE} and {@link Target#FAST_ZERO}
+     */
+    void submit(Operation operation, long offsetBytes, long lengthBytes, ByteBuffer data, int flags) throws IOException;
+
     /** Fills {@code dst} from {@code offsetBytes} on. */
-    void read(long offsetBytes, ByteBuffer dst) throws IOException;
+    default void read(long offsetBytes, ByteBuffer dst) throws IOException {
+        submit(Operation.READ, offsetBytes, dst.remaining(), dst, 0);
+    }
 
     /** Writes {@code src}; {@code flags} is 0 or {@link Target#FUA}. */
-    void write(long offsetBytes, ByteBuffer src, int flags) throws IOException;
+    default void write(long offsetBytes, ByteBuffer src, int flags) throws IOException {
+        submit(Operation.WRITE, offsetBytes, src.remaining(), src, flags);
+    }
 
-    /** The range's data is no longer wanted. */
-    void discard(long offsetBytes, long lengthBytes, int flags) throws IOException;
-
-    /**
-     * The range reads as zeroes afterwards; {@code flags} of {@link Target#FUA}, {@link Target#NO_HOLE}, {@link
-     * Target#FAST_ZERO}.
-     */
-    void writeZeroes(long offsetBytes, long lengthBytes, int flags) throws IOException;
+    /** Makes every write that has returned durable. */
+    default void flush() throws IOException {
+        submit(Operation.FLUSH, 0, 0, null, 0);
+    }
 
     /**
      * Sends bytes from {@code offsetBytes} on to a socket in non-blocking mode without copying them through memory of
@@ -32,9 +41,6 @@ public interface BlockIo {
     default long sendTo(SocketChannel socket, long offsetBytes, long lengthBytes) {
         return 0;
     }
-
-    /** Makes every write that has returned durable. */
-    void flush() throws IOException;
 
     /**
      * How many bytes from {@code offsetBytes} on, up to {@code lengthBytes}, are in the same state as the first: the

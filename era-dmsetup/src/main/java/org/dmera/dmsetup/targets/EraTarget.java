@@ -104,32 +104,18 @@ public final class EraTarget implements Target, ChangeTracking {
     // ---- I/O
 
     @Override
-    public void read(long offsetBytes, ByteBuffer dst) throws IOException {
-        origin.read(offsetBytes, dst);
+    public void submit(Operation operation, long offsetBytes, long length, ByteBuffer data, int flags)
+            throws IOException {
+        if (operation.isChange()) {
+            change(operation, offsetBytes, length, data, flags);
+        } else if (operation == Operation.FLUSH) {
+            synced.flush();
+        } else {
+            origin.submit(operation, offsetBytes, length, data, flags);
+        }
     }
 
-    @Override
-    public long sendTo(SocketChannel socket, long offsetBytes, long length) {
-        return origin.sendTo(socket, offsetBytes, length);
-    }
-
-    @Override
-    public void write(long offsetBytes, ByteBuffer src, int flags) throws IOException {
-        change(offsetBytes, src.remaining(), src, flags, SplitIo.WRITE);
-    }
-
-    @Override
-    public void discard(long offsetBytes, long length, int flags) throws IOException {
-        change(offsetBytes, length, null, flags, SplitIo.DISCARD);
-    }
-
-    @Override
-    public void writeZeroes(long offsetBytes, long length, int flags) throws IOException {
-        change(offsetBytes, length, null, flags, SplitIo.ZERO);
-    }
-
-    private <A> void change(
-            long offsetBytes, long length, A argument, int flags, SplitIo.Part<BlockIo, A, IOException> part)
+    private void change(Operation operation, long offsetBytes, long length, ByteBuffer data, int flags)
             throws IOException {
         if (length == 0) {
             return;
@@ -137,7 +123,7 @@ public final class EraTarget implements Target, ChangeTracking {
         int slot = writes.enter(offsetBytes, length);
         try {
             views.before(offsetBytes, length);
-            part.on(origin, offsetBytes, length, argument, flags);
+            origin.submit(operation, offsetBytes, length, data, flags);
             synced.requireNoLossIf(flags);
         } finally {
             writes.exit(slot);
@@ -145,8 +131,8 @@ public final class EraTarget implements Target, ChangeTracking {
     }
 
     @Override
-    public void flush() throws IOException {
-        synced.flush();
+    public long sendTo(SocketChannel socket, long offsetBytes, long length) {
+        return origin.sendTo(socket, offsetBytes, length);
     }
 
     /**

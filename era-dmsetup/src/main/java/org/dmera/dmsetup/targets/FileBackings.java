@@ -231,8 +231,18 @@ public class FileBackings {
         }
 
         @Override
-        public void read(long offsetBytes, ByteBuffer dst) throws IOException {
-            file.read(offsetBytes, dst);
+        public void submit(Operation operation, long offsetBytes, long lengthBytes, ByteBuffer data, int flags)
+                throws IOException {
+            switch (operation) {
+                case READ -> file.read(offsetBytes, data);
+                case WRITE -> file.write(offsetBytes, data);
+                case DISCARD -> file.discard(offsetBytes, lengthBytes);
+                case WRITE_ZEROES -> file.writeZeroes(offsetBytes, lengthBytes, flags);
+                case FLUSH -> file.flush(knownLosses);
+            }
+            if ((flags & Target.FUA) != 0) {
+                file.flush(knownLosses);
+            }
         }
 
         @Override
@@ -241,37 +251,8 @@ public class FileBackings {
         }
 
         @Override
-        public void write(long offsetBytes, ByteBuffer src, int flags) throws IOException {
-            file.write(offsetBytes, src);
-            flushIf(flags);
-        }
-
-        @Override
-        public void flush() throws IOException {
-            file.flush(knownLosses);
-        }
-
-        @Override
         public void forgetLoss() {
             knownLosses = file.losses();
-        }
-
-        private void flushIf(int flags) throws IOException {
-            if ((flags & Target.FUA) != 0) {
-                flush();
-            }
-        }
-
-        @Override
-        public void discard(long offsetBytes, long lengthBytes, int flags) throws IOException {
-            file.discard(offsetBytes, lengthBytes);
-            flushIf(flags);
-        }
-
-        @Override
-        public void writeZeroes(long offsetBytes, long lengthBytes, int flags) throws IOException {
-            file.writeZeroes(offsetBytes, lengthBytes, flags);
-            flushIf(flags);
         }
 
         @Override

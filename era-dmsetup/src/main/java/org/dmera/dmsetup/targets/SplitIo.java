@@ -3,6 +3,7 @@ package org.dmera.dmsetup.targets;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.channels.SocketChannel;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 
@@ -12,51 +13,20 @@ import java.util.concurrent.atomic.AtomicReference;
  *
  * @param <P> what pieces lie on
  */
-public abstract class SplitIo<P extends BlockIo> {
+public abstract class SplitIo<P extends BlockIo> implements BlockIo {
     /**
-     * What is done with the part of a request that lies on one piece.
+     * What is done with the part of a range that lies on one piece.
      *
      * @param <P> what pieces lie on
-     * @param <A> what it takes with it
      * @param <E> what it throws
      */
-    public interface Part<P, A, E extends Exception> {
+    public interface Part<P, E extends Exception> {
         /** {@code offsetBytes} is on {@code piece}; whether to go on with the next one. */
-        boolean on(P piece, long offsetBytes, long lengthBytes, A argument, int flags) throws E;
+        boolean on(P piece, long offsetBytes, long lengthBytes) throws E;
     }
 
-    private static final Part<BlockIo, ByteBuffer, IOException> READ = (piece, offset, length, dst, flags) -> {
-        int limit = dst.limit();
-        piece.read(offset, dst.limit(dst.position() + (int) length));
-        dst.limit(limit);
-        return true;
-    };
-
-    static final Part<BlockIo, ByteBuffer, IOException> WRITE = (piece, offset, length, src, flags) -> {
-        int limit = src.limit();
-        piece.write(offset, src.limit(src.position() + (int) length), flags);
-        src.limit(limit);
-        return true;
-    };
-
-    static final Part<BlockIo, Void, IOException> DISCARD = (piece, offset, length, none, flags) -> {
-        piece.discard(offset, length, flags);
-        return true;
-    };
-
-    static final Part<BlockIo, Void, IOException> ZERO = (piece, offset, length, none, flags) -> {
-        piece.writeZeroes(offset, length, flags);
-        return true;
-    };
-
-    private static final Part<BlockIo, Void, RuntimeException> GOES_AT_ONCE =
-            (piece, offset, length, none, flags) -> !piece.mustWait(offset, length);
-
-    private static final Part<BlockIo, Target.Prepared, RuntimeException> PREPARE =
-            (piece, offset, length, then, flags) -> {
-                piece.prepare(offset, length, then);
-                return true;
-            };
+    private static final Part<BlockIo, RuntimeException> GOES_AT_ONCE =
+            (piece, offset, length) -> !piece.mustWait(offset, length);
 
     /** The number of the piece in which a byte lies; the one after it has the next number. */
     protected abstract long pieceAt(long offsetBytes);
@@ -71,13 +41,13 @@ public abstract class SplitIo<P extends BlockIo> {
     protected abstract long within(long piece, long offsetBytes);
 
     /** Does {@code part} with each part of a range, in order; false when one said so, and ended it. */
-    public final <A, E extends Exception> boolean split(
-            long offsetBytes, long lengthBytes, A argument, int flags, Part<? super P, A, E> part) throws E {
+    public final <E extends Exception> boolean split(long offsetBytes, long lengthBytes, Part<? super P, E> part)
+            throws E {
         long end = offsetBytes + lengthBytes;
         long at = offsetBytes;
         for (long piece = at < end ? pieceAt(at) : 0; at < end; piece++) {
             long n = Math.min(end, endBytes(piece)) - at;
-            if (!part.on(beneath(piece), within(piece, at), n, argument, flags)) {
+            if (!part.on(beneath(piece), within(piece, at), n)) {
                 return false;
             }
             at += n;
@@ -85,44 +55,66 @@ public abstract class SplitIo<P extends BlockIo> {
         return true;
     }
 
-    /** How much of a range lies on its first piece. */
-    public final long inFirstPiece(long offsetBytes, long lengthBytes) {
-        return Math.min(lengthBytes, endBytes(pieceAt(offsetBytes)) - offsetBytes);
+    /** A flush is of all pieces. */
+    @Override
+    public abstract void flush() throws IOException;
+
+    @Override
+    public final void submit(Operation operation, long offsetBytes, long lengthBytes, ByteBuffer data, int flags)
+            throws IOException {
+        if (operation == Operation.FLUSH) {
+            flush();
+            return;
+        }
+        // As split, but that no object is made for what is done.
+        int limit = data == null ? 0 : data.limit();
+        long end = offsetBytes + lengthBytes;
+        long at = offsetBytes;
+        for (long piece = at < end ? pieceAt(at) : 0; at < end; piece++) {
+            long n = Math.min(end, endBytes(piece)) - at;
+            ByteBuffer part = data == null ? null : data.limit(data.position() + (int) n);
+            beneath(piece).submit(operation, within(piece, at), n, part, flags);
+            if (data != null) {
+                data.limit(limit);
+            }
+            at += n;
+        }
     }
 
-    /** As {@link BlockIo#read}. */
-    public final void read(long offsetBytes, ByteBuffer dst) throws IOException {
-        split(offsetBytes, dst.remaining(), dst, 0, READ);
+    @Override
+    public final long sendTo(SocketChannel socket, long offsetBytes, long lengthBytes) {
+        long piece = pieceAt(offsetBytes);
+        return beneath(piece).sendTo(socket, within(piece, offsetBytes), inPiece(piece, offsetBytes, lengthBytes));
     }
 
-    /** As {@link BlockIo#write}. */
-    public final void write(long offsetBytes, ByteBuffer src, int flags) throws IOException {
-        split(offsetBytes, src.remaining(), src, flags, WRITE);
+    @Override
+    public final long allocation(long offsetBytes, long lengthBytes) throws IOException {
+        long piece = pieceAt(offsetBytes);
+        return beneath(piece).allocation(within(piece, offsetBytes), inPiece(piece, offsetBytes, lengthBytes));
     }
 
-    /** As {@link BlockIo#discard}. */
-    public final void discard(long offsetBytes, long lengthBytes, int flags) throws IOException {
-        split(offsetBytes, lengthBytes, null, flags, DISCARD);
+    private long inPiece(long piece, long offsetBytes, long lengthBytes) {
+        return Math.min(lengthBytes, endBytes(piece) - offsetBytes);
     }
 
-    /** As {@link BlockIo#writeZeroes}. */
-    public final void writeZeroes(long offsetBytes, long lengthBytes, int flags) throws IOException {
-        split(offsetBytes, lengthBytes, null, flags, ZERO);
-    }
-
-    /** As {@link BlockIo#mustWait}. */
+    @Override
     public final boolean mustWait(long offsetBytes, long lengthBytes) {
-        return !split(offsetBytes, lengthBytes, null, 0, GOES_AT_ONCE);
+        return !split(offsetBytes, lengthBytes, GOES_AT_ONCE);
     }
 
-    /** As {@link BlockIo#prepare}: {@code then} is called when the last part is ready. */
+    /** {@code then} is called when the last part is ready. */
+    @Override
     public final void prepare(long offsetBytes, long lengthBytes, Target.Prepared then) {
         if (lengthBytes == 0) {
             then.prepared(null);
             return;
         }
         long parts = pieceAt(offsetBytes + lengthBytes - 1) - pieceAt(offsetBytes) + 1;
-        split(offsetBytes, lengthBytes, parts == 1 ? then : new Parts(parts, then), 0, PREPARE);
+        Target.Prepared each = parts == 1 ? then : new Parts(parts, then);
+        split(offsetBytes, lengthBytes, (piece, offset, length) -> {
+            piece.prepare(offset, length, each);
+            return true;
+        });
     }
 
     /** Passes on that all parts of a write are prepared, when the last of them is; with the first failure, if any failed. */

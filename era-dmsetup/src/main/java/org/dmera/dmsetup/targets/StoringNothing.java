@@ -11,20 +11,22 @@ public abstract class StoringNothing implements Target {
     protected abstract void change() throws IOException;
 
     @Override
-    public final void write(long offsetBytes, ByteBuffer src, int flags) throws IOException {
-        change();
-        src.position(src.limit());
+    public final void submit(Operation operation, long offsetBytes, long lengthBytes, ByteBuffer data, int flags)
+            throws IOException {
+        switch (operation) {
+            case READ -> read(offsetBytes, data);
+            case FLUSH -> flush();
+            default -> {
+                change();
+                if (data != null) {
+                    data.position(data.limit());
+                }
+            }
+        }
     }
 
     @Override
-    public final void discard(long offsetBytes, long lengthBytes, int flags) throws IOException {
-        change();
-    }
-
-    @Override
-    public final void writeZeroes(long offsetBytes, long lengthBytes, int flags) throws IOException {
-        change();
-    }
+    public abstract void read(long offsetBytes, ByteBuffer dst) throws IOException;
 
     @Override
     public void flush() throws IOException {}

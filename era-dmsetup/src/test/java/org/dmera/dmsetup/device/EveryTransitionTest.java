@@ -19,6 +19,7 @@ import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.ioctl.TargetSpec;
 import org.dmera.dmsetup.targets.Backing;
+import org.dmera.dmsetup.targets.Operation;
 import org.dmera.dmsetup.targets.Target;
 import org.dmera.dmsetup.targets.TargetFactory;
 import org.junit.jupiter.api.Test;
@@ -113,25 +114,15 @@ class EveryTransitionTest {
         }
 
         @Override
-        public void read(long offsetBytes, ByteBuffer dst) {
-            while (dst.hasRemaining()) {
-                dst.put((byte) letter);
+        public void submit(Operation operation, long offsetBytes, long lengthBytes, ByteBuffer data, int flags) {
+            while (data != null && data.hasRemaining()) {
+                if (operation == Operation.READ) {
+                    data.put((byte) letter);
+                } else {
+                    data.get();
+                }
             }
         }
-
-        @Override
-        public void write(long offsetBytes, ByteBuffer src, int flags) {
-            src.position(src.limit());
-        }
-
-        @Override
-        public void flush() {}
-
-        @Override
-        public void discard(long offsetBytes, long lengthBytes, int flags) {}
-
-        @Override
-        public void writeZeroes(long offsetBytes, long lengthBytes, int flags) {}
 
         @Override
         public void sync() throws IOException {

@@ -22,6 +22,7 @@ import org.dmera.dmsetup.control.EngineControl;
 import org.dmera.dmsetup.ioctl.DmCommand;
 import org.dmera.dmsetup.ioctl.TargetSpec;
 import org.dmera.dmsetup.targets.Backing;
+import org.dmera.dmsetup.targets.Operation;
 import org.dmera.dmsetup.targets.Target;
 import org.dmera.dmsetup.targets.TargetFactory;
 import org.junit.jupiter.api.Test;
@@ -53,15 +54,11 @@ class ShutdownStepsTest {
         }
 
         @Override
-        public void read(long offsetBytes, ByteBuffer dst) {}
-
-        @Override
-        public void write(long offsetBytes, ByteBuffer src, int flags) {
-            done.add("write " + how);
+        public void submit(Operation operation, long offsetBytes, long lengthBytes, ByteBuffer data, int flags) {
+            if (operation == Operation.WRITE) {
+                done.add("write " + how);
+            }
         }
-
-        @Override
-        public void flush() {}
 
         @Override
         public void resume() {
@@ -76,12 +73,6 @@ class ShutdownStepsTest {
                 throw new IllegalStateException("replaced");
             }
         }
-
-        @Override
-        public void discard(long offsetBytes, long lengthBytes, int flags) {}
-
-        @Override
-        public void writeZeroes(long offsetBytes, long lengthBytes, int flags) {}
 
         @Override
         public void suspend() throws IOException {

@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.Random;
@@ -18,6 +19,7 @@ import org.dmera.dmsetup.ioctl.TargetSpec;
 import org.dmera.dmsetup.targets.Backing;
 import org.dmera.dmsetup.targets.EraTargetFactory;
 import org.dmera.dmsetup.targets.MemoryBacking;
+import org.dmera.dmsetup.targets.Operation;
 import org.dmera.dmsetup.targets.Target;
 import org.dmera.dmsetup.targets.TargetFactory;
 import org.dmera.dmsetup.targets.TargetRegistry;
@@ -57,13 +59,16 @@ class SyncedEraTest {
         }
 
         @Override
-        public synchronized void read(long offsetBytes, ByteBuffer dst) {
-            dst.put(cache, (int) offsetBytes, dst.remaining());
-        }
-
-        @Override
-        public synchronized void write(long offsetBytes, ByteBuffer src, int flags) throws IOException {
-            src.get(cache, (int) offsetBytes, src.remaining());
+        public synchronized void submit(
+                Operation operation, long offsetBytes, long lengthBytes, ByteBuffer data, int flags)
+                throws IOException {
+            switch (operation) {
+                case READ -> data.put(cache, (int) offsetBytes, data.remaining());
+                case WRITE -> data.get(cache, (int) offsetBytes, data.remaining());
+                case WRITE_ZEROES -> Arrays.fill(cache, (int) offsetBytes, (int) (offsetBytes + lengthBytes), (byte) 0);
+                case FLUSH -> flush();
+                case DISCARD -> {}
+            }
             if ((flags & Target.FUA) != 0) {
                 flush();
             }
@@ -77,14 +82,6 @@ class SyncedEraTest {
                 throw new IOException("write-back failed");
             }
             System.arraycopy(cache, 0, beneath, 0, cache.length);
-        }
-
-        @Override
-        public void discard(long offsetBytes, long lengthBytes, int flags) {}
-
-        @Override
-        public void writeZeroes(long offsetBytes, long lengthBytes, int flags) throws IOException {
-            write(offsetBytes, ByteBuffer.allocate((int) lengthBytes), flags);
         }
 
         @Override
@@ -272,8 +269,8 @@ class SyncedEraTest {
         for (int i = 0; i < 8; i++) {
             assertThrows(IOException.class, () -> device.io().flush());
         }
-        assertThrows(IOException.class, () -> device.io().discard(0, BLOCK, Target.FUA));
-        assertThrows(IOException.class, () -> device.io().writeZeroes(0, BLOCK, Target.FUA));
+        assertThrows(IOException.class, () -> device.io().submit(Operation.DISCARD, 0, BLOCK, null, Target.FUA));
+        assertThrows(IOException.class, () -> device.io().submit(Operation.WRITE_ZEROES, 0, BLOCK, null, Target.FUA));
         assertThrows(IOException.class, () -> device.suspend());
         assertFalse(device.isSuspended());
         assertThrows(ErrnoException.class, () -> device.message(0, List.of("nonsense")));

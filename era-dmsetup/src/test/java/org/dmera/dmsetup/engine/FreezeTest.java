@@ -28,6 +28,7 @@ import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.device.OneMoment;
 import org.dmera.dmsetup.ioctl.DevNumber;
 import org.dmera.dmsetup.ioctl.DmIoctl;
+import org.dmera.dmsetup.targets.Operation;
 import org.dmera.dmsetup.targets.Target;
 import org.dmera.testkit.Alone;
 import org.junit.jupiter.api.AfterEach;
@@ -134,7 +135,7 @@ class FreezeTest {
         assertTrue(good("uri", "vol@3").get(0).startsWith("nbd+unix:///vol%403?socket="));
         assertEquals(2, good("ls", "--target", "frozen").size());
         assertErrno(Errno.EPERM, () -> io("vol@3").write(0, ByteBuffer.allocate(512), 0));
-        assertErrno(Errno.EPERM, () -> io("vol@3").discard(0, 4096, 0));
+        assertErrno(Errno.EPERM, () -> io("vol@3").submit(Operation.DISCARD, 0, 4096, null, 0));
         assertEquals(2, io("vol@3").currentEra());
         JsonNode views = new ObjectMapper()
                 .readTree(
@@ -154,11 +155,11 @@ class FreezeTest {
         byte[] first = read("vol");
         List<Integer> firstEras = eras("vol");
         write("vol", 4096 * 5 + 512, 4, 512);
-        io("vol").discard(1 << 20, 1 << 20, 0);
+        io("vol").submit(Operation.DISCARD, 1 << 20, 1 << 20, null, 0);
         good("freeze", "vol", "--cow", cow.toString());
         byte[] second = read("vol");
         List<Integer> secondEras = eras("vol");
-        io("vol").writeZeroes(0, 200_000, 0);
+        io("vol").submit(Operation.WRITE_ZEROES, 0, 200_000, null, 0);
         fill("vol", 9);
         assertArrayEquals(first, read("vol@2"));
         assertArrayEquals(second, read("vol@3"));
@@ -343,7 +344,7 @@ class FreezeTest {
         good("create", "upper", "--table", "0 4096 era " + meta + " engine:vol 8");
         write("upper", 0, 7, 100_000);
         // Its metadata on a device that is frozen with it.
-        io("log").writeZeroes(0, BYTES, 0);
+        io("log").submit(Operation.WRITE_ZEROES, 0, BYTES, null, 0);
         good("create", "place", "--table", "0 8192 linear engine:log 0");
         good("create", "third", "--table", "0 8192 era engine:place " + engine.file("third.data", 8192) + " 8");
         byte[] lower = read("vol");

@@ -32,6 +32,7 @@ import org.dmera.dmsetup.ioctl.TargetSpec;
 import org.dmera.dmsetup.targets.Backing;
 import org.dmera.dmsetup.targets.Client;
 import org.dmera.dmsetup.targets.MemoryBacking;
+import org.dmera.dmsetup.targets.Operation;
 import org.dmera.dmsetup.targets.TargetFactory;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -327,7 +328,7 @@ class StackedDevicesTest {
     /** Writes; {@code answers} is to answer. */
     private static void write(MappedDevice device, long offset, int bytes, AnswerScope answers) throws IOException {
         IoRequest write = new IoRequest(CLIENT, answers);
-        assertTrue(device.io().submit(write.set(IoRequest.Operation.WRITE, offset, ByteBuffer.allocate(bytes), 0)));
+        assertTrue(device.io().submit(write.set(Operation.WRITE, offset, ByteBuffer.allocate(bytes), 0)));
         assertNull(write.failure());
     }
 

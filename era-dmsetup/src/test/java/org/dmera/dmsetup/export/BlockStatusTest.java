@@ -25,6 +25,7 @@ import org.dmera.dmsetup.targets.Backing;
 import org.dmera.dmsetup.targets.ChangeTracking;
 import org.dmera.dmsetup.targets.EraTargetFactory;
 import org.dmera.dmsetup.targets.MemoryBacking;
+import org.dmera.dmsetup.targets.Operation;
 import org.dmera.dmsetup.targets.Target;
 import org.dmera.tools.Commands;
 import org.dmera.tools.cli.CommandLine;
@@ -79,25 +80,7 @@ class BlockStatusTest {
         }
 
         @Override
-        public void read(long offsetBytes, ByteBuffer dst) {
-            throw new UnsupportedOperationException();
-        }
-
-        @Override
-        public void write(long offsetBytes, ByteBuffer src, int flags) {
-            throw new UnsupportedOperationException();
-        }
-
-        @Override
-        public void flush() {}
-
-        @Override
-        public void discard(long offsetBytes, long length, int flags) {
-            throw new UnsupportedOperationException();
-        }
-
-        @Override
-        public void writeZeroes(long offsetBytes, long length, int flags) {
+        public void submit(Operation operation, long offsetBytes, long lengthBytes, ByteBuffer data, int flags) {
             throw new UnsupportedOperationException();
         }
 

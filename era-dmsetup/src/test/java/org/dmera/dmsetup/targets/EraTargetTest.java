@@ -320,7 +320,7 @@ class EraTargetTest {
     @Test
     void aDiscardMarksEveryBlockThatItTouches() throws Exception {
         EraTarget target = running();
-        target.discard(10L * BLOCK + 512, 5L * BLOCK, 0);
+        target.submit(Operation.DISCARD, 10L * BLOCK + 512, 5L * BLOCK, null, 0);
         for (int block = 10; block <= 15; block++) {
             assertEquals(1, eraOf(target, block), "block " + block);
         }
@@ -348,23 +348,11 @@ class EraTargetTest {
             }
 
             @Override
-            public void read(long offsetBytes, ByteBuffer dst) {
-                dst.position(dst.limit());
+            public void submit(Operation operation, long offsetBytes, long lengthBytes, ByteBuffer data, int flags) {
+                if (data != null) {
+                    data.position(data.limit());
+                }
             }
-
-            @Override
-            public void write(long offsetBytes, ByteBuffer src, int flags) {
-                src.position(src.limit());
-            }
-
-            @Override
-            public void flush() {}
-
-            @Override
-            public void discard(long offsetBytes, long lengthBytes, int flags) {}
-
-            @Override
-            public void writeZeroes(long offsetBytes, long lengthBytes, int flags) {}
 
             @Override
             public long allocation(long offsetBytes, long lengthBytes) {
@@ -379,7 +367,7 @@ class EraTargetTest {
                 factory.load(blocks * 8, List.of("large", "huge", "8"), name -> name.equals("large") ? large : huge);
         loaded.add(target);
         target.resume();
-        target.discard(BLOCK, (blocks - 2) * BLOCK, 0);
+        target.submit(Operation.DISCARD, BLOCK, (blocks - 2) * BLOCK, null, 0);
         List<String> runs = new ArrayList<>();
         long[] last = {0, -1};
         target.lastWritten(0, blocks * BLOCK, (length, era) -> {

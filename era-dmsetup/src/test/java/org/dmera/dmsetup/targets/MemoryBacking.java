@@ -59,6 +59,17 @@ public class MemoryBacking implements Backing {
     }
 
     @Override
+    public void submit(Operation operation, long offsetBytes, long lengthBytes, ByteBuffer data, int flags)
+            throws IOException {
+        switch (operation) {
+            case READ -> read(offsetBytes, data);
+            case WRITE -> write(offsetBytes, data, flags);
+            case FLUSH -> flush();
+            case DISCARD, WRITE_ZEROES -> zero(offsetBytes, lengthBytes);
+        }
+    }
+
+    @Override
     public void read(long offsetBytes, ByteBuffer dst) throws IOException {
         hook.at("read", offsetBytes, dst.remaining());
         synchronized (bytes) {
@@ -90,13 +101,7 @@ public class MemoryBacking implements Backing {
         journal.add(name + ":flush");
     }
 
-    @Override
-    public void discard(long offsetBytes, long lengthBytes, int flags) throws IOException {
-        writeZeroes(offsetBytes, lengthBytes, flags);
-    }
-
-    @Override
-    public void writeZeroes(long offsetBytes, long lengthBytes, int flags) throws IOException {
+    private void zero(long offsetBytes, long lengthBytes) throws IOException {
         hook.at("zero", offsetBytes, lengthBytes);
         synchronized (bytes) {
             java.util.Arrays.fill(bytes, (int) offsetBytes, (int) (offsetBytes + lengthBytes), (byte) 0);

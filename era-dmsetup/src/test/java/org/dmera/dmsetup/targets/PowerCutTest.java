@@ -73,28 +73,14 @@ class PowerCutTest {
         }
 
         @Override
-        public void read(long offsetBytes, ByteBuffer dst) throws IOException {
-            device.read(offsetBytes / BLOCK, dst);
-        }
-
-        @Override
-        public void write(long offsetBytes, ByteBuffer src, int flags) throws IOException {
-            device.write(offsetBytes / BLOCK, src);
-        }
-
-        @Override
-        public void flush() {
-            device.flush();
-        }
-
-        @Override
-        public void discard(long offsetBytes, long lengthBytes, int flags) {
-            throw new UnsupportedOperationException();
-        }
-
-        @Override
-        public void writeZeroes(long offsetBytes, long lengthBytes, int flags) {
-            throw new UnsupportedOperationException();
+        public void submit(Operation operation, long offsetBytes, long lengthBytes, ByteBuffer data, int flags)
+                throws IOException {
+            switch (operation) {
+                case READ -> device.read(offsetBytes / BLOCK, data);
+                case WRITE -> device.write(offsetBytes / BLOCK, data);
+                case FLUSH -> device.flush();
+                default -> throw new UnsupportedOperationException();
+            }
         }
 
         @Override
@@ -169,7 +155,7 @@ class PowerCutTest {
                         // Most of them on few blocks, so that marked ones are written as well.
                         int block = random.nextInt(random.nextBoolean() ? 16 : ORIGIN_BLOCKS - 4);
                         if (random.nextInt(20) == 0) {
-                            target.discard((long) block * BLOCK, 3L * BLOCK, 0);
+                            target.submit(Operation.DISCARD, (long) block * BLOCK, 3L * BLOCK, null, 0);
                         } else {
                             target.write((long) block * BLOCK, ByteBuffer.allocate(BLOCK), 0);
                         }

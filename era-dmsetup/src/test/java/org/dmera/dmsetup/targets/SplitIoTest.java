@@ -13,6 +13,9 @@ class SplitIoTest {
         private final BlockIo beneath = new MemoryBacking("beneath", 1);
 
         @Override
+        public void flush() {}
+
+        @Override
         protected long pieceAt(long offsetBytes) {
             return offsetBytes;
         }

@@ -15,7 +15,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
-import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
 import org.dmera.dmsetup.device.BackingSource;
 import org.dmera.dmsetup.device.DeviceIo;
@@ -30,6 +29,7 @@ import org.dmera.dmsetup.export.NbdServer;
 import org.dmera.dmsetup.targets.Backing;
 import org.dmera.dmsetup.targets.EraTargetFactory;
 import org.dmera.dmsetup.targets.FileBackings;
+import org.dmera.dmsetup.targets.Operation;
 import org.dmera.testkit.Alone;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -42,7 +42,6 @@ import org.junit.jupiter.api.io.TempDir;
 @Alone
 class DurabilityTest {
     private static final int MIB = 16;
-    private static final Set<String> NOTED = Set.of("write", "flush", "discard", "writeZeroes");
 
     @TempDir
     private Path folder;
@@ -94,8 +93,10 @@ class DurabilityTest {
     private Backing noting(Backing origin) {
         return (Backing) Proxy.newProxyInstance(
                 Backing.class.getClassLoader(), new Class<?>[] {Backing.class}, (proxy, method, arguments) -> {
-                    if (NOTED.contains(method.getName())) {
-                        note(method.getName().equals("flush") ? "flush" : method.getName() + " " + arguments[2]);
+                    if (method.getName().equals("flush")) {
+                        note("FLUSH 0");
+                    } else if (method.getName().equals("submit") && arguments[0] != Operation.READ) {
+                        note(arguments[0] + " " + arguments[4]);
                     }
                     try {
                         return method.invoke(origin, arguments);
@@ -154,10 +155,10 @@ class DurabilityTest {
                         h.pwrite(b'y' * (1 << 20), 1 << 20, fua)
                         """).good();
         List<String> each =
-                List.of("write 0", "flush", "write 1", "writeZeroes 3", "writeZeroes 0", "discard 1", "discard 0");
+                List.of("WRITE 0", "FLUSH 0", "WRITE 1", "WRITE_ZEROES 3", "WRITE_ZEROES 0", "DISCARD 1", "DISCARD 0");
         List<String> expected = new ArrayList<>(each);
         expected.addAll(each);
-        expected.addAll(List.of("writeZeroes 0", "write 0", "flush"));
+        expected.addAll(List.of("WRITE_ZEROES 0", "WRITE 0", "FLUSH 0"));
         assertEquals(expected, journal);
     }
 
@@ -172,19 +173,19 @@ class DurabilityTest {
                     List.of("dd", "if=/dev/zero", "of=" + node, "bs=4k", "count=1", "oflag=direct", "conv=notrunc");
             journal.clear();
             Host.run(folder, write.toArray(String[]::new)).good();
-            assertTrue(journal.contains("write 0"), journal.toString());
+            assertTrue(journal.contains("WRITE 0"), journal.toString());
             // What a file system does for fsync, and for a journal's commit.
             for (String how : List.of("conv=notrunc,fsync", "oflag=direct,dsync")) {
                 List<String> durable = new ArrayList<>(write);
                 durable.add(how);
                 journal.clear();
                 Host.run(folder, durable.toArray(String[]::new)).good();
-                assertTrue(journal.indexOf("flush") > journal.indexOf("write 0"), how + ": " + journal);
+                assertTrue(journal.indexOf("FLUSH 0") > journal.indexOf("WRITE 0"), how + ": " + journal);
             }
             journal.clear();
             Host.run(folder, "blkdiscard", "-o", "65536", "-l", "65536", node).good();
-            assertTrue(journal.contains("discard 0") || journal.contains("writeZeroes 0"), journal.toString());
-            assertFalse(journal.contains("write 0"), journal.toString());
+            assertTrue(journal.contains("DISCARD 0") || journal.contains("WRITE_ZEROES 0"), journal.toString());
+            assertFalse(journal.contains("WRITE 0"), journal.toString());
         } finally {
             try {
                 attacher.detach(device);

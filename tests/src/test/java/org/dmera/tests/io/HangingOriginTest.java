@@ -36,6 +36,7 @@ import org.dmera.dmsetup.export.Served;
 import org.dmera.dmsetup.targets.Backing;
 import org.dmera.dmsetup.targets.EraTargetFactory;
 import org.dmera.dmsetup.targets.FileBackings;
+import org.dmera.dmsetup.targets.Operation;
 import org.dmera.dmsetup.targets.StorageAreas;
 import org.dmera.testkit.Alone;
 import org.junit.jupiter.api.AfterEach;
@@ -119,8 +120,8 @@ class HangingOriginTest {
     private Backing hanging(Backing origin) {
         return (Backing) Proxy.newProxyInstance(
                 Backing.class.getClassLoader(), new Class<?>[] {Backing.class}, (proxy, method, arguments) -> {
-                    if (method.getName().equals("write")) {
-                        ByteBuffer data = (ByteBuffer) arguments[1];
+                    if (method.getName().equals("submit") && arguments[0] == Operation.WRITE) {
+                        ByteBuffer data = (ByteBuffer) arguments[3];
                         if (data.get(data.position()) == 'A') {
                             hangs.countDown();
                             hanging.await();

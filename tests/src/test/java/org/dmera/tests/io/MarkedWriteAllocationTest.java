@@ -16,9 +16,9 @@ import org.dmera.dmsetup.control.DmClient;
 import org.dmera.dmsetup.device.AnswerScope;
 import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.device.IoRequest;
-import org.dmera.dmsetup.device.IoRequest.Operation;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.targets.Client;
+import org.dmera.dmsetup.targets.Operation;
 import org.dmera.testkit.Alone;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -101,7 +101,7 @@ class MarkedWriteAllocationTest {
     void aMarkedWriteMakesNoObjectBetweenTheSocketAndTheOrigin() throws Exception {
         try (TestEngine engine = new TestEngine(folder)) {
             MappedDevice device = engine.createEra("vol", MIB);
-            device.io().writeZeroes(0, (long) MIB << 20, 0);
+            device.io().submit(Operation.WRITE_ZEROES, 0, (long) MIB << 20, null, 0);
             List<Long> others = threads();
             try (WireClient client = WireClient.open(folder.resolve("nbd"), "vol")) {
                 send(client.channel, WARM_UP_WRITES);

@@ -28,6 +28,7 @@ import org.dmera.dmsetup.backup.BackupCommand;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.targets.Backing;
 import org.dmera.dmsetup.targets.FileBackings;
+import org.dmera.dmsetup.targets.Operation;
 import org.dmera.dmsetup.targets.Target;
 import org.dmera.testkit.Alone;
 import org.dmera.testkit.Fixtures;
@@ -107,13 +108,13 @@ class OriginDevicesTest {
         try (Backing device = new FileBackings().open(loop(file, MIB, BLOCK), true)) {
             fill(device, MIB);
             long full = allocatedBytes(file);
-            device.writeZeroes(BLOCK + 512, 32L * BLOCK, Target.FAST_ZERO);
+            device.submit(Operation.WRITE_ZEROES, BLOCK + 512, 32L * BLOCK, null, Target.FAST_ZERO);
             device.flush();
             assertOnesBut(device, MIB, BLOCK + 512, 33 * BLOCK + 512);
             long left = allocatedBytes(file);
             assertTrue(left <= full - 31 * BLOCK, left + " of " + full + " bytes are still allocated");
-            device.writeZeroes(512, 1024, Target.NO_HOLE);
-            device.writeZeroes(64 * BLOCK + 512, 32L * BLOCK, Target.NO_HOLE | Target.FUA);
+            device.submit(Operation.WRITE_ZEROES, 512, 1024, null, Target.NO_HOLE);
+            device.submit(Operation.WRITE_ZEROES, 64 * BLOCK + 512, 32L * BLOCK, null, Target.NO_HOLE | Target.FUA);
             assertEquals(left, allocatedBytes(file));
         }
     }
@@ -124,11 +125,11 @@ class OriginDevicesTest {
         try (Backing device = new FileBackings().open(loop(file, MIB, BLOCK), true)) {
             fill(device, MIB);
             long full = allocatedBytes(file);
-            device.discard(512, 1024, 0);
-            device.discard(BLOCK - 512, 2L * BLOCK, 0);
+            device.submit(Operation.DISCARD, 512, 1024, null, 0);
+            device.submit(Operation.DISCARD, BLOCK - 512, 2L * BLOCK, null, 0);
             device.flush();
             assertOnesBut(device, MIB, BLOCK, 2 * BLOCK);
-            device.discard(32 * BLOCK, 64L * BLOCK, Target.FUA);
+            device.submit(Operation.DISCARD, 32 * BLOCK, 64L * BLOCK, null, Target.FUA);
             long left = allocatedBytes(file);
             assertTrue(left <= full - 65 * BLOCK, left + " of " + full + " bytes are still allocated");
         }
