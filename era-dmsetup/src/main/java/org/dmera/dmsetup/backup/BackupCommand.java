@@ -238,13 +238,14 @@ public final class BackupCommand implements Command {
 
     private static MappedEraDevice open(Arguments arguments, String name, Console console) throws IOException {
         DmClient client = DmClient.open(arguments.value("control"), console::error);
-        try {
-            return MappedEraDevice.open(
-                    client, name, path(arguments, "metadata"), path(arguments, "origin"), isFrozen(arguments, client));
-        } catch (IOException | RuntimeException e) {
-            Failures.after(e, client::close);
-            throw e;
-        }
+        return Failures.takingBack(
+                client::close,
+                () -> MappedEraDevice.open(
+                        client,
+                        name,
+                        path(arguments, "metadata"),
+                        path(arguments, "origin"),
+                        isFrozen(arguments, client)));
     }
 
     /** Looks at the backups that there are. The device itself is asked how full its metadata is, if it answers. */

@@ -45,12 +45,7 @@ final class NbdHoles implements Closeable {
         this.export = export;
         this.sizeBytes = sizeBytes;
         this.wire = new NbdWire(socket);
-        try {
-            tells = agree();
-        } catch (IOException | RuntimeException | Error e) {
-            Failures.after(e, wire::drop);
-            throw e;
-        }
+        tells = Failures.takingBack(wire::drop, this::agree);
     }
 
     private boolean agree() throws IOException {

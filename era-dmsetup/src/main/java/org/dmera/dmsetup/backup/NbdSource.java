@@ -51,13 +51,8 @@ final class NbdSource implements OriginSource {
         this.reason = reason;
         Connection first = new Connection();
         sizeBytes = first.sizeBytes;
-        try {
-            holes = new NbdHoles(socket, export, sizeBytes);
-        } catch (IOException | RuntimeException | Error e) {
-            // While it is open, the view that it reads can't be removed.
-            Failures.after(e, first.wire::drop);
-            throw e;
-        }
+        // While it is open, the view that it reads can't be removed.
+        holes = Failures.takingBack(first.wire::drop, () -> new NbdHoles(socket, export, sizeBytes));
         idle.add(first);
     }
 

@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import org.dmera.core.linux.ListeningSocket;
+import org.dmera.dmsetup.targets.Failures;
 
 /**
  * The sockets that the service manager has opened and hands over, as sd_listen_fds(3) has it: descriptors from 3 on, as many as
@@ -67,15 +68,12 @@ final class PassedSockets implements Closeable {
             throw new IOException("LISTEN_FDNAMES has " + names.length + " names for the " + count
                     + " sockets that the service manager hands over");
         }
-        try {
+        return Failures.takingBack(taken::close, () -> {
             for (int i = 0; i < count; i++) {
                 taken.add(names[i], FIRST + i, folder);
             }
-        } catch (IOException e) {
-            taken.close();
-            throw e;
-        }
-        return taken;
+            return taken;
+        });
     }
 
     /** As systemd-socket-activate(1) and a unit without FileDescriptorName= have it. */
@@ -121,11 +119,11 @@ final class PassedSockets implements Closeable {
     /** All of them; who handed them over still has them. */
     @Override
     public void close() throws IOException {
+        Failures failures = new Failures();
         if (control != null) {
-            control.close();
+            failures.run(control::close);
         }
-        for (Listener each : nbd) {
-            each.channel().close();
-        }
+        nbd.forEach(each -> failures.run(each.channel()::close));
+        failures.throwFirst();
     }
 }

@@ -46,13 +46,10 @@ final class AttachedNode {
     void attach() throws IOException {
         Attachment before = host.takeOver(device);
         Attachment made = before == null ? host.make(device) : before;
-        try {
+        link = Failures.takingBack(made::abandon, () -> {
             host.requireOpen(device);
-            link = links.make(device, made.node());
-        } catch (IOException | RuntimeException | Error e) {
-            Failures.after(e, made::abandon);
-            throw e;
-        }
+            return links.make(device, made.node());
+        });
         lossReported = false;
         attachment = made;
         try {

@@ -16,6 +16,7 @@ import org.dmera.core.linux.NativeText;
 import org.dmera.core.linux.RawIo;
 import org.dmera.core.linux.UnixSocket;
 import org.dmera.dmsetup.device.DeviceIo;
+import org.dmera.dmsetup.targets.Failures;
 import org.dmera.dmsetup.targets.Threads;
 
 /**
@@ -61,7 +62,7 @@ final class KernelNbd implements Attachment {
     /** Connects a free device to export {@code name} at {@code nbdSocket}, which is {@code io}. */
     static KernelNbd connect(Path nbdSocket, String name, DeviceIo io, Consumer<String> log) throws IOException {
         int socket = UnixSocket.connect(nbdSocket.toString());
-        try {
+        return Failures.takingBack(() -> FileDescriptors.close(socket), () -> {
             ByteBuffer export = handshake(socket, name);
             long size = export.getLong();
             int flags = Short.toUnsignedInt(export.getShort());
@@ -75,10 +76,7 @@ final class KernelNbd implements Attachment {
                 }
             }
             throw new ErrnoException("no /dev/nbd device is free", Errno.EBUSY);
-        } catch (IOException | RuntimeException | Error e) {
-            FileDescriptors.close(socket);
-            throw e;
-        }
+        });
     }
 
     /** Null when the device is another's. What is open when it fails is closed again. */
@@ -89,15 +87,15 @@ final class KernelNbd implements Attachment {
             FileDescriptors.close(fd);
             return null;
         }
-        try {
+        Failures.Step close = () -> {
+            Ioctl.call(fd, CLEAR_SOCK, 0L);
+            FileDescriptors.close(fd);
+        };
+        return Failures.takingBack(close, () -> {
             KernelNbd device = new KernelNbd(node, fd, socket, io, log);
             device.start(size, flags);
             return device;
-        } catch (IOException | RuntimeException | Error e) {
-            Ioctl.call(fd, CLEAR_SOCK, 0L);
-            FileDescriptors.close(fd);
-            throw e;
-        }
+        });
     }
 
     private void start(long size, int flags) throws IOException {

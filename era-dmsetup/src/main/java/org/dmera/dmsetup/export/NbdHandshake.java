@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.device.DeviceIo;
+import org.dmera.dmsetup.targets.Failures;
 
 /**
  * The fixed-newstyle handshake: options until the client has chosen a device, or given up.
@@ -153,16 +154,13 @@ final class NbdHandshake {
         }
         String name = text(data, data.remaining());
         ExportSource.OpenDevice device = exports.open(name);
-        try {
+        return Failures.takingBack(device::close, () -> {
             ByteBuffer answer = ByteBuffer.allocate(10 + RESERVED_BYTES)
                     .putLong(device.io().sizeBytes())
                     .putShort((short) transmissionFlags(device.io(), false));
             send(answer.position(answer.position() + (noZeroes ? 0 : RESERVED_BYTES)));
             return agreed(name, device);
-        } catch (IOException | RuntimeException | Error e) {
-            device.close();
-            throw e;
-        }
+        });
     }
 
     private void replyForm(int option, ByteBuffer data) throws IOException {

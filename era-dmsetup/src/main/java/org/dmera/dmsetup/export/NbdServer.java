@@ -126,14 +126,11 @@ public final class NbdServer implements Closeable {
     /** Listens on a TCP address; {@code tls} null means plain. Returns the address, with the port that was chosen. */
     public SocketAddress listenTcp(SocketAddress address, TlsIdentity tls) throws IOException {
         ServerSocketChannel listener = ServerSocketChannel.open();
-        try {
-            listener.setOption(StandardSocketOptions.SO_REUSEADDR, true);
-            listener.bind(address, BACKLOG);
-        } catch (IOException e) {
-            listener.close();
-            throw e;
-        }
-        SocketAddress bound = listener.getLocalAddress();
+        SocketAddress bound = Failures.takingBack(
+                listener::close,
+                () -> listener.setOption(StandardSocketOptions.SO_REUSEADDR, true)
+                        .bind(address, BACKLOG)
+                        .getLocalAddress());
         start(new Listener(listener, SocketNames.of(bound), tls));
         return bound;
     }

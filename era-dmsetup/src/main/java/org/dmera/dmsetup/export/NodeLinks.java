@@ -89,12 +89,7 @@ final class NodeLinks {
     Path make(MappedDevice device, String node) throws IOException {
         Path link = link(device.name());
         write(device, List.of(link), node, false);
-        try {
-            Files.createSymbolicLink(link, Path.of(node));
-        } catch (IOException | RuntimeException | Error e) {
-            Failures.after(e, () -> Files.delete(note(device)));
-            throw e;
-        }
+        Failures.takingBack(() -> Files.delete(note(device)), () -> Files.createSymbolicLink(link, Path.of(node)));
         tellUdev(node);
         return link;
     }
@@ -106,12 +101,8 @@ final class NodeLinks {
     Path rename(MappedDevice device, Path old, String node, boolean frozen) throws IOException {
         Path link = link(device.name());
         write(device, List.of(link, old), node, frozen);
-        try {
-            Files.createSymbolicLink(link, Path.of(node));
-        } catch (IOException | RuntimeException | Error e) {
-            Failures.after(e, () -> write(device, List.of(old), node, frozen));
-            throw e;
-        }
+        Failures.takingBack(
+                () -> write(device, List.of(old), node, frozen), () -> Files.createSymbolicLink(link, Path.of(node)));
         tellUdev(node);
         try {
             unlink(old, node);
@@ -138,7 +129,7 @@ final class NodeLinks {
         write(device, List.of(link), node, frozen);
     }
 
-    /** A line for the first link, the node, that it is frozen, the other links. A note is replaced as a whole. */
+    /** A line for the first link, the node, that it is frozen, the other links. */
     private void write(MappedDevice device, List<Path> ofNode, String node, boolean frozen) throws IOException {
         makeFolder();
         List<String> lines = new ArrayList<>(List.of(ofNode.get(0).toString(), node));
@@ -146,15 +137,16 @@ final class NodeLinks {
             lines.add(FROZEN);
         }
         ofNode.stream().skip(1).map(Path::toString).forEach(lines::add);
-        Path note = note(device);
+        replace(note(device), lines);
+    }
+
+    /** A note is replaced as a whole. */
+    static void replace(Path note, List<String> lines) throws IOException {
         Path fresh = note.resolveSibling(note.getFileName() + ".new");
-        try {
+        Failures.takingBack(() -> Files.deleteIfExists(fresh), () -> {
             Files.write(fresh, lines, NativeText.CHARSET);
-            Files.move(fresh, note, StandardCopyOption.ATOMIC_MOVE);
-        } catch (IOException | RuntimeException | Error e) {
-            Failures.after(e, () -> Files.deleteIfExists(fresh));
-            throw e;
-        }
+            return Files.move(fresh, note, StandardCopyOption.ATOMIC_MOVE);
+        });
     }
 
     /** Takes the link, what else its note names, and the note away. */

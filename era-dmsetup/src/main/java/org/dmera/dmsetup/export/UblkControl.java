@@ -35,27 +35,15 @@ final class UblkControl {
     /** Starts a keeper of that name; {@link #end} follows. */
     static UblkControl open(String name) throws IOException {
         NodeKeeper keeper = NodeKeeper.start(name);
-        try {
-            return keeper.call(() -> open(keeper));
-        } catch (IOException | RuntimeException | Error e) {
-            keeper.end();
-            throw e;
-        }
+        return Failures.takingBack(keeper::end, () -> keeper.call(() -> open(keeper)));
     }
 
     private static UblkControl open(NodeKeeper keeper) throws IOException {
         int fd = FileDescriptors.open(NODE, FileDescriptors.O_RDWR);
-        IoUring ring = null;
-        try {
-            ring = new IoUring(RING_ENTRIES, true);
-            return new UblkControl(keeper, fd, ring);
-        } catch (IOException | RuntimeException | Error e) {
-            if (ring != null) {
-                Failures.after(e, ring::close);
-            }
-            Failures.after(e, () -> FileDescriptors.close(fd));
-            throw e;
-        }
+        return Failures.takingBack(() -> FileDescriptors.close(fd), () -> {
+            IoUring ring = new IoUring(RING_ENTRIES, true);
+            return Failures.takingBack(ring::close, () -> new UblkControl(keeper, fd, ring));
+        });
     }
 
     /** The number by which the kernel at hand knows a command whose argument has so many bytes. */

@@ -84,13 +84,20 @@ final class UblkNode implements Attachment {
     static UblkNode add(MappedDevice device, long token, UblkNotes notes, Served served, Consumer<String> log)
             throws IOException {
         UblkControl control = UblkControl.open("keeper of a ublk device");
-        try {
+        return Failures.takingBack(control::end, () -> {
             long wanted = Ublk.F_USER_RECOVERY | Ublk.F_USER_RECOVERY_REISSUE;
             ByteBuffer info =
                     Ublk.info(-1, UblkQueue.DEPTH, UblkQueue.MAX_BYTES, wanted | Ublk.F_CMD_IOCTL_ENCODE, token);
             control.command("ADD_DEV", Ublk.ADD_DEV, -1, info, 0);
             Identity identity = new Identity(Ublk.id(info), token);
-            try {
+            Failures.Step delete = () -> {
+                try {
+                    control.attempt(Ublk.DEL_DEV, identity.id(), null, 0);
+                } finally {
+                    notes.gone(identity);
+                }
+            };
+            return Failures.takingBack(delete, () -> {
                 if ((Ublk.flags(info) & wanted) != wanted) {
                     throw new ErrnoException("ublk without user recovery", Errno.EOPNOTSUPP);
                 }
@@ -99,15 +106,8 @@ final class UblkNode implements Attachment {
                 node.begin();
                 notes.started(identity, device);
                 return node;
-            } catch (IOException | RuntimeException | Error e) {
-                Failures.after(e, () -> control.attempt(Ublk.DEL_DEV, identity.id(), null, 0));
-                notes.gone(identity);
-                throw e;
-            }
-        } catch (IOException | RuntimeException | Error e) {
-            control.end();
-            throw e;
-        }
+            });
+        });
     }
 
     private void begin() throws IOException {
@@ -132,7 +132,7 @@ final class UblkNode implements Attachment {
             MappedDevice device, Identity identity, UblkNotes notes, Served served, Consumer<String> log)
             throws IOException {
         UblkControl control = UblkControl.open("keeper of " + identity.node());
-        try {
+        return Failures.takingBack(control::end, () -> {
             Integer state = state(control, identity);
             if (state == null || state == Ublk.STATE_DEAD) {
                 // One that was stopped somebody may still have open.
@@ -142,10 +142,7 @@ final class UblkNode implements Attachment {
             UblkNode node = new UblkNode(identity, device, notes, served, control, log);
             node.recover();
             return node;
-        } catch (IOException | RuntimeException | Error e) {
-            control.end();
-            throw e;
-        }
+        });
     }
 
     private void recover() throws IOException {

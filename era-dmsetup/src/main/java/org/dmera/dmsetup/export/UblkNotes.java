@@ -4,7 +4,6 @@ package org.dmera.dmsetup.export;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.Collection;
 import java.util.List;
 import java.util.Set;
@@ -116,11 +115,8 @@ final class UblkNotes {
     }
 
     private synchronized void write(UblkNode.Identity identity, String state, MappedDevice device) throws IOException {
-        Path note = file(identity);
-        Path fresh = note.resolveSibling(note.getFileName() + ".new");
-        String line = token(identity) + " " + state + " " + device.minor() + " " + device.id() + "\n";
-        Files.writeString(fresh, line, NativeText.CHARSET);
-        Files.move(fresh, note, StandardCopyOption.ATOMIC_MOVE);
+        String line = token(identity) + " " + state + " " + device.minor() + " " + device.id();
+        NodeLinks.replace(file(identity), List.of(line));
     }
 
     /** It is no more. Its number may be another's by now, and so may the note. */

@@ -51,13 +51,10 @@ public record CowFile(Path folder, FileChannel channel) implements Closeable {
     private static int unlinked(Path folder) throws IOException {
         Path file = folder.resolve("era-view-" + UUID.randomUUID() + ".cow");
         int fd = FileDescriptors.create(file.toString(), 0600);
-        try {
+        return Failures.takingBack(() -> FileDescriptors.close(fd), () -> {
             Files.delete(file);
-        } catch (IOException e) {
-            FileDescriptors.close(fd);
-            throw e;
-        }
-        return fd;
+            return fd;
+        });
     }
 
     /** Writes all of {@code src}; the writers of one range take turns. */

@@ -81,15 +81,12 @@ public final class EraTarget implements Target, ChangeTracking {
         this.eras = new EraReader(metadata, thread, blockSizeBytes);
         this.writes = new MarkedWrites(metadata, thread, blockSizeBytes);
         this.boundaries = new EraBoundaries(metadata, thread, calls, writes, synced, views);
-        try {
-            thread.run(() -> {
-                metadata.open();
-                return null;
-            });
-        } catch (IOException | RuntimeException | Error e) {
-            thread.close(() -> null);
-            throw e;
-        }
+        Failures.takingBack(
+                () -> thread.close(() -> null),
+                () -> thread.run(() -> {
+                    metadata.open();
+                    return null;
+                }));
     }
 
     private long nrBlocks() {
@@ -276,13 +273,10 @@ public final class EraTarget implements Target, ChangeTracking {
      * @param file for its copies; closed with the view, or when this throws
      */
     public FrozenView prepareView(CowFile file) throws IOException {
-        try {
+        return Failures.takingBack(file::close, () -> {
             views.requireRoom();
             return new FrozenView(views, eras, origin, file, lengthBytes, nrBlocks());
-        } catch (IOException | RuntimeException | Error e) {
-            file.close();
-            throw e;
-        }
+        });
     }
 
     /**

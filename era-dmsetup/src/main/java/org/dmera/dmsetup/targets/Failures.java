@@ -11,6 +11,12 @@ public final class Failures {
         void run() throws IOException;
     }
 
+    /** Makes something. */
+    @FunctionalInterface
+    public interface Making<T> {
+        T make() throws IOException;
+    }
+
     private IOException first;
 
     /** Does {@code step}; how it fails, an error in this program for one, is told in the end. */
@@ -48,6 +54,16 @@ public final class Failures {
             step.run();
         } catch (IOException | RuntimeException | Error e) {
             note(cause, e);
+        }
+    }
+
+    /** What {@code making} makes; when it fails {@code takeBack} is done, and what fails in that is told with why it failed. */
+    public static <T> T takingBack(Step takeBack, Making<T> making) throws IOException {
+        try {
+            return making.make();
+        } catch (IOException | RuntimeException | Error e) {
+            after(e, takeBack);
+            throw e;
         }
     }
 

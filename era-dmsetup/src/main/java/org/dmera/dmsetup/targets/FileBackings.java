@@ -54,12 +54,7 @@ public class FileBackings {
             shared = open.computeIfAbsent(new Key(id, writable), Shared::new);
             shared.users++;
         }
-        try {
-            return new Handle(shared, shared.file(path));
-        } catch (IOException | RuntimeException | Error e) {
-            release(shared);
-            throw e;
-        }
+        return Failures.takingBack(() -> release(shared), () -> new Handle(shared, shared.file(path)));
     }
 
     private void release(Shared shared) throws IOException {
@@ -110,15 +105,12 @@ public class FileBackings {
             return FileDescriptors.open(path.toString(), access | FileDescriptors.O_EXCL);
         }
         int fd = FileDescriptors.open(path.toString(), access);
-        try {
+        return Failures.takingBack(() -> FileDescriptors.close(fd), () -> {
             if (writable) {
                 lock(fd, path);
             }
             return fd;
-        } catch (IOException e) {
-            FileDescriptors.close(fd);
-            throw e;
-        }
+        });
     }
 
     private static void lock(int fd, Path path) throws ErrnoException {

@@ -39,4 +39,24 @@ class FailuresTest {
         Failures.after(shared, failing(shared));
         assertEquals(0, shared.getSuppressed().length);
     }
+
+    /** Of a file that can't be opened, say, and whose claim can't be given back either: the first is what there is to mend. */
+    @Test
+    void whatFailsWhenAHalfMadeThingIsTakenBackDoesNotHideWhyItWasNotMade() {
+        IOException why = new IOException("why");
+        IOException after = new IOException("after");
+        assertSame(
+                why,
+                assertThrows(
+                        IOException.class,
+                        () -> Failures.takingBack(failing(after), () -> {
+                            throw why;
+                        })));
+        assertArrayEquals(new Throwable[] {after}, why.getSuppressed());
+    }
+
+    @Test
+    void whatWasMadeIsNotTakenBack() throws IOException {
+        assertEquals("made", Failures.takingBack(failing(new IOException("taken back")), () -> "made"));
+    }
 }
