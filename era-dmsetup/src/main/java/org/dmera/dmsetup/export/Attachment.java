@@ -31,7 +31,7 @@ public interface Attachment {
             throws IOException {
         return KernelNbd.isAvailable()
                 ? KernelNbd.connect(socket, export, io, log)
-                : FuseLoop.over(io, file, served, storage, log);
+                : LoopDevice.over(io, file, served, storage, log);
     }
 
     /** Its path, as in {@code /dev/loop0}. */

@@ -5,6 +5,7 @@ import java.io.Closeable;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -20,6 +21,7 @@ import org.dmera.core.linux.Mounts;
 import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.targets.Client;
 import org.dmera.dmsetup.targets.FailureText;
+import org.dmera.dmsetup.targets.Failures;
 import org.dmera.dmsetup.targets.StorageAreas;
 import org.dmera.dmsetup.targets.Threads;
 
@@ -34,7 +36,7 @@ final class FuseFile implements Closeable {
     private static final long JOIN_MILLIS = 2000;
 
     final DeviceIo io;
-    private final Path file;
+    final Path file;
     final Served served;
     private final FuseLine line = new FuseLine();
     final Client client;
@@ -47,25 +49,16 @@ final class FuseFile implements Closeable {
     /** Readers that have requests of theirs under way. */
     private final AtomicInteger serving = new AtomicInteger();
 
-    /** Mounts it over {@code file}, an existing regular file, and serves. */
+    /** Makes {@code file}, in the place of one that was left there, mounts this over it, and serves. */
     FuseFile(DeviceIo io, Path file, Served served, Supplier<StorageAreas> storage, Consumer<String> log)
             throws IOException {
         this.io = io;
         this.file = file;
         this.served = served;
         this.log = log;
-        fd = openDevice(FileDescriptors.O_NONBLOCK);
-        try {
-            Mounts.mount(
-                    "era",
-                    file.toString(),
-                    "fuse.era",
-                    Mounts.MS_NOSUID | Mounts.MS_NODEV,
-                    "fd=" + fd + ",rootmode=100600,user_id=0,group_id=0");
-        } catch (IOException e) {
-            FileDescriptors.close(fd);
-            throw e;
-        }
+        Files.deleteIfExists(file);
+        Files.createFile(file);
+        fd = Failures.takingBack(() -> Files.delete(file), () -> mount(file));
         client = served.add(line, storage);
         try {
             startReader(fd);
@@ -75,13 +68,26 @@ final class FuseFile implements Closeable {
                 startReader(cloneDescriptor());
             }
         } catch (InterruptedException e) {
-            close();
+            Failures.after(e, this::close);
             throw new IOException(e);
         } catch (IOException | RuntimeException | Error e) {
             // An error, too, such as want of memory: nobody would serve what stayed mounted.
-            close();
+            Failures.after(e, this::close);
             throw e;
         }
+    }
+
+    private static int mount(Path file) throws IOException {
+        int fd = openDevice(FileDescriptors.O_NONBLOCK);
+        return Failures.takingBack(() -> FileDescriptors.close(fd), () -> {
+            Mounts.mount(
+                    "era",
+                    file.toString(),
+                    "fuse.era",
+                    Mounts.MS_NOSUID | Mounts.MS_NODEV,
+                    "fd=" + fd + ",rootmode=100600,user_id=0,group_id=0");
+            return fd;
+        });
     }
 
     private static int openDevice(int flags) throws IOException {
@@ -135,7 +141,7 @@ final class FuseFile implements Closeable {
         }
     }
 
-    /** Unmounts; the threads end when the kernel lets go of the file. */
+    /** Unmounts, and deletes what is beneath; the threads end when the kernel lets go of the file. */
     @Override
     public void close() throws IOException {
         try {
@@ -154,5 +160,6 @@ final class FuseFile implements Closeable {
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
+        Files.deleteIfExists(file);
     }
 }

@@ -6,23 +6,29 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.function.Consumer;
+import java.util.function.Supplier;
 import org.dmera.core.linux.DeviceNode;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.FileDescriptors;
 import org.dmera.core.linux.Ioctl;
 import org.dmera.core.linux.NativeText;
+import org.dmera.dmsetup.device.DeviceIo;
+import org.dmera.dmsetup.targets.Failures;
+import org.dmera.dmsetup.targets.StorageAreas;
 
 /**
- * A loop device over a file, with direct I/O: what losetup(8) does, through the ioctls of loop(4).
+ * A loop device over a file that is served through FUSE, with direct I/O: what losetup(8) does, through the ioctls of loop(4).
  *
  * <p>It clears itself when the last opener is gone, and this object is one of them: so it also goes away when the engine
  * is killed, as soon as nobody uses it any more.
  *
  * @param node its path, {@code /dev/loopN}
+ * @param served the file, which goes with this
  * @param fd the keeper's
  */
-record LoopDevice(String node, NodeKeeper keeper, int fd) {
+record LoopDevice(String node, FuseFile served, NodeKeeper keeper, int fd, Consumer<String> log) implements Attachment {
     private static final int MAJOR = 7;
     private static final long CTL_GET_FREE = 0x4C82;
     private static final long CLR_FD = 0x4C01;
@@ -45,24 +51,23 @@ record LoopDevice(String node, NodeKeeper keeper, int fd) {
     /** Another program may take the free device first. */
     private static final int TRIES = 64;
 
-    /** Sets a free loop device up over {@code file}. */
-    static LoopDevice over(Path file, boolean readOnly) throws IOException {
-        NodeKeeper keeper = NodeKeeper.start("keeper of " + file.getFileName());
-        try {
-            return keeper.call(() -> setUp(keeper, file, readOnly));
-        } catch (IOException | RuntimeException | Error e) {
-            keeper.end();
-            throw e;
-        }
+    /** Serves {@code io} at {@code file}, which is made for that, and sets a free loop device up over it. */
+    static LoopDevice over(DeviceIo io, Path file, Served served, Supplier<StorageAreas> storage, Consumer<String> log)
+            throws IOException {
+        FuseFile fuse = new FuseFile(io, file, served, storage, log);
+        return Failures.takingBack(fuse::close, () -> {
+            NodeKeeper keeper = NodeKeeper.start("keeper of " + file.getFileName());
+            return Failures.takingBack(keeper::end, () -> keeper.call(() -> setUp(fuse, keeper, log)));
+        });
     }
 
-    private static LoopDevice setUp(NodeKeeper keeper, Path file, boolean readOnly) throws IOException {
-        int access = readOnly ? FileDescriptors.O_RDONLY : FileDescriptors.O_RDWR;
-        int backing = FileDescriptors.open(file.toString(), access);
+    private static LoopDevice setUp(FuseFile fuse, NodeKeeper keeper, Consumer<String> log) throws IOException {
+        int access = fuse.io.isReadOnly() ? FileDescriptors.O_RDONLY : FileDescriptors.O_RDWR;
+        int backing = FileDescriptors.open(fuse.file.toString(), access);
         try {
-            learnSize(file);
+            learnSize(fuse.file);
             for (int i = 0; i < TRIES; i++) {
-                LoopDevice device = tryFree(keeper, backing, file, readOnly);
+                LoopDevice device = tryFree(fuse, backing, access, keeper, log);
                 if (device != null) {
                     return device;
                 }
@@ -81,7 +86,8 @@ record LoopDevice(String node, NodeKeeper keeper, int fd) {
         Files.size(file);
     }
 
-    private static LoopDevice tryFree(NodeKeeper keeper, int backing, Path file, boolean readOnly) throws IOException {
+    private static LoopDevice tryFree(FuseFile fuse, int backing, int access, NodeKeeper keeper, Consumer<String> log)
+            throws IOException {
         int control = FileDescriptors.open("/dev/loop-control", FileDescriptors.O_RDWR);
         int minor;
         try {
@@ -94,15 +100,16 @@ record LoopDevice(String node, NodeKeeper keeper, int fd) {
             // No devtmpfs, as in containers.
             DeviceNode.makeBlockDevice(node, 0600, MAJOR, minor);
         }
-        int fd = FileDescriptors.open(node, readOnly ? FileDescriptors.O_RDONLY : FileDescriptors.O_RDWR);
+        int fd = FileDescriptors.open(node, access);
         ByteBuffer config = ByteBuffer.allocate(CONFIG_BYTES).order(ByteOrder.nativeOrder());
         config.putInt(0, backing);
-        config.putInt(CONFIG_FLAGS, FLAG_AUTOCLEAR | FLAG_PARTSCAN | FLAG_DIRECT_IO | (readOnly ? FLAG_READ_ONLY : 0));
-        byte[] name = NativeText.bytes(file.toString());
+        int readOnly = access == FileDescriptors.O_RDONLY ? FLAG_READ_ONLY : 0;
+        config.putInt(CONFIG_FLAGS, FLAG_AUTOCLEAR | FLAG_PARTSCAN | FLAG_DIRECT_IO | readOnly);
+        byte[] name = NativeText.bytes(fuse.file.toString());
         config.put(CONFIG_FILE_NAME, name, 0, Math.min(name.length, FILE_NAME_BYTES - 1));
         int result = Ioctl.call(fd, CONFIGURE, config);
         if (result == 0) {
-            return new LoopDevice(node, keeper, fd);
+            return new LoopDevice(node, fuse, keeper, fd, log);
         }
         FileDescriptors.close(fd);
         if (result == -Errno.EBUSY.number()) {
@@ -111,16 +118,16 @@ record LoopDevice(String node, NodeKeeper keeper, int fd) {
         throw new ErrnoException("LOOP_CONFIGURE of " + node, -result);
     }
 
-    /** Takes over the new size of {@code file}, which is the one that it was set up over. */
-    void resized(Path file) throws IOException {
+    @Override
+    public void resized() throws IOException {
         keeper.perform(() -> {
-            learnSize(file);
+            learnSize(served.file);
             ErrnoException.check("LOOP_SET_CAPACITY of " + node, Ioctl.call(fd, SET_CAPACITY, 0L));
         });
     }
 
-    /** Throws EBUSY when somebody has claimed it. */
-    void requireUnclaimed() throws IOException {
+    @Override
+    public void requireUnclaimed() throws IOException {
         keeper.perform(() -> NodeMounts.requireUnclaimed(node));
     }
 
@@ -128,7 +135,8 @@ record LoopDevice(String node, NodeKeeper keeper, int fd) {
      * Writes out what the node's page cache holds, and the file system on it. That happens by itself only when the last
      * opener closes it, and this object is an opener.
      */
-    void sync() throws IOException {
+    @Override
+    public void sync() throws IOException {
         keeper.perform(() -> DeviceNode.sync(fd, node));
     }
 
@@ -137,18 +145,34 @@ record LoopDevice(String node, NodeKeeper keeper, int fd) {
      *
      * @throws ErrnoException EBUSY when it is mounted or open: then nothing has changed
      */
-    void detach() throws IOException {
+    @Override
+    public void detach() throws IOException {
         keeper.perform(() -> ErrnoException.check("LOOP_CLR_FD of " + node, Ioctl.call(fd, CLR_FD, 0L)));
         // With other openers the call succeeds, and does no more than what was asked for from the start: to go with the
         // last of them. A device that still tells its status is in use.
         if (keeper.call(() -> Ioctl.call(fd, GET_STATUS64, ByteBuffer.allocate(INFO_BYTES))) == 0) {
             throw new ErrnoException(node + " is in use", Errno.EBUSY);
         }
-        abandon();
+        letGo();
+        try {
+            served.close();
+        } catch (IOException e) {
+            // The node is gone, whatever stays behind until the next engine comes.
+            log.accept("detach: " + e.getMessage());
+        }
     }
 
-    /** Lets go of it, in use or not: it goes with its last opener. */
-    void abandon() throws IOException {
+    @Override
+    public void abandon() throws IOException {
+        try {
+            letGo();
+        } finally {
+            served.close();
+        }
+    }
+
+    /** It goes with its last opener. */
+    private void letGo() throws IOException {
         try {
             keeper.perform(() -> FileDescriptors.close(fd));
         } finally {

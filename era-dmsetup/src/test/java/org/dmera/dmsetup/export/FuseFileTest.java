@@ -89,7 +89,7 @@ class FuseFileTest {
 
     @Test
     void aRequestThatFailsForWantOfMemoryIsAnsweredAndThoseAfterItAreServed() throws Exception {
-        Path file = Files.createFile(folder.resolve("file"));
+        Path file = folder.resolve("file");
         FuseFile served = new FuseFile(io, file, new Served(), StorageAreas::new, log::add);
         // Past the page cache: what is asked for here is what the file is asked for.
         try (FileChannel channel =
