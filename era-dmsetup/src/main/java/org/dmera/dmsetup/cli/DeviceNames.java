@@ -4,13 +4,11 @@ package org.dmera.dmsetup.cli;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.ioctl.DevNumber;
 import org.dmera.dmsetup.ioctl.DeviceEntry;
 
 /** How a device is shown that is known by its number ({@code -o} of ls and deps). */
 final class DeviceNames {
-    /** What is shown. */
     enum Style {
         DEVNO,
         DEVNAME,
@@ -53,10 +51,9 @@ final class DeviceNames {
 
     /** The mapped device's name, or the block device's; null when it has none. */
     private String name(long dev, boolean mapped) throws IOException {
-        Path nameFile = Path.of("/sys/dev/block", DevNumber.text(dev), "dm", "name");
-        if (mapped && Files.exists(nameFile)) {
-            return session.unmangle(
-                    Files.readString(nameFile, NativeText.CHARSET).strip());
+        String ofKernel = mapped ? DevicePaths.kernelName(dev) : null;
+        if (ofKernel != null) {
+            return session.unmangle(ofKernel);
         }
         String blockDevice = blockDeviceName(dev);
         if (blockDevice == null && mapped) {

@@ -31,7 +31,12 @@ final class DevicePaths {
         if (inMapper != null) {
             return inMapper;
         }
-        // Without udev, or before it: the kernel knows what it has called a device.
+        // Without udev, or before it.
+        return kernelName(dev);
+    }
+
+    /** What the kernel has called a mapped device; null when that number is of none. */
+    static String kernelName(long dev) throws IOException {
         Path name = Path.of("/sys/dev/block", DevNumber.text(dev), "dm", "name");
         try {
             String line = Files.readString(name, NativeText.CHARSET);

@@ -63,34 +63,30 @@ final class DeviceIndex {
         return device != null && (device.presence == Presence.THERE || device.presence == Presence.LEAVING);
     }
 
+    private static MappedDevice ifFound(MappedDevice device) {
+        return isFound(device) ? device : null;
+    }
+
     /** The device of that name, or null. */
     synchronized MappedDevice byName(String name) {
-        MappedDevice device = byName.get(name);
-        return isFound(device) ? device : null;
+        return ifFound(byName.get(name));
     }
 
     /** The device of that uuid, or null. An empty uuid is nobody's. */
     synchronized MappedDevice byUuid(String uuid) {
-        MappedDevice device = find(uuid);
-        return isFound(device) ? device : null;
+        return ifFound(find(uuid));
     }
 
     private MappedDevice find(String uuid) {
-        if (uuid.isEmpty()) {
-            return null;
-        }
-        for (MappedDevice device : byName.values()) {
-            if (device.uuid().equals(uuid)) {
-                return device;
-            }
-        }
-        return null;
+        return byName.values().stream()
+                .filter(device -> !uuid.isEmpty() && device.uuid().equals(uuid))
+                .findAny()
+                .orElse(null);
     }
 
     /** The device of that minor, or null. */
     synchronized MappedDevice byMinor(int minor) {
-        MappedDevice device = byMinor.get(minor);
-        return isFound(device) ? device : null;
+        return ifFound(byMinor.get(minor));
     }
 
     /** Minors that no device gets. */

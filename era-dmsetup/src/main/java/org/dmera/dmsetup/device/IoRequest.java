@@ -40,7 +40,7 @@ public class IoRequest {
         return this;
     }
 
-    /** Begins anew, without data; {@code flags} as in {@link Target#writeZeroes}. A flush is of no range. */
+    /** Begins anew, without data; {@code flags} as in {@link org.dmera.dmsetup.targets.BlockIo#submit}. A flush is of no range. */
     public final IoRequest set(Operation newOperation, long newOffsetBytes, long newLengthBytes, int newFlags) {
         operation = newOperation;
         offsetBytes = newOffsetBytes;

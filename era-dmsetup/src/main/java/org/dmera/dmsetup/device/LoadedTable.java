@@ -57,7 +57,7 @@ final class LoadedTable {
         return targets.lines().size();
     }
 
-    /** What is done with an open table. */
+    /** What is done with an open table; it answers something. */
     interface Use<T> {
         T with(TargetTable targets) throws IOException;
     }

@@ -204,12 +204,8 @@ public final class MappedDevice {
     private <T> T withTable(boolean ofInactive, LoadedTable.Use<T> use, T otherwise) throws IOException {
         LoadedTable table = life.table(ofInactive);
         while (table != null) {
-            boolean[] open = new boolean[1];
-            T answer = table.use(targets -> {
-                open[0] = true;
-                return use.with(targets);
-            });
-            if (open[0]) {
+            T answer = table.use(use);
+            if (answer != null) {
                 return answer;
             }
             // It was replaced between the look and the use; or this is the end, and it stays closed.
@@ -299,31 +295,21 @@ public final class MappedDevice {
 
     /** Does {@code use} with the live target at {@code sector}, which stays open meanwhile; failures as a message's. */
     public String onTarget(long sector, TargetUse use) throws IOException {
-        String[] answer = new String[1];
-        Boolean done = withTable(
-                false,
-                targets -> {
-                    answer[0] = use.with(targetAt(targets, sector));
-                    return true;
-                },
-                false);
-        if (!done) {
+        String[] answer = withTable(false, targets -> new String[] {use.with(targetAt(targets, sector))}, null);
+        if (answer == null) {
             throw new ErrnoException("message to " + name() + ", which has no live table", Errno.ENXIO);
         }
         return answer[0];
     }
 
     private Target targetAt(TargetTable targets, long sector) throws ErrnoException {
-        for (TargetTable.Line line : targets.lines()) {
-            if (sector >= line.startSector() && sector - line.startSector() < line.lengthSectors()) {
-                return line.target();
-            }
+        if (sector >= 0 && sector < targets.sizeBytes() / TargetTable.SECTOR_BYTES) {
+            return targets.target(targets.indexAt(sector * TargetTable.SECTOR_BYTES));
         }
         registry.log().warn("ioctl: Target message sector outside device.");
         throw new ErrnoException("message to sector " + sector + " of " + name(), Errno.EINVAL);
     }
 
-    /** Its event counter. */
     public DeviceEvents events() {
         return events;
     }

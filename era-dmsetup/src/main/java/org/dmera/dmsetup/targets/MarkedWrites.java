@@ -67,18 +67,14 @@ final class MarkedWrites {
      */
     void markAgain(OwedAnswers answers) throws IOException {
         List<CompletableFuture<Void>> pending = new ArrayList<>();
-        inFlight.forEach((first, last) -> {
+        InFlightWrites.Ranges markUnmarked = (first, last) -> {
             if (!metadata.isMarked(first, last)) {
                 pending.add(mark(first, last));
             }
-        });
-        answers.awaitOrReport((offsetBytes, length) -> {
-            long first = offsetBytes / blockSizeBytes;
-            long last = (offsetBytes + length - 1) / blockSizeBytes;
-            if (!metadata.isMarked(first, last)) {
-                pending.add(mark(first, last));
-            }
-        });
+        };
+        inFlight.forEach(markUnmarked);
+        answers.awaitOrReport((offsetBytes, length) ->
+                markUnmarked.range(offsetBytes / blockSizeBytes, (offsetBytes + length - 1) / blockSizeBytes));
         for (CompletableFuture<Void> marked : pending) {
             Threads.join(marked);
         }
