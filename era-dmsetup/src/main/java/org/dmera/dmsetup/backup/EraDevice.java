@@ -7,7 +7,6 @@ import java.nio.file.Path;
 
 /** A running era device, as far as a backup has to do with it. */
 interface EraDevice extends Closeable {
-    /** Its name. */
     String name();
 
     /** Where its metadata is. */
@@ -19,7 +18,6 @@ interface EraDevice extends Closeable {
     /** Its size: what its table line covers of the origin. */
     long sizeBytes();
 
-    /** The current era. */
     long currentEra() throws IOException;
 
     /** Begins a new era and returns it. */

@@ -168,7 +168,6 @@ final class Report {
                 || sort.stream().anyMatch(key -> key.field.needsDependencies());
     }
 
-    /** Prints the rows. */
     void print(List<Row> unsorted) throws IOException {
         // Unbuffered means that nothing waits for what comes later: neither its turn nor its width.
         List<Row> sorted = session.has(Switch.UNBUFFERED) ? unsorted : sorted(unsorted);

@@ -93,7 +93,6 @@ enum ReportField {
         return group == Group.DEPS;
     }
 
-    /** The value for a device. */
     String value(Session session, DeviceState state, DeviceGraph graph) throws IOException {
         return switch (this) {
             case NAME -> state.name();

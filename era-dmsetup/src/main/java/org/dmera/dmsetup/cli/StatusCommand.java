@@ -16,7 +16,6 @@ import org.dmera.dmsetup.targets.FrozenTarget;
 
 /** {@code status}, {@code table} and {@code measure}: a line for each target of each device, or a command on each device. */
 final class StatusCommand {
-    /** What is asked. */
     enum Of {
         STATUS,
         TABLE,

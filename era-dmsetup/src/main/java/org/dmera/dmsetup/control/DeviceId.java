@@ -34,13 +34,11 @@ public record DeviceId(String name, String uuid, int major, int minor) {
         return new DeviceId(name, "", DevNumber.major(dev), DevNumber.minor(dev));
     }
 
-    /** The device that a request is about. */
     static DeviceId of(DmIoctl request) {
         boolean byNumber = request.name().isEmpty() && request.uuid().isEmpty();
         return byNumber ? ofNumber("", request.dev()) : new DeviceId(request.name(), request.uuid(), -1, -1);
     }
 
-    /** Whether it is by number. */
     public boolean hasNumber() {
         return minor >= 0;
     }

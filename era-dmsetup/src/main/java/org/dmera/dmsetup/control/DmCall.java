@@ -64,7 +64,6 @@ public final class DmCall {
         return this;
     }
 
-    /** The table to load. */
     public DmCall table(List<TargetSpec> specs) {
         payloadBytes = TargetSpec.encodedBytes(specs);
         payload = io -> TargetSpec.encodeRequest(io, specs);

@@ -49,7 +49,6 @@ public final class DmClient implements Closeable {
         return new DmClient(control.isKernel() ? new ImpatientControl(control, user, SUSPENDED_FOR) : control);
     }
 
-    /** The channel. */
     public Control control() {
         return control;
     }
@@ -77,7 +76,6 @@ public final class DmClient implements Closeable {
         return DeviceEntry.decode(io, driverMinor >= MINOR_WITH_EVENTS);
     }
 
-    /** Whether the device exists. */
     public boolean exists(DeviceId device) throws IOException {
         return infoCall(device).runIfThere(control) != null;
     }

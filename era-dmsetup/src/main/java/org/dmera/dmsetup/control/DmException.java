@@ -19,7 +19,6 @@ public final class DmException extends IOException {
         this.errno = errno;
     }
 
-    /** Whether it is {@code e}. */
     public boolean is(Errno e) {
         return errno == e.number();
     }

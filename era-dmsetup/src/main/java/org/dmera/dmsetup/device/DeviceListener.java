@@ -14,7 +14,6 @@ public interface DeviceListener {
     /** A new table is live: the size may have changed. */
     default void tableChanged(MappedDevice device) {}
 
-    /** The device was renamed. */
     default void renamed(MappedDevice device, String oldName) {}
 
     /**

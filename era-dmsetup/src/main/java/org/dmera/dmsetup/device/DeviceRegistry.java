@@ -80,7 +80,6 @@ public final class DeviceRegistry {
         return backings;
     }
 
-    /** The engine's log. */
     public EngineLog log() {
         return log;
     }

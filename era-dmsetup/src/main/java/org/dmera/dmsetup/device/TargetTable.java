@@ -11,7 +11,6 @@ import org.dmera.dmsetup.targets.Target;
 public final class TargetTable extends SplitIo<Target> {
     static final int SECTOR_BYTES = 512;
 
-    /** One line of a table. */
     public record Line(long startSector, long lengthSectors, Target target) {}
 
     private final List<Line> lines;
@@ -46,7 +45,6 @@ public final class TargetTable extends SplitIo<Target> {
         return lines;
     }
 
-    /** Size of the device in bytes. */
     public long sizeBytes() {
         return ends.length == 0 ? 0 : ends[ends.length - 1];
     }

@@ -178,7 +178,6 @@ public final class Engine implements Closeable {
         return new HashSet<>(List.of(Files.getOwner(self), root));
     }
 
-    /** The devices. */
     public DeviceRegistry registry() {
         return registry;
     }

@@ -19,7 +19,6 @@ import org.dmera.dmsetup.targets.FrozenTarget;
 final class EngineVerbs {
     private EngineVerbs() {}
 
-    /** A verb of one word. */
     private interface OneWord {
         String run(MappedDevice device, long sector) throws IOException;
     }

@@ -37,7 +37,6 @@ record Freezer(DeviceRegistry registry) {
     /** What is to be frozen: a device, and the uuid that its view is to have, empty for none. */
     private record Wish(MappedDevice device, String uuid) {}
 
-    /** A view on its way. */
     private record Frozen(EraTarget target, FrozenView view) {}
 
     /**

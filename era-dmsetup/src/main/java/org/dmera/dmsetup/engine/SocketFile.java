@@ -135,7 +135,6 @@ public final class SocketFile {
                 .isOther();
     }
 
-    /** Whether an engine answers there. */
     static boolean answers(Path socket) {
         try (SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX)) {
             return channel.connect(UnixDomainSocketAddress.of(socket));

@@ -14,7 +14,6 @@ import org.dmera.dmsetup.export.TlsIdentity;
  * @param plain whether to serve without TLS, when there are no certificates
  */
 public record TcpAccess(Path tls, List<String> clients, boolean plain) {
-    /** Nobody. */
     public static final TcpAccess NONE = new TcpAccess(null, List.of(), false);
 
     /** What a server shows and asks for; null for plain TCP. */

@@ -190,7 +190,6 @@ final class AnswerBuffer implements AnswerWatch.Holder, Closeable {
         form.putError(room(0), cookie, offset, Nbd.error(failure), failure.getMessage());
     }
 
-    /** Sends what is there. */
     void flush() throws IOException {
         boolean some = out.position() > start;
         if (!some && !sentByOther) {

@@ -13,7 +13,6 @@ import java.util.concurrent.atomic.AtomicLong;
 final class BufferPool {
     private static final int SMALLEST_LOG2 = 12;
     private static final int LARGEST_LOG2 = 22;
-    /** The largest buffer that there is. */
     static final int LARGEST_BYTES = 1 << LARGEST_LOG2;
 
     private static final int PAGE_BYTES = 4096;

@@ -20,7 +20,6 @@ public interface ExportSource {
      */
     OpenDevice open(String name) throws IOException;
 
-    /** An open device. */
     interface OpenDevice extends Closeable {
         /** Its I/O. */
         DeviceIo io();

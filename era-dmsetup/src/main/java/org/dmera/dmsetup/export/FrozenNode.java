@@ -116,7 +116,6 @@ final class FrozenNode {
         return -1;
     }
 
-    /** Thaws them. */
     void thaw(Consumer<String> log) {
         try {
             keeper.perform(() -> {

@@ -55,7 +55,6 @@ final class FuseRequests {
         return ended;
     }
 
-    /** Sends one answer. */
     void answer(long address, int bytes) throws ErrnoException {
         long n = RawIo.write(fd, address, bytes);
         // ENOENT: whoever asked was interrupted. ENODEV: unmounted meanwhile.

@@ -152,7 +152,6 @@ final class NbdWrites extends NbdRequests implements Closeable {
         return marked;
     }
 
-    /** Discards, or zeroes. */
     void discardOrZero(Operation operation, int flags, long cookie, long offset, long length) throws IOException {
         if (isOutside(offset, length)) {
             Errno error = operation == Operation.DISCARD ? Errno.EINVAL : Errno.ENOSPC;

@@ -25,7 +25,6 @@ final class NodeKeeper {
 
     private NodeKeeper() {}
 
-    /** Starts one. */
     static NodeKeeper start(String name) throws IOException {
         NodeKeeper keeper = new NodeKeeper();
         CompletableFuture<Void> ready = new CompletableFuture<>();

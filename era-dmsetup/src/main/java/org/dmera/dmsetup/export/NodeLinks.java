@@ -193,7 +193,6 @@ final class NodeLinks {
         }
     }
 
-    /** What is done with a file. */
     interface FileStep {
         void with(Path file) throws IOException;
     }

@@ -60,7 +60,6 @@ public final class DmIoctl {
         return io;
     }
 
-    /** The whole buffer. */
     public ByteBuffer buffer() {
         return buffer;
     }

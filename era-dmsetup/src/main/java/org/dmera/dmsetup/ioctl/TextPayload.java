@@ -38,7 +38,6 @@ public final class TextPayload {
         return io.buffer().getLong(Payload.start(io, MESSAGE_AT + 1));
     }
 
-    /** The text of a message. */
     public static String messageText(DmIoctl io) throws MalformedPayloadException {
         return Payload.text(io.buffer(), Payload.start(io, MESSAGE_AT + 1) + MESSAGE_AT, Payload.end(io));
     }

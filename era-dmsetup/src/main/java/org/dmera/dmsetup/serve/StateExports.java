@@ -40,7 +40,6 @@ final class StateExports implements ExportSource {
         }
     }
 
-    /** What a state is called. */
     static String name(StreamImage image, int state) {
         String file = Path.of(image.name(state)).getFileName().toString();
         return file.endsWith(SUFFIX) && file.length() > SUFFIX.length()
@@ -65,7 +64,6 @@ final class StateExports implements ExportSource {
         return new ArrayList<>(devices.keySet());
     }
 
-    /** The last state. */
     DeviceIo last() {
         return last;
     }

@@ -29,7 +29,6 @@ final class CopyBeforeWrite {
     private static final int BUFFER_BYTES = 256 << 10;
     private static final int STRIPES = 16;
 
-    /** A set of views. */
     private static final class Set {
         final FrozenView[] views;
         /** Each is the lock of every {@value #STRIPES}th region, and the buffer of whoever holds it. */
@@ -60,7 +59,6 @@ final class CopyBeforeWrite {
         this.log = log;
     }
 
-    /** Whether there are any. */
     boolean any() {
         return current != NONE;
     }

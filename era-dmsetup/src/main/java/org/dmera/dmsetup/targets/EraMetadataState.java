@@ -78,7 +78,6 @@ final class EraMetadataState {
         remember(worker.metadata());
     }
 
-    /** It is closed. */
     void close() {
         worker = null;
     }

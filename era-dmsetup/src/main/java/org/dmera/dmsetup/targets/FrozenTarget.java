@@ -25,7 +25,6 @@ public final class FrozenTarget extends StoringNothing implements ChangeTracking
         this.device = device;
     }
 
-    /** The view. */
     public FrozenView view() {
         return view;
     }
