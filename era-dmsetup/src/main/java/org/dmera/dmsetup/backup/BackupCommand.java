@@ -280,7 +280,7 @@ public final class BackupCommand implements Command {
     private static StoredBackups stored(Arguments arguments) throws IOException {
         Path folder = Path.of(arguments.value("to"));
         String given = MappedEraDevice.nameOf(arguments.operand(0));
-        String mangled = Mangling.name(given, Mangling.Mode.ofEnvironment(System.getenv()));
+        String mangled = Mangling.mangle(Mangling.Kind.NAME, given, Mangling.Mode.ofEnvironment(System.getenv()));
         StoredBackups backups = new StoredBackups(folder, StreamNames.device(mangled));
         return backups.streams().isEmpty() ? new StoredBackups(folder, StreamNames.device(given)) : backups;
     }

@@ -89,7 +89,8 @@ record BackupReport(StoredBackups backups, EraStatus metadata, Instant now) {
         Metrics metrics = new Metrics(NativeText.toUnicode(backups.device()));
         metrics.add("run_timestamp_seconds", "When era_backup last ended", now.getEpochSecond());
         metrics.add("run_success", "Whether that run made its backup", outcome.success ? 1 : 0);
-        metrics.add("run_duration_seconds", "How long that run took", outcome.seconds);
+        metrics.line(
+                "run_duration_seconds", "How long that run took", String.format(Locale.ROOT, "%.3f", outcome.seconds));
         StoredBackups.Stored newest = backups.newest();
         if (newest != null) {
             metrics.add(
@@ -126,10 +127,6 @@ record BackupReport(StoredBackups backups, EraStatus metadata, Instant now) {
 
         void add(String name, String help, long value) {
             line(name, help, Long.toString(value));
-        }
-
-        void add(String name, String help, double value) {
-            line(name, help, String.format(Locale.ROOT, "%.3f", value));
         }
 
         private void line(String name, String help, String value) {

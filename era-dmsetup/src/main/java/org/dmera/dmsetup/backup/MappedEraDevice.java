@@ -44,7 +44,8 @@ record MappedEraDevice(DmClient client, DeviceId id, TargetSpec target, Path met
 
     /** The device that has the name as it is, or as people's names are on the way to device-mapper. */
     private static DeviceId find(DmClient client, String name) throws IOException {
-        DeviceId mangled = DeviceId.ofName(Mangling.name(name, Mangling.Mode.ofEnvironment(System.getenv())));
+        DeviceId mangled = DeviceId.ofName(
+                Mangling.mangle(Mangling.Kind.NAME, name, Mangling.Mode.ofEnvironment(System.getenv())));
         DeviceId asItIs = DeviceId.ofName(name);
         return !mangled.equals(asItIs) && client.exists(asItIs) ? asItIs : mangled;
     }

@@ -20,15 +20,10 @@ import org.dmera.tools.backup.copy.OriginSource;
  * request at a time, and the simplest replies that there are.
  */
 final class NbdSource implements OriginSource {
-    /** Why a read can have failed, as far as somebody else knows. */
-    interface Reason {
-        String text() throws IOException;
-    }
-
     private final Path origin;
     private final String export;
     private final Path socket;
-    private final Reason reason;
+    private final Failures.Making<String> reason;
     private final long sizeBytes;
     private final NbdHoles holes;
     private final Queue<Connection> idle = new ConcurrentLinkedQueue<>();
@@ -38,8 +33,9 @@ final class NbdSource implements OriginSource {
      *
      * @param uri as the engine gives it: {@code nbd+unix:///EXPORT?socket=PATH}
      * @param origin what the device lies on
+     * @param reason why a read can have failed, as far as somebody else knows
      */
-    NbdSource(String uri, Path origin, Reason reason) throws IOException {
+    NbdSource(String uri, Path origin, Failures.Making<String> reason) throws IOException {
         URI parsed = URI.create(uri);
         String socketPart = "socket=";
         if (!"nbd+unix".equals(parsed.getScheme()) || !parsed.getRawQuery().startsWith(socketPart)) {
@@ -93,12 +89,7 @@ final class NbdSource implements OriginSource {
         use("flushing", connection -> connection.ask(Nbd.CMD_FLUSH, 0, 0));
     }
 
-    /** What is done with a connection. */
-    private interface Use {
-        void with(Connection connection) throws IOException;
-    }
-
-    private void use(String what, Use use) throws IOException {
+    private void use(String what, Failures.Use<Connection> use) throws IOException {
         Connection connection = idle.poll();
         boolean done = false;
         try {
@@ -120,7 +111,7 @@ final class NbdSource implements OriginSource {
 
     private String known() {
         try {
-            return reason.text();
+            return reason.make();
         } catch (IOException e) {
             return "";
         }

@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import org.dmera.dmsetup.ioctl.DmIoctl;
+import org.dmera.dmsetup.targets.Failures;
 
 /** {@code info}: a device's state, as a block of lines, as JSON, or ({@code -c}) as a row of a report. */
 final class InfoCommand {
@@ -44,18 +45,13 @@ final class InfoCommand {
         });
     }
 
-    /** What to do with a device's state. */
-    @FunctionalInterface
-    private interface Action {
-        void run(DeviceState state) throws IOException;
-    }
-
     /** Runs {@code action} on the states of the devices that the command names; false when one does not exist. */
-    private static boolean forEach(Session session, List<String> operands, Action action) throws IOException {
+    private static boolean forEach(Session session, List<String> operands, Failures.Use<DeviceState> action)
+            throws IOException {
         return Listing.of(session, operands).forEach(session, device -> {
             DmIoctl io = session.info(device);
             if (io != null) {
-                action.run(DeviceState.of(session, io));
+                action.with(DeviceState.of(session, io));
             }
             return io != null;
         });

@@ -143,24 +143,21 @@ final class Session {
     /** A new device's name, as device-mapper gets it. */
     String createdName(String text) throws IOException {
         checkNewName(text);
-        return Mangling.name(text, mangling);
+        return Mangling.mangle(Mangling.Kind.NAME, text, mangling);
     }
 
     /** A device's name, as device-mapper has it. */
-    String mangledName(String text) throws IOException {
+    private String mangledName(String text) throws IOException {
         checkName(text);
-        return Mangling.name(text, mangling);
+        return Mangling.mangle(Mangling.Kind.NAME, text, mangling);
     }
 
-    /** The name that a device is to have instead of its own. */
-    String mangledNewName(String text) throws IOException {
-        checkNewName(text);
-        return Mangling.newName(text, mangling);
-    }
-
-    /** The uuid that a device is to have. */
-    String mangledNewUuid(String text) throws IOException {
-        return Mangling.newUuid(text, mangling);
+    /** The name that a device is to have instead of its own, or its uuid. */
+    String mangledNew(boolean isUuid, String text) throws IOException {
+        if (!isUuid) {
+            checkNewName(text);
+        }
+        return Mangling.mangle(isUuid ? Mangling.Kind.NEW_UUID : Mangling.Kind.NEW_NAME, text, mangling);
     }
 
     static void checkName(String name) throws CommandLineException {
@@ -171,7 +168,7 @@ final class Session {
 
     /** A uuid, as device-mapper gets it. */
     String mangledUuid(String text) throws IOException {
-        return Mangling.uuid(text, mangling);
+        return Mangling.mangle(Mangling.Kind.UUID, text, mangling);
     }
 
     /** The name or uuid as people have it. */

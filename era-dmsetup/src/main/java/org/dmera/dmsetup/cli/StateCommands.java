@@ -172,7 +172,7 @@ final class StateCommands {
         if (text.isEmpty()) {
             throw new CommandLineException("Non empty new " + (setUuid ? "uuid" : "name") + " is required.");
         }
-        String mangled = setUuid ? session.mangledNewUuid(text) : session.mangledNewName(text);
+        String mangled = session.mangledNew(setUuid, text);
         DmIoctl io = DmCall.of("rename", DmCommand.DEV_RENAME, device)
                 .flag(DmFlags.UUID, setUuid)
                 .text(mangled)

@@ -48,9 +48,7 @@ final class TableCommands {
     static void wipe(Session session, DeviceId device, boolean noFlush, boolean noLockFs) throws IOException {
         long sectors = 0;
         try {
-            for (TargetSpec line : TargetSpec.decodeAnswer(DmCall.of("table", DmCommand.TABLE_STATUS, device)
-                    .flag(DmFlags.STATUS_TABLE, true)
-                    .run(session.control()))) {
+            for (TargetSpec line : session.client().table(device)) {
                 sectors = Math.max(sectors, line.startSector() + line.lengthSectors());
             }
         } catch (DmException e) {

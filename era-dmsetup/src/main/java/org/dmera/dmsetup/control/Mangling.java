@@ -44,55 +44,40 @@ public final class Mangling {
         }
     }
 
-    private static final String NEW_NAME = "new name";
-    private static final String NEW_UUID = "new UUID";
+    /** What is mangled, in libdevmapper's words. */
+    public enum Kind {
+        NAME("name", DmIoctl.NAME_BYTES),
+        UUID("UUID", DmIoctl.UUID_BYTES),
+        /** Of a device that has another. */
+        NEW_NAME("new name", DmIoctl.NAME_BYTES),
+        /** Of a device that has none. */
+        NEW_UUID("new UUID", DmIoctl.UUID_BYTES);
+
+        private final String words;
+        private final int room;
+
+        Kind(String words, int room) {
+            this.words = words;
+            this.room = room;
+        }
+    }
 
     private Mangling() {}
 
     /**
-     * The name as device-mapper gets it.
+     * The name or uuid as device-mapper gets it.
      *
      * @throws IOException when it mixes what is mangled and what is to be, or is too long once mangled
      */
-    public static String name(String text, Mode mode) throws IOException {
-        return mangle(text, "name", DmIoctl.NAME_BYTES, mode);
-    }
-
-    /**
-     * The uuid as device-mapper gets it.
-     *
-     * @throws IOException as for {@link #name}
-     */
-    public static String uuid(String text, Mode mode) throws IOException {
-        return mangle(text, "UUID", DmIoctl.UUID_BYTES, mode);
-    }
-
-    /**
-     * The name that a device is to have instead of its own.
-     *
-     * @throws IOException as for {@link #name}
-     */
-    public static String newName(String text, Mode mode) throws IOException {
-        return mangle(text, NEW_NAME, DmIoctl.NAME_BYTES, mode);
-    }
-
-    /**
-     * The uuid that a device without one is to have.
-     *
-     * @throws IOException as for {@link #name}
-     */
-    public static String newUuid(String text, Mode mode) throws IOException {
-        return mangle(text, NEW_UUID, DmIoctl.UUID_BYTES, mode);
-    }
-
-    private static String mangle(String given, String what, int room, Mode mode) throws IOException {
+    public static String mangle(Kind kind, String given, Mode mode) throws IOException {
+        String what = kind.words;
         // One char is one byte from here on.
         String text = NativeText.of(NativeText.bytes(given));
         if (text.indexOf('\0') >= 0) {
             throw new IOException("The " + what + " \"" + text.replace("\0", "\\0") + "\" holds a NUL byte.");
         }
-        if (text.length() >= room) {
-            throw tooLong(what, text);
+        if (text.length() >= kind.room) {
+            throw tooLong(kind, text);
         }
         if (mode == Mode.NONE) {
             return text;
@@ -124,19 +109,19 @@ public final class Mangling {
         if (hadEscape && madeEscape) {
             throw mixed(what, text);
         }
-        if (mangled.length() >= room) {
+        if (mangled.length() >= kind.room) {
             throw mangledTooLong(what, text);
         }
         return mangled.toString();
     }
 
     /** In libdevmapper's words, which differ. */
-    private static IOException tooLong(String what, String text) {
-        return switch (what) {
-            case "name" -> new IOException("Name \"" + text + "\" too long.");
+    private static IOException tooLong(Kind kind, String text) {
+        return switch (kind) {
+            case NAME -> new IOException("Name \"" + text + "\" too long.");
             case NEW_NAME -> new IOException("Name \"" + text + "\" too long");
             case NEW_UUID -> new IOException("Uuid \"" + text + "\" too long");
-            default -> mangledTooLong(what, text);
+            case UUID -> mangledTooLong(kind.words, text);
         };
     }
 

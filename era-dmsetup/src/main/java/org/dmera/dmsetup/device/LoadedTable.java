@@ -99,15 +99,11 @@ final class LoadedTable {
         forEach(lines, Target::close);
     }
 
-    private interface Step {
-        void of(Target target) throws IOException;
-    }
-
     /** Does {@code step} with every target, each even when another fails; the first failure is thrown. */
-    private static void forEach(List<TargetTable.Line> lines, Step step) throws IOException {
+    private static void forEach(List<TargetTable.Line> lines, Failures.Use<Target> step) throws IOException {
         Failures failures = new Failures();
         for (TargetTable.Line line : lines) {
-            failures.run(() -> step.of(line.target()));
+            failures.run(() -> step.with(line.target()));
         }
         failures.throwFirst();
     }

@@ -4,6 +4,7 @@ package org.dmera.dmsetup.device;
 import java.io.IOException;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
+import org.dmera.dmsetup.targets.Failures;
 
 /**
  * The change by which a device goes: everybody lets go of it, the store forgets it, nobody can find it any more, its tables are
@@ -42,13 +43,9 @@ final class Removal implements Transition {
         }
     }
 
-    private interface Check {
-        void of(MappedDevice device) throws ErrnoException;
-    }
-
-    private void requireNotOpen(Check check) throws ErrnoException {
+    private void requireNotOpen(Failures.Use<MappedDevice> check) throws IOException {
         try {
-            check.of(device);
+            check.with(device);
         } catch (ErrnoException e) {
             open = e.is(Errno.EBUSY);
             throw e;

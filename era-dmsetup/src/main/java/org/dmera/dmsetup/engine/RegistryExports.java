@@ -82,6 +82,6 @@ final class RegistryExports implements ExportSource {
     /** People have names unmangled, and give those to clients; who has the mangled name gets the device too. */
     static MappedDevice find(DeviceRegistry registry, String name) throws IOException {
         MappedDevice device = registry.byName(name);
-        return device != null ? device : registry.byName(Mangling.name(name, Mangling.Mode.AUTO));
+        return device != null ? device : registry.byName(Mangling.mangle(Mangling.Kind.NAME, name, Mangling.Mode.AUTO));
     }
 }

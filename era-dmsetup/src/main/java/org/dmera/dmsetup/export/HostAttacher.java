@@ -64,13 +64,8 @@ public final class HostAttacher implements Attacher, DeviceListener, Closeable {
         links.cleanUp(ublk);
     }
 
-    /** What is done with a device's node. */
-    private interface Use {
-        void with(AttachedNode node) throws IOException;
-    }
-
-    /** Does it, alone, if the device has a node; returns whether it has. */
-    private boolean withNode(MappedDevice device, Use use) throws IOException {
+    /** Does {@code use}, alone, if the device has a node; returns whether it has. */
+    private boolean withNode(MappedDevice device, Failures.Use<AttachedNode> use) throws IOException {
         AttachedNode node = nodes.get(device);
         if (node == null) {
             return false;
@@ -249,7 +244,7 @@ public final class HostAttacher implements Attacher, DeviceListener, Closeable {
         follow(device, "the new name of " + device + " for its node", AttachedNode::renamed);
     }
 
-    private void follow(MappedDevice device, String what, Use use) {
+    private void follow(MappedDevice device, String what, Failures.Use<AttachedNode> use) {
         try {
             withNode(device, use);
         } catch (IOException e) {

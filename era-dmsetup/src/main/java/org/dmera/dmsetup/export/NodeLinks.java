@@ -193,12 +193,8 @@ final class NodeLinks {
         }
     }
 
-    interface FileStep {
-        void with(Path file) throws IOException;
-    }
-
-    /** Does it with each file; those with which it fails are told to the log. */
-    static void forEach(Path folder, Consumer<String> log, FileStep step) throws IOException {
+    /** Does {@code step} with each file; those with which it fails are told to the log. */
+    static void forEach(Path folder, Consumer<String> log, Failures.Use<Path> step) throws IOException {
         for (Path file : Folders.entries(folder, "*")) {
             try {
                 step.with(file);

@@ -11,6 +11,12 @@ public final class Failures {
         void run() throws IOException;
     }
 
+    /** The same, with something. */
+    @FunctionalInterface
+    public interface Use<T> {
+        void with(T something) throws IOException;
+    }
+
     /** Makes something. */
     @FunctionalInterface
     public interface Making<T> {
