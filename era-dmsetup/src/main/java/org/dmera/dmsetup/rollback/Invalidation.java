@@ -2,6 +2,7 @@
 package org.dmera.dmsetup.rollback;
 
 import java.io.IOException;
+import java.util.function.Consumer;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.cache.StaleCacheBlocks;
 import org.dmera.core.cache.WrittenSectors;
@@ -9,7 +10,7 @@ import org.dmera.dmsetup.control.DevicePaths;
 import org.dmera.tools.input.MetadataInput;
 
 /** Takes out of a cache in passthrough mode what is stale in it after the volume beneath was rolled back. */
-record Invalidation(MappedCache cache, long since, Rollback.Log log) {
+record Invalidation(MappedCache cache, long since, Consumer<String> log) {
     /** Characters of blocks in one message: far below what a call to the kernel takes. */
     private static final int MESSAGE_CHARS = 8000;
 
@@ -21,7 +22,7 @@ record Invalidation(MappedCache cache, long since, Rollback.Log log) {
         if (stale.dirty() > 0) {
             throw new IOException(stale.dirty() + " blocks to be invalidated are dirty, in passthrough mode");
         }
-        log.say("invalidating " + stale.count() + " of " + stale.mapped() + " cached blocks, which hold something"
+        log.accept("invalidating " + stale.count() + " of " + stale.mapped() + " cached blocks, which hold something"
                 + " written since era " + since);
         send(stale);
         long after = cache.status().cached();

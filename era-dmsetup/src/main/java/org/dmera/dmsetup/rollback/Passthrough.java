@@ -4,12 +4,13 @@ package org.dmera.dmsetup.rollback;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 import org.dmera.dmsetup.targets.Failures;
 import org.dmera.tools.cli.Console;
 import org.dmera.tools.io.Progress;
 
 /** The way of a cache into passthrough mode, and back to its former table as long as the volume beneath was not touched. */
-record Passthrough(MappedCache cache, Rollback.Log log, Console console, Passthrough.Whole whole) {
+record Passthrough(MappedCache cache, Consumer<String> log, Console console, Passthrough.Whole whole) {
     /** Does a part of it that an orderly end of the process must not cut in two. */
     interface Whole {
         void run(Failures.Step part) throws IOException;
@@ -34,7 +35,7 @@ record Passthrough(MappedCache cache, Rollback.Log log, Console console, Passthr
                 }
                 whole.run(() -> enterIfClean(former));
                 if (cache.table().isPassthrough()) {
-                    log.say("in passthrough mode");
+                    log.accept("in passthrough mode");
                     return;
                 }
             }
@@ -61,7 +62,7 @@ record Passthrough(MappedCache cache, Rollback.Log log, Console console, Passthr
             whole.run(() -> cache.swap(cleaning));
         }
         long dirty = cache.status().dirty();
-        log.say("writing back " + dirty + " dirty blocks");
+        log.accept("writing back " + dirty + " dirty blocks");
         long lastProgress = System.nanoTime();
         long poll = FIRST_POLL_NANOS;
         try (Progress progress = new Progress(console, "cleaning", " blocks", 1, dirty)) {

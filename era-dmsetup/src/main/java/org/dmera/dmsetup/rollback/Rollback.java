@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
 import org.dmera.core.cache.StaleCacheBlocks;
 import org.dmera.core.cache.WrittenSectors;
 import org.dmera.core.file.FileClaim;
@@ -41,15 +42,10 @@ public final class Rollback implements Closeable {
         int run(Started started) throws IOException;
     }
 
-    /** Receives what is going on, a line at a time. */
-    public interface Log {
-        void say(String line);
-    }
-
     private final MappedCache cache;
     private final long since;
     private final Path recordFile;
-    private final Log log;
+    private final Consumer<String> log;
     private final Passthrough passthrough;
     private final Invalidation invalidation;
     private final FileChannel lockFile;
@@ -68,7 +64,7 @@ public final class Rollback implements Closeable {
      * @param folder for the record, made if it isn't there
      * @throws IOException when another rollback of the cache is under way
      */
-    Rollback(MappedCache cache, long since, Path folder, Log log, Console console) throws IOException {
+    Rollback(MappedCache cache, long since, Path folder, Consumer<String> log, Console console) throws IOException {
         this.cache = cache;
         this.since = since;
         this.log = log;
@@ -148,7 +144,7 @@ public final class Rollback implements Closeable {
     /** @return whether anything is left to do */
     private boolean continueUnfinished(CacheTable live) throws IOException {
         if (record.invalidated() && !live.isPassthrough()) {
-            log.say("the rollback of " + cache.name() + " to era " + since + " that was begun had been finished:"
+            log.accept("the rollback of " + cache.name() + " to era " + since + " that was begun had been finished:"
                     + " nothing is run now. For another one, give the same command again");
             Files.delete(recordFile);
             return false;
@@ -157,13 +153,13 @@ public final class Rollback implements Closeable {
             throw new IOException("the command of the run that was killed still works, as process "
                     + record.commandPid() + ": wait for it, and then run this again");
         }
-        log.say("going on with the rollback of " + cache.name() + " to era " + since + " that was begun");
+        log.accept("going on with the rollback of " + cache.name() + " to era " + since + " that was begun");
         if (record.commandDone() && !live.isPassthrough()) {
             // Old blocks may have reached the volume since: only another rollback of it makes that good.
-            log.say("the cache is no longer in passthrough mode: the command is run again");
+            log.accept("the cache is no longer in passthrough mode: the command is run again");
             note(record.withCommandDone(false));
         } else if (record.commandDone()) {
-            log.say("the command has succeeded, and is not run again");
+            log.accept("the command has succeeded, and is not run again");
         }
         era.dropOurs(record.snapshotBefore(), record.snapshotBlock());
         return true;
@@ -194,13 +190,13 @@ public final class Rollback implements Closeable {
                 if (!goesOn && failure.getSuppressed().length == 0) {
                     Files.deleteIfExists(recordFile);
                 }
-                log.say("interrupted" + alsoSaid(failure));
+                log.accept("interrupted" + alsoSaid(failure));
                 return;
             }
         } catch (IOException e) {
-            log.say("interrupted: " + e.getMessage());
+            log.accept("interrupted: " + e.getMessage());
         }
-        log.say("interrupted" + howToGoOn());
+        log.accept("interrupted" + howToGoOn());
     }
 
     /** Says every step with its figures, and changes nothing. */
@@ -208,41 +204,41 @@ public final class Rollback implements Closeable {
         CacheTable live = cache.table();
         examine(live, false);
         if (RollbackRecord.load(recordFile) != null) {
-            log.say("a rollback was begun and not finished: a run would go on with it");
+            log.accept("a rollback was begun and not finished: a run would go on with it");
         } else {
             requireUntouched();
         }
         CacheStatus status = cache.statusUncommitted();
         if (!live.isPassthrough()) {
-            log.say(
+            log.accept(
                     status.dirty() > 0
                             ? "would write back " + status.dirty() + " dirty blocks (policy cleaner)"
                             : "nothing is dirty: no cleaning");
-            log.say("would go from " + live.mode() + " to passthrough mode");
+            log.accept("would go from " + live.mode() + " to passthrough mode");
         }
-        log.say("would run: " + commandText);
-        log.say("would take a metadata snapshot of " + era.name() + ", and drop it when it is read");
+        log.accept("would run: " + commandText);
+        log.accept("would take a metadata snapshot of " + era.name() + ", and drop it when it is read");
         StaleCacheBlocks stale = invalidation.stale(era.writtenLive(since));
-        log.say("would invalidate " + stale.count() + " of " + stale.mapped()
+        log.accept("would invalidate " + stale.count() + " of " + stale.mapped()
                 + " cached blocks, which hold something written since era " + since + ", as things are now; "
                 + stale.kept() + " would stay"
                 + (status.dirty() > 0
                         ? ", less those of the dirty ones that aren't counted yet: what is written back is written since"
                         : ""));
-        log.say("would go back to: " + live.spec().line());
+        log.accept("would go back to: " + live.spec().line());
     }
 
     private void examine(CacheTable live, boolean goesOn) throws IOException {
         CacheStatus status = cache.statusUncommitted();
         era = new EraSide(cache.client(), CacheStack.beneath(cache.client(), live));
         era.requireBegun(since);
-        log.say((goesOn ? "" : cache.name() + ": ") + live.mode() + " cache on the era device " + era.name() + ", "
+        log.accept((goesOn ? "" : cache.name() + ": ") + live.mode() + " cache on the era device " + era.name() + ", "
                 + status.cached() + " of " + status.cacheBlocks() + " blocks hold something, " + status.dirty()
                 + " dirty");
         int opens = cache.openCount();
         if (opens > 0) {
-            log.say("warning: " + cache.name() + " is open (" + opens + "): what a mounted file system has in memory is"
-                    + " of the state that goes");
+            log.accept("warning: " + cache.name() + " is open (" + opens
+                    + "): what a mounted file system has in memory is" + " of the state that goes");
         }
     }
 
@@ -278,7 +274,7 @@ public final class Rollback implements Closeable {
     }
 
     private void runCommand(Command command, String text) throws IOException {
-        log.say("running: " + text);
+        log.accept("running: " + text);
         int code;
         step.lock();
         try {
@@ -328,8 +324,8 @@ public final class Rollback implements Closeable {
     private void leavePassthrough(long kept) throws IOException {
         cache.load(record.former());
         cache.resume();
-        log.say("back in " + record.former().mode() + " mode; " + kept + " blocks stay cached");
-        log.say("what the rollback undid is not in the record of " + era.name()
+        log.accept("back in " + record.former().mode() + " mode; " + kept + " blocks stay cached");
+        log.accept("what the rollback undid is not in the record of " + era.name()
                 + ": make its next backup a full one (era_backup --full)");
     }
 

@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.function.Consumer;
 import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.control.DeviceId;
 import org.dmera.dmsetup.control.DmClient;
@@ -37,7 +38,7 @@ public final class Rollbacks {
             List<String> command,
             boolean rehearse,
             Path folder,
-            Rollback.Log log,
+            Consumer<String> log,
             Console console)
             throws IOException {
         DeviceId named = DeviceId.ofName(client.info(device).name());

@@ -107,7 +107,7 @@ class RollbackTest {
         }
     }
 
-    private Rollback open(Rollback.Log log) throws IOException {
+    private Rollback open(Consumer<String> log) throws IOException {
         Console console = Console.of(
                 "era-dmsetup",
                 new ByteArrayInputStream(new byte[0]),
