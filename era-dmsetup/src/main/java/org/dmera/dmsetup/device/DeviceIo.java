@@ -201,7 +201,9 @@ public final class DeviceIo implements BlockIo {
             TargetTable t = check(offsetBytes, lengthBytes);
             if (lineage != null && lineage() != lineage) {
                 throw new ErrnoException(
-                        "the device has got other metadata since the eras were agreed on", Errno.EINVAL);
+                        "the device counts other eras than those that were agreed on: it has got other metadata, was made"
+                                + " smaller, or its era has gone round",
+                        Errno.EINVAL);
             }
             TableEras.lastWritten(t, offsetBytes, lengthBytes, visitor);
         } finally {

@@ -68,7 +68,7 @@ final class EraBoundaries {
                 metadata.abandon();
                 metadata.open();
             }
-            metadata.worker().beforeResume(nrBlocks);
+            metadata.beforeResume(nrBlocks);
             thread.start(metadata.worker());
             return null;
         });

@@ -65,6 +65,14 @@ final class EraMetadataState {
         }
     }
 
+    /** Has them hold {@code nrBlocks}. What is cut off has lost its eras when it comes back, so this is another record. */
+    void beforeResume(long nrBlocks) throws IOException {
+        if (nrBlocks < worker.metadata().nrBlocks()) {
+            lineage = new Object();
+        }
+        worker.beforeResume(nrBlocks);
+    }
+
     /** Gives up what is in memory; {@link #open} follows. */
     void abandon() {
         worker = null;
@@ -127,9 +135,17 @@ final class EraMetadataState {
         return w == null ? 0 : w.marked().count();
     }
 
-    /** Figures that are about to be committed. */
+    /**
+     * Figures that are about to be committed. When the era has gone round, what is written now has lower eras than what was
+     * written before: a record of its own, for who asks what was written since.
+     */
     void note(EraStats stats) {
+        int before = currentEra;
         currentEra = (int) stats.currentEra();
+        if (Integer.compareUnsigned(currentEra, before) < 0) {
+            // After the era, which is looked at after the lineage.
+            lineage = new Object();
+        }
     }
 
     /** Figures that were committed; returns the status line. */

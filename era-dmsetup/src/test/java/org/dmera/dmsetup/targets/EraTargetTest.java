@@ -4,12 +4,15 @@ package org.dmera.dmsetup.targets;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertNotSame;
 import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -20,7 +23,10 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.dmera.core.block.BlockSeal;
+import org.dmera.core.block.BlockType;
 import org.dmera.core.block.MemoryBlockDevice;
+import org.dmera.core.format.Superblock;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.metadata.EraMetadata;
@@ -556,6 +562,44 @@ class EraTargetTest {
         assertEquals(1, eraOf(next, 7));
         assertEquals(2, eraOf(next, 8));
         assertEquals(3, next.currentEra());
+    }
+
+    /** Who has agreed on an era before would be told that nothing was written since: the new eras are lower. */
+    @Test
+    void erasThatHaveGoneRoundAreAnotherRecord() throws Exception {
+        load("meta", "origin", "8").close();
+        ByteBuffer bytes = ByteBuffer.wrap(metadata.bytes()).order(ByteOrder.LITTLE_ENDIAN);
+        new Superblock().wrap(bytes, 0).currentEra(0xfffffffdL);
+        new BlockSeal().seal(BlockType.SUPERBLOCK, bytes, 0, 0);
+        EraTarget target = running();
+        Object before = target.lineage();
+        target.message(List.of("checkpoint"));
+        assertEquals(-1, target.currentEra());
+        assertSame(before, target.lineage());
+        target.message(List.of("checkpoint"));
+        assertEquals(0, target.currentEra());
+        Object after = target.lineage();
+        assertNotSame(before, after);
+        target.suspend();
+        target.resume();
+        assertSame(after, target.lineage());
+    }
+
+    /** What comes back has era 0, as in the kernel: who has agreed on an era before would be told that it is clean. */
+    @Test
+    void aDeviceThatIsMadeSmallerHasAnotherRecordAndOneThatGrowsTheSame() throws Exception {
+        EraTarget whole = running();
+        write(whole, ORIGIN_BLOCKS - 1);
+        Object before = whole.lineage();
+        whole.suspend();
+        EraTarget smaller = load("device", ORIGIN_BLOCKS * 4L, "meta", "origin", "8");
+        assertSame(before, smaller.lineage());
+        smaller.resume();
+        Object after = smaller.lineage();
+        assertNotSame(before, after);
+        smaller.suspend();
+        EraTarget grown = running();
+        assertSame(after, grown.lineage());
     }
 
     @Test
