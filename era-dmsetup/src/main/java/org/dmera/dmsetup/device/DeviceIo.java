@@ -30,6 +30,7 @@ public final class DeviceIo implements BlockIo {
     private final AnswerScopes scopes = new AnswerScopes();
     private volatile TargetTable table;
     private volatile boolean readOnly;
+    private volatile IOException lossOfFormer;
 
     /**
      * A device without a table yet; the writes that had to wait for metadata run on threads of {@code background}, which
@@ -69,7 +70,26 @@ public final class DeviceIo implements BlockIo {
             long end = newTable.endBytes(i);
             newTable.target(i).answersOwed(stillOwed -> scopes.awaitOrReport(start, end, stillOwed));
         }
+        IOException lost = loss();
+        if (lost != null) {
+            lossOfFormer = lost;
+        }
         table = newTable;
+    }
+
+    /** As {@link Target#loss}, of the live table. */
+    public IOException loss() {
+        TargetTable t = table;
+        IOException lost = null;
+        for (int i = 0; t != null && lost == null && i < t.count(); i++) {
+            lost = t.target(i).loss();
+        }
+        return lost;
+    }
+
+    /** The same of the last table that was replaced after a loss, for who lies on this device since before; null for none. */
+    public IOException lossOfFormer() {
+        return lossOfFormer;
     }
 
     /** For one that answers writes later than when they are done, up to {@code capacity} at once; until it is closed. */

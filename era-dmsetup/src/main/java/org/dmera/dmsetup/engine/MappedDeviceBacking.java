@@ -25,6 +25,9 @@ final class MappedDeviceBacking implements Backing {
     private final MappedDevice user;
     private final DeviceIo io;
     private final long sizeBytes;
+    /** What was lost by tables that the device had before. */
+    private volatile IOException knownLoss;
+
     private final AtomicBoolean closed = new AtomicBoolean();
 
     /** {@code user} is the device on top; EINVAL when that is beneath this one. */
@@ -34,6 +37,7 @@ final class MappedDeviceBacking implements Backing {
         this.user = user;
         this.io = device.io();
         this.sizeBytes = io.sizeBytes();
+        forgetLoss();
     }
 
     @Override
@@ -85,6 +89,9 @@ final class MappedDeviceBacking implements Backing {
     public void submit(Operation operation, long offsetBytes, long lengthBytes, ByteBuffer data, int flags)
             throws IOException {
         io.submit(operation, offsetBytes, lengthBytes, data, flags);
+        if (operation == Operation.FLUSH || (flags & Target.FUA) != 0) {
+            requireNoLoss();
+        }
     }
 
     @Override
@@ -96,6 +103,26 @@ final class MappedDeviceBacking implements Backing {
     @Override
     public void sync() throws IOException {
         device.sync();
+        requireNoLoss();
+    }
+
+    /** The device may have got another table since, which knows nothing of it. */
+    @Override
+    public IOException loss() {
+        IOException former = io.lossOfFormer();
+        return former != knownLoss ? former : io.loss();
+    }
+
+    @Override
+    public void forgetLoss() {
+        knownLoss = io.lossOfFormer();
+    }
+
+    private void requireNoLoss() throws IOException {
+        IOException lost = loss();
+        if (lost != null) {
+            throw new IOException(lost.getMessage(), lost);
+        }
     }
 
     @Override

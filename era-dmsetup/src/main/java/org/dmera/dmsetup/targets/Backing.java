@@ -47,6 +47,14 @@ public interface Backing extends BlockIo, Closeable {
         flush();
     }
 
+    /**
+     * Why writes that had returned since it was opened are lost, as far as anybody was told; or null. Once it is told of one, it
+     * is for as long as it is open.
+     */
+    default IOException loss() {
+        return null;
+    }
+
     /** What it failed to make durable does not count any more: what lies on it is read anew. */
     default void forgetLoss() {}
 }

@@ -142,6 +142,11 @@ public final class EraTarget implements Target, ChangeTracking {
     }
 
     @Override
+    public IOException loss() {
+        return synced.loss();
+    }
+
+    @Override
     public long allocation(long offsetBytes, long length) throws IOException {
         return origin.allocation(offsetBytes, length);
     }

@@ -202,9 +202,17 @@ class FileBacking implements Closeable {
      */
     void flush(long knownLosses) throws IOException {
         syncOnce();
-        if (losses > knownLosses) {
-            throw new IOException("writes to " + path + " were lost: " + loss.getMessage(), loss);
+        IOException lost = loss(knownLosses);
+        if (lost != null) {
+            throw lost;
         }
+    }
+
+    /** Why writes were lost since there were {@code knownLosses}, or null. */
+    IOException loss(long knownLosses) {
+        return losses > knownLosses
+                ? new IOException("writes to " + path + " were lost: " + loss.getMessage(), loss)
+                : null;
     }
 
     @SuppressWarnings("NonAtomicVolatileUpdate") // under the lock

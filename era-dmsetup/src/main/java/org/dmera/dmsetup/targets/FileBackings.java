@@ -243,6 +243,11 @@ public class FileBackings {
         }
 
         @Override
+        public IOException loss() {
+            return file.loss(knownLosses);
+        }
+
+        @Override
         public void forgetLoss() {
             knownLosses = file.losses();
         }

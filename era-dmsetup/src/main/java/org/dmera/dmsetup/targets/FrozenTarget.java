@@ -54,6 +54,12 @@ public final class FrozenTarget extends StoringNothing implements ChangeTracking
     @Override
     public void sync() {}
 
+    /** What was copied and could not be stored is told by {@link #flush}; what its device loses is written later. */
+    @Override
+    public IOException loss() {
+        return null;
+    }
+
     @Override
     public long allocation(long offsetBytes, long lengthBytes) throws IOException {
         return view.allocation(offsetBytes, lengthBytes);

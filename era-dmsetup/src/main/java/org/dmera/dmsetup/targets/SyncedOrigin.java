@@ -19,8 +19,12 @@ final class SyncedOrigin {
         this.log = log;
     }
 
-    /** Null, or why acknowledged writes are not there. */
+    /** Null, or why acknowledged writes are not there, whoever was told of it. */
     IOException loss() {
+        IOException told = loss == null ? origin.loss() : null;
+        if (told != null) {
+            lost(told);
+        }
         return loss;
     }
 
@@ -46,7 +50,7 @@ final class SyncedOrigin {
     }
 
     void requireNoLoss(String what) throws IOException {
-        IOException why = loss;
+        IOException why = loss();
         if (why != null) {
             throw new IOException(what + " after a loss: " + why.getMessage(), why);
         }
@@ -59,7 +63,7 @@ final class SyncedOrigin {
         }
     }
 
-    private void lost(IOException why) {
+    private synchronized void lost(IOException why) {
         if (loss == null) {
             loss = why;
             log.accept("era: origin " + origin.display() + ": " + why.getMessage()

@@ -4,6 +4,7 @@ package org.dmera.dmsetup.targets;
 import java.io.Closeable;
 import java.io.IOException;
 import java.util.List;
+import java.util.Objects;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 
@@ -37,6 +38,15 @@ public interface Target extends BlockIo, Closeable {
         for (Backing backing : dependencies()) {
             backing.sync();
         }
+    }
+
+    /** As {@link Backing#loss}, of what lies beneath. */
+    default IOException loss() {
+        return dependencies().stream()
+                .map(Backing::loss)
+                .filter(Objects::nonNull)
+                .findFirst()
+                .orElse(null);
     }
 
     /** Told when what a write waited for is done. */

@@ -4,6 +4,7 @@ package org.dmera.dmsetup.engine;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
@@ -33,11 +34,13 @@ import org.dmera.dmsetup.targets.Backing;
 import org.dmera.dmsetup.targets.Client;
 import org.dmera.dmsetup.targets.MemoryBacking;
 import org.dmera.dmsetup.targets.Operation;
+import org.dmera.dmsetup.targets.Target;
 import org.dmera.dmsetup.targets.TargetFactory;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.function.Executable;
 
 /** Devices of the engine on top of an era device of the same engine. */
 @Timeout(300)
@@ -134,6 +137,70 @@ class StackedDevicesTest {
         registry.releaseMemory();
         lower.io().write(2L * BLOCK, ByteBuffer.allocate(BLOCK), 0);
         assertTrue(reads.get() > 0);
+    }
+
+    /** A disk beneath a device, which has lost what was written to it once it is {@code failing}. */
+    private static final class LosingDisk extends MemoryBacking {
+        private volatile boolean failing;
+
+        LosingDisk() {
+            super("disk", BLOCKS * BLOCK);
+        }
+
+        @Override
+        public void flush() throws IOException {
+            if (failing) {
+                throw loss();
+            }
+            super.flush();
+        }
+
+        @Override
+        public IOException loss() {
+            return failing ? new IOException("writes were lost") : null;
+        }
+    }
+
+    /** The base knows nothing of it once it has another table; who wrote by way of it does. */
+    @Test
+    void aLossIsToldToThoseOnTopAlsoWhenItsTableHasBeenReplaced() throws IOException {
+        LosingDisk disk = new LosingDisk();
+        backings.put("disk", disk);
+        memory("meta2", 1024);
+        MappedDevice base = create("base", "linear", "disk 0");
+        MappedDevice linear = create("onBase", "linear", "base 0");
+        MappedDevice era = create("eraOnBase", "era", "meta2 base 8");
+        linear.io().write(0, ByteBuffer.allocate(BLOCK), 0);
+        era.io().write(BLOCK, ByteBuffer.allocate(BLOCK), 0);
+        disk.failing = true;
+        assertThrows(IOException.class, () -> base.io().flush());
+        memory("disk", BLOCKS);
+        base.load(List.of(line("linear", "disk 0")), false);
+        base.resume();
+        base.io().flush();
+        assertEquals("Error", era.lines(false, false).get(0).params());
+        for (MappedDevice upper : List.of(linear, era)) {
+            for (int i = 0; i < 2; i++) {
+                assertLost(() -> upper.io().flush());
+                assertLost(() -> upper.io().write(0, ByteBuffer.allocate(BLOCK), Target.FUA));
+                assertLost(() -> upper.io().submit(Operation.DISCARD, 0, BLOCK, null, Target.FUA));
+                assertLost(() -> upper.io().submit(Operation.WRITE_ZEROES, 0, BLOCK, null, Target.FUA));
+            }
+            upper.io().write(0, ByteBuffer.allocate(BLOCK), 0);
+        }
+        assertLost(() -> era.message(0, List.of("checkpoint")));
+        linear.load(List.of(line("linear", "base 0")), false);
+        era.load(List.of(line("era", "meta2 base 8")), false);
+        for (MappedDevice upper : List.of(linear, era)) {
+            upper.resume();
+            upper.io().flush();
+        }
+        era.message(0, List.of("checkpoint"));
+    }
+
+    private static void assertLost(Executable call) {
+        IOException e = assertThrows(IOException.class, call);
+        assertTrue(e.getMessage().contains("writes were lost"), e.getMessage());
     }
 
     /** Writes a block as a client's connection would. */

@@ -239,4 +239,22 @@ class FileBackingsTest {
         again.flush();
         again.close();
     }
+
+    @Test
+    void theStatusOfAnEraTargetSaysWhatWasLostThoughOnlyOthersOrAWriteWithFuaWereToldOfIt() throws Exception {
+        Path metadata = Files.write(folder.resolve("metadata"), new byte[1 << 20]);
+        for (boolean byFua : new boolean[] {true, false}) {
+            // The one before is the resume's.
+            FileBackings losing = losingOnce(new AtomicInteger(-1));
+            TargetFactory.BackingOpener opener = name -> losing.open(name, true);
+            try (Target linear = LinearTarget.load(1024, List.of(file.toString(), "0"), opener);
+                    Target era = new EraTargetFactory(line -> {})
+                            .load(1024, List.of(metadata.toString(), file.toString(), "8"), opener)) {
+                era.resume();
+                Target told = byFua ? era : linear;
+                assertThrows(IOException.class, () -> told.write(0, ByteBuffer.allocate(512), Target.FUA));
+                assertEquals("Error", era.status());
+            }
+        }
+    }
 }
