@@ -125,7 +125,7 @@ record Freezer(DeviceRegistry registry) {
                     throw invalid(device + " is " + TargetSpec.withArticle(target.type())
                             + " device; expected an era device");
                 }
-                frozen.put(device, new Frozen(era, era.prepareView(CowFile.create(folder))));
+                frozen.put(device, new Frozen(era, era.prepareView(CowFile.create(folder, era.viewBytes()))));
             }
 
             @Override

@@ -12,6 +12,7 @@ import java.util.UUID;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.FileDescriptors;
+import org.dmera.core.linux.FileSpace;
 
 /**
  * The sparse file that keeps what a view's device held before it was written. It has no name: its space is free when the
@@ -22,11 +23,12 @@ import org.dmera.core.linux.FileDescriptors;
  */
 public record CowFile(Path folder, FileChannel channel) implements Closeable {
     /**
-     * Makes one in a folder.
+     * Makes one in a folder, for up to so many bytes.
      *
      * @throws IOException when that can't be: no such folder, no room, no permission
+     * @throws ErrnoException EFBIG where no file can be so large, as on ext4 from 16 TiB on
      */
-    public static CowFile create(Path folder) throws IOException {
+    public static CowFile create(Path folder, long mostBytes) throws IOException {
         int fd;
         try {
             fd = FileDescriptors.unnamed(folder.toString(), 0600);
@@ -38,12 +40,25 @@ public record CowFile(Path folder, FileChannel channel) implements Closeable {
             fd = unlinked(folder);
         }
         try {
+            requireAddressable(fd, folder, mostBytes);
             return new CowFile(
                     folder,
                     FileChannel.open(
                             Path.of("/proc/self/fd/" + fd), StandardOpenOption.READ, StandardOpenOption.WRITE));
         } finally {
             FileDescriptors.close(fd);
+        }
+    }
+
+    /** The last byte can be written, if there is room: a view is not to be lost by the first write to its device's end. */
+    private static void requireAddressable(int fd, Path folder, long bytes) throws ErrnoException {
+        try {
+            FileSpace.fallocate(fd, FileSpace.PUNCH_HOLE | FileSpace.KEEP_SIZE, bytes - 1, 1);
+        } catch (ErrnoException e) {
+            if (e.is(Errno.EFBIG)) {
+                throw new ErrnoException("a file of up to " + bytes + " bytes in " + folder, Errno.EFBIG);
+            }
+            // It can be, though holes can't be made.
         }
     }
 

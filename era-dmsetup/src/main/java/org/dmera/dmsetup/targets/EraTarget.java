@@ -272,6 +272,11 @@ public final class EraTarget implements Target, ChangeTracking {
 
     // ---- views
 
+    /** How large the file of a view can become, at most: the data, and an era for each block, in whole slices. */
+    public long viewBytes() {
+        return lengthBytes + (nrBlocks() + 2L * FrozenView.SLICE_BLOCKS) * Integer.BYTES;
+    }
+
     /**
      * Makes ready for a view, which {@link #freeze} begins, or its close takes back.
      *

@@ -43,7 +43,7 @@ class CowFileTest {
         assumeTrue(canBeUnnamed(), "needs a file system with files that have no name (O_TMPFILE)");
         try (WatchService watch = folder.getFileSystem().newWatchService()) {
             folder.register(watch, StandardWatchEventKinds.ENTRY_CREATE);
-            try (CowFile file = CowFile.create(folder)) {
+            try (CowFile file = CowFile.create(folder, 1 << 20)) {
                 byte[] data = {1, 2, 3, 4};
                 file.write(512, ByteBuffer.wrap(data));
                 file.sync();
@@ -66,15 +66,24 @@ class CowFileTest {
 
     @Test
     void afterwardsNothingIsInTheFolder() throws IOException {
-        CowFile.create(folder).close();
-        try (CowFile file = CowFile.create(folder)) {
+        CowFile.create(folder, 1 << 20).close();
+        try (CowFile file = CowFile.create(folder, 1 << 20)) {
             assertEquals(0, folder.toFile().list().length, file.folder().toString());
         }
     }
 
     @Test
     void aFolderThatIsNotThereIsNamed() {
-        ErrnoException e = assertThrows(ErrnoException.class, () -> CowFile.create(folder.resolve("none")));
+        ErrnoException e = assertThrows(ErrnoException.class, () -> CowFile.create(folder.resolve("none"), 1));
         assertEquals("open " + folder.resolve("none") + ": No such file or directory", e.getMessage());
+    }
+
+    /** Else the view would be lost by the first write to the end of its device, in the middle of a backup. */
+    @Test
+    void whereNoFileCanBeAsLargeAsTheDeviceThereIsNone() throws IOException {
+        // No file system's files have so many bytes and one more.
+        ErrnoException e = assertThrows(ErrnoException.class, () -> CowFile.create(folder, Long.MAX_VALUE));
+        assertEquals("a file of up to " + Long.MAX_VALUE + " bytes in " + folder + ": File too large", e.getMessage());
+        assertEquals(0, folder.toFile().list().length);
     }
 }
