@@ -5,10 +5,10 @@ import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.Damage;
 import org.dmera.core.evidence.DamageLocation;
 import org.dmera.core.evidence.DamageLog;
-import org.dmera.core.evidence.StoredCounts;
 import org.dmera.core.evidence.Structure;
 import org.dmera.core.format.BitmapBlock;
 import org.dmera.core.format.DamageKind;
+import org.dmera.core.read.StoredCounts;
 
 /**
  * Compares the stored counts with the references that were found, block by block; neighbours with the same trouble make

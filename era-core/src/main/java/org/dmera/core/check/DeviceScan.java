@@ -10,9 +10,9 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.evidence.BlockUse;
-import org.dmera.core.evidence.StoredCounts;
 import org.dmera.core.read.BlockSource;
 import org.dmera.core.read.BlockVerdict;
+import org.dmera.core.read.StoredCounts;
 
 /**
  * The pass over the device: reads the blocks that the space map counts as used, in device order, in large pieces, on every

@@ -11,7 +11,6 @@ import org.dmera.core.evidence.Structure;
 import org.dmera.core.evidence.TreeSpec;
 import org.dmera.core.evidence.TreeWalk;
 import org.dmera.core.format.DamageKind;
-import org.dmera.core.format.Eras;
 import org.dmera.core.format.Limits;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.read.ArrayWalker;
@@ -46,7 +45,7 @@ final class EraTreesCheck implements TreeWalk.WritesetVisitor {
         new TreeWalk(reader, tree, this).walk(superblock.writesetTreeRoot());
         checkLastEra();
         // The copy's current writeset belongs to the live target, which may have freed it.
-        if (walk == BlockUse.LIVE && superblock.currentWritesetRoot() != 0) {
+        if (walk == BlockUse.LIVE && superblock.hasCurrentWriteset()) {
             walkBitset(
                     new TreeSpec(Structure.CURRENT_WRITESET, superblock.currentEra(), walk),
                     superblock.currentWritesetRoot(),
@@ -79,17 +78,12 @@ final class EraTreesCheck implements TreeWalk.WritesetVisitor {
         nextEra = -1;
     }
 
-    /** The highest era that can have been archived. */
-    private long lastArchived() {
-        return Eras.lastArchived(superblock.currentEra(), superblock.currentWritesetRoot() != 0);
-    }
-
     private void checkEra(long era) {
-        if (era < 0 || era > lastArchived()) {
+        if (era < 0 || era > superblock.lastArchived()) {
             report(
                     DamageKind.ERA_ABOVE_CURRENT,
                     "a writeset of era " + Long.toUnsignedString(era) + ", the highest that can be archived is "
-                            + lastArchived(),
+                            + superblock.lastArchived(),
                     "the current era is raised");
         } else if (nextEra >= 0 && era != nextEra) {
             log.addEraGap(tree.path(), nextEra, era - 1);
@@ -99,8 +93,8 @@ final class EraTreesCheck implements TreeWalk.WritesetVisitor {
 
     /** Digestion takes the lowest era first: when any writeset is left, the last one should be. */
     private void checkLastEra() {
-        if (anyWriteset && nextEra >= 0 && nextEra <= lastArchived()) {
-            log.addEraGap(tree.path(), nextEra, lastArchived());
+        if (anyWriteset && nextEra >= 0 && nextEra <= superblock.lastArchived()) {
+            log.addEraGap(tree.path(), nextEra, superblock.lastArchived());
         }
     }
 

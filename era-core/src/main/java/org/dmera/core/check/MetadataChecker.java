@@ -12,13 +12,12 @@ import org.dmera.core.evidence.Damage;
 import org.dmera.core.evidence.DamageLocation;
 import org.dmera.core.evidence.DamageLog;
 import org.dmera.core.evidence.MisdirectedWrites;
-import org.dmera.core.evidence.StoredCounts;
 import org.dmera.core.evidence.Structure;
 import org.dmera.core.format.DamageKind;
-import org.dmera.core.format.Eras;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.read.BlockVerdict;
 import org.dmera.core.read.MetadataRoots;
+import org.dmera.core.read.StoredCounts;
 
 /**
  * Checks a metadata device against every rule of the format.
@@ -79,8 +78,7 @@ public final class MetadataChecker {
             return;
         }
         seal = superblock.checksum();
-        // Only what is archived can have been digested.
-        int lastDigested = (int) Eras.lastArchived(superblock.currentEra(), superblock.currentWritesetRoot() != 0);
+        int lastDigested = (int) superblock.lastArchived();
         BlockVerdict verdict = new BlockVerdict(lastDigested, lastHeld(superblock, lastDigested));
         BlockReader reader = new BlockReader(device, table, log, verdict);
         switch (options.scope()) {

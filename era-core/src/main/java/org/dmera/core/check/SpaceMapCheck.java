@@ -8,7 +8,6 @@ import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.Damage;
 import org.dmera.core.evidence.DamageLocation;
 import org.dmera.core.evidence.DamageLog;
-import org.dmera.core.evidence.StoredCounts;
 import org.dmera.core.evidence.Structure;
 import org.dmera.core.evidence.TreeSpec;
 import org.dmera.core.evidence.TreeWalk;
@@ -20,6 +19,7 @@ import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.IndexBlock;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.read.Problem;
+import org.dmera.core.read.StoredCounts;
 
 /**
  * The space map: first its blocks are loaded, since they show which blocks of the device are worth reading; at the end,
@@ -170,21 +170,9 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
                 "a part with marks is in use, and a reference to it is missing; its marks may be lost");
     }
 
-    /**
-     * Whether bitmaps, index and superblock have the same numbers. Then the bitmaps are what the kernel wrote last, and
-     * what they count as used has been in use; a damaged bitmap is no evidence of anything.
-     */
+    /** Whether bitmaps, index and superblock have the same numbers: see {@link StoredCounts#agreeWith}. */
     public boolean agreesWithItself() {
-        if (index == null) {
-            return false;
-        }
-        for (int i = 0; i < counts.nrBitmaps(); i++) {
-            if (counts.bitmap(i) == null
-                    || counts.judgeNrFree(i, index.nrFree(i), covered) == DamageKind.WRONG_NR_FREE) {
-                return false;
-            }
-        }
-        return counts.allocated() == superblock.spaceMapNrAllocated();
+        return index != null && counts.agreeWith(index, superblock, covered);
     }
 
     /**

@@ -171,11 +171,11 @@ public final class ChangedBlocks {
         }
 
         void collect() throws IOException {
-            ReadOnce reading = new ReadOnce(device);
+            ReadOnce reading = ReadOnce.of(device, roots);
             scanEras(reading, new EraAdder(this));
             new WritesetFolder(this, reading, since, before, true).fold();
             if (before <= roots.currentEra()) {
-                removeLater(new ReadOnce(device));
+                removeLater(ReadOnce.of(device, roots));
             }
         }
 

@@ -82,7 +82,7 @@ public final class LastWritten {
             return false;
         }
         // A reading for each window: every window walks the trees again.
-        ReadOnce reading = new ReadOnce(device);
+        ReadOnce reading = ReadOnce.of(device, roots);
         new ArrayScanner(reading).scanEras(roots, begin, end, this::putEras);
         WritesetScanner writesets = new WritesetScanner(reading);
         writesets.forEach(roots, (era, nrBits, root) -> fold(writesets, era, Math.min(nrBits, end), root));

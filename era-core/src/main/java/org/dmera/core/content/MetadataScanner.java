@@ -28,7 +28,7 @@ public final class MetadataScanner implements WritesetScanner.WritesetVisitor {
      * @throws DamagedMetadataException when something can't be read; the visitor has had what came before it
      */
     public static void scan(BlockDevice device, MetadataRoots roots, MetadataVisitor visitor) throws IOException {
-        ReadOnce reading = new ReadOnce(device);
+        ReadOnce reading = ReadOnce.of(device, roots);
         MetadataScanner scanner = new MetadataScanner(reading, visitor);
         visitor.superblock(roots.dataBlockSizeSectors(), roots.nrBlocks(), roots.currentEra());
         scanner.writesets.forEach(roots, scanner);

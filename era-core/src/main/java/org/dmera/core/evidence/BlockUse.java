@@ -3,6 +3,7 @@ package org.dmera.core.evidence;
 
 import java.util.BitSet;
 import org.dmera.core.format.IndexBlock;
+import org.dmera.core.read.StoredCounts;
 
 /**
  * What is known of each metadata block: what the pass over the device saw, how many references the walks found, and

@@ -8,6 +8,7 @@ import java.util.stream.Stream;
 import org.dmera.core.format.DamageKind;
 import org.dmera.core.read.BlockVerdict;
 import org.dmera.core.read.Problem;
+import org.dmera.core.read.StoredCounts;
 
 /**
  * Writes that went to another block's place. What they have overwritten shows it: under a valid checksum it has the number

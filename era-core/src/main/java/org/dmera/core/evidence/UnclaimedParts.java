@@ -12,6 +12,7 @@ import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.Limits;
 import org.dmera.core.format.WritesetValue;
 import org.dmera.core.read.BlockVerdict;
+import org.dmera.core.read.StoredCounts;
 
 /**
  * Subtrees and array blocks that lost a reference of the live trees: the space map counts more for each than the walks of
@@ -186,8 +187,7 @@ public final class UnclaimedParts {
 
     private void refer(BitSet referred) {
         for (int i = 0; i < node.nrEntries(); i++) {
-            // A writeset's value ends in its root.
-            long b = block.getLong(node.valueOffset(i) + node.valueSize() - Long.BYTES);
+            long b = node.reference(i);
             if (table.isUsable(b)) {
                 referred.set((int) b);
             }

@@ -217,6 +217,15 @@ public final class BTreeNode extends Flyweight {
     }
 
     /**
+     * {@return the block (u64) to which an entry leads, in a tree that leads to blocks} A writeset's value ends in its root.
+     *
+     * @param index 0 to {@code maxEntries() − 1}
+     */
+    public long reference(int index) {
+        return buffer.getLong(valueOffset(index) + valueSize() - Long.BYTES);
+    }
+
+    /**
      * Stores an 8-byte value.
      *
      * @param index 0 to {@code maxEntries() − 1}

@@ -306,6 +306,16 @@ public final class Superblock extends Flyweight {
         return buffer.getLong(base + CURRENT_WRITESET_ROOT);
     }
 
+    /** {@return whether the current era's writeset is open: in a snapshot's copy that says nothing} */
+    public boolean hasCurrentWriteset() {
+        return currentWritesetRoot() != 0;
+    }
+
+    /** {@return the highest era of which the writeset tree can hold a writeset, and so the highest that can be digested} */
+    public long lastArchived() {
+        return Eras.lastArchived(currentEra(), hasCurrentWriteset());
+    }
+
     /**
      * Stores the current writeset.
      *

@@ -77,7 +77,7 @@ final class NodeRebuilder {
             return sealed(leaf, lost);
         }
         List<Subtree> bitsets = missed.subtrees(Content.WORDS);
-        long era = superblock.currentEra() - (superblock.currentWritesetRoot() == 0 ? 0 : 1);
+        long era = superblock.currentEra() - (superblock.hasCurrentWriteset() ? 1 : 0);
         if (bitsets.size() != 1 || era < 0 || !adopted.add(bitsets.get(0).blockNr())) {
             return null;
         }

@@ -17,7 +17,6 @@ import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.Damage;
 import org.dmera.core.evidence.DamageLog;
 import org.dmera.core.evidence.MisdirectedWrites;
-import org.dmera.core.evidence.StoredCounts;
 import org.dmera.core.evidence.Structure;
 import org.dmera.core.evidence.TreeWalk;
 import org.dmera.core.evidence.UnclaimedParts;
@@ -25,6 +24,7 @@ import org.dmera.core.format.BitmapBlock;
 import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.read.BlockVerdict;
+import org.dmera.core.read.StoredCounts;
 
 /**
  * First look at damaged metadata whose roots are known: a walk of its trees, compared with its space map, and repeated without
@@ -32,7 +32,6 @@ import org.dmera.core.read.BlockVerdict;
  */
 public final class SalvageSurvey {
     private final BlockDevice device;
-    private final SalvagedRoots roots;
     private final Superblock superblock;
     private final BlockUse table;
     private final TreeSurvey trees;
@@ -58,36 +57,37 @@ public final class SalvageSurvey {
     private boolean isMapReliable = true;
     private boolean isAnyWriteMisdirected;
 
-    private SalvageSurvey(BlockDevice device, SalvagedRoots roots, BlockUse table) {
+    private SalvageSurvey(BlockDevice device, Superblock superblock, BlockUse table) {
         this.device = device;
-        this.roots = roots;
-        this.superblock = roots.superblock();
+        this.superblock = superblock;
         this.table = table;
-        BlockReader reader = new BlockReader(device, table, log, new BlockVerdict((int) roots.lastDigested()));
+        BlockReader reader = new BlockReader(device, table, log, new BlockVerdict((int) superblock.lastArchived()));
         if (superblock.metadataSnap() != 0) {
             table.rememberPlaces();
         }
-        this.trees = new TreeSurvey(roots, reader);
+        this.trees = new TreeSurvey(superblock, reader);
     }
 
     /**
-     * Surveys what {@code roots} lead to, and compares it with the superblock's space map. When blocks turn out to
+     * Surveys what {@code superblock} leads to, and compares it with its space map. When blocks turn out to
      * be in use twice, once more, with neither user trusted: what the first of them led to has to be counted among the
      * lost. When trees lead to older versions of their parts, likewise.
+     *
+     * @param superblock with what is taken for the sizes that it may have wrong; 0 origin blocks when that isn't known
      */
-    public static SalvageSurvey of(BlockDevice device, SalvagedRoots roots) {
-        return of(device, roots, true);
+    public static SalvageSurvey of(BlockDevice device, Superblock superblock) {
+        return of(device, superblock, true);
     }
 
     /** The same for whoever tries what would put the trees right: doubts only what leads to what is free. */
-    static SalvageSurvey forMending(BlockDevice device, SalvagedRoots roots) {
-        return of(device, roots, false);
+    static SalvageSurvey forMending(BlockDevice device, Superblock superblock) {
+        return of(device, superblock, false);
     }
 
-    private static SalvageSurvey of(BlockDevice device, SalvagedRoots roots, boolean doubtsDisputed) {
-        SalvageSurvey survey = walked(device, roots, new BlockUse(device.sizeBlocks()));
+    private static SalvageSurvey of(BlockDevice device, Superblock superblock, boolean doubtsDisputed) {
+        SalvageSurvey survey = walked(device, superblock, new BlockUse(device.sizeBlocks()));
         if (survey.log.found(DamageKind.DOUBLY_USED) > 0) {
-            survey = walked(device, roots, survey.trust);
+            survey = walked(device, superblock, survey.trust);
         }
         survey.compare();
         StoredCounts counts = survey.stored;
@@ -101,8 +101,8 @@ public final class SalvageSurvey {
         return survey.withoutOutdated();
     }
 
-    private static SalvageSurvey walked(BlockDevice device, SalvagedRoots roots, BlockUse table) {
-        SalvageSurvey survey = new SalvageSurvey(device, roots, table);
+    private static SalvageSurvey walked(BlockDevice device, Superblock superblock, BlockUse table) {
+        SalvageSurvey survey = new SalvageSurvey(device, superblock, table);
         survey.trees.run();
         survey.trust = table.withDoublyUsed();
         return survey;
@@ -113,7 +113,7 @@ public final class SalvageSurvey {
         BlockUse doubting = trust.withDoublyUsed();
         doubted.forEach(doubting::distrust);
         outdated.forEach(doubting::distrustContent);
-        SalvageSurvey survey = walked(device, roots, doubting);
+        SalvageSurvey survey = walked(device, superblock, doubting);
         survey.compare();
         survey.doubted = doubted;
         survey.isMapReliable = isMapReliable;

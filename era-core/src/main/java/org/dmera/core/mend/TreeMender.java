@@ -23,7 +23,6 @@ import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.Damage;
 import org.dmera.core.evidence.LostNode;
 import org.dmera.core.evidence.MissingArrayBlock;
-import org.dmera.core.evidence.StoredCounts;
 import org.dmera.core.evidence.Structure;
 import org.dmera.core.evidence.TreeSpec;
 import org.dmera.core.evidence.UnclaimedParts;
@@ -35,6 +34,7 @@ import org.dmera.core.format.Severity;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.format.WritesetValue;
 import org.dmera.core.read.BlockVerdict;
+import org.dmera.core.read.StoredCounts;
 import org.dmera.core.read.TreeWalker;
 
 /**
@@ -146,7 +146,7 @@ public final class TreeMender {
         if (superblock == null) {
             return false;
         }
-        SalvageSurvey survey = SalvageSurvey.forMending(view, SalvagedRoots.of(superblock));
+        SalvageSurvey survey = SalvageSurvey.forMending(view, superblock);
         if (undoSwaps(survey.log().kept())) {
             return true;
         }
@@ -344,7 +344,7 @@ public final class TreeMender {
     /** The superblock has no current writeset, and there is a bitset that nothing else leads to. */
     private boolean restoreCurrentWriteset(Superblock superblock, UnclaimedParts missed) {
         List<Subtree> found = missed.subtrees(Content.WORDS);
-        return superblock.currentWritesetRoot() == 0
+        return !superblock.hasCurrentWriteset()
                 && found.size() == 1
                 && found.get(0).low() == 0
                 && mendRoot(TreeSpec.live(Structure.CURRENT_WRITESET), superblock, missed);

@@ -30,9 +30,8 @@ public final class TreeSurvey implements TreeWalk.WritesetVisitor {
     /** The kernel's shrink leaves one; many are many wrong keys. */
     private static final int MAX_EXTRA = 1 << 12;
 
-    private final SalvagedRoots roots;
+    private final Superblock superblock;
     private final BlockReader reader;
-    private final long lastDigested;
 
     private long firstEra = Long.MAX_VALUE;
     private long previousEra = -1;
@@ -51,22 +50,20 @@ public final class TreeSurvey implements TreeWalk.WritesetVisitor {
     /** The array blocks that may have a leaf which doesn't lead to some others. */
     private final Map<Content, BitSet> unsure = new EnumMap<>(Content.class);
 
-    TreeSurvey(SalvagedRoots roots, BlockReader reader) {
-        this.roots = roots;
+    TreeSurvey(Superblock superblock, BlockReader reader) {
+        this.superblock = superblock;
         this.reader = reader;
-        this.lastDigested = roots.lastDigested();
     }
 
-    /** Walks what the roots lead to. */
+    /** Walks what the superblock leads to. */
     void run() {
-        Superblock superblock = roots.superblock();
         TreeWalk.writesets(reader, superblock.writesetTreeRoot(), this);
-        if (roots.hasCurrentWriteset()) {
+        if (superblock.hasCurrentWriteset()) {
             long nrBits = superblock.currentWritesetNrBits();
-            bitset(Structure.CURRENT_WRITESET, roots.currentEra(), superblock.currentWritesetRoot(), nrBits);
+            bitset(Structure.CURRENT_WRITESET, superblock.currentEra(), superblock.currentWritesetRoot(), nrBits);
         }
         ArrayWalk walk = new ArrayWalk(reader, TreeSpec.live(Structure.ERA_ARRAY), new Watch(Content.ERAS));
-        eraArray = walk.walk(superblock.eraArrayRoot(), Math.max(0, roots.nrBlocks()), true);
+        eraArray = walk.walk(superblock.eraArrayRoot(), superblock.nrBlocks(), true);
     }
 
     /** How many origin blocks the era array speaks for, at least those that the superblock speaks of. */
@@ -89,7 +86,7 @@ public final class TreeSurvey implements TreeWalk.WritesetVisitor {
      * the superblock's, or −1.
      */
     public long leastCurrentEra() {
-        return highestInArray < 0 ? -1 : highestInArray + (roots.hasCurrentWriteset() ? 1 : 0);
+        return highestInArray < 0 ? -1 : highestInArray + (superblock.hasCurrentWriteset() ? 1 : 0);
     }
 
     /** Whether any writeset is there, or was. */
@@ -99,7 +96,7 @@ public final class TreeSurvey implements TreeWalk.WritesetVisitor {
 
     /** Whether the writesets follow each other without a gap, and end after the last that can have been archived. */
     public boolean areWritesetsAhead() {
-        return gapUpTo < 0 && previousEra > lastDigested;
+        return gapUpTo < 0 && previousEra > superblock.lastArchived();
     }
 
     /**
@@ -122,7 +119,7 @@ public final class TreeSurvey implements TreeWalk.WritesetVisitor {
     @Override
     public void writeset(long era, long nrBits, long root, boolean counted) {
         anyWriteset = true;
-        if (era < 0 || era >= IMPLAUSIBLE_ERA && era > roots.currentEra()) {
+        if (era < 0 || era >= IMPLAUSIBLE_ERA && era > superblock.currentEra()) {
             // Nothing shows which era this was.
             lostOpenEnd = true;
             return;
@@ -143,6 +140,17 @@ public final class TreeSurvey implements TreeWalk.WritesetVisitor {
         } else {
             lostUpTo = Math.max(lostUpTo, last);
         }
+    }
+
+    /** The highest of the first {@code n} eras in an array block that is plausible, or 0. */
+    public static long highestPlausible(ByteBuffer block, int n) {
+        ArrayBlock array = new ArrayBlock().wrap(block, 0);
+        long highest = 0;
+        for (int i = 0; i < n; i++) {
+            long era = Integer.toUnsignedLong(array.valueInt(i));
+            highest = era < IMPLAUSIBLE_ERA ? Math.max(highest, era) : highest;
+        }
+        return highest;
     }
 
     private void bitset(Structure structure, long era, long root, long nrBits) {
@@ -200,13 +208,8 @@ public final class TreeSurvey implements TreeWalk.WritesetVisitor {
             if (!BlockVerdict.isAboveCurrent(reader.verdict(blockNr)) || reader.tryRead(blockNr, block) != null) {
                 return;
             }
-            ArrayBlock array = new ArrayBlock().wrap(block, 0);
-            for (int i = 0; i < usable; i++) {
-                long era = Integer.toUnsignedLong(array.valueInt(i));
-                if (era < IMPLAUSIBLE_ERA && era > lastDigested) {
-                    highestInArray = Math.max(highestInArray, era);
-                }
-            }
+            long highest = highestPlausible(block, usable);
+            highestInArray = highest > superblock.lastArchived() ? Math.max(highestInArray, highest) : highestInArray;
         }
     }
 }

@@ -68,7 +68,7 @@ public final class MetadataRoots {
      */
     public static MetadataRoots readSnapshot(BlockDevice device) throws IOException {
         try {
-            return new MetadataRoots(readSnapshotCopy(device), true);
+            return new MetadataRoots(readSnapshotCopy(device).currentWriteset(0, 0), true);
         } catch (DamagedMetadataException e) {
             throw e.on(device.name());
         }
@@ -253,20 +253,20 @@ public final class MetadataRoots {
 
     /** Whether there is a current writeset: never in a snapshot. */
     public boolean hasCurrentWriteset() {
-        return currentWritesetRoot() != 0;
+        return superblock.hasCurrentWriteset();
     }
 
     /** The highest era that can have been archived, and so digested. */
     public long lastArchived() {
-        return Eras.lastArchived(currentEra(), hasCurrentWriteset());
+        return superblock.lastArchived();
     }
 
     public long currentWritesetNrBits() {
-        return isSnapshot ? 0 : superblock.currentWritesetNrBits();
+        return superblock.currentWritesetNrBits();
     }
 
     public long currentWritesetRoot() {
-        return isSnapshot ? 0 : superblock.currentWritesetRoot();
+        return superblock.currentWritesetRoot();
     }
 
     public long writesetTreeRoot() {
@@ -280,6 +280,11 @@ public final class MetadataRoots {
     /** Block of the held snapshot's superblock copy, 0 when none is held. */
     public long metadataSnap() {
         return superblock.metadataSnap();
+    }
+
+    /** What the space map counts, or null where that says nothing about the trees: see {@link ReadOnce#of}. */
+    StoredCounts countsOf(BlockSource source) throws IOException {
+        return isSnapshot ? null : StoredCounts.of(source, superblock);
     }
 
     /** Metadata blocks in use, as the space map has it; nobody has verified that. */

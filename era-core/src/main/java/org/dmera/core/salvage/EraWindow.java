@@ -32,21 +32,22 @@ final class EraWindow {
     /** A metadata block whose content has been overlaid: an array block's place, or a bitset's era, and how much of it. */
     private record Overlaid(int block, long as, long count) {}
 
-    private final int[] latest = new int[SIZE];
-    private final BitSet lost = new BitSet(SIZE);
+    /** By origin block of the window, 0 where nothing is known. */
+    final int[] latest = new int[SIZE];
+    /** Origin blocks of the window that count as written because a part is lost. */
+    final BitSet lost = new BitSet(SIZE);
+    /** The first origin block. */
+    long first;
+    /** How many origin blocks there are. */
+    int count;
+    /** Eras of arrays are no higher; the era of what is lost. */
+    long most;
     /** What has been overlaid already: most of a state is shared with the one before. */
     private final Set<Overlaid> overlaid = new HashSet<>();
 
     private final ByteBuffer block = BlockReader.newBuffer();
-    private long first;
-    private int count;
-    private long most;
 
-    /**
-     * Begins anew with the {@code count} origin blocks from {@code first} on, where a window begins.
-     *
-     * @param most eras of arrays are no higher; the era of what is lost
-     */
+    /** Begins anew with the {@code count} origin blocks from {@code first} on, where a window begins. */
     void begin(long first, int count, long most) {
         this.first = first;
         this.count = count;
@@ -54,30 +55,6 @@ final class EraWindow {
         Arrays.fill(latest, 0);
         lost.clear();
         overlaid.clear();
-    }
-
-    /** By origin block of the window, 0 where nothing is known. */
-    int[] latest() {
-        return latest;
-    }
-
-    /** Origin blocks of the window that count as written because a part is lost. */
-    BitSet lost() {
-        return lost;
-    }
-
-    /** The first origin block. */
-    long first() {
-        return first;
-    }
-
-    /** How many origin blocks there are. */
-    int count() {
-        return count;
-    }
-
-    long most() {
-        return most;
     }
 
     /** Raises what {@code part} speaks for: by its eras, or to {@code era} where its bits are set. */

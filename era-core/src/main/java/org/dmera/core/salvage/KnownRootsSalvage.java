@@ -14,7 +14,6 @@ import org.dmera.core.content.MetadataVisitor;
 import org.dmera.core.evidence.BlockReader;
 import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.Damage;
-import org.dmera.core.evidence.StoredCounts;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.Severity;
@@ -23,6 +22,7 @@ import org.dmera.core.format.WritesetValue;
 import org.dmera.core.mend.SalvageSurvey;
 import org.dmera.core.mend.TreeMender;
 import org.dmera.core.mend.TreeSurvey;
+import org.dmera.core.read.StoredCounts;
 
 /** Salvages metadata whose roots are known; and what speaks for another state than the one that they lead to. */
 final class KnownRootsSalvage extends Salvage {

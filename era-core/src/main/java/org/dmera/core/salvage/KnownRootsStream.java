@@ -61,13 +61,13 @@ final class KnownRootsStream {
      */
     KnownRootsStream(KnownSizes sizes, List<TreeMender.Doubtful> doubtfulPlaces, List<String> remarks) {
         this.sizes = sizes;
-        this.superblock = sizes.roots.superblock();
+        this.superblock = sizes.roots;
         this.survey = sizes.survey;
         this.nrBlocks = sizes.nrBlocks;
         this.currentEra = sizes.currentEra;
         this.remarks = remarks;
         this.reader = new BlockReader(
-                sizes.device, survey.trustTable(), new DamageLog(), new BlockVerdict((int) sizes.roots.currentEra()));
+                sizes.device, survey.trustTable(), new DamageLog(), new BlockVerdict((int) superblock.currentEra()));
         this.doubtfulPlaces = doubtfulPlaces;
         List<Integer> doubted = survey.doubted();
         doubtfulPlaces.forEach(place -> doubted.add(place.blockNr()));
@@ -102,7 +102,7 @@ final class KnownRootsStream {
                     + ", and the writesets up to that one are merged into the era array");
         }
         streamWritesets(visitor);
-        if (superblock.currentWritesetRoot() != 0 && currentEra > mergedUpTo) {
+        if (superblock.hasCurrentWriteset() && currentEra > mergedUpTo) {
             streamWriteset(
                     Structure.CURRENT_WRITESET,
                     currentEra,
@@ -236,7 +236,7 @@ final class KnownRootsStream {
                 era = currentEra;
                 widened++;
             }
-            long orphan = Integer.toUnsignedLong(orphaned.latest()[inWindow + i]);
+            long orphan = Integer.toUnsignedLong(orphaned.latest[inWindow + i]);
             eras.valueInt(i, (int) Math.max(Math.max(era, orphan), mergedUpTo));
         }
         return widened;

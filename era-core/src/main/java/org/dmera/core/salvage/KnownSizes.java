@@ -2,6 +2,7 @@
 package org.dmera.core.salvage;
 
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import org.dmera.core.block.BlockDevice;
@@ -14,7 +15,6 @@ import org.dmera.core.format.IndexBlock;
 import org.dmera.core.format.Limits;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.mend.SalvageSurvey;
-import org.dmera.core.mend.SalvagedRoots;
 import org.dmera.core.mend.TreeSurvey;
 import org.dmera.core.read.ArrayWalker;
 
@@ -25,7 +25,9 @@ import org.dmera.core.read.ArrayWalker;
 final class KnownSizes {
     final BlockDevice device;
     final SalvageSurvey survey;
-    final SalvagedRoots roots;
+    /** The superblock, with what is taken for the sizes that it may have wrong: see {@link #plausible}. */
+    final Superblock roots;
+
     final long dataBlockSizeSectors;
     final long nrBlocks;
     final long currentEra;
@@ -69,13 +71,15 @@ final class KnownSizes {
         return Eras.lastArchived(currentEra, roots.hasCurrentWriteset());
     }
 
-    /** What to go by: the superblock, and what the user knows better. */
-    static SalvagedRoots plausible(BlockDevice device, Superblock superblock, SalvageHints hints) {
+    /** What to go by: the superblock, and what the user knows better; 0 origin blocks when nobody knows how many. */
+    static Superblock plausible(BlockDevice device, Superblock superblock, SalvageHints hints) {
         long stored = isPlausible(device, superblock) ? superblock.nrBlocks() : 0;
-        return new SalvagedRoots(
-                superblock,
-                hints.nrBlocks() >= 0 ? hints.nrBlocks() : stored,
-                hints.currentEra() >= 0 ? hints.currentEra() : superblock.currentEra());
+        ByteBuffer copy =
+                BlockReader.newBuffer().put(0, superblock.buffer(), superblock.offset(), BlockDevice.BLOCK_BYTES);
+        return new Superblock()
+                .wrap(copy, 0)
+                .nrBlocks(hints.nrBlocks() >= 0 ? hints.nrBlocks() : stored)
+                .currentEra(hints.currentEra() >= 0 ? hints.currentEra() : superblock.currentEra());
     }
 
     /**
@@ -98,7 +102,7 @@ final class KnownSizes {
         if (heldSnapshot != null) {
             stored.add(heldSnapshot.dataBlockSizeSectors());
         }
-        long sectors = OriginBlockSize.choose("the superblock", stored, hints.dataBlockSizeSectors());
+        long sectors = Salvage.originBlockSize("the superblock", stored, hints.dataBlockSizeSectors());
         if (!Limits.isBlockSize(sectors)) {
             throw new IOException("the superblock's data_block_size is " + stored.get(0)
                     + " sectors, which can't be: say what it is with --block-size");

@@ -41,7 +41,7 @@ final class RootCandidate {
         RootCandidate state = new RootCandidate(superblock.spaceMapBitmapRoot());
         state.writesetTrees.add(superblock.writesetTreeRoot());
         state.eraArrays.add(superblock.eraArrayRoot());
-        if (superblock.currentWritesetRoot() != 0) {
+        if (superblock.hasCurrentWriteset()) {
             state.bitsets.add(superblock.currentWritesetRoot());
         }
         return state;
@@ -51,7 +51,7 @@ final class RootCandidate {
     boolean hasRootsOf(Superblock superblock) {
         return writesetTrees.contains(superblock.writesetTreeRoot())
                 && eraArrays.contains(superblock.eraArrayRoot())
-                && (superblock.currentWritesetRoot() == 0 || bitsets.contains(superblock.currentWritesetRoot()));
+                && (!superblock.hasCurrentWriteset() || bitsets.contains(superblock.currentWritesetRoot()));
     }
 
     /** Blocks that are in use, and broken, wherever they belong. */

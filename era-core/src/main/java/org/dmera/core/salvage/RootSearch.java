@@ -11,12 +11,12 @@ import org.dmera.core.block.BlockDevice;
 import org.dmera.core.check.DeviceScan;
 import org.dmera.core.evidence.BlockReader;
 import org.dmera.core.evidence.BlockUse;
-import org.dmera.core.evidence.StoredCounts;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.BitmapBlock;
 import org.dmera.core.format.IndexBlock;
 import org.dmera.core.format.WritesetValue;
 import org.dmera.core.read.BlockVerdict;
+import org.dmera.core.read.StoredCounts;
 
 /**
  * Finds the states of the metadata that are left when the superblock is lost.
@@ -42,14 +42,18 @@ final class RootSearch {
 
     private final BlockDevice device;
     private final BitSet watched;
-    private final BlockUse table;
+    /** What was seen of each block. */
+    final BlockUse table;
+
     private final BlockReader reader;
     private final StateProbe probe;
     private final ByteBuffer block = BlockReader.newBuffer();
 
-    private final List<RootCandidate> states = new ArrayList<>();
+    /** Those that have not been overwritten, in the order of their index blocks, which means nothing. */
+    final List<RootCandidate> states = new ArrayList<>();
 
-    private Last last;
+    /** Where the last state is. */
+    Last last;
     /** Blocks of such metadata, of whichever state. */
     private final BitSet sealed = new BitSet();
     /** Those of them that every commit which changes anything writes some of. */
@@ -108,24 +112,9 @@ final class RootSearch {
         }
     }
 
-    /** Those that have not been overwritten, in the order of their index blocks, which means nothing. */
-    List<RootCandidate> states() {
-        return states;
-    }
-
-    /** Where the last state is. */
-    Last last() {
-        return last;
-    }
-
     /** Whether any block of the device is one of such metadata. */
     boolean isAnythingThere() {
         return !sealed.isEmpty();
-    }
-
-    /** What was seen of each block. */
-    BlockUse table() {
-        return table;
     }
 
     /**
@@ -162,8 +151,7 @@ final class RootSearch {
             BTreeNode node = new BTreeNode().wrap(block, 0);
             boolean isOfBlocks =
                     node.hasSaneShape(BTreeNode.BLOCK_VALUE_BYTES) || node.hasSaneShape(WritesetValue.BYTES);
-            return IntStream.range(0, isOfBlocks ? node.nrEntries() : 0)
-                    .anyMatch(i -> isPastEnd(block.getLong(node.valueOffset(i) + node.valueSize() - Long.BYTES)));
+            return IntStream.range(0, isOfBlocks ? node.nrEntries() : 0).anyMatch(i -> isPastEnd(node.reference(i)));
         }
         if (code == BlockVerdict.INDEX) {
             IndexBlock index = new IndexBlock().wrap(block, 0);

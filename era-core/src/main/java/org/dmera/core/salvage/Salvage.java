@@ -9,6 +9,7 @@ import java.util.BitSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockSeal;
 import org.dmera.core.block.BlockType;
@@ -19,6 +20,7 @@ import org.dmera.core.evidence.BlockReader;
 import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.Damage;
 import org.dmera.core.evidence.DamageLog;
+import org.dmera.core.format.Limits;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.format.SuperblockRules;
 import org.dmera.core.mend.BitFlip;
@@ -160,6 +162,31 @@ public abstract class Salvage {
         return new BlockSeal().verify(BlockType.SUPERBLOCK, block, 0, 0) == BlockSeal.Verdict.OK
                 && SuperblockRules.formatProblems(new Superblock().wrap(block, 0))
                         .isEmpty();
+    }
+
+    /**
+     * Sectors in an origin block, or −1 when neither the superblocks nor the user tell. Nothing but superblocks records it, the one
+     * in use and the copies that held snapshots have kept. With a wrong size every mark is of another place, so where two of them
+     * differ neither is believed.
+     *
+     * @param whose the superblocks that say {@code stored}, as a message names them
+     * @param stored what each of them says
+     * @param hinted what the user says, or −1
+     * @throws IOException when the user has to say it, or says what none of them does
+     */
+    static long originBlockSize(String whose, List<Long> stored, long hinted) throws IOException {
+        List<Long> possible =
+                stored.stream().filter(Limits::isBlockSize).distinct().toList();
+        if (hinted < 0 && possible.size() > 1) {
+            String sizes = possible.stream().map(String::valueOf).collect(Collectors.joining(" and "));
+            throw new IOException("superblocks differ in the size of an origin block, which is " + sizes
+                    + " sectors in them: say which it is with --block-size");
+        }
+        if (hinted >= 0 && !possible.isEmpty() && !possible.contains(hinted)) {
+            throw new IOException(whose + " is sound and has origin blocks of " + possible.get(0)
+                    + " sectors, not of --block-size " + hinted);
+        }
+        return hinted >= 0 || possible.isEmpty() ? hinted : possible.get(0);
     }
 
     /** The user knows how large the origin is; what that leaves out is remarked all the same. */

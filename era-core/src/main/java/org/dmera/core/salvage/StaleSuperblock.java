@@ -58,7 +58,7 @@ public final class StaleSuperblock extends Salvage {
             return trees;
         }
         Others others = new Others(device, superblock, trees);
-        if (others.search.states().isEmpty() || !others.isOlder && (others.isOwnThere || !trees.isContradicted())) {
+        if (others.search.states.isEmpty() || !others.isOlder && (others.isOwnThere || !trees.isContradicted())) {
             return trees;
         }
         if (others.isOlder && hints.currentEra() < 0) {
@@ -120,14 +120,14 @@ public final class StaleSuperblock extends Salvage {
             BitSet watched = (BitSet) overtaken.clone();
             watched.or(wrong);
             search = RootSearch.of(device, watched);
-            own = new StateOverlay(device, search.table(), RootCandidate.of(superblock), shared);
+            own = new StateOverlay(device, search.table, RootCandidate.of(superblock), shared);
             compare();
         }
 
         private void compare() {
             era = trees.sizes.eraWithoutHint;
             extent = trees.nrBlocks;
-            for (RootCandidate state : search.states()) {
+            for (RootCandidate state : search.states) {
                 if (state.indexBlock == superblock.spaceMapBitmapRoot()) {
                     // Whole, and with other roots, it is another state that has come to the same block for its index.
                     boolean isAnothers = state.isWhole() && !state.hasRootsOf(superblock);
@@ -137,7 +137,7 @@ public final class StaleSuperblock extends Salvage {
                         continue;
                     }
                 }
-                StateOverlay layer = new StateOverlay(device, search.table(), state, shared);
+                StateOverlay layer = new StateOverlay(device, search.table, state, shared);
                 // A bitset that damage has left behind passes for an open writeset of the era after the last.
                 boolean mayHaveNone =
                         !state.bitsets.isEmpty() && (state.broken > 0 || trees.countsAsUsed(state.bitsets.get(0)));
@@ -158,7 +158,7 @@ public final class StaleSuperblock extends Salvage {
                     trees.areFaultless() && !trees.areBlocksBroken() && overtaken.equals(trees.overwritten());
             if (mayAllBeOld && isOwnThere && trees.first.isAnythingMissed()) {
                 // The tree has lost entries. With another state all of it fits: it is that state's.
-                mayAllBeOld = search.states().stream()
+                mayAllBeOld = search.states.stream()
                         .anyMatch(state -> state.isWhole()
                                 && !state.hasRootsOf(superblock)
                                 && state.writesetTrees.contains(superblock.writesetTreeRoot()));
@@ -166,7 +166,7 @@ public final class StaleSuperblock extends Salvage {
             }
             // Of trees that are as they should be alone: what is wrong with others may be what makes them older.
             isOlder |= (mayAllBeOld || trees.areFaultless() && trees.first.hasMapOfAnother())
-                    && search.states().stream().anyMatch(this::isLater);
+                    && search.states.stream().anyMatch(this::isLater);
             // A power cut between the commit of a new era and its superblock leaves a state that is one era ahead.
             isOlder |= era > trees.sizes.eraWithoutHint + (trees.isContradicted() || mayAllBeOld ? 0 : 1);
         }
@@ -186,30 +186,30 @@ public final class StaleSuperblock extends Salvage {
          * was, in another's place perhaps: so a mark counts that {@code state} hasn't in any such place.
          */
         private Order order(RootCandidate state) {
-            StateOverlay layer = new StateOverlay(device, search.table(), state, shared);
+            StateOverlay layer = new StateOverlay(device, search.table, state, shared);
             long end = Math.min(superblock.nrBlocks(), layer.extent);
             EraWindow here = new EraWindow();
             EraWindow there = new EraWindow();
             int[] anywhere = new int[ArrayBlock.ERAS_PER_BLOCK];
             for (long first = 0; first < layer.extent; first += EraWindow.SIZE) {
                 read(layer, there, first, layer.extent, 0xffffffffL);
-                for (int i = 0; i < there.count(); i++) {
+                for (int i = 0; i < there.count; i++) {
                     int at = i % anywhere.length;
-                    anywhere[at] = Eras.later(anywhere[at], there.latest()[i]);
+                    anywhere[at] = Eras.later(anywhere[at], there.latest[i]);
                 }
             }
             boolean hasMore = false;
             for (long first = 0; first < end; first += EraWindow.SIZE) {
                 read(own, here, first, end, superblock.currentEra());
                 read(layer, there, first, end, layer.leastEra());
-                for (int i = 0; i < here.count(); i++) {
-                    if (here.lost().get(i) || there.lost().get(i)) {
+                for (int i = 0; i < here.count; i++) {
+                    if (here.lost.get(i) || there.lost.get(i)) {
                         continue;
                     }
-                    if (Integer.compareUnsigned(here.latest()[i], there.latest()[i]) < 0) {
+                    if (Integer.compareUnsigned(here.latest[i], there.latest[i]) < 0) {
                         return Order.LATER;
                     }
-                    hasMore |= Integer.compareUnsigned(here.latest()[i], anywhere[i % anywhere.length]) > 0;
+                    hasMore |= Integer.compareUnsigned(here.latest[i], anywhere[i % anywhere.length]) > 0;
                 }
             }
             return hasMore ? Order.EARLIER : Order.UNKNOWN;

@@ -4,11 +4,11 @@ package org.dmera.core.salvage;
 import java.nio.ByteBuffer;
 import java.util.BitSet;
 import org.dmera.core.evidence.BlockReader;
-import org.dmera.core.evidence.StoredCounts;
 import org.dmera.core.format.BitmapBlock;
 import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.IndexBlock;
 import org.dmera.core.read.BlockVerdict;
+import org.dmera.core.read.StoredCounts;
 
 /**
  * The space map of one state of the metadata.

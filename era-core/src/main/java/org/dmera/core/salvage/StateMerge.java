@@ -46,22 +46,22 @@ final class StateMerge extends Salvage {
         List<Superblock> copies = new ArrayList<>();
         Map<StateOverlay.WalkedArray, ArrayMap> shared = new HashMap<>();
         Set<Damage> distinct = new LinkedHashSet<>();
-        allLost = search.last() == RootSearch.Last.LOST;
-        for (RootCandidate state : search.states()) {
+        allLost = search.last == RootSearch.Last.LOST;
+        for (RootCandidate state : search.states) {
             copies.addAll(state.copies);
-            StateOverlay layer = new StateOverlay(device, search.table(), state, shared);
+            StateOverlay layer = new StateOverlay(device, search.table, state, shared);
             layers.add(layer);
             distinct.addAll(layer.log.kept());
             allLost |= state.isMapped && (state.areMarksAdrift() || layer.writesetsLost && state.broken != 1);
         }
         damages.addAll(DamageRanges.join(distinct));
         long extent = layers.stream().mapToLong(layer -> layer.extent).max().orElse(-1);
-        this.sizes = new LostEras(layers, extent, copies, search.last() == RootSearch.Last.FOUND);
+        this.sizes = new LostEras(layers, extent, copies, search.last == RootSearch.Last.FOUND);
         remarkOn(search);
         this.dataBlockSizeSectors = hints.dataBlockSizeSectors();
         nrBlocks = sizes.nrBlocks(hints, remarks);
         currentEra = sizes.currentEra(hints, remarks);
-        if (search.last() == RootSearch.Last.LOST) {
+        if (search.last == RootSearch.Last.LOST) {
             remarks.add("the newest state of the metadata may be lost: every origin block counts as written in era "
                     + currentEra);
         } else if (allLost) {
@@ -71,12 +71,11 @@ final class StateMerge extends Salvage {
 
     /** As the constructor, where no superblock is left that says how large an origin block is: held snapshots may. */
     static StateMerge withoutSuperblock(BlockDevice device, RootSearch search, SalvageHints hints) throws IOException {
-        List<Long> stored = search.states().stream()
+        List<Long> stored = search.states.stream()
                 .flatMap(state -> state.copies.stream())
                 .map(Superblock::dataBlockSizeSectors)
                 .toList();
-        long sectors =
-                OriginBlockSize.choose("the metadata snapshot's superblock", stored, hints.dataBlockSizeSectors());
+        long sectors = originBlockSize("the metadata snapshot's superblock", stored, hints.dataBlockSizeSectors());
         if (sectors < 0) {
             throw new IOException(
                     "bad checksum in superblock: the size of an origin block can't be derived from the rest of"
@@ -87,7 +86,7 @@ final class StateMerge extends Salvage {
 
     private void remarkOn(RootSearch search) {
         List<RootCandidate> mapped =
-                search.states().stream().filter(state -> state.isMapped).toList();
+                search.states.stream().filter(state -> state.isMapped).toList();
         if (mapped.size() > MAX_SHOWN) {
             remarks.add("found " + mapped.size() + " states of the metadata that nothing has overwritten");
             return;
@@ -116,11 +115,11 @@ final class StateMerge extends Salvage {
         long widened = 0;
         for (long first = 0; first < nrBlocks; first += EraWindow.SIZE) {
             overlay(first, nrBlocks);
-            widened += window.lost().cardinality();
-            for (int i = 0; i < window.count(); i++) {
-                out.putInt(i * Integer.BYTES, window.latest()[i]);
+            widened += window.lost.cardinality();
+            for (int i = 0; i < window.count; i++) {
+                out.putInt(i * Integer.BYTES, window.latest[i]);
             }
-            visitor.eras(first, out, 0, window.count());
+            visitor.eras(first, out, 0, window.count);
         }
         visitor.endEraArray();
         visitor.end();
@@ -133,10 +132,10 @@ final class StateMerge extends Salvage {
     /** The latest eras in the window of origin block {@code block}; used again for the next window. */
     int[] latest(long block, long end) {
         long first = block / EraWindow.SIZE * EraWindow.SIZE;
-        if (window.count() == 0 || first != window.first()) {
+        if (window.count == 0 || first != window.first) {
             overlay(first, end);
         }
-        return window.latest();
+        return window.latest;
     }
 
     /** Makes {@link #window} that of the origin block {@code first}, in an origin of {@code end} blocks. */
@@ -144,11 +143,11 @@ final class StateMerge extends Salvage {
         int count = (int) Math.min(EraWindow.SIZE, end - first);
         window.begin(first, count, currentEra);
         int known = allLost ? 0 : (int) Math.max(0, Math.min(count, sizes.extent() - first));
-        Arrays.fill(window.latest(), known, count, (int) currentEra);
+        Arrays.fill(window.latest, known, count, (int) currentEra);
         if (allLost) {
             return;
         }
-        window.lost().set(known, count);
+        window.lost.set(known, count);
         layers.forEach(layer -> layer.overlay(window, currentEra));
     }
 }

@@ -132,15 +132,10 @@ final class StateOverlay implements TreeWalk.WritesetVisitor {
         }
         long highest = 0;
         ByteBuffer block = BlockReader.newBuffer();
-        ArrayBlock array = new ArrayBlock();
         for (EraWindow.Part part : parts) {
             for (long i = 0; part.content() == Content.ERAS && i * ArrayBlock.ERAS_PER_BLOCK < part.length(); i++) {
                 int usable = part.map().load(reader, i, ArrayBlock.ERAS_PER_BLOCK, block);
-                array.wrap(block, 0);
-                for (int e = 0; e < usable; e++) {
-                    long era = Integer.toUnsignedLong(array.valueInt(e));
-                    highest = era < TreeSurvey.IMPLAUSIBLE_ERA ? Math.max(highest, era) : highest;
-                }
+                highest = Math.max(highest, TreeSurvey.highestPlausible(block, usable));
             }
         }
         highestInArray = highest;
@@ -154,7 +149,7 @@ final class StateOverlay implements TreeWalk.WritesetVisitor {
             // may have been allocated again since; nor does the last archived era, for eras may have no writeset.
             window.overlay(reader, part, part.era() >= 0 ? part.era() : currentEra);
         }
-        unattached.raiseByEras(window, 0, window.count());
+        unattached.raiseByEras(window, 0, window.count);
         unattached.raiseByWords(window);
     }
 }

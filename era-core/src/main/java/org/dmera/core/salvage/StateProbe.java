@@ -7,13 +7,13 @@ import java.util.BitSet;
 import java.util.List;
 import org.dmera.core.evidence.BlockReader;
 import org.dmera.core.evidence.BlockUse;
-import org.dmera.core.evidence.StoredCounts;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.BitmapBlock;
 import org.dmera.core.format.Limits;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.format.WritesetValue;
 import org.dmera.core.read.BlockVerdict;
+import org.dmera.core.read.StoredCounts;
 
 /**
  * Takes a state of the metadata apart, given which blocks it counts as used: what its roots are, or that it is no longer
@@ -121,7 +121,7 @@ final class StateProbe {
         }
         if (node.hasSaneShape(WritesetValue.BYTES)) {
             for (int i = 0; i < node.nrEntries(); i++) {
-                long root = WritesetValue.root(block, node.valueOffset(i));
+                long root = node.reference(i);
                 Kind kind = refer(root, BlockVerdict.NODE) ? kindOf(root) : Kind.NONSENSE;
                 if (kind != Kind.WORDS && kind != Kind.EMPTY && kind != Kind.UNKNOWN) {
                     return false;

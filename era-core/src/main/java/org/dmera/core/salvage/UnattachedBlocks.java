@@ -53,14 +53,14 @@ final class UnattachedBlocks {
     /** Raises {@code window} from {@code from}, where an array block of eras begins, up to {@code to}. */
     void raiseByEras(EraWindow window, int from, int to) {
         for (int i = from; eras != null && i < to; i++) {
-            window.raise(i, Math.min(window.most(), Integer.toUnsignedLong(eras[(i - from) % eras.length])));
+            window.raise(i, Math.min(window.most, Integer.toUnsignedLong(eras[(i - from) % eras.length])));
         }
     }
 
     /** Raises {@code window} where marked, by bitsets of which nothing shows the era. */
     void raiseByWords(EraWindow window) {
-        for (int i = 0; words != null && i < window.count(); i += Long.SIZE) {
-            window.raise(i, window.count(), words[i / Long.SIZE], window.most());
+        for (int i = 0; words != null && i < window.count; i += Long.SIZE) {
+            window.raise(i, window.count, words[i / Long.SIZE], window.most);
         }
     }
 }

@@ -140,14 +140,14 @@ final class UnclaimedMarks implements TreeWalk.WritesetVisitor {
      */
     void overlay(EraWindow window, long bitsetEra, BiPredicate<Content, Long> isUnsure) {
         for (EraWindow.Part part : parts) {
-            window.overlay(reader, part, Math.min(part.era() == ANY_ERA ? bitsetEra : part.era(), window.most()));
+            window.overlay(reader, part, Math.min(part.era() == ANY_ERA ? bitsetEra : part.era(), window.most));
         }
-        for (int at = 0; at < window.count(); at += ArrayBlock.ERAS_PER_BLOCK) {
-            if (isUnsure.test(Content.ERAS, (window.first() + at) / ArrayBlock.ERAS_PER_BLOCK)) {
-                unattached.raiseByEras(window, at, Math.min(window.count(), at + ArrayBlock.ERAS_PER_BLOCK));
+        for (int at = 0; at < window.count; at += ArrayBlock.ERAS_PER_BLOCK) {
+            if (isUnsure.test(Content.ERAS, (window.first + at) / ArrayBlock.ERAS_PER_BLOCK)) {
+                unattached.raiseByEras(window, at, Math.min(window.count, at + ArrayBlock.ERAS_PER_BLOCK));
             }
         }
-        if (isUnsure.test(Content.WORDS, window.first() / EraWindow.SIZE)) {
+        if (isUnsure.test(Content.WORDS, window.first / EraWindow.SIZE)) {
             unattached.raiseByWords(window);
         }
     }
@@ -156,7 +156,7 @@ final class UnclaimedMarks implements TreeWalk.WritesetVisitor {
     private void layAll(Content content) {
         Stream.concat(parts.stream(), doubtedParts.stream())
                 .filter(part -> part.content() == content)
-                .forEach(part -> any.overlay(reader, part, any.most()));
+                .forEach(part -> any.overlay(reader, part, any.most));
     }
 
     /** The most that any candidate records of array block {@code index} of a bitset. */
@@ -166,7 +166,7 @@ final class UnclaimedMarks implements TreeWalk.WritesetVisitor {
         unattached.raiseByWords(any);
         long[] most = new long[ArrayBlock.WORDS_PER_BLOCK];
         for (int i = 0; i < EraWindow.SIZE; i++) {
-            most[i / Long.SIZE] |= (long) any.latest()[i] << i;
+            most[i / Long.SIZE] |= (long) any.latest[i] << i;
         }
         return most;
     }
@@ -176,6 +176,6 @@ final class UnclaimedMarks implements TreeWalk.WritesetVisitor {
         any.begin(index * ArrayBlock.ERAS_PER_BLOCK, ArrayBlock.ERAS_PER_BLOCK, most);
         layAll(Content.ERAS);
         unattached.raiseByEras(any, 0, ArrayBlock.ERAS_PER_BLOCK);
-        return any.latest();
+        return any.latest;
     }
 }

@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.Arrays;
 import java.util.Random;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockSeal;
@@ -66,6 +67,37 @@ class ReadersAgreeTest {
                     refused += readersAgree(damage.applied(), kind + " seed " + seed + " damage " + d + " " + damage)
                             ? 0
                             : 1;
+                }
+            }
+        }
+        assertTrue(refused > 0, "nothing was refused");
+    }
+
+    /** An entry that leads where it led before leads to what the space map counts as free, and what lacks marks. */
+    @Test
+    void noReaderFollowsAnEntryThatLeadsToAnOlderVersion() throws IOException {
+        int refused = 0;
+        for (long seed = 1; seed <= 3 * SUBJECTS; seed++) {
+            RepairSubject subject = RepairSubject.ofSessions(seed, false);
+            for (int d = 0; subject != null && d < 4; d++) {
+                RepairDamage damage = RepairDamage.of(subject, Kind.STALE_POINTER, new Random(seed * 8 + d));
+                if (damage == null) {
+                    continue;
+                }
+                MemoryBlockDevice device = damage.applied();
+                String which = "seed " + seed + " damage " + d + " " + damage;
+                MetadataRoots roots = MetadataRoots.read(device);
+                try {
+                    long changed = ChangedBlocks.since(device, roots, 1).count();
+                    long written = Arrays.stream(subject.truth().latest())
+                            .filter(era -> era != 0)
+                            .count();
+                    assertTrue(changed >= written, which + ": " + changed + " of " + written + " blocks");
+                    EraTruth read = new EraTruth();
+                    MetadataScanner.scan(device, roots, read);
+                    assertEquals(0, subject.truth().lostIn(read), which);
+                } catch (DamagedMetadataException e) {
+                    refused++;
                 }
             }
         }

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-package org.dmera.core.evidence;
+package org.dmera.core.read;
 
+import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.BitSet;
+import org.dmera.core.block.BlockType;
 import org.dmera.core.format.BitmapBlock;
 import org.dmera.core.format.DamageKind;
+import org.dmera.core.format.IndexBlock;
+import org.dmera.core.format.Superblock;
 
 /** The counts as the space map's bitmaps store them, as far as the bitmaps can be read; 1 MiB at most. */
 public final class StoredCounts {
@@ -17,6 +21,50 @@ public final class StoredCounts {
 
     public StoredCounts(int nrBitmaps) {
         bitmaps = new ByteBuffer[nrBitmaps];
+    }
+
+    /**
+     * Those of the map that {@code superblock} leads to, for who only reads the trees; null when they can't be read or contradict
+     * themselves, and so are no evidence of anything.
+     *
+     * @throws IOException when the reader was interrupted
+     */
+    static StoredCounts of(BlockSource source, Superblock superblock) throws IOException {
+        ByteBuffer block = BlockSource.newBuffer(1);
+        if (!isThere(source, superblock.spaceMapBitmapRoot(), block, BlockType.INDEX)) {
+            return null;
+        }
+        IndexBlock index = new IndexBlock().wrap(block, 0);
+        int nrBlocks = (int) Math.max(0, Math.min(superblock.spaceMapNrBlocks(), source.sizeBlocks()));
+        StoredCounts counts = new StoredCounts((nrBlocks + BitmapBlock.ENTRIES - 1) / BitmapBlock.ENTRIES);
+        for (int i = 0; i < counts.nrBitmaps(); i++) {
+            ByteBuffer bitmap = BlockSource.newBuffer(1);
+            if (!isThere(source, index.bitmapBlock(i), bitmap, BlockType.BITMAP)) {
+                return null;
+            }
+            counts.bitmap(i, bitmap);
+        }
+        return counts.agreeWith(index, superblock, nrBlocks) ? counts : null;
+    }
+
+    private static boolean isThere(BlockSource source, long blockNr, ByteBuffer block, BlockType type)
+            throws IOException {
+        return source.isUsable(blockNr) && source.read(blockNr, block, type) == null;
+    }
+
+    /**
+     * Whether all bitmaps could be read, and index and superblock have the same numbers. Then they are what the kernel wrote
+     * last, and what they count as used has been in use; a damaged bitmap is no evidence of anything.
+     *
+     * @param nrBlocks what the map is for
+     */
+    public boolean agreeWith(IndexBlock index, Superblock superblock, int nrBlocks) {
+        for (int i = 0; i < bitmaps.length; i++) {
+            if (bitmaps[i] == null || judgeNrFree(i, index.nrFree(i), nrBlocks) == DamageKind.WRONG_NR_FREE) {
+                return false;
+            }
+        }
+        return allocated() == superblock.spaceMapNrAllocated();
     }
 
     /** The map is for more blocks than the device has left: what it counts past the end is out of reach. */
