@@ -8,7 +8,7 @@ import java.util.concurrent.Executor;
  *
  * @param scope how much of the device is looked at
  * @param threads how many threads read at the same time, at least 1
- * @param executor runs the readers when there is more than one; the caller's own thread is one of them
+ * @param executor runs the readers when there is more than one, else null; the caller's own thread is one of them
  * @param progress receives the work done
  */
 public record CheckOptions(Scope scope, int threads, Executor executor, Progress progress) {
@@ -33,13 +33,6 @@ public record CheckOptions(Scope scope, int threads, Executor executor, Progress
         public void advanced(long blocks) {}
     };
 
-    private static final Executor CALLER = new Executor() {
-        @Override
-        public void execute(Runnable command) {
-            command.run();
-        }
-    };
-
     /** Everything, on the caller's thread alone. */
     public static CheckOptions defaults() {
         return of(Scope.ALL);
@@ -47,7 +40,7 @@ public record CheckOptions(Scope scope, int threads, Executor executor, Progress
 
     /** {@code scope}, on the caller's thread alone. */
     public static CheckOptions of(Scope scope) {
-        return new CheckOptions(scope, 1, CALLER, NOBODY);
+        return new CheckOptions(scope, 1, null, NOBODY);
     }
 
     /** The same with {@code threads} readers that {@code executor} runs. */

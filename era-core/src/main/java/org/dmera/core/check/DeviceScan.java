@@ -6,12 +6,12 @@ import java.io.InterruptedIOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.ClosedChannelException;
-import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.read.BlockSource;
 import org.dmera.core.read.BlockVerdict;
+import org.dmera.core.read.SharedReading;
 import org.dmera.core.read.StoredCounts;
 
 /**
@@ -21,7 +21,7 @@ import org.dmera.core.read.StoredCounts;
  * <p>Threads take the next piece from a shared counter, so the device sees one ascending sequence of reads. Blocks that
  * the space map wrongly counts as free are read one by one when a walk visits them.
  */
-public final class DeviceScan implements Runnable {
+public final class DeviceScan extends SharedReading {
     /** Blocks in a piece: 1 MiB. */
     private static final int PIECE = 256;
     /** Holes that are read through rather than skipped. */
@@ -34,11 +34,10 @@ public final class DeviceScan implements Runnable {
     private final CheckOptions options;
     private final AtomicInteger next = new AtomicInteger();
     private final int pieces;
-    private volatile Throwable failure;
-    private CountDownLatch done;
 
     /** {@code counts}: what the space map stores, or null to read every block. */
     DeviceScan(BlockDevice device, BlockUse table, StoredCounts counts, BlockVerdict verdict, CheckOptions options) {
+        super("the device");
         this.device = device;
         this.table = table;
         this.counts = counts;
@@ -63,52 +62,25 @@ public final class DeviceScan implements Runnable {
             nrUsed += firstUsed(piece * PIECE, end(piece)) < end(piece) ? 1 : 0;
         }
         // A thread costs more than reading two pieces does.
-        int helpers = Math.min(options.threads(), (nrUsed + 1) / 2) - 1;
-        done = new CountDownLatch(Math.max(helpers, 0));
-        for (int i = 0; i < helpers; i++) {
-            options.executor().execute(this);
-        }
-        work();
+        int threads = Math.max(1, Math.min(options.threads(), (nrUsed + 1) / 2));
         try {
-            done.await();
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            throw new UncheckedIOException(new InterruptedIOException("interrupted while the device was read"));
-        }
-        if (failure instanceof UncheckedIOException e) {
-            throw e;
-        }
-        if (failure != null) {
-            throw new IllegalStateException("the pass over the device failed", failure);
+            share(threads, options.executor());
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
         }
     }
 
     @Override
-    public void run() {
-        try {
-            work();
-        } finally {
-            done.countDown();
-        }
-    }
-
-    @SuppressWarnings("CatchAndPrintStackTrace")
-    private void work() {
-        try {
-            ByteBuffer buffer = null;
-            BlockVerdict eye = verdict.another();
-            for (int piece = next.getAndIncrement();
-                    piece < pieces && failure == null;
-                    piece = next.getAndIncrement()) {
-                int from = firstUsed(piece * PIECE, end(piece));
-                if (from < end(piece)) {
-                    buffer = buffer == null ? BlockSource.newBuffer(Math.min(PIECE, table.size())) : buffer;
-                    scan(from, end(piece), buffer, eye);
-                }
-                options.progress().advanced(end(piece) - piece * PIECE);
+    protected void read() throws IOException {
+        ByteBuffer buffer = null;
+        BlockVerdict eye = verdict.another();
+        for (int piece = next.getAndIncrement(); piece < pieces && !hasFailed(); piece = next.getAndIncrement()) {
+            int from = firstUsed(piece * PIECE, end(piece));
+            if (from < end(piece)) {
+                buffer = buffer == null ? BlockSource.newBuffer(Math.min(PIECE, table.size())) : buffer;
+                scan(from, end(piece), buffer, eye);
             }
-        } catch (RuntimeException | Error e) {
-            failure = e;
+            options.progress().advanced(end(piece) - piece * PIECE);
         }
     }
 
@@ -122,7 +94,7 @@ public final class DeviceScan implements Runnable {
     }
 
     /** The used blocks in {@code [first, end)}, of which {@code first} is one. */
-    private void scan(int first, int end, ByteBuffer buffer, BlockVerdict eye) {
+    private void scan(int first, int end, ByteBuffer buffer, BlockVerdict eye) throws IOException {
         for (int from = first; from < end; ) {
             int to = from + 1;
             int nextUsed = firstUsed(to, end);
@@ -135,13 +107,13 @@ public final class DeviceScan implements Runnable {
         }
     }
 
-    private void scanRun(int from, int to, ByteBuffer buffer, BlockVerdict eye) {
+    private void scanRun(int from, int to, ByteBuffer buffer, BlockVerdict eye) throws IOException {
         buffer.clear().limit((to - from) * BlockDevice.BLOCK_BYTES);
         try {
             device.read(from, buffer);
         } catch (ClosedChannelException | InterruptedIOException e) {
             // Says nothing about the device: see BlockSource.
-            throw new UncheckedIOException(e);
+            throw e;
         } catch (IOException e) {
             // Which of them is unreadable shows when they are read one by one, by the walk that needs them.
             return;

@@ -2,10 +2,10 @@
 package org.dmera.core.content;
 
 import java.io.IOException;
-import java.io.InterruptedIOException;
 import java.nio.ByteBuffer;
 import java.nio.IntBuffer;
 import java.util.concurrent.Executor;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.DamagedMetadataException;
@@ -13,6 +13,7 @@ import org.dmera.core.format.Eras;
 import org.dmera.core.read.ArrayScanner;
 import org.dmera.core.read.MetadataRoots;
 import org.dmera.core.read.ReadOnce;
+import org.dmera.core.read.SharedReading;
 import org.dmera.core.read.WritesetScanner;
 
 /**
@@ -34,8 +35,6 @@ public final class ChangedBlocks {
     private final long since;
     private final long before;
     private final BlockSet set;
-    /** Parts that other threads still work on; guarded by this object's monitor. */
-    private int running;
 
     private ChangedBlocks(BlockDevice device, MetadataRoots roots, long since, long before) {
         this.device = device;
@@ -87,7 +86,8 @@ public final class ChangedBlocks {
         }
         ChangedBlocks changed = new ChangedBlocks(device, roots, writtenSince, writtenBefore);
         if (writtenSince < writtenBefore) {
-            changed.collect((int) Math.max(1, Math.min(threads, roots.nrBlocks() / MIN_BLOCKS_PER_THREAD)), executor);
+            int parts = (int) Math.max(1, Math.min(threads, roots.nrBlocks() / MIN_BLOCKS_PER_THREAD));
+            changed.new Parts(parts).share(parts, executor);
         }
         roots.requireStillHeld(device);
         return changed.set;
@@ -99,75 +99,35 @@ public final class ChangedBlocks {
                 + roots.currentEra() + ": the metadata was made anew since, or is another device's");
     }
 
-    /** Each part is a range of blocks of its own, and so of words of the set: parts share nothing that they change. */
-    private void collect(int count, Executor executor) throws IOException {
-        Part[] parts = new Part[count];
-        int wordsEach = (set.wordCount() + count - 1) / count;
-        for (int i = 0; i < count; i++) {
-            parts[i] = new Part(64L * wordsEach * i, Math.min(64L * wordsEach * (i + 1), roots.nrBlocks()));
-        }
-        running = count - 1;
-        for (int i = 1; i < count; i++) {
-            executor.execute(parts[i]);
-        }
-        try {
-            parts[0].collect();
-        } finally {
-            // Not before: the caller closes the device that they read.
-            awaitOthers();
-        }
-        for (Part part : parts) {
-            part.rethrow();
-        }
-    }
+    /** Each part is a range of blocks of its own, and so of words of the set: threads share nothing that they change. */
+    private final class Parts extends SharedReading {
+        private final int count;
+        private final int wordsEach;
+        private final AtomicInteger next = new AtomicInteger();
 
-    private synchronized void partDone() {
-        running--;
-        notifyAll();
-    }
+        Parts(int count) {
+            super("the era array");
+            this.count = count;
+            this.wordsEach = (set.wordCount() + count - 1) / count;
+        }
 
-    private synchronized void awaitOthers() throws InterruptedIOException {
-        while (running > 0) {
-            try {
-                wait();
-            } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-                throw new InterruptedIOException("interrupted while the era array was read");
+        @Override
+        protected void read() throws IOException {
+            for (int i = next.getAndIncrement(); i < count && !hasFailed(); i = next.getAndIncrement()) {
+                new Part(64L * wordsEach * i, Math.min(64L * wordsEach * (i + 1), roots.nrBlocks())).collect();
             }
         }
     }
 
     /** Collects the blocks from {@code begin} (a multiple of 64) to below {@code end}. */
-    private final class Part implements Runnable {
+    private final class Part {
         private final long begin;
         private final long end;
         private boolean eraArrayReachesBefore;
-        private Throwable failure;
 
         Part(long begin, long end) {
             this.begin = begin;
             this.end = end;
-        }
-
-        /** On a thread of its own: whatever ends it is kept for the caller's. */
-        @Override
-        public void run() {
-            try {
-                collect();
-            } catch (IOException | RuntimeException | Error e) {
-                failure = e;
-            } finally {
-                partDone();
-            }
-        }
-
-        void rethrow() throws IOException {
-            if (failure instanceof IOException e) {
-                throw e;
-            }
-            if (failure != null) {
-                throw new IllegalStateException("a thread that read the era array failed", failure);
-            }
         }
 
         void collect() throws IOException {
