@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.core.check;
 
-import org.dmera.core.evidence.ArrayWalk;
 import org.dmera.core.evidence.BlockReader;
 import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.Damage;
@@ -9,7 +8,7 @@ import org.dmera.core.evidence.DamageLocation;
 import org.dmera.core.evidence.DamageLog;
 import org.dmera.core.evidence.Structure;
 import org.dmera.core.evidence.TreeSpec;
-import org.dmera.core.evidence.TreeWalk;
+import org.dmera.core.evidence.Walk;
 import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.Limits;
 import org.dmera.core.format.Superblock;
@@ -20,7 +19,7 @@ import org.dmera.core.read.BlockVerdict;
  * The trees that carry the marks, on behalf of the live superblock or of the snapshot: the writeset tree and each
  * writeset in it, the current writeset, the era array.
  */
-final class EraTreesCheck implements TreeWalk.WritesetVisitor {
+final class EraTreesCheck implements Walk.WritesetVisitor {
     private final BlockReader reader;
     private final DamageLog log;
     private final Superblock superblock;
@@ -42,7 +41,7 @@ final class EraTreesCheck implements TreeWalk.WritesetVisitor {
     }
 
     void run() {
-        new TreeWalk(reader, tree, this).walk(superblock.writesetTreeRoot());
+        Walk.tree(reader, tree, superblock.writesetTreeRoot(), this);
         checkLastEra();
         // The copy's current writeset belongs to the live target, which may have freed it.
         if (walk == BlockUse.LIVE && superblock.hasCurrentWriteset()) {
@@ -53,8 +52,8 @@ final class EraTreesCheck implements TreeWalk.WritesetVisitor {
                     true);
         }
         TreeSpec eraArray = new TreeSpec(Structure.ERA_ARRAY, -1, walk);
-        new ArrayWalk(reader, eraArray, new Contents(eraArray, 0))
-                .walk(superblock.eraArrayRoot(), superblock.nrBlocks(), true);
+        Contents contents = new Contents(eraArray, 0);
+        Walk.array(reader, eraArray, superblock.eraArrayRoot(), superblock.nrBlocks(), true, contents);
     }
 
     @Override
@@ -103,8 +102,8 @@ final class EraTreesCheck implements TreeWalk.WritesetVisitor {
     }
 
     private void walkBitset(TreeSpec spec, long root, long nrBits, boolean counted) {
-        new ArrayWalk(reader, spec, new Contents(spec, nrBits))
-                .walk(root, (nrBits + Long.SIZE - 1) / Long.SIZE, counted);
+        long words = (nrBits + Long.SIZE - 1) / Long.SIZE;
+        Walk.array(reader, spec, root, words, counted, new Contents(spec, nrBits));
     }
 
     /** Looks for bits past the end of a bitset, and for eras that the live array can have by now, and a held snapshot's can't. */

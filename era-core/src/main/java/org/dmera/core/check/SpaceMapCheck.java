@@ -10,9 +10,9 @@ import org.dmera.core.evidence.DamageLocation;
 import org.dmera.core.evidence.DamageLog;
 import org.dmera.core.evidence.Structure;
 import org.dmera.core.evidence.TreeSpec;
-import org.dmera.core.evidence.TreeWalk;
 import org.dmera.core.evidence.UnclaimedParts;
 import org.dmera.core.evidence.UnclaimedParts.Content;
+import org.dmera.core.evidence.Walk;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.BitmapBlock;
 import org.dmera.core.format.DamageKind;
@@ -25,7 +25,7 @@ import org.dmera.core.read.StoredCounts;
  * The space map: first its blocks are loaded, since they show which blocks of the device are worth reading; at the end,
  * when the walks have counted who refers to what, the stored counts are compared with the real ones.
  */
-public final class SpaceMapCheck implements TreeWalk.Visitor {
+public final class SpaceMapCheck implements Walk.Visitor {
     private static final String REWRITE = "the space map is written anew";
     private static final String AS_BITMAP = "set to what the bitmap says";
     private static final DamageLocation INDEX =
@@ -88,7 +88,7 @@ public final class SpaceMapCheck implements TreeWalk.Visitor {
         }
         boolean treesIncomplete = log.areTreesIncomplete();
         TreeSpec tree = new TreeSpec(Structure.REF_COUNT_TREE, -1, BlockUse.SPACE_MAP);
-        new TreeWalk(reader, tree, this).walk(superblock.spaceMapRefCountRoot());
+        Walk.tree(reader, tree, superblock.spaceMapRefCountRoot(), this);
         // A lost part of the ref-count tree hides nothing: the map can be written anew from the other trees.
         log.treesIncomplete(treesIncomplete);
     }

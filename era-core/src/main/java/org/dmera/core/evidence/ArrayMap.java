@@ -33,7 +33,7 @@ public final class ArrayMap implements ArrayWalker.Visitor {
     /** The blocks of the array at {@code root}, which should have {@code entries} entries; 0 for as many as it has. */
     public static ArrayMap of(BlockReader reader, TreeSpec spec, long root, long entries) {
         ArrayMap map = new ArrayMap();
-        map.length = new ArrayWalk(reader, spec, map).walk(root, entries, true);
+        map.length = Walk.array(reader, spec, root, entries, true, map);
         return map;
     }
 

@@ -39,9 +39,9 @@ final class NodeRebuilder {
     /** The node as it was, if a single bit has flipped. */
     private ByteBuffer corrected(LostNode lost) {
         ByteBuffer copy = BlockReader.newBuffer();
-        boolean corrected = reader.tryRead(lost.blockNr(), copy) == null
+        boolean corrected = reader.tryRead(lost.at().blockNr(), copy) == null
                 && !BlockSource.isZero(copy)
-                && BitFlip.correct(copy, BlockType.BTREE_NODE, lost.blockNr())
+                && BitFlip.correct(copy, BlockType.BTREE_NODE, lost.at().blockNr())
                 && new BTreeNode().wrap(copy, 0).hasSaneShape(lost.tree().valueBytes());
         return corrected ? copy : null;
     }
@@ -49,8 +49,8 @@ final class NodeRebuilder {
     private ByteBuffer fromChildren(LostNode lost) {
         Content content = Content.of(lost.tree());
         List<Subtree> found = missed.subtrees(content).stream()
-                .filter(subtree -> Long.compareUnsigned(subtree.low(), lost.low()) >= 0
-                        && Long.compareUnsigned(subtree.high(), lost.last()) <= 0)
+                .filter(subtree -> Long.compareUnsigned(subtree.low(), lost.at().low()) >= 0
+                        && Long.compareUnsigned(subtree.high(), lost.at().last()) <= 0)
                 .toList();
         if (found.isEmpty() && lost.isWholeTree()) {
             return content == Content.WRITESETS ? leafOfWritesets(lost) : leafOfOneBlock(content, lost);
@@ -116,7 +116,7 @@ final class NodeRebuilder {
     }
 
     private static ByteBuffer sealed(BTreeNode node, LostNode lost) {
-        new BlockSeal().seal(BlockType.BTREE_NODE, node.buffer(), 0, lost.blockNr());
+        new BlockSeal().seal(BlockType.BTREE_NODE, node.buffer(), 0, lost.at().blockNr());
         return node.buffer();
     }
 }

@@ -18,8 +18,8 @@ import org.dmera.core.evidence.Damage;
 import org.dmera.core.evidence.DamageLog;
 import org.dmera.core.evidence.MisdirectedWrites;
 import org.dmera.core.evidence.Structure;
-import org.dmera.core.evidence.TreeWalk;
 import org.dmera.core.evidence.UnclaimedParts;
+import org.dmera.core.evidence.Walk;
 import org.dmera.core.format.BitmapBlock;
 import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.Superblock;
@@ -294,7 +294,7 @@ public final class SalvageSurvey {
         if (copy == null) {
             return eras;
         }
-        TreeWalk.writesets(fresh, copy.writesetTreeRoot(), (era, nrBits, root, counted) -> eras.put(root, era));
+        Walk.writesets(fresh, copy.writesetTreeRoot(), (era, nrBits, root, counted) -> eras.put(root, era));
         return eras;
     }
 

@@ -207,8 +207,8 @@ public final class TreeMender {
             if (!isReferenceToBlame(each)) {
                 continue;
             }
-            if (each.holder() != TreeWalker.NO_HOLDER) {
-                done |= markForRebuild(each.holder());
+            if (each.at().holder() != TreeWalker.NO_HOLDER) {
+                done |= markForRebuild(each.at().holder());
             } else {
                 done |= mendRoot(each.tree(), superblock, missed);
             }
@@ -217,10 +217,10 @@ public final class TreeMender {
     }
 
     private boolean isReferenceToBlame(LostNode lost) {
-        if (lost.isReference() || !blamesReferences) {
-            return lost.isReference();
+        if (lost.at().isReference() || !blamesReferences) {
+            return lost.at().isReference();
         }
-        return reader.code(lost.blockNr()) > BlockVerdict.MISPLACED;
+        return reader.code(lost.at().blockNr()) > BlockVerdict.MISPLACED;
     }
 
     /** From now on the node can't be read, so that it is made anew. */
@@ -271,9 +271,9 @@ public final class TreeMender {
         boolean done = false;
         for (LostNode each : lost) {
             ByteBuffer rebuilt = isReferenceToBlame(each) ? null : nodes.rebuilt(each);
-            if (rebuilt != null && made.add(each.blockNr())) {
-                patches.put(each.blockNr(), rebuilt);
-                remarks.add(name(each.tree()) + ": the node " + each.blockNr() + " was put together again");
+            if (rebuilt != null && made.add(each.at().blockNr())) {
+                patches.put(each.at().blockNr(), rebuilt);
+                remarks.add(name(each.tree()) + ": the node " + each.at().blockNr() + " was put together again");
                 done = true;
             }
         }

@@ -7,12 +7,11 @@ import java.util.BitSet;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
-import org.dmera.core.evidence.ArrayWalk;
 import org.dmera.core.evidence.BlockReader;
 import org.dmera.core.evidence.Structure;
 import org.dmera.core.evidence.TreeSpec;
-import org.dmera.core.evidence.TreeWalk;
 import org.dmera.core.evidence.UnclaimedParts.Content;
+import org.dmera.core.evidence.Walk;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.Superblock;
@@ -23,7 +22,7 @@ import org.dmera.core.read.BlockVerdict;
  * One walk of the trees of damaged metadata: up to which era writesets are lost, and which sizes and eras the content speaks
  * for.
  */
-public final class TreeSurvey implements TreeWalk.WritesetVisitor {
+public final class TreeSurvey implements Walk.WritesetVisitor {
     /** Eras from here on are taken for damage: nobody changes eras two thousand million times. */
     public static final long IMPLAUSIBLE_ERA = 1L << 31;
 
@@ -57,13 +56,14 @@ public final class TreeSurvey implements TreeWalk.WritesetVisitor {
 
     /** Walks what the superblock leads to. */
     void run() {
-        TreeWalk.writesets(reader, superblock.writesetTreeRoot(), this);
+        Walk.writesets(reader, superblock.writesetTreeRoot(), this);
         if (superblock.hasCurrentWriteset()) {
             long nrBits = superblock.currentWritesetNrBits();
             bitset(Structure.CURRENT_WRITESET, superblock.currentEra(), superblock.currentWritesetRoot(), nrBits);
         }
-        ArrayWalk walk = new ArrayWalk(reader, TreeSpec.live(Structure.ERA_ARRAY), new Watch(Content.ERAS));
-        eraArray = walk.walk(superblock.eraArrayRoot(), superblock.nrBlocks(), true);
+        TreeSpec spec = TreeSpec.live(Structure.ERA_ARRAY);
+        long root = superblock.eraArrayRoot();
+        eraArray = Walk.array(reader, spec, root, superblock.nrBlocks(), true, new Watch(Content.ERAS));
     }
 
     /** How many origin blocks the era array speaks for, at least those that the superblock speaks of. */
@@ -154,8 +154,8 @@ public final class TreeSurvey implements TreeWalk.WritesetVisitor {
     }
 
     private void bitset(Structure structure, long era, long root, long nrBits) {
-        TreeSpec spec = TreeSpec.live(structure, era);
-        new ArrayWalk(reader, spec, new Watch(Content.WORDS)).walk(root, (nrBits + Long.SIZE - 1) / Long.SIZE, true);
+        long words = (nrBits + Long.SIZE - 1) / Long.SIZE;
+        Walk.array(reader, TreeSpec.live(structure, era), root, words, true, new Watch(Content.WORDS));
     }
 
     /** Array blocks that are there past the end of their arrays: the first of them. */

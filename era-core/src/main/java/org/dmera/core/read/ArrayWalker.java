@@ -33,7 +33,7 @@ public final class ArrayWalker implements TreeWalker.Listener {
         }
 
         /** A node of the array's tree can't be used; as {@link TreeWalker.Listener#lost}. */
-        default void lostNode(long blockNr, long low, long last, long holder, boolean isReference) {}
+        default void lostNode(TreeWalker.Lost lost) {}
     }
 
     /** Receives the array's blocks. */
@@ -215,10 +215,11 @@ public final class ArrayWalker implements TreeWalker.Listener {
     }
 
     @Override
-    public void lost(long blockNr, long low, long last, long holder, boolean isReference, boolean isArrayBlock)
-            throws IOException {
-        policy.lostNode(blockNr, low, last, holder, isReference);
-        if (isArrayBlock && Long.compareUnsigned(low, needed) < 0) {
+    public void lost(TreeWalker.Lost lost) throws IOException {
+        policy.lostNode(lost);
+        long low = lost.low();
+        long last = lost.last();
+        if (lost.isArrayBlock() && Long.compareUnsigned(low, needed) < 0) {
             visitor.gone(low, endOf(last));
         }
         if (Long.compareUnsigned(last, Limits.MAX_ARRAY_BLOCKS) < 0) {

@@ -39,18 +39,22 @@ public final class TreeWalker {
          */
         boolean leaf(BTreeNode leaf, boolean isFirst) throws IOException;
 
-        /**
-         * The keys from {@code low} to {@code last}, both included (unsigned), can't be had.
-         *
-         * @param blockNr of the node, or where the reference leads (u64)
-         * @param holder the node that holds the reference, or {@link #NO_HOLDER}
-         * @param isReference whether it is for certain the reference that is wrong
-         * @param isArrayBlock whether an array block is in the node's place: its holder may be a leaf that passes for a
-         *     node above others
-         */
-        default void lost(long blockNr, long low, long last, long holder, boolean isReference, boolean isArrayBlock)
-                throws IOException {}
+        /** A node, and with it the keys below it, can't be had. */
+        default void lost(Lost lost) throws IOException {}
     }
+
+    /**
+     * A node that can't be used: it is broken, or the reference to it is.
+     *
+     * @param blockNr of the node, or where the reference leads (u64)
+     * @param low the lowest key that may be below it (u64)
+     * @param last the highest (u64)
+     * @param holder the node that holds the reference, or {@link #NO_HOLDER} for the root of its tree
+     * @param isReference whether it is for certain the reference that is wrong
+     * @param isArrayBlock whether an array block is in the node's place: its holder may be a leaf that passes for a node above
+     *     others
+     */
+    public record Lost(long blockNr, long low, long last, long holder, boolean isReference, boolean isArrayBlock) {}
 
     private final BlockSource source;
     private final Visits visits;
@@ -232,7 +236,7 @@ public final class TreeWalker {
             throws IOException {
         listener.problem(problem);
         long holder = depth == 0 ? NO_HOLDER : blocks[depth - 1];
-        listener.lost(problem.blockNr(), low, last, holder, isReference, isArrayBlock);
+        listener.lost(new Lost(problem.blockNr(), low, last, holder, isReference, isArrayBlock));
         return true;
     }
 }

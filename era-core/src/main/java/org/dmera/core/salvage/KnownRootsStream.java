@@ -11,8 +11,8 @@ import org.dmera.core.evidence.BlockReader;
 import org.dmera.core.evidence.DamageLog;
 import org.dmera.core.evidence.Structure;
 import org.dmera.core.evidence.TreeSpec;
-import org.dmera.core.evidence.TreeWalk;
 import org.dmera.core.evidence.UnclaimedParts;
+import org.dmera.core.evidence.Walk;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.Limits;
 import org.dmera.core.format.Superblock;
@@ -116,7 +116,7 @@ final class KnownRootsStream {
 
     private void streamWritesets(MetadataVisitor visitor) throws IOException {
         try {
-            TreeWalk.writesets(reader, superblock.writesetTreeRoot(), (era, nrBits, root, counted) -> {
+            Walk.writesets(reader, superblock.writesetTreeRoot(), (era, nrBits, root, counted) -> {
                 if (Long.compareUnsigned(era, sizes.lastArchived()) <= 0 && era > mergedUpTo) {
                     streamWriteset(Structure.WRITESET, era, nrBits, root, visitor);
                 }

@@ -12,15 +12,15 @@ import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.DamageLog;
 import org.dmera.core.evidence.Structure;
 import org.dmera.core.evidence.TreeSpec;
-import org.dmera.core.evidence.TreeWalk;
 import org.dmera.core.evidence.UnclaimedParts.Content;
+import org.dmera.core.evidence.Walk;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.mend.TreeSurvey;
 import org.dmera.core.read.ArrayWalker;
 import org.dmera.core.read.BlockVerdict;
 
 /** What one state of the metadata knows of marks, to be laid over what others know. */
-final class StateOverlay implements TreeWalk.WritesetVisitor {
+final class StateOverlay implements Walk.WritesetVisitor {
     /** An array that was walked for that many entries, or without knowing how many it has: then −1. */
     record WalkedArray(long root, int valueBytes, long entries) {}
 
@@ -60,7 +60,7 @@ final class StateOverlay implements TreeWalk.WritesetVisitor {
         this.seen = seen;
         this.hasAllRoots = candidate.isMapped && candidate.isWhole();
         for (long root : candidate.writesetTrees) {
-            TreeWalk.writesets(fresh(log), root, this);
+            Walk.writesets(fresh(log), root, this);
         }
         for (long root : candidate.bitsets) {
             hasCurrent = true;

@@ -11,10 +11,10 @@ import org.dmera.core.evidence.ArrayMap;
 import org.dmera.core.evidence.BlockReader;
 import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.TreeSpec;
-import org.dmera.core.evidence.TreeWalk;
 import org.dmera.core.evidence.UnclaimedParts;
 import org.dmera.core.evidence.UnclaimedParts.Content;
 import org.dmera.core.evidence.UnclaimedParts.Subtree;
+import org.dmera.core.evidence.Walk;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.Limits;
 import org.dmera.core.mend.SalvageSurvey;
@@ -27,7 +27,7 @@ import org.dmera.core.mend.TreeSurvey;
  * kind. So there are two answers: what certainly belongs to a window of the origin, and, for a place whose block isn't
  * known, the most that any candidate records of it.
  */
-final class UnclaimedMarks implements TreeWalk.WritesetVisitor {
+final class UnclaimedMarks implements Walk.WritesetVisitor {
     /** Of a bitset that may belong to any era. */
     private static final long ANY_ERA = -1;
 
@@ -93,7 +93,7 @@ final class UnclaimedMarks implements TreeWalk.WritesetVisitor {
 
     private void add(Subtree subtree, List<EraWindow.Part> to) {
         if (subtree.content() == Content.WRITESETS) {
-            TreeWalk.writesets(fresh(), subtree.blockNr(), this);
+            Walk.writesets(fresh(), subtree.blockNr(), this);
         } else {
             long era = subtree.content() == Content.ERAS
                     ? ANY_ERA
