@@ -16,12 +16,15 @@ import org.dmera.dmsetup.targets.Threads;
  * Who goes, and when: devices are removed at once, or when they are closed for the last time.
  *
  * <p>Each deferred removal that is due runs on a thread of its own, because whoever closed may be a target of another device in
- * the middle of its own removal, and because one may wait for what is beneath it. When there is no thread to be had, or it
- * fails, it stays due, and is tried again with the next one or when devices come and go.
+ * the middle of its own removal, and because one may wait for what is beneath it. When there is no thread to be had, it stays
+ * due until the next one, or until devices come and go. One that fails is tried again by itself: nobody is there who could be
+ * told that it did, and who could ask for it once more.
  */
 final class Removals {
     private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(5);
     private static final long LOOK_AGAIN_NANOS = TimeUnit.MILLISECONDS.toNanos(250);
+    /** The longest pause between two tries of one that fails, each of which is a line in the log. */
+    private static final long MAX_PAUSE_NANOS = TimeUnit.SECONDS.toNanos(30);
 
     private final DeviceRegistry registry;
     private final DeviceIndex index;
@@ -151,28 +154,42 @@ final class Removals {
                 threads.execute(() -> run(device));
             } catch (RuntimeException | Error e) {
                 log.error("the deferred removal of " + device + " has to wait", e);
-                over(device);
+                synchronized (this) {
+                    due.add(device);
+                    over();
+                }
                 return;
             }
         }
     }
 
     private void run(MappedDevice device) {
-        MappedDevice again = device;
         try {
-            removeIfDue(device);
-            again = null;
-        } catch (IOException | RuntimeException | Error e) {
-            log.error("deferred removal of " + device, e);
+            for (long pause = LOOK_AGAIN_NANOS; !succeeds(device); pause = Math.min(2 * pause, MAX_PAUSE_NANOS)) {
+                if (isEndWithin(pause)) {
+                    return;
+                }
+            }
         } finally {
-            over(again);
+            over();
         }
     }
 
-    private synchronized void over(MappedDevice again) {
-        if (again != null) {
-            due.add(again);
+    private boolean succeeds(MappedDevice device) {
+        try {
+            removeIfDue(device);
+            return true;
+        } catch (IOException | RuntimeException | Error e) {
+            log.error("deferred removal of " + device + ", which is tried again", e);
+            return false;
         }
+    }
+
+    private synchronized boolean isEndWithin(long nanos) {
+        return Threads.awaitWhile(this, nanos, () -> !ended);
+    }
+
+    private synchronized void over() {
         running--;
         notifyAll();
     }
@@ -180,6 +197,7 @@ final class Removals {
     /** Begins no more, and waits a while for those that are under way. */
     synchronized void end() {
         ended = true;
+        notifyAll();
         Threads.awaitWhile(this, PATIENCE_NANOS, () -> running > 0);
     }
 }
