@@ -23,15 +23,10 @@ import org.dmera.dmsetup.targets.StorageAreas;
  *
  * <p>It clears itself when the last opener is gone, and this object is one of them: so it also goes away when the engine
  * is killed, as soon as nobody uses it any more.
- *
- * @param node its path, {@code /dev/loopN}
- * @param served the file, which goes with this
- * @param fd the keeper's
  */
-record LoopDevice(String node, FuseFile served, NodeKeeper keeper, int fd, Consumer<String> log) implements Attachment {
+final class LoopDevice implements Attachment {
     private static final int MAJOR = 7;
     private static final long CTL_GET_FREE = 0x4C82;
-    private static final long CLR_FD = 0x4C01;
     private static final long GET_STATUS64 = 0x4C05;
     private static final long SET_CAPACITY = 0x4C07;
     private static final long CONFIGURE = 0x4C0A;
@@ -42,6 +37,8 @@ record LoopDevice(String node, FuseFile served, NodeKeeper keeper, int fd, Consu
     private static final int CONFIG_FILE_NAME = 8 + 56;
     private static final int FILE_NAME_BYTES = 64;
     private static final int INFO_BYTES = 232;
+    /** lo_device, lo_inode. */
+    private static final int FILE_BYTES = 16;
 
     private static final int FLAG_READ_ONLY = 1;
     private static final int FLAG_AUTOCLEAR = 4;
@@ -50,6 +47,31 @@ record LoopDevice(String node, FuseFile served, NodeKeeper keeper, int fd, Consu
 
     /** Another program may take the free device first. */
     private static final int TRIES = 64;
+
+    private final String node;
+    /** The file, which goes with this. */
+    private final FuseFile served;
+
+    private final NodeKeeper keeper;
+    /** The keeper's; −1 when it was closed and could not be opened again. */
+    private int fd;
+    /** What it is over, as the kernel tells it. */
+    private final ByteBuffer over;
+
+    private final Consumer<String> log;
+
+    private LoopDevice(String node, FuseFile served, NodeKeeper keeper, int fd, Consumer<String> log)
+            throws IOException {
+        this.node = node;
+        this.served = served;
+        this.keeper = keeper;
+        this.fd = fd;
+        this.log = log;
+        over = fileOf(fd);
+        if (over == null) {
+            throw gone();
+        }
+    }
 
     /** Serves {@code io} at {@code file}, which is made for that, and sets a free loop device up over it. */
     static LoopDevice over(DeviceIo io, Path file, Served served, Supplier<StorageAreas> storage, Consumer<String> log)
@@ -108,19 +130,75 @@ record LoopDevice(String node, FuseFile served, NodeKeeper keeper, int fd, Consu
         byte[] name = NativeText.bytes(fuse.file.toString());
         config.put(CONFIG_FILE_NAME, name, 0, Math.min(name.length, FILE_NAME_BYTES - 1));
         int result = Ioctl.call(fd, CONFIGURE, config);
-        if (result == 0) {
-            return new LoopDevice(node, fuse, keeper, fd, log);
-        }
-        FileDescriptors.close(fd);
         if (result == -Errno.EBUSY.number()) {
+            FileDescriptors.close(fd);
             return null;
         }
-        throw new ErrnoException("LOOP_CONFIGURE of " + node, -result);
+        return Failures.takingBack(() -> FileDescriptors.close(fd), () -> {
+            ErrnoException.check("LOOP_CONFIGURE of " + node, result);
+            return new LoopDevice(node, fuse, keeper, fd, log);
+        });
+    }
+
+    /** Device and inode of the file beneath; null when there is none. */
+    private ByteBuffer fileOf(int descriptor) throws ErrnoException {
+        ByteBuffer info = ByteBuffer.allocate(INFO_BYTES);
+        int result = Ioctl.call(descriptor, GET_STATUS64, info);
+        if (result == -Errno.ENXIO.number()) {
+            return null;
+        }
+        ErrnoException.check("LOOP_GET_STATUS64 of " + node, result);
+        return info.slice(0, FILE_BYTES);
+    }
+
+    private ErrnoException gone() {
+        return new ErrnoException(node + ", which is taken away", Errno.ENXIO);
+    }
+
+    /** Whether it still is what was set up; it is open then, again if need be. */
+    private boolean isThere() throws IOException {
+        if (fd < 0) {
+            int again;
+            try {
+                again = FileDescriptors.open(node, FileDescriptors.O_RDONLY);
+            } catch (ErrnoException e) {
+                if (e.is(Errno.ENXIO)) {
+                    return false;
+                }
+                throw e;
+            }
+            try {
+                if (over.equals(fileOf(again))) {
+                    fd = again;
+                }
+            } finally {
+                if (fd != again) {
+                    FileDescriptors.close(again);
+                }
+            }
+        }
+        return fd >= 0;
+    }
+
+    private void close() throws IOException {
+        int open = fd;
+        fd = -1;
+        if (open >= 0) {
+            FileDescriptors.close(open);
+        }
+    }
+
+    @Override
+    public String node() {
+        return node;
     }
 
     @Override
     public void resized() throws IOException {
         keeper.perform(() -> {
+            if (!isThere()) {
+                throw gone();
+            }
             learnSize(served.file);
             ErrnoException.check("LOOP_SET_CAPACITY of " + node, Ioctl.call(fd, SET_CAPACITY, 0L));
         });
@@ -137,23 +215,28 @@ record LoopDevice(String node, FuseFile served, NodeKeeper keeper, int fd, Consu
      */
     @Override
     public void sync() throws IOException {
-        keeper.perform(() -> DeviceNode.sync(fd, node));
+        keeper.perform(() -> {
+            if (isThere()) {
+                DeviceNode.sync(fd, node);
+            }
+        });
     }
 
     /**
-     * Takes it away; what was not written out is lost.
+     * Takes it away, by nothing but closing it: what somebody has written to it and closed meanwhile is written out first, while
+     * nobody can open it. LOOP_CLR_FD has the kernel lose that.
      *
      * @throws ErrnoException EBUSY when it is mounted or open: then nothing has changed
      */
     @Override
     public void detach() throws IOException {
-        keeper.perform(() -> ErrnoException.check("LOOP_CLR_FD of " + node, Ioctl.call(fd, CLR_FD, 0L)));
-        // With other openers the call succeeds, and does no more than what was asked for from the start: to go with the
-        // last of them. A device that still tells its status is in use.
-        if (keeper.call(() -> Ioctl.call(fd, GET_STATUS64, ByteBuffer.allocate(INFO_BYTES))) == 0) {
-            throw new ErrnoException(node + " is in use", Errno.EBUSY);
-        }
-        letGo();
+        keeper.perform(() -> {
+            close();
+            if (isThere()) {
+                throw new ErrnoException(node + " is in use", Errno.EBUSY);
+            }
+        });
+        keeper.end();
         try {
             served.close();
         } catch (IOException e) {
@@ -162,21 +245,14 @@ record LoopDevice(String node, FuseFile served, NodeKeeper keeper, int fd, Consu
         }
     }
 
+    /** It goes with its last opener. */
     @Override
     public void abandon() throws IOException {
         try {
-            letGo();
-        } finally {
-            served.close();
-        }
-    }
-
-    /** It goes with its last opener. */
-    private void letGo() throws IOException {
-        try {
-            keeper.perform(() -> FileDescriptors.close(fd));
+            keeper.perform(this::close);
         } finally {
             keeper.end();
+            served.close();
         }
     }
 }
