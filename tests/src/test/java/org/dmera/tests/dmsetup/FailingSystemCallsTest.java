@@ -48,6 +48,9 @@ class FailingSystemCallsTest {
 
     private static final String FILES_OF_NODES =
             "/dev/(?:fuse|loop-control|loop\\d+|mapper/%s.*)|/sys/(?:class/)?block/loop.*|/proc/(?:misc|swaps|\\w+/mountinfo)";
+    /** In a call's file, for that in which the engine has everything. */
+    private static final String FOLDER = "FOLDER";
+
     private static final Pattern LOOP = Pattern.compile("(/dev/loop|/sys/block/loop|/sys/class/block/loop)\\d+(.*)");
     private static final Set<String> TAKING_AWAY =
             Set.of("unlink", "umount2", "readlink", "statx", "newfstatat", "access");
@@ -115,15 +118,44 @@ class FailingSystemCallsTest {
 
     private void everyKindOfCallOf(KilledBetweenSystemCallsTest.Verb verb) throws Exception {
         begin(verb.attaches());
-        for (Call call : callsOf(verb)) {
+        String only = System.getProperty("era.failing.calls", ".*");
+        List<Throwable> failures = new ArrayList<>();
+        Set<Call> calls = callsOf(verb);
+        long began = System.nanoTime();
+        for (Call call : calls) {
             for (String error : ERRORS) {
+                String what = verb.name() + ": " + error + " of " + call;
+                if (!what.matches(only)) {
+                    continue;
+                }
                 try {
                     fail(verb, call, error);
                 } catch (Exception | AssertionError e) {
-                    throw new AssertionError(verb.name() + ": " + error + " of " + call + ": " + engine.log(), e);
+                    failures.add(new AssertionError(what + ": " + engine.log(), e));
+                    System.out.println(what + ": " + e + "\n" + engine.log());
+                    startAnew();
                 }
             }
         }
+        long seconds = TimeUnit.NANOSECONDS.toSeconds(System.nanoTime() - began);
+        System.out.println(verb.name() + ": " + calls.size() + " calls in " + seconds + " s");
+        if (!failures.isEmpty()) {
+            AssertionError all = new AssertionError(failures.size() + " failures", failures.get(0));
+            failures.subList(1, failures.size()).forEach(all::addSuppressed);
+            throw all;
+        }
+    }
+
+    /** After a failure, which may have left anything, in another folder. */
+    private void startAnew() throws Exception {
+        try {
+            engine.unmount();
+        } catch (Exception | AssertionError e) {
+            System.out.println("unmount: " + e);
+        }
+        engine.kill();
+        TestLinks.clean();
+        engine = new KilledEngine(Files.createTempDirectory(folder, "after-"), TestLinks.name("failing"));
     }
 
     /** One kind of call on a file, and which of them. */
@@ -139,12 +171,13 @@ class FailingSystemCallsTest {
         }
 
         /** Has strace make it fail: of a loop device whichever is the next free one. */
-        List<String> options(String error) {
+        List<String> options(String error, Path folder) {
             List<String> options = new ArrayList<>();
             Matcher loop = LOOP.matcher(file);
             boolean any = loop.matches();
             for (int i = 0; i < (any ? LOOPS : 1); i++) {
-                options.addAll(List.of("-P", any ? loop.group(1) + i + loop.group(2) : file));
+                options.addAll(List.of(
+                        "-P", any ? loop.group(1) + i + loop.group(2) : file.replace(FOLDER, folder.toString())));
             }
             options.addAll(List.of("-e", "inject=" + name + ":error=" + error + ":when=" + number));
             return options;
@@ -155,16 +188,17 @@ class FailingSystemCallsTest {
         prepare(verb);
         runUnderStrace(verb, List.of("-e", "trace=" + (verb.attaches() ? CALLS_OF_NODES : CALLS)));
         engine.removeAll();
-        String files = Pattern.quote(folder.toString()) + "/[^>\"]+"
+        String files = Pattern.quote(engine.program.folder.toString()) + "/[^>\"]+"
                 + (verb.attaches() ? "|" + FILES_OF_NODES.formatted(Pattern.quote(engine.vol)) : "");
         Matcher found = Pattern.compile("^\\d+ +(\\w+)\\(.*?[<\"](" + files + ")[>\"]", Pattern.MULTILINE)
                 .matcher(Files.readString(folder.resolve("trace"), StandardCharsets.ISO_8859_1));
         Set<Call> calls = new TreeSet<>();
         while (found.find()) {
+            String file = found.group(2).replace(engine.program.folder.toString(), FOLDER);
             int number = 1;
-            while (!calls.add(new Call(found.group(1), found.group(2), number))
+            while (!calls.add(new Call(found.group(1), file, number))
                     && number < NUMBERED_CALLS
-                    && found.group(2).startsWith("/dev/")) {
+                    && file.startsWith("/dev/")) {
                 number++;
             }
         }
@@ -221,7 +255,7 @@ class FailingSystemCallsTest {
 
     private void fail(KilledBetweenSystemCallsTest.Verb verb, Call call, String error) throws Exception {
         prepare(verb);
-        runUnderStrace(verb, call.options(error));
+        runUnderStrace(verb, call.options(error, engine.program.folder));
         assertTrue(engine.process().isAlive(), "the engine has ended");
         engine.checkMetadata();
         engine.unmount();
