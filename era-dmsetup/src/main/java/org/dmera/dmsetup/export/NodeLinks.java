@@ -45,6 +45,7 @@ final class NodeLinks {
 
     private static final Pattern FILE = Pattern.compile("device-[0-9]+");
     private static final String UBLK = "/dev/ublkb";
+    private static final String NBD = "/dev/nbd";
     private static final String FROZEN = "frozen";
     private static final long MAX_NOTE_BYTES = 16 << 10;
 
@@ -129,12 +130,15 @@ final class NodeLinks {
         write(device, List.of(link), node, frozen);
     }
 
-    /** A line for the first link, the node, that it is frozen, the other links. */
+    /** A line for the first link, the node, that it is frozen and as what, the other links. */
     private void write(MappedDevice device, List<Path> ofNode, String node, boolean frozen) throws IOException {
         makeFolder();
         List<String> lines = new ArrayList<>(List.of(ofNode.get(0).toString(), node));
         if (frozen) {
             lines.add(FROZEN);
+            if (node.startsWith(NBD)) {
+                lines.add(connection(node));
+            }
         }
         ofNode.stream().skip(1).map(Path::toString).forEach(lines::add);
         replace(note(device), lines);
@@ -262,7 +266,7 @@ final class NodeLinks {
             return;
         }
         String node = note.get(1);
-        if (note.contains(FROZEN) && isOverOurs(node)) {
+        if (note.contains(FROZEN) && isStillOurs(node, note)) {
             FrozenNode.thawLeft(node, log);
         }
         unlinkAll(note);
@@ -297,11 +301,26 @@ final class NodeLinks {
                 && !link.getFileName().toString().equals(CONTROL);
     }
 
-    /** Whether it still is what the killed engine set up: a file of this folder is beneath. */
-    private boolean isOverOurs(String node) throws IOException {
-        Path backing = Path.of("/sys/block", Path.of(node).getFileName().toString(), "loop", "backing_file");
-        return Files.exists(backing)
-                && Files.readString(backing, NativeText.CHARSET).startsWith(folder + "/device-");
+    /**
+     * Whether it still is what the killed engine set up: a file of this folder is beneath, or it is of the same connection of the
+     * kernel's NBD client, which is there, though it is dead, for as long as something is mounted from it.
+     */
+    private boolean isStillOurs(String node, List<String> note) throws IOException {
+        Path backing = sys(node).resolve("loop/backing_file");
+        return node.startsWith(NBD)
+                ? note.contains(connection(node))
+                : Files.exists(backing)
+                        && Files.readString(backing, NativeText.CHARSET).startsWith(folder + "/device-");
+    }
+
+    /** In a note, what tells a connection of the kernel's NBD client from every other: which thread has made it. */
+    private static String connection(String node) throws IOException {
+        Path pid = sys(node).resolve("pid");
+        return "pid " + (Files.exists(pid) ? Files.readString(pid).strip() : "none");
+    }
+
+    private static Path sys(String node) {
+        return Path.of("/sys/block", Path.of(node).getFileName().toString());
     }
 
     /** Where the link goes; one of ours that leads nowhere is taken away before. */
@@ -342,7 +361,7 @@ final class NodeLinks {
         if (!NODE.matcher(node).matches()) {
             return false;
         }
-        Path sys = Path.of("/sys/block", Path.of(node).getFileName().toString());
+        Path sys = sys(node);
         return !Files.exists(Path.of(node))
                 || !node.startsWith(UBLK)
                         && !Files.exists(sys.resolve("loop/backing_file"))

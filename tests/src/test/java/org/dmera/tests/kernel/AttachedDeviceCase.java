@@ -13,8 +13,8 @@ import org.junit.jupiter.api.DynamicTest;
 
 /**
  * Our engine inside the guest, its device attached by the kernel's own NBD client, or by a loop device over FUSE where the
- * kernel has no such client: a file system on the node, changes between two checkpoints, a resize, and a removal that leaves
- * nothing behind.
+ * kernel has no such client: a file system on the node, changes between two checkpoints, a resize, a kill while the file system
+ * is frozen, and a removal that leaves nothing behind.
  */
 final class AttachedDeviceCase implements LabCase {
     private static final int ORIGIN_MIB = 48;
@@ -43,9 +43,12 @@ final class AttachedDeviceCase implements LabCase {
                 era() {
                     "$lab/era-dmsetup" era-dmsetup --control $work/control "$@"
                 }
-                "$lab/era-dmsetup" era-dmsetup --control $work/control engine --state $work/state 2> engine.log &
-                engine=$!
-                until [ -S $work/control ]; do kill -0 $engine; sleep 0.1; done
+                engine() {
+                    "$lab/era-dmsetup" era-dmsetup --control $work/control engine --state $work/state 2>> engine.log &
+                    engine=$!
+                    until era version > /dev/null 2>&1; do kill -0 $engine; sleep 0.1; done
+                }
+                engine
 
                 era create %1$s --attach --table "0 $((%2$d * 2048)) era $work/meta $work/origin 8"
                 node=$(readlink /dev/era/%1$s)
@@ -76,6 +79,19 @@ final class AttachedDeviceCase implements LabCase {
                 era resume %1$s
                 echo "@size second $(blockdev --getsize64 $node)"
                 dd if=/dev/urandom of=$node bs=4k count=1 seek=$((%3$d * 256 - 1)) oflag=direct conv=notrunc 2> /dev/null
+
+                mount -t ext4 $node $work/mount
+                era suspend %1$s
+                kill -9 $engine
+                wait $engine || :
+                engine
+                touch $work/mount/late 2> /dev/null &
+                writer=$!
+                for i in $(seq 600); do kill -0 $writer 2> /dev/null || break; sleep 0.1; done
+                echo "@writer goes on $(kill -0 $writer 2> /dev/null && echo no || echo yes)"
+                umount $work/mount
+                era resume %1$s
+                node=$(readlink /dev/era/%1$s)
                 era remove %1$s
                 echo "@size last $(blockdev --getsize64 $node)"
                 echo "@left is $(ls /dev/era)"
@@ -115,6 +131,9 @@ final class AttachedDeviceCase implements LabCase {
                 DynamicTest.dynamicTest(
                         "theNodeGrows",
                         () -> assertEquals(2L * ORIGIN_MIB << 20, Long.parseLong(log.answer("size", "second")))),
+                DynamicTest.dynamicTest(
+                        "whoWritesToAFileSystemThatAKilledEngineHadFrozenDoesNotWaitForEver",
+                        () -> assertEquals("yes", log.answer("writer", "goes on"))),
                 DynamicTest.dynamicTest("nothingIsLeft", () -> {
                     assertEquals("0", log.answer("size", "last"));
                     assertEquals("", log.answer("left", "is"));
