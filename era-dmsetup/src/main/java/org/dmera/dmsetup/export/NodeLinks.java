@@ -266,10 +266,13 @@ final class NodeLinks {
             return;
         }
         String node = note.get(1);
-        if (note.contains(FROZEN) && isStillOurs(node, note)) {
-            FrozenNode.thawLeft(node, log);
+        try {
+            if (note.contains(FROZEN) && isStillOurs(node, note)) {
+                FrozenNode.thawLeft(node, log);
+            }
+        } finally {
+            unlinkAll(note);
         }
-        unlinkAll(note);
     }
 
     /** Takes the links away that a note names. */

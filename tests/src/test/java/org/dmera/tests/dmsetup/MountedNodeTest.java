@@ -3,6 +3,7 @@ package org.dmera.tests.dmsetup;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
@@ -253,5 +254,22 @@ class MountedNodeTest {
         program.terminate();
         writer.waitFor();
         unmount();
+    }
+
+    /** Something else is mounted over its mount point, so that nobody can open it. */
+    @Test
+    void aDeviceGetsItsNodeBackAfterAKillAlsoWhenItsFrozenFileSystemCanNotBeThawed() throws Exception {
+        mount();
+        program.run("suspend", vol).ok();
+        program.run(List.of("mount", "-t", "tmpfs", "none", mountPoint.toString()))
+                .ok();
+        try {
+            program.kill();
+            program.start();
+            program.run("resume", vol).ok();
+            assertNotEquals(node, link().toRealPath());
+        } finally {
+            unmount();
+        }
     }
 }
