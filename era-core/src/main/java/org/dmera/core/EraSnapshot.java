@@ -45,7 +45,7 @@ public final class EraSnapshot implements Closeable {
      *
      * @param metadata the metadata device, a block device or regular file
      * @return the snapshot, to be closed
-     * @throws IOException in one line, when it can't be read, or holds no snapshot
+     * @throws IOException in one line, when it can't be read, or holds no snapshot, which is no damage
      */
     public static EraSnapshot open(Path metadata) throws IOException {
         BlockDevice device = DeviceOpener.open(metadata, false, DeviceOpener.Claim.SHARED);

@@ -72,7 +72,12 @@ public final class ArrayScanner implements ArrayWalker.Policy, ArrayWalker.Visit
      *     is read: nr_blocks may be the one that is wrong, and the marks of the rest would be missed
      */
     public void scanEras(MetadataRoots roots, long from, long to, ValueVisitor visitor) throws IOException {
-        scanPart(roots.eraArrayRoot(), from, to, roots.nrBlocks(), ArrayBlock.ERA_BYTES, "era array", visitor);
+        try {
+            scanPart(roots.eraArrayRoot(), from, to, roots.nrBlocks(), ArrayBlock.ERA_BYTES, "era array", visitor);
+        } catch (DamagedMetadataException e) {
+            roots.requireStillHeld(source.device());
+            throw e;
+        }
     }
 
     /** {@code entries}: how many the array should have, or −1 for any number. */

@@ -64,7 +64,8 @@ public final class MetadataRoots {
     /**
      * Reads the superblock copy of the held metadata snapshot; the device may be in use by a running target.
      *
-     * @throws DamagedMetadataException as {@link #read}; or {@code no current metadata snap}
+     * @throws DamagedMetadataException as {@link #read}
+     * @throws IOException {@code no current metadata snap}, or when it is dropped at this moment
      */
     public static MetadataRoots readSnapshot(BlockDevice device) throws IOException {
         try {
@@ -77,7 +78,7 @@ public final class MetadataRoots {
     private static Superblock readSnapshotCopy(BlockDevice device) throws IOException {
         long blockNr = readSuperblock(device, 0, "superblock").metadataSnap();
         if (blockNr == 0) {
-            throw new DamagedMetadataException(DamageKind.BAD_FIELD, 0, "superblock", "no current metadata snap");
+            throw new IOException("no current metadata snap");
         }
         if (blockNr < 0 || blockNr >= device.sizeBlocks()) {
             throw new DamagedMetadataException(
@@ -87,7 +88,14 @@ public final class MetadataRoots {
                     "superblock: the metadata snapshot is block " + Long.toUnsignedString(blockNr)
                             + ", outside the device, which has " + device.sizeBlocks() + " blocks");
         }
-        return readSuperblock(device, blockNr, "superblock of the metadata snapshot");
+        try {
+            return readSuperblock(device, blockNr, "superblock of the metadata snapshot");
+        } catch (DamagedMetadataException e) {
+            if (readSuperblock(device, 0, "superblock").metadataSnap() != blockNr) {
+                throw new IOException("the metadata snapshot was dropped while it was read", e);
+            }
+            throw e;
+        }
     }
 
     /** Whether nothing was committed between the two: whatever a commit changes, it changes one of the roots. */
@@ -100,7 +108,7 @@ public final class MetadataRoots {
 
     /**
      * Refuses what was read from these roots if they are a snapshot's that is no longer held: its blocks are written over then,
-     * by others of the same kind maybe, which pass for its own. To be asked when all is read.
+     * by others of the same kind maybe, which pass for its own. To be asked when all is read, or damage was met.
      *
      * @throws IOException that says so, or {@code no current metadata snap}
      */
@@ -285,6 +293,11 @@ public final class MetadataRoots {
     /** What the space map counts, or null where that says nothing about the trees: see {@link ReadOnce#of}. */
     StoredCounts countsOf(BlockSource source) throws IOException {
         return isSnapshot ? null : StoredCounts.of(source, superblock);
+    }
+
+    /** Metadata blocks that the space map covers; nobody has verified that. */
+    public long spaceMapBlocks() {
+        return superblock.spaceMapNrBlocks();
     }
 
     /** Metadata blocks in use, as the space map has it; nobody has verified that. */

@@ -51,6 +51,7 @@ public final class WritesetScanner implements TreeWalker.Listener {
                 visit(roots.currentEra(), roots.currentWritesetNrBits(), roots.currentWritesetRoot());
             }
         } catch (DamagedMetadataException e) {
+            roots.requireStillHeld(reading.source().device());
             throw e.on(reading.source().device().name());
         }
     }

@@ -7,11 +7,13 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.util.List;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.MemoryBlockDevice;
 import org.dmera.core.check.CheckOptions;
 import org.dmera.core.check.CheckReport;
 import org.dmera.core.check.MetadataChecker;
+import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.metadata.EraMetadata;
 import org.dmera.core.metadata.RefusedException;
 import org.dmera.core.read.MetadataRoots;
@@ -27,6 +29,9 @@ class DroppedSnapshotTest {
 
     private final MemoryBlockDevice device = new MemoryBlockDevice(128);
     private final EraMetadata metadata = held();
+
+    /** What {@link #noDamage} reads. */
+    private BlockDevice reading;
 
     private EraMetadata held() {
         try {
@@ -64,6 +69,13 @@ class DroppedSnapshotTest {
         metadata.commit();
         dropped = assertThrows(IOException.class, () -> reader.read(roots));
         assertTrue(dropped.getMessage().contains("no current metadata snap"), dropped::getMessage);
+        requireNoDamage(dropped);
+    }
+
+    private static void requireNoDamage(IOException e) {
+        if (e instanceof DamagedMetadataException) {
+            throw new AssertionError("metadata that is sound is called damaged", e);
+        }
     }
 
     @Test
@@ -109,6 +121,27 @@ class DroppedSnapshotTest {
             assertEquals(saysSo ? 1 : 0, report.damages().size(), () -> changing.reads + ": " + report);
         }
         assertTrue(dropped > 4, "only " + dropped);
+    }
+
+    /** Nor is it for whoever reads it, at whichever read that begins. */
+    @Test
+    void noDamage() throws Exception {
+        List<Reader> readers = List.of(
+                roots -> ChangedBlocks.since(reading, roots, 1),
+                roots -> LastWritten.forEach(reading, roots, (block, era) -> {}),
+                roots -> MetadataScanner.scan(reading, roots, new EraTruth()));
+        int failed = 0;
+        for (int i = 0; i < readers.size() * 40; i++) {
+            DroppedSnapshotTest each = new DroppedSnapshotTest();
+            reading = each.new DroppedAfter(i / readers.size(), i % 2 == 0);
+            try {
+                readers.get(i % readers.size()).read(MetadataRoots.readSnapshot(reading));
+            } catch (IOException e) {
+                requireNoDamage(e);
+                failed++;
+            }
+        }
+        assertTrue(failed > 12, "only " + failed);
     }
 
     /** Its snapshot is dropped at the read after {@code reads} others, and what it held is written over. */

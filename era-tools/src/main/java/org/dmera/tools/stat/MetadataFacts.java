@@ -2,15 +2,12 @@
 package org.dmera.tools.stat;
 
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.content.EraHistogram;
 import org.dmera.core.content.LastWritten;
 import org.dmera.core.format.ArrayBlock;
-import org.dmera.core.format.Superblock;
-import org.dmera.core.read.BlockSource;
 import org.dmera.core.read.MetadataRoots;
 import org.dmera.core.read.ReadOnce;
 import org.dmera.core.read.WritesetScanner;
@@ -42,17 +39,16 @@ record MetadataFacts(
     record Writeset(long era, long nrBits, long marked) {}
 
     static MetadataFacts read(BlockDevice device, MetadataRoots roots) throws IOException {
-        ByteBuffer block = BlockSource.newBuffer(1);
-        device.read(0, block);
-        Superblock superblock = new Superblock().wrap(block, 0);
+        // Also of a snapshot: it holds no space map of its own.
+        MetadataRoots live = MetadataRoots.read(device);
         List<Writeset> writesets = writesets(device, roots);
         EraHistogram histogram = new EraHistogram(roots.currentEra());
         LastWritten.forEach(device, roots, histogram);
         return new MetadataFacts(
                 roots,
                 roots.dataBlockSizeSectors() * SECTOR_BYTES,
-                superblock.spaceMapNrBlocks(),
-                superblock.spaceMapNrAllocated(),
+                live.spaceMapBlocks(),
+                live.allocatedBlocks(),
                 device.sizeBlocks(),
                 writesets,
                 histogram);
