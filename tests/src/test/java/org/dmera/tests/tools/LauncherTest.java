@@ -80,6 +80,19 @@ class LauncherTest {
     }
 
     @Test
+    void inAFolderThatIsGoneOneLineSaysSo() throws Exception {
+        Path gone = Files.createDirectory(folder.resolve("gone"));
+        String command =
+                "cd " + gone + " && rmdir " + gone + " && exec '" + home.resolve("bin/era-dmsetup") + "' version";
+        Ran ran = Ran.of(List.of("sh", "-c", command), Map.of());
+        assertEquals(1, ran.code());
+        // The shell, which starts before, may have said so in words of its own.
+        List<String> said =
+                ran.err().lines().filter(line -> !line.contains("getcwd")).toList();
+        assertEquals(List.of("era-dmsetup: the working folder was deleted: change to another one"), said);
+    }
+
+    @Test
     void theCacheIsForClientsOfAnEngine() throws Exception {
         // A JVM that prints what it is started with.
         Path java = folder.resolve("bin/java");
