@@ -82,17 +82,17 @@ final class ArgumentParser {
         int equals = arg.indexOf('=');
         String name = arg.substring(2, equals < 0 ? arg.length() : equals);
         String value = equals < 0 ? null : arg.substring(equals + 1);
-        boolean asksForHelp = name.equals("help");
-        Option option = asksForHelp || name.equals("version") ? null : usage.byNameOrBeginning(name);
+        String whole = usage.wholeName(name);
+        Option option = whole == null ? null : usage.byName(whole);
         if (option != null) {
             take(option, value);
-        } else if (!asksForHelp && !name.equals("version")) {
+        } else if (whole == null) {
             refuse(unexpected("--" + name));
         } else if (value != null) {
-            refuse(unexpectedValue(value, "--" + name));
+            refuse(unexpectedValue(value, "--" + whole));
         } else {
-            help |= asksForHelp;
-            version |= !asksForHelp;
+            help |= whole.equals("help");
+            version |= whole.equals("version");
         }
     }
 

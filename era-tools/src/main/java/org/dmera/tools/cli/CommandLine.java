@@ -78,6 +78,9 @@ public final class CommandLine {
         } else if (cause instanceof OutOfMemoryError) {
             console.error("out of memory: " + oneLine(String.valueOf(cause.getMessage()))
                     + "; ERA_JAVA_OPTS=-Xmx4g lets Java take 4 GiB, say");
+        } else if (cause instanceof NoClassDefFoundError || cause instanceof UnsatisfiedLinkError) {
+            console.error("couldn't load a part of the program or of Java: "
+                    + oneLine(String.valueOf(cause.getMessage())) + "; a file of theirs is missing, or can't be read");
         } else {
             console.error("internal error: " + oneLine(t.toString())
                     + " (run it again with ERA_DEBUG=1 to see where, and report it)");
@@ -119,7 +122,10 @@ public final class CommandLine {
             return false;
         }
         for (int i = from; i < args.length && !args[i].equals("--"); i++) {
-            if (args[i].equals("--quiet") || isCluster(args[i]) && hasFlag(usage, args[i], quiet.letter)) {
+            boolean isLong = args[i].startsWith("--");
+            if (isLong
+                    ? quiet.name.equals(usage.wholeName(args[i].substring(2)))
+                    : isCluster(args[i]) && hasFlag(usage, args[i], quiet.letter)) {
                 return true;
             }
         }
@@ -127,7 +133,7 @@ public final class CommandLine {
     }
 
     private static boolean isCluster(String arg) {
-        return arg.length() > 1 && arg.charAt(0) == '-' && arg.charAt(1) != '-';
+        return arg.length() > 1 && arg.charAt(0) == '-';
     }
 
     private static boolean hasFlag(Usage usage, String cluster, char letter) {

@@ -126,21 +126,22 @@ public final class Usage {
         return null;
     }
 
-    /** The option of that name, else the only one that begins so; null when there is none or several. */
-    Option byNameOrBeginning(String name) {
-        Option found = byName(name);
-        if (found != null || name.isEmpty() || "help".startsWith(name) || "version".startsWith(name)) {
-            return found;
-        }
+    /** The name of the option that is called so, else of the only one that begins so; null when there is none or several. */
+    String wholeName(String beginning) {
+        String found = null;
+        List<String> names = new ArrayList<>(List.of("help", "version"));
         for (Option option : options) {
-            if (option.name.startsWith(name)) {
-                if (found != null) {
-                    return null;
-                }
-                found = option;
+            names.add(option.name);
+        }
+        for (String name : names) {
+            if (name.equals(beginning)) {
+                return name;
+            }
+            if (name.startsWith(beginning)) {
+                found = found == null ? name : "";
             }
         }
-        return found;
+        return found == null || found.isEmpty() ? null : found;
     }
 
     Option byLetter(char letter) {

@@ -150,11 +150,25 @@ class CommandLineTest {
         assertEquals(0, run("dev", "--rep", "--written=7", "--f", "json"));
         assertEquals("true null 7 json [dev]\n", out());
         assertEquals(1, run("dev", "--", "--written=7"));
-        for (String several : new String[] {"--h", "--v", "--=x"}) {
+        for (String several : new String[] {"--", "--ver"}) {
             err.reset();
-            assertEquals(1, run("dev", several));
-            assertTrue(err().startsWith("error: unexpected argument '" + several.replace("=x", "") + "' found"), err());
+            assertEquals(1, run(Commands.find("era_apply"), several + "=x", "dev"));
+            assertTrue(err().startsWith("error: unexpected argument '" + several + "' found"), err());
         }
+    }
+
+    @Test
+    void helpVersionAndQuietMayBeAbbreviatedToo() throws IOException {
+        Command check = Commands.find("era_check");
+        assertEquals(0, run(check, "--h"));
+        assertEquals(HelpPages.of(check.usage()), out());
+        out.reset();
+        assertEquals(0, run(check, "--vers"));
+        assertEquals(Version.current() + "\n", out());
+        out.reset();
+        assertEquals(1, run(Commands.find("era_apply"), "--ver", "--q", "stream"));
+        assertEquals(1, run("--qui", "--written-since", "x", "d"));
+        assertEquals("", err() + out());
     }
 
     @Test
@@ -226,7 +240,7 @@ class CommandLineTest {
             {"--ouput", "output"},
             {"--formats=xml", "format"},
             {"--write-since", "written-since"},
-            {"--versio", "version"}
+            {"--verson", "version"}
         }) {
             err.reset();
             assertEquals(1, run(miss[0], "dev"));
@@ -269,6 +283,18 @@ class CommandLineTest {
         assertEquals(1, run(new Failing(new OutOfMemoryError("Java heap space"))));
         assertEquals(
                 "era_echo: out of memory: Java heap space; ERA_JAVA_OPTS=-Xmx4g lets Java take 4 GiB, say\n", err());
+    }
+
+    @Test
+    void aPartOfTheProgramThatIsMissingIsNoInternalError() {
+        for (Error missing :
+                new Error[] {new NoClassDefFoundError("com/example/Part"), new UnsatisfiedLinkError("com/example/Part")
+                }) {
+            assertEquals(1, run(new Failing(missing)));
+        }
+        String line = "era_echo: couldn't load a part of the program or of Java: com/example/Part;"
+                + " a file of theirs is missing, or can't be read\n";
+        assertEquals(line + line, err());
     }
 
     @Test
