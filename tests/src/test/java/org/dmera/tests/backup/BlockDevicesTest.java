@@ -99,6 +99,17 @@ class BlockDevicesTest {
         }
     }
 
+    @Test
+    void aStreamIsReadFromTheDeviceThatItWasWrittenTo() throws Exception {
+        Path device = loop(noise("stream", 2 * BYTES));
+        InProcess.run("era_copy", "--full", "-m", image.metadata, image.origin, "-o", device);
+        InProcess.run("era_apply", device, "-o", folder.resolve("target"));
+        programs.host("cmp", image.origin, folder.resolve("target")).good();
+        Path merged = folder.resolve("merged");
+        InProcess.run("era_copy", "--merge", device, "-o", merged);
+        InProcess.run("era_apply", "--verify", merged, "-o", folder.resolve("target"));
+    }
+
     private Path mergedFull(Path full, Path next, int i) {
         Path merged = folder.resolve("merged" + i);
         InProcess.run("era_copy", "--merge", full, next, "-o", merged);

@@ -15,6 +15,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.security.MessageDigest;
 import java.util.Arrays;
+import org.dmera.core.block.DeviceOpener;
 import org.dmera.core.file.Sha256;
 
 /**
@@ -31,6 +32,9 @@ public final class StreamReader implements Closeable {
     private final Checksums sums;
     private final MessageDigest digest = Sha256.digest();
     private final boolean regularFile;
+    /** It has bytes behind the stream, of whatever was there before. */
+    private final boolean blockDevice;
+
     private long streamBytes;
     private long chunks;
     private long accounted;
@@ -40,10 +44,12 @@ public final class StreamReader implements Closeable {
     private long endBytes;
     private StreamFooter footer;
 
-    private StreamReader(String name, ReadableByteChannel in, boolean regularFile) throws IOException {
+    private StreamReader(String name, ReadableByteChannel in, boolean regularFile, boolean blockDevice)
+            throws IOException {
         this.name = name;
         this.in = in;
         this.regularFile = regularFile;
+        this.blockDevice = blockDevice;
         ByteBuffer b = ByteBuffer.allocate(StreamHeader.BYTES);
         if (!fill(b)) {
             throw new StreamException(
@@ -62,14 +68,14 @@ public final class StreamReader implements Closeable {
     /**
      * Opens a stream and reads its header.
      *
-     * @param path a file; {@code -} for {@code standardInput}
+     * @param path a file, or a block device that the stream was written to; {@code -} for {@code standardInput}
      * @param standardInput is closed by the reader when it was taken
      * @return the reader, to be closed
      * @throws IOException when there is no such file, or no sound header
      */
     public static StreamReader open(String path, InputStream standardInput) throws IOException {
         if (path.equals("-")) {
-            return new StreamReader("standard input", Channels.newChannel(standardInput), false);
+            return new StreamReader("standard input", Channels.newChannel(standardInput), false, false);
         }
         Path file = Path.of(path);
         if (!Files.exists(file)) {
@@ -80,7 +86,7 @@ public final class StreamReader implements Closeable {
         }
         FileChannel channel = FileChannel.open(file, StandardOpenOption.READ);
         try {
-            return new StreamReader(path, channel, Files.isRegularFile(file));
+            return new StreamReader(path, channel, Files.isRegularFile(file), DeviceOpener.isBlockDevice(file));
         } catch (IOException e) {
             channel.close();
             throw e;
@@ -96,7 +102,7 @@ public final class StreamReader implements Closeable {
      * @throws IOException when there is no sound header
      */
     public static StreamReader of(String name, ReadableByteChannel in) throws IOException {
-        return new StreamReader(name, in, false);
+        return new StreamReader(name, in, false, false);
     }
 
     /** {@return the stream's header} */
@@ -110,7 +116,7 @@ public final class StreamReader implements Closeable {
     }
 
     /**
-     * {@return the stream's length in bytes, or −1 for a pipe}
+     * {@return the stream's length in bytes, or −1 for a pipe or block device}
      *
      * @throws IOException when it can't be asked for
      */
@@ -124,7 +130,7 @@ public final class StreamReader implements Closeable {
 
     /**
      * Looks at the end of a stream that is a regular file and refuses it when the footer is missing or tells of another
-     * length, before anything is written anywhere. Does nothing for a pipe.
+     * length, before anything is written anywhere. Does nothing for a pipe or block device.
      *
      * @throws IOException a {@link StreamException} that says what is missing, or when it can't be read
      */
@@ -275,7 +281,7 @@ public final class StreamReader implements Closeable {
             throw new StreamException(
                     name, "the footer counts " + footer.streamBytes() + " bytes before it, the stream has " + begin);
         }
-        if (fill(ByteBuffer.allocate(1))) {
+        if (!blockDevice && fill(ByteBuffer.allocate(1))) {
             throw new StreamException(name, "there are bytes after the footer");
         }
     }
