@@ -100,7 +100,7 @@ public final class EraSnapshot implements Closeable {
      *     was dropped meanwhile. Of metadata that was put to rest the next era is none: that is where its {@link #point} is
      */
     public Iterable<ByteRange> changedSince(long era) throws IOException {
-        if (era > roots.currentEra() && era != roots.nextEra()) {
+        if (roots.isToCome(era)) {
             throw ChangedBlocks.notReached(era, roots);
         }
         BlockSet blocks = ChangedBlocks.since(device, roots, era);

@@ -76,7 +76,7 @@ final class InvalidateCommand implements Command {
                                     + contradiction + "): everything has to be copied");
                 }
             }
-            if (cache == null && since > roots.currentEra() + 1) {
+            if (cache == null && roots.isToCome(since)) {
                 // A script that remembers an era from before the metadata was made anew would copy nothing, in silence.
                 console.error("warning: era " + since + " is after the current era " + roots.currentEra()
                         + ": nothing is listed; if the metadata was made anew, everything has to be copied");

@@ -259,6 +259,14 @@ public final class MetadataRoots {
         return isSnapshot || hasCurrentWriteset() ? currentEra() : currentEra() + 1 & Eras.HIGHEST;
     }
 
+    /**
+     * Whether an era (u32) is later than any that a copy can have been made up to by this metadata: who asks for changes since it
+     * has metadata that was made anew, or another device's.
+     */
+    public boolean isToCome(long era) {
+        return era > currentEra() && era != nextEra();
+    }
+
     /** Whether there is a current writeset: never in a snapshot. */
     public boolean hasCurrentWriteset() {
         return superblock.hasCurrentWriteset();

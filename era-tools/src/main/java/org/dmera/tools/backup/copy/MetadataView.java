@@ -108,7 +108,7 @@ public final class MetadataView implements Closeable {
      */
     @SuppressWarnings("exports") // for the programs of this project
     public BlockSet changedSince(long since) throws IOException {
-        if (since > roots.currentEra() + 1) {
+        if (roots.isToCome(since)) {
             throw new IOException(path + ": changes since era " + since + " were asked for, and the current era is "
                     + roots.currentEra()
                     + ": the metadata was made anew since, or is another device's; take a full copy");

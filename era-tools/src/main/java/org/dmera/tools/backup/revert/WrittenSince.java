@@ -63,7 +63,7 @@ public final class WrittenSince implements Closeable {
             throw new IOException(path + ": it is not the metadata that " + name
                     + " was made by, or was made anew since (" + contradiction + "); apply all of the backup");
         }
-        if (era > metadata.roots().currentEra() + 1) {
+        if (metadata.roots().isToCome(era)) {
             throw new IOException(path + ": the current era is "
                     + metadata.roots().currentEra()
                     + ", before era " + era + ": the metadata was made anew since, or is another device's; apply all"
