@@ -4,6 +4,7 @@ package org.dmera.core;
 import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
+import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -205,20 +206,23 @@ public final class EraPoint {
      */
     public static EraPoint read(InputStream from) throws IOException {
         DataInputStream in = new DataInputStream(from);
-        if (in.readInt() != MAGIC || in.readInt() != VERSION) {
-            throw new IOException("not a point in an era device's history, or one of a later version");
+        try {
+            if (in.readInt() != MAGIC || in.readInt() != VERSION) {
+                throw new IOException("not a point in an era device's history, or one of a later version");
+            }
+            long eras = in.readLong();
+            long nrBlocks = in.readLong();
+            long blockSizeSectors = in.readLong();
+            byte[] uuid = in.readNBytes(UUID_BYTES);
+            int length = in.readInt();
+            byte[] runs = in.readNBytes(Math.max(0, length));
+            if (runs.length != length) {
+                throw new EOFException();
+            }
+            return new EraPoint(eras & Eras.HIGHEST, eras >>> Integer.SIZE, nrBlocks, blockSizeSectors, uuid, runs);
+        } catch (EOFException e) {
+            throw new IOException("a point in an era device's history is cut: its end is missing", e);
         }
-        long eras = in.readLong();
-        long nrBlocks = in.readLong();
-        long blockSizeSectors = in.readLong();
-        byte[] uuid = in.readNBytes(UUID_BYTES);
-        int length = in.readInt();
-        byte[] runs = in.readNBytes(Math.max(0, length));
-        if (runs.length != length) {
-            throw new IOException(
-                    "a point in an era device's history is cut: it has " + runs.length + " bytes of runs of " + length);
-        }
-        return new EraPoint(eras & Eras.HIGHEST, eras >>> Integer.SIZE, nrBlocks, blockSizeSectors, uuid, runs);
     }
 
     private static void putNumber(OutputStream out, long number) throws IOException {

@@ -162,8 +162,12 @@ class EraPointTest {
         Device other = new Device();
         other.live(20);
         assertNotNull(other.contradiction(read));
-        byte[] cut = Arrays.copyOf(bytes.toByteArray(), bytes.size() - 1);
-        assertThrows(IOException.class, () -> EraPoint.read(new ByteArrayInputStream(cut)));
+        for (int length = 0; length < bytes.size(); length++) {
+            byte[] cut = Arrays.copyOf(bytes.toByteArray(), length);
+            IOException e = assertThrows(
+                    IOException.class, () -> EraPoint.read(new ByteArrayInputStream(cut)), length + " bytes");
+            assertEquals("a point in an era device's history is cut: its end is missing", e.getMessage());
+        }
     }
 
     @Test

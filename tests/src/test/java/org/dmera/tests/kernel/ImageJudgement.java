@@ -125,7 +125,7 @@ final class ImageJudgement {
     }
 
     private static Set<Integer> interestingEras(int current) {
-        Set<Integer> eras = new TreeSet<>(List.of(0, 1, current, current + 1));
+        Set<Integer> eras = new TreeSet<>(List.of(0, 1, current));
         eras.add(Math.max(0, current - 1));
         eras.add(current / 2);
         return eras;
