@@ -37,6 +37,10 @@ public abstract class SharedReading implements Runnable {
         if (failure instanceof IOException e) {
             throw e;
         }
+        if (failure instanceof Error e) {
+            // Want of memory, for one, is no fault of this program, and is told as what it is.
+            throw e;
+        }
         if (failure != null) {
             throw new IllegalStateException("a thread that read " + what + " failed", failure);
         }
