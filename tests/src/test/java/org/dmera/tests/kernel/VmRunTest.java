@@ -45,8 +45,14 @@ class VmRunTest {
 
     @Test
     void aScriptThatHangsEndsAtTheTimeLimit() throws Exception {
-        assertEquals(124, vmrun(6, "echo begun; sleep 1000"));
-        assertTrue(output.startsWith("begun\nvmrun: no end within 6 s"), output);
+        int limit = 3;
+        // On a busy machine the guest may need all of a short limit to boot.
+        do {
+            limit *= 2;
+            assertEquals(124, vmrun(limit, "echo begun; sleep 1000"));
+            assertTrue(output.contains("vmrun: no end within " + limit + " s"), output);
+        } while (!output.startsWith("begun\n") && limit < 96);
+        assertTrue(output.startsWith("begun\nvmrun: no end within " + limit + " s"), output);
     }
 
     @Test
