@@ -2,7 +2,6 @@
 package org.dmera.core;
 
 import java.io.IOException;
-import java.nio.BufferUnderflowException;
 import java.nio.ByteBuffer;
 import java.util.Arrays;
 import java.util.Base64;
@@ -155,8 +154,19 @@ public final class EraToken {
 
     private static int crc(byte[] bytes) {
         CRC32 crc = new CRC32();
-        crc.update(bytes, 0, BYTES - Integer.BYTES);
+        crc.update(bytes, 0, bytes.length - Integer.BYTES);
         return (int) crc.getValue();
+    }
+
+    /**
+     * {@return whether bytes are those of a token, unchanged} Also of one of a version that this program can't read: each ends
+     * with the CRC-32 of what comes before.
+     *
+     * @param bytes all of them
+     */
+    public static boolean isWhole(byte[] bytes) {
+        return bytes.length > Integer.BYTES
+                && ByteBuffer.wrap(bytes).getInt(bytes.length - Integer.BYTES) == crc(bytes);
     }
 
     /**
@@ -200,22 +210,18 @@ public final class EraToken {
      * @throws IOException in one line, when they aren't that
      */
     public static EraToken decode(byte[] bytes) throws IOException {
-        try {
-            ByteBuffer b = ByteBuffer.wrap(bytes);
-            if (b.get() != VERSION) {
-                throw new IOException("of a version that this program does not know");
-            }
-            if (bytes.length != BYTES || b.getInt(BYTES - Integer.BYTES) != crc(bytes)) {
-                throw new IOException("not whole, or changed");
-            }
-            long era = Integer.toUnsignedLong(b.getInt());
-            long reached = Integer.toUnsignedLong(b.getInt());
-            long nrBlocks = Integer.toUnsignedLong(b.getInt());
-            long blockSizeSectors = Integer.toUnsignedLong(b.getInt());
-            return new EraToken(era, reached, nrBlocks, blockSizeSectors, HistoryPrint.get(nrBlocks, era, b));
-        } catch (BufferUnderflowException e) {
-            throw new IOException("not whole", e);
+        if (!isWhole(bytes)) {
+            throw new IOException("not whole, or changed");
         }
+        ByteBuffer b = ByteBuffer.wrap(bytes);
+        if (b.get() != VERSION || bytes.length != BYTES) {
+            throw new IOException("of a version that this program does not know");
+        }
+        long era = Integer.toUnsignedLong(b.getInt());
+        long reached = Integer.toUnsignedLong(b.getInt());
+        long nrBlocks = Integer.toUnsignedLong(b.getInt());
+        long blockSizeSectors = Integer.toUnsignedLong(b.getInt());
+        return new EraToken(era, reached, nrBlocks, blockSizeSectors, HistoryPrint.get(nrBlocks, era, b));
     }
 
     @Override

@@ -3,11 +3,13 @@ package org.dmera.tools.backup;
 
 import java.io.IOException;
 import java.io.RandomAccessFile;
+import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Random;
+import java.util.zip.CRC32;
 import org.dmera.core.content.BlockSet;
 import org.dmera.tools.backup.copy.ByteRanges;
 import org.dmera.tools.backup.copy.ChangedRanges;
@@ -119,10 +121,15 @@ final class ScratchOrigin {
         era++;
         byte[] id = new byte[16];
         random.nextBytes(id);
-        // Readers that don't ask what it is take it as it is.
         history = (flags & StreamHeader.FULL) != 0 ? random.nextLong() : history;
+        // Readers that don't ask what it is take it as it is, if its checksum is right.
         byte[] token = new byte[random.nextInt(3) * 331];
         random.nextBytes(token);
+        if (token.length > 0) {
+            CRC32 crc = new CRC32();
+            crc.update(token, 0, token.length - Integer.BYTES);
+            ByteBuffer.wrap(token).putInt(token.length - Integer.BYTES, (int) crc.getValue());
+        }
         return new StreamHeader(
                 id,
                 size(),

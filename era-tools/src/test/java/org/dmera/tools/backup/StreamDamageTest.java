@@ -19,6 +19,7 @@ import java.util.List;
 import java.util.Random;
 import org.dmera.tools.backup.stream.Chunk;
 import org.dmera.tools.backup.stream.StreamFooter;
+import org.dmera.tools.backup.stream.StreamHeader;
 import org.dmera.tools.backup.stream.StreamReader;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -91,6 +92,26 @@ class StreamDamageTest {
                 assertTrue(message.contains(place), "byte " + at + " of chunk " + chunk + ": " + message);
             }
         }
+    }
+
+    @Test
+    void aDamagedTokenIsFoundBeforeAnythingIsWritten() throws IOException {
+        while (parts.get(0) == StreamHeader.BYTES) {
+            origin.full(stream);
+            good = Files.readAllBytes(stream);
+            parts.clear();
+            parts.addAll(parts(good));
+        }
+        Path target = dir.resolve("t");
+        for (int at = StreamHeader.BYTES; at < parts.get(0); at += 7) {
+            byte[] bad = good.clone();
+            bad[at] ^= 4;
+            Files.write(stream, bad);
+            Run.apply(stream, "-o", target).refused(stream + ": the token in the stream header is damaged");
+            Run.of(new ApplyCommand(), new ByteArrayInputStream(bad), "-", "-o", target)
+                    .refused("the token in the stream header is damaged");
+        }
+        assertTrue(Files.notExists(target));
     }
 
     @Test

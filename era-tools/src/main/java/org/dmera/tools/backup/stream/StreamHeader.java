@@ -245,6 +245,9 @@ public record StreamHeader(
         if ((h.flags & ~KNOWN_FLAGS) != 0) {
             throw new StreamException(where, "the stream header holds flags that this program does not know");
         }
+        if (h.token.length > 0 && !EraToken.isWhole(h.token)) {
+            throw new StreamException(where, "the token in the stream header is damaged");
+        }
         return h;
     }
 
