@@ -2,6 +2,7 @@
 package org.dmera.core.file;
 
 import java.io.IOException;
+import java.nio.channels.ClosedChannelException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
@@ -59,8 +60,13 @@ public final class FileErrors {
         if (e instanceof FileSystemException says) {
             return says;
         }
-        FileSystemException named = new FileSystemException(file.toString(), null, e.getMessage());
+        FileSystemException named = new FileSystemException(file.toString(), null, why(e));
         named.initCause(e);
         return named;
+    }
+
+    /** What an error says, also of a channel that is closed, of which Java says nothing. */
+    public static String why(IOException e) {
+        return e.getMessage() == null && e instanceof ClosedChannelException ? "it is closed" : e.getMessage();
     }
 }

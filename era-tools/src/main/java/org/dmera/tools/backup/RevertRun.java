@@ -73,7 +73,7 @@ final class RevertRun {
             // The target is closed first: to close another channel of a file gives up the claim on it.
             try (OriginReader origin = OriginReader.open(target);
                     Target to = dry ? null : Target.open(target)) {
-                Revert revert = new Revert(image, origin, written.blockSizeBytes());
+                Revert revert = new Revert(image, origin, written.blockSizeBytes(), !live);
                 BlockSet since = written.blocks();
                 revert.requireSameElsewhere(since);
                 BlockSet blocks = toWrite(revert, since, arguments, console);

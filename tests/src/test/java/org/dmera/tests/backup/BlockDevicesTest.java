@@ -11,6 +11,7 @@ import java.io.RandomAccessFile;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -19,6 +20,7 @@ import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import org.dmera.testkit.Alone;
 import org.dmera.tools.backup.copy.OriginReader;
+import org.dmera.tools.backup.stream.StreamFooter;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -60,7 +62,13 @@ class BlockDevicesTest {
     }
 
     private Path loop(Path file) throws Exception {
-        String loop = programs.host("losetup", "-f", "--show", file).good().trim();
+        return loop(file, Files.size(file));
+    }
+
+    private Path loop(Path file, long bytes) throws Exception {
+        String loop = programs.host("losetup", "-f", "--show", "--sizelimit", bytes, file)
+                .good()
+                .trim();
         loops.add(loop);
         return Path.of(loop);
     }
@@ -108,6 +116,73 @@ class BlockDevicesTest {
         Path merged = folder.resolve("merged");
         InProcess.run("era_copy", "--merge", device, "-o", merged);
         InProcess.run("era_apply", "--verify", merged, "-o", folder.resolve("target"));
+    }
+
+    /** Runs it with a file or device as standard input. */
+    private Programs.Result from(Path input, String before, Object... args) throws Exception {
+        String java = Path.of(System.getProperty("java.home"), "bin", "java") + " -XX:+UseSerialGC -cp "
+                + System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"))
+                + " org.dmera.tools.Main";
+        List<String> words = new ArrayList<>();
+        for (Object arg : args) {
+            words.add(arg.toString());
+        }
+        return programs.host("sh", "-c", "(" + before + java + " " + String.join(" ", words) + ") < " + input);
+    }
+
+    @Test
+    void aStreamThatIsCutIsFoundOnADeviceAndOnStandardInputBeforeAnythingIsWritten() throws Exception {
+        Path stream = copy(image.origin, "full", "--full");
+        byte[] whole = Files.readAllBytes(stream);
+        byte[] onDevice = Files.readAllBytes(noise("device", 2 * BYTES));
+        System.arraycopy(whole, 0, onDevice, 0, whole.length - StreamFooter.BYTES);
+        Path device = loop(Files.write(folder.resolve("cut-on-device"), onDevice));
+        Path cut = Files.write(folder.resolve("cut"), Arrays.copyOf(whole, whole.length - 1));
+        Path target = folder.resolve("target");
+        for (Programs.Result refused : List.of(
+                programs.run("era_apply", device, "-o", target),
+                programs.run("era_copy", "--after", device, "-m", image.metadata, image.origin, "-o", target),
+                from(device, "", "era_apply", "-", "-o", target),
+                from(cut, "", "era_apply", "-", "-o", target))) {
+            assertEquals(1, refused.exitCode(), refused.toString());
+            assertTrue(refused.text().matches("(?s).*(neither a chunk nor the footer|truncated).*"), refused.text());
+            assertTrue(Files.notExists(target), refused.command());
+        }
+        System.arraycopy(whole, 0, onDevice, 0, whole.length);
+        Path wholeOnDevice = loop(Files.write(folder.resolve("whole-on-device"), onDevice));
+        from(wholeOnDevice, "", "era_apply", "-", "-o", target).good();
+        assertEquals(-1L, Files.mismatch(image.origin, target));
+        Path later = Files.write(folder.resolve("later"), new byte[512]);
+        Files.write(later, whole, StandardOpenOption.APPEND);
+        from(later, "dd of=/dev/null bs=512 count=1 status=none; ", "era_apply", "-f", "-", "-o", target)
+                .good();
+    }
+
+    @Test
+    void anOfflineCopyIsTakenBackThroughADeviceThatEndsWithinItsLastBlock() throws Exception {
+        // An offline copy goes to the end of the origin: metadata counts whole blocks.
+        long bytes = BYTES - 1024;
+        Path full = copy(image.origin, "full", "--full");
+        byte[] then = Files.readAllBytes(image.origin);
+        image.scribble(random, 10);
+        try (RandomAccessFile last = new RandomAccessFile(image.working.toFile(), "rw")) {
+            last.seek(BYTES - TrackedImage.BLOCK_BYTES);
+            last.write(new byte[] {1, 2, 3});
+        }
+        image.catchUp();
+        image.takeSnapshot();
+        String era = InProcess.run("era_apply", "-n", full, "-o", folder.resolve("none"))
+                .replaceAll("(?s).*up to era ([0-9]+).*", "$1");
+        Object[] revert = {full, "--changed-since", era, "-m", image.metadata, "--metadata-snapshot", "-o"};
+        List<Object> args = new ArrayList<>(Arrays.asList(revert));
+        args.add(loop(image.origin, BYTES - TrackedImage.BLOCK_BYTES));
+        InProcess.Result small = InProcess.tryRun("era_apply", args.toArray());
+        assertTrue(small.text().contains("Output file too small"), small.text());
+        Path node = loop(image.origin, bytes);
+        args.set(args.size() - 1, node);
+        String said = InProcess.run("era_apply", args.toArray());
+        assertTrue(said.contains("and verified: wrote"), said);
+        assertEquals(-1, Arrays.mismatch(Arrays.copyOf(then, (int) bytes), Files.readAllBytes(node)));
     }
 
     private Path mergedFull(Path full, Path next, int i) {

@@ -13,6 +13,7 @@ import java.nio.file.StandardOpenOption;
 import java.util.Random;
 import org.dmera.core.block.FileBlockDevice;
 import org.dmera.core.metadata.EraMetadata;
+import org.dmera.core.metadata.RefusedException;
 
 /**
  * An origin with its era metadata, both files. What changes in {@link #working} becomes, by {@link #catchUp}, writes to the
@@ -61,6 +62,12 @@ final class TrackedImage implements Closeable {
     /** Begins a new era: what was written before is in the one before. */
     void checkpoint() throws IOException {
         era.rollover();
+        era.commit();
+    }
+
+    /** As the message take_metadata_snap. */
+    void takeSnapshot() throws IOException, RefusedException {
+        era.takeSnapshot();
         era.commit();
     }
 

@@ -161,7 +161,7 @@ public final class OriginReader implements OriginSource {
             }
         } catch (IOException e) {
             throw new IOException(
-                    path + ": reading " + length + " bytes at " + offset + " failed: " + e.getMessage(), e);
+                    path + ": reading " + length + " bytes at " + offset + " failed: " + FileErrors.why(e), e);
         }
     }
 

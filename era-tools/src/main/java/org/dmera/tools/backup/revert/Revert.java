@@ -40,18 +40,25 @@ public final class Revert {
      * written.
      *
      * @param blockSizeBytes of the sets of blocks
+     * @param isOrigin whether the target is the origin, and not the era device, which may end before it within its last block;
+     *     what a copy holds behind that is no part of the device
      * @throws IOException when the target is smaller than the state
      */
-    public Revert(StreamImage image, OriginReader target, long blockSizeBytes) throws IOException {
+    public Revert(StreamImage image, OriginReader target, long blockSizeBytes, boolean isOrigin) throws IOException {
         this.image = image;
         this.state = image.states() - 1;
         this.target = target;
         this.blockSizeBytes = blockSizeBytes;
-        this.sizeBytes = image.sizeBytes(state);
-        if (target.sizeBytes() < sizeBytes) {
+        long wanted = image.sizeBytes(state);
+        this.sizeBytes = Math.min(wanted, target.sizeBytes());
+        if (isOrigin ? sizeBytes < wanted : blocks(sizeBytes) < blocks(wanted)) {
             throw new IOException("Output file too small: " + target.path() + " has " + target.sizeBytes()
-                    + " bytes, the backup " + sizeBytes + ": it is not the origin, or shrank since");
+                    + " bytes, the backup " + wanted + ": it is not the origin, or shrank since");
         }
+    }
+
+    private long blocks(long bytes) {
+        return (bytes + blockSizeBytes - 1) / blockSizeBytes;
     }
 
     /** Receives each stretch, with {@link #wanted} holding the bytes that belong there. */
@@ -78,7 +85,7 @@ public final class Revert {
      * @throws IOException when one is not: another disk was meant, or this one was written past its era device
      */
     public void requireSameElsewhere(BlockSet since) throws IOException {
-        long blocks = Math.min(since.nrBlocks(), (sizeBytes + blockSizeBytes - 1) / blockSizeBytes);
+        long blocks = Math.min(since.nrBlocks(), blocks(sizeBytes));
         long others = 0;
         for (long block = 0; block < blocks; block++) {
             others += since.contains(block) ? 0 : 1;

@@ -2,12 +2,14 @@
 package org.dmera.tools.backup.stream;
 
 import java.io.Closeable;
+import java.io.FileDescriptor;
+import java.io.FileInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.channels.AsynchronousCloseException;
 import java.nio.channels.Channels;
-import java.nio.channels.ClosedChannelException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.ReadableByteChannel;
 import java.nio.file.Files;
@@ -15,7 +17,8 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.security.MessageDigest;
 import java.util.Arrays;
-import org.dmera.core.block.DeviceOpener;
+import org.dmera.core.file.FileErrors;
+import org.dmera.core.file.FileIdentity;
 import org.dmera.core.file.Sha256;
 
 /**
@@ -26,14 +29,24 @@ import org.dmera.core.file.Sha256;
  * {@link #finish} then judges the whole.
  */
 public final class StreamReader implements Closeable {
+    private static final Path STANDARD_INPUT = Path.of("/proc/self/fd/0");
+
     private final String name;
     private final ReadableByteChannel in;
+    /** Leads to what is read; null when that has no path. */
+    private final Path file;
+
     private final StreamHeader header;
     private final Checksums sums;
     private final MessageDigest digest = Sha256.digest();
     private final boolean regularFile;
     /** It has bytes behind the stream, of whatever was there before. */
     private final boolean blockDevice;
+    /** Where in the file or device the stream begins. */
+    private final long firstByte;
+
+    /** To pass over data, which are then neither read nor judged. */
+    private boolean headsAlone;
 
     private long streamBytes;
     private long chunks;
@@ -44,12 +57,14 @@ public final class StreamReader implements Closeable {
     private long endBytes;
     private StreamFooter footer;
 
-    private StreamReader(String name, ReadableByteChannel in, boolean regularFile, boolean blockDevice)
-            throws IOException {
+    private StreamReader(String name, ReadableByteChannel in, Path file) throws IOException {
         this.name = name;
         this.in = in;
-        this.regularFile = regularFile;
-        this.blockDevice = blockDevice;
+        this.file = file;
+        FileIdentity there = file == null ? null : FileIdentity.ofExisting(file);
+        this.regularFile = there != null && there.isRegularFile();
+        this.blockDevice = there != null && there.isBlockDevice();
+        this.firstByte = regularFile || blockDevice ? ((FileChannel) in).position() : 0;
         ByteBuffer b = ByteBuffer.allocate(StreamHeader.BYTES);
         if (!fill(b)) {
             throw new StreamException(
@@ -68,14 +83,18 @@ public final class StreamReader implements Closeable {
     /**
      * Opens a stream and reads its header.
      *
-     * @param path a file, or a block device that the stream was written to; {@code -} for {@code standardInput}
+     * @param path a file, or a block device that the stream was written to; {@code -} for {@code standardInput}, which may be
+     *     either, too
      * @param standardInput is closed by the reader when it was taken
      * @return the reader, to be closed
      * @throws IOException when there is no such file, or no sound header
      */
     public static StreamReader open(String path, InputStream standardInput) throws IOException {
         if (path.equals("-")) {
-            return new StreamReader("standard input", Channels.newChannel(standardInput), false, false);
+            return standardInput == System.in
+                    ? new StreamReader(
+                            "standard input", new FileInputStream(FileDescriptor.in).getChannel(), STANDARD_INPUT)
+                    : of("standard input", Channels.newChannel(standardInput));
         }
         Path file = Path.of(path);
         if (!Files.exists(file)) {
@@ -86,7 +105,7 @@ public final class StreamReader implements Closeable {
         }
         FileChannel channel = FileChannel.open(file, StandardOpenOption.READ);
         try {
-            return new StreamReader(path, channel, Files.isRegularFile(file), DeviceOpener.isBlockDevice(file));
+            return new StreamReader(path, channel, file);
         } catch (IOException e) {
             channel.close();
             throw e;
@@ -102,7 +121,7 @@ public final class StreamReader implements Closeable {
      * @throws IOException when there is no sound header
      */
     public static StreamReader of(String name, ReadableByteChannel in) throws IOException {
-        return new StreamReader(name, in, false, false);
+        return new StreamReader(name, in, null);
     }
 
     /** {@return the stream's header} */
@@ -122,21 +141,29 @@ public final class StreamReader implements Closeable {
      */
     public long sizeBytes() throws IOException {
         try {
-            return regularFile ? ((FileChannel) in).size() : -1;
+            return regularFile ? ((FileChannel) in).size() - firstByte : -1;
         } catch (IOException e) {
             throw unreadable(e);
         }
     }
 
     /**
-     * Looks at the end of a stream that is a regular file and refuses it when the footer is missing or tells of another
-     * length, before anything is written anywhere. Does nothing for a pipe or block device.
+     * Looks at the end of a stream that is a regular file or lies on a block device and refuses it when the footer is missing or
+     * tells of another length, before anything is written anywhere. Does nothing for a pipe, which can be read once.
      *
      * @throws IOException a {@link StreamException} that says what is missing, or when it can't be read
      */
     public void requireComplete() throws IOException {
         if (regularFile) {
             footerAtEnd();
+        } else if (blockDevice) {
+            // Behind the footer lies whatever was there before, so it is found from chunk to chunk.
+            try (FileChannel again = FileChannel.open(file, StandardOpenOption.READ)) {
+                StreamReader heads = new StreamReader(name, again.position(firstByte), file);
+                heads.headsAlone = true;
+                Chunk chunk = new Chunk();
+                while (heads.next(chunk)) {}
+            }
         }
     }
 
@@ -160,7 +187,7 @@ public final class StreamReader implements Closeable {
         FileChannel channel = (FileChannel) in;
         long footerAt = channel.size() - StreamFooter.BYTES;
         ByteBuffer b = ByteBuffer.allocate(StreamFooter.BYTES).order(ByteOrder.LITTLE_ENDIAN);
-        if (footerAt >= StreamHeader.BYTES) {
+        if (footerAt - firstByte >= StreamHeader.BYTES) {
             long position = channel.position();
             channel.position(footerAt);
             while (b.hasRemaining() && channel.read(b) >= 0) {}
@@ -169,14 +196,14 @@ public final class StreamReader implements Closeable {
         if (b.hasRemaining() || b.getInt(0) != StreamFooter.MAGIC) {
             throw new StreamException(
                     name,
-                    "truncated: its " + channel.size() + " bytes do not end with a footer, so the copy was not finished"
+                    "truncated: its " + sizeBytes() + " bytes do not end with a footer, so the copy was not finished"
                             + " or the file is cut (run era_apply --dry-run to see where)");
         }
         StreamFooter f = StreamFooter.decode(b, header.streamId(), name);
-        if (f.streamBytes() != footerAt) {
+        if (f.streamBytes() != footerAt - firstByte) {
             throw new StreamException(
                     name,
-                    "the footer counts " + f.streamBytes() + " bytes before it, the file has " + footerAt
+                    "the footer counts " + f.streamBytes() + " bytes before it, the file has " + (footerAt - firstByte)
                             + ": something is missing or was added");
         }
         return f;
@@ -218,8 +245,7 @@ public final class StreamReader implements Closeable {
                     where, "out of order: it says that it is chunk " + Long.toUnsignedString(chunk.sequence));
         }
         ChunkHead.takeTable(chunk, headBytes, endBytes, header.originSizeBytes(), where);
-        chunk.stored().clear().limit(chunk.storedBytes);
-        if (!fill(chunk.stored())) {
+        if (!(headsAlone ? skip(chunk.storedBytes) : fill(chunk.stored().clear().limit(chunk.storedBytes)))) {
             throw new StreamException(where, "truncated: the stream ends in its data");
         }
         endBytes = chunk.extents().endBytes();
@@ -286,6 +312,13 @@ public final class StreamReader implements Closeable {
         }
     }
 
+    private boolean skip(int bytes) throws IOException {
+        FileChannel channel = (FileChannel) in;
+        channel.position(channel.position() + bytes);
+        streamBytes += bytes;
+        return channel.position() <= channel.size();
+    }
+
     private boolean fill(ByteBuffer b) throws IOException {
         while (b.hasRemaining()) {
             int n;
@@ -304,9 +337,9 @@ public final class StreamReader implements Closeable {
 
     /** Of many streams, which; but an interrupt is none of a stream's failures. */
     IOException unreadable(IOException e) {
-        return e instanceof ClosedChannelException
+        return e instanceof AsynchronousCloseException
                 ? e
-                : new IOException(name + ": reading it failed: " + e.getMessage(), e);
+                : new IOException(name + ": reading it failed: " + FileErrors.why(e), e);
     }
 
     @Override
