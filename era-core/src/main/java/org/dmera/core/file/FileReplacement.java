@@ -153,7 +153,7 @@ public final class FileReplacement implements Closeable {
     }
 
     private static FileReplacement beginBeside(Path target, FileChannel old, FileIdentity before) throws IOException {
-        Path partial = target.resolveSibling(target.getFileName() + PARTIAL);
+        Path partial = LongNames.beside(target, PARTIAL);
         FileChannel fresh;
         try {
             fresh = create(partial);

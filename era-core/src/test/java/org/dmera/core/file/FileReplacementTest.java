@@ -74,6 +74,31 @@ class FileReplacementTest {
         assertEquals(List.of(), names());
     }
 
+    @Test
+    void anyNameThatTheFileSystemTakesWillDo() throws IOException {
+        for (int length : new int[] {246, 247, 248, 255}) {
+            for (String end : new String[] {"a", "b"}) {
+                Path longest = folder.resolve("n".repeat(length - 1) + end);
+                FileReplacement.replace(longest, end.getBytes(StandardCharsets.UTF_8));
+                assertEquals(end, Files.readString(longest));
+            }
+        }
+        assertEquals(8, names().size());
+        Path tooLong = folder.resolve("n".repeat(256));
+        assertEquals(tooLong + ": File name too long", refusal(tooLong));
+        Path one = folder.resolve("n".repeat(254) + 1);
+        Path other = folder.resolve("n".repeat(254) + 2);
+        try (FileReplacement first = FileReplacement.begin(one);
+                FileReplacement second = FileReplacement.begin(other)) {
+            write(second, "other");
+            write(first, "one");
+            second.commit();
+            first.commit();
+        }
+        assertEquals("one", Files.readString(one));
+        assertEquals("other", Files.readString(other));
+    }
+
     private FileReplacement interrupted() throws IOException {
         FileReplacement interrupted = FileReplacement.begin(file);
         write(interrupted, "half");

@@ -11,6 +11,7 @@ import java.util.regex.Pattern;
 import org.dmera.core.EraPoint;
 import org.dmera.core.file.FileErrors;
 import org.dmera.core.file.FileReplacement;
+import org.dmera.core.file.LongNames;
 import org.dmera.core.file.Sha256;
 
 /**
@@ -19,8 +20,14 @@ import org.dmera.core.file.Sha256;
  * a damaged one, is taken for none.
  */
 record PointFile(Path stateFile) {
+    private static final int SUFFIX_BYTES = ".999999999999999999.eras".length();
+
     private Path file(long number) {
-        return stateFile.resolveSibling(stateFile.getFileName() + String.format(Locale.ROOT, ".%06d.eras", number));
+        return stateFile.resolveSibling(stem() + String.format(Locale.ROOT, ".%06d.eras", number));
+    }
+
+    private String stem() {
+        return LongNames.stem(stateFile, SUFFIX_BYTES);
     }
 
     /** Writes it durably; returns what the state is to remember it by. */
@@ -51,7 +58,7 @@ record PointFile(Path stateFile) {
 
     /** Deletes those that {@code state} doesn't remember. */
     void deleteOthers(BackupState state) throws IOException {
-        Pattern name = Pattern.compile(Pattern.quote(stateFile.getFileName().toString()) + "\\.[0-9]{6,18}\\.eras");
+        Pattern name = Pattern.compile(Pattern.quote(stem()) + "\\.[0-9]{6,18}\\.eras");
         Path kept = file(state.number());
         for (Path file : StreamNames.matching(stateFile.toAbsolutePath().getParent(), name)) {
             if (!file.getFileName().equals(kept.getFileName())) {

@@ -5,7 +5,6 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import org.dmera.core.file.FileErrors;
 import org.dmera.tools.backup.apply.Applier;
 import org.dmera.tools.backup.apply.Chain;
 import org.dmera.tools.backup.apply.Verifier;
@@ -77,13 +76,6 @@ public final class ApplyCommand implements Command {
             }
             if (arguments.has("dry-run")) {
                 return dryRun(streams, target, stateFile, arguments.has("force"), console);
-            }
-            // Before a target is made for them.
-            for (StreamReader stream : streams) {
-                stream.requireComplete();
-            }
-            if (!arguments.has("force") && !FileErrors.isThere(target)) {
-                Applier.wouldBeginAt(streams, target, stateFile);
             }
             long expected = streams.stream().allMatch(s -> s.header().isFull()) ? total : -1;
             try (Applier applier = new Applier(target, stateFile);

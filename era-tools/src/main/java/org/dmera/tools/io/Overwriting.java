@@ -7,6 +7,7 @@ import java.util.List;
 import org.dmera.core.file.FileIdentity;
 import org.dmera.core.file.FileReplacement;
 import org.dmera.core.file.Links;
+import org.dmera.core.file.LongNames;
 
 /**
  * Refuses an output that is one of the inputs, by whatever path, link or device node, before either is opened; and one that
@@ -26,7 +27,7 @@ public final class Overwriting {
             target = Links.follow(target);
         }
         if (target.getFileName() != null) {
-            Path partial = target.resolveSibling(target.getFileName() + FileReplacement.PARTIAL);
+            Path partial = LongNames.beside(target, FileReplacement.PARTIAL);
             refuseSame("The output is written as " + partial + " first, and " + partial, partial, inputs);
         }
     }

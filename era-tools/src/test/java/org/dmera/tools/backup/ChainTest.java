@@ -13,10 +13,12 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import org.dmera.tools.backup.apply.Applier;
 import org.dmera.tools.backup.copy.ByteRanges;
 import org.dmera.tools.backup.copy.CopyEngine;
 import org.dmera.tools.backup.image.StreamImage;
 import org.dmera.tools.backup.stream.StreamHeader;
+import org.dmera.tools.backup.stream.StreamReader;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -106,6 +108,43 @@ class ChainTest {
         assertTrue(Files.notExists(target), "no target is made for a chain that doesn't fit");
         Run.apply(f, "-o", target).ok();
         Run.apply(b, "-o", target).refused("b: it holds changes since era 3, the target is at era 2");
+    }
+
+    @Test
+    void theLibraryMakesNoTargetForAChainThatItRefusesEither() throws IOException {
+        Path f = full("f");
+        long base = origin.era;
+        origin.scribble(5);
+        Path a = increment("a", base, origin.size());
+        try (Applier applier = new Applier(target, null)) {
+            try (StreamReader increment = StreamReader.open(a.toString(), null)) {
+                IOException refusal =
+                        assertThrows(IOException.class, () -> applier.apply(List.of(increment), false, bytes -> {}));
+                assertTrue(refusal.getMessage().contains("nothing is known of the target"), refusal.getMessage());
+            }
+            assertTrue(Files.notExists(target));
+            try (StreamReader first = StreamReader.open(f.toString(), null);
+                    StreamReader increment = StreamReader.open(a.toString(), null)) {
+                applier.apply(List.of(first, increment), false, bytes -> {});
+            }
+        }
+        assertTargetEqualsOrigin();
+    }
+
+    @Test
+    void anyNameThatTheFileSystemTakesWillDoForATarget() throws IOException {
+        Path f = full("f");
+        long base = origin.era;
+        origin.scribble(5);
+        Path a = increment("a", base, origin.size());
+        for (int length : new int[] {245, 246, 247, 255}) {
+            target = dir.resolve("t".repeat(length));
+            Run.apply(f, "-o", target).ok();
+            Run.apply(a, "-o", target).ok();
+            assertTargetEqualsOrigin();
+        }
+        Path tooLong = dir.resolve("t".repeat(256));
+        Run.apply(f, "-o", tooLong).refused(tooLong + ": File name too long");
     }
 
     @Test

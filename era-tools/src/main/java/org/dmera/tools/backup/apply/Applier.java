@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.function.LongConsumer;
 import org.dmera.core.block.DeviceOpener;
 import org.dmera.core.file.FileErrors;
+import org.dmera.core.file.LongNames;
 import org.dmera.tools.backup.stream.Chunk;
 import org.dmera.tools.backup.stream.ExtentTable;
 import org.dmera.tools.backup.stream.StreamFooter;
@@ -30,7 +31,9 @@ public final class Applier implements Closeable {
 
     private final Path targetPath;
     private final Path stateFile;
-    private final Target target;
+    /** Null until there is one: a file is not made before it is known what for. */
+    private Target target;
+
     private TargetState state;
 
     /**
@@ -43,23 +46,30 @@ public final class Applier implements Closeable {
     public record Outcome(StreamReader stream, StreamFooter footer, long resumedAtChunk) {}
 
     /**
-     * Opens and locks the target.
+     * Opens and locks the target, if it is there.
      *
-     * @param targetPath a block device, or a file, which is made when it isn't there
+     * @param targetPath a block device, or a file, which {@link #apply} makes when it isn't there
      * @param stateFile where the target's state is kept; null for its usual place, {@link #stateFileOf}
      * @throws IOException in one line, when the target is in use or can't be written, or its state can't be read
      */
     public Applier(Path targetPath, Path stateFile) throws IOException {
         this.targetPath = targetPath;
-        boolean existed = FileErrors.isThere(targetPath);
-        target = Target.open(targetPath);
+        this.stateFile = stateFileOf(targetPath, stateFile);
+        if (FileErrors.isThere(targetPath)) {
+            open();
+        }
+    }
+
+    private void open() throws IOException {
+        boolean isThere = FileErrors.isThere(targetPath);
+        Target opened = Target.open(targetPath);
         try {
-            this.stateFile = stateFileOf(targetPath, stateFile);
-            state = existed ? TargetState.read(this.stateFile) : TargetState.none();
+            state = isThere ? TargetState.read(stateFile) : TargetState.none();
         } catch (IOException e) {
-            target.close();
+            opened.close();
             throw e;
         }
+        target = opened;
     }
 
     /**
@@ -74,10 +84,12 @@ public final class Applier implements Closeable {
         if (given != null) {
             return given;
         }
-        return FileErrors.isThere(target) && DeviceOpener.isBlockDevice(target)
-                ? Path.of("/var/lib/era-apply")
-                        .resolve(target.toRealPath().toString().substring(1).replace('/', '-') + ".erastate")
-                : target.resolveSibling(target.getFileName() + ".erastate");
+        Path named = FileErrors.isThere(target) && DeviceOpener.isBlockDevice(target)
+                ? Path.of(
+                        "/var/lib/era-apply",
+                        target.toRealPath().toString().substring(1).replace('/', '-'))
+                : target;
+        return LongNames.beside(named, ".erastate");
     }
 
     /**
@@ -94,6 +106,12 @@ public final class Applier implements Closeable {
             stream.requireComplete();
         }
         Chain.requireOneOrigin(streams);
+        if (target == null) {
+            if (!force) {
+                Chain.firstToApply(TargetState.none(), streams);
+            }
+            open();
+        }
         String unfit = TargetCheck.whyUnfit(targetPath, target.isDevice(), state);
         int first = force ? 0 : firstToApply(streams, targetPath, state, unfit);
         boolean resumable = !force && unfit == null;
@@ -224,6 +242,8 @@ public final class Applier implements Closeable {
 
     @Override
     public void close() throws IOException {
-        target.close();
+        if (target != null) {
+            target.close();
+        }
     }
 }
