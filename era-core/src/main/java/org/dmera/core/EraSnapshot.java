@@ -32,6 +32,7 @@ public final class EraSnapshot implements Closeable {
     private final BlockDevice device;
     private final MetadataRoots roots;
     private final boolean isHeld;
+    private boolean isClosed;
 
     private EraSnapshot(BlockDevice device, MetadataRoots roots, boolean isHeld) {
         this.device = device;
@@ -103,7 +104,7 @@ public final class EraSnapshot implements Closeable {
         if (roots.isToCome(era)) {
             throw ChangedBlocks.notReached(era, roots);
         }
-        BlockSet blocks = ChangedBlocks.since(device, roots, era);
+        BlockSet blocks = ChangedBlocks.since(device(), roots, era);
         return () -> new Ranges(blocks, blockBytes());
     }
 
@@ -115,7 +116,7 @@ public final class EraSnapshot implements Closeable {
      *     {@link #changedSince(long)}
      */
     public Iterable<ByteRange> changedSince(EraPoint point) throws IOException {
-        return changedSince("point", point.era(), point.contradiction(device, roots));
+        return changedSince("point", point.era(), point.contradiction(device(), roots));
     }
 
     /**
@@ -126,7 +127,7 @@ public final class EraSnapshot implements Closeable {
      * @throws IOException as {@link #changedSince(EraPoint)}
      */
     public Iterable<ByteRange> changedSince(EraToken token) throws IOException {
-        return changedSince("token", token.era(), token.contradiction(device, roots));
+        return changedSince("token", token.era(), token.contradiction(device(), roots));
     }
 
     private Iterable<ByteRange> changedSince(String what, long era, String contradiction) throws IOException {
@@ -144,7 +145,7 @@ public final class EraSnapshot implements Closeable {
      * @throws IOException when the metadata can't be read, or the snapshot was dropped meanwhile
      */
     public EraPoint point() throws IOException {
-        return EraPoint.of(device, roots, laterEra());
+        return EraPoint.of(device(), roots, laterEra());
     }
 
     /**
@@ -154,7 +155,7 @@ public final class EraSnapshot implements Closeable {
      * @throws IOException when the metadata can't be read, or the snapshot was dropped meanwhile
      */
     public EraToken token() throws IOException {
-        return EraToken.of(device, roots, laterEra());
+        return EraToken.of(device(), roots, laterEra());
     }
 
     /**
@@ -166,8 +167,16 @@ public final class EraSnapshot implements Closeable {
         return isHeld ? Math.max(0, roots.currentEra() - 1) : roots.nextEra();
     }
 
+    private BlockDevice device() throws IOException {
+        if (isClosed) {
+            throw new IOException(device.name() + ": this snapshot of it is closed, and can't be asked any more");
+        }
+        return device;
+    }
+
     @Override
     public void close() throws IOException {
+        isClosed = true;
         device.close();
     }
 

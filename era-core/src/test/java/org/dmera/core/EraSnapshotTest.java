@@ -21,6 +21,7 @@ import javax.tools.ToolProvider;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockSeal;
 import org.dmera.core.block.BlockType;
+import org.dmera.core.block.DeviceOpener;
 import org.dmera.core.block.FileBlockDevice;
 import org.dmera.core.block.MemoryBlockDevice;
 import org.dmera.core.content.BlockSet;
@@ -271,6 +272,40 @@ class EraSnapshotTest {
             metadata.commit();
             Files.write(file, device.bytes());
             assertThrows(IOException.class, () -> snapshot.changedSince(0));
+        }
+    }
+
+    @Test
+    void aSnapshotThatIsClosedSaysSo() throws Exception {
+        EraMetadata metadata = formatted(BLOCKS);
+        metadata.mark(2);
+        metadata.takeSnapshot();
+        metadata.commit();
+        EraSnapshot snapshot = EraSnapshot.open(file());
+        EraPoint point = snapshot.point();
+        EraToken token = snapshot.token();
+        snapshot.close();
+        for (Executable late : List.<Executable>of(
+                () -> snapshot.changedSince(0),
+                () -> snapshot.changedSince(point),
+                () -> snapshot.changedSince(token),
+                snapshot::point,
+                snapshot::token)) {
+            String said = assertThrows(IOException.class, late).getMessage();
+            assertEquals(folder.resolve("meta") + ": this snapshot of it is closed, and can't be asked any more", said);
+        }
+        snapshot.close();
+    }
+
+    /** Options are the programs': what there is instead of one, the caller knows. */
+    @Test
+    void whatIsInUseIsToldWithoutAProgramsOption() throws Exception {
+        EraMetadata metadata = formatted(BLOCKS);
+        metadata.commit();
+        Path file = file();
+        try (BlockDevice held = DeviceOpener.open(file, true, DeviceOpener.Claim.EXCLUSIVE)) {
+            IOException refusal = assertThrows(IOException.class, () -> EraSnapshot.openOffline(file));
+            assertEquals("File " + held.name() + " is in use (locked by another program)", refusal.getMessage());
         }
     }
 

@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.dmera.core.file.FileIdentity;
+import org.dmera.core.file.InUseException;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.FileDescriptors;
@@ -15,9 +16,6 @@ import org.dmera.core.linux.FileDescriptors;
  * and their scripts know.
  */
 public final class DeviceOpener {
-    private static final String SNAPSHOT_HINT =
-            ". To read the metadata snapshot of a live device, use --metadata-snapshot";
-
     private DeviceOpener() {}
 
     /** How a block device is claimed. */
@@ -54,7 +52,7 @@ public final class DeviceOpener {
         if (!identity.isBlockDevice()) {
             return claim == Claim.SHARED
                     ? FileBlockDevice.open(path, false)
-                    : FileBlockDevice.openClaimed(path, writable, identity, SNAPSHOT_HINT);
+                    : FileBlockDevice.openClaimed(path, writable, identity);
         }
         if (claim == Claim.SHARED) {
             return FileBlockDevice.openLive(path);
@@ -80,10 +78,8 @@ public final class DeviceOpener {
                     FileDescriptors.O_EXCL | (writable ? FileDescriptors.O_RDWR : FileDescriptors.O_RDONLY));
         } catch (ErrnoException e) {
             if (e.is(Errno.EBUSY)) {
-                throw new IOException(
-                        "Device " + device + " is in use (mounted, or held by device-mapper)"
-                                + (writable ? "" : SNAPSHOT_HINT),
-                        e);
+                throw new InUseException(
+                        "Device " + device + " is in use (mounted, or held by device-mapper)", !writable, e);
             }
             throw e;
         }

@@ -86,9 +86,8 @@ public final class FileBlockDevice implements BlockDevice {
      * Opens a regular file and claims it against others: against all when {@code writable}, else against those who write.
      *
      * @param seen what {@code path} led to
-     * @param hint for the message when it can't be read because it is in use
      */
-    static FileBlockDevice openClaimed(Path path, boolean writable, FileIdentity seen, String hint) throws IOException {
+    static FileBlockDevice openClaimed(Path path, boolean writable, FileIdentity seen) throws IOException {
         FileIdentity before = seen;
         while (true) {
             FileBlockDevice opened = open(path, writable, null);
@@ -96,7 +95,7 @@ public final class FileBlockDevice implements BlockDevice {
                 if (writable) {
                     FileClaim.requireForWriting(opened.channel, path);
                 } else {
-                    opened.claim = FileClaim.requireForReading(opened.channel, path, hint);
+                    opened.claim = FileClaim.requireForReading(opened.channel, path);
                 }
                 // Whoever had it may have put another file in its place before letting go.
                 if (FileClaim.isStill(before, path)) {

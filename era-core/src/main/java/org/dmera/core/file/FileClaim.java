@@ -60,7 +60,7 @@ public final class FileClaim implements Closeable {
      */
     public static void requireForWriting(FileChannel channel, Path path) throws IOException {
         if (!takeForWriting(channel, path)) {
-            throw inUse(path, "");
+            throw inUse(path, false);
         }
     }
 
@@ -69,15 +69,11 @@ public final class FileClaim implements Closeable {
         return new IOException(path + ": locking it failed: " + e.getMessage(), e);
     }
 
-    /**
-     * As {@link #takeForReading}.
-     *
-     * @param hint what the user could do instead, for the message
-     */
-    public static FileClaim requireForReading(FileChannel channel, Path path, String hint) throws IOException {
+    /** As {@link #takeForReading}. */
+    public static FileClaim requireForReading(FileChannel channel, Path path) throws IOException {
         FileClaim claim = takeForReading(channel, path);
         if (claim == null) {
-            throw inUse(path, hint);
+            throw inUse(path, true);
         }
         return claim;
     }
@@ -92,9 +88,9 @@ public final class FileClaim implements Closeable {
     }
 
     /** Somebody else has the file: in one line, fit for the user, who it is. */
-    private static IOException inUse(Path path, String hint) throws IOException {
+    private static InUseException inUse(Path path, boolean toBeRead) throws IOException {
         String by = isEngines(path) ? "an engine" : "another program";
-        return new IOException("File " + path + " is in use (locked by " + by + ")" + hint);
+        return new InUseException("File " + path + " is in use (locked by " + by + ")", toBeRead, null);
     }
 
     /**

@@ -8,7 +8,9 @@ import java.io.PrintStream;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.FileSystemException;
+import java.util.concurrent.locks.LockSupport;
 import org.dmera.core.file.FileErrors;
+import org.dmera.core.file.InUseException;
 import org.dmera.core.linux.NativeText;
 
 /**
@@ -16,6 +18,9 @@ import org.dmera.core.linux.NativeText;
  * command failed. No stack trace is shown unless the environment has {@code ERA_DEBUG}.
  */
 public final class CommandLine {
+    private static final String SNAPSHOT_HINT =
+            ". To read the metadata snapshot of a live device, use --metadata-snapshot";
+
     private CommandLine() {}
 
     /** Runs {@code command} with {@code args[from]} and what follows, on the process's own streams. */
@@ -26,12 +31,25 @@ public final class CommandLine {
 
     /**
      * Ends the process, without its shutdown hooks: newer JVMs look for a logger to tell of an orderly exit, which takes
-     * 100 ms. A command that has a hook must exit in the orderly way.
+     * 100 ms. A command that has a hook must exit in the orderly way. Where a signal ends the process, whose hooks made the
+     * command fail, the exit code is the signal's.
      */
     public static void leave(int code) {
         System.out.flush();
         System.err.flush();
+        while (isEnding()) {
+            Thread.interrupted();
+            LockSupport.park();
+        }
         Runtime.getRuntime().halt(code);
+    }
+
+    private static boolean isEnding() {
+        try {
+            return Runtime.getRuntime().removeShutdownHook(Thread.currentThread());
+        } catch (IllegalStateException e) {
+            return true;
+        }
     }
 
     /** As {@link #run(Command, String[], int)}, on streams of the caller's. */
@@ -55,6 +73,9 @@ public final class CommandLine {
             console.raw(UsageException.of("invalid value '" + e.value + "' for '"
                             + usage.byName(e.option).display() + "': " + e.reason)
                     .getMessage());
+        } catch (InUseException e) {
+            boolean otherwise = e.wasToBeRead() && usage.byName("metadata-snapshot") != null;
+            return report(otherwise ? new IOException(e.getMessage() + SNAPSHOT_HINT, e) : e, console);
         } catch (Throwable t) {
             return report(t, console);
         }
@@ -79,8 +100,9 @@ public final class CommandLine {
             console.error("out of memory: " + oneLine(String.valueOf(cause.getMessage()))
                     + "; ERA_JAVA_OPTS=-Xmx4g lets Java take 4 GiB, say");
         } else if (cause instanceof NoClassDefFoundError || cause instanceof UnsatisfiedLinkError) {
-            console.error("couldn't load a part of the program or of Java: "
-                    + oneLine(String.valueOf(cause.getMessage())) + "; a file of theirs is missing, or can't be read");
+            console.error(
+                    "couldn't load a part of the program or of Java: " + oneLine(String.valueOf(cause.getMessage()))
+                            + "; a file of theirs is missing, or can't be read, or too many are open (ulimit -n)");
         } else {
             console.error("internal error: " + oneLine(t.toString())
                     + " (run it again with ERA_DEBUG=1 to see where, and report it)");

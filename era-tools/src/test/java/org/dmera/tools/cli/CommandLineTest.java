@@ -9,8 +9,12 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.concurrent.CountDownLatch;
 import org.dmera.tools.Commands;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class CommandLineTest {
     private final ByteArrayOutputStream out = new ByteArrayOutputStream();
@@ -57,6 +61,47 @@ class CommandLineTest {
 
     private String err() {
         return err.toString(StandardCharsets.UTF_8);
+    }
+
+    /** A program whose hook makes it fail, and sees that through. */
+    public static final class FailingInItsHook {
+        private static volatile boolean failed;
+
+        public static void main(String[] args) throws InterruptedException {
+            CountDownLatch signal = new CountDownLatch(1);
+            Thread main = Thread.currentThread();
+            Runtime.getRuntime().addShutdownHook(new Thread(() -> {
+                signal.countDown();
+                while (!failed || main.getState() != Thread.State.WAITING) {
+                    Thread.onSpinWait();
+                }
+            }));
+            System.out.println("ready");
+            signal.await();
+            failed = true;
+            CommandLine.leave(1);
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"HUP, 129", "INT, 130", "TERM, 143"})
+    void whatASignalEndsHasItsNumberForExitCode(String signal, int code) throws Exception {
+        Process program = new ProcessBuilder(
+                        Path.of(System.getProperty("java.home"), "bin/java").toString(),
+                        "-XX:TieredStopAtLevel=1",
+                        "-cp",
+                        System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")),
+                        FailingInItsHook.class.getName())
+                .redirectError(ProcessBuilder.Redirect.INHERIT)
+                .start();
+        assertEquals("ready", program.inputReader().readLine());
+        assertEquals(
+                0,
+                new ProcessBuilder("kill", "-" + signal, Long.toString(program.pid()))
+                        .inheritIO()
+                        .start()
+                        .waitFor());
+        assertEquals(code, program.waitFor());
     }
 
     @Test
@@ -293,7 +338,7 @@ class CommandLineTest {
             assertEquals(1, run(new Failing(missing)));
         }
         String line = "era_echo: couldn't load a part of the program or of Java: com/example/Part;"
-                + " a file of theirs is missing, or can't be read\n";
+                + " a file of theirs is missing, or can't be read, or too many are open (ulimit -n)\n";
         assertEquals(line + line, err());
     }
 

@@ -603,7 +603,8 @@ class RunningDeviceTest {
         String readers = inUse + ". To read the metadata snapshot of a live device, use --metadata-snapshot\n";
         refused(readers, "era_check", metadata);
         refused(readers, "era_dump", metadata);
-        refused(readers, "era_repair", "-i", metadata, "-o", spare);
+        // This one has no such option.
+        refused(inUse + "\n", "era_repair", "-i", metadata, "-o", spare);
         refused(readers, "era_invalidate", "--written-since", 1, metadata);
         refused(readers, "era_stat", metadata);
         refused(readers, "era_copy", "--full", "-m", metadata, origin, "-o", target);
