@@ -73,8 +73,14 @@ record EraSide(DmClient client, CacheStack stack) {
             return;
         }
         // Killed within the call that takes it: a backup begins an era before it takes one, so this isn't a backup's.
-        if (snapshotEra() == before + 1) {
+        long era = snapshotEra();
+        if (era == before + 1) {
             drop();
+        } else if (block < 0 && era > before + 1) {
+            // Waiting for somebody would never end if it is ours.
+            throw new IOException("a metadata snapshot of " + name() + " is held (block " + held + ", of era " + era
+                    + "): it may be that of the run that was killed as it took one, or somebody else's; if nobody uses it,"
+                    + " drop it (drop_metadata_snap), and run this again");
         }
     }
 

@@ -271,6 +271,35 @@ class RollbackTest {
         }
     }
 
+    /** Killed as it took one, with somebody's checkpoint between the note of it and the taking. */
+    @Test
+    void aSnapshotThatMayBeOursOrSomebodyElsesIsToldBeforeAnythingElseIsDone() throws Exception {
+        boolean tried = false;
+        for (int kill = 0; !tried; kill++) {
+            setUp(folder.resolve("kill-" + kill));
+            kernel.killAfterEffect = true;
+            kernel.callsUntilKill = kill;
+            assertThrows(CachingKernel.Killed.class, () -> rollback(this::succeed));
+            kernel.callsUntilKill = -1;
+            Path file = records.resolve("rollback-cached");
+            RollbackRecord record = RollbackRecord.load(file);
+            if (record == null || record.snapshotBlock() >= 0 || kernel.era().metadataSnap() == 0) {
+                continue;
+            }
+            tried = true;
+            long held = kernel.era().metadataSnap();
+            record.withSnapshot(record.snapshotBefore() - 1, -1).save(file);
+            IOException failure = assertThrows(IOException.class, () -> rollback(this::succeed));
+            assertTrue(failure.getMessage().contains("may be that of the run that was killed"), failure.getMessage());
+            assertEquals(held, kernel.era().metadataSnap());
+            assertEquals(1, commandRuns, "it is told before the command would be run again");
+            kernel.era().dropSnapshot();
+            kernel.era().commit();
+            rollback(this::succeed);
+            assertFinished();
+        }
+    }
+
     @Test
     void whatCanNotBeDoneIsRefusedBeforeAnythingIsChanged() throws IOException {
         kernel.needsCheck = true;
