@@ -184,6 +184,19 @@ class ContractTest {
     }
 
     @Test
+    void whatJavaItselfSaysIsNotAmongTheData() throws IOException, InterruptedException {
+        Ran noMemory = Ran.shell("ulimit -v 400000; era_dump " + metadata);
+        assertEquals(1, noMemory.code());
+        assertEquals("", noMemory.out());
+        assertNotEquals("", noMemory.err());
+        // What its threads do, for SIGQUIT, which a terminal sends.
+        Ran threads = Ran.shell("cd " + folder + "; mkfifo xml-pipe; era_restore -i xml-pipe -o "
+                + zeroes("asked", 4 << 20) + " >said 2>complained & exec 3>xml-pipe; kill -QUIT $!;"
+                + " until [ -s said ] || [ -s complained ]; do sleep 0.05; done; exec 3>&-; wait $!; cat said");
+        assertEquals("", threads.out());
+    }
+
+    @Test
     void eraToolsByAnotherNameIsThatTool() throws IOException, InterruptedException {
         Path link = Files.createSymbolicLink(folder.resolve("era_dump"), Ran.BIN.resolve("era-tools"));
         assertEquals(
