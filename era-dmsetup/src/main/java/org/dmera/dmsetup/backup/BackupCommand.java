@@ -15,6 +15,7 @@ import java.util.HashSet;
 import java.util.List;
 import org.dmera.core.file.FileClaim;
 import org.dmera.core.file.Folders;
+import org.dmera.core.file.LongNames;
 import org.dmera.dmsetup.control.DmClient;
 import org.dmera.dmsetup.control.EraStatus;
 import org.dmera.dmsetup.control.Mangling;
@@ -147,9 +148,7 @@ public final class BackupCommand implements Command {
             }
             return null;
         }
-        Path cow = Path.of(arguments.has("cow") ? arguments.value("cow") : arguments.value("to"));
-        Folders.make(cow);
-        FrozenGroup group = new FrozenGroup(first.client(), cow);
+        FrozenGroup group = new FrozenGroup(first.client(), folder(arguments, arguments.has("cow") ? "cow" : "to"));
         for (Run run : runs) {
             group.add(run.device, run.options.stateFile());
         }
@@ -202,7 +201,7 @@ public final class BackupCommand implements Command {
     }
 
     private static Run prepare(Arguments arguments, String name, Console console, Opened opened) throws IOException {
-        Path folder = Path.of(arguments.value("to"));
+        Path folder = folder(arguments, "to");
         MappedEraDevice device = opened.add(open(arguments, name, console));
         device.requireRunning();
         Path stateFile = arguments.has("state")
@@ -250,10 +249,7 @@ public final class BackupCommand implements Command {
 
     /** Looks at the backups that there are. The device itself is asked how full its metadata is, if it answers. */
     private static int look(Arguments arguments, Console console) throws IOException {
-        Path folder = Path.of(arguments.value("to"));
-        if (!Files.isDirectory(folder)) {
-            throw new IOException("No such folder: " + folder);
-        }
+        Path folder = folder(arguments, "to");
         StoredBackups backups = stored(arguments);
         boolean none = backups.streams().isEmpty();
         EraStatus status = none || arguments.has("json") ? statusOrNull(arguments, console) : null;
@@ -339,13 +335,22 @@ public final class BackupCommand implements Command {
     }
 
     private static FileChannel lock(Path stateFile) throws IOException {
-        Path file = stateFile.resolveSibling(stateFile.getFileName() + ".lock");
+        Path file = LongNames.beside(stateFile, ".lock");
         FileChannel channel = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
         if (!FileClaim.takeForWriting(channel, file)) {
             channel.close();
             throw new Backup.BusyException("another era_backup is at work: " + file + " is locked");
         }
         return channel;
+    }
+
+    /** None is made: where a mount point was mistyped, the disk beneath would fill up. */
+    private static Path folder(Arguments arguments, String option) throws IOException {
+        Path folder = path(arguments, option);
+        if (!Files.isDirectory(folder)) {
+            throw new IOException("No such folder: " + folder);
+        }
+        return folder;
     }
 
     private static Path path(Arguments arguments, String option) {
