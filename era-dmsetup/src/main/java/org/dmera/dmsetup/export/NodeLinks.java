@@ -4,12 +4,9 @@ package org.dmera.dmsetup.export;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
-import java.nio.file.NoSuchFileException;
-import java.nio.file.NotLinkException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.PosixFilePermissions;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.function.Consumer;
@@ -33,21 +30,12 @@ import org.dmera.dmsetup.targets.Failures;
  * the two folders in {@code /dev} allow.
  */
 final class NodeLinks {
-    private static final Path MAPPER = Path.of("/dev/mapper");
-    private static final Path OWN = Path.of("/dev/era");
-    /** Device-mapper's own node, which must never be replaced. */
-    private static final String CONTROL = "control";
-
-    private static final Pattern NODE = Pattern.compile("/dev/(loop|nbd|ublkb)[0-9]+");
     private static final Pattern NOTE = Pattern.compile("link-[0-9]+");
     /** A note that a killed engine had not finished: what it was to replace still holds. */
     private static final Pattern UNFINISHED = Pattern.compile("link-[0-9]+\\.new");
 
     private static final Pattern FILE = Pattern.compile("device-[0-9]+");
     private static final String UBLK = "/dev/ublkb";
-    private static final String NBD = "/dev/nbd";
-    private static final String FROZEN = "frozen";
-    private static final long MAX_NOTE_BYTES = 16 << 10;
 
     private final Path folder;
     private final Consumer<String> log;
@@ -88,11 +76,14 @@ final class NodeLinks {
 
     /** Links the device's name to {@code node}. */
     Path make(MappedDevice device, String node) throws IOException {
-        Path link = link(device.name());
+        Path link = link(device.name(), node);
         write(device, List.of(link), node, false);
         Failures.takingBack(() -> Files.delete(note(device)), () -> Files.createSymbolicLink(link, Path.of(node)));
-        tellUdev(node);
-        return link;
+        return Failures.takingBack(() -> remove(device, link, node), () -> {
+            write(device, List.of(link), node, false);
+            tellUdev(node);
+            return link;
+        });
     }
 
     /**
@@ -100,13 +91,13 @@ final class NodeLinks {
      * both: whoever comes after a kill takes away what it names, and so does {@link #remove} with an old one that stays.
      */
     Path rename(MappedDevice device, Path old, String node, boolean frozen) throws IOException {
-        Path link = link(device.name());
+        Path link = link(device.name(), node);
         write(device, List.of(link, old), node, frozen);
         Failures.takingBack(
                 () -> write(device, List.of(old), node, frozen), () -> Files.createSymbolicLink(link, Path.of(node)));
         tellUdev(node);
         try {
-            unlink(old, node);
+            LinkNote.read(note(device)).unlink(old, node);
             write(device, List.of(link), node, frozen);
         } catch (IOException e) {
             log.accept("the old link " + old + " of " + device + ": " + e.getMessage());
@@ -130,18 +121,10 @@ final class NodeLinks {
         write(device, List.of(link), node, frozen);
     }
 
-    /** A line for the first link, the node, that it is frozen and as what, the other links. */
+    /** The folder is made for it. */
     private void write(MappedDevice device, List<Path> ofNode, String node, boolean frozen) throws IOException {
         makeFolder();
-        List<String> lines = new ArrayList<>(List.of(ofNode.get(0).toString(), node));
-        if (frozen) {
-            lines.add(FROZEN);
-            if (node.startsWith(NBD)) {
-                lines.add(connection(node));
-            }
-        }
-        ofNode.stream().skip(1).map(Path::toString).forEach(lines::add);
-        replace(note(device), lines);
+        replace(note(device), LinkNote.of(ofNode, node, frozen).lines());
     }
 
     /** A note is replaced as a whole. */
@@ -155,25 +138,17 @@ final class NodeLinks {
 
     /** Takes the link, what else its note names, and the note away. */
     void remove(MappedDevice device, Path link, String node) throws IOException {
-        unlink(link, node);
-        Path note = note(device);
+        Path file = note(device);
+        LinkNote note = LinkNote.NONE;
         try {
-            unlinkAll(lines(note));
+            try {
+                note = LinkNote.read(file);
+            } finally {
+                note.unlink(link, node);
+            }
+            note.unlinkAll();
         } finally {
-            Files.deleteIfExists(note);
-        }
-    }
-
-    /** Takes a link away, if it still names the same node. */
-    private static void unlink(Path link, String node) throws IOException {
-        String named;
-        try {
-            named = Files.readSymbolicLink(link).toString();
-        } catch (NoSuchFileException | NotLinkException e) {
-            return;
-        }
-        if (named.equals(node)) {
-            Files.delete(link);
+            Files.deleteIfExists(file);
         }
     }
 
@@ -191,15 +166,17 @@ final class NodeLinks {
             if (notesCount) {
                 lasting.read();
             }
-            forEach(folder, log, file -> cleanUp(file, notesCount, lasting));
+            // First the notes: what is frozen on a node is told to be ours by the file beneath, where that is mounted.
+            forEach(folder, "link-*", log, file -> cleanUp(file, notesCount, lasting));
+            forEach(folder, "device-*", log, NodeLinks::cleanUp);
         } catch (IOException e) {
             log.accept("attach: cleaning up " + folder + ": " + e.getMessage());
         }
     }
 
     /** Does {@code step} with each file; those with which it fails are told to the log. */
-    static void forEach(Path folder, Consumer<String> log, Failures.Use<Path> step) throws IOException {
-        for (Path file : Folders.entries(folder, "*")) {
+    static void forEach(Path folder, String glob, Consumer<String> log, Failures.Use<Path> step) throws IOException {
+        for (Path file : Folders.entries(folder, glob)) {
             try {
                 step.with(file);
             } catch (IOException e) {
@@ -224,25 +201,31 @@ final class NodeLinks {
 
     private void cleanUp(Path file, boolean notesCount, UblkNotes lasting) throws IOException {
         String name = file.getFileName().toString();
-        if (FILE.matcher(name).matches()) {
-            try {
-                Mounts.unmount(file.toString(), Mounts.MNT_DETACH | Mounts.UMOUNT_NOFOLLOW);
-            } catch (ErrnoException e) {
-                if (!e.is(Errno.EINVAL)) {
-                    throw e;
-                }
-            }
-        } else if (NOTE.matcher(name).matches() && notesCount) {
-            List<String> note = lines(file);
-            if (!note.isEmpty() && lasting.isLeft(note.get(1))) {
+        boolean isNote = NOTE.matcher(name).matches();
+        if (isNote && notesCount) {
+            LinkNote note = LinkNote.read(file);
+            if (lasting.isLeft(note.node())) {
                 return;
             }
             obey(note);
         }
-        boolean ours = FILE.matcher(name).matches()
-                || NOTE.matcher(name).matches()
-                || UNFINISHED.matcher(name).matches();
-        if (ours && isFile(file)) {
+        if ((isNote || UNFINISHED.matcher(name).matches()) && isFile(file)) {
+            Files.delete(file);
+        }
+    }
+
+    private static void cleanUp(Path file) throws IOException {
+        if (!FILE.matcher(file.getFileName().toString()).matches()) {
+            return;
+        }
+        try {
+            Mounts.unmount(file.toString(), Mounts.MNT_DETACH | Mounts.UMOUNT_NOFOLLOW);
+        } catch (ErrnoException e) {
+            if (!e.is(Errno.EINVAL)) {
+                throw e;
+            }
+        }
+        if (isFile(file)) {
             Files.delete(file);
         }
     }
@@ -251,89 +234,52 @@ final class NodeLinks {
         return Files.isRegularFile(path, LinkOption.NOFOLLOW_LINKS);
     }
 
-    /** The lines of a note of a link, none when it is not one. */
-    private static List<String> lines(Path note) throws IOException {
-        if (!isFile(note) || Files.size(note) > MAX_NOTE_BYTES) {
-            return List.of();
-        }
-        List<String> lines = Files.readAllLines(note, NativeText.CHARSET);
-        return lines.size() < 2 || !NODE.matcher(lines.get(1)).matches() ? List.of() : lines;
-    }
-
     /** Thaws what the note's node has frozen, and deletes the links, if they still name the same node. */
-    private void obey(List<String> note) throws IOException {
-        if (note.isEmpty()) {
-            return;
-        }
-        String node = note.get(1);
+    private void obey(LinkNote note) throws IOException {
         try {
-            if (note.contains(FROZEN) && isStillOurs(node, note)) {
-                FrozenNode.thawLeft(node, log);
+            if (note.isFrozen() && isStillOurs(note)) {
+                FrozenNode.thawLeft(note.node(), log);
             }
         } finally {
-            unlinkAll(note);
-        }
-    }
-
-    /** Takes the links away that a note names. */
-    private static void unlinkAll(List<String> note) throws IOException {
-        for (String line : note) {
-            Path link = Path.of(line).normalize();
-            if (isInOwnFolder(link)) {
-                unlink(link, note.get(1));
-            }
+            note.unlinkAll();
         }
     }
 
     /** Whether a killed engine has left file systems frozen on the node of the device of that minor number. */
     boolean leftFrozen(int minor) throws IOException {
-        return lines(note(minor)).contains(FROZEN);
+        return LinkNote.read(note(minor)).isFrozen();
     }
 
     /** Takes the link to {@code node} and the note of it away, which a killed engine has left for the device of that minor number. */
     void removeLeft(int minor, String node) throws IOException {
-        List<String> left = lines(note(minor));
-        if (!left.isEmpty() && left.get(1).equals(node)) {
+        LinkNote left = LinkNote.read(note(minor));
+        if (left.node().equals(node)) {
             obey(left);
             Files.delete(note(minor));
         }
-    }
-
-    private static boolean isInOwnFolder(Path link) {
-        return (MAPPER.equals(link.getParent()) || OWN.equals(link.getParent()))
-                && !link.getFileName().toString().equals(CONTROL);
     }
 
     /**
      * Whether it still is what the killed engine set up: a file of this folder is beneath, or it is of the same connection of the
      * kernel's NBD client, which is there, though it is dead, for as long as something is mounted from it.
      */
-    private boolean isStillOurs(String node, List<String> note) throws IOException {
-        Path backing = sys(node).resolve("loop/backing_file");
-        return node.startsWith(NBD)
-                ? note.contains(connection(node))
-                : Files.exists(backing)
+    private boolean isStillOurs(LinkNote note) throws IOException {
+        Path backing = LinkNote.sys(note.node()).resolve("loop/backing_file");
+        return note.isOfThatConnection()
+                || Files.exists(backing)
                         && Files.readString(backing, NativeText.CHARSET).startsWith(folder + "/device-");
     }
 
-    /** In a note, what tells a connection of the kernel's NBD client from every other: which thread has made it. */
-    private static String connection(String node) throws IOException {
-        Path pid = sys(node).resolve("pid");
-        return "pid " + (Files.exists(pid) ? Files.readString(pid).strip() : "none");
-    }
-
-    private static Path sys(String node) {
-        return Path.of("/sys/block", Path.of(node).getFileName().toString());
-    }
-
-    /** Where the link goes; one of ours that leads nowhere is taken away before. */
-    private static Path link(String name) throws IOException {
-        if (Set.of(CONTROL, ".", "..").contains(name) || name.indexOf('/') >= 0) {
+    /** Where the link to {@code node} goes; one of ours that leads nowhere is taken away before, or was of a former such node. */
+    private static Path link(String name, String node) throws IOException {
+        if (Set.of(LinkNote.CONTROL, ".", "..").contains(name) || name.indexOf('/') >= 0) {
             throw new ErrnoException("link for a device of the name " + name, Errno.EINVAL);
         }
         Path linkFolder = linkFolder();
         Path link = linkFolder.resolve(name);
-        if (Files.isSymbolicLink(link) && isDead(Files.readSymbolicLink(link).toString())) {
+        if (LinkNote.leadsTo(link, node)
+                || Files.isSymbolicLink(link)
+                        && isDead(Files.readSymbolicLink(link).toString())) {
             // A killed engine left it.
             Files.delete(link);
         }
@@ -348,7 +294,7 @@ final class NodeLinks {
 
     private static Path linkFolder() throws IOException {
         boolean kernelHasIt = Files.readString(Path.of("/proc/misc")).contains(" device-mapper");
-        Path linkFolder = kernelHasIt ? OWN : MAPPER;
+        Path linkFolder = kernelHasIt ? LinkNote.OWN : LinkNote.MAPPER;
         if (!Files.exists(linkFolder, LinkOption.NOFOLLOW_LINKS)) {
             Files.createDirectory(linkFolder);
             Files.setPosixFilePermissions(linkFolder, PosixFilePermissions.fromString("rwxr-xr-x"));
@@ -361,10 +307,10 @@ final class NodeLinks {
 
     /** Whether it is a device of a kind that our links name, and is not set up. What else there may be is none of ours. */
     private static boolean isDead(String node) {
-        if (!NODE.matcher(node).matches()) {
+        if (!LinkNote.isNode(node)) {
             return false;
         }
-        Path sys = sys(node);
+        Path sys = LinkNote.sys(node);
         return !Files.exists(Path.of(node))
                 || !node.startsWith(UBLK)
                         && !Files.exists(sys.resolve("loop/backing_file"))

@@ -49,7 +49,7 @@ final class UblkNotes {
 
     /** Reads what was left in the folder, which can be trusted. */
     void read() throws IOException {
-        NodeLinks.forEach(folder, log, this::read);
+        NodeLinks.forEach(folder, "ublk-*", log, this::read);
     }
 
     private void read(Path file) throws IOException {

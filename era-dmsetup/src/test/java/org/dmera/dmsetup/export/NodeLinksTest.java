@@ -3,18 +3,24 @@ package org.dmera.dmsetup.export;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
+import org.dmera.core.file.Folders;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.Mounts;
@@ -137,7 +143,7 @@ class NodeLinksTest {
         Path link = links.rename(device, old, NODE, true);
         assertEquals(NODE, Files.readSymbolicLink(link).toString());
         assertFalse(exists(old));
-        assertEquals(List.of(link.toString(), NODE, "frozen"), Files.readAllLines(note));
+        assertEquals(List.of(link.toString(), NODE, "frozen"), withoutIdentity(note));
 
         // As it is while there are both links, and while the note is written anew.
         Files.createSymbolicLink(old, Path.of(NODE));
@@ -162,11 +168,103 @@ class NodeLinksTest {
         try {
             registry.rename(device, NAME + "-new");
             assertThrows(ErrnoException.class, () -> links.rename(device, old, NODE, false));
-            assertEquals(List.of(old.toString(), NODE), Files.readAllLines(attached.resolve("link-0")));
+            assertEquals(List.of(old.toString(), NODE), withoutIdentity(attached.resolve("link-0")));
             cleanUp(attached);
             assertFalse(exists(old));
         } finally {
             Files.delete(taken);
+        }
+    }
+
+    private static List<String> withoutIdentity(Path note) throws IOException {
+        return Files.readAllLines(note).stream()
+                .filter(line -> !line.startsWith("made "))
+                .toList();
+    }
+
+    @Test
+    void aLinkThatAnotherEngineHasMadeInPlaceOfADeadOneStays() throws IOException {
+        assumeTrue(Files.isWritable(Path.of("/dev")), "needs the right to make links in /dev");
+        MappedDevice device = registry().create(NAME, "", OptionalInt.empty());
+        NodeLinks alive = new NodeLinks(folder.resolve("alive"), log::add);
+        Path killed = folder.resolve("killed");
+        Path former = alive.make(device, NODE);
+        new NodeLinks(killed, log::add).make(device, NODE);
+        NodeLinks last = new NodeLinks(folder.resolve("last"), log::add);
+        Path link = last.make(device, NODE);
+        cleanUp(killed);
+        alive.remove(device, former, NODE);
+        assertTrue(exists(link));
+        assertFalse(exists(killed.resolve("link-0")));
+        last.remove(device, link, NODE);
+        assertFalse(exists(link));
+    }
+
+    private static String run(String... command) throws Exception {
+        Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+        String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
+        assertEquals(0, process.waitFor(), () -> String.join(" ", command) + ": " + said);
+        return said;
+    }
+
+    /** A file below the folder that the kernel lists before the note of the link; null when it does so with none. */
+    private static Path listedBeforeItsNote(Path attached, boolean filesFirst) throws IOException {
+        for (String first : filesFirst ? List.of("device-", "link-") : List.of("link-", "device-")) {
+            for (int minor = 0; minor < 16; minor++) {
+                Files.createFile(attached.resolve(first + minor));
+            }
+        }
+        List<Path> listed = Folders.entries(attached, "*");
+        Path found = null;
+        for (int minor = 0; minor < 16; minor++) {
+            Path file = attached.resolve("device-" + minor);
+            if (listed.indexOf(file) < listed.indexOf(attached.resolve("link-" + minor))) {
+                found = file;
+            }
+        }
+        for (Path each : listed) {
+            if (!each.equals(found)) {
+                Files.delete(each);
+            }
+        }
+        return found;
+    }
+
+    @Test
+    void whatWasFrozenIsThawedInWhateverOrderTheFolderIsRead() throws Exception {
+        assumeTrue(Files.isWritable(Path.of("/dev/loop-control")), "needs the right to make loop devices");
+        Path attached = attached("rwx------");
+        Path first = listedBeforeItsNote(attached, true);
+        Path file = first == null ? listedBeforeItsNote(attached, false) : first;
+        assertNotNull(file);
+        Path image = folder.resolve("image");
+        try (FileChannel made = FileChannel.open(image, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+            made.write(ByteBuffer.allocate(1), (8 << 20) - 1);
+        }
+        run("mkfs.ext4", "-q", image.toString());
+        String point = Files.createDirectory(folder.resolve("mnt")).toString();
+        run("mount", "--bind", image.toString(), file.toString());
+        try {
+            String node = run("losetup", "-f", "--show", file.toString());
+            try {
+                run("mount", node, point);
+                try {
+                    Path note = attached.resolve(file.getFileName().toString().replace("device", "link"));
+                    Files.write(note, List.of("/dev/mapper/" + NAME, node, "frozen"));
+                    run("fsfreeze", "-f", point);
+                    cleanUp(attached);
+                    // It would be busy.
+                    run("fsfreeze", "-f", point);
+                } finally {
+                    run("fsfreeze", "-u", point);
+                    run("umount", point);
+                }
+            } finally {
+                run("losetup", "-d", node);
+            }
+        } finally {
+            // Nothing is there any more unless it has failed.
+            new ProcessBuilder("umount", file.toString()).start().waitFor();
         }
     }
 
