@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.core.linux;
 
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+
 /** Nodes of block devices: mknod(2), and what linux/fs.h has for them. */
 public final class DeviceNode {
     private static final int S_IFBLK = 0060000;
     private static final long BLKFLSBUF = 0x1261;
+    private static final long BLKROSET = 0x125D;
 
     private DeviceNode() {}
 
@@ -31,5 +35,15 @@ public final class DeviceNode {
         } catch (ErrnoException e) {
             throw new ErrnoException("fsync of " + path, e.errno());
         }
+    }
+
+    /**
+     * Has write(2) on the block device {@code path}, open as {@code fd}, and on its partitions refused, or not any more. What their
+     * page caches hold already can be written out meanwhile.
+     */
+    public static void setReadOnly(int fd, String path, boolean readOnly) throws ErrnoException {
+        ByteBuffer flag = ByteBuffer.allocate(Integer.BYTES).order(ByteOrder.nativeOrder());
+        flag.putInt(0, readOnly ? 1 : 0);
+        ErrnoException.check("BLKROSET of " + path, Ioctl.call(fd, BLKROSET, flag));
     }
 }

@@ -94,9 +94,7 @@ final class AttachedNode {
 
     void takeAway() throws IOException {
         requireRunning();
-        // Who closed it since that was done last may have left something in its page cache.
-        sync();
-        attachment.detach();
+        attachment.detach(this::sync);
         gone();
     }
 
@@ -185,7 +183,7 @@ final class AttachedNode {
         }
         // One of that kind can't change; another can take its place, if nobody has claimed it.
         try {
-            attachment.detach();
+            attachment.detach(this::sync);
         } catch (ErrnoException busy) {
             throw new ErrnoException(path() + " stays as it is until it is attached anew", busy.errno());
         }
@@ -211,14 +209,17 @@ final class AttachedNode {
     void letGo() throws IOException {
         thaw();
         try {
+            attachment.takeAway(this::syncOrLog, line -> log.info(device.name() + ": " + line));
+        } finally {
+            gone();
+        }
+    }
+
+    private void syncOrLog() {
+        try {
             attachment.sync();
         } catch (IOException e) {
             log.info(device.name() + ": what " + path() + " had not written yet is lost: " + e.getMessage());
-        }
-        try {
-            attachment.takeAway(line -> log.info(device.name() + ": " + line));
-        } finally {
-            gone();
         }
     }
 }

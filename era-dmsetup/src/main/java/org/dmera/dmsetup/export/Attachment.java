@@ -7,6 +7,7 @@ import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.device.DeviceIo;
+import org.dmera.dmsetup.targets.Failures;
 import org.dmera.dmsetup.targets.StorageAreas;
 
 /** An export as a block device of the host. */
@@ -46,18 +47,23 @@ public interface Attachment {
     /** Writes out what the node's page cache holds, and a file system that is mounted on it. */
     void sync() throws IOException;
 
-    /** Takes it away. Throws EBUSY, with nothing changed, while the node is in use. */
-    void detach() throws IOException;
+    /**
+     * Takes it away. Throws EBUSY, with nothing changed, while the node is in use.
+     *
+     * @param writeOut writes out what its page cache holds, as late as that can be done; when it fails the node stays
+     */
+    void detach(Failures.Step writeOut) throws IOException;
 
     /** Lets go of it, in use or not. */
     void abandon() throws IOException;
 
-    /** Takes it away, from those who still use it too. */
-    default void takeAway(Consumer<String> log) throws IOException {
+    /** Takes it away, from those who still use it too, who have what they wrote by now written out. */
+    default void takeAway(Failures.Step writeOut, Consumer<String> log) throws IOException {
         try {
-            detach();
+            detach(writeOut);
         } catch (ErrnoException e) {
             log.accept("those who still use " + node() + " get I/O errors from now on: " + e.getMessage());
+            writeOut.run();
             abandon();
         }
     }

@@ -6,6 +6,8 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
 import org.dmera.core.linux.DeviceNode;
 import org.dmera.core.linux.Errno;
@@ -26,6 +28,7 @@ import org.dmera.dmsetup.targets.Threads;
 final class KernelNbd implements Attachment {
     private static final int MAX_DEVICES = 256;
     private static final int BLOCK_BYTES = 512;
+    private static final long POLL_NANOS = TimeUnit.MILLISECONDS.toNanos(1);
 
     private static final long SET_SOCK = 0xab00;
     private static final long SET_BLKSIZE = 0xab01;
@@ -39,13 +42,15 @@ final class KernelNbd implements Attachment {
     private final int fd;
     private final int socket;
     private final DeviceIo io;
+    private final NodeKeeper keeper;
     private final Thread thread;
 
-    private KernelNbd(String node, int fd, int socket, DeviceIo io, Consumer<String> log) {
+    private KernelNbd(String node, int fd, int socket, DeviceIo io, Consumer<String> log) throws IOException {
         this.node = node;
         this.fd = fd;
         this.socket = socket;
         this.io = io;
+        this.keeper = NodeKeeper.start("keeper of " + node);
         this.thread = Threads.daemon("kernel-" + node, () -> {
             int result = Ioctl.call(fd, DO_IT, 0L);
             if (result < 0) {
@@ -93,16 +98,28 @@ final class KernelNbd implements Attachment {
         };
         return Failures.takingBack(close, () -> {
             KernelNbd device = new KernelNbd(node, fd, socket, io, log);
-            device.start(size, flags);
-            return device;
+            return Failures.takingBack(device.keeper::end, () -> {
+                device.start(size, flags);
+                return device;
+            });
         });
     }
 
     private void start(long size, int flags) throws IOException {
+        // An engine that was killed while it took its own node away may have left that so.
+        DeviceNode.setReadOnly(fd, node, false);
         check(SET_BLKSIZE, BLOCK_BYTES);
         check(SET_SIZE_BLOCKS, size / BLOCK_BYTES);
         check(SET_FLAGS, flags);
         thread.start();
+        // On that thread the kernel gives it its size, without which nobody could use it yet.
+        Path sectors = Path.of("/sys/class/block", Path.of(node).getFileName().toString(), "size");
+        while (Files.readString(sectors).strip().equals("0")) {
+            if (!thread.isAlive()) {
+                throw new IOException(node + " does not come up, and the log says why");
+            }
+            LockSupport.parkNanos(POLL_NANOS);
+        }
     }
 
     private void check(long request, long argument) throws ErrnoException {
@@ -117,7 +134,7 @@ final class KernelNbd implements Attachment {
 
     @Override
     public void requireUnclaimed() throws IOException {
-        NodeMounts.requireUnclaimed(node);
+        keeper.perform(() -> NodeMounts.requireUnclaimed(node));
     }
 
     /**
@@ -134,21 +151,27 @@ final class KernelNbd implements Attachment {
         check(SET_SIZE_BLOCKS, io.sizeBytes() / BLOCK_BYTES);
     }
 
-    /**
-     * Disconnects it; what was not written out is lost.
-     *
-     * @throws ErrnoException EBUSY while somebody has claimed it, as a mount does
-     */
+    /** Throws EBUSY when somebody has claimed it, as a mount does; who merely has it open gets errors from now on. */
     @Override
-    public void detach() throws IOException {
-        requireUnclaimed();
-        abandon();
+    public void detach(Failures.Step writeOut) throws IOException {
+        ShutNode.during(keeper, node, writeOut, this::disconnect);
+        clear();
     }
 
     @Override
     public void abandon() throws IOException {
+        disconnect();
+        clear();
+    }
+
+    private void disconnect() throws IOException {
         check(DISCONNECT, 0);
         Threads.await(thread::join);
+    }
+
+    /** What nobody else has open has no size from here on. */
+    private void clear() throws IOException {
+        keeper.end();
         check(CLEAR_SOCK, 0);
         FileDescriptors.close(fd);
         FileDescriptors.close(socket);

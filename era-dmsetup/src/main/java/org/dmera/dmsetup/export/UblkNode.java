@@ -239,16 +239,8 @@ final class UblkNode implements Attachment {
 
     /** Throws EBUSY when somebody has claimed it, as a mount does; who merely has it open gets errors from now on. */
     @Override
-    public void detach() throws IOException {
-        NodeKeeper keeper = control.keeper();
-        // Nobody claims it from here on, until it is stopped.
-        int fd = keeper.call(() -> FileDescriptors.open(node(), FileDescriptors.O_RDONLY | FileDescriptors.O_EXCL));
-        try {
-            keeper.perform(() -> DeviceNode.sync(fd, node()));
-            command("STOP_DEV", Ublk.STOP_DEV, null, 0);
-        } finally {
-            keeper.perform(() -> FileDescriptors.close(fd));
-        }
+    public void detach(Failures.Step writeOut) throws IOException {
+        ShutNode.during(control.keeper(), node(), writeOut, () -> command("STOP_DEV", Ublk.STOP_DEV, null, 0));
         abandon();
     }
 

@@ -82,7 +82,7 @@ public final class ServeCommand implements Command {
                         console.print("the last is " + node.node());
                         Threads.await(stop::await);
                     } finally {
-                        node.takeAway(console::error);
+                        node.takeAway(node::sync, console::error);
                     }
                 } else {
                     console.print("the last is also " + NbdUri.of(socket, ""));

@@ -103,7 +103,7 @@ class LoopDeviceTest {
         };
         node.sync();
         assertEquals(0, writes.get(), "written out already");
-        node.detach();
+        node.detach(() -> {});
         assertTrue(writes.get() > 0, "the write is lost");
     }
 
@@ -113,13 +113,13 @@ class LoopDeviceTest {
         try (FileChannel channel = open(node)) {
             for (int i = 1; i < 3; i++) {
                 write(channel);
-                ErrnoException refused = assertThrows(ErrnoException.class, node::detach);
+                ErrnoException refused = assertThrows(ErrnoException.class, () -> node.detach(() -> {}));
                 assertTrue(refused.is(Errno.EBUSY), refused::toString);
                 channel.force(false);
                 assertEquals(i, writes.get());
             }
         }
-        node.detach();
+        node.detach(() -> {});
         assertFalse(Files.exists(folder.resolve("file")), "the file stays");
     }
 }

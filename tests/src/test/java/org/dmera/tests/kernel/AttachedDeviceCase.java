@@ -50,6 +50,29 @@ final class AttachedDeviceCase implements LabCase {
                 }
                 engine
 
+                # Written and closed while the node's write-out waits for the disk, before it is taken away.
+                truncate -s 8M $work/slow
+                slow=$(losetup -f --show $work/slow)
+                dmsetup create %1$s-slow --table "0 16384 linear $slow 0"
+                era create %1$s-late --attach --table "0 16384 linear /dev/mapper/%1$s-slow 0"
+                node=$(readlink /dev/era/%1$s-late)
+                head -c 4096 /dev/urandom > $work/late
+                # The first to open it looks for partitions.
+                blockdev --flushbufs $node
+                dmsetup suspend --nolockfs %1$s-slow
+                era detach %1$s-late &
+                detaching=$!
+                until cat /proc/$engine/task/*/stat 2> /dev/null | grep -q ') D '; do kill -0 $detaching; sleep 0.1; done
+                if dd if=$work/late of=$node bs=4k seek=5 conv=notrunc; then late=lost; else late=refused; fi
+                dmsetup resume %1$s-slow
+                wait $detaching
+                ! cmp -n 4096 -i 0:20480 $work/late $work/slow || late=there
+                echo "@late is $late"
+                echo "@readonly afterwards $(blockdev --getro $node)"
+                era remove %1$s-late
+                dmsetup remove %1$s-slow
+                losetup -d $slow
+
                 era create %1$s --attach --table "0 $((%2$d * 2048)) era $work/meta $work/origin 8"
                 node=$(readlink /dev/era/%1$s)
                 echo "@node is $node"
@@ -119,6 +142,10 @@ final class AttachedDeviceCase implements LabCase {
                     String node = log.answer("node", "is");
                     assertTrue(node.matches(overFuse ? "/dev/loop[0-9]+" : "/dev/nbd[0-9]+"), node);
                     assertEquals((long) ORIGIN_MIB << 20, Long.parseLong(log.answer("size", "first")));
+                }),
+                DynamicTest.dynamicTest("whatIsWrittenWhileTheNodeGoesIsThereOrRefused", () -> {
+                    assertEquals(overFuse ? "there" : "refused", log.answer("late", "is"));
+                    assertEquals("0", log.answer("readonly", "afterwards"));
                 }),
                 DynamicTest.dynamicTest("threadsThatServeTheNodeDoNotWaitForItWhenTheyNeedMemory", () -> {
                     List<String> threads = Files.readAllLines(folder.resolve("threads"));
