@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.dmsetup.export;
 
+import java.io.Closeable;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -11,6 +12,7 @@ import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.FileDescriptors;
 import org.dmera.core.linux.Ioctl;
+import org.dmera.dmsetup.targets.Failures;
 
 /**
  * File systems on a node that are frozen (FIFREEZE of ioctl(2)): each is whole on the device, and who writes to one waits until
@@ -18,7 +20,7 @@ import org.dmera.core.linux.Ioctl;
  *
  * <p>Freezing waits for what this process serves, so it is done by a {@link NodeKeeper}.
  */
-final class FrozenNode {
+final class FrozenNode implements Closeable {
     private static final long FIFREEZE = 0xC0045877L;
     private static final long FITHAW = 0xC0045878L;
 
@@ -140,25 +142,34 @@ final class FrozenNode {
         FileDescriptors.close(fd);
     }
 
-    /** Thaws what a killed engine had frozen: its users get errors then, and do not wait for ever. */
-    static void thawLeft(String node, Consumer<String> log) throws IOException {
-        for (List<NodeMounts.Mount> mounts : NodeMounts.fileSystems(node)) {
-            thaw(openOneOf(mounts), log);
+    /** What is mounted from a node that a killed engine has left, to be thawed: it may have frozen that, and nobody else would. */
+    static FrozenNode left(String node, Consumer<String> log) throws IOException {
+        FrozenNode left =
+                new FrozenNode(NodeKeeper.start("thawer of " + Path.of(node).getFileName()));
+        return Failures.takingBack(left::close, () -> {
+            for (List<NodeMounts.Mount> mounts : NodeMounts.fileSystems(node)) {
+                try {
+                    left.keeper.perform(() -> left.open.add(openOneOf(mounts)));
+                } catch (IOException e) {
+                    log.accept("thawing what is on " + node + ": " + e.getMessage());
+                }
+            }
+            return left;
+        });
+    }
+
+    /** The same, thawed now: on a node that nobody serves its users get errors then, and do not wait for ever. */
+    static void thawLeft(String node, Consumer<String> log) {
+        try {
+            left(node, log).thaw(log);
+        } catch (IOException e) {
+            log.accept("thawing what is on " + node + ": " + e.getMessage());
         }
     }
 
-    /** The same on a node that this process serves by now, so that its users go on. A failure is a line in the log. */
-    static void thawAgain(String node, Consumer<String> log) {
-        NodeKeeper keeper = null;
-        try {
-            keeper = NodeKeeper.start("thawer of " + Path.of(node).getFileName());
-            keeper.perform(() -> thawLeft(node, log));
-        } catch (IOException e) {
-            log.accept("thawing what is on " + node + ": " + e.getMessage());
-        } finally {
-            if (keeper != null) {
-                keeper.end();
-            }
-        }
+    /** What is frozen stays so. */
+    @Override
+    public void close() {
+        keeper.end();
     }
 }

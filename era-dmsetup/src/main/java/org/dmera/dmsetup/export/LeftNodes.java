@@ -8,6 +8,7 @@ import java.util.function.Consumer;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.device.MappedDevice;
+import org.dmera.dmsetup.targets.Failures;
 import org.dmera.dmsetup.targets.Threads;
 
 /**
@@ -40,11 +41,13 @@ record LeftNodes(UblkNotes notes, NodeLinks links, Consumer<String> log) {
     private Attachment takeOver(MappedDevice device, UblkNotes.Left left, Served served) throws IOException {
         UblkNode node = UblkNode.recover(device, left.identity(), notes, served, log);
         notes.settled(left);
-        boolean frozen = links.leftFrozen(left.minor());
-        links.removeLeft(left.minor(), left.identity().node());
-        if (node != null && frozen) {
-            FrozenNode.thawAgain(node.node(), log);
-        }
+        orLog(left, () -> {
+            if (node != null && links.leftFrozen(left.minor())) {
+                FrozenNode.thawLeft(node.node(), log);
+            }
+            // Not before: after a kill in between nobody would know that it is frozen.
+            links.removeLeft(left.minor(), left.identity().node());
+        });
         return node;
     }
 
@@ -55,15 +58,26 @@ record LeftNodes(UblkNotes notes, NodeLinks links, Consumer<String> log) {
 
     /** In the background: one of which the start was broken off may keep whoever asks for ever. */
     private void deleteLater(UblkNotes.Left left) {
-        String node = left.identity().node();
-        Threads.start("end of " + node, () -> {
-            try {
-                UblkNode.delete(left.identity(), notes, log);
-                links.removeLeft(left.minor(), node);
-            } catch (IOException e) {
-                log.accept("attach: " + node + ", which a killed engine left: " + e.getMessage());
-            }
-        });
+        // Now: a node that comes when this one is gone may have its number, and a link of that device's.
+        orLog(left, () -> links.removeLeft(left.minor(), left.identity().node()));
+        Threads.start("end of " + left.identity().node(), () -> orLog(left, () -> delete(left)));
+    }
+
+    private void orLog(UblkNotes.Left left, Failures.Step step) {
+        try {
+            step.run();
+        } catch (IOException e) {
+            log.accept("attach: " + left.identity().node() + ", which a killed engine left: " + e.getMessage());
+        }
+    }
+
+    /** Takes it from its users, who don't wait any more for what was frozen on it: they get errors. */
+    private void delete(UblkNotes.Left left) throws IOException {
+        // When it is stopped, nobody can tell any more what is mounted from it; and before, thawing waits for requests,
+        // too.
+        try (FrozenNode mounted = FrozenNode.left(left.identity().node(), log)) {
+            UblkNode.delete(left.identity(), notes, log, () -> mounted.thaw(log));
+        }
     }
 
     /** Which of the device's somebody has claimed, or null. None is opened, which might wait for its requests. */
@@ -89,9 +103,9 @@ record LeftNodes(UblkNotes notes, NodeLinks links, Consumer<String> log) {
         requireUnclaimed(device);
         List<UblkNotes.Left> all = withinReach(device);
         for (UblkNotes.Left left : all) {
-            UblkNode.delete(left.identity(), notes, log);
-            notes.settled(left);
             links.removeLeft(left.minor(), left.identity().node());
+            delete(left);
+            notes.settled(left);
         }
         return !all.isEmpty();
     }

@@ -136,7 +136,7 @@ final class UblkNode implements Attachment {
             Integer state = state(control, identity);
             if (state == null || state == Ublk.STATE_DEAD) {
                 // One that was stopped somebody may still have open.
-                delete(control, state, identity, notes, log);
+                delete(control, state, identity, notes, log, () -> {});
                 return null;
             }
             UblkNode node = new UblkNode(identity, device, notes, served, control, log);
@@ -178,11 +178,15 @@ final class UblkNode implements Attachment {
         return Long.parseLong(Files.readString(size).strip()) * Ublk.SECTOR_BYTES;
     }
 
-    /** Takes away what a killed engine left, from its users too, when no engine will go on with it. */
-    static void delete(Identity identity, UblkNotes notes, Consumer<String> log) throws IOException {
+    /**
+     * Takes away what a killed engine left, from its users too, when no engine will go on with it.
+     *
+     * @param stopped done when its requests fail, and its users may have it open yet
+     */
+    static void delete(Identity identity, UblkNotes notes, Consumer<String> log, Runnable stopped) throws IOException {
         UblkControl control = UblkControl.open("keeper of " + identity.node());
         try {
-            delete(control, state(control, identity), identity, notes, log);
+            delete(control, state(control, identity), identity, notes, log, stopped);
         } catch (IOException | RuntimeException | Error e) {
             control.end();
             throw e;
@@ -190,13 +194,18 @@ final class UblkNode implements Attachment {
     }
 
     private static void delete(
-            UblkControl control, Integer state, Identity identity, UblkNotes notes, Consumer<String> log)
+            UblkControl control,
+            Integer state,
+            Identity identity,
+            UblkNotes notes,
+            Consumer<String> log,
+            Runnable stopped)
             throws IOException {
         if (state == null) {
             notes.gone(identity);
             control.end();
         } else {
-            stopAndDelete(control, identity, notes, log, () -> {});
+            stopAndDelete(control, identity, notes, log, stopped);
         }
     }
 

@@ -92,6 +92,11 @@ abstract class KernelLabTests {
     }
 
     @TestFactory
+    Stream<DynamicNode> aUblkDeviceEndsWithoutALossThatNobodyIsToldOf() {
+        return run.checks(UblkEndCase.class);
+    }
+
+    @TestFactory
     Stream<DynamicNode> whatSurprisedUsIsStillSo() {
         return run.checks(KernelBehaviour.class);
     }
@@ -128,6 +133,7 @@ abstract class KernelLabTests {
             cases.add(new UblkCase());
             if (Lab.NIGHTLY) {
                 cases.add(new UblkKillCase());
+                cases.add(new UblkEndCase());
             }
         }
         for (long each : Seeds.forCacheRollbacks(kernel)) {
