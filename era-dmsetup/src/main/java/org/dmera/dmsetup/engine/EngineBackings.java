@@ -5,8 +5,11 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
+import org.dmera.core.linux.DeviceNumber;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.NativeText;
@@ -15,12 +18,16 @@ import org.dmera.dmsetup.device.DeviceRecord;
 import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.targets.Backing;
+import org.dmera.dmsetup.targets.BlockDevices;
 import org.dmera.dmsetup.targets.FileBackings;
 import org.dmera.dmsetup.targets.TargetFactory;
 
 /**
  * Opens what tables name: a mapped device of this engine ({@code engine:NAME}, {@code /dev/mapper/NAME} if the engine has
- * a device of that name, a link to that, or its {@code major:minor}), else a file or a block device.
+ * a device of that name, a link to that, its {@code major:minor}, or its node), else a file or a block device.
+ *
+ * <p>No node of this engine is opened, nor what lies on one: should the process be killed, what its page cache holds would be
+ * written out when the process's files are closed, which waits for requests that the same process serves.
  */
 final class EngineBackings implements BackingSource {
     private static final String ENGINE_PREFIX = "engine:";
@@ -28,14 +35,22 @@ final class EngineBackings implements BackingSource {
     /** Where nodes are where the kernel has a device-mapper of its own. */
     private static final String ERA_PREFIX = "/dev/era/";
 
+    private static final String DEV_PREFIX = "/dev/";
+
     private static final int MAX_LINKS = 40;
 
     private final FileBackings files = new FileBackings();
     private volatile DeviceRegistry registry;
+    private volatile Function<String, MappedDevice> nodes = path -> null;
 
     /** Tells of the registry, which itself is made with this object. */
     void setRegistry(DeviceRegistry devices) {
         registry = devices;
+    }
+
+    /** Tells of the device that has the node of a path, null for none. */
+    void setNodes(Function<String, MappedDevice> ofPath) {
+        nodes = ofPath;
     }
 
     @Override
@@ -86,7 +101,33 @@ final class EngineBackings implements BackingSource {
             return device;
         }
         MappedDevice linked = findByLink(name);
-        return linked != null ? linked : RegistryExports.ofNumber(registry, name);
+        MappedDevice known = linked != null ? linked : RegistryExports.ofNumber(registry, name);
+        return known != null ? known : findByNode(name);
+    }
+
+    private MappedDevice findByNode(String name) throws IOException {
+        Iterator<String> chain = BlockDevices.chain(number(name)).iterator();
+        MappedDevice device = chain.hasNext() ? nodes.apply(DEV_PREFIX + chain.next()) : null;
+        while (device == null && chain.hasNext()) {
+            String node = DEV_PREFIX + chain.next();
+            MappedDevice beneath = nodes.apply(node);
+            if (beneath != null) {
+                throw new ErrnoException(
+                        name + " lies on " + node + ", the node of this engine's own device " + beneath.name(),
+                        Errno.EBUSY);
+            }
+        }
+        return device;
+    }
+
+    /** Of the block device that is named by its path or its number, {@code major:minor}. */
+    private static String number(String name) throws IOException {
+        Path path = NativeText.path(name);
+        if (!Files.exists(path)) {
+            return name;
+        }
+        long number = (long) Files.getAttribute(path, "unix:rdev");
+        return DeviceNumber.major(number) + ":" + DeviceNumber.minor(number);
     }
 
     /** The device that a path is a node of, or of which one is on the way that symbolic links lead. */

@@ -96,6 +96,15 @@ public final class HostAttacher implements Attacher, DeviceListener, Closeable {
         }
     }
 
+    /** The device that has the node of that path, as in {@code /dev/loop0}; null for none. */
+    public MappedDevice ofNode(String path) {
+        return nodes.entrySet().stream()
+                .filter(each -> path.equals(each.getValue().path()))
+                .map(Map.Entry::getKey)
+                .findFirst()
+                .orElse(null);
+    }
+
     private AttachedNode of(MappedDevice device) {
         return nodes.computeIfAbsent(device, any -> new AttachedNode(device, this, links, log));
     }

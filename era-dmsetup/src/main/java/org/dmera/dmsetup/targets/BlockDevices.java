@@ -4,16 +4,47 @@ package org.dmera.dmsetup.targets;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.LinkedHashSet;
+import java.util.Set;
+import org.dmera.core.file.Folders;
 import org.dmera.core.linux.NativeText;
 
 /** What the kernel tells of block devices in sysfs (sysfs-block): where a loop device or a partition lies, and what they are. */
-final class BlockDevices {
+public final class BlockDevices {
     private static final Path NUMBERS = Path.of("/sys/dev/block");
     private static final long SECTOR_BYTES = 512;
     /** Loop devices over partitions of loop devices, and so on: more than anybody stacks. */
     private static final int MAX_DEPTH = 8;
 
     private BlockDevices() {}
+
+    /**
+     * The names, as in {@code loop0}, of the block device of the number {@code major:minor}, first, and of those on which it lies:
+     * of a partition its disk, and what is beneath one of the kernel's mapped devices or RAIDs.
+     */
+    public static Set<String> chain(String number) throws IOException {
+        Set<String> names = new LinkedHashSet<>();
+        Path device = NUMBERS.resolve(number);
+        if (Files.exists(device)) {
+            addChain(device.toRealPath(), names);
+        }
+        return names;
+    }
+
+    private static void addChain(Path device, Set<String> names) throws IOException {
+        if (!names.add(device.getFileName().toString())) {
+            return;
+        }
+        if (Files.exists(device.resolve("partition"))) {
+            addChain(device.getParent(), names);
+        }
+        Path beneath = device.resolve("slaves");
+        if (Files.exists(beneath)) {
+            for (Path each : Folders.entries(beneath, "*")) {
+                addChain(each.toRealPath(), names);
+            }
+        }
+    }
 
     /** Where the bytes of a block device or a file lie. */
     record Place(StorageId storage, long offsetBytes) {}

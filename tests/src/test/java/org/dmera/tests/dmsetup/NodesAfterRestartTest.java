@@ -117,6 +117,41 @@ class NodesAfterRestartTest {
         assertFalse(hasNode(vol));
     }
 
+    /** With such a node open, a killed engine would never end. */
+    @Test
+    void anOwnNodeBeneathAnotherDeviceIsTakenForItsDevice() throws Exception {
+        create(vol, "attach");
+        Path node = link(vol).toRealPath();
+        String number = Files.readString(
+                        Path.of("/sys/class/block", node.getFileName().toString(), "dev"))
+                .strip();
+        String line = "0 65536 linear 120:"
+                + program.run("info", "-c", "--noheadings", "-o", "minor", vol)
+                        .ok()
+                        .out()
+                        .strip() + " 0\n";
+        for (String beneath : List.of(node.toString(), number, "/dev/block/" + number)) {
+            if (!beneath.contains("block") || Files.exists(Path.of(beneath))) {
+                program.run("create", other, "--table", "0 65536 linear " + beneath + " 0")
+                        .ok();
+                assertEquals(line, program.run("table", other).ok().out());
+                program.run("remove", other).ok();
+            }
+        }
+        program.run(List.of("addpart", node.toString(), "1", "2048", "4096")).ok();
+        Program.Result refused = program.run("create", other, "--table", "0 4096 linear " + node + "p1 0");
+        assertTrue(refused.err().contains("Device or resource busy"), refused.err());
+        assertTrue(program.log().contains(node + "p1 lies on " + node), program.log());
+
+        program.run("create", other, "--attach", "--table", "0 65536 linear " + node + " 0")
+                .ok();
+        leaveUnwritten(other);
+        program.kill();
+        program.start();
+        assertEquals("1\n", writeThrough(vol));
+        program.run("remove", other).ok();
+    }
+
     /** Through the node's page cache, where it stays for now: the engine has the node open, too. */
     private void leaveUnwritten(String name) throws IOException {
         Files.write(link(name).toRealPath(), new byte[16 << 20], StandardOpenOption.WRITE);
