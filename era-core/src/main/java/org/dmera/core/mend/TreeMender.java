@@ -209,11 +209,21 @@ public final class TreeMender {
             }
             if (each.at().holder() != TreeWalker.NO_HOLDER) {
                 done |= markForRebuild(each.at().holder());
-            } else {
+            } else if (lost.stream()
+                            .filter(other -> isRootOfSameKind(each, other))
+                            .count()
+                    == 1) {
                 done |= mendRoot(each.tree(), superblock, missed);
             }
         }
         return done;
+    }
+
+    /** Whether a part that is missed may be the root of the one as well as of the other. */
+    private boolean isRootOfSameKind(LostNode a, LostNode b) {
+        return b.at().holder() == TreeWalker.NO_HOLDER
+                && isReferenceToBlame(b)
+                && Content.of(a.tree()) == Content.of(b.tree());
     }
 
     private boolean isReferenceToBlame(LostNode lost) {
