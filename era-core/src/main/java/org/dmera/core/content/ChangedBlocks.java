@@ -181,7 +181,7 @@ public final class ChangedBlocks {
                 long bits = Math.min(nrBits, part.end);
                 lastWord = (int) (bits / 64);
                 lastMask = (1L << bits) - 1;
-                writesets.scanBits(era, part.begin / 64, bits, root, this);
+                writesets.scanBits(era, nrBits, root, part.begin / 64, bits, this);
             }
         }
 

@@ -85,7 +85,7 @@ public final class LastWritten {
         ReadOnce reading = ReadOnce.of(device, roots);
         new ArrayScanner(reading).scanEras(roots, begin, end, this::putEras);
         WritesetScanner writesets = new WritesetScanner(reading);
-        writesets.forEach(roots, (era, nrBits, root) -> fold(writesets, era, Math.min(nrBits, end), root));
+        writesets.forEach(roots, (era, nrBits, root) -> fold(writesets, era, nrBits, root));
         return true;
     }
 
@@ -94,8 +94,9 @@ public final class LastWritten {
         window.put((int) (firstIndex - begin) * ArrayBlock.ERA_BYTES, buffer, offset, count * ArrayBlock.ERA_BYTES);
     }
 
-    private void fold(WritesetScanner writesets, long era, long endBit, long root) throws IOException {
-        writesets.scanBits(era, begin / 64, endBit, root, (firstWord, buffer, offset, count) -> {
+    private void fold(WritesetScanner writesets, long era, long nrBits, long root) throws IOException {
+        long endBit = Math.min(nrBits, end);
+        writesets.scanBits(era, nrBits, root, begin / 64, endBit, (firstWord, buffer, offset, count) -> {
             for (int i = 0; i < count; i++) {
                 long firstBlock = (firstWord + i) * 64;
                 long word = buffer.getLong(offset + 8 * i);

@@ -83,7 +83,8 @@ public final class ArrayScanner implements ArrayWalker.Policy, ArrayWalker.Visit
     /** {@code entries}: how many the array should have, or −1 for any number. */
     void scanPart(long root, long from, long to, long entries, int valueSize, String structure, ValueVisitor visitor)
             throws IOException {
-        if (to <= from) {
+        // An array that should be empty is looked at: it may be its size that is wrong.
+        if (to <= from && (from > 0 || entries != 0)) {
             return;
         }
         this.from = from;
@@ -128,7 +129,7 @@ public final class ArrayScanner implements ArrayWalker.Policy, ArrayWalker.Visit
         }
         if (run == null) {
             // Most arrays of a small device are one block: only a longer one is worth the large buffer.
-            run = BlockSource.newBuffer(blocks == 1 ? 1 : (int) Math.min(RUN_BLOCKS, blocks));
+            run = BlockSource.newBuffer((int) Math.max(1, Math.min(RUN_BLOCKS, blocks)));
         } else if (run.capacity() < count * BlockDevice.BLOCK_BYTES) {
             run = BlockSource.newBuffer(RUN_BLOCKS);
         }

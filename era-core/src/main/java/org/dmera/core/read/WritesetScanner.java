@@ -2,6 +2,8 @@
 package org.dmera.core.read;
 
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.util.BitSet;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.DamageKind;
@@ -10,7 +12,7 @@ import org.dmera.core.format.Limits;
 import org.dmera.core.format.WritesetValue;
 
 /** Lists the writesets that have not been digested, in ascending order of era, and reads their bits. */
-public final class WritesetScanner implements TreeWalker.Listener {
+public final class WritesetScanner implements TreeWalker.Listener, ArrayScanner.ValueVisitor {
     /** Receives writesets. */
     public interface WritesetVisitor {
         /**
@@ -25,8 +27,16 @@ public final class WritesetScanner implements TreeWalker.Listener {
 
     private final ReadOnce reading;
     private final ArrayScanner arrays;
+    /** Roots of bitsets that were met: who reads only some of them would miss that two are the same. */
+    private final BitSet roots = new BitSet();
+
     private long highestEra;
     private WritesetVisitor visitor;
+    /** The bitset that is read. */
+    private String structure;
+
+    private long nrBits;
+    private ArrayScanner.ValueVisitor bits;
 
     /** {@code reading}: shared by all scanners that read parts of the same trees. */
     public WritesetScanner(ReadOnce reading) {
@@ -42,11 +52,10 @@ public final class WritesetScanner implements TreeWalker.Listener {
     public void forEach(MetadataRoots roots, WritesetVisitor visitor) throws IOException {
         this.visitor = visitor;
         this.highestEra = roots.lastArchived();
+        this.roots.clear();
         try {
-            if (roots.writesetTreeRoot() != 0) {
-                new TreeWalker(reading.source(), reading, WritesetValue.BYTES, TreeWalker.newBuffers(), this)
-                        .walk(roots.writesetTreeRoot(), 0, true);
-            }
+            new TreeWalker(reading.source(), reading, WritesetValue.BYTES, TreeWalker.newBuffers(), this)
+                    .walk(roots.writesetTreeRoot(), 0, true);
             if (roots.hasCurrentWriteset()) {
                 visit(roots.currentEra(), roots.currentWritesetNrBits(), roots.currentWritesetRoot());
             }
@@ -57,30 +66,49 @@ public final class WritesetScanner implements TreeWalker.Listener {
     }
 
     private void visit(long era, long nrBits, long root) throws IOException {
+        structure = "writeset of era " + era;
         if (nrBits > Limits.MAX_ORIGIN_BLOCKS) {
-            throw new DamagedMetadataException(
-                    DamageKind.BAD_FIELD,
-                    -1,
-                    "writeset of era " + era,
-                    "writeset of era " + era + ": nr_bits is " + nrBits + ", expected at most "
-                            + Limits.MAX_ORIGIN_BLOCKS);
+            throw damaged(
+                    DamageKind.BAD_FIELD, "nr_bits is " + nrBits + ", expected at most " + Limits.MAX_ORIGIN_BLOCKS);
+        }
+        if (reading.source().isUsable(root)) {
+            if (roots.get((int) root)) {
+                throw damaged(DamageKind.DOUBLY_USED, "its root, block " + root + ", is another writeset's too");
+            }
+            roots.set((int) root);
         }
         visitor.writeset(era, nrBits, root);
     }
 
-    /**
-     * Reads the words of a writeset's bitset that hold its first {@code nrBits} bits. Bits past those in the last word
-     * mean nothing and are passed on as they are.
-     */
-    public void scanBits(long era, long nrBits, long root, ArrayScanner.ValueVisitor visitor) throws IOException {
-        scanBits(era, 0, nrBits, root, visitor);
+    private DamagedMetadataException damaged(DamageKind kind, String detail) {
+        return new DamagedMetadataException(kind, -1, structure, structure + ": " + detail);
     }
 
-    /** As {@link #scanBits(long, long, long, ArrayScanner.ValueVisitor)}, from word {@code firstWord} on. */
-    public void scanBits(long era, long firstWord, long nrBits, long root, ArrayScanner.ValueVisitor visitor)
+    /** Reads the words of a writeset's bitset, which has {@code nrBits} bits; past those the last word is 0. */
+    public void scanBits(long era, long nrBits, long root, ArrayScanner.ValueVisitor visitor) throws IOException {
+        scanBits(era, nrBits, root, 0, nrBits, visitor);
+    }
+
+    /** As {@link #scanBits(long, long, long, ArrayScanner.ValueVisitor)}, from word {@code firstWord} to below bit {@code end}. */
+    public void scanBits(long era, long nrBits, long root, long firstWord, long end, ArrayScanner.ValueVisitor visitor)
             throws IOException {
-        String structure = "writeset of era " + era;
-        arrays.scanPart(root, firstWord, (nrBits + 63) / 64, -1, ArrayBlock.WORD_BYTES, structure, visitor);
+        this.structure = "writeset of era " + era;
+        this.nrBits = nrBits;
+        this.bits = visitor;
+        arrays.scanPart(root, firstWord, words(end), words(nrBits), ArrayBlock.WORD_BYTES, structure, this);
+    }
+
+    private static long words(long bits) {
+        return (bits + Long.SIZE - 1) / Long.SIZE;
+    }
+
+    @Override
+    public void values(long firstWord, ByteBuffer buffer, int offset, int count) throws IOException {
+        boolean isEndCut = nrBits % Long.SIZE != 0 && firstWord + count == words(nrBits);
+        if (isEndCut && buffer.getLong(offset + ArrayBlock.WORD_BYTES * (count - 1)) >>> nrBits != 0) {
+            throw damaged(DamageKind.BITS_PAST_END, "bits are set past the last of " + nrBits);
+        }
+        bits.values(firstWord, buffer, offset, count);
     }
 
     @Override

@@ -72,9 +72,7 @@ record MetadataFacts(
         long[] marked = new long[1];
         scanner.scanBits(era, nrBits, root, (firstWord, buffer, offset, count) -> {
             for (int i = 0; i < count; i++) {
-                long word = buffer.getLong(offset + ArrayBlock.WORD_BYTES * i);
-                long left = nrBits - 64 * (firstWord + i);
-                marked[0] += Long.bitCount(left < 64 ? word & (1L << left) - 1 : word);
+                marked[0] += Long.bitCount(buffer.getLong(offset + ArrayBlock.WORD_BYTES * i));
             }
         });
         return marked[0];

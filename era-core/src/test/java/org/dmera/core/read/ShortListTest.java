@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.dmera.core.read;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.function.Consumer;
+import org.dmera.core.block.BlockDevice;
+import org.dmera.core.block.BlockSeal;
+import org.dmera.core.block.BlockType;
+import org.dmera.core.block.MemoryBlockDevice;
+import org.dmera.core.check.MetadataChecker;
+import org.dmera.core.content.ChangedBlocks;
+import org.dmera.core.content.LastWritten;
+import org.dmera.core.content.MetadataScanner;
+import org.dmera.core.format.BTreeNode;
+import org.dmera.core.format.DamagedMetadataException;
+import org.dmera.core.format.Superblock;
+import org.dmera.core.format.WritesetValue;
+import org.dmera.core.metadata.EraMetadata;
+import org.dmera.core.salvage.Salvage;
+import org.dmera.core.salvage.SalvageHints;
+import org.dmera.testkit.EraTruth;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** Sealed fields that are wrong: what is to be read by them would be too short a list, so nobody gives one. */
+class ShortListTest {
+    private static final int NR_BLOCKS = 200;
+
+    private final MemoryBlockDevice device = new MemoryBlockDevice(64);
+    private final ByteBuffer bytes = ByteBuffer.wrap(device.bytes()).order(ByteOrder.LITTLE_ENDIAN);
+    private final EraTruth truth = new EraTruth();
+
+    /** Three archived writesets and an open one, each with two blocks of its own, the last of the origin among them. */
+    ShortListTest() throws IOException {
+        EraMetadata metadata = EraMetadata.openOrFormat(device, 8);
+        metadata.resize(NR_BLOCKS);
+        for (int i = 0; i < 4; i++) {
+            metadata.rollover();
+            metadata.mark(i);
+            metadata.mark(NR_BLOCKS - 1 - i);
+        }
+        metadata.commit();
+        MetadataScanner.scan(device, MetadataRoots.read(device), truth);
+        assertEquals(4, truth.currentEra());
+    }
+
+    @ParameterizedTest
+    @CsvSource({"1, 128", "1, 0", "1, 199", "3, 128", "3, 0", "3, 199", "4, 128", "4, 0", "4, 199"})
+    void aWritesetWithTooFewBitsIsRefused(int era, int nrBits) throws IOException {
+        if (era == 4) {
+            superblock(s -> s.currentWriteset(nrBits, s.currentWritesetRoot()));
+        } else {
+            writeset(era, nrBits, rootOf(era));
+        }
+        // The last block of era 1 is the origin's last; those of later eras are before it.
+        if (nrBits != 199 || era == 1) {
+            assertNobodyIsShort(era);
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"1, 2", "2, 1", "3, 2", "2, 4", "4, 2"})
+    void aWritesetThatHasTheRootOfAnotherIsRefusedAlsoByWhoReadsOneOfThem(int era, int other) throws IOException {
+        long root = rootOf(other);
+        if (era == 4) {
+            superblock(s -> s.currentWriteset(NR_BLOCKS, root));
+        } else {
+            writeset(era, NR_BLOCKS, root);
+        }
+        assertNobodyIsShort(Math.max(era, other));
+    }
+
+    @Test
+    void aTreeOfWritesetsThatIsNowhereIsRefused() throws IOException {
+        superblock(s -> s.writesetTreeRoot(0));
+        assertNobodyIsShort(1);
+    }
+
+    private void assertNobodyIsShort(long since) throws IOException {
+        assertFalse(MetadataChecker.check(device).isClean());
+        MetadataRoots roots = MetadataRoots.read(device);
+        assertThrows(DamagedMetadataException.class, () -> MetadataScanner.scan(device, roots, new EraTruth()));
+        assertThrows(DamagedMetadataException.class, () -> LastWritten.stream(device, roots, new EraTruth()));
+        assertThrows(DamagedMetadataException.class, () -> ChangedBlocks.since(device, roots, since));
+        EraTruth repaired = new EraTruth();
+        Salvage.open(device, SalvageHints.NONE).stream(repaired);
+        assertEquals(0, truth.lostIn(repaired), "lost by a repair");
+    }
+
+    private long rootOf(int era) {
+        Superblock superblock = new Superblock().wrap(bytes, 0);
+        BTreeNode tree = tree();
+        return era == 4
+                ? superblock.currentWritesetRoot()
+                : WritesetValue.root(bytes, tree.valueOffset(tree.lowerBound(era)));
+    }
+
+    private BTreeNode tree() {
+        int root = (int) new Superblock().wrap(bytes, 0).writesetTreeRoot();
+        return new BTreeNode().wrap(bytes, root * BlockDevice.BLOCK_BYTES);
+    }
+
+    private void writeset(int era, long nrBits, long root) {
+        BTreeNode tree = tree();
+        WritesetValue.put(bytes, tree.valueOffset(tree.lowerBound(era)), nrBits, root);
+        new BlockSeal()
+                .seal(BlockType.BTREE_NODE, bytes, (int) tree.blockNr() * BlockDevice.BLOCK_BYTES, tree.blockNr());
+    }
+
+    private void superblock(Consumer<Superblock> change) {
+        change.accept(new Superblock().wrap(bytes, 0));
+        new BlockSeal().seal(BlockType.SUPERBLOCK, bytes, 0, 0);
+    }
+}
