@@ -172,6 +172,9 @@ public final class ChangedBlocks {
 
         void fold() throws IOException {
             writesets.forEach(roots, this);
+            if (part.begin == 0) {
+                LostWritesets.refuse(device, roots, writesets);
+            }
         }
 
         @Override

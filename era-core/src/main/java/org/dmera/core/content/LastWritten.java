@@ -86,6 +86,9 @@ public final class LastWritten {
         new ArrayScanner(reading).scanEras(roots, begin, end, this::putEras);
         WritesetScanner writesets = new WritesetScanner(reading);
         writesets.forEach(roots, (era, nrBits, root) -> fold(writesets, era, nrBits, root));
+        if (begin == 0) {
+            LostWritesets.refuse(device, roots, writesets);
+        }
         return true;
     }
 

@@ -32,6 +32,7 @@ public final class MetadataScanner implements WritesetScanner.WritesetVisitor {
         MetadataScanner scanner = new MetadataScanner(reading, visitor);
         visitor.superblock(roots.dataBlockSizeSectors(), roots.nrBlocks(), roots.currentEra());
         scanner.writesets.forEach(roots, scanner);
+        LostWritesets.refuse(device, roots, scanner.writesets);
         visitor.beginEraArray();
         new ArrayScanner(reading).scanEras(roots, 0, roots.nrBlocks(), scanner.new EraPasser(roots.lastArchived()));
         visitor.endEraArray();

@@ -231,6 +231,11 @@ public final class MetadataRoots {
         return next == '?' || next == '!' || next >= 'a' && next <= 'z' || next >= 'A' && next <= 'Z';
     }
 
+    /** Whether these are the roots of a held snapshot. */
+    public boolean isSnapshot() {
+        return isSnapshot;
+    }
+
     /** The 16 bytes of the uuid; the kernel writes zeroes. */
     public byte[] uuid() {
         return superblock.uuid();

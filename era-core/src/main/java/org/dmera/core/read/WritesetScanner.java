@@ -31,6 +31,10 @@ public final class WritesetScanner implements TreeWalker.Listener, ArrayScanner.
     private final BitSet roots = new BitSet();
 
     private long highestEra;
+    /** The era that should come next, or −1 while any may come. */
+    private long nextEra;
+
+    private boolean hasGap;
     private WritesetVisitor visitor;
     /** The bitset that is read. */
     private String structure;
@@ -53,9 +57,12 @@ public final class WritesetScanner implements TreeWalker.Listener, ArrayScanner.
         this.visitor = visitor;
         this.highestEra = roots.lastArchived();
         this.roots.clear();
+        this.nextEra = -1;
+        this.hasGap = false;
         try {
             new TreeWalker(reading.source(), reading, WritesetValue.BYTES, TreeWalker.newBuffers(), this)
                     .walk(roots.writesetTreeRoot(), 0, true);
+            hasGap |= nextEra >= 0 && nextEra <= highestEra;
             if (roots.hasCurrentWriteset()) {
                 visit(roots.currentEra(), roots.currentWritesetNrBits(), roots.currentWritesetRoot());
             }
@@ -63,6 +70,11 @@ public final class WritesetScanner implements TreeWalker.Listener, ArrayScanner.
             roots.requireStillHeld(reading.source().device());
             throw e.on(reading.source().device().name());
         }
+    }
+
+    /** Whether some eras have no writeset, from the first that has one to the last that can: they may have been lost. */
+    public boolean hasGap() {
+        return hasGap;
     }
 
     private void visit(long era, long nrBits, long root) throws IOException {
@@ -128,6 +140,8 @@ public final class WritesetScanner implements TreeWalker.Listener, ArrayScanner.
                         "writeset tree: btree node " + leaf.blockNr() + " has a writeset of era "
                                 + Long.toUnsignedString(era) + ", expected at most " + highestEra);
             }
+            hasGap |= nextEra >= 0 && era != nextEra;
+            nextEra = era + 1;
             int offset = leaf.valueOffset(i);
             visit(era, WritesetValue.nrBits(leaf.buffer(), offset), WritesetValue.root(leaf.buffer(), offset));
         }

@@ -28,6 +28,7 @@ import org.dmera.testkit.EraTruth;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Sealed fields that are wrong: what is to be read by them would be too short a list, so nobody gives one. */
 class ShortListTest {
@@ -83,6 +84,21 @@ class ShortListTest {
         assertNobodyIsShort(1);
     }
 
+    /** An era may have no writeset, but not while something is in use that is one. */
+    @ParameterizedTest
+    @ValueSource(ints = {1, 2})
+    void aTreeThatLacksItsLastWritesetsIsRefused(int left) throws IOException {
+        tree().nrEntries(left);
+        sealTree();
+        assertNobodyIsShort(left + 1);
+    }
+
+    @Test
+    void aSuperblockThatLacksTheOpenWritesetIsRefused() throws IOException {
+        superblock(s -> s.currentWriteset(NR_BLOCKS, 0));
+        assertNobodyIsShort(4);
+    }
+
     private void assertNobodyIsShort(long since) throws IOException {
         assertFalse(MetadataChecker.check(device).isClean());
         MetadataRoots roots = MetadataRoots.read(device);
@@ -110,8 +126,12 @@ class ShortListTest {
     private void writeset(int era, long nrBits, long root) {
         BTreeNode tree = tree();
         WritesetValue.put(bytes, tree.valueOffset(tree.lowerBound(era)), nrBits, root);
-        new BlockSeal()
-                .seal(BlockType.BTREE_NODE, bytes, (int) tree.blockNr() * BlockDevice.BLOCK_BYTES, tree.blockNr());
+        sealTree();
+    }
+
+    private void sealTree() {
+        long root = tree().blockNr();
+        new BlockSeal().seal(BlockType.BTREE_NODE, bytes, (int) root * BlockDevice.BLOCK_BYTES, root);
     }
 
     private void superblock(Consumer<Superblock> change) {
