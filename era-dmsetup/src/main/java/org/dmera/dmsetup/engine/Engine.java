@@ -112,7 +112,7 @@ public final class Engine implements Closeable {
                     exports::forNode,
                     served,
                     log);
-            backings.setNodes(attacher::ofNode);
+            backings.setNodes(attacher);
             // First this: one that comes back only now is reported to the listener.
             registry.addListener(attacher);
             attacher.bringBack(registry.devices());

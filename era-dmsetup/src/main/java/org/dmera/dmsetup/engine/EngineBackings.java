@@ -5,10 +5,8 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
-import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
-import java.util.function.Function;
 import org.dmera.core.linux.DeviceNumber;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
@@ -17,8 +15,10 @@ import org.dmera.dmsetup.device.BackingSource;
 import org.dmera.dmsetup.device.DeviceRecord;
 import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.MappedDevice;
+import org.dmera.dmsetup.export.HostAttacher;
 import org.dmera.dmsetup.targets.Backing;
 import org.dmera.dmsetup.targets.BlockDevices;
+import org.dmera.dmsetup.targets.Failures;
 import org.dmera.dmsetup.targets.FileBackings;
 import org.dmera.dmsetup.targets.TargetFactory;
 
@@ -41,16 +41,17 @@ final class EngineBackings implements BackingSource {
 
     private final FileBackings files = new FileBackings();
     private volatile DeviceRegistry registry;
-    private volatile Function<String, MappedDevice> nodes = path -> null;
+    /** Null as long as there are none. */
+    private volatile HostAttacher nodes;
 
     /** Tells of the registry, which itself is made with this object. */
     void setRegistry(DeviceRegistry devices) {
         registry = devices;
     }
 
-    /** Tells of the device that has the node of a path, null for none. */
-    void setNodes(Function<String, MappedDevice> ofPath) {
-        nodes = ofPath;
+    /** Tells of the nodes, which come when devices are back. */
+    void setNodes(HostAttacher attacher) {
+        nodes = attacher;
     }
 
     @Override
@@ -89,7 +90,13 @@ final class EngineBackings implements BackingSource {
             throw new ErrnoException(
                     name + " was " + remembered + " when the table was loaded, which is no more", Errno.ENXIO);
         }
-        return new MappedDeviceBacking(below, device);
+        MappedDeviceBacking backing = new MappedDeviceBacking(below, device);
+        return Failures.takingBack(backing::close, () -> {
+            if (nodes != null && remembered == null) {
+                nodes.layBeneath(below, writable);
+            }
+            return backing;
+        });
     }
 
     private MappedDevice find(String name) throws IOException {
@@ -106,18 +113,24 @@ final class EngineBackings implements BackingSource {
     }
 
     private MappedDevice findByNode(String name) throws IOException {
-        Iterator<String> chain = BlockDevices.chain(number(name)).iterator();
-        MappedDevice device = chain.hasNext() ? nodes.apply(DEV_PREFIX + chain.next()) : null;
-        while (device == null && chain.hasNext()) {
-            String node = DEV_PREFIX + chain.next();
-            MappedDevice beneath = nodes.apply(node);
-            if (beneath != null) {
+        if (nodes == null) {
+            return null;
+        }
+        boolean isItself = true;
+        for (String each : BlockDevices.chain(number(name))) {
+            String node = DEV_PREFIX + each;
+            MappedDevice device = nodes.ofNode(node);
+            if (device != null && !isItself) {
                 throw new ErrnoException(
-                        name + " lies on " + node + ", the node of this engine's own device " + beneath.name(),
+                        name + " lies on " + node + ", the node of this engine's own device " + device.name(),
                         Errno.EBUSY);
             }
+            if (device != null) {
+                return device;
+            }
+            isItself = false;
         }
-        return device;
+        return null;
     }
 
     /** Of the block device that is named by its path or its number, {@code major:minor}. */

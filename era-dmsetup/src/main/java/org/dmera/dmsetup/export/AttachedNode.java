@@ -87,8 +87,13 @@ final class AttachedNode {
     /** As {@link #writeOut}, but that of a suspended device stays as it is. */
     void makeWay() throws IOException {
         attachment.requireUnclaimed();
+        settle();
+    }
+
+    /** Writes out what its page cache holds, unless the device is suspended. */
+    void settle() throws IOException {
         if (!device.isSuspended()) {
-            writeOut();
+            sync();
         }
     }
 

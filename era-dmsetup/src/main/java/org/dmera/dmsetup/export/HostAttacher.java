@@ -105,6 +105,20 @@ public final class HostAttacher implements Attacher, DeviceListener, Closeable {
                 .orElse(null);
     }
 
+    /**
+     * Another device is about to lie on this one: what the node's page cache holds is written out, which would come over what is
+     * written by that one.
+     *
+     * @throws ErrnoException EBUSY while somebody has claimed the node, as a mount does, and that one is {@code writable}
+     */
+    public void layBeneath(MappedDevice device, boolean writable) throws IOException {
+        if (writable) {
+            makeWay(device);
+        } else {
+            withNode(device, AttachedNode::settle);
+        }
+    }
+
     private AttachedNode of(MappedDevice device) {
         return nodes.computeIfAbsent(device, any -> new AttachedNode(device, this, links, log));
     }

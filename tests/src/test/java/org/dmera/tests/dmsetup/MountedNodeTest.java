@@ -132,6 +132,19 @@ class MountedNodeTest {
     }
 
     @Test
+    void noOtherDeviceWritesBeneathAMountedFileSystem() throws Exception {
+        String top = vol + "-top";
+        String table = "0 65536 linear engine:" + vol + " 0";
+        mount();
+        assertBusy("create", top, "--table", table);
+        program.run("create", top, "--readonly", "--table", table).ok();
+        program.run("remove", top).ok();
+        unmount();
+        program.run("create", top, "--table", table).ok();
+        program.run("remove", top).ok();
+    }
+
+    @Test
     void anNbdClientKeepsTheDeviceAndItsNodeStays() throws Exception {
         try (SocketChannel client = useByNbd()) {
             assertEquals("1", field("open"));

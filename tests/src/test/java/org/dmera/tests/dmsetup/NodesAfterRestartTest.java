@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.tests.dmsetup;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.Arrays;
 import java.util.List;
 import org.dmera.testkit.Alone;
 import org.dmera.tests.io.Host;
@@ -115,6 +118,24 @@ class NodesAfterRestartTest {
         program.kill();
         program.start();
         assertFalse(hasNode(vol));
+    }
+
+    /** It would come over what is written by that one, whenever the system writes it out. */
+    @Test
+    void whatANodeHoldsYetIsWrittenOutBeforeAnotherDeviceLiesOnIt() throws Exception {
+        create(vol, "attach");
+        String table = "0 65536 linear engine:" + vol + " 0";
+        for (List<String> create : List.of(
+                List.of("create", other, "--table", table), List.of("create", other, "--readonly", "--table", table))) {
+            byte[] block = new byte[4096];
+            Arrays.fill(block, (byte) create.size());
+            Files.write(link(vol).toRealPath(), block, StandardOpenOption.WRITE);
+            program.run(create.toArray(String[]::new)).ok();
+            try (InputStream data = Files.newInputStream(folder.resolve(vol + ".data"))) {
+                assertArrayEquals(block, data.readNBytes(4096));
+            }
+            program.run("remove", other).ok();
+        }
     }
 
     /** With such a node open, a killed engine would never end. */
