@@ -9,6 +9,7 @@ import java.util.List;
 import org.dmera.core.EraPoint;
 import org.dmera.core.EraToken;
 import org.dmera.core.file.FileReplacement;
+import org.dmera.core.file.Folders;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.metadata.RefusedException;
 import org.dmera.dmsetup.control.DmException;
@@ -237,6 +238,7 @@ final class Backup implements Closeable {
             why = "more than " + options.maxChangedPercent + " % of the origin changed";
             plan = CopyPlan.of(metadata, sizeBytes, Base.NOTHING, identity, newEra, flags, token);
         }
+        Folders.make(options.folder);
         long number = Math.max(state.number(), newest == null ? 1 : newest.number() + 1);
         Path stream = options.folder.resolve(StreamNames.of(name, number, why != null));
         Overwriting.refuse(

@@ -148,7 +148,9 @@ public final class BackupCommand implements Command {
             }
             return null;
         }
-        FrozenGroup group = new FrozenGroup(first.client(), folder(arguments, arguments.has("cow") ? "cow" : "to"));
+        Path cow = folder(arguments, arguments.has("cow") ? "cow" : "to");
+        Folders.make(cow);
+        FrozenGroup group = new FrozenGroup(first.client(), cow);
         for (Run run : runs) {
             group.add(run.device, run.options.stateFile());
         }
@@ -249,7 +251,10 @@ public final class BackupCommand implements Command {
 
     /** Looks at the backups that there are. The device itself is asked how full its metadata is, if it answers. */
     private static int look(Arguments arguments, Console console) throws IOException {
-        Path folder = folder(arguments, "to");
+        Path folder = path(arguments, "to");
+        if (!Files.isDirectory(folder)) {
+            throw new IOException("No such folder: " + folder);
+        }
         StoredBackups backups = stored(arguments);
         boolean none = backups.streams().isEmpty();
         EraStatus status = none || arguments.has("json") ? statusOrNull(arguments, console) : null;
@@ -344,11 +349,12 @@ public final class BackupCommand implements Command {
         return channel;
     }
 
-    /** None is made: where a mount point was mistyped, the disk beneath would fill up. */
+    /** It is made in one that is there: below what isn't mounted, or is mistyped, the disk beneath would fill up. */
     private static Path folder(Arguments arguments, String option) throws IOException {
         Path folder = path(arguments, option);
-        if (!Files.isDirectory(folder)) {
-            throw new IOException("No such folder: " + folder);
+        Path parent = folder.toAbsolutePath().getParent();
+        if (parent != null && !Files.isDirectory(parent)) {
+            throw new IOException("No such folder: " + parent);
         }
         return folder;
     }

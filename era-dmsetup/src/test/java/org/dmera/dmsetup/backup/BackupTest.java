@@ -40,7 +40,6 @@ class BackupTest {
     void makeDevice() throws IOException {
         device = new FileEraDevice(dir, 4_000_256);
         target = dir.resolve("target");
-        Files.createDirectories(dir.resolve("streams"));
         scribble(50);
     }
 

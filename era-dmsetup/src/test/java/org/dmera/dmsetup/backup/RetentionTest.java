@@ -37,7 +37,7 @@ class RetentionTest {
     @BeforeEach
     void makeDevice() throws IOException {
         device = new FileEraDevice(dir, 600_000);
-        streams = Files.createDirectory(dir.resolve("streams"));
+        streams = dir.resolve("streams");
         scribble(20);
     }
 

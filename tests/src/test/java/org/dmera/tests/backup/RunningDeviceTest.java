@@ -71,7 +71,6 @@ class RunningDeviceTest {
                 folder.resolve("nbd"),
                 "--state",
                 folder.resolve("engine"));
-        Files.createDirectory(folder.resolve("streams"));
         origin = sized("origin", DEVICE_BYTES);
         metadata = sized("metadata", 4 << 20);
         String table = "0 " + DEVICE_BYTES / 512 + " era " + metadata + " " + origin + " " + BLOCK_BYTES / 512;
@@ -489,9 +488,10 @@ class RunningDeviceTest {
                         + " --origin-snapshot-cmd\n",
                 "era_backup",
                 backup("--no-freeze", "--cow", nowhere));
-        Path mistyped = folder.resolve("streasm");
-        refused("No such folder: " + mistyped + "\n", "era_backup", NAME, "--to", mistyped);
-        refused("No such folder: " + mistyped + "\n", "era_backup", backup("--cow", mistyped));
+        Path mistyped = folder.resolve("mnt");
+        Path below = mistyped.resolve("streams");
+        refused("No such folder: " + mistyped + "\n", "era_backup", NAME, "--to", below);
+        refused("No such folder: " + mistyped + "\n", "era_backup", backup("--cow", below));
         assertTrue(Files.notExists(mistyped));
         assertNoView("");
     }
@@ -506,7 +506,7 @@ class RunningDeviceTest {
         try {
             String second = backUpHere(75, backup());
             assertTrue(second.contains("another era_backup is at work"), second);
-            String elsewhere = backUpHere(75, NAME, "--to", Files.createDirectories(folder.resolve("elsewhere")));
+            String elsewhere = backUpHere(75, NAME, "--to", folder.resolve("elsewhere"));
             assertTrue(elsewhere.contains("a metadata snapshot is held"), elsewhere);
         } finally {
             programs.host("kill", "-CONT", first.process().pid());
@@ -573,6 +573,7 @@ class RunningDeviceTest {
         Programs.Result nowhere = programs.run("era_backup", "nowhere", "--to", folder.resolve("streams"));
         assertEquals(1, nowhere.exitCode());
         assertEquals(1, nowhere.text().strip().lines().count(), nowhere.text());
+        Files.createDirectory(folder.resolve("streams"));
         for (Object form : new Object[] {"--list", "--verify"}) {
             String unknown = backUpHere(1, "nowhere", "--to", folder.resolve("streams"), form);
             assertTrue(unknown.endsWith("no backups of nowhere, and there is no such device here\n"), unknown);

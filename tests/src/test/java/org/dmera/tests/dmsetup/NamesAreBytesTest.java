@@ -113,7 +113,6 @@ class NamesAreBytesTest {
             chmod 755 print-locale
             expect 0 dm ls --target era --exec ./print-locale
             same "${LC_ALL-}${LOCPATH-}" "$(cat locale)"
-            mkdir "backup$ss" backup
             expect 0 "$bin/era_backup" --control "$control" "$oe" --to "$work/backup$ss"
             test -e "backup$ss/$oe.000001.full.erastream" || { echo "no stream: $(ls backup*)"; exit 1; }
             truncate -s 4M m2

@@ -251,7 +251,7 @@ class FrozenPrefixTest {
     void aBackupOfTwoDevicesInOneCallRestoresToOnePrefixEachTime() throws Exception {
         long seed = Long.getLong("era.seed", System.nanoTime());
         Random random = new Random(seed);
-        Path streams = Files.createDirectory(folder.resolve("streams"));
+        Path streams = folder.resolve("streams");
         String control = folder.resolve("control").toString();
         Model model = new Model();
         try (TestEngine engine = new TestEngine(folder)) {

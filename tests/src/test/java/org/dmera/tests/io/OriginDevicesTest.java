@@ -247,7 +247,7 @@ class OriginDevicesTest {
         String hook = "case $ERA_BACKUP_ACTION in create) cp " + folder.resolve("beneath") + " " + snapshot
                 + " && echo " + snapshot + ";; *) rm -f " + snapshot + ";; esac";
         try (CachedStack stack = new CachedStack()) {
-            Path streams = Files.createDirectory(folder.resolve("streams"));
+            Path streams = folder.resolve("streams");
             List<String> apply = new ArrayList<>();
             for (int i = 0; i < 3; i++) {
                 stack.write();

@@ -80,8 +80,8 @@ class TruncatedOriginTest {
         }
     }
 
-    private String[] backup(String streams) throws IOException {
-        String to = Files.createDirectories(folder.resolve(streams)).toString();
+    private String[] backup(String streams) {
+        String to = folder.resolve(streams).toString();
         return new String[] {"--control", folder.resolve("control").toString(), "vol", "--to", to};
     }
 

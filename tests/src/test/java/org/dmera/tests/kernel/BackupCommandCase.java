@@ -36,7 +36,7 @@ final class BackupCommandCase implements LabCase {
                 folder=$PWD
                 dmsetup create $name --table "$(table %2$d 128)"
                 mkfs.ext4 -q $dev
-                mkdir $work/mount $work/streams
+                mkdir $work/mount
                 mount -t ext4 $dev $work/mount
 
                 backup() {

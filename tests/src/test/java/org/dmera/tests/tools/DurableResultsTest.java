@@ -105,7 +105,7 @@ class DurableResultsTest {
                             "--table",
                             "0 " + BLOCKS * 8 + " era " + metadata + " " + origin + " 8")
                     .good();
-            Files.createDirectories(folder.resolve("new/backups"));
+            Files.createDirectory(folder.resolve("new"));
             String backup = "era_backup --control " + control + " vol --to new/backups --state state/deep/vol"
                     + " --metrics metrics --keep 1";
             assertDurable(backup);

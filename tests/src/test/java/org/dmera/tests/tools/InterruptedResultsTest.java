@@ -135,14 +135,14 @@ class InterruptedResultsTest {
             String table = "0 " + BLOCKS * 8 + " era " + metadata + " " + origin + " 8";
             Ran.tool("era-dmsetup", "--control", control, "create", "vol", "--table", table)
                     .good();
-            Path streams = Files.createDirectory(folder.resolve("streams"));
+            Path streams = folder.resolve("streams");
             List<String> backup = List.of(
                     Ran.BIN.resolve("era_backup").toString(), "--control", control, "vol", "--to", streams.toString());
             Path stream = streams.resolve("vol.000001.full.erastream");
             Path partial = streams.resolve(stream.getFileName() + PARTIAL);
             for (String signal : NIGHTLY ? SIGNALS : List.of("TERM")) {
                 List<String> other = new ArrayList<>(backup);
-                Path to = Files.createDirectory(folder.resolve("streams-" + signal));
+                Path to = folder.resolve("streams-" + signal);
                 other.set(backup.size() - 1, to.toString());
                 Path part = to.resolve(partial.getFileName());
                 int code = interrupted(other, part, signal, "pwrite64:delay_exit");
