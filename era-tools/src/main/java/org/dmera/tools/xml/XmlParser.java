@@ -21,6 +21,10 @@ import org.dmera.core.linux.NativeText;
 final class XmlParser {
     /** A property of Woodstox, which jackson-dataformat-xml brings. */
     private static final String LAZY_PARSING = "com.ctc.wstx.lazyParsing";
+    /** Another: of texts and comments, which say nothing, whose whole the parser holds. */
+    private static final String MAX_TEXT_LENGTH = "com.ctc.wstx.maxTextLength";
+
+    private static final int MAX_TEXT = 1 << 20;
 
     /** Characters of a message. */
     private static final int MAX_SHOWN = 300;
@@ -50,6 +54,7 @@ final class XmlParser {
         if (factory.isPropertySupported(LAZY_PARSING)) {
             // Else what is wrong in a text or a comment comes to light later, as a RuntimeException.
             factory.setProperty(LAZY_PARSING, false);
+            factory.setProperty(MAX_TEXT_LENGTH, MAX_TEXT);
         }
         try {
             XMLStreamReader reader = factory.createXMLStreamReader(in);

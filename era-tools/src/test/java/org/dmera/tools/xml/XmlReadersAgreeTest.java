@@ -237,6 +237,15 @@ class XmlReadersAgreeTest {
         }
     }
 
+    /** A few kilobytes of compressed text can be any amount of it. */
+    @Test
+    void whatSaysNothingIsNotHeldHoweverLongItIs() {
+        String blanks = " ".repeat(2 << 20);
+        for (String text : List.of(blanks, "<!--" + blanks + "-->", "<![CDATA[" + blanks + "]]>")) {
+            assertEquals("refused", read(ascii(SMALL.replace("  <era_array>", text + "<era_array>")), false));
+        }
+    }
+
     @Test
     void nothingOutsideTheDocumentIsFetchedAndNoEntityIsExpanded() {
         String external = "<!DOCTYPE superblock [<!ENTITY e SYSTEM \"file:///etc/passwd\">]>\n"
