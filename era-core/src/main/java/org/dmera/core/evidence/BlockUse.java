@@ -56,9 +56,9 @@ public final class BlockUse {
     /** A table that knows nothing but which blocks this one has found in two places. */
     public BlockUse withDoublyUsed() {
         BlockUse table = new BlockUse(size);
+        System.arraycopy(verdicts, 0, table.verdicts, 0, size);
         for (int b = 0; b < size; b++) {
             table.marks[b] = (byte) (marks[b] & DOUBLY_USED);
-            table.verdicts[b] = verdicts[b];
         }
         table.astray.or(astray);
         table.outdated.or(outdated);
