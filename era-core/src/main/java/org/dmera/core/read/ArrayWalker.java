@@ -159,7 +159,7 @@ public final class ArrayWalker implements TreeWalker.Listener {
 
     @Override
     public boolean leaf(BTreeNode leaf, boolean isFirst) throws IOException {
-        isDistrusted = policy.isDistrusted(leaf);
+        isDistrusted = policy.isDistrusted(leaf) || hasSlipped(leaf);
         int n = leaf.nrEntries();
         // Entries of the first leaf may lie before the first block that is wanted.
         for (int i = first == 0 ? 0 : leaf.lowerBound(first - 1) + 1; i < n; i++) {
@@ -175,6 +175,18 @@ public final class ArrayWalker implements TreeWalker.Listener {
             }
         }
         return next < end;
+    }
+
+    /**
+     * Whether the leaf has just as many entries as belong there, one of them after a gap and others past the end: which of the keys
+     * are too high isn't known.
+     */
+    private boolean hasSlipped(BTreeNode leaf) {
+        int inside = needed == 0 ? 0 : leaf.lowerBound(needed - 1) + 1;
+        return inside > 0
+                && inside < leaf.nrEntries()
+                && leaf.nrEntries() == needed - next
+                && leaf.key(inside - 1) - next >= inside;
     }
 
     private void entry(BTreeNode leaf, int index, boolean counted) throws IOException {

@@ -16,6 +16,7 @@ import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockSeal;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.block.MemoryBlockDevice;
+import org.dmera.core.build.MetadataBuilder;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.BitmapBlock;
 import org.dmera.core.format.IndexBlock;
@@ -30,7 +31,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Keys and references under valid seals that no metadata has: they cost salvaging neither memory nor time without end. */
+/** Keys and references under valid seals that no metadata has: they cost salvaging neither marks, nor memory or time without end. */
 class ImpossibleKeysTest {
     private static final long PAST_ANY_ARRAY = (1L << 32) - 16;
     private static final long TOO_MUCH_FOR_MEMORY = (1L << 31) - 16;
@@ -51,6 +52,34 @@ class ImpossibleKeysTest {
 
     private static void zero(byte[] image, int blockNr) {
         Arrays.fill(image, blockNr * 4096, blockNr * 4096 + 4096, (byte) 0);
+    }
+
+    /** Whether a block is missing, or all from there on are in the places of others, nothing tells. */
+    @ParameterizedTest
+    @ValueSource(ints = {0, 2, 3, 4})
+    void keysThatHaveSlippedTowardsTheEndLoseNoMark(int first) throws IOException {
+        MemoryBlockDevice device = new MemoryBlockDevice(32);
+        MetadataBuilder builder = new MetadataBuilder(device);
+        ByteBuffer eras = ByteBuffer.allocate(5000 * Integer.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+        for (int i = 0; i < 5000; i++) {
+            eras.putInt(i * Integer.BYTES, i + 1);
+        }
+        builder.superblock(8, 5000, 5000);
+        builder.beginEraArray();
+        builder.eras(0, eras, 0, 5000);
+        builder.endEraArray();
+        builder.end();
+        EraTruth truth = salvage(device, SalvageHints.NONE);
+        byte[] image = device.bytes();
+        int root = (int) new Superblock()
+                .wrap(ByteBuffer.wrap(image).order(ByteOrder.LITTLE_ENDIAN), 0)
+                .eraArrayRoot();
+        BTreeNode leaf = node(image, root);
+        for (int i = first; i < leaf.nrEntries(); i++) {
+            leaf.key(i, leaf.key(i) + 1);
+        }
+        seal(image, BlockType.BTREE_NODE, root);
+        assertEquals(0, truth.lostIn(salvage(device, SalvageHints.NONE)));
     }
 
     @ParameterizedTest
