@@ -5,6 +5,7 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashSet;
@@ -242,6 +243,8 @@ final class DeviceIndex {
     /** The devices, each after those on top of it: the order in which they are suspended. */
     synchronized List<MappedDevice> topDown() {
         List<MappedDevice> devices = devices();
+        // Whatever they are called: who locks several is not to meet another who does so in another order.
+        devices.sort(Comparator.comparingInt(MappedDevice::minor));
         Set<MappedDevice> order = new LinkedHashSet<>();
         devices.forEach(device -> addAfterThoseAbove(device, devices, order));
         return new ArrayList<>(order);

@@ -4,23 +4,23 @@ package org.dmera.dmsetup.device;
 import java.io.IOException;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.Deque;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
+import org.dmera.dmsetup.targets.Failures;
 import org.dmera.dmsetup.targets.Target;
 
 /**
  * Several devices that are held at one moment.
  *
- * <p><b>Order.</b> Their locks are taken in the order of their minors, so that two of these don't wait for each other; nobody
- * else takes more than one. File systems are frozen before anything is held, for what they write out then must get through.
- * Then each is held, those on top of others first: what is under way on an upper one needs the lower one. What is done with a
- * device that is held is done before those beneath it are, because its metadata may lie on them. The moment is the one at
- * which the last is held.
+ * <p><b>Order.</b> File systems are frozen before anything is held, so that nobody is held for as long as that takes. Then
+ * each device is locked and held, those on top of others first: what is under way on an upper one needs the lower one, and may
+ * wait for whoever is to resume that, who needs its lock. What is done with a device that is held is done before those beneath it
+ * are, because its metadata may lie on them. The moment is the one at which the last is held. Nobody else takes more than one
+ * lock.
  */
 final class HeldTogether {
     private final DeviceRegistry registry;
@@ -37,48 +37,56 @@ final class HeldTogether {
     }
 
     void run(boolean freeze, OneMoment moment) throws IOException {
-        List<MappedDevice> byMinor = new ArrayList<>(topDown);
-        byMinor.sort(Comparator.comparingInt(MappedDevice::minor));
-        for (MappedDevice device : byMinor) {
-            device.life().lock();
-        }
-        try {
-            prepareAndHold(freeze, moment);
-        } finally {
-            for (MappedDevice device : byMinor) {
-                device.life().unlock();
-            }
-        }
-    }
-
-    private void prepareAndHold(boolean freeze, OneMoment moment) throws IOException {
         Map<MappedDevice, Target> targets = new HashMap<>();
         for (MappedDevice device : topDown) {
-            Target target = device.life().onlyTarget();
-            targets.put(device, target);
-            moment.prepare(device, target);
+            alone(device, () -> {
+                Target target = device.life().onlyTarget();
+                targets.put(device, target);
+                moment.prepare(device, target);
+            });
         }
         List<MappedDevice> told = new ArrayList<>();
         try {
             for (MappedDevice device : topDown) {
                 told.add(device);
-                if (freeze) {
-                    device.life().io().freeze();
-                }
+                alone(device, () -> freeze(device, freeze));
             }
-            hold(targets, moment);
+            hold(targets, freeze, moment);
         } finally {
             for (MappedDevice device : told) {
-                device.life().thaw();
+                alone(device, device.life()::thaw);
             }
         }
     }
 
-    private void hold(Map<MappedDevice, Target> targets, OneMoment moment) throws IOException {
+    private static void alone(MappedDevice device, Failures.Step step) throws IOException {
+        device.life().lock();
+        try {
+            step.run();
+        } finally {
+            device.life().unlock();
+        }
+    }
+
+    private static void freeze(MappedDevice device, boolean wanted) throws IOException {
+        if (wanted) {
+            device.life().io().freeze();
+        }
+    }
+
+    private void hold(Map<MappedDevice, Target> targets, boolean freeze, OneMoment moment) throws IOException {
+        Deque<MappedDevice> locked = new ArrayDeque<>();
         Deque<MappedDevice> held = new ArrayDeque<>();
         long began = System.nanoTime();
         try {
             for (MappedDevice device : topDown) {
+                device.life().lock();
+                locked.push(device);
+                if (device.life().onlyTarget() != targets.get(device)) {
+                    throw new ErrnoException(device + " has got another table", Errno.EBUSY);
+                }
+                // Again, for a resume may have come between.
+                freeze(device, freeze);
                 // One that can't be held is released again by that.
                 device.life().io().hold();
                 held.push(device);
@@ -86,6 +94,7 @@ final class HeldTogether {
             }
         } finally {
             held.forEach(device -> device.life().io().release());
+            locked.forEach(device -> device.life().unlock());
         }
         registry.log().debug("held " + topDown + " together for " + (System.nanoTime() - began) / 1000 + " us");
     }

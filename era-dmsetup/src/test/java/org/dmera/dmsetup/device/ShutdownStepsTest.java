@@ -140,7 +140,7 @@ class ShutdownStepsTest {
         registry.closeAll(steps);
         assertEquals(List.of("close good1", "close good2", "close good3"), done.subList(3, 6));
         IOException first = assertThrows(IOException.class, steps::throwFirst);
-        assertTrue(first.getMessage().startsWith("suspend of error (120:4): "), first::getMessage);
+        assertTrue(first.getMessage().startsWith("suspend of io (120:0): "), first::getMessage);
     }
 
     @Test

@@ -17,7 +17,10 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Predicate;
 import java.util.stream.Stream;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
@@ -28,6 +31,7 @@ import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.device.OneMoment;
 import org.dmera.dmsetup.ioctl.DevNumber;
 import org.dmera.dmsetup.ioctl.DmIoctl;
+import org.dmera.dmsetup.targets.Failures;
 import org.dmera.dmsetup.targets.Operation;
 import org.dmera.dmsetup.targets.Target;
 import org.dmera.testkit.Alone;
@@ -357,6 +361,72 @@ class FreezeTest {
         ByteBuffer upper = ByteBuffer.allocate(4096 * 512);
         io("upper@2").read(0, upper);
         assertArrayEquals(Arrays.copyOf(lower, upper.capacity()), upper.array());
+    }
+
+    @Test
+    void whoResumesALowerDeviceWaitsForNoFreezeThatWaitsForTheUpperOne() throws Exception {
+        good("create", "upper", "--table", "0 8192 era " + engine.file("upper.meta", 8192) + " engine:vol 8");
+        good("suspend", "vol");
+        FutureTask<Void> write = begin(() -> write("upper", 0, 7, 4096), FreezeTest::waitsForAWhile);
+        FutureTask<Void> suspend =
+                begin(() -> device("upper").suspend(), any -> io("upper").isHeld());
+        FutureTask<Void> freeze = begin(() -> freezeTogether("vol", "upper"), FreezeTest::waits);
+        begin(() -> device("vol").resume(), any -> true).get(60, TimeUnit.SECONDS);
+        write.get();
+        suspend.get();
+        ExecutionException refused = assertThrows(ExecutionException.class, freeze::get);
+        assertTrue(refused.getMessage().contains("suspended"), refused.getMessage());
+        good("resume", "upper");
+    }
+
+    @Test
+    void whoHasADeviceBetweenThemSuspendedChangesTheLowerOne() throws Exception {
+        good("create", "middle", "--table", "0 8192 linear engine:vol 0");
+        good("create", "upper", "--table", "0 8192 era " + engine.file("upper.meta", 8192) + " engine:middle 8");
+        good("suspend", "middle");
+        FutureTask<Void> write = begin(() -> write("upper", 0, 7, 4096), FreezeTest::waitsForAWhile);
+        FutureTask<Void> freeze =
+                begin(() -> freezeTogether("vol", "upper"), any -> io("upper").isHeld());
+        begin(() -> device("vol").suspend(), any -> true).get(60, TimeUnit.SECONDS);
+        begin(() -> device("vol").resume(), any -> true).get(60, TimeUnit.SECONDS);
+        good("resume", "middle");
+        freeze.get();
+        write.get();
+    }
+
+    private void freezeTogether(String... names) throws IOException {
+        List<MappedDevice> devices = Stream.of(names).map(this::device).toList();
+        engine.registry().atOneMoment(devices, false, new OneMoment() {
+            @Override
+            public void prepare(MappedDevice device, Target target) {}
+
+            @Override
+            public void held(MappedDevice device, Target target) {}
+        });
+    }
+
+    private static boolean waits(Thread thread) {
+        return thread.getState() == Thread.State.WAITING;
+    }
+
+    /** As at the gate of a device that is suspended. */
+    private static boolean waitsForAWhile(Thread thread) {
+        return thread.getState() == Thread.State.TIMED_WAITING;
+    }
+
+    /** Does {@code step} on a thread of its own; returns when that has come so far. */
+    private static FutureTask<Void> begin(Failures.Step step, Predicate<Thread> far) {
+        FutureTask<Void> task = new FutureTask<>(() -> {
+            step.run();
+            return null;
+        });
+        Thread thread = new Thread(task);
+        thread.setDaemon(true);
+        thread.start();
+        while (!far.test(thread)) {
+            Thread.onSpinWait();
+        }
+        return task;
     }
 
     @Test
