@@ -240,6 +240,13 @@ final class DeviceIndex {
         return false;
     }
 
+    /** The devices on top of one, directly or by way of others. */
+    synchronized List<MappedDevice> above(MappedDevice device) {
+        return byMinor.values().stream()
+                .filter(other -> !other.equals(device) && sitsOn(other, device))
+                .toList();
+    }
+
     /** The devices, each after those on top of it: the order in which they are suspended. */
     synchronized List<MappedDevice> topDown() {
         List<MappedDevice> devices = devices();

@@ -62,6 +62,12 @@ final class DeviceQuiescence {
         }
     }
 
+    /** Tells those on top, and then its targets, that another table is in the place of {@code table}; while requests are held. */
+    void replaced(LoadedTable table) {
+        registry.index().above(device).forEach(MappedDevice::replacedBeneath);
+        table.replaced();
+    }
+
     /** Requests reach {@code table} from now on, null for none; while they are held. */
     void setTable(LoadedTable table) {
         io.setTable(table == null ? null : table.targets());

@@ -136,6 +136,13 @@ public final class MappedDevice {
         return areas;
     }
 
+    /** As {@link Target#replacedBeneath}, of all of its targets. */
+    void replacedBeneath() {
+        for (LoadedTable table : state.now().tables()) {
+            table.targets().lines().forEach(line -> line.target().replacedBeneath());
+        }
+    }
+
     /** As {@link Target#releaseMemory}, of all of its targets. */
     void releaseMemory() throws IOException {
         for (LoadedTable table : state.now().tables()) {

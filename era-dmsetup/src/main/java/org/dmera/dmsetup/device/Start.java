@@ -93,7 +93,7 @@ final class Start implements Transition {
         } finally {
             try {
                 if (old != null) {
-                    old.replaced();
+                    io.replaced(old);
                 }
             } finally {
                 io.setTable(live);

@@ -111,10 +111,18 @@ final class CopyBeforeWrite {
 
     /** All are lost; returns when nobody reads them any more. */
     void loseAll(String reason) {
-        for (FrozenView view : current.views) {
-            view.lose(FrozenView.INVALID, new IOException(reason));
+        for (FrozenView view : lose(reason)) {
             view.awaitNoReaders();
         }
+    }
+
+    /** All are lost, and returned: what is being read of them fails in the end. */
+    FrozenView[] lose(String reason) {
+        FrozenView[] views = current.views;
+        for (FrozenView view : views) {
+            view.lose(FrozenView.INVALID, new IOException(reason));
+        }
+        return views;
     }
 
     /** Whether a write of the range would have to copy first. */

@@ -221,6 +221,12 @@ public final class EraTarget implements Target, ChangeTracking {
         views.loseAll("another table is in use");
     }
 
+    /** What is read there now may be something else, and what was kept for views is not all that they lack. */
+    @Override
+    public void replacedBeneath() {
+        views.lose("a device beneath has another table");
+    }
+
     @Override
     public void close() throws IOException {
         Failures failures = new Failures();

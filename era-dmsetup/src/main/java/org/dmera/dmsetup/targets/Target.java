@@ -65,6 +65,9 @@ public interface Target extends BlockIo, Closeable {
     /** The device has another table from now on, and takes no request until this returns; {@link #close} comes later. */
     default void replaced() {}
 
+    /** A device beneath has another table from now on, and takes no request until this returns, which waits for none. */
+    default void replacedBeneath() {}
+
     /**
      * Gives up memory that it can fill again from what lies beneath: the engine has nothing to do. At any time between load and
      * close; waits for what is under way.

@@ -315,6 +315,34 @@ class FreezeTest {
     }
 
     @Test
+    void aViewIsLostWhenADeviceBeneathItsDeviceGetsAnotherTable() throws Exception {
+        good("create", "base", "--table", "0 8192 linear engine:vol 0");
+        good("create", "middle", "--table", "0 8192 linear engine:base 0");
+        good("create", "top", "--table", "0 8192 era " + engine.file("top.meta", 8192) + " engine:middle 8");
+        good("freeze", "top", "log", "--cow", cow.toString());
+        byte[] then = read("top");
+        int events = device("top@2").events().number();
+        good("load", "base", "--table", "0 8192 linear engine:log 0");
+        good("suspend", "base");
+        FutureTask<byte[]> reader = new FutureTask<>(() -> read("top@2"));
+        Thread thread = new Thread(reader);
+        thread.start();
+        while (thread.getState() != Thread.State.TIMED_WAITING) {
+            Thread.onSpinWait();
+        }
+        good("resume", "base");
+        assertThrows(ExecutionException.class, reader::get, "what came between");
+        assertEquals(List.of("0 8192 frozen Invalid"), good("status", "top@2"));
+        assertEquals(List.of("Invalid: a device beneath has another table"), good("message", "top@2", "0", "@failure"));
+        assertEquals(events + 1, device("top@2").events().number());
+        assertThrows(IOException.class, () -> read("top@2"));
+        assertEquals(2, read("top")[0]);
+        assertEquals(1, then[0]);
+        // Those of others go on.
+        assertEquals(2, read("log@2")[0]);
+    }
+
+    @Test
     void aViewKeepsTheTableThatItHas() throws Exception {
         good("freeze", "vol", "--cow", cow.toString());
         byte[] then = read("vol");
