@@ -23,6 +23,7 @@ public enum Errno {
     ENOSPC(28, "No space left on device"),
     EROFS(30, "Read-only file system"),
     EPIPE(32, "Broken pipe"),
+    ENAMETOOLONG(36, "File name too long"),
     ENOSYS(38, "Function not implemented"),
     EOVERFLOW(75, "Value too large for defined data type"),
     EILSEQ(84, "Invalid or incomplete multibyte or wide character"),

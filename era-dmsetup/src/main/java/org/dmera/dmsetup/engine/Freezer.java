@@ -14,6 +14,7 @@ import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.device.OneMoment;
 import org.dmera.dmsetup.device.ShutdownSteps;
+import org.dmera.dmsetup.ioctl.DmIoctl;
 import org.dmera.dmsetup.ioctl.TargetSpec;
 import org.dmera.dmsetup.targets.CowFile;
 import org.dmera.dmsetup.targets.EraTarget;
@@ -125,6 +126,7 @@ record Freezer(DeviceRegistry registry) {
                     throw invalid(device + " is " + TargetSpec.withArticle(target.type())
                             + " device; expected an era device");
                 }
+                requireRoomForName(device, era.currentEra() + 1);
                 frozen.put(device, new Frozen(era, era.prepareView(CowFile.create(folder, era.viewBytes()))));
             }
 
@@ -136,10 +138,23 @@ record Freezer(DeviceRegistry registry) {
         });
     }
 
+    /** No era is to begin for a view that can't be. */
+    private static void requireRoomForName(MappedDevice device, int era) throws ErrnoException {
+        String name = name(device, era);
+        if (NativeText.bytes(name).length >= DmIoctl.NAME_BYTES) {
+            throw new ErrnoException(
+                    "the view's name would be " + name + ", of more than " + (DmIoctl.NAME_BYTES - 1) + " bytes",
+                    Errno.ENAMETOOLONG);
+        }
+    }
+
+    private static String name(MappedDevice device, int era) {
+        return device.name() + "@" + Integer.toUnsignedString(era);
+    }
+
     private MappedDevice makeDevice(Wish wish, FrozenView view) throws IOException {
-        String name = wish.device.name() + "@" + Integer.toUnsignedString(view.newEra());
         MappedDevice device = registry.createView(
-                name,
+                name(wish.device, view.newEra()),
                 wish.uuid,
                 view.lengthBytes(),
                 made -> new FrozenTarget(view, new MappedDeviceBacking(wish.device, made)));

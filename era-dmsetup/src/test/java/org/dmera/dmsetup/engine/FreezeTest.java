@@ -244,6 +244,20 @@ class FreezeTest {
     }
 
     @Test
+    void noEraBeginsForAViewWhoseNameIsTooLong() throws Exception {
+        String name = "n".repeat(DmIoctl.NAME_BYTES - 1 - "@9".length());
+        Path meta = engine.file("long.meta", 8192);
+        good("create", name, "--table", "0 8 era " + meta + " " + engine.file("long.data", 8) + " 8");
+        for (int era = 1; era < 8; era++) {
+            good("checkpoint", name);
+        }
+        assertEquals(List.of("vol@2", name + "@9"), good("freeze", "vol", name, "--cow", cow.toString()));
+        assertTrue(refusal("freeze", "vol", name, "--cow", cow.toString()).endsWith("File name too long"));
+        assertEquals(9, io(name).currentEra());
+        assertEquals(2, io("vol").currentEra());
+    }
+
+    @Test
     void whenOneOfThemCannotBeFrozenNoneIs() throws Exception {
         good("create", "log@2", "--table", "0 8 zero");
         assertTrue(refusal("freeze", "vol", "log", "--cow", cow.toString()).endsWith("Device or resource busy"));
