@@ -39,6 +39,9 @@ public final class EngineControl implements Control {
 
     private static final int VERSION_MINOR = 47;
 
+    /** Flags that mean nothing in a call, or nothing after it. */
+    private static final int CLEARED =
+            DmFlags.BUFFER_FULL | DmFlags.DATA_OUT | DmFlags.UEVENT_GENERATED | DmFlags.SECURE_DATA;
     /** Calls that say nothing of {@code data_size} or of any device: the buffer's size stays in it. */
     private static final Set<DmCommand> WITHOUT_SIZE = EnumSet.of(DmCommand.VERSION, DmCommand.REMOVE_ALL);
     /** Calls that ignore name and uuid. */
@@ -113,7 +116,7 @@ public final class EngineControl implements Control {
     }
 
     private void answer(DmCommand command, DmIoctl io, BooleanSupplier abandoned) throws IOException {
-        io.setFlags(io.flags() & ~(DmFlags.BUFFER_FULL | DmFlags.DATA_OUT));
+        io.setFlags(io.flags() & ~CLEARED);
         if (!WITHOUT_DEVICE.contains(command)) {
             checkNaming(command, io);
         }

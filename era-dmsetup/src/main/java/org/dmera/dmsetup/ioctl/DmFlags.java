@@ -26,6 +26,8 @@ public final class DmFlags {
     /** DEV_RENAME: the payload is a uuid. LIST_DEVICES: give uuids too. */
     public static final int UUID = 1 << 14;
 
+    /** In: what the call carries is a secret, and is wiped. */
+    public static final int SECURE_DATA = 1 << 15;
     /** Out: a message's answer is in the payload. */
     public static final int DATA_OUT = 1 << 16;
 

@@ -2,6 +2,7 @@
 package org.dmera.dmsetup.engine;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -17,6 +18,7 @@ import org.dmera.dmsetup.control.DmClient;
 import org.dmera.dmsetup.control.DmException;
 import org.dmera.dmsetup.device.DeviceEvents;
 import org.dmera.dmsetup.ioctl.DmCommand;
+import org.dmera.dmsetup.ioctl.DmFlags;
 import org.dmera.dmsetup.ioctl.DmIoctl;
 import org.dmera.dmsetup.ioctl.TargetSpec;
 import org.junit.jupiter.api.Test;
@@ -45,6 +47,19 @@ class EventsTest {
     private static void awaitWaiter(DeviceEvents events) {
         while (events.waiting() == 0) {
             LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(1));
+        }
+    }
+
+    @Test
+    void noAnswerHasAFlagThatOnlyItsCallerHasSet() throws Exception {
+        int flags = DmFlags.UEVENT_GENERATED | DmFlags.SECURE_DATA | DmFlags.DATA_OUT | DmFlags.BUFFER_FULL;
+        try (TestEngine engine = new TestEngine(folder);
+                DmClient client = engine.client()) {
+            engine.createEra(client, "vol", 8192, 8);
+            DmIoctl info = DmCall.of("info", DmCommand.DEV_STATUS, VOL)
+                    .flag(flags, true)
+                    .run(client.control());
+            assertFalse(info.has(flags));
         }
     }
 
