@@ -215,13 +215,16 @@ final class DeviceIndex {
 
     /**
      * Opens {@code lower} for a table of {@code upper}; EINVAL when that makes a circle. In one step, so that of two loads
-     * that would close a circle together one is refused. {@link #endBeneath} and {@link #close} take it back.
+     * that would close a circle together one is refused. {@link #closeBeneath} takes it back. However often its tables name it,
+     * they have it open once, as in the kernel.
      */
     synchronized void openBeneath(MappedDevice lower, MappedDevice upper) throws ErrnoException {
         if (sitsOn(lower, upper)) {
             throw new ErrnoException(upper + " on top of itself", Errno.EINVAL);
         }
-        open(lower);
+        if (!beneath.getOrDefault(upper, List.of()).contains(lower)) {
+            open(lower);
+        }
         beneath.computeIfAbsent(upper, u -> new ArrayList<>()).add(lower);
     }
 
@@ -268,13 +271,14 @@ final class DeviceIndex {
         }
     }
 
-    /** A table of {@code upper} no longer uses {@code lower}. */
-    synchronized void endBeneath(MappedDevice lower, MappedDevice upper) {
+    /** A table of {@code upper} no longer uses {@code lower}; as of {@link #close}. */
+    synchronized boolean closeBeneath(MappedDevice lower, MappedDevice upper) {
         List<MappedDevice> lowers = beneath.get(upper);
         lowers.remove(lower);
         if (lowers.isEmpty()) {
             beneath.remove(upper);
         }
+        return !lowers.contains(lower) && close(lower);
     }
 
     /** Returns whether that was the last one of a device whose removal was deferred to it. */

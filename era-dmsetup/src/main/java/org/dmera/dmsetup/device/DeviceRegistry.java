@@ -251,6 +251,12 @@ public final class DeviceRegistry {
         }
     }
 
+    void closeBeneath(MappedDevice lower, MappedDevice upper) {
+        if (index.closeBeneath(lower, upper)) {
+            removals.add(lower);
+        }
+    }
+
     /** Takes a deferred removal back. EBUSY when the removal is under way. */
     public void cancelDeferredRemove(MappedDevice device) throws IOException {
         index.requireNotRemoving(device);

@@ -118,8 +118,7 @@ public final class MappedDevice {
 
     /** Takes an {@link #openBeneath} back. */
     public void closeBeneath(MappedDevice user) {
-        registry.index().endBeneath(this, user);
-        close();
+        registry.closeBeneath(this, user);
     }
 
     /** Adds where the range lies in the end, by each of the tables that it has or is about to have. */

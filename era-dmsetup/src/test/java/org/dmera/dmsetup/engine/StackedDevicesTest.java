@@ -139,6 +139,28 @@ class StackedDevicesTest {
         assertTrue(reads.get() > 0);
     }
 
+    @Test
+    void aDeviceIsOpenOnceForEachOnTopHoweverOftenThatNamesIt() throws IOException {
+        MappedDevice twice = registry.create("twice", "", OptionalInt.empty());
+        List<TargetSpec> lines =
+                List.of(new TargetSpec(0, 8, "linear", "lower 0"), new TargetSpec(8, 8, "linear", "lower 8"));
+        twice.load(lines, false);
+        assertEquals(1, lower.openCount());
+        twice.resume();
+        twice.load(lines, false);
+        assertEquals(1, lower.openCount());
+        create("other", "linear", "lower 0");
+        assertEquals(2, lower.openCount());
+        assertFalse(registry.remove(lower, true));
+        twice.clear();
+        registry.remove(registry.byName("other"), false);
+        assertEquals(1, lower.openCount());
+        registry.cancelDeferredRemove(lower);
+        twice.load(List.of(new TargetSpec(0, 8, "zero", "")), false);
+        twice.resume();
+        assertEquals(0, lower.openCount());
+    }
+
     /** A disk beneath a device, which has lost what was written to it once it is {@code failing}. */
     private static final class LosingDisk extends MemoryBacking {
         private volatile boolean failing;
