@@ -66,7 +66,7 @@ final class AttachedDeviceCase implements LabCase {
                 if dd if=$work/late of=$node bs=4k seek=5 conv=notrunc; then late=lost; else late=refused; fi
                 dmsetup resume %1$s-slow
                 wait $detaching
-                ! cmp -n 4096 -i 0:20480 $work/late $work/slow || late=there
+                ! cmp -n 4096 -i 0:20480 $work/late /dev/mapper/%1$s-slow || late=there
                 echo "@late is $late"
                 echo "@readonly afterwards $(blockdev --getro $node)"
                 era remove %1$s-late
