@@ -44,6 +44,24 @@ final class DmSetupOnEngine {
                 err.toString(StandardCharsets.UTF_8).lines().toList());
     }
 
+    /**
+     * The lines of a status of the device, with what the engine has answered by now: a status doesn't wait for a machine that
+     * is slow, and may print older figures then.
+     */
+    List<String> answered(String name, List<String> printed) throws IOException {
+        List<String> lines = new ArrayList<>();
+        for (String line : printed) {
+            String[] words = line.split(" ", 4);
+            words[3] = engine.registry()
+                    .byName(name)
+                    .onTarget(
+                            Long.parseLong(words[0]),
+                            target -> target instanceof EraTarget era ? era.answeredStatus() : words[3]);
+            lines.add(String.join(" ", words));
+        }
+        return lines;
+    }
+
     /** Waits until every era target has digested what there is to digest. */
     void awaitRest() {
         long deadline = System.nanoTime() + AT_REST_WITHIN_NANOS;
