@@ -199,6 +199,7 @@ class EveryTransitionTest {
             World world = new World();
             world.store.putAll(records);
             world.registry.restore(records.values(), Set.of());
+            world.registry.devices().forEach(world.registry::awaitBack);
             return world;
         }
 

@@ -37,11 +37,12 @@ class IdentityAfterRestartTest {
 
     private TestEngine start() throws IOException {
         return new TestEngine(
-                folder,
-                new EngineLog(
-                        new PrintStream(logged, true, StandardCharsets.UTF_8),
-                        EngineLog.Level.INFO,
-                        EngineLog.Form.PLAIN));
+                        folder,
+                        new EngineLog(
+                                new PrintStream(logged, true, StandardCharsets.UTF_8),
+                                EngineLog.Level.INFO,
+                                EngineLog.Form.PLAIN))
+                .allBack();
     }
 
     private String log() {

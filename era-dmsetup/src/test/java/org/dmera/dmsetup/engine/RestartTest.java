@@ -51,6 +51,13 @@ class RestartTest {
         return logged.toString(StandardCharsets.UTF_8);
     }
 
+    /** One that comes back soon, though not at once on a busy machine. */
+    private static MappedDevice back(TestEngine engine, String name) {
+        MappedDevice device = engine.registry().byName(name);
+        engine.registry().awaitBack(device);
+        return device;
+    }
+
     private static TargetSpec linear(String below) {
         return new TargetSpec(0, SECTORS, "linear", "engine:" + below + " 0");
     }
@@ -74,9 +81,10 @@ class RestartTest {
             MappedDevice hung = engine.registry().byName("hung");
             assertFalse(hung.hasLive());
             assertTrue(log().contains("hung (120:1) is not back yet"), this::log);
-            assertTrue(engine.registry().byName("well").hasLive());
+            assertTrue(back(engine, "well").hasLive());
             engine.registry().byName("well").io().write(0, ByteBuffer.allocate(4096), 0);
 
+            back(engine, "beneath");
             TestEngine.resume(client, "beneath");
             MappedDevice top = engine.registry().byName("top");
             while (!top.hasLive() || top.isSuspended()) {
@@ -108,6 +116,7 @@ class RestartTest {
             ExecutorService askers = Executors.newFixedThreadPool(3);
             try {
                 Future<?> hung = askers.submit(() -> exports.open("hung"));
+                back(engine, "beneath");
                 // On top of it, and so not even begun.
                 Future<?> top = askers.submit(() -> exports.open("top"));
                 Future<String> era =
@@ -139,6 +148,7 @@ class RestartTest {
         start().close();
         try (TestEngine engine = start();
                 DmClient client = engine.client()) {
+            back(engine, "beneath");
             TestEngine.resume(client, "beneath");
             MappedDevice hung = engine.registry().byName("hung");
             while (!hung.hasLive() || hung.isSuspended()) {
@@ -156,8 +166,8 @@ class RestartTest {
             assertFalse(engine.registry().remove(engine.registry().byName("lower"), true));
         }
         try (TestEngine engine = start()) {
-            assertTrue(engine.registry().byName("lower").hasLive());
-            assertTrue(engine.registry().byName("upper").hasLive());
+            assertTrue(back(engine, "lower").hasLive());
+            assertTrue(back(engine, "upper").hasLive());
         }
     }
 
@@ -178,8 +188,8 @@ class RestartTest {
         Path away = Files.move(beside, folder.resolve("away"));
         try (TestEngine engine = start();
                 DmClient client = engine.client()) {
-            MappedDevice lower = engine.registry().byName("lower");
-            MappedDevice upper = engine.registry().byName("upper");
+            MappedDevice lower = back(engine, "lower");
+            MappedDevice upper = back(engine, "upper");
             assertFalse(upper.hasLive());
             // Opens the lower one, misses the file, and closes what it has opened.
             assertThrows(IOException.class, () -> TestEngine.resume(client, "upper"));
@@ -194,6 +204,7 @@ class RestartTest {
         Files.move(beside, away);
         try (TestEngine engine = start();
                 DmClient client = engine.client()) {
+            back(engine, "upper");
             TestEngine.remove(client, "upper");
             // Nobody waits for it any more.
             while (engine.registry().byName("lower") != null) {

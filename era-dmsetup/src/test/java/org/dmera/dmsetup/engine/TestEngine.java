@@ -41,6 +41,12 @@ public final class TestEngine implements Closeable {
         return engine.registry();
     }
 
+    /** Waits for the devices that a restart brings back: the engine answers before, on a machine that is busy. */
+    TestEngine allBack() {
+        registry().devices().forEach(registry()::awaitBack);
+        return this;
+    }
+
     /** A new connection. */
     DmClient client() throws IOException {
         return new DmClient(SocketControl.connect(socket));

@@ -105,6 +105,8 @@ class NamesAreBytesTest {
             kill $engine
             wait $engine || true
             start
+            # Waits for it on a machine that is too busy to bring it back at once.
+            expect 0 dm uri "$oe"
             same "0 65536 era $work/m $work/o 128" "$(dm table "$oe")"
             expect 0 dm rename "$fffe" "$fdfd"
             same "$oe

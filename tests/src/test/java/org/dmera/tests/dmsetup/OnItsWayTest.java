@@ -88,7 +88,7 @@ class OnItsWayTest {
         make(folder.resolve("own"));
         for (int round = 0; round < 5; round++) {
             program.kill();
-            program.start();
+            program.startAtOnce();
             List<Future<Asked>> all = new ArrayList<>();
             for (int i = 0; i < DEVICES; i++) {
                 String name = "vol" + i;
@@ -106,7 +106,7 @@ class OnItsWayTest {
         // Remembered as suspended: reading the metadata waits for its resume.
         program.run("suspend", "beneath").ok();
         program.kill();
-        program.start();
+        program.startAtOnce();
         assertTrue(program.log().contains("hung (120:1) is not back yet"), program.log());
         Map<String, Future<Asked>> all = new LinkedHashMap<>();
         all.put("export", ask(() -> program.run(List.of("/usr/bin/nbdinfo", "--size", uri("hung")))));

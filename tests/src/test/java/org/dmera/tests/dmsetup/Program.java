@@ -14,11 +14,13 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
+import java.util.regex.Pattern;
 import org.dmera.testkit.Fixtures;
 
 /** Runs the distribution's era-dmsetup with an engine of its own, in a folder of its own. */
 final class Program implements AutoCloseable {
     private static final long LIMIT_SECONDS = 240;
+    private static final Pattern LATE = Pattern.compile("era-dmsetup: (.*)( \\([0-9]+:[0-9]+\\)) is not back yet: ");
     private static final Path LAUNCHER = Fixtures.projectRoot().resolve("dist/bin/era-dmsetup");
 
     /** How a run ended. */
@@ -88,9 +90,36 @@ final class Program implements AutoCloseable {
         return Files.readString(file, StandardCharsets.UTF_8);
     }
 
-    /** Starts the engine in the background. */
-    void start() throws IOException, InterruptedException {
+    /** Starts the engine in the background; it has brought its devices back then, unless the machine is busy. */
+    void startAtOnce() throws IOException, InterruptedException {
         run("engine", "--state", state.toString(), "--detach").ok();
+    }
+
+    /** The same, and waits for the devices that a busy machine brings back later. */
+    void start() throws IOException, InterruptedException {
+        int begin = log().length();
+        startAtOnce();
+        awaitBack(() -> log().substring(begin));
+    }
+
+    /** What an engine has logged since it was started. */
+    interface Log {
+        String text() throws IOException;
+    }
+
+    static void awaitBack(Log log) throws IOException {
+        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(LIMIT_SECONDS);
+        while (isAnyOnItsWay(log.text())) {
+            assertTrue(System.nanoTime() < deadline, log.text());
+            LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(5));
+        }
+    }
+
+    private static boolean isAnyOnItsWay(String log) {
+        return LATE.matcher(log)
+                .results()
+                .anyMatch(late -> !log.contains("brought back " + late.group(1) + late.group(2))
+                        && !log.contains(late.group(1) + " came back without its table"));
     }
 
     /** Starts the engine as a child of this process, with its log in {@code log}. */

@@ -69,6 +69,7 @@ class StateFolderTroubleTest {
             assertTrue(engine.isAlive(), () -> log.toString());
             Thread.sleep(10);
         }
+        Program.awaitBack(() -> Files.readString(log));
     }
 
     private void makeDevices() throws Exception {

@@ -29,6 +29,8 @@ final class TestEngine implements Closeable {
     TestEngine(Path folder) throws IOException {
         this.folder = folder;
         this.engine = new Engine(options(folder), EngineLog.silent());
+        // It answers before, on a machine that is too busy to bring them back in a moment.
+        engine.registry().devices().forEach(engine.registry()::awaitBack);
     }
 
     static EngineOptions options(Path folder) {
