@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
@@ -18,7 +19,7 @@ import org.dmera.dmsetup.targets.Client;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-@Timeout(120)
+@Timeout(300)
 class IoGateTest {
     private final IoGate gate = new IoGate();
 
@@ -80,6 +81,7 @@ class IoGateTest {
     @Test
     void aGateThatIsHeldAgainWhileItLetsRequestsGoKeepsTheRestAndTheirOrder() throws Exception {
         gate.hold();
+        CountDownLatch entered = new CountDownLatch(1);
         CountDownLatch goOn = new CountDownLatch(1);
         List<Integer> done = Collections.synchronizedList(new ArrayList<>());
         List<Thread> threads = new ArrayList<>();
@@ -87,6 +89,7 @@ class IoGateTest {
             int number = i;
             Thread thread = start(() -> {
                 int pass = gate.enter();
+                entered.countDown();
                 goOn.await();
                 done.add(number);
                 gate.exit(pass);
@@ -95,11 +98,11 @@ class IoGateTest {
             awaitWaiting(thread);
         }
         gate.release();
-        while (threads.get(0).getState() != Thread.State.WAITING) {
-            TimeUnit.MILLISECONDS.sleep(1);
-        }
+        entered.await();
         Thread holding = start(gate::hold);
-        while (holding.getState() != Thread.State.WAITING) {
+        // Not for the lock, but for what is under way.
+        while (Arrays.stream(holding.getStackTrace())
+                .noneMatch(frame -> frame.getMethodName().equals("await"))) {
             TimeUnit.MILLISECONDS.sleep(1);
         }
         goOn.countDown();

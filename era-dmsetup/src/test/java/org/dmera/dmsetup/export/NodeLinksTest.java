@@ -35,7 +35,9 @@ import org.junit.jupiter.api.io.TempDir;
 /** What lies in the folder of attached nodes is obeyed only as far as this user can have put it there. */
 @Alone
 class NodeLinksTest {
-    private static final String NODE = "/dev/loop99";
+    /** One that no kernel has. */
+    private static final String NODE = "/dev/loop9999999";
+
     private static final String NAME = "era-links-" + ProcessHandle.current().pid();
 
     @TempDir
@@ -54,8 +56,8 @@ class NodeLinksTest {
 
     /** A link as an engine makes them, but elsewhere, and a note that wants it gone. */
     private Path plant(Path attached) throws IOException {
-        Path victim = Files.createSymbolicLink(folder.resolve("victim"), Path.of("/dev/loop99"));
-        Files.write(attached.resolve("link-0"), List.of(victim.toString(), "/dev/loop99"));
+        Path victim = Files.createSymbolicLink(folder.resolve("victim"), Path.of("/dev/loop9999999"));
+        Files.write(attached.resolve("link-0"), List.of(victim.toString(), "/dev/loop9999999"));
         return victim;
     }
 
@@ -68,7 +70,7 @@ class NodeLinksTest {
         Path attached = attached("rwx------");
         Path victim = plant(attached);
         Path escape = Path.of("/dev/mapper/../../" + victim);
-        Files.write(attached.resolve("link-1"), List.of(escape.toString(), "/dev/loop99"));
+        Files.write(attached.resolve("link-1"), List.of(escape.toString(), "/dev/loop9999999"));
         cleanUp(attached);
         assertTrue(exists(victim));
         assertFalse(exists(attached.resolve("link-0")), "the note itself is ours");

@@ -165,8 +165,24 @@ final class CachingKernel implements Control {
         return "a kernel of the test's";
     }
 
+    /** Not in the midst of a call, nor is one done that is interrupted already: the files are of this process, and would be closed. */
+    synchronized void interrupt(Thread thread) {
+        thread.interrupt();
+    }
+
     @Override
     public synchronized int call(int command, ByteBuffer buffer) throws IOException {
+        boolean interrupted = Thread.interrupted();
+        try {
+            return callAlone(command, buffer);
+        } finally {
+            if (interrupted) {
+                Thread.currentThread().interrupt();
+            }
+        }
+    }
+
+    private int callAlone(int command, ByteBuffer buffer) throws IOException {
         calls++;
         boolean kill = callsUntilKill >= 0 && callsUntilKill-- == 0;
         if (kill && !killAfterEffect) {

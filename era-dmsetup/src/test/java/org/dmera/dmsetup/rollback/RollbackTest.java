@@ -485,12 +485,7 @@ class RollbackTest {
                     LockSupport.parkNanos(1_000_000);
                 }
                 rollback.stop();
-                // Not in the midst of a call: this kernel is of the same process, and an interrupt would close its
-                // files.
-                while (running.getState() != Thread.State.TIMED_WAITING) {
-                    LockSupport.parkNanos(100_000);
-                }
-                running.interrupt();
+                kernel.interrupt(running);
             });
             ending.start();
             assertThrows(IOException.class, () -> rollback.run(this::succeed, "the command"));

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
@@ -26,20 +27,28 @@ class KilledProgramsTest {
     private final long seed = System.nanoTime();
     private final Random random = new Random(seed);
 
+    /** How long each program takes. */
+    private final Map<String, Long> usualNanos = new HashMap<>();
+
     /** Starts a program, kills it at some moment of the time that it takes, and says whether it was killed. */
-    private boolean killed(Programs programs, long usualNanos, String program, Object... args) throws Exception {
+    private boolean killed(Programs programs, String program, Object... args) throws Exception {
+        long began = System.nanoTime();
         Programs.Running running = programs.start(program, args);
-        long wait = (long) (usualNanos * (0.3 + 0.8 * random.nextDouble()));
+        long wait = (long) (usualNanos.get(program) * (0.3 + 0.8 * random.nextDouble()));
         boolean ended = running.process().waitFor(wait, TimeUnit.NANOSECONDS);
+        if (ended) {
+            // The machine was busier when that was measured, perhaps.
+            usualNanos.merge(program, System.nanoTime() - began, (usual, took) -> (usual + took) / 2);
+        }
         running.kill();
         running.await();
         return !ended;
     }
 
-    private static long nanosOf(Programs programs, String program, Object... args) throws Exception {
+    private void measure(Programs programs, String program, Object... args) throws Exception {
         long began = System.nanoTime();
         programs.run(program, args).good();
-        return System.nanoTime() - began;
+        usualNanos.put(program, System.nanoTime() - began);
     }
 
     @Test
@@ -53,8 +62,8 @@ class KilledProgramsTest {
             image.scribble(random, 300);
             image.catchUp();
             image.checkpoint();
-            long copyNanos = nanosOf(programs, "era_copy", "--full", "-m", image.metadata, image.origin, "-o", last);
-            long applyNanos = nanosOf(programs, "era_apply", last, "-o", target);
+            measure(programs, "era_copy", "--full", "-m", image.metadata, image.origin, "-o", last);
+            measure(programs, "era_apply", last, "-o", target);
             assertEquals(-1L, Files.mismatch(image.origin, target));
             for (int i = 1; copies + applies < KILLS; i++) {
                 boolean full = random.nextInt(4) == 0;
@@ -65,7 +74,7 @@ class KilledProgramsTest {
                 Object[] copy = full
                         ? new Object[] {"--full", "-m", image.metadata, image.origin, "-o", stream}
                         : new Object[] {"--after", last, "-m", image.metadata, image.origin, "-o", stream};
-                if (killed(programs, copyNanos, "era_copy", copy)) {
+                if (killed(programs, "era_copy", copy)) {
                     copies++;
                     if (Files.exists(stream)) {
                         // It came to the end before it died: then the stream is whole.
@@ -73,7 +82,7 @@ class KilledProgramsTest {
                     }
                     InProcess.run("era_copy", copy);
                 }
-                if (killed(programs, applyNanos, "era_apply", stream, "-o", target)) {
+                if (killed(programs, "era_apply", stream, "-o", target)) {
                     applies++;
                     requireRefusalOfWhatComesNext(image, stream, target);
                     InProcess.run("era_apply", stream, "-o", target);
@@ -112,11 +121,11 @@ class KilledProgramsTest {
                 Object[] what = i == 0 ? new Object[] {"--full"} : new Object[] {"--after", chain[i - 1]};
                 InProcess.run("era_copy", concat(what, "-m", image.metadata, image.origin, "-o", chain[i]));
             }
-            long nanos = nanosOf(programs, "era_apply", concat(chain, "-o", folder.resolve("target")));
+            measure(programs, "era_apply", concat(chain, "-o", folder.resolve("target")));
             int kills = Programs.NIGHTLY ? 40 : 4;
             for (int i = 0; i < kills; i++) {
                 Path target = folder.resolve("target" + i);
-                killed(programs, nanos, "era_apply", concat(chain, "-o", target));
+                killed(programs, "era_apply", concat(chain, "-o", target));
                 InProcess.run("era_apply", concat(chain, "-o", target));
                 assertEquals(-1L, Files.mismatch(image.origin, target), "kill " + i + ", seed " + seed);
                 Files.delete(target);

@@ -167,7 +167,8 @@ class RunningDeviceTest {
         int held = 0;
         for (int i = 0; i < kills; i++) {
             write(20);
-            Programs.Running backup = programs.start("era_backup", backup("--bwlimit", "4M"));
+            // Every third one takes so long that its snapshot is seen, however busy the machine is.
+            Programs.Running backup = programs.start("era_backup", backup("--bwlimit", i % 3 == 0 ? "500K" : "4M"));
             int millis = 200 + random.nextInt(1300);
             if (i % 3 == 0) {
                 // The last one held none: so that some kills come while it is held, however long a program takes to
@@ -235,7 +236,7 @@ class RunningDeviceTest {
         long usual = 0;
         int kills = 0;
         int rounds = Programs.NIGHTLY ? 100 : 5;
-        for (int i = 0; i < rounds; i++) {
+        for (int i = 0; i < rounds || kills == 0; i++) {
             write(3);
             states.add(Files.copy(origin, folder.resolve("state" + i)));
             if (i < 2) {
@@ -263,7 +264,6 @@ class RunningDeviceTest {
             Files.delete(states.get(i - 2));
             states.set(i - 2, folder.resolve("metadata"));
         }
-        assertTrue(kills > 0, "every backup came to its end before it was killed, seed " + seed);
         assertTrue(status().endsWith(" -"), status());
         assertNoView("");
     }
@@ -459,7 +459,7 @@ class RunningDeviceTest {
     void aBackupHoldsTheMomentAtWhichItBeganUnlessItIsToldNotTo() throws Exception {
         write(40);
         Path then = Files.copy(origin, folder.resolve("then"));
-        Programs.Running backup = programs.start("era_backup", backup("--bwlimit", "10M"));
+        Programs.Running backup = programs.start("era_backup", backup("--bwlimit", "2M"));
         awaitSnapshot(backup);
         write(40);
         backup.await().good();

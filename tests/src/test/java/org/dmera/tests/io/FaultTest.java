@@ -111,6 +111,7 @@ class FaultTest {
             assertEquals(2, TestEngine.eras(device)[1]);
         }
         device.suspend();
+        awaitClosed(device);
         engine.engine.registry().remove(device, false);
     }
 
