@@ -12,7 +12,6 @@ import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.BitSet;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -35,7 +34,7 @@ class IoUringTest {
     }
 
     @Test
-    @Timeout(value = 20, unit = TimeUnit.SECONDS)
+    @Timeout(300)
     void everyRequestIsAnsweredOnceAlsoWhenTheRingHasGoneRoundManyTimes() throws IOException {
         Path file = Files.write(folder.resolve("data"), new byte[100]);
         ByteBuffer memory = ByteBuffer.allocateDirect(16);
@@ -71,7 +70,7 @@ class IoUringTest {
     }
 
     @Test
-    @Timeout(value = 20, unit = TimeUnit.SECONDS)
+    @Timeout(300)
     void anotherThreadWakesTheOneThatWaits() throws Exception {
         try (IoUring ring = open(false);
                 EventDescriptor event = new EventDescriptor()) {

@@ -19,7 +19,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** What is left out of a first copy is known to be zero. */
-@Timeout(60)
+@Timeout(300)
 class NbdHolesTest {
     private static final int MIB = 1 << 20;
 

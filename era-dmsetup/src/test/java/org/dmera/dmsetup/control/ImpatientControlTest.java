@@ -26,7 +26,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-@Timeout(120)
+@Timeout(300)
 class ImpatientControlTest {
     private static final DeviceId DEVICE = DeviceId.ofName("vol");
     private static final String WAITING = "waiting for the device to be resumed: ";

@@ -23,7 +23,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** What becomes of the calls after one whose answer did not come as a whole. */
-@Timeout(60)
+@Timeout(300)
 class SocketControlTest {
     private static final int FRAME_BYTES = 8 + DmIoctl.HEADER_BYTES;
 

@@ -11,7 +11,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 /** The threads of one device's background. */
-@Timeout(60)
+@Timeout(300)
 class BackgroundTasksTest {
     private final AtomicInteger running = new AtomicInteger();
     private final BackgroundTasks tasks = new BackgroundTasks(work -> {

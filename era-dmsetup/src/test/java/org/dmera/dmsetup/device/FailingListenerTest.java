@@ -16,7 +16,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 /** One who is told of devices and finds no memory for what it has to do then. */
-@Timeout(120)
+@Timeout(300)
 class FailingListenerTest {
     private final DeviceRegistry registry = new DeviceRegistry(
             TargetRegistry.simple(),

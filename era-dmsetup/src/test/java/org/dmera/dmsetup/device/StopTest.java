@@ -22,7 +22,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 /** The engine's stop meets commands that are under way. */
-@Timeout(60)
+@Timeout(300)
 class StopTest {
     private final CountDownLatch saving = new CountDownLatch(1);
     private final CountDownLatch save = new CountDownLatch(1);

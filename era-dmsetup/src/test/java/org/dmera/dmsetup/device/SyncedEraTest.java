@@ -32,7 +32,7 @@ import org.junit.jupiter.api.Timeout;
  * An origin with a page cache: what is written lies there until it is flushed, and a snapshot of the storage beneath, or a
  * power cut, does not see it. What an era that has ended knows of is beneath when the end is told.
  */
-@Timeout(120)
+@Timeout(300)
 class SyncedEraTest {
     private static final int BLOCK = 4096;
     private static final int BLOCKS = 256;

@@ -20,7 +20,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Who listens at a path is the one whom clients reach there. */
-@Timeout(60)
+@Timeout(300)
 class SocketFileTest {
     private static final int AT_ONCE = 2;
     private static final int ROUNDS = 40;

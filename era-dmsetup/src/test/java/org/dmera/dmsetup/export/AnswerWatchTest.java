@@ -11,7 +11,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 /** Who holds answers back is looked after, whatever the process is short of. */
-@Timeout(60)
+@Timeout(300)
 class AnswerWatchTest {
     private static class Stuck implements AnswerWatch.Holder {
         final CountDownLatch sent = new CountDownLatch(1);

@@ -28,7 +28,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** A device as a file, by the kernel's FUSE. */
-@Timeout(60)
+@Timeout(300)
 @Alone
 class FuseFileTest {
     private static final int SECTORS = 1 << 11;

@@ -29,7 +29,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** A device as a loop device over a file, and how that goes. */
-@Timeout(60)
+@Timeout(300)
 @Alone
 class LoopDeviceTest {
     private static final int SECTORS = 1 << 11;

@@ -24,7 +24,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** The file behind a view. */
-@Timeout(60)
+@Timeout(300)
 class CowFileTest {
     @TempDir
     Path folder;

@@ -18,7 +18,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 /** In which order the thread that owns the metadata serves those who read what was written and those who write. */
-@Timeout(60)
+@Timeout(300)
 class EraMetadataThreadTest {
     private final List<String> served = new CopyOnWriteArrayList<>();
     private final EraMetadataThread thread = new EraMetadataThread("test", blocks -> {}, why -> {});

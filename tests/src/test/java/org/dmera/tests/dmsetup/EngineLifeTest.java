@@ -396,7 +396,6 @@ class EngineLifeTest {
     }
 
     @Test
-    @Timeout(120)
     void socketsForControlAndForNbdThatSystemdHasOpenedAreTakenOver() throws Exception {
         Program.need(Files.isExecutable(Path.of("/usr/bin/systemd-socket-activate")), "needs systemd");
         Program.need(Files.isExecutable(Path.of("/usr/bin/nbdinfo")), "needs nbdinfo (libnbd-bin)");
@@ -439,7 +438,6 @@ class EngineLifeTest {
     }
 
     @Test
-    @Timeout(120)
     void socketsThatNobodyMayHaveMeantAreRefusedInALine() throws Exception {
         Program.need(Files.isExecutable(Path.of("/usr/bin/systemd-socket-activate")), "needs systemd");
         int port = freePort();

@@ -49,7 +49,7 @@ import org.junit.jupiter.api.io.TempDir;
  * An origin on which a write hangs for as long as it likes, as on a disk that is being reset: what hangs is never done after what
  * was acknowledged since, and keeps nothing else waiting.
  */
-@Timeout(60)
+@Timeout(300)
 @Alone
 class HangingOriginTest {
     private static final int BLOCK = 4096;
