@@ -81,7 +81,8 @@ class CowFileTest {
     /** Else the view would be lost by the first write to the end of its device, in the middle of a backup. */
     @Test
     void whereNoFileCanBeAsLargeAsTheDeviceThereIsNone() throws IOException {
-        // No file system's files have so many bytes and one more.
+        assumeTrue(
+                "ext4".equals(Files.getFileStore(folder).type()), "others' files, tmpfs's and xfs's, can be as large");
         ErrnoException e = assertThrows(ErrnoException.class, () -> CowFile.create(folder, Long.MAX_VALUE));
         assertEquals("a file of up to " + Long.MAX_VALUE + " bytes in " + folder + ": File too large", e.getMessage());
         assertEquals(0, folder.toFile().list().length);
