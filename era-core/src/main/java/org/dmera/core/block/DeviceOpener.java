@@ -3,10 +3,12 @@ package org.dmera.core.block;
 
 import java.io.Closeable;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.dmera.core.file.FileIdentity;
 import org.dmera.core.file.InUseException;
+import org.dmera.core.linux.DeviceNumber;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.FileDescriptors;
@@ -65,12 +67,24 @@ public final class DeviceOpener {
         return FileIdentity.of(path).isBlockDevice();
     }
 
+    /** Refuses a block device that takes no writes: it may be opened for them nevertheless. */
+    public static void requireWritable(Path device) throws IOException {
+        Path readOnly = DeviceNumber.sysfs(device).resolve("ro");
+        if (Files.isReadable(readOnly)
+                && Files.readString(readOnly, StandardCharsets.US_ASCII).startsWith("1")) {
+            throw new IOException("Device " + device + " is read-only");
+        }
+    }
+
     /**
      * Keeps a block device for the caller until what is returned is closed.
      *
      * @throws IOException in one line, when it is mounted or held by somebody else
      */
     public static Closeable claim(Path device, boolean writable) throws IOException {
+        if (writable) {
+            requireWritable(device);
+        }
         int fd;
         try {
             fd = FileDescriptors.open(

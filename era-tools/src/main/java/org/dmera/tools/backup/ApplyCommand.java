@@ -125,7 +125,7 @@ public final class ApplyCommand implements Command {
 
     private static int dryRun(List<StreamReader> streams, Path target, Path stateFile, boolean force, Console console)
             throws IOException {
-        int first = force ? 0 : Applier.wouldBeginAt(streams, target, stateFile);
+        int first = Applier.wouldBeginAt(streams, target, stateFile, force);
         try (TransferProgress progress = new TransferProgress("era_apply", -1, console.quiet())) {
             for (int i = 0; i < streams.size(); i++) {
                 StreamReader stream = streams.get(i);

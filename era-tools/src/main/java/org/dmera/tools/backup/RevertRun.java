@@ -130,20 +130,15 @@ final class RevertRun {
                     target + " is not a block device: with --metadata-snapshot the era device is in use, and"
                             + " is written to by its own node, so that it marks what is written");
         }
-        Path sys = sys(target);
+        Path sys = DeviceNumber.sysfs(target);
         if (!DeviceOpener.isBlockDevice(metadata) || !Files.isDirectory(sys.resolve("dm"))) {
             return;
         }
-        Path name = sys(metadata).toRealPath().getFileName();
+        Path name = DeviceNumber.sysfs(metadata).toRealPath().getFileName();
         if (!Files.exists(sys.resolve("slaves").resolve(name))) {
             throw new IOException(
                     target + " does not lie on " + metadata + ": with --metadata-snapshot the target is the era"
                             + " device itself, so that it marks what is written");
         }
-    }
-
-    private static Path sys(Path device) throws IOException {
-        long number = (long) Files.getAttribute(device, "unix:rdev");
-        return Path.of("/sys/dev/block/" + DeviceNumber.major(number) + ":" + DeviceNumber.minor(number));
     }
 }

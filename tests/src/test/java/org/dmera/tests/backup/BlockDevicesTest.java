@@ -312,6 +312,19 @@ class BlockDevicesTest {
         assertEquals(1, small.code());
         assertTrue(small.text().contains("Output file too small"), small.text());
         assertArrayEquals(before, Files.readAllBytes(file));
+        InProcess.Result dry = InProcess.tryRun("era_apply", "-n", full, "-o", loop(file));
+        assertTrue(dry.code() == 1 && dry.text().contains("Output file too small"), dry.text());
+
+        Path writable = noise("read-only", BYTES);
+        Path readOnly = Path.of(
+                programs.host("losetup", "-f", "--show", "-r", writable).good().trim());
+        loops.add(readOnly.toString());
+        InProcess.Result refused = InProcess.tryRun("era_apply", full, "-o", readOnly, "--state", folder.resolve("s3"));
+        assertEquals("era_apply: Device " + readOnly + " is read-only\n", refused.text());
+        assertTrue(Files.notExists(folder.resolve("s3")));
+        assertEquals(
+                "era_copy: Device " + readOnly + " is read-only\n",
+                InProcess.tryRun("era_copy", "--merge", full, "-o", readOnly).text());
 
         Path mounted = loop(noise("mounted", BYTES + 4096));
         Path mountPoint = Files.createDirectory(folder.resolve("mnt"));
@@ -325,6 +338,40 @@ class BlockDevicesTest {
             programs.host("umount", mountPoint).good();
         }
         programs.host("e2fsck", "-fn", mounted).good();
+    }
+
+    @Test
+    void aDeviceThatIsTooSmallForTheLastOfTheStreamsIsRefusedBeforeTheFirstIsApplied() throws Exception {
+        Path full = copy(image.origin, "full", "--full");
+        try (TrackedImage grown = new TrackedImage(Files.createDirectory(folder.resolve("grown")), 2 * BYTES)) {
+            for (int i = 0; i < 3; i++) {
+                grown.checkpoint();
+            }
+            Path next = folder.resolve("next");
+            String identity = image.metadata.toRealPath().toString();
+            InProcess.run(
+                    "era_copy",
+                    "--since",
+                    1,
+                    "--base-size",
+                    BYTES,
+                    "--identity",
+                    identity,
+                    "-m",
+                    grown.metadata,
+                    grown.origin,
+                    "-o",
+                    next);
+            byte[] before = Files.readAllBytes(noise("target", BYTES));
+            Path target = loop(folder.resolve("target"));
+            for (String how : List.of("-q", "-n", "-f")) {
+                InProcess.Result refused = InProcess.tryRun(
+                        "era_apply", how, full, next, "-o", target, "--state", folder.resolve("state"));
+                assertEquals(1, refused.code(), how + ": " + refused.text());
+                assertTrue(how.equals("-q") || refused.text().contains("the origin of " + next), refused.text());
+                assertArrayEquals(before, Files.readAllBytes(target), how);
+            }
+        }
     }
 
     @Test

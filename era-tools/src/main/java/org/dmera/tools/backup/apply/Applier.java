@@ -114,6 +114,7 @@ public final class Applier implements Closeable {
         }
         String unfit = TargetCheck.whyUnfit(targetPath, target.isDevice(), state);
         int first = force ? 0 : firstToApply(streams, targetPath, state, unfit);
+        TargetCheck.requireRoom(targetPath, target.isDevice(), streams.subList(first, streams.size()));
         boolean resumable = !force && unfit == null;
         List<Outcome> outcomes = new ArrayList<>();
         for (int i = 0; i < streams.size(); i++) {
@@ -131,15 +132,20 @@ public final class Applier implements Closeable {
      * @param streams in order
      * @param targetPath a block device, or a file, which need not be there
      * @param stateFile where the target's state is kept; null for its usual place
+     * @param force whether all of them are to be applied, whatever the target's state
      * @throws IOException in one line, when a stream doesn't fit
      */
-    public static int wouldBeginAt(List<StreamReader> streams, Path targetPath, Path stateFile) throws IOException {
-        if (!FileErrors.isThere(targetPath)) {
-            return Chain.firstToApply(TargetState.none(), streams);
+    public static int wouldBeginAt(List<StreamReader> streams, Path targetPath, Path stateFile, boolean force)
+            throws IOException {
+        boolean isThere = FileErrors.isThere(targetPath);
+        boolean device = isThere && DeviceOpener.isBlockDevice(targetPath);
+        int first = 0;
+        if (!force) {
+            TargetState state = isThere ? TargetState.read(stateFileOf(targetPath, stateFile)) : TargetState.none();
+            first = firstToApply(streams, targetPath, state, TargetCheck.whyUnfit(targetPath, device, state));
         }
-        boolean device = DeviceOpener.isBlockDevice(targetPath);
-        TargetState state = TargetState.read(stateFileOf(targetPath, stateFile));
-        return firstToApply(streams, targetPath, state, TargetCheck.whyUnfit(targetPath, device, state));
+        TargetCheck.requireRoom(targetPath, device, streams.subList(first, streams.size()));
+        return first;
     }
 
     /** {@code unfit}: why the target is not what the state says, or null. */
@@ -163,9 +169,6 @@ public final class Applier implements Closeable {
                 && state.pending().streamId().equals(header.idText());
         if (!resume) {
             long holeFrom = target.isDevice() ? Long.MAX_VALUE : target.sizeBytes();
-            if (target.isDevice() && target.sizeBytes() < header.originSizeBytes()) {
-                target.resize(header.originSizeBytes());
-            }
             state = state.begin(stream, TargetCheck.idOf(targetPath, target.isDevice()), force, holeFrom);
             state.write(stateFile);
         }

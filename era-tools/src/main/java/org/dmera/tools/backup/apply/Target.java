@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.security.MessageDigest;
 import java.util.concurrent.TimeUnit;
+import org.dmera.core.block.DeviceOpener;
 import org.dmera.core.file.FileClaim;
 import org.dmera.core.file.FileErrors;
 import org.dmera.core.file.FileIdentity;
@@ -60,6 +61,9 @@ public final class Target implements Closeable {
         }
         if (there != null && !Files.isWritable(path)) {
             throw new IOException("Permission denied: " + path);
+        }
+        if (device) {
+            DeviceOpener.requireWritable(path);
         }
         if (there == null) {
             Links.requireFolderForFiles(Links.follow(path));
@@ -129,15 +133,13 @@ public final class Target implements Closeable {
         }
     }
 
-    /** Makes a file {@code bytes} long; requires a device to be at least so. */
+    /** Makes a file {@code bytes} long. */
     void resize(long bytes) throws IOException {
-        long size = sizeBytes();
         if (device) {
-            if (size < bytes) {
-                throw new IOException(
-                        "Output file too small: " + path + " has " + size + " bytes, the origin " + bytes);
-            }
-        } else if (size > bytes) {
+            return;
+        }
+        long size = sizeBytes();
+        if (size > bytes) {
             try {
                 channel.truncate(bytes);
             } catch (IOException e) {

@@ -6,8 +6,10 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.List;
 import org.dmera.core.file.FileErrors;
 import org.dmera.tools.backup.copy.MetadataView;
+import org.dmera.tools.backup.stream.StreamReader;
 
 /**
  * Whether a target is still what its state says. A state may outlive its target: a file is cut or replaced, a device's
@@ -27,13 +29,26 @@ final class TargetCheck {
             return "file " + Files.getAttribute(path, "unix:dev") + ":" + Files.getAttribute(path, "unix:ino");
         }
         String id = MetadataView.identityOf(path);
-        if (!id.startsWith("/")) {
-            return "device " + id;
-        }
-        try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
-            return OF_SIZE + channel.size() + " bytes";
+        return id.startsWith("/") ? OF_SIZE + sizeOf(path) + " bytes" : "device " + id;
+    }
+
+    private static long sizeOf(Path device) throws IOException {
+        try (FileChannel channel = FileChannel.open(device, StandardOpenOption.READ)) {
+            return channel.size();
         } catch (IOException e) {
-            throw FileErrors.named(path, e);
+            throw FileErrors.named(device, e);
+        }
+    }
+
+    /** Refuses a device that is too small for one of the streams that are going to be applied to it. */
+    static void requireRoom(Path path, boolean device, List<StreamReader> streams) throws IOException {
+        long size = device ? sizeOf(path) : Long.MAX_VALUE;
+        for (StreamReader stream : streams) {
+            long wanted = stream.header().originSizeBytes();
+            if (wanted > size) {
+                throw new IOException("Output file too small: " + path + " has " + size + " bytes, the origin of "
+                        + stream.name() + " " + wanted);
+            }
         }
     }
 

@@ -193,8 +193,7 @@ public final class MetadataView implements Closeable {
     public static String identityOf(Path path) throws IOException {
         Path real = path.toRealPath();
         if (DeviceOpener.isBlockDevice(real)) {
-            long number = (long) Files.getAttribute(real, "unix:rdev");
-            Path sys = Path.of("/sys/dev/block/" + DeviceNumber.major(number) + ":" + DeviceNumber.minor(number));
+            Path sys = DeviceNumber.sysfs(real);
             for (String file : new String[] {"dm/uuid", "wwid", "device/wwid", "device/serial"}) {
                 String id = firstLine(sys.resolve(file));
                 if (!id.isEmpty()) {
