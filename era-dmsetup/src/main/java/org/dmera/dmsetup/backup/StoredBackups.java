@@ -3,10 +3,13 @@ package org.dmera.dmsetup.backup;
 
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import org.dmera.tools.backup.ByteCount;
 import org.dmera.tools.backup.StreamCheck;
 import org.dmera.tools.backup.StreamText;
@@ -15,7 +18,10 @@ import org.dmera.tools.backup.stream.StreamFooter;
 import org.dmera.tools.backup.stream.StreamHeader;
 import org.dmera.tools.backup.stream.StreamReader;
 
-/** The backups of one device in a folder: which there are, and whether they are sound. */
+/**
+ * The backups of one device in a folder: which there are, and whether they are sound. Meanwhile a backup may merge older ones
+ * and delete them: what is gone is no fault, but a reason to look again.
+ */
 final class StoredBackups {
     /**
      * One stream.
@@ -25,26 +31,40 @@ final class StoredBackups {
      */
     record Stored(StreamNames.Named name, long bytes, StreamHeader header, String trouble) {}
 
+    private final Path folder;
     private final String device;
     private final List<Stored> streams = new ArrayList<>();
 
     /** Looks at the header and the footer of each. */
     StoredBackups(Path folder, String device) throws IOException {
+        this.folder = folder;
         this.device = device;
-        for (StreamNames.Named name : StreamNames.all(folder, device)) {
-            long bytes = Files.size(name.file());
-            try (StreamReader stream = StreamReader.open(name.file().toString(), null)) {
-                String trouble = null;
-                try {
-                    stream.requireComplete();
-                } catch (IOException e) {
-                    trouble = e.getMessage();
-                }
-                streams.add(new Stored(name, bytes, stream.header(), trouble));
-            } catch (IOException e) {
-                streams.add(new Stored(name, bytes, null, e.getMessage()));
+        do {
+            streams.clear();
+            for (StreamNames.Named name : StreamNames.all(folder, device)) {
+                look(name);
             }
+        } while (streams.stream().anyMatch(stream -> isGone(stream.name)));
+    }
+
+    private void look(StreamNames.Named name) {
+        long bytes = 0;
+        StreamHeader header = null;
+        String trouble = null;
+        try {
+            bytes = Files.size(name.file());
+            try (StreamReader stream = StreamReader.open(name.file().toString(), null)) {
+                header = stream.header();
+                stream.requireComplete();
+            }
+        } catch (IOException e) {
+            trouble = e.getMessage();
         }
+        streams.add(new Stored(name, bytes, header, trouble));
+    }
+
+    private static boolean isGone(StreamNames.Named name) {
+        return Files.notExists(name.file(), LinkOption.NOFOLLOW_LINKS);
     }
 
     String device() {
@@ -115,6 +135,11 @@ final class StoredBackups {
 
     /** Reads every chunk of every stream, and looks whether each follows the one before it; what is wrong is reported. */
     boolean verify(Backup.Log log) throws IOException {
+        return verify(log, new HashSet<>());
+    }
+
+    /** {@code known}: the ids of those that need not be read again. */
+    private boolean verify(Backup.Log log, Set<String> known) throws IOException {
         boolean sound = true;
         StreamReader before = null;
         try {
@@ -129,9 +154,15 @@ final class StoredBackups {
                     if (before != null && !stream.header().isFull()) {
                         Chain.requireLinked(List.of(before, stream));
                     }
-                    StreamFooter footer = StreamCheck.requireSound(stream, bytes -> {});
-                    log.say(stream.name() + ": sound, " + StreamText.of(stream.header(), footer));
+                    if (!known.contains(stream.header().idText())) {
+                        StreamFooter footer = StreamCheck.requireSound(stream, bytes -> {});
+                        log.say(stream.name() + ": sound, " + StreamText.of(stream.header(), footer));
+                        known.add(stream.header().idText());
+                    }
                 } catch (IOException e) {
+                    if (stream == null && isGone(stored.name)) {
+                        return new StoredBackups(folder, device).verify(log, known) && sound;
+                    }
                     sound = false;
                     log.say(e.getMessage());
                 }

@@ -135,6 +135,20 @@ class RetentionTest {
     }
 
     @Test
+    void whatIsMergedWhileAllAreVerifiedIsNoFault() throws IOException {
+        backups("fiiii");
+        List<String> verified = new ArrayList<>();
+        boolean sound = new StoredBackups(streams, device.name()).verify(line -> {
+            if (verified.isEmpty()) {
+                retention(streams, 2, step -> {}).keep();
+            }
+            verified.add(line.replaceAll("(?s).*\\.0*([0-9]+)\\.(.).*erastream: (sound).*", "$1$2 $3"));
+        });
+        assertTrue(sound, verified.toString());
+        assertEquals(List.of("1f sound", "3f sound", "4i sound", "5i sound"), verified);
+    }
+
+    @Test
     void anotherFullCopyAmongThemIsTheBeginningOfWhatIsKept() throws IOException {
         backups("fifii");
         retention(streams, 4, step -> {}).keep();
