@@ -13,6 +13,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import org.dmera.tools.Main;
 import org.dmera.tools.backup.apply.Applier;
 import org.dmera.tools.backup.copy.ByteRanges;
 import org.dmera.tools.backup.copy.CopyEngine;
@@ -509,13 +510,23 @@ class ChainTest {
 
     /** A year of nights, and more: with room for a whole chunk of each, they would not go into this test's memory. */
     @Test
-    void manyStreamsThatHoldLittleTakeLittleMemory() throws IOException {
+    void manyStreamsThatHoldLittleTakeLittleMemory() throws Exception {
         List<Object> chain = new ArrayList<>(List.of(full("f")));
         long base = origin.era;
-        origin.scribble(3);
-        chain.addAll(java.util.Collections.nCopies(900, increment("i", base, origin.size())));
+        origin.scribble(1);
+        chain.addAll(java.util.Collections.nCopies(1200, increment("i", base, origin.size())));
         Path merged = dir.resolve("merged");
-        Run.copy(concat(chain, "--merge", "-o", merged)).ok();
+        List<String> command = new ArrayList<>(List.of(
+                Path.of(System.getProperty("java.home"), "bin/java").toString(), "-XX:TieredStopAtLevel=1", "-Xmx64m"));
+        command.addAll(List.of(
+                "-cp",
+                System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")),
+                Main.class.getName(),
+                "era_copy"));
+        for (Object word : concat(chain, "--merge", "-q", "-o", merged)) {
+            command.add(word.toString());
+        }
+        assertEquals(0, new ProcessBuilder(command).inheritIO().start().waitFor());
         Run.apply(merged, "-o", target).ok();
         assertTargetEqualsOrigin();
         Run.apply(concat(chain, "--verify", "-o", target)).ok();

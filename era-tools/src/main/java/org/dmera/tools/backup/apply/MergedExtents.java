@@ -90,8 +90,9 @@ final class MergedExtents implements Closeable {
     private final class Cursor {
         final StreamReader stream;
         final long limitBytes;
-        private final ExtentTable extents = new ExtentTable();
-        /** As large as the largest that has come: most increments are far smaller than a chunk may be. */
+        /** These two are as large as the largest that has come: most increments are far smaller than a chunk may be. */
+        private final ExtentTable extents = new ExtentTable(0);
+
         ByteBuffer data = ByteBuffer.allocate(0);
 
         int next;

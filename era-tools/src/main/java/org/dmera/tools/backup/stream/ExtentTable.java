@@ -19,9 +19,24 @@ public final class ExtentTable {
 
     private static final long ZERO_BIT = 1L << 63;
 
-    private final long[] offsets = new long[MAX_EXTENTS];
-    private final long[] lengths = new long[MAX_EXTENTS];
+    private long[] offsets;
+    private long[] lengths;
     private int size;
+
+    /** For as many as there may be. */
+    public ExtentTable() {
+        this(MAX_EXTENTS);
+    }
+
+    /**
+     * For a table that only takes over what others hold ({@link #set}), and grows with it.
+     *
+     * @param capacity room for so many to begin with
+     */
+    public ExtentTable(int capacity) {
+        offsets = new long[capacity];
+        lengths = new long[capacity];
+    }
 
     /** Takes all extents out. */
     public void clear() {
@@ -35,6 +50,10 @@ public final class ExtentTable {
      */
     public void set(ExtentTable other) {
         size = other.size;
+        if (offsets.length < size) {
+            offsets = new long[size];
+            lengths = new long[size];
+        }
         System.arraycopy(other.offsets, 0, offsets, 0, size);
         System.arraycopy(other.lengths, 0, lengths, 0, size);
     }
