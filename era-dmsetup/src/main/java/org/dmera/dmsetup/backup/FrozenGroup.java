@@ -45,9 +45,15 @@ final class FrozenGroup implements Backup.Views, Closeable {
     }
 
     /** Adds a device, before the first view is wanted. */
-    void add(MappedEraDevice device, Path stateFile) {
+    void add(MappedEraDevice device, Path stateFile) throws IOException {
         members.add(device.id());
-        String file = stateFile.toAbsolutePath().normalize().toString();
+        // The next run may come to the folder by another path.
+        String file = stateFile
+                .toAbsolutePath()
+                .getParent()
+                .toRealPath()
+                .resolve(stateFile.getFileName())
+                .toString();
         uuids.put(device, "era-backup-" + UUID.nameUUIDFromBytes(NativeText.bytes(file)));
     }
 

@@ -194,6 +194,18 @@ class RunningDeviceTest {
         assertTrue(held > 0, "no kill came while the snapshot was held, seed " + seed);
     }
 
+    @Test
+    void theViewOfAKilledBackupIsThawedByTheNextAlsoWhereThatCallsTheFolderOtherwise() throws Exception {
+        write(40);
+        Path link = Files.createSymbolicLink(folder.resolve("link"), Files.createDirectory(folder.resolve("streams")));
+        Programs.Running backup = programs.start("era_backup", NAME, "--to", link, "--bwlimit", "1M");
+        awaitSnapshot(backup);
+        backup.kill();
+        backup.await();
+        String said = backUpHere(0, backup());
+        assertNoView(said);
+    }
+
     /** era_backup in this process, which saves the start of a JVM. */
     private String backUpHere(int exitCode, Object... args) throws IOException {
         List<String> words =
