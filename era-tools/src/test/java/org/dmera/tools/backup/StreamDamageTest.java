@@ -115,6 +115,15 @@ class StreamDamageTest {
     }
 
     @Test
+    void aHeaderThatNoReaderTakesIsNotWritten() {
+        for (int[] lengths : new int[][] {{15, 16, 0}, {17, 16, 0}, {16, 15, 0}, {16, 16, 1}, {16, 16, 5000}}) {
+            StreamHeader wrong = new StreamHeader(
+                    new byte[lengths[0]], 0, 0, 512, 0, 0, 1, 0, new byte[lengths[1]], "x", 0, new byte[lengths[2]]);
+            assertThrows(IllegalArgumentException.class, wrong::encode, Arrays.toString(lengths));
+        }
+    }
+
+    @Test
     void aStreamCutAnywhereIsRefusedAndNothingIsWritten() throws IOException {
         Random random = new Random(3);
         List<Integer> cuts = new ArrayList<>(parts);

@@ -159,12 +159,23 @@ public record StreamHeader(
         return HexFormat.of().formatHex(streamId);
     }
 
-    /** {@return the header's bytes, checksum and token included} */
+    /**
+     * {@return the header's bytes, checksum and token included}
+     *
+     * @throws IllegalArgumentException when no stream can begin so
+     */
     public byte[] encode() {
         byte[] name = NativeText.bytes(identity);
         if (name.length > MAX_IDENTITY_BYTES) {
             throw new IllegalArgumentException("the identity \"" + identity + "\" is longer than " + MAX_IDENTITY_BYTES
                     + " bytes, the most that a stream can carry");
+        }
+        if (streamId.length != ID_BYTES || metadataUuid.length != 16) {
+            throw new IllegalArgumentException("a stream's id and the metadata's uuid have 16 bytes each, not "
+                    + streamId.length + " and " + metadataUuid.length);
+        }
+        if (token.length > MAX_TOKEN_BYTES || token.length > 0 && !EraToken.isWhole(token)) {
+            throw new IllegalArgumentException("no token of an era: every reader would refuse it");
         }
         byte[] bytes = new byte[BYTES + token.length];
         System.arraycopy(token, 0, bytes, BYTES, token.length);
