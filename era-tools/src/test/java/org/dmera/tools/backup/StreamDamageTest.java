@@ -17,6 +17,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import org.dmera.tools.backup.image.StreamImage;
 import org.dmera.tools.backup.stream.Chunk;
 import org.dmera.tools.backup.stream.StreamFooter;
 import org.dmera.tools.backup.stream.StreamHeader;
@@ -107,15 +108,19 @@ class StreamDamageTest {
             byte[] bad = good.clone();
             bad[at] ^= 4;
             Files.write(stream, bad);
-            Run.apply(stream, "-o", target).refused(stream + ": the token in the stream header is damaged");
+            Run.apply(stream, "-o", target).refused(stream + ": the token in its header is damaged");
             Run.of(new ApplyCommand(), new ByteArrayInputStream(bad), "-", "-o", target)
-                    .refused("the token in the stream header is damaged");
+                    .refused("the token in its header is damaged");
         }
         assertTrue(Files.notExists(target));
+        // Who only looks can do without it.
+        try (StreamImage image = StreamImage.open(List.of(stream), 1 << 20, line -> {})) {
+            image.read(0, 0, ByteBuffer.allocate(4096));
+        }
     }
 
     @Test
-    void aHeaderThatNoReaderTakesIsNotWritten() {
+    void aHeaderThatIsRefusedIsNotWritten() {
         for (int[] lengths : new int[][] {{15, 16, 0}, {17, 16, 0}, {16, 15, 0}, {16, 16, 1}, {16, 16, 5000}}) {
             StreamHeader wrong = new StreamHeader(
                     new byte[lengths[0]], 0, 0, 512, 0, 0, 1, 0, new byte[lengths[1]], "x", 0, new byte[lengths[2]]);

@@ -154,6 +154,11 @@ public record StreamHeader(
         }
     }
 
+    /** Whether there is no token, or one that is as it was written, though this program may not be able to read it. */
+    boolean isTokenWhole() {
+        return token.length == 0 || EraToken.isWhole(token);
+    }
+
     /** {@return the stream id in hexadecimal} */
     public String idText() {
         return HexFormat.of().formatHex(streamId);
@@ -174,8 +179,8 @@ public record StreamHeader(
             throw new IllegalArgumentException("a stream's id and the metadata's uuid have 16 bytes each, not "
                     + streamId.length + " and " + metadataUuid.length);
         }
-        if (token.length > MAX_TOKEN_BYTES || token.length > 0 && !EraToken.isWhole(token)) {
-            throw new IllegalArgumentException("no token of an era: every reader would refuse it");
+        if (token.length > MAX_TOKEN_BYTES || !isTokenWhole()) {
+            throw new IllegalArgumentException("no token of an era: the stream would be refused");
         }
         byte[] bytes = new byte[BYTES + token.length];
         System.arraycopy(token, 0, bytes, BYTES, token.length);
@@ -255,9 +260,6 @@ public record StreamHeader(
         }
         if ((h.flags & ~KNOWN_FLAGS) != 0) {
             throw new StreamException(where, "the stream header holds flags that this program does not know");
-        }
-        if (h.token.length > 0 && !EraToken.isWhole(h.token)) {
-            throw new StreamException(where, "the token in the stream header is damaged");
         }
         return h;
     }

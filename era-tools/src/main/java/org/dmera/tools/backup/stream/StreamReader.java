@@ -148,12 +148,16 @@ public final class StreamReader implements Closeable {
     }
 
     /**
-     * Looks at the end of a stream that is a regular file or lies on a block device and refuses it when the footer is missing or
-     * tells of another length, before anything is written anywhere. Does nothing for a pipe, which can be read once.
+     * Refuses what the digest of the whole would show at the end, before anything is written anywhere: a header with a damaged
+     * token, and of a stream that is a regular file or lies on a block device a footer that is missing or tells of another
+     * length. A pipe can be read but once.
      *
-     * @throws IOException a {@link StreamException} that says what is missing, or when it can't be read
+     * @throws IOException a {@link StreamException} that says what is wrong or missing, or when it can't be read
      */
     public void requireComplete() throws IOException {
+        if (!header.isTokenWhole()) {
+            throw new StreamException(name, "the token in its header is damaged");
+        }
         if (regularFile) {
             footerAtEnd();
         } else if (blockDevice) {
