@@ -26,13 +26,13 @@ import org.junit.jupiter.api.Test;
  * went further than any before (by powers of two, so that loops count too).
  *
  * <p>JaCoCo's probes tell of branches: era-core is loaded once more with a probe in each. What must hold for every mutant
- * is in {@link FuzzSubject}. Two minutes in the ordinary run; half an hour nightly or as long as {@code -Dera.fuzz.seconds} says,
+ * is in {@link FuzzSubject}. 45 seconds in the ordinary run; half an hour nightly or as long as {@code -Dera.fuzz.seconds} says,
  * with a seed of its own then.
  */
 class GuidedFuzzTest {
     private static final boolean NIGHTLY = Boolean.getBoolean("era.nightly");
     private static final Long SECONDS = Long.getLong("era.fuzz.seconds");
-    private static final long BUDGET_NANOS = (SECONDS != null ? SECONDS : NIGHTLY ? 1800 : 120) * 1_000_000_000L;
+    private static final long BUDGET_NANOS = (SECONDS != null ? SECONDS : NIGHTLY ? 1800 : 45) * 1_000_000_000L;
     private static final int MUTATED_BLOCKS = 48;
     private static final int HEAD_BYTES = MUTATED_BLOCKS * 4096;
     private static final int MOST_MUTANTS = 3000;

@@ -25,7 +25,7 @@ final class Seeds {
     }
 
     static long[] forCacheRollbacks(Kernel kernel) {
-        return own(kernel, kernel.isEmulated() ? 1 : 3, 72).toArray();
+        return own(kernel, 1, 72).toArray();
     }
 
     /** Seeds of this kernel's own, or the one that {@code -Dera.kernel.seed} names. */
