@@ -13,13 +13,13 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import org.dmera.tests.Distribution;
 
 /** Programs of this project, each in a JVM of its own, and programs of the machine. */
 final class Programs {
     static final boolean NIGHTLY = Boolean.getBoolean("era.nightly");
     private static final boolean CI = "true".equals(System.getenv("CI"));
     private static final long LIMIT_SECONDS = 600;
-    private static final List<String> OF_DMSETUP = List.of("era-dmsetup", "era_backup", "era_serve");
 
     private final Path folder;
     private final Map<String, String> environment;
@@ -86,17 +86,7 @@ final class Programs {
 
     /** Starts one of our programs. */
     Running start(String program, Object... args) throws IOException {
-        List<String> command = new ArrayList<>(List.of(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-XX:+UseSerialGC",
-                "-XX:TieredStopAtLevel=1",
-                "-Xmx64m",
-                "-XX:MaxDirectMemorySize=128m",
-                "-cp",
-                System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")),
-                OF_DMSETUP.contains(program) ? "org.dmera.dmsetup.Main" : "org.dmera.tools.Main",
-                program));
-        return start(command, program, args);
+        return start(List.of(Distribution.program(program)), program, args);
     }
 
     private Running start(List<String> before, String name, Object... args) throws IOException {

@@ -33,7 +33,7 @@ import java.util.stream.Stream;
 import org.dmera.core.file.Folders;
 import org.dmera.core.format.Superblock;
 import org.dmera.testkit.Alone;
-import org.dmera.testkit.Fixtures;
+import org.dmera.tests.Distribution;
 import org.dmera.tests.backup.DocumentedCommands;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -84,8 +84,7 @@ class EngineLifeTest {
             String shown = DocumentedCommands.block("README.md", "$ era-dmsetup --control engine create ")
                     .replace("/srv/", folder + "/")
                     .replace("/run/era/control", program.socket.toString());
-            String begin =
-                    "PATH=" + Fixtures.projectRoot().resolve("dist/bin") + ":$PATH ERA_CONTROL=" + program.socket;
+            String begin = "PATH=" + Distribution.BIN + ":$PATH ERA_CONTROL=" + program.socket;
             StringBuilder typed = new StringBuilder();
             for (String line :
                     shown.lines().filter(each -> each.startsWith("$ ")).toList()) {
@@ -248,7 +247,7 @@ class EngineLifeTest {
         try (Program program = new Program(folder)) {
             program.start();
             Program.Result second = program.run(List.of(
-                    Fixtures.projectRoot().resolve("dist/bin/era-dmsetup").toString(),
+                    Distribution.program("era-dmsetup"),
                     "engine",
                     "--control",
                     folder.resolve("other/control").toString(),
@@ -288,7 +287,7 @@ class EngineLifeTest {
                     "--regid=65534",
                     "--clear-groups",
                     "--",
-                    Fixtures.projectRoot().resolve("dist/bin/era-dmsetup").toString(),
+                    Distribution.program("era-dmsetup"),
                     "--control",
                     program.socket.toString(),
                     "ls");
@@ -341,9 +340,7 @@ class EngineLifeTest {
                             "sh",
                             "-c",
                             "JOURNAL_STREAM=" + stream + " exec \"$0\" engine --control \"$1\" --state \"$2\"",
-                            Fixtures.projectRoot()
-                                    .resolve("dist/bin/era-dmsetup")
-                                    .toString(),
+                            Distribution.program("era-dmsetup"),
                             program.socket.toString(),
                             program.state.toString())
                     .redirectError(log.toFile())
@@ -366,7 +363,7 @@ class EngineLifeTest {
             throws IOException {
         List<String> command = new ArrayList<>(List.of("/usr/bin/systemd-socket-activate", "--fdname=" + names));
         sockets.forEach(socket -> command.addAll(List.of("--listen", socket)));
-        command.add(Fixtures.projectRoot().resolve("dist/bin/era-dmsetup").toString());
+        command.add(Distribution.program("era-dmsetup"));
         command.addAll(List.of("engine", "--control", program.socket.toString()));
         command.addAll(List.of("--state", program.state.toString()));
         command.addAll(List.of(options));
@@ -487,9 +484,7 @@ class EngineLifeTest {
                             "-e",
                             activate,
                             program.socket.toString(),
-                            Fixtures.projectRoot()
-                                    .resolve("dist/bin/era-dmsetup")
-                                    .toString(),
+                            Distribution.program("era-dmsetup"),
                             "engine",
                             "--control",
                             program.socket.toString(),

@@ -15,7 +15,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import org.dmera.testkit.Fixtures;
+import org.dmera.tests.Distribution;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -25,8 +25,7 @@ import org.junit.jupiter.api.io.TempDir;
 /** What an engine says, in one line, when it can't have what it was started with. */
 @Timeout(600)
 class EngineTroubleTest {
-    private static final String LAUNCHER =
-            Fixtures.projectRoot().resolve("dist/bin/era-dmsetup").toString();
+    private static final String LAUNCHER = Distribution.program("era-dmsetup");
 
     @TempDir
     Path folder;

@@ -14,6 +14,7 @@ import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import org.dmera.testkit.Fixtures;
+import org.dmera.tests.Distribution;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -22,7 +23,6 @@ import org.junit.jupiter.api.io.TempDir;
 /** A stop that does not come to its end, because a device can't be suspended, and the second signal that ends it. */
 @Timeout(600)
 class ImpatientStopTest {
-    private static final Path BIN = Fixtures.projectRoot().resolve("dist/bin");
     private static final long LIMIT_NANOS = TimeUnit.SECONDS.toNanos(240);
 
     @TempDir
@@ -94,7 +94,7 @@ class ImpatientStopTest {
                         library.toString(),
                         "ERA_HOLD",
                         slow.toRealPath().toString()),
-                BIN.resolve("era-dmsetup").toString(),
+                Distribution.program("era-dmsetup"),
                 "engine",
                 "--control",
                 program.socket.toString(),
@@ -124,7 +124,7 @@ class ImpatientStopTest {
 
         for (String name : List.of("good", "hangs")) {
             Path metadata = folder.resolve(name + ".meta");
-            program.run(List.of(BIN.resolve("era_check").toString(), metadata.toString()))
+            program.run(List.of(Distribution.program("era_check"), metadata.toString()))
                     .ok();
         }
         program.start();
@@ -132,7 +132,7 @@ class ImpatientStopTest {
             assertEquals("2\n", eraOf(program, "good"));
             program.run("message", "good", "0", "take_metadata_snap").ok();
             String written = program.run(List.of(
-                            BIN.resolve("era_invalidate").toString(),
+                            Distribution.program("era_invalidate"),
                             "--metadata-snapshot",
                             "--written-since",
                             "1",

@@ -14,7 +14,7 @@ import java.security.SecureRandom;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
-import org.dmera.testkit.Fixtures;
+import org.dmera.tests.Distribution;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -26,8 +26,7 @@ import org.junit.jupiter.api.io.TempDir;
  */
 @Timeout(300)
 class KeysNowhereTest {
-    private static final String LAUNCHER =
-            Fixtures.projectRoot().resolve("dist/bin/era-dmsetup").toString();
+    private static final String LAUNCHER = Distribution.program("era-dmsetup");
     private static final long SHORTEST_LEAK = 16;
 
     @TempDir

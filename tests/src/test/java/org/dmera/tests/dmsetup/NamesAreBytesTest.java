@@ -14,7 +14,7 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
-import org.dmera.testkit.Fixtures;
+import org.dmera.tests.Distribution;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
@@ -25,7 +25,6 @@ import org.junit.jupiter.api.io.TempDir;
  * people's shells give. The shell writes the names: it has no charset.
  */
 class NamesAreBytesTest {
-    private static final Path DIST = Fixtures.projectRoot().resolve("dist");
     private static final long LIMIT_SECONDS = 300;
 
     /** {@code expect CODE COMMAND…}, an engine, and a folder whose name is half UTF-8, half Latin-1. */
@@ -211,7 +210,7 @@ class NamesAreBytesTest {
                         "LC_ALL",
                         "C.ISO-8859-1",
                         "LOCPATH",
-                        DIST.resolve("lib/locale").toString()));
+                        Distribution.FOLDER.resolve("lib/locale").toString()));
         List<DynamicTest> tests = new ArrayList<>();
         for (Path jvm : jvms()) {
             locales.forEach((name, locale) ->
@@ -250,7 +249,7 @@ class NamesAreBytesTest {
         Path work = Files.createTempDirectory(folder, "run");
         Path output = work.resolve("output");
         ProcessBuilder builder = new ProcessBuilder(
-                        "/bin/sh", "-eu", "-c", script, "sh", DIST.toString(), work.toString())
+                        "/bin/sh", "-eu", "-c", script, "sh", Distribution.FOLDER.toString(), work.toString())
                 .redirectErrorStream(true)
                 .redirectOutput(output.toFile());
         builder.environment().clear();

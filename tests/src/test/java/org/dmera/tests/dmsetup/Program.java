@@ -15,13 +15,13 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import java.util.regex.Pattern;
-import org.dmera.testkit.Fixtures;
+import org.dmera.tests.Distribution;
 
 /** Runs the distribution's era-dmsetup with an engine of its own, in a folder of its own. */
 final class Program implements AutoCloseable {
     private static final long LIMIT_SECONDS = 240;
     private static final Pattern LATE = Pattern.compile("era-dmsetup: (.*)( \\([0-9]+:[0-9]+\\)) is not back yet: ");
-    private static final Path LAUNCHER = Fixtures.projectRoot().resolve("dist/bin/era-dmsetup");
+    private static final String LAUNCHER = Distribution.program("era-dmsetup");
 
     /** How a run ended. */
     record Result(int exit, String out, String err) {
@@ -39,7 +39,6 @@ final class Program implements AutoCloseable {
         this.folder = folder;
         socket = folder.resolve("run/control");
         state = folder.resolve("state");
-        assertTrue(Files.isExecutable(LAUNCHER), () -> LAUNCHER + " is missing: build with mvn package");
     }
 
     /** A file of zeroes. */
@@ -53,14 +52,14 @@ final class Program implements AutoCloseable {
 
     /** Runs era-dmsetup on this engine. */
     Result run(String... words) throws IOException, InterruptedException {
-        List<String> command = new ArrayList<>(List.of(LAUNCHER.toString(), "--control", socket.toString()));
+        List<String> command = new ArrayList<>(List.of(LAUNCHER, "--control", socket.toString()));
         command.addAll(List.of(words));
         return run(command);
     }
 
     /** Starts era-dmsetup on this engine, and does not wait for it. */
     Process begin(String... words) throws IOException {
-        List<String> command = new ArrayList<>(List.of(LAUNCHER.toString(), "--control", socket.toString()));
+        List<String> command = new ArrayList<>(List.of(LAUNCHER, "--control", socket.toString()));
         command.addAll(List.of(words));
         return new ProcessBuilder(command)
                 .redirectOutput(ProcessBuilder.Redirect.DISCARD)
@@ -124,8 +123,7 @@ final class Program implements AutoCloseable {
 
     /** Starts the engine as a child of this process, with its log in {@code log}. */
     Process beginEngine(Path log) throws IOException {
-        return new ProcessBuilder(
-                        LAUNCHER.toString(), "engine", "--control", socket.toString(), "--state", state.toString())
+        return new ProcessBuilder(LAUNCHER, "engine", "--control", socket.toString(), "--state", state.toString())
                 .redirectInput(Path.of("/dev/null").toFile())
                 .redirectOutput(ProcessBuilder.Redirect.DISCARD)
                 .redirectError(log.toFile())

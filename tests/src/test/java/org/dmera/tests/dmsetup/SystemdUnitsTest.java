@@ -15,7 +15,7 @@ import java.util.stream.Stream;
 import org.dmera.dmsetup.activation.Eratab;
 import org.dmera.dmsetup.activation.EratabEntry;
 import org.dmera.testkit.Alone;
-import org.dmera.testkit.Fixtures;
+import org.dmera.tests.Distribution;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -25,7 +25,6 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** The units fit the distribution, wherever that lies. */
 @Alone
 class SystemdUnitsTest {
-    private static final Path DIST = Fixtures.projectRoot().resolve("dist");
 
     private static final String ANALYZE = "/usr/bin/systemd-analyze";
 
@@ -39,7 +38,7 @@ class SystemdUnitsTest {
     }
 
     static List<Path> services() throws IOException {
-        try (Stream<Path> units = Files.list(DIST.resolve("systemd"))) {
+        try (Stream<Path> units = Files.list(Distribution.FOLDER.resolve("systemd"))) {
             return units.filter(unit -> unit.toString().endsWith(".service")).toList();
         }
     }
@@ -57,7 +56,7 @@ class SystemdUnitsTest {
     void aServiceNamesALauncherWithoutAFolder(Path unit) throws IOException {
         String program = command(unit).replaceFirst(" .*", "");
         assertFalse(program.contains("/"), program);
-        assertTrue(Files.isExecutable(DIST.resolve("bin").resolve(program)), program);
+        assertTrue(Files.isExecutable(Distribution.BIN.resolve(program)), program);
     }
 
     /** As systemd itself reads them, with the launcher where this distribution has it. */
@@ -73,12 +72,12 @@ class SystemdUnitsTest {
             })
     void systemdFindsNothingWrongWithAUnit(String unit) throws Exception {
         needAnalyze();
-        try (Stream<Path> units = Files.list(DIST.resolve("systemd"))) {
+        try (Stream<Path> units = Files.list(Distribution.FOLDER.resolve("systemd"))) {
             for (Path each : units.filter(file -> file.toString().matches(".*\\.(service|socket|timer)"))
                     .toList()) {
                 Files.writeString(
                         folder.resolve(each.getFileName()),
-                        Files.readString(each).replaceAll("(Exec\\w+=)", "$1" + DIST.resolve("bin") + "/"));
+                        Files.readString(each).replaceAll("(Exec\\w+=)", "$1" + Distribution.BIN + "/"));
             }
         }
         assertEquals("", said(ANALYZE, "verify", "--man=no", folder.resolve(unit)));
@@ -93,7 +92,7 @@ class SystemdUnitsTest {
                 "--offline=yes",
                 "--threshold=40",
                 "--no-pager",
-                DIST.resolve("systemd/era-engine.service"));
+                Distribution.FOLDER.resolve("systemd/era-engine.service"));
     }
 
     /** What the generator makes of eratab: units that come after their devices, and before what is mounted on them. */
@@ -108,7 +107,7 @@ class SystemdUnitsTest {
                 by-hand /dev/c /dev/d 8 noauto
                 """);
         Path made = Files.createDirectory(folder.resolve("made"));
-        said("env", "ERA_TAB=" + table, DIST.resolve("systemd/era-generator"), made, made, made);
+        said("env", "ERA_TAB=" + table, Distribution.FOLDER.resolve("systemd/era-generator"), made, made, made);
         List<String> srv = Files.readAllLines(made.resolve("era-activate@srv.service.d/eratab.conf"));
         assertTrue(
                 srv.containsAll(List.of(
@@ -150,12 +149,12 @@ class SystemdUnitsTest {
                 Eratab.read(table).entries().stream().map(EratabEntry::name).toList());
 
         Path made = Files.createDirectory(folder.resolve("made"));
-        said("env", "ERA_TAB=" + table, DIST.resolve("systemd/era-generator"), made, made, made);
+        said("env", "ERA_TAB=" + table, Distribution.FOLDER.resolve("systemd/era-generator"), made, made, made);
         assertEquals(
                 List.of("[Unit]", "Requires=era-activate@raw.service", "Requires=era-activate@last.service"),
                 Files.readAllLines(made.resolve("local-fs.target.d/eratab.conf")));
 
-        Path udev = DIST.resolve("udev/era-udev");
+        Path udev = Distribution.FOLDER.resolve("udev/era-udev");
         for (EratabEntry entry : Eratab.read(table).entries()) {
             String links = "DEVLINKS=" + entry.origin() + " /dev/disk/by-uuid/7";
             assertEquals(
@@ -187,7 +186,7 @@ class SystemdUnitsTest {
                         "-c",
                         script,
                         folder.resolve("notify"),
-                        DIST.resolve("bin/era-dmsetup"),
+                        Distribution.FOLDER.resolve("bin/era-dmsetup"),
                         "engine",
                         "--log-level",
                         "error",
@@ -200,7 +199,7 @@ class SystemdUnitsTest {
     @Test
     void theTimerElapsesEachNight() throws Exception {
         needAnalyze();
-        String when = Files.readAllLines(DIST.resolve("systemd/era-backup@.timer")).stream()
+        String when = Files.readAllLines(Distribution.FOLDER.resolve("systemd/era-backup@.timer")).stream()
                 .filter(line -> line.startsWith("OnCalendar="))
                 .findFirst()
                 .orElseThrow()
@@ -240,9 +239,10 @@ class SystemdUnitsTest {
 
     @Test
     void theEnginesCommandWorksThroughALinkWithTheSocketOfItsUnit() throws Exception {
-        Path link = Files.createSymbolicLink(folder.resolve("era-dmsetup"), DIST.resolve("bin/era-dmsetup"));
-        String command = command(DIST.resolve("systemd/era-engine.service"));
-        String socket = Files.readAllLines(DIST.resolve("systemd/era-engine.socket")).stream()
+        Path link =
+                Files.createSymbolicLink(folder.resolve("era-dmsetup"), Distribution.FOLDER.resolve("bin/era-dmsetup"));
+        String command = command(Distribution.FOLDER.resolve("systemd/era-engine.service"));
+        String socket = Files.readAllLines(Distribution.FOLDER.resolve("systemd/era-engine.socket")).stream()
                 .filter(line -> line.startsWith("ListenStream="))
                 .findFirst()
                 .orElseThrow()

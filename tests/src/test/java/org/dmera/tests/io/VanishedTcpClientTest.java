@@ -19,7 +19,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.dmera.testkit.Alone;
-import org.dmera.testkit.Fixtures;
+import org.dmera.tests.Distribution;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -33,7 +33,7 @@ import org.junit.jupiter.api.io.TempDir;
 @Timeout(600)
 @Alone
 class VanishedTcpClientTest {
-    private static final Path LAUNCHER = Fixtures.projectRoot().resolve("dist/bin/era-dmsetup");
+    private static final String LAUNCHER = Distribution.program("era-dmsetup");
     private static final int PORT = 10809;
     private static final int BLOCK = 4096;
     private static final int SECTORS = 65536;
@@ -70,7 +70,7 @@ class VanishedTcpClientTest {
                         "netns",
                         "exec",
                         namespace,
-                        LAUNCHER.toString(),
+                        LAUNCHER,
                         "engine",
                         "--control",
                         folder.resolve("control").toString(),
@@ -115,8 +115,8 @@ class VanishedTcpClientTest {
     }
 
     private Host.Result dm(String... words) throws Exception {
-        List<String> command = new ArrayList<>(List.of(
-                LAUNCHER.toString(), "--control", folder.resolve("control").toString()));
+        List<String> command = new ArrayList<>(
+                List.of(LAUNCHER, "--control", folder.resolve("control").toString()));
         command.addAll(List.of(words));
         return Host.run(folder, command.toArray(String[]::new));
     }

@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.stream.Stream;
+import org.dmera.tests.Distribution;
 import org.junit.jupiter.api.DynamicContainer;
 import org.junit.jupiter.api.DynamicNode;
 import org.junit.jupiter.api.DynamicTest;
@@ -40,9 +41,9 @@ final class LabRun {
         Path helpers = Files.createDirectories(folder.resolve("lab"));
         Files.copy(Lab.folder().resolve("guest/lib.sh"), helpers.resolve("lib.sh"));
         compile(Lab.folder().resolve("guest/blockio.c"), helpers.resolve("blockio"));
-        javaProgram(helpers.resolve("era-tools"), "org.dmera.tools.Main");
-        javaProgram(helpers.resolve("era-dmsetup"), "org.dmera.dmsetup.Main");
-        javaProgram(helpers.resolve("guest-session"), GuestSession.class.getName());
+        ourPrograms(helpers.resolve("era-tools"));
+        ourPrograms(helpers.resolve("era-dmsetup"));
+        testProgram(helpers.resolve("guest-session"), GuestSession.class.getName());
         for (LabCase each : cases) {
             Path own = Files.createDirectories(folder.resolve(each.name()));
             each.prepare(own);
@@ -87,14 +88,28 @@ final class LabRun {
         return script.append("echo \"ends at $(cut -d' ' -f1 /proc/uptime)\"\n").toString();
     }
 
-    /** The classes of this very build, for the guest's own JVM: the guest sees them where the host has them. */
-    private static void javaProgram(Path program, String mainClass) throws IOException {
+    /**
+     * Calls the distribution's programs by their names: the guest sees them where the host has them, and their archive of
+     * classes spares it most of a start.
+     */
+    private static void ourPrograms(Path program) throws IOException {
+        writeProgram(
+                program,
+                "name=$1; shift; JAVA_HOME='" + System.getProperty("java.home") + "' exec '" + Distribution.BIN
+                        + "'/$name \"$@\"\n");
+    }
+
+    private static void testProgram(Path program, String mainClass) throws IOException {
         String classPath = System.getProperty("surefire.test.class.path", System.getProperty("java.class.path", ""));
         String java = Path.of(System.getProperty("java.home"), "bin/java").toString();
-        Files.writeString(
+        writeProgram(
                 program,
-                "#!/bin/sh\nexec " + java + " -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp '" + classPath + "' "
-                        + mainClass + " \"$@\"\n");
+                "exec " + java + " -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp '" + classPath + "' " + mainClass
+                        + " \"$@\"\n");
+    }
+
+    private static void writeProgram(Path program, String commands) throws IOException {
+        Files.writeString(program, "#!/bin/sh\n" + commands);
         Files.setPosixFilePermissions(program, PosixFilePermissions.fromString("rwxr-xr-x"));
     }
 

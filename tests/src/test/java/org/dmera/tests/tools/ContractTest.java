@@ -16,6 +16,7 @@ import java.util.List;
 import java.util.Map;
 import org.dmera.testkit.Alone;
 import org.dmera.testkit.Fixtures;
+import org.dmera.tests.Distribution;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -198,13 +199,13 @@ class ContractTest {
 
     @Test
     void eraToolsByAnotherNameIsThatTool() throws IOException, InterruptedException {
-        Path link = Files.createSymbolicLink(folder.resolve("era_dump"), Ran.BIN.resolve("era-tools"));
+        Path link = Files.createSymbolicLink(folder.resolve("era_dump"), Distribution.BIN.resolve("era-tools"));
         assertEquals(
                 Files.readString(xml),
                 Ran.of(java.util.List.of(link.toString(), metadata.toString()), java.util.Map.of())
                         .good()
                         .out());
-        Path all = Files.createSymbolicLink(folder.resolve("pdata_tools"), Ran.BIN.resolve("era-tools"));
+        Path all = Files.createSymbolicLink(folder.resolve("pdata_tools"), Distribution.BIN.resolve("era-tools"));
         Ran.of(java.util.List.of(all.toString(), "era_check", metadata.toString()), java.util.Map.of())
                 .good();
     }
@@ -284,10 +285,10 @@ class ContractTest {
     void standardOutputByItsPathAndAFileInAFolderThatTakesNoOtherAreWritten() throws IOException, InterruptedException {
         assumeTrue("root".equals(System.getProperty("user.name")), "needs root, to run a tool as somebody else");
         assumeTrue(
-                Ran.shell("setpriv --reuid 65534 --clear-groups test -r " + Ran.BIN.resolve("../lib/era.jar"))
+                Ran.shell("setpriv --reuid 65534 --clear-groups test -r " + Distribution.BIN.resolve("../lib/era.jar"))
                                 .code()
                         == 0,
-                "nobody can't read " + Ran.BIN);
+                "nobody can't read " + Distribution.BIN);
         String expected = Files.readString(xml);
         for (String path : new String[] {"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"}) {
             Path product = folder.resolve("product");
@@ -310,8 +311,7 @@ class ContractTest {
     @Test
     void aFailureShowsNoTraceUnlessAskedTo() throws IOException, InterruptedException {
         List<String> command = List.of(
-                Ran.BIN.resolve("era_dump").toString(),
-                folder.resolve("nothing").toString());
+                Distribution.program("era_dump"), folder.resolve("nothing").toString());
         assertEquals(-1, Ran.of(command, Map.of()).err().indexOf("\tat "));
         assertTrue(Ran.of(command, Map.of("ERA_DEBUG", "1")).err().contains("\tat org.dmera"));
     }
@@ -340,7 +340,7 @@ class ContractTest {
 
     @Test
     void theLaunchersWorkThroughLinksAndFromAnywhere() throws IOException, InterruptedException {
-        Path link = Files.createSymbolicLink(folder.resolve("a link"), Ran.BIN.resolve("era_dump"));
+        Path link = Files.createSymbolicLink(folder.resolve("a link"), Distribution.BIN.resolve("era_dump"));
         Path second = Files.createSymbolicLink(folder.resolve("linked"), Path.of("a link"));
         String expected = Files.readString(xml);
         for (Path path : new Path[] {link, second}) {
@@ -349,11 +349,11 @@ class ContractTest {
         }
         assertEquals(expected, Ran.shell("cd / && era_dump " + metadata).good().out());
         Ran.of(
-                        List.of(Ran.BIN.resolve("era_dump").toString(), metadata.toString()),
+                        List.of(Distribution.program("era_dump"), metadata.toString()),
                         Map.of("JAVA_HOME", System.getProperty("java.home")))
                 .good();
-        Ran noJava = Ran.of(
-                List.of(Ran.BIN.resolve("era_dump").toString(), metadata.toString()), Map.of("JAVA_HOME", "/nowhere"));
+        Ran noJava =
+                Ran.of(List.of(Distribution.program("era_dump"), metadata.toString()), Map.of("JAVA_HOME", "/nowhere"));
         assertEquals(1, noJava.code());
         assertTrue(noJava.err().contains("no Java found"), noJava.err());
     }
@@ -363,10 +363,10 @@ class ContractTest {
         assumeTrue("root".equals(System.getProperty("user.name")), "needs root, to run a tool as somebody else");
         String nobody = "setpriv --reuid 65534 --clear-groups ";
         assumeTrue(
-                Ran.shell(nobody + "test -r " + Ran.BIN.resolve("../lib/era.jar"))
+                Ran.shell(nobody + "test -r " + Distribution.BIN.resolve("../lib/era.jar"))
                                 .code()
                         == 0,
-                "nobody can't read " + Ran.BIN);
+                "nobody can't read " + Distribution.BIN);
         Files.setPosixFilePermissions(folder, PosixFilePermissions.fromString("rwxr-xr-x"));
         Path readable = Files.copy(metadata, folder.resolve("readable"));
         Files.setPosixFilePermissions(readable, PosixFilePermissions.fromString("r--r--r--"));

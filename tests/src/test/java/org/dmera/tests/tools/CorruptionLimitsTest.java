@@ -13,6 +13,7 @@ import java.util.Random;
 import org.dmera.testkit.Alone;
 import org.dmera.testkit.Corruption;
 import org.dmera.testkit.Fixtures;
+import org.dmera.tests.Distribution;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -56,7 +57,10 @@ class CorruptionLimitsTest {
             words.append(' ').append(arg);
         }
         Ran ran = Ran.of(
-                List.of("bash", "-c", TIME + " -q -f '%M %e' -o " + figures + " " + Ran.BIN.resolve(tool) + words),
+                List.of(
+                        "bash",
+                        "-c",
+                        TIME + " -q -f '%M %e' -o " + figures + " " + Distribution.BIN.resolve(tool) + words),
                 Map.of());
         String what = "corruption " + nr + ": " + ran;
         assertTrue(ran.code() == 0 || ran.code() == 1, what);

@@ -18,6 +18,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import org.dmera.tests.Distribution;
 import org.dmera.tests.tools.SystemCalls.Call;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DynamicTest;
@@ -126,7 +127,8 @@ class DurableResultsTest {
         List<String> command = new ArrayList<>();
         for (String word : words.split(" ", -1)) {
             boolean file = FILES.matcher(word).matches();
-            command.add(command.isEmpty() ? Ran.BIN.resolve(word).toString() : file ? folder + "/" + word : word);
+            command.add(
+                    command.isEmpty() ? Distribution.BIN.resolve(word).toString() : file ? folder + "/" + word : word);
         }
         Map<Path, byte[]> before = contents();
         Path trace = temporary.resolve("trace");

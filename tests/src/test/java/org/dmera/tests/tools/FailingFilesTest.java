@@ -23,6 +23,7 @@ import java.util.stream.Stream;
 import org.dmera.core.content.BlockSet;
 import org.dmera.core.file.Folders;
 import org.dmera.testkit.Fixtures;
+import org.dmera.tests.Distribution;
 import org.dmera.tools.backup.revert.WrittenSince;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DynamicTest;
@@ -78,7 +79,7 @@ class FailingFilesTest {
         for (String word : words.split(" ", -1)) {
             command.add(
                     command.isEmpty()
-                            ? Ran.BIN.resolve(word).toString()
+                            ? Distribution.BIN.resolve(word).toString()
                             : FILES.contains(word) ? folder + "/" + word : word.equals("ERA") ? era : word);
         }
         return command;

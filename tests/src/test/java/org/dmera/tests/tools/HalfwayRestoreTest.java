@@ -17,6 +17,7 @@ import java.util.Arrays;
 import java.util.concurrent.TimeUnit;
 import org.dmera.testkit.Alone;
 import org.dmera.testkit.Fixtures;
+import org.dmera.tests.Distribution;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -104,8 +105,7 @@ class HalfwayRestoreTest {
     @Test
     void aToolThatIsKilled() throws IOException, InterruptedException {
         byte[] bytes = Files.readAllBytes(xml);
-        Process process = new ProcessBuilder(
-                        Ran.BIN.resolve("era_restore").toString(), "-i", "-", "-o", output.toString())
+        Process process = new ProcessBuilder(Distribution.program("era_restore"), "-i", "-", "-o", output.toString())
                 .redirectErrorStream(true)
                 .start();
         try (OutputStream in = process.getOutputStream()) {

@@ -22,6 +22,7 @@ import org.dmera.core.block.BlockType;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.Superblock;
 import org.dmera.testkit.Alone;
+import org.dmera.tests.Distribution;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.TestFactory;
@@ -172,7 +173,8 @@ class HostileMemoryTest {
     }
 
     private static void assertEnds(String tool, Object... words) throws Exception {
-        List<String> command = new ArrayList<>(List.of(Ran.BIN.resolve(tool).toString()));
+        List<String> command =
+                new ArrayList<>(List.of(Distribution.BIN.resolve(tool).toString()));
         for (Object word : words) {
             command.add(word.toString());
         }

@@ -18,6 +18,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
+import org.dmera.tests.Distribution;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
@@ -147,7 +148,7 @@ class InterruptedResultsTest {
                     .good();
             Path streams = folder.resolve("streams");
             List<String> backup = List.of(
-                    Ran.BIN.resolve("era_backup").toString(), "--control", control, "vol", "--to", streams.toString());
+                    Distribution.program("era_backup"), "--control", control, "vol", "--to", streams.toString());
             Path stream = streams.resolve("vol.000001.full.erastream");
             Path partial = streams.resolve(stream.getFileName() + PARTIAL);
             for (String signal : NIGHTLY ? SIGNALS : List.of("TERM")) {
@@ -187,7 +188,8 @@ class InterruptedResultsTest {
         for (String word : each.words.split(" ", -1)) {
             boolean file = Arrays.asList("meta", "out", "out.svg", "origin", "full", "target")
                     .contains(word);
-            command.add(command.isEmpty() ? Ran.BIN.resolve(word).toString() : file ? folder + "/" + word : word);
+            command.add(
+                    command.isEmpty() ? Distribution.BIN.resolve(word).toString() : file ? folder + "/" + word : word);
         }
         return command;
     }

@@ -17,6 +17,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Stream;
 import org.dmera.testkit.Alone;
+import org.dmera.tests.Distribution;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -42,8 +43,8 @@ class LauncherTest {
         home = folder.resolve("a home");
         Files.createDirectories(home.resolve("bin"));
         Files.createDirectories(home.resolve("lib/jvm"));
-        Files.copy(Ran.BIN.resolve("era-dmsetup"), home.resolve("bin/era-dmsetup"));
-        try (Stream<Path> parts = Files.list(Ran.BIN.resolveSibling("lib"))) {
+        Files.copy(Distribution.BIN.resolve("era-dmsetup"), home.resolve("bin/era-dmsetup"));
+        try (Stream<Path> parts = Files.list(Distribution.BIN.resolveSibling("lib"))) {
             for (Path part : parts.toList()) {
                 if (!part.endsWith("jvm")) {
                     Files.createSymbolicLink(home.resolve("lib").resolve(part.getFileName()), part);
@@ -179,7 +180,7 @@ class LauncherTest {
             Files.delete(link);
             Files.copy(file, link);
         }
-        try (Stream<Path> commands = Files.list(Ran.BIN)) {
+        try (Stream<Path> commands = Files.list(Distribution.BIN)) {
             for (Path command : commands.toList()) {
                 Path copy = home.resolve("bin").resolve(command.getFileName());
                 if (!Files.exists(copy)) {

@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import org.dmera.tests.Distribution;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -40,7 +41,7 @@ class ProgressBarTest {
     }
 
     private Ran onTerminal(String line) throws IOException, InterruptedException {
-        String inFolder = "cd " + folder + " && PATH=" + Ran.BIN + ":$PATH && " + line;
+        String inFolder = "cd " + folder + " && PATH=" + Distribution.BIN + ":$PATH && " + line;
         return Ran.of(List.of("script", "-qec", inFolder, "/dev/null"), AT_ONCE);
     }
 
@@ -87,7 +88,11 @@ class ProgressBarTest {
                 .good();
         assertTrue(onTerminal("era_check small").out().contains("era_check "), "a bar that is shown at once");
         Ran ran = Ran.of(
-                List.of("script", "-qec", Ran.BIN.resolve("era_check") + " " + folder.resolve("small"), "/dev/null"),
+                List.of(
+                        "script",
+                        "-qec",
+                        Distribution.BIN.resolve("era_check") + " " + folder.resolve("small"),
+                        "/dev/null"),
                 Map.of());
         assertEquals(0, ran.code(), ran.out());
         assertEquals("", ran.out());

@@ -10,11 +10,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
-import org.dmera.testkit.Fixtures;
+import org.dmera.tests.Distribution;
 
 /** A process that has ended. */
 record Ran(String command, int code, String out, String err) {
-    static final Path BIN = Fixtures.projectRoot().resolve("dist/bin");
     private static final long LIMIT_SECONDS = 300;
 
     /** Skips, or fails where CI is set, unless {@code program} can be run. */
@@ -27,12 +26,13 @@ record Ran(String command, int code, String out, String err) {
     }
 
     static void needLaunchers() {
-        need(BIN.resolve("era_dump"), "mvn package makes it");
+        need(Distribution.BIN.resolve("era_dump"), "mvn package makes it");
     }
 
     /** Runs a launcher of the distribution. */
     static Ran tool(String tool, Object... args) throws IOException, InterruptedException {
-        List<String> command = new ArrayList<>(List.of(BIN.resolve(tool).toString()));
+        List<String> command =
+                new ArrayList<>(List.of(Distribution.BIN.resolve(tool).toString()));
         for (Object arg : args) {
             command.add(arg.toString());
         }
@@ -41,7 +41,7 @@ record Ran(String command, int code, String out, String err) {
 
     /** Runs a line of bash with the launchers in the PATH. */
     static Ran shell(String line) throws IOException, InterruptedException {
-        return of(List.of("bash", "-c", line), Map.of("PATH", BIN + ":" + System.getenv("PATH")));
+        return of(List.of("bash", "-c", line), Map.of("PATH", Distribution.BIN + ":" + System.getenv("PATH")));
     }
 
     static Ran of(List<String> command, Map<String, String> environment) throws IOException, InterruptedException {

@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import org.dmera.testkit.Alone;
+import org.dmera.tests.Distribution;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -44,7 +45,8 @@ class StartTest {
     /** The classes that a run loads, and where from: the JVM's own list. */
     private List<String> classes(int code, String tool, Object... args) throws IOException, InterruptedException {
         Path log = folder.resolve("log");
-        List<String> command = new ArrayList<>(List.of(Ran.BIN.resolve(tool).toString()));
+        List<String> command =
+                new ArrayList<>(List.of(Distribution.BIN.resolve(tool).toString()));
         for (Object arg : args) {
             command.add(arg.toString());
         }
@@ -96,7 +98,7 @@ class StartTest {
     void clientsOfAnEngineLoadNoSystemCallLibrary() throws Exception {
         Path control = folder.resolve("run/control");
         Process engine = new ProcessBuilder(
-                        Ran.BIN.resolve("era-dmsetup").toString(),
+                        Distribution.program("era-dmsetup"),
                         "engine",
                         "--control",
                         control.toString(),

@@ -21,6 +21,7 @@ import java.util.stream.Stream;
 import org.dmera.dmsetup.backup.BackupCommand;
 import org.dmera.dmsetup.serve.ServeCommand;
 import org.dmera.testkit.Fixtures;
+import org.dmera.tests.Distribution;
 import org.dmera.tools.Commands;
 import org.dmera.tools.cli.Command;
 import org.dmera.tools.cli.CommandLine;
@@ -335,7 +336,7 @@ class ToolRulesTest {
         Ran.needLaunchers();
         Ran.of(
                         List.of(
-                                Ran.BIN.resolve("era_plot").toString(),
+                                Distribution.program("era_plot"),
                                 "-o",
                                 folder.resolve("picture.png").toString(),
                                 inputs.resolve("metadata").toString()),
