@@ -20,7 +20,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 /** A short run of {@link RepairTrials}, and a long one at night; its {@code main} makes as many as anyone likes. */
 class RepairLosesNothingTest {
-    private static final int TRIALS = Boolean.getBoolean("era.nightly") ? 3000 : 12;
+    private static final int TRIALS = Boolean.getBoolean("era.nightly") ? 3000 : 8;
 
     private static final Set<Kind> PROMISED = EnumSet.range(Kind.ONE_BROKEN_BLOCK, Kind.WRONG_NODE);
 

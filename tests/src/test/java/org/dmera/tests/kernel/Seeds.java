@@ -8,16 +8,16 @@ final class Seeds {
     private Seeds() {}
 
     static long[] forWorkloads(Kernel kernel) {
-        return LongStream.concat(LongStream.rangeClosed(1, 2), own(kernel, kernel.isEmulated() ? 3 : 6, 40))
+        return LongStream.concat(LongStream.rangeClosed(1, 2), own(kernel, kernel.isEmulated() ? 3 : 4, 40))
                 .toArray();
     }
 
     static long[] forPowerCuts(Kernel kernel) {
-        return own(kernel, kernel.isEmulated() ? 1 : 3, 20).toArray();
+        return own(kernel, kernel.isEmulated() ? 1 : 2, 20).toArray();
     }
 
     static long[] forTwins(Kernel kernel) {
-        return own(kernel, kernel.isEmulated() ? 2 : 4, 30).toArray();
+        return own(kernel, kernel.isEmulated() ? 2 : 3, 30).toArray();
     }
 
     static long[] forOurMetadata(Kernel kernel) {

@@ -89,7 +89,7 @@ class PeersTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"1, 1, 1, 1", "1018, 1, 0.5, 1", "65536, 300, 0.02, 70", "300001, 5, 0.9, 200"})
+    @CsvSource({"1, 1, 1, 1", "1018, 1, 0.5, 1", "65536, 100, 0.02, 70", "300001, 5, 0.9, 200"})
     void theyAcceptWhatWeGenerate(long nrBlocks, int writesets, double density, double clustering)
             throws IOException, InterruptedException {
         Path made = folder.resolve("made");

@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import org.dmera.tests.Distribution;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -22,21 +23,31 @@ class ProgressBarTest {
     private static final Map<String, String> AT_ONCE = Map.of("ERA_JAVA_OPTS", "-Dera.progress.millis=0");
 
     @TempDir
+    static Path made;
+
+    @TempDir
     Path folder;
 
-    @BeforeEach
-    void prepare() throws IOException, InterruptedException {
+    @BeforeAll
+    static void make() throws IOException, InterruptedException {
         Ran.needLaunchers();
         Ran.need(Path.of("/usr/bin/script"), "it is in bsdutils");
-        Path metadata = folder.resolve("meta");
+        Path metadata = made.resolve("meta");
         assertEquals(
                 0,
                 Ran.tool("era-tools", "generate", "--nr-blocks", 3_000_000, "-o", metadata)
                         .code());
         assertEquals(
                 0,
-                Ran.tool("era_dump", "--compact", "-o", folder.resolve("xml"), metadata)
+                Ran.tool("era_dump", "--compact", "-o", made.resolve("xml"), metadata)
                         .code());
+    }
+
+    @BeforeEach
+    void prepare() throws IOException {
+        for (String name : List.of("meta", "xml")) {
+            Files.createLink(folder.resolve(name), made.resolve(name));
+        }
         Files.write(folder.resolve("out"), new byte[64 << 20]);
     }
 
