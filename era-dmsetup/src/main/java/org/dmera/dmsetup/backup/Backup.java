@@ -165,11 +165,19 @@ final class Backup implements Closeable {
     }
 
     private void requireNoneHeld() throws IOException {
-        long held = device.snapshotBlock();
-        if (held >= 0) {
-            throw new BusyException(device.name() + ": a metadata snapshot is held at block " + held
-                    + ", and not by this backup: whoever took it must drop it first (drop_metadata_snap)");
+        HeldSnapshot held = HeldSnapshot.of(device);
+        if (held == null) {
+            return;
         }
+        String what = device.name() + ": a metadata snapshot is held at block " + held.block();
+        if (held.era() <= state.era()) {
+            // To wait for whoever took it would never end.
+            throw new IOException(
+                    what + ", of era " + held.era() + ", before the last backup's: the metadata went back to a"
+                            + " time when it was held; if nobody uses it, drop it (drop_metadata_snap)");
+        }
+        throw new BusyException(
+                what + ", and not by this backup: whoever took it must drop it first (drop_metadata_snap)");
     }
 
     private void takeMetadataSnapshot() throws IOException {
@@ -223,10 +231,10 @@ final class Backup implements Closeable {
     private Path copy(MetadataView metadata, OriginSource origin, long newEra) throws IOException {
         String identity = MetadataView.identity(options.identity, device.metadata());
         String name = StreamNames.device(device.name());
-        StreamNames.Named newest = StreamNames.newest(options.folder, name);
-        Succession succession = new Succession(options, state, pointFile, newest, log);
+        List<StreamNames.Named> streams = StreamNames.all(options.folder, name);
+        Succession succession = new Succession(options, state, pointFile, streams, log);
         String why = succession.whyFull(metadata, identity, device.sizeBytes());
-        Base base = why == null ? succession.base(identity) : Base.NOTHING;
+        Base base = why == null ? succession.base() : Base.NOTHING;
         long sizeBytes = Math.min(metadata.trackedBytes(origin.path(), origin.sizeBytes()), device.sizeBytes());
         int flags = hook == null && views == null ? 0 : StreamHeader.POINT_IN_TIME;
         EraPoint point = EraPoint.of(
@@ -239,7 +247,7 @@ final class Backup implements Closeable {
             plan = CopyPlan.of(metadata, sizeBytes, Base.NOTHING, identity, newEra, flags, token);
         }
         Folders.make(options.folder);
-        long number = Math.max(state.number(), newest == null ? 1 : newest.number() + 1);
+        long number = Math.max(state.number(), StreamNames.nextNumber(streams));
         Path stream = options.folder.resolve(StreamNames.of(name, number, why != null));
         Overwriting.refuse(
                 stream.toString(),

@@ -33,12 +33,11 @@ final class StreamNames {
     }
 
     /**
-     * The stream of {@code device} in {@code folder} with the highest number, null for none. Numbers go on from there even
-     * when the state file was lost, so that a backup never takes an earlier one's place.
+     * The number after the highest of {@code streams}, which are in order. Numbers go on from there even when the state file
+     * was lost, so that a backup never takes an earlier one's place.
      */
-    static Named newest(Path folder, String device) throws IOException {
-        List<Named> all = all(folder, device);
-        return all.isEmpty() ? null : all.get(all.size() - 1);
+    static long nextNumber(List<Named> streams) {
+        return streams.isEmpty() ? 1 : streams.get(streams.size() - 1).number() + 1;
     }
 
     /**

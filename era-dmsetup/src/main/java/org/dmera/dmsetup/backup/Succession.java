@@ -2,7 +2,9 @@
 package org.dmera.dmsetup.backup;
 
 import java.io.IOException;
+import java.util.List;
 import org.dmera.core.EraPoint;
+import org.dmera.core.EraToken;
 import org.dmera.tools.backup.Base;
 import org.dmera.tools.backup.copy.MetadataView;
 import org.dmera.tools.backup.stream.StreamHeader;
@@ -13,43 +15,46 @@ final class Succession {
     private final Backup.Options options;
     private final BackupState state;
     private final PointFile pointFile;
-    private final Backup.Log log;
-    /** The header of the newest stream in the folder, which an increment would follow; null when that is not whole, or earlier. */
-    private final StreamHeader followed;
+    /** The newest stream of this device in the folder, which an increment would follow; null when that is not whole, or earlier. */
+    private StreamHeader followed;
+    /** Its own; null for none. */
+    private EraToken token;
 
-    /** {@code newest}: the newest stream in the folder, or null. */
-    Succession(Backup.Options options, BackupState state, PointFile pointFile, StreamNames.Named newest, Backup.Log log)
+    /** {@code streams}: those in the folder, in the order of the chain; some may be another device's of the same name. */
+    Succession(
+            Backup.Options options,
+            BackupState state,
+            PointFile pointFile,
+            List<StreamNames.Named> streams,
+            Backup.Log log)
             throws IOException {
         this.options = options;
         this.state = state;
         this.pointFile = pointFile;
-        this.log = log;
-        this.followed = followed(newest);
+        try {
+            findFollowed(streams);
+        } catch (IOException e) {
+            log.say(e.getMessage());
+        }
     }
 
     /** What an increment holds the changes to, if nothing is against one. */
-    Base base(String identity) {
+    Base base() {
         return new Base(
-                state.era(),
-                state.sizeBytes(),
-                state.blockSizeBytes(),
-                state.identity(),
-                // The newest may be another device's, where both use the folder.
-                followed.identity().equals(identity) ? followed.history() : 0,
-                null);
+                state.era(), state.sizeBytes(), state.blockSizeBytes(), state.identity(), followed.history(), null);
     }
 
-    private StreamHeader followed(StreamNames.Named newest) throws IOException {
+    private void findFollowed(List<StreamNames.Named> streams) throws IOException {
         // The number is that of the next one. A merged stream has the number of the newest that is in it.
-        if (newest == null || newest.number() < state.number() - 1) {
-            return null;
-        }
-        try (StreamReader stream = StreamReader.open(newest.file().toString(), null)) {
-            stream.requireComplete();
-            return stream.header();
-        } catch (IOException e) {
-            log.say(e.getMessage());
-            return null;
+        for (int i = streams.size() - 1; i >= 0 && streams.get(i).number() >= state.number() - 1; i--) {
+            try (StreamReader stream = StreamReader.open(streams.get(i).file().toString(), null)) {
+                stream.requireComplete();
+                if (stream.header().identity().equals(state.identity())) {
+                    token = stream.header().eraToken(stream.name());
+                    followed = stream.header();
+                    return;
+                }
+            }
         }
     }
 
@@ -83,6 +88,12 @@ final class Succession {
         String contradiction = then.contradiction(metadata.device(), metadata.roots());
         if (contradiction != null) {
             return "the metadata was made anew, or the origin shrank in between: " + contradiction;
+        }
+        // The state may have gone back with the device, as a virtual machine does, and know nothing of streams made
+        // since.
+        String other = token == null ? null : token.contradiction(metadata.device(), metadata.roots());
+        if (other != null) {
+            return "the newest stream is not of what the metadata knows: " + other;
         }
         long smallest = metadata.fewestBlocksSince(state.era());
         return smallest * metadata.blockSizeBytes() < Math.min(state.sizeBytes(), sizeBytes)

@@ -9,6 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
@@ -61,19 +62,12 @@ class BackupTest {
     }
 
     private Backup backup(OriginHook hook, long bytesPerSecond, boolean full) throws IOException {
-        return new Backup(
-                device,
-                hook,
-                new Backup.Options(
-                        dir.resolve("streams"),
-                        dir.resolve("state"),
-                        full,
-                        0,
-                        100,
-                        null,
-                        new CopyEngine.Options(2, 1, bytesPerSecond),
-                        true),
-                said::add);
+        return new Backup(device, hook, options(dir.resolve("state"), full, bytesPerSecond), said::add);
+    }
+
+    private Backup.Options options(Path state, boolean full, long bytesPerSecond) {
+        return new Backup.Options(
+                dir.resolve("streams"), state, full, 0, 100, null, new CopyEngine.Options(2, 1, bytesPerSecond), true);
     }
 
     private Path run() throws IOException {
@@ -292,6 +286,71 @@ class BackupTest {
         scribble(3);
         assertTrue(run().toString().endsWith(".000003.incr.erastream"));
         assertTargetEqualsOrigin();
+    }
+
+    /** The streams are elsewhere, and stay; increments since the state's era would leave in place what only they hold. */
+    @Test
+    void aHostThatWentBackTogetherWithItsStateMakesAFullBackup() throws IOException {
+        run();
+        scribble(3);
+        run();
+        Path saved = Files.createDirectory(dir.resolve("saved"));
+        Path eras = history();
+        for (Path file : List.of(device.metadata, device.origin, dir.resolve("state"), eras)) {
+            Files.copy(file, saved.resolve(file.getFileName()));
+        }
+        for (int i = 0; i < 3; i++) {
+            scribble(5);
+            run();
+        }
+        Files.delete(history());
+        device.goBackTo(saved.resolve("metadata"), saved.resolve("origin"));
+        Files.copy(saved.resolve("state"), dir.resolve("state"), StandardCopyOption.REPLACE_EXISTING);
+        Files.copy(saved.resolve(eras.getFileName()), eras);
+        for (int i = 0; i < 20; i++) {
+            device.checkpoint();
+        }
+        scribble(1);
+        run();
+        assertTargetEqualsOrigin();
+        assertTrue(said.get(said.size() - 1).contains("not of what the metadata knows"), said.toString());
+        scribble(3);
+        assertTrue(run().toString().endsWith(".incr.erastream"), "and goes on from there");
+        assertTargetEqualsOrigin();
+    }
+
+    /** "Try again later" would be said each night, and whoever took it may not even be there any more. */
+    @Test
+    void aSnapshotThatCameBackWithTheHostIsAFailureAndNoReasonToWait() throws IOException {
+        run();
+        device.takeSnapshot();
+        Path saved = Files.createDirectory(dir.resolve("saved"));
+        Files.copy(device.metadata, saved.resolve("metadata"));
+        Files.copy(device.origin, saved.resolve("origin"));
+        device.dropSnapshot();
+        device.checkpoint();
+        run();
+        device.goBackTo(saved.resolve("metadata"), saved.resolve("origin"));
+        assertHeldUntilSomebodyDropsIt();
+    }
+
+    /** The other's newest stream hides that this one's is gone, which the next increment would need. */
+    @Test
+    void anotherDeviceOfTheSameNameInTheFolderHidesNoMissingStream() throws IOException {
+        FileEraDevice other = new FileEraDevice(Files.createDirectory(dir.resolve("other")), 1_000_000);
+        run();
+        scribble(3);
+        Path ours = run();
+        try (other;
+                Backup backup = new Backup(other, null, options(dir.resolve("other/state"), false, 0), said::add)) {
+            backup.run();
+        }
+        scribble(3);
+        assertTrue(run().toString().endsWith(".000004.incr.erastream"), "beside the other's");
+        Files.delete(dir.resolve("streams/dev.000004.incr.erastream"));
+        Files.delete(ours);
+        Files.move(dir.resolve("streams/dev.000003.full.erastream"), dir.resolve("streams/dev.000009.full.erastream"));
+        assertTrue(run().toString().endsWith(".000010.full.erastream"), said.toString());
     }
 
     @Test

@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import org.dmera.core.block.FileBlockDevice;
 import org.dmera.core.metadata.EraMetadata;
 import org.dmera.core.metadata.RefusedException;
@@ -68,6 +69,14 @@ final class FileEraDevice implements EraDevice {
         metadataDevice.close();
         setLength(metadata, 0);
         setLength(metadata, 2 << 20);
+        openMetadata();
+    }
+
+    /** The host goes back to what it was, as a virtual machine does to a snapshot of its own. */
+    void goBackTo(Path savedMetadata, Path savedOrigin) throws IOException {
+        metadataDevice.close();
+        Files.copy(savedMetadata, metadata, StandardCopyOption.REPLACE_EXISTING);
+        Files.copy(savedOrigin, origin, StandardCopyOption.REPLACE_EXISTING);
         openMetadata();
     }
 
