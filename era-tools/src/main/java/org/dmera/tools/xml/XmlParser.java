@@ -3,6 +3,7 @@ package org.dmera.tools.xml;
 
 import com.fasterxml.jackson.dataformat.xml.XmlFactory;
 import java.io.CharConversionException;
+import java.io.FilterInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.util.ArrayDeque;
@@ -26,16 +27,21 @@ final class XmlParser {
 
     private static final int MAX_TEXT = 1 << 20;
 
+    /** Bytes of one piece of the document; the parser limits all but names. */
+    private static final int MAX_PIECE = 16 << 20;
+
     /** Characters of a message. */
     private static final int MAX_SHOWN = 300;
 
     private final XMLStreamReader reader;
+    private final Pieces pieces;
     private final ContentGatherer content;
     private final Deque<String> open = new ArrayDeque<>();
     private final long linesBefore;
 
-    private XmlParser(XMLStreamReader reader, long linesBefore, ContentGatherer content) {
+    private XmlParser(XMLStreamReader reader, Pieces pieces, long linesBefore, ContentGatherer content) {
         this.reader = reader;
+        this.pieces = pieces;
         this.linesBefore = linesBefore;
         this.content = content;
     }
@@ -57,8 +63,9 @@ final class XmlParser {
             factory.setProperty(MAX_TEXT_LENGTH, MAX_TEXT);
         }
         try {
-            XMLStreamReader reader = factory.createXMLStreamReader(in);
-            XmlParser parser = new XmlParser(reader, linesBefore, content);
+            Pieces pieces = new Pieces(in);
+            XMLStreamReader reader = factory.createXMLStreamReader(pieces);
+            XmlParser parser = new XmlParser(reader, pieces, linesBefore, content);
             try {
                 parser.run(position);
                 content.end();
@@ -101,6 +108,7 @@ final class XmlParser {
         int starts = position.starts;
         int ends = position.ends;
         while (reader.hasNext()) {
+            pieces.bytes = 0;
             switch (reader.next()) {
                 case XMLStreamConstants.START_ELEMENT -> {
                     String name = reader.getLocalName();
@@ -183,6 +191,27 @@ final class XmlParser {
             default -> {
                 // Single bits were complete when they began; the document is when nothing comes after it.
             }
+        }
+    }
+
+    /** Ends a document in which one piece goes on and on: the parser holds it whole. */
+    private static final class Pieces extends FilterInputStream {
+        /** Since the last piece. */
+        long bytes;
+
+        Pieces(InputStream in) {
+            super(in);
+        }
+
+        @Override
+        public int read(byte[] into, int from, int length) throws IOException {
+            if (bytes > MAX_PIECE) {
+                throw new IOException(
+                        "XML: a name, or something else of more than " + MAX_PIECE + " bytes in one piece");
+            }
+            int n = super.read(into, from, length);
+            bytes += n;
+            return n;
         }
     }
 

@@ -244,6 +244,12 @@ class XmlReadersAgreeTest {
         for (String text : List.of(blanks, "<!--" + blanks + "-->", "<![CDATA[" + blanks + "]]>")) {
             assertEquals("refused", read(ascii(SMALL.replace("  <era_array>", text + "<era_array>")), false));
         }
+        String name = "<" + "x".repeat(20 << 20);
+        IOException e = assertThrows(
+                IOException.class,
+                () -> MetadataXmlReader.read(
+                        Channels.newChannel(new ByteArrayInputStream(ascii(name))), new Recorder()));
+        assertEquals("XML: a name, or something else of more than 16777216 bytes in one piece", e.getMessage());
     }
 
     @Test
