@@ -33,9 +33,7 @@ public final class StreamReader implements Closeable {
 
     private final String name;
     private final ReadableByteChannel in;
-    /** Leads to what is read; null when that has no path. */
-    private final Path file;
-
+    private final FileIdentity there;
     private final StreamHeader header;
     private final Checksums sums;
     private final MessageDigest digest = Sha256.digest();
@@ -57,11 +55,11 @@ public final class StreamReader implements Closeable {
     private long endBytes;
     private StreamFooter footer;
 
-    private StreamReader(String name, ReadableByteChannel in, Path file) throws IOException {
+    /** {@code there}: what is read; null where nothing is known of that. */
+    private StreamReader(String name, ReadableByteChannel in, FileIdentity there) throws IOException {
         this.name = name;
         this.in = in;
-        this.file = file;
-        FileIdentity there = file == null ? null : FileIdentity.ofExisting(file);
+        this.there = there;
         this.regularFile = there != null && there.isRegularFile();
         this.blockDevice = there != null && there.isBlockDevice();
         this.firstByte = regularFile || blockDevice ? ((FileChannel) in).position() : 0;
@@ -93,7 +91,9 @@ public final class StreamReader implements Closeable {
         if (path.equals("-")) {
             return standardInput == System.in
                     ? new StreamReader(
-                            "standard input", new FileInputStream(FileDescriptor.in).getChannel(), STANDARD_INPUT)
+                            "standard input",
+                            new FileInputStream(FileDescriptor.in).getChannel(),
+                            FileIdentity.ofExisting(STANDARD_INPUT))
                     : of("standard input", Channels.newChannel(standardInput));
         }
         Path file = Path.of(path);
@@ -105,7 +105,7 @@ public final class StreamReader implements Closeable {
         }
         FileChannel channel = FileChannel.open(file, StandardOpenOption.READ);
         try {
-            return new StreamReader(path, channel, file);
+            return new StreamReader(path, channel, FileIdentity.ofExisting(file));
         } catch (IOException e) {
             channel.close();
             throw e;
@@ -162,12 +162,13 @@ public final class StreamReader implements Closeable {
             footerAtEnd();
         } else if (blockDevice) {
             // Behind the footer lies whatever was there before, so it is found from chunk to chunk.
-            try (FileChannel again = FileChannel.open(file, StandardOpenOption.READ)) {
-                StreamReader heads = new StreamReader(name, again.position(firstByte), file);
-                heads.headsAlone = true;
-                Chunk chunk = new Chunk();
-                while (heads.next(chunk)) {}
-            }
+            FileChannel channel = (FileChannel) in;
+            long position = channel.position();
+            StreamReader heads = new StreamReader(name, channel.position(firstByte), there);
+            heads.headsAlone = true;
+            Chunk chunk = new Chunk();
+            while (heads.next(chunk)) {}
+            channel.position(position);
         }
     }
 
