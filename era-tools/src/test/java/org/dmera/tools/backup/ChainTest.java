@@ -282,7 +282,7 @@ class ChainTest {
         pretendChunksDone(1);
         byte[] written = Files.readAllBytes(origin.path);
         Files.write(target, new byte[written.length]);
-        Run.apply(f, "-o", target).refused("does not hold what was written to it before", "--force");
+        Run.apply(f, "-o", target).refused("does not hold what was written to it before", "force it");
         Files.write(target, written);
         assertTrue(Run.apply(f, "-o", target).ok().out().contains("resumed at chunk 1"));
         assertTargetEqualsOrigin();

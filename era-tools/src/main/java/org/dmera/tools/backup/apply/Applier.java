@@ -156,7 +156,7 @@ public final class Applier implements Closeable {
         }
         if (!streams.get(0).header().isFull()) {
             throw new IOException(targetPath + " " + unfit + ", so an increment may not fit any more: apply a full"
-                    + " stream, or --force if you know what it holds");
+                    + " stream, or force it if you know what it holds");
         }
         return Chain.firstToApply(TargetState.none(), streams);
     }
@@ -237,7 +237,7 @@ public final class Applier implements Closeable {
             if (!isWhole || !there.flip().equals(data)) {
                 throw new IOException(targetPath + " does not hold what was written to it before "
                         + state.pending().name() + " was interrupted: it is another one, or was written to since;"
-                        + " begin again with a full stream and --force");
+                        + " begin again with a full stream, and force it");
             }
             data.position(data.limit());
         }

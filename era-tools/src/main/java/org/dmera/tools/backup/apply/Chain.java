@@ -60,7 +60,7 @@ public final class Chain {
                     && state.applied().contains(streams.get(0).header().idText())) {
                 throw new IOException(streams.get(0).name() + ": the target is past this stream: it holds era "
                         + state.era() + ", the stream leads to era "
-                        + streams.get(0).header().newEra() + " (--force goes back to a full stream)");
+                        + streams.get(0).header().newEra() + " (forced, a full stream goes back)");
             }
             first = last + 1;
         }
@@ -130,7 +130,7 @@ public final class Chain {
         }
         if (at.era() < 0) {
             throw new IOException(name + "it is an increment on era " + h.baseEra()
-                    + ", and nothing is known of the target: begin with a full stream (or --force, if you know that the"
+                    + ", and nothing is known of the target: begin with a full stream (or force it, if you know that the"
                     + " target holds every write before era " + h.baseEra() + ")");
         }
         if (!at.isOf(h)) {
@@ -159,11 +159,11 @@ public final class Chain {
                     + " bytes, and the stream holds only what was written beyond " + h.baseSizeBytes()
                     + ": make the increment with era_copy --after or --base-size");
         }
-        // The last: who says --force then knows that all else fits.
+        // The last: who forces it then knows that all else fits.
         if (h.history() != 0 && at.history() != 0 && h.history() != at.history()) {
             throw new IOException(name + "it goes back to another full copy than the target (its history is "
                     + Long.toHexString(h.history()) + ", the target's " + Long.toHexString(at.history())
-                    + "), as when the metadata was made anew in between: begin with that full stream (or --force, if"
+                    + "), as when the metadata was made anew in between: begin with that full stream (or force it, if"
                     + " you know that both are of the same metadata)");
         }
     }
