@@ -7,9 +7,11 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.channels.Channels;
 import java.nio.channels.ReadableByteChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -19,9 +21,11 @@ import java.util.List;
 import java.util.Random;
 import org.dmera.tools.backup.image.StreamImage;
 import org.dmera.tools.backup.stream.Chunk;
+import org.dmera.tools.backup.stream.ChunkEncoder;
 import org.dmera.tools.backup.stream.StreamFooter;
 import org.dmera.tools.backup.stream.StreamHeader;
 import org.dmera.tools.backup.stream.StreamReader;
+import org.dmera.tools.backup.stream.StreamWriter;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -126,6 +130,40 @@ class StreamDamageTest {
                     new byte[lengths[0]], 0, 0, 512, 0, 0, 1, 0, new byte[lengths[1]], "x", 0, new byte[lengths[2]]);
             assertThrows(IllegalArgumentException.class, wrong::encode, Arrays.toString(lengths));
         }
+        for (long[] of : new long[][] {{-1, 512, 0}, {0, 0, 0}, {0, 512, 64}}) {
+            StreamHeader wrong = header(of[0], of[1], (int) of[2]);
+            assertThrows(IllegalArgumentException.class, wrong::encode, Arrays.toString(of));
+        }
+    }
+
+    private static StreamHeader header(long sizeBytes, long blockBytes, int flags) {
+        return new StreamHeader(
+                new byte[16], sizeBytes, 0, blockBytes, flags, 0, 1, 0, new byte[16], "x", 0, new byte[0]);
+    }
+
+    /** It would be found out when the backup is needed. */
+    @Test
+    void aChunkThatIsRefusedIsNotWrittenNorTheEndOfAFullStreamWithAGap() throws IOException {
+        StreamHeader header = header(8192, 4096, StreamHeader.FULL);
+        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        StreamWriter writer = new StreamWriter(Channels.newChannel(out), header);
+        int before = out.size();
+        try (ChunkEncoder encoder = new ChunkEncoder(header.streamId(), 0)) {
+            for (long[] of : new long[][] {{4096, 4096, 4097}, {8192, 512, 512}, {4096, 8192, 8192}}) {
+                Chunk chunk = new Chunk();
+                chunk.extents().add(of[0], of[1], false);
+                encoder.encode(chunk, 0, (int) of[2]);
+                assertThrows(IllegalArgumentException.class, () -> writer.write(chunk), Arrays.toString(of));
+            }
+            assertEquals(before, out.size());
+            Chunk chunk = new Chunk();
+            chunk.extents().add(4096, 4096, false);
+            encoder.encode(chunk, 0, 4096);
+            writer.write(chunk);
+            encoder.encode(chunk, 1, 4096);
+            assertThrows(IllegalArgumentException.class, () -> writer.write(chunk), "it lies before the last");
+        }
+        assertThrows(IllegalStateException.class, writer::finish);
     }
 
     @Test

@@ -182,6 +182,9 @@ public record StreamHeader(
         if (token.length > MAX_TOKEN_BYTES || !isTokenWhole()) {
             throw new IllegalArgumentException("no token of an era: the stream would be refused");
         }
+        if (impossible() != null) {
+            throw new IllegalArgumentException("the stream header would hold " + impossible());
+        }
         byte[] bytes = new byte[BYTES + token.length];
         System.arraycopy(token, 0, bytes, BYTES, token.length);
         ByteBuffer b = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
@@ -255,13 +258,18 @@ public record StreamHeader(
                 new String(bytes, IDENTITY, nameBytes, NativeText.CHARSET),
                 b.getLong(HISTORY),
                 Arrays.copyOfRange(bytes, BYTES, bytes.length));
-        if (h.originSizeBytes < 0 || h.blockSizeBytes <= 0 || h.baseSizeBytes < 0) {
-            throw new StreamException(where, "the stream header holds an impossible size");
-        }
-        if ((h.flags & ~KNOWN_FLAGS) != 0) {
-            throw new StreamException(where, "the stream header holds flags that this program does not know");
+        if (h.impossible() != null) {
+            throw new StreamException(where, "the stream header holds " + h.impossible());
         }
         return h;
+    }
+
+    /** What no reader takes; null when there is nothing. */
+    private String impossible() {
+        if (originSizeBytes < 0 || blockSizeBytes <= 0 || baseSizeBytes < 0) {
+            return "an impossible size";
+        }
+        return (flags & ~KNOWN_FLAGS) != 0 ? "flags that this program does not know" : null;
     }
 
     private static int crc(byte[] bytes) {

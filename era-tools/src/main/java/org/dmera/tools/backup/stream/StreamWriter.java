@@ -11,13 +11,15 @@ import org.dmera.core.file.Sha256;
 /** Writes a stream: header, encoded chunks in order, footer. A stream without its footer is refused by every reader. */
 public final class StreamWriter {
     private final WritableByteChannel out;
-    private final byte[] streamId;
+    private final StreamHeader header;
     private final MessageDigest digest = Sha256.digest();
     private long chunks;
     private long dataBytes;
     private long zeroBytes;
     private long extents;
     private long streamBytes;
+    /** Where the last extent ended. */
+    private long endBytes;
 
     /**
      * Writes the header at once.
@@ -28,7 +30,7 @@ public final class StreamWriter {
      */
     public StreamWriter(WritableByteChannel out, StreamHeader header) throws IOException {
         this.out = out;
-        streamId = header.streamId();
+        this.header = header;
         byte[] bytes = header.encode();
         digest.update(bytes);
         write(ByteBuffer.wrap(bytes));
@@ -44,11 +46,20 @@ public final class StreamWriter {
      *
      * @param chunk the {@link #nextSequence}-th
      * @throws IOException when the channel can't be written to
+     * @throws IllegalArgumentException when no reader would take it: its extents lie outside the origin, don't follow those before
+     *     them, or aren't those of its data
      */
     public void write(Chunk chunk) throws IOException {
         if (chunk.sequence != chunks) {
             throw new IllegalStateException("chunk " + chunk.sequence + " where " + chunks + " is due");
         }
+        String wrong = chunk.dataBytes > Chunk.MAX_DATA_BYTES
+                ? "it has more data than a chunk can"
+                : chunk.extents().check(endBytes, header.originSizeBytes(), chunk.dataBytes);
+        if (wrong != null) {
+            throw new IllegalArgumentException("chunk " + chunks + " can't be written: " + wrong);
+        }
+        endBytes = chunk.extents().endBytes();
         ByteBuffer head = chunk.head;
         head.position(0).limit(Chunk.HEADER_BYTES + chunk.extents().size() * ExtentTable.ENTRY_BYTES);
         ByteBuffer stored = chunk.storedIsData ? chunk.data() : chunk.stored();
@@ -74,10 +85,15 @@ public final class StreamWriter {
      *
      * @return the footer
      * @throws IOException when the channel can't be written to
+     * @throws IllegalStateException when a full stream lacks a part of the origin
      */
     public StreamFooter finish() throws IOException {
+        if (header.isFull() && dataBytes + zeroBytes != header.originSizeBytes()) {
+            throw new IllegalStateException("a full stream with " + (dataBytes + zeroBytes) + " of the origin's "
+                    + header.originSizeBytes() + " bytes");
+        }
         StreamFooter footer = new StreamFooter(chunks, dataBytes, zeroBytes, extents, streamBytes, digest.digest());
-        write(footer.encode(streamId));
+        write(footer.encode(header.streamId()));
         return footer;
     }
 
