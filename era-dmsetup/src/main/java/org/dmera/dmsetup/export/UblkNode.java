@@ -114,7 +114,7 @@ final class UblkNode implements Attachment {
         sizeBytes = io.sizeBytes();
         boolean readOnly = io.isReadOnly();
         command("SET_PARAMS", Ublk.SET_PARAMS, Ublk.params(sizeBytes, UblkQueue.MAX_BYTES, readOnly), 0);
-        queue.start();
+        queue.start(() -> {});
         // Reads the partition table.
         command("START_DEV", Ublk.START_DEV, null, ProcessHandle.current().pid());
         if (!Files.exists(Path.of(node()))) {
@@ -146,20 +146,28 @@ final class UblkNode implements Attachment {
     }
 
     private void recover() throws IOException {
-        long deadline = System.nanoTime() + RECOVERY_NANOS;
-        int result;
-        while ((result = control.attempt(Ublk.START_USER_RECOVERY, identity.id(), null, 0)) == -Errno.EBUSY.number()
-                && System.nanoTime() - deadline < 0) {
-            LockSupport.parkNanos(POLL_NANOS);
-        }
-        UblkControl.check("START_USER_RECOVERY", identity.id(), result);
-        queue.start();
+        queue.start(this::beginRecovery);
         command(
                 "END_USER_RECOVERY",
                 Ublk.END_USER_RECOVERY,
                 null,
                 ProcessHandle.current().pid());
         sizeBytes = sizeOf(identity);
+    }
+
+    /** Waits until the killed engine has let go of it. */
+    private void beginRecovery() throws IOException {
+        long deadline = System.nanoTime() + RECOVERY_NANOS;
+        int result;
+        while ((result = control.attempt(Ublk.START_USER_RECOVERY, identity.id(), null, 0)) == -Errno.EBUSY.number()
+                && System.nanoTime() - deadline < 0) {
+            LockSupport.parkNanos(POLL_NANOS);
+        }
+        // One that a killed engine has begun goes on: Linux 6.10 to 6.15 refuse to begin it again before it has a
+        // queue.
+        if (result != -Errno.EINVAL.number()) {
+            UblkControl.check("START_USER_RECOVERY", identity.id(), result);
+        }
     }
 
     /** Null when it is not there, or another's. */

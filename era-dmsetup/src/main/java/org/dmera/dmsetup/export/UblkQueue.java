@@ -22,6 +22,7 @@ import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.targets.Client;
 import org.dmera.dmsetup.targets.FailureText;
+import org.dmera.dmsetup.targets.Failures;
 import org.dmera.dmsetup.targets.StorageAreas;
 import org.dmera.dmsetup.targets.Threads;
 
@@ -79,6 +80,7 @@ final class UblkQueue {
 
     private Client client;
     private Arrival arrival;
+    private Failures.Step first;
 
     // The thread's.
     private EventDescriptor wakeup;
@@ -128,8 +130,14 @@ final class UblkQueue {
         this.thread = Threads.daemon("ublk-" + id, this::run);
     }
 
-    /** Starts the thread; returns when the driver can send requests. */
-    void start() throws IOException {
+    /**
+     * Starts the thread; returns when the driver can send requests.
+     *
+     * @param first what the driver is told before its node is opened. All that takes time comes before that: an engine that is
+     *     killed between it and the first command leaves a device that some kernels let nobody go on with
+     */
+    void start(Failures.Step first) throws IOException {
+        this.first = first;
         client = served.add(() -> ended, storage);
         arrival = new Arrival(served, client);
         thread.start();
@@ -190,7 +198,6 @@ final class UblkQueue {
     }
 
     private void serve(ByteBuffer memory) throws IOException {
-        fd = FileDescriptors.open(node, FileDescriptors.O_RDWR);
         wakeup = new EventDescriptor();
         ring = new IoUring(RING_ENTRIES, false);
         helpers = new ThreadPoolExecutor(
@@ -201,11 +208,15 @@ final class UblkQueue {
                 new LinkedBlockingQueue<>(),
                 task -> Threads.daemon(thread.getName() + "-helper", task));
         helpers.allowCoreThreadTimeOut(true);
+        address = RawIo.address(memory);
+        wakeup.await(ring, WOKEN);
+        for (int tag = 0; tag < DEPTH; tag++) {
+            requests[tag] = new UblkRequest(this, io, client, tag, memory.slice(tag * MAX_BYTES, MAX_BYTES));
+        }
+        first.run();
+        fd = FileDescriptors.open(node, FileDescriptors.O_RDWR);
         try (MappedMemory descriptors = new MappedMemory(node, fd, 0, pages(DEPTH * Ublk.DESCRIPTOR_BYTES), false)) {
-            address = RawIo.address(memory);
-            wakeup.await(ring, WOKEN);
             for (int tag = 0; tag < DEPTH; tag++) {
-                requests[tag] = new UblkRequest(this, io, client, tag, memory.slice(tag * MAX_BYTES, MAX_BYTES));
                 put(fetch, tag, 0);
             }
             live = DEPTH;
