@@ -81,3 +81,46 @@ finish() {
     [ -z "$log_loop" ] || { losetup -d "$log_loop" && cp --sparse=always "$work/log" writes.log; }
     rm -rf "$work"
 }
+
+# What follows is for cases that have an engine of their own; they set $work, where its socket is.
+
+# era COMMAND…: asks it.
+era() {
+    "$lab/era-dmsetup" era-dmsetup --control "$work/control" "$@"
+}
+
+# engine [STATE]: starts one, $engine, on a folder of $work, and waits until its devices are back.
+engine() {
+    rm -f "$work/control"
+    "$lab/era-dmsetup" era-dmsetup --control "$work/control" engine --state "$work/${1:-state}" 2>> engine.log &
+    engine=$!
+    until [ -S "$work/control" ]; do kill -0 $engine; sleep 0.1; done
+}
+
+# with_ublk: loads the driver for this case only: where it is there, an engine takes it. Modules are the first process's.
+with_ublk() {
+    chroot /proc/1/root modprobe ublk_drv
+    trap 'chroot /proc/1/root rmmod ublk_drv' EXIT
+}
+
+# write_as_the_node_goes NAME: writes to the node of an engine's device of this name, over the disk NAME-slow, while its
+# write-out waits for that disk, before it is taken away; says whether that was refused, is there in the end, or lost.
+write_as_the_node_goes() {
+    truncate -s 32M "$work/slow"
+    slow=$(losetup -f --show "$work/slow")
+    dmsetup create "$1-slow" --table "0 65536 linear $slow 0"
+    era create "$1" --attach --table "0 65536 linear /dev/mapper/$1-slow 0"
+    node=$(readlink "/dev/era/$1")
+    head -c 4096 /dev/urandom > "$work/late"
+    # The first to open it looks for partitions.
+    blockdev --flushbufs "$node"
+    dmsetup suspend --nolockfs "$1-slow"
+    era detach "$1" &
+    detaching=$!
+    until cat /proc/$engine/task/*/stat 2> /dev/null | grep -q ') D '; do kill -0 $detaching; sleep 0.1; done
+    if dd if="$work/late" of="$node" bs=4k seek=5 conv=notrunc; then late=lost; else late=refused; fi
+    dmsetup resume "$1-slow"
+    wait $detaching
+    ! cmp -n 4096 -i 0:20480 "$work/late" "/dev/mapper/$1-slow" || late=there
+    echo "@late is $late"
+}

@@ -40,37 +40,12 @@ final class AttachedDeviceCase implements LabCase {
                 %4$s
                 truncate -s 4M $work/meta
                 truncate -s %2$dM $work/origin
-                era() {
-                    "$lab/era-dmsetup" era-dmsetup --control $work/control "$@"
-                }
-                engine() {
-                    "$lab/era-dmsetup" era-dmsetup --control $work/control engine --state $work/state 2>> engine.log &
-                    engine=$!
-                    until era version > /dev/null 2>&1; do kill -0 $engine; sleep 0.1; done
-                }
                 engine
 
-                # Written and closed while the node's write-out waits for the disk, before it is taken away.
-                truncate -s 8M $work/slow
-                slow=$(losetup -f --show $work/slow)
-                dmsetup create %1$s-slow --table "0 16384 linear $slow 0"
-                era create %1$s-late --attach --table "0 16384 linear /dev/mapper/%1$s-slow 0"
-                node=$(readlink /dev/era/%1$s-late)
-                head -c 4096 /dev/urandom > $work/late
-                # The first to open it looks for partitions.
-                blockdev --flushbufs $node
-                dmsetup suspend --nolockfs %1$s-slow
-                era detach %1$s-late &
-                detaching=$!
-                until cat /proc/$engine/task/*/stat 2> /dev/null | grep -q ') D '; do kill -0 $detaching; sleep 0.1; done
-                if dd if=$work/late of=$node bs=4k seek=5 conv=notrunc; then late=lost; else late=refused; fi
-                dmsetup resume %1$s-slow
-                wait $detaching
-                ! cmp -n 4096 -i 0:20480 $work/late /dev/mapper/%1$s-slow || late=there
-                echo "@late is $late"
+                write_as_the_node_goes %1$s-late
                 echo "@readonly afterwards $(blockdev --getro $node)"
                 era remove %1$s-late
-                dmsetup remove %1$s-slow
+                dmsetup remove %1$s-late-slow
                 losetup -d $slow
 
                 era create %1$s --attach --table "0 $((%2$d * 2048)) era $work/meta $work/origin 8"

@@ -65,9 +65,7 @@ final class UblkCase implements LabCase {
     public String script() {
         return """
                 . "$lab/lib.sh"
-                # Loaded for this case only: where it is there, the engine takes it. The modules are the first process's.
-                chroot /proc/1/root modprobe ublk_drv
-                trap 'chroot /proc/1/root rmmod ublk_drv' EXIT
+                with_ublk
                 work=/run/%1$s
                 mkdir -p $work
                 truncate -s 4M $work/meta

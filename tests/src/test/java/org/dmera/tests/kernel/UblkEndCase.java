@@ -22,45 +22,19 @@ final class UblkEndCase implements LabCase {
     public String script() {
         return """
                 . "$lab/lib.sh"
-                # Loaded for this case only: where it is there, the engine takes it. The modules are the first process's.
-                chroot /proc/1/root modprobe ublk_drv
-                trap 'chroot /proc/1/root rmmod ublk_drv' EXIT
+                with_ublk
                 work=/run/%1$s
                 mkdir -p $work/mount
-                truncate -s 32M $work/origin $work/slow
-                slow=$(losetup -f --show $work/slow)
-                dmsetup create %1$s-slow --table "0 65536 linear $slow 0"
-                era() {
-                    "$lab/era-dmsetup" era-dmsetup --control $work/control "$@"
-                }
-                start() {
-                    rm -f $work/control
-                    "$lab/era-dmsetup" era-dmsetup --control $work/control engine --state $work/$1 2>> engine.log &
-                    engine=$!
-                    until [ -S $work/control ]; do kill -0 $engine; sleep 0.1; done
-                }
-                start state
-                era create %1$s-late --attach --table "0 65536 linear /dev/mapper/%1$s-slow 0"
-                node=$(readlink /dev/era/%1$s-late)
-                head -c 4096 /dev/urandom > $work/late
-                # The first to open it looks for partitions.
-                blockdev --flushbufs $node
-                dmsetup suspend --nolockfs %1$s-slow
-                era detach %1$s-late &
-                detaching=$!
-                until cat /proc/$engine/task/*/stat 2> /dev/null | grep -q ') D '; do kill -0 $detaching; sleep 0.1; done
-                if dd if=$work/late of=$node bs=4k seek=5 conv=notrunc; then late=lost; else late=refused; fi
-                dmsetup resume %1$s-slow
-                wait $detaching
-                ! cmp -n 4096 -i 0:20480 $work/late /dev/mapper/%1$s-slow || late=there
-                echo "@late is $late"
+                truncate -s 32M $work/origin
+                engine
+                write_as_the_node_goes %1$s-late
 
                 era attach %1$s-late
                 node=$(readlink /dev/era/%1$s-late)
                 dd if=$work/late of=$node bs=4k conv=notrunc
-                dmsetup suspend --nolockfs %1$s-slow
-                dmsetup load %1$s-slow --table "0 65536 error"
-                dmsetup resume %1$s-slow
+                dmsetup suspend --nolockfs %1$s-late-slow
+                dmsetup load %1$s-late-slow --table "0 65536 error"
+                dmsetup resume %1$s-late-slow
                 code=0; era detach %1$s-late || code=$?
                 echo "@detach first $code"
                 code=0; era detach %1$s-late || code=$?
@@ -75,7 +49,7 @@ final class UblkEndCase implements LabCase {
                 wait $engine || true
                 touch $work/mount/late 2> /dev/null &
                 writer=$!
-                start another
+                engine another
                 for i in $(seq 600); do kill -0 $writer 2> /dev/null || break; sleep 0.1; done
                 echo "@writer goes on $(kill -0 $writer 2> /dev/null && echo no || echo yes)"
                 umount $work/mount
@@ -83,7 +57,7 @@ final class UblkEndCase implements LabCase {
                 echo "@left is $(ls /dev/era; ls $work/control.attached)"
                 kill $engine
                 wait $engine
-                dmsetup remove %1$s-slow
+                dmsetup remove %1$s-late-slow
                 losetup -d $slow
                 rm -rf $work
                 """.formatted(name());

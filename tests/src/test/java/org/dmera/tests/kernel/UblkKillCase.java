@@ -28,23 +28,23 @@ final class UblkKillCase implements LabCase {
     public String script() {
         return """
                 . "$lab/lib.sh"
-                # Loaded for this case only: where it is there, the engine takes it. The modules are the first process's.
-                chroot /proc/1/root modprobe ublk_drv
-                trap 'chroot /proc/1/root rmmod ublk_drv' EXIT
+                with_ublk
                 work=/run/%1$s
                 mkdir -p $work
                 truncate -s 4M $work/meta
                 truncate -s %2$dM $work/origin
-                era() {
-                    "$lab/era-dmsetup" era-dmsetup --control $work/control "$@"
+                # reads_back NAME: says how a reader of the node ended, or that it waits.
+                reads_back() {
+                    dd if=$node of=$work/back bs=1M iflag=direct &
+                    reader=$!
+                    code=waits
+                    for i in $(seq 90); do
+                        kill -0 $reader || { code=0; wait $reader || code=$?; break; }
+                        sleep 1
+                    done
+                    echo "@$1 ended $code"
                 }
-                start() {
-                    rm -f $work/control
-                    "$lab/era-dmsetup" era-dmsetup --control $work/control engine --state $work/state 2>> engine.log &
-                    engine=$!
-                    until [ -S $work/control ]; do kill -0 $engine; sleep 0.1; done
-                }
-                start
+                engine
                 era create %1$s --attach --table "0 $((%2$d * 2048)) era $work/meta $work/origin 8"
                 node=$(readlink /dev/era/%1$s)
                 echo "@node is $node"
@@ -58,13 +58,21 @@ final class UblkKillCase implements LabCase {
                     kill -9 $engine
                     wait $engine || true
                     kill -0 $fio
-                    start
+                    engine
                     echo "@again $i $(readlink /dev/era/%1$s)"
                 done
                 code=0
                 wait $fio || code=$?
                 echo "@fio ended $code"
                 cmp $work/origin $node && echo "@origin is equal"
+                # Killed in the midst of a recovery, too.
+                kill -9 $engine
+                wait $engine || true
+                strace -f --seccomp-bpf -qq -o trace -e trace=openat -P /dev/ublkc${node#/dev/ublkb} --inject=openat:signal=KILL \\
+                    "$lab/era-dmsetup" era-dmsetup --control $work/control engine --state $work/state 2>> engine.log || true
+                echo "@broken off $(grep -c openat trace)"
+                engine
+                reads_back broken
                 # Somebody has the device's former node still open.
                 sleep 3600 < $node &
                 former=$!
@@ -74,15 +82,8 @@ final class UblkKillCase implements LabCase {
                 ls $work/control.attached
                 kill -9 $engine
                 wait $engine || true
-                dd if=$node of=$work/back bs=1M iflag=direct &
-                reader=$!
-                start
-                code=waits
-                for i in $(seq 90); do
-                    kill -0 $reader || { code=0; wait $reader || code=$?; break; }
-                    sleep 1
-                done
-                echo "@reader ended $code"
+                engine
+                reads_back reader
                 echo "@last is $([ $node = $(readlink /dev/era/%1$s) ] && echo same)"
                 kill $former
                 era remove %1$s
@@ -108,6 +109,10 @@ final class UblkKillCase implements LabCase {
                 DynamicTest.dynamicTest("theWriterSeesNoErrorAndReadsWhatItWrote", () -> {
                     assertEquals("0", log.answer("fio", "ended"), log::toString);
                     assertEquals("equal", log.answer("origin", "is"));
+                }),
+                DynamicTest.dynamicTest("aRecoveryThatAKillBrokeOffIsGoneOnWith", () -> {
+                    assertEquals("1", log.answer("broken", "off"), log::toString);
+                    assertEquals("0", log.answer("broken", "ended"), log::toString);
                 }),
                 DynamicTest.dynamicTest("aFormerNodeThatIsStillOpenIsNotTakenForTheOneInUse", () -> {
                     assertEquals("0", log.answer("reader", "ended"), log::toString);
