@@ -60,15 +60,19 @@ public final class DeviceIo implements BlockIo {
         return gate.isHeld();
     }
 
-    /**
-     * Puts a table live, null for none. Only while held, or before the first request; the caller resumes its targets before
-     * any request goes.
-     */
-    public void setTable(TargetTable newTable) {
-        for (int i = 0; newTable != null && i < newTable.count(); i++) {
+    /** Has the targets of a table that is about to be resumed know what is owed to clients. */
+    void tellOwed(TargetTable newTable) {
+        for (int i = 0; i < newTable.count(); i++) {
             long start = newTable.startBytes(i);
             long end = newTable.endBytes(i);
             newTable.target(i).answersOwed(stillOwed -> scopes.awaitOrReport(start, end, stillOwed));
+        }
+    }
+
+    /** Puts a table live, null for none. Only while held, or before the first request. */
+    public void setTable(TargetTable newTable) {
+        if (newTable != null) {
+            tellOwed(newTable);
         }
         IOException lost = loss();
         if (lost != null) {

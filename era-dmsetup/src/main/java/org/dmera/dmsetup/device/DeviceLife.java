@@ -38,6 +38,12 @@ final class DeviceLife {
         return state.now().table(ofInactive);
     }
 
+    /** The same, but for a live table that is not resumed yet the one in whose place it comes: that knows what was told. */
+    LoadedTable knowingTable(boolean ofInactive) {
+        LoadedTable reached = io.reachedTable();
+        return ofInactive || reached == null ? table(ofInactive) : reached;
+    }
+
     /** As {@link MappedDevice#load}. */
     void load(List<TargetSpec> specs, boolean readOnly) throws IOException {
         alone(() -> {

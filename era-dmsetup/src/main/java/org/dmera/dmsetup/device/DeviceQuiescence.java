@@ -14,6 +14,9 @@ final class DeviceQuiescence {
     private final MappedDevice device;
     private final DeviceRegistry registry;
     private final DeviceIo io;
+    /** The table that requests reach, or null. */
+    private volatile LoadedTable reached;
+
     private boolean appeared;
 
     DeviceQuiescence(MappedDevice device, DeviceRegistry registry, DeviceIo io) {
@@ -74,10 +77,16 @@ final class DeviceQuiescence {
         if (table != null) {
             io.setReadOnly(table.readOnly());
         }
+        reached = table;
     }
 
-    /** Resumes the targets, all or none. */
+    LoadedTable reachedTable() {
+        return reached;
+    }
+
+    /** Resumes the targets, all or none; before requests reach them. */
     void resumeTargets(LoadedTable table) throws IOException {
+        io.tellOwed(table.targets());
         table.resumeTargets(why -> log().warn("table: " + DevNumber.text(device.dev()) + ": " + why));
     }
 

@@ -208,14 +208,14 @@ public final class MappedDevice {
 
     /** Does {@code use} with a table, which stays open meanwhile; without one the answer is {@code otherwise}. */
     private <T> T withTable(boolean ofInactive, LoadedTable.Use<T> use, T otherwise) throws IOException {
-        LoadedTable table = life.table(ofInactive);
+        LoadedTable table = life.knowingTable(ofInactive);
         while (table != null) {
             T answer = table.use(use);
             if (answer != null) {
                 return answer;
             }
             // It was replaced between the look and the use; or this is the end, and it stays closed.
-            LoadedTable now = life.table(ofInactive);
+            LoadedTable now = life.knowingTable(ofInactive);
             table = now == table ? null : now;
         }
         return otherwise;

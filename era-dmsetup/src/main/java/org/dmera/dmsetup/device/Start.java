@@ -75,29 +75,29 @@ final class Start implements Transition {
         } catch (IOException | RuntimeException | Error e) {
             staySuspended(e);
             throw e;
+        } finally {
+            if (live != old) {
+                // Not before: until it is resumed, what the new one has to tell is older than what the old one has
+                // told.
+                io.setTable(live);
+            }
         }
         io.release();
         state.noteOfAny(DeviceState::running);
         io.tellRunning(live != old);
     }
 
-    /** The old targets are at rest, each whatever becomes of the others, and requests will reach the new ones. */
+    /** The old targets are at rest, each whatever becomes of the others. */
     private void leaveFor(LoadedTable live) throws IOException {
-        if (live == old) {
+        if (live == old || old == null) {
             return;
         }
         try {
-            if (old != null && !wasAtRest) {
+            if (!wasAtRest) {
                 old.suspendTargets();
             }
         } finally {
-            try {
-                if (old != null) {
-                    io.replaced(old);
-                }
-            } finally {
-                io.setTable(live);
-            }
+            io.replaced(old);
         }
     }
 

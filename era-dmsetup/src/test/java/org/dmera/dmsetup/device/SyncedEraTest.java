@@ -13,8 +13,10 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.Random;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.dmera.core.linux.ErrnoException;
+import org.dmera.dmsetup.control.EraStatus;
 import org.dmera.dmsetup.ioctl.TargetSpec;
 import org.dmera.dmsetup.targets.Backing;
 import org.dmera.dmsetup.targets.EraTargetFactory;
@@ -223,6 +225,26 @@ class SyncedEraTest {
         }
         stop.set(true);
         writer.join();
+    }
+
+    @Test
+    void whileAnotherTableGoesLiveNothingIsToldThatIsOlderThanWhatWasTold() throws Exception {
+        load();
+        end("checkpoint");
+        end("checkpoint");
+        long era = device.io().currentEra();
+        Object lineage = device.io().lineage();
+        List<String> told = new CopyOnWriteArrayList<>();
+        metadata.hook = (operation, offset, length) -> {
+            long ofStatus = EraStatus.parse(status()).currentEra();
+            if (ofStatus < era || device.io().currentEra() < era || device.io().lineage() != lineage) {
+                told.add(operation + ": " + ofStatus + ", " + device.io().currentEra());
+            }
+        };
+        device.resume();
+        metadata.hook = (operation, offset, length) -> {};
+        assertEquals(List.of(), told);
+        assertTrue(device.io().currentEra() > era);
     }
 
     @Test
