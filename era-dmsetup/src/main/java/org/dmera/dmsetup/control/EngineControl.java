@@ -200,7 +200,7 @@ public final class EngineControl implements Control {
 
     private void remove(DmIoctl io) throws IOException {
         MappedDevice device = find(io);
-        boolean removed = registry.remove(device, io.has(DmFlags.DEFERRED_REMOVE));
+        boolean removed = registry.remove(device, io.name(), io.has(DmFlags.DEFERRED_REMOVE));
         DeviceStatus.identity(device, io);
         if (removed) {
             io.setFlags(io.flags() & ~DmFlags.DEFERRED_REMOVE);
@@ -222,9 +222,9 @@ public final class EngineControl implements Control {
         MappedDevice device = find(io);
         String text = TextPayload.decode(io);
         if (io.has(DmFlags.UUID)) {
-            registry.setUuid(device, text);
+            registry.setUuid(device, io.name(), text);
         } else {
-            registry.rename(device, text);
+            registry.rename(device, io.name(), text);
         }
         uevent(io);
         DeviceStatus.state(device, io);

@@ -221,16 +221,21 @@ public final class DeviceRegistry {
                 new RememberedState(minor, id, first, remembered, rememberedBy, log));
     }
 
-    /** Gives a device a new name. An event wakes who waits. EBUSY when the name is taken, EINVAL when it is bad. */
-    public void rename(MappedDevice device, String newName) throws IOException {
+    /**
+     * Gives a device a new name. An event wakes who waits.
+     *
+     * @param known the name by which it was found; empty for another way
+     * @throws ErrnoException EBUSY when the new name is taken, EINVAL when it is bad, ENXIO when it is not called {@code known}
+     */
+    public void rename(MappedDevice device, String known, String newName) throws IOException {
         DeviceIndex.checkName(newName);
-        device.state().apply(new Naming(this, device, new DeviceIndex.Wish(newName, "")));
+        device.state().apply(known, new Naming(this, device, new DeviceIndex.Wish(newName, "")));
     }
 
     /** Gives a uuid to a device that has none; EINVAL when it has one, EBUSY when another has this one. */
-    public void setUuid(MappedDevice device, String uuid) throws IOException {
+    public void setUuid(MappedDevice device, String known, String uuid) throws IOException {
         DeviceIndex.checkUuid(uuid);
-        device.state().apply(new Naming(this, device, new DeviceIndex.Wish("", uuid)));
+        device.state().apply(known, new Naming(this, device, new DeviceIndex.Wish("", uuid)));
     }
 
     /** How many have it open who do not tell when they close it. */
@@ -263,15 +268,21 @@ public final class DeviceRegistry {
         device.state().apply(now -> now.removalDeferred(false));
     }
 
+    /** The same, by whatever name it goes. */
+    public boolean remove(MappedDevice device, boolean deferred) throws IOException {
+        return remove(device, "", deferred);
+    }
+
     /**
      * Removes a device: I/O drained, targets suspended and closed, minor free.
      *
+     * @param known as of {@link #rename}
      * @param deferred when it is open: leave that to the last close
      * @return false when the removal was deferred
-     * @throws ErrnoException EBUSY when it is open, ENXIO when it is gone already
+     * @throws ErrnoException EBUSY when it is open, ENXIO when it is gone already, or not called {@code known}
      */
-    public boolean remove(MappedDevice device, boolean deferred) throws IOException {
-        return removals.remove(device, deferred);
+    public boolean remove(MappedDevice device, String known, boolean deferred) throws IOException {
+        return removals.remove(device, known, deferred);
     }
 
     /** Those who are told of devices. */

@@ -49,16 +49,24 @@ final class RememberedState {
         return id;
     }
 
+    /** As {@link #apply(String, Transition)}, by whatever name the device goes. */
+    void apply(Transition change) throws IOException {
+        apply("", change);
+    }
+
     /**
      * Does all of {@code change}, in the order that {@link Transition} gives.
      *
-     * @throws IOException why there was no change; or, from {@link Transition#release} on, what went wrong with it
+     * @param known the name by which the device was found; empty for another way
+     * @throws IOException why there was no change, as ENXIO where it has another name meanwhile; or, from {@link
+     *     Transition#release} on, what went wrong with it
      */
-    void apply(Transition change) throws IOException {
+    void apply(String known, Transition change) throws IOException {
         List<LoadedTable> replaced;
+        requireCalled(known);
         try {
             change.prepare();
-            replaced = saveAndPublish(change);
+            replaced = saveAndPublish(known, change);
         } catch (IOException | RuntimeException | Error e) {
             change.undo(e);
             throw e;
@@ -71,8 +79,9 @@ final class RememberedState {
     }
 
     /** Returns the tables that are none of the device's any more. */
-    private synchronized List<LoadedTable> saveAndPublish(Transition change) throws IOException {
+    private synchronized List<LoadedTable> saveAndPublish(String known, Transition change) throws IOException {
         requireRemembered();
+        requireCalled(known);
         List<LoadedTable> replaced = new ArrayList<>();
         DeviceState next = change.next(now);
         if (next == null) {
@@ -136,6 +145,12 @@ final class RememberedState {
     private void requireRemembered() throws ErrnoException {
         if (forgotten) {
             throw new ErrnoException("device " + now.name(), Errno.ENXIO);
+        }
+    }
+
+    private void requireCalled(String known) throws ErrnoException {
+        if (!known.isEmpty() && !known.equals(now.name())) {
+            throw new ErrnoException("device " + known + ", which is called " + now.name() + " now", Errno.ENXIO);
         }
     }
 }

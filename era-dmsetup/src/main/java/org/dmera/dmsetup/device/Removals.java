@@ -42,13 +42,13 @@ final class Removals {
         this.log = registry.log();
     }
 
-    /** As {@link DeviceRegistry#remove}. */
-    boolean remove(MappedDevice device, boolean deferred) throws IOException {
+    /** As {@link DeviceRegistry#remove(MappedDevice, String, boolean)}. */
+    boolean remove(MappedDevice device, String known, boolean deferred) throws IOException {
         Removal removal = new Removal(registry, device, false);
-        if (tryNow(device, removal, deferred)) {
+        if (tryNow(device, known, removal, deferred)) {
             return true;
         }
-        device.state().apply(now -> now.removalDeferred(true));
+        device.state().apply(known, now -> now.removalDeferred(true));
         awaitLastClose(device, removal);
         return false;
     }
@@ -56,7 +56,7 @@ final class Removals {
     private void removeIfDue(MappedDevice device) throws IOException {
         if (index.isDueForRemoval(device) && !isWaitedFor(device)) {
             Removal removal = new Removal(registry, device, true);
-            if (!tryNow(device, removal, true) && device.isDeferredRemove()) {
+            if (!tryNow(device, "", removal, true) && device.isDeferredRemove()) {
                 awaitLastClose(device, removal);
             }
         }
@@ -71,10 +71,10 @@ final class Removals {
     }
 
     /** Does {@code removal}; whether it is done, where it {@code mayWait} for those who have the device open. */
-    private boolean tryNow(MappedDevice device, Removal removal, boolean mayWait) throws IOException {
+    private boolean tryNow(MappedDevice device, String known, Removal removal, boolean mayWait) throws IOException {
         DeviceState was = device.state().now();
         try {
-            device.state().apply(removal);
+            device.state().apply(known, removal);
         } catch (ErrnoException e) {
             if (!mayWait || !e.is(Errno.EBUSY) || device.isGone()) {
                 throw e;

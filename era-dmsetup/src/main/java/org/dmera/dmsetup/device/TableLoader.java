@@ -100,12 +100,10 @@ final class TableLoader {
     }
 
     private TargetFactory type(String name) {
-        for (TargetFactory type : types) {
-            if (type.type().equals(name)) {
-                return type;
-            }
-        }
-        return null;
+        return types.stream()
+                .filter(type -> type.type().equals(name))
+                .findFirst()
+                .orElse(null);
     }
 
     private ErrnoException refused(String device, String type, String reason, int errno, Throwable cause) {

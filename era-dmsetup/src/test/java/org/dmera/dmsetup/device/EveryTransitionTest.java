@@ -61,8 +61,8 @@ class EveryTransitionTest {
         cases.put("resume", new Case(suspended, resume));
         cases.put("resume with a new table", new Case(reloaded, resume));
         cases.put("resume of a suspended one with a new table", new Case(suspended(reloaded), resume));
-        cases.put("rename", new Case(running, world -> world.registry.rename(world.vol, "other")));
-        cases.put("set uuid", new Case(running, world -> world.registry.setUuid(world.vol, "u-1")));
+        cases.put("rename", new Case(running, world -> world.registry.rename(world.vol, "", "other")));
+        cases.put("set uuid", new Case(running, world -> world.registry.setUuid(world.vol, "", "u-1")));
         cases.put("attach", new Case(running, world -> world.vol.setAttached(true)));
         cases.put(
                 "detach",

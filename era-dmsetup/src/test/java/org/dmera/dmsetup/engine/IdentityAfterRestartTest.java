@@ -79,7 +79,7 @@ class IdentityAfterRestartTest {
             create(registry, "byname", "engine:base");
             create(registry, "bynode", "/dev/mapper/base");
             create(registry, "bynumber", "120:0");
-            registry.rename(base, "old");
+            registry.rename(base, "", "old");
             create(registry, "base", file("two", '2').toString());
         }
         for (int restart = 0; restart < 2; restart++) {
@@ -132,8 +132,8 @@ class IdentityAfterRestartTest {
             assertThrows(ErrnoException.class, vol::resume);
             vol.suspend();
             assertThrows(ErrnoException.class, vol::resume);
-            engine.registry().rename(vol, "renamed");
-            engine.registry().setUuid(vol, "u");
+            engine.registry().rename(vol, "", "renamed");
+            engine.registry().setUuid(vol, "", "u");
         }
         Files.move(kept, data, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
         try (TestEngine engine = start()) {

@@ -147,8 +147,8 @@ class KillAtEveryStepTest {
                             world.vol.resume();
                         },
                         world -> world.vol.suspend()));
-        cases.put("rename", new Case(running, world -> world.registry.rename(world.vol, "other")));
-        cases.put("set uuid", new Case(running, world -> world.registry.setUuid(world.vol, "u-1")));
+        cases.put("rename", new Case(running, world -> world.registry.rename(world.vol, "", "other")));
+        cases.put("set uuid", new Case(running, world -> world.registry.setUuid(world.vol, "", "u-1")));
         cases.put("attach", new Case(running, world -> world.verb("@attach")));
         cases.put(
                 "detach",

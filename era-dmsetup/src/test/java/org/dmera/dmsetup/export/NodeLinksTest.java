@@ -141,7 +141,7 @@ class NodeLinksTest {
         NodeLinks links = new NodeLinks(attached, log::add);
         Path note = attached.resolve("link-0");
         Path old = links.make(device, NODE);
-        registry.rename(device, NAME + "-new");
+        registry.rename(device, "", NAME + "-new");
         Path link = links.rename(device, old, NODE, true);
         assertEquals(NODE, Files.readSymbolicLink(link).toString());
         assertFalse(exists(old));
@@ -168,7 +168,7 @@ class NodeLinksTest {
         Path old = links.make(device, NODE);
         Path taken = Files.createFile(old.resolveSibling(NAME + "-new"));
         try {
-            registry.rename(device, NAME + "-new");
+            registry.rename(device, "", NAME + "-new");
             assertThrows(ErrnoException.class, () -> links.rename(device, old, NODE, false));
             assertEquals(List.of(old.toString(), NODE), withoutIdentity(attached.resolve("link-0")));
             cleanUp(attached);
@@ -288,7 +288,7 @@ class NodeLinksTest {
         Path old = links.make(device, NODE);
         Files.delete(within);
         Files.delete(fresh);
-        registry.rename(device, NAME + "-new");
+        registry.rename(device, "", NAME + "-new");
         Path link = links.rename(device, old, NODE, false);
         assertEquals(NODE, Files.readSymbolicLink(link).toString());
         assertTrue(log.get(log.size() - 1).contains(old.toString()), log::toString);
