@@ -76,8 +76,23 @@ abstract class AreaTarget extends SplitIo<Backing> implements Target {
                 + offsetBytes % chunkBytes;
     }
 
-    private long within(long offsetBytes) {
-        return within(pieceAt(offsetBytes), offsetBytes);
+    /** On each device the chunks of a range are one area, which is one part however many those are. */
+    @Override
+    public final <E extends Exception> boolean split(long offsetBytes, long lengthBytes, Part<? super Backing, E> part)
+            throws E {
+        long endBytes = offsetBytes + lengthBytes;
+        long firstChunk = pieceAt(offsetBytes);
+        long lastChunk = pieceAt(endBytes - 1);
+        long afterFirsts = lengthBytes == 0 ? 0 : Math.min(firstChunk + areas.length, lastChunk + 1);
+        for (long first = firstChunk; first < afterFirsts; first++) {
+            long last = lastChunk - (lastChunk - first) % areas.length;
+            long from = within(first, Math.max(offsetBytes, first * chunkBytes));
+            long to = within(last, Math.min(endBytes, endBytes(last)) - 1) + 1;
+            if (!part.on(beneath(first), from, to - from)) {
+                return false;
+            }
+        }
+        return true;
     }
 
     @Override
@@ -115,18 +130,10 @@ abstract class AreaTarget extends SplitIo<Backing> implements Target {
 
     @Override
     public void storage(long offsetBytes, long lengthBytes, StorageAreas found) {
-        long firstChunk = offsetBytes / chunkBytes;
-        long lastChunk = (offsetBytes + lengthBytes - 1) / chunkBytes;
-        // On each device the range is one area: from its first chunk there to its last.
-        for (int i = 0; i < areas.length; i++) {
-            long first = firstChunk + Math.floorMod(i - firstChunk, areas.length);
-            long last = lastChunk - Math.floorMod(lastChunk - i, areas.length);
-            if (first <= last) {
-                long from = within(Math.max(offsetBytes, first * chunkBytes));
-                long to = within(Math.min(offsetBytes + lengthBytes, (last + 1) * chunkBytes) - 1) + 1;
-                areas[i].backing.storage(from, to - from, found);
-            }
-        }
+        split(offsetBytes, lengthBytes, (backing, offset, length) -> {
+            backing.storage(offset, length, found);
+            return true;
+        });
     }
 
     @Override

@@ -4,18 +4,18 @@ package org.dmera.dmsetup.targets;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
-import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 
 /**
  * What consists of pieces, one after another, each of which lies on something else: a table of targets, or chunks on stripes. A
- * request is cut at the borders of pieces here, and nowhere else; nothing is allocated for that.
+ * request is cut at the borders of pieces here, and nowhere else; nothing is allocated for that where data are moved.
  *
  * @param <P> what pieces lie on
  */
 public abstract class SplitIo<P extends BlockIo> implements BlockIo {
     /**
-     * What is done with the part of a range that lies on one piece.
+     * What is done with the part of a range that lies on one piece, or on several that are one area beneath.
      *
      * @param <P> what pieces lie on
      * @param <E> what it throws
@@ -41,8 +41,7 @@ public abstract class SplitIo<P extends BlockIo> implements BlockIo {
     protected abstract long within(long piece, long offsetBytes);
 
     /** Does {@code part} with each part of a range, in order; false when one said so, and ended it. */
-    public final <E extends Exception> boolean split(long offsetBytes, long lengthBytes, Part<? super P, E> part)
-            throws E {
+    public <E extends Exception> boolean split(long offsetBytes, long lengthBytes, Part<? super P, E> part) throws E {
         long end = offsetBytes + lengthBytes;
         long at = offsetBytes;
         for (long piece = at < end ? pieceAt(at) : 0; at < end; piece++) {
@@ -66,17 +65,21 @@ public abstract class SplitIo<P extends BlockIo> implements BlockIo {
             flush();
             return;
         }
-        // As split, but that no object is made for what is done.
-        int limit = data == null ? 0 : data.limit();
+        if (data == null) {
+            split(offsetBytes, lengthBytes, (piece, offset, length) -> {
+                piece.submit(operation, offset, length, null, flags);
+                return true;
+            });
+            return;
+        }
+        // Piece by piece, as the data are; and no object is made for that.
+        int limit = data.limit();
         long end = offsetBytes + lengthBytes;
         long at = offsetBytes;
         for (long piece = at < end ? pieceAt(at) : 0; at < end; piece++) {
             long n = Math.min(end, endBytes(piece)) - at;
-            ByteBuffer part = data == null ? null : data.limit(data.position() + (int) n);
-            beneath(piece).submit(operation, within(piece, at), n, part, flags);
-            if (data != null) {
-                data.limit(limit);
-            }
+            beneath(piece).submit(operation, within(piece, at), n, data.limit(data.position() + (int) n), flags);
+            data.limit(limit);
             at += n;
         }
     }
@@ -109,23 +112,29 @@ public abstract class SplitIo<P extends BlockIo> implements BlockIo {
             then.prepared(null);
             return;
         }
-        long parts = pieceAt(offsetBytes + lengthBytes - 1) - pieceAt(offsetBytes) + 1;
-        Target.Prepared each = parts == 1 ? then : new Parts(parts, then);
-        split(offsetBytes, lengthBytes, (piece, offset, length) -> {
-            piece.prepare(offset, length, each);
+        long piece = pieceAt(offsetBytes);
+        if (endBytes(piece) - offsetBytes >= lengthBytes) {
+            beneath(piece).prepare(within(piece, offsetBytes), lengthBytes, then);
+            return;
+        }
+        Parts parts = new Parts(then);
+        split(offsetBytes, lengthBytes, (beneath, offset, length) -> {
+            parts.waiting.getAndIncrement();
+            beneath.prepare(offset, length, parts);
             return true;
         });
+        parts.prepared(null);
     }
 
     /** Passes on that all parts of a write are prepared, when the last of them is; with the first failure, if any failed. */
     private static final class Parts implements Target.Prepared {
-        private final AtomicLong waiting;
+        /** One more until all are known. */
+        private final AtomicInteger waiting = new AtomicInteger(1);
+
         private final Target.Prepared then;
         private final AtomicReference<IOException> failed = new AtomicReference<>();
 
-        /** {@code then} is told when this has been told {@code count} times. */
-        Parts(long count, Target.Prepared then) {
-            waiting = new AtomicLong(count);
+        Parts(Target.Prepared then) {
             this.then = then;
         }
 
