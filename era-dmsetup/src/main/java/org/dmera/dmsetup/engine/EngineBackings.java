@@ -116,21 +116,15 @@ final class EngineBackings implements BackingSource {
         if (nodes == null) {
             return null;
         }
-        boolean isItself = true;
-        for (String each : BlockDevices.chain(number(name))) {
-            String node = DEV_PREFIX + each;
-            MappedDevice device = nodes.ofNode(node);
-            if (device != null && !isItself) {
-                throw new ErrnoException(
-                        name + " lies on " + node + ", the node of this engine's own device " + device.name(),
-                        Errno.EBUSY);
-            }
-            if (device != null) {
-                return device;
-            }
-            isItself = false;
+        String number = number(name);
+        String own = BlockDevices.first(number, each -> nodes.ofNode(DEV_PREFIX + each) != null);
+        String node = DEV_PREFIX + own;
+        MappedDevice device = own == null ? null : nodes.ofNode(node);
+        if (device != null && !number(node).equals(number)) {
+            throw new ErrnoException(
+                    name + " lies on " + node + ", the node of this engine's own device " + device.name(), Errno.EBUSY);
         }
-        return null;
+        return device;
     }
 
     /** Of the block device that is named by its path or its number, {@code major:minor}. */

@@ -4,8 +4,11 @@ package org.dmera.dmsetup.targets;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.LinkedHashSet;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
 import java.util.Set;
+import java.util.function.Predicate;
 import org.dmera.core.file.Folders;
 import org.dmera.core.linux.NativeText;
 
@@ -19,31 +22,37 @@ public final class BlockDevices {
     private BlockDevices() {}
 
     /**
-     * The names, as in {@code loop0}, of the block device of the number {@code major:minor}, first, and of those on which it lies:
-     * of a partition its disk, and what is beneath one of the kernel's mapped devices or RAIDs.
+     * The name, as in {@code loop0}, of the first that is {@code wanted} among the block device of the number {@code major:minor}
+     * and those on which it lies: of a partition its disk, of a loop device that of its file, and what is beneath one of the
+     * kernel's mapped devices or RAIDs. Null for none.
      */
-    public static Set<String> chain(String number) throws IOException {
-        Set<String> names = new LinkedHashSet<>();
-        Path device = NUMBERS.resolve(number);
-        if (Files.exists(device)) {
-            addChain(device.toRealPath(), names);
-        }
-        return names;
+    public static String first(String number, Predicate<String> wanted) throws IOException {
+        return first(number, wanted, new HashSet<>());
     }
 
-    private static void addChain(Path device, Set<String> names) throws IOException {
-        if (!names.add(device.getFileName().toString())) {
-            return;
+    private static String first(String number, Predicate<String> wanted, Set<String> seen) throws IOException {
+        Path device = NUMBERS.resolve(number);
+        if (!Files.exists(device) || !seen.add(number)) {
+            return null;
         }
-        if (Files.exists(device.resolve("partition"))) {
-            addChain(device.getParent(), names);
+        String found = device.toRealPath().getFileName().toString();
+        if (wanted.test(found)) {
+            return found;
         }
-        Path beneath = device.resolve("slaves");
-        if (Files.exists(beneath)) {
-            for (Path each : Folders.entries(beneath, "*")) {
-                addChain(each.toRealPath(), names);
-            }
+        List<String> numbers = new ArrayList<>();
+        Place place = beneath(number);
+        if (place != null) {
+            numbers.add(place.storage.deviceText());
         }
+        Path slaves = device.resolve("slaves");
+        for (Path each : Files.exists(slaves) ? Folders.entries(slaves, "*") : List.<Path>of()) {
+            numbers.add(line(each.resolve("dev")));
+        }
+        found = null;
+        for (int i = 0; i < numbers.size() && found == null; i++) {
+            found = first(numbers.get(i), wanted, seen);
+        }
+        return found;
     }
 
     /** Where the bytes of a block device or a file lie. */
@@ -53,13 +62,7 @@ public final class BlockDevices {
     static Place place(StorageId device) {
         Place place = new Place(device, 0);
         for (int depth = 0; depth < MAX_DEPTH && place.storage.isBlock(); depth++) {
-            Place beneath;
-            try {
-                beneath = beneath(place.storage);
-            } catch (IOException | NumberFormatException e) {
-                // Its file is not to be seen from here, or it has just gone.
-                return place;
-            }
+            Place beneath = beneath(place.storage.deviceText());
             if (beneath == null) {
                 return place;
             }
@@ -68,18 +71,23 @@ public final class BlockDevices {
         return place;
     }
 
-    private static Place beneath(StorageId device) throws IOException {
-        Path block = NUMBERS.resolve(device.deviceText());
+    /** Null for what is neither, or can't be followed: its file is not to be seen from here, or it has just gone. */
+    private static Place beneath(String number) {
+        Path block = NUMBERS.resolve(number);
         Path file = block.resolve("loop/backing_file");
-        if (Files.exists(file)) {
-            return new Place(
-                    StorageId.of(NativeText.path(line(file))), Long.parseLong(line(block.resolve("loop/offset"))));
-        }
-        if (Files.exists(block.resolve("partition"))) {
-            String[] disk = line(block.toRealPath().resolveSibling("dev")).split(":", 2);
-            long number = Long.parseLong(disk[0]) << 32 | Long.parseLong(disk[1]);
-            return new Place(
-                    new StorageId(true, number, 0), Long.parseLong(line(block.resolve("start"))) * SECTOR_BYTES);
+        try {
+            if (Files.exists(file)) {
+                return new Place(
+                        StorageId.of(NativeText.path(line(file))), Long.parseLong(line(block.resolve("loop/offset"))));
+            }
+            if (Files.exists(block.resolve("partition"))) {
+                String[] disk = line(block.toRealPath().resolveSibling("dev")).split(":", 2);
+                long disks = Long.parseLong(disk[0]) << 32 | Long.parseLong(disk[1]);
+                return new Place(
+                        new StorageId(true, disks, 0), Long.parseLong(line(block.resolve("start"))) * SECTOR_BYTES);
+            }
+        } catch (IOException | NumberFormatException e) {
+            return null;
         }
         return null;
     }

@@ -164,6 +164,18 @@ class NodesAfterRestartTest {
         assertTrue(refused.err().contains("Device or resource busy"), refused.err());
         assertTrue(program.log().contains(node + "p1 lies on " + node), program.log());
 
+        String loop = program.run(List.of("losetup", "-f", "--show", node.toString()))
+                .ok()
+                .out()
+                .strip();
+        try {
+            refused = program.run("create", other, "--table", "0 4096 linear " + loop + " 0");
+            assertTrue(refused.err().contains("Device or resource busy"), refused.err());
+            assertTrue(program.log().contains(loop + " lies on " + node), program.log());
+        } finally {
+            program.run(List.of("losetup", "-d", loop)).ok();
+        }
+
         program.run("create", other, "--attach", "--table", "0 65536 linear " + node + " 0")
                 .ok();
         leaveUnwritten(other);
