@@ -115,7 +115,7 @@ public final class Engine implements Closeable {
             backings.setNodes(attacher);
             // First this: one that comes back only now is reported to the listener.
             registry.addListener(attacher);
-            attacher.bringBack(registry.devices());
+            attacher.bringBack(registry.devices(), remembered.unreadableMinors());
             control = new ControlServer(
                     server,
                     new EngineControl(registry, EngineVerbs.all(options.nbd(), attacher, new Freezer(registry), log)),

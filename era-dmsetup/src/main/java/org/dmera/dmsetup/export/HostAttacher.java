@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -158,10 +159,11 @@ public final class HostAttacher implements Attacher, DeviceListener, Closeable {
      * Attaches those of {@code devices} that were attached before; who is suspended has to wait until it is resumed. The node
      * of one whose origin does not answer, or that lies on a suspended one, is not waited for: it comes when that goes on. Of
      * the nodes that a killed engine has left, those of other devices are taken away, in use or not. Theirs stay, and whoever
-     * uses them waits, until they are attached.
+     * uses them waits, until they are attached; so do those of {@code unknownMinors}, of devices that can't be read, for another
+     * start.
      */
-    public void bringBack(List<MappedDevice> devices) {
-        left.wantOnly(devices.stream().filter(MappedDevice::isAttached).toList());
+    public void bringBack(List<MappedDevice> devices, Collection<Integer> unknownMinors) {
+        left.wantOnly(devices.stream().filter(MappedDevice::isAttached).toList(), unknownMinors);
         List<Thread> under = new ArrayList<>();
         for (MappedDevice device : devices) {
             // The node is read while it is made, which a suspended device would not answer.

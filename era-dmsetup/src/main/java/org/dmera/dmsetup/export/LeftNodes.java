@@ -51,9 +51,9 @@ record LeftNodes(UblkNotes notes, NodeLinks links, Consumer<String> log) {
         return node;
     }
 
-    /** Those of other devices are taken away. */
-    void wantOnly(Collection<MappedDevice> devices) {
-        notes.takeAllBut(devices).forEach(this::deleteLater);
+    /** Those of other devices are taken away, but for {@code unknownMinors}, of which nobody knows whether they are wanted. */
+    void wantOnly(Collection<MappedDevice> devices, Collection<Integer> unknownMinors) {
+        notes.takeAllBut(devices, unknownMinors).forEach(this::deleteLater);
     }
 
     /** In the background: one of which the start was broken off may keep whoever asks for ever. */

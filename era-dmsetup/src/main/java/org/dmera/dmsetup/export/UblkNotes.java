@@ -82,11 +82,12 @@ final class UblkNotes {
         left.remove(one);
     }
 
-    /** Takes what was left for others than {@code devices} from this list. */
-    List<Left> takeAllBut(Collection<MappedDevice> devices) {
+    /** Takes what was left for others than {@code devices}, and devices of {@code unknownMinors}, from this list. */
+    List<Left> takeAllBut(Collection<MappedDevice> devices, Collection<Integer> unknownMinors) {
         Set<String> wanted = devices.stream().map(MappedDevice::id).collect(Collectors.toSet());
-        List<Left> others =
-                left.stream().filter(each -> !wanted.contains(each.device())).toList();
+        List<Left> others = left.stream()
+                .filter(each -> !wanted.contains(each.device()) && !unknownMinors.contains(each.minor()))
+                .toList();
         others.forEach(left::remove);
         return others;
     }

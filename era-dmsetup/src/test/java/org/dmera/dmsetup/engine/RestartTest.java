@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import org.dmera.core.file.Folders;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.control.DeviceId;
@@ -169,6 +170,24 @@ class RestartTest {
             assertTrue(back(engine, "lower").hasLive());
             assertTrue(back(engine, "upper").hasLive());
         }
+    }
+
+    /** Whether it is wanted nobody knows then; who uses it waits. */
+    @Test
+    void aNodeOfADeviceThatCanNotBeReadStays() throws Exception {
+        try (TestEngine engine = start();
+                DmClient client = engine.client()) {
+            engine.createEra(client, "vol", SECTORS, 8);
+        }
+        Path record = Files.writeString(folder.resolve("state/0.device"), "nonsense");
+        Path notes = Files.createDirectory(folder.resolve("run/control.attached"), Folders.PRIVATE);
+        Files.writeString(notes.resolve("ublk-999999"), "0123456789abcdef started 0 some-id\n");
+        Path link = Files.writeString(notes.resolve("link-0"), "/dev/mapper/none\n/dev/ublkb999999\n");
+        start().close();
+        assertTrue(Files.exists(link), this::log);
+        Files.delete(record);
+        start().close();
+        assertFalse(Files.exists(link), this::log);
     }
 
     @Test

@@ -90,9 +90,10 @@ class UblkNotesTest {
         for (UblkNode.Identity each : identities) {
             assertTrue(next.isLeft(each.node()), "its link stays");
         }
-        assertEquals(List.of(), next.takeAllBut(List.of(device)));
+        assertEquals(List.of(), next.takeAllBut(List.of(device), List.of()));
         next.settled(next.leftFor(device).get(0));
-        assertEquals(identities.size() - 1, next.takeAllBut(List.of()).size());
+        assertEquals(
+                identities.size() - 1, next.takeAllBut(List.of(), List.of()).size());
         assertEquals(List.of(), next.leftFor(device));
     }
 
@@ -117,7 +118,7 @@ class UblkNotesTest {
                     folder.resolve("ublk-" + id), String.format("%016x started %d id-%d%n", (long) id, id, id));
         }
         try (ImmutableFile stubborn = new ImmutableFile(folder.resolve("ublk-3.new"))) {
-            List<UblkNotes.Left> left = notes().takeAllBut(List.of());
+            List<UblkNotes.Left> left = notes().takeAllBut(List.of(), List.of());
             assertEquals(
                     new HashSet<>(identities),
                     left.stream().map(UblkNotes.Left::identity).collect(Collectors.toSet()));
