@@ -14,7 +14,7 @@ import java.util.function.Consumer;
  * us to open what it has chosen.
  */
 final class NbdChoice implements ExportSource {
-    /** From the end of our part to the next word of the client. */
+    /** From the end of our part, or of the time, to the next word of the client. */
     private static final long AFTER_CHOICE_MILLIS = 1000;
 
     private final ExportSource exports;
@@ -26,6 +26,8 @@ final class NbdChoice implements ExportSource {
     private volatile Future<?> deadline;
     /** The server opens what the client has chosen. */
     private volatile boolean isMade;
+    /** The time was over once. */
+    private volatile boolean isLate;
     /** The client has a device, or has gone. */
     private volatile boolean isOver;
     /** What it asked for last. */
@@ -53,7 +55,9 @@ final class NbdChoice implements ExportSource {
         if (isOver) {
             return;
         }
-        if (isMade) {
+        if (isMade || !isLate) {
+            // Time goes on while the process is stopped, too, and what the client has said meanwhile is not read yet.
+            isLate = true;
             expectWithin(AFTER_CHOICE_MILLIS);
         } else {
             onLate.accept(this);
