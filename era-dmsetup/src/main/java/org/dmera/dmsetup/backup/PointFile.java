@@ -56,9 +56,10 @@ record PointFile(Path stateFile) {
         }
     }
 
-    /** Deletes those that {@code state} doesn't remember. */
+    /** Deletes those that {@code state} doesn't remember, and what a killed run left of one. */
     void deleteOthers(BackupState state) throws IOException {
-        Pattern name = Pattern.compile(Pattern.quote(stem()) + "\\.[0-9]{6,18}\\.eras");
+        Pattern name = Pattern.compile(
+                Pattern.quote(stem()) + "\\.[0-9]{6,18}\\.eras(\\Q" + FileReplacement.PARTIAL + "\\E)?");
         Path kept = file(state.number());
         for (Path file : StreamNames.matching(stateFile.toAbsolutePath().getParent(), name)) {
             if (!file.getFileName().equals(kept.getFileName())) {

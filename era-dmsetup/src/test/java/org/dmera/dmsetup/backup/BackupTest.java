@@ -605,6 +605,7 @@ class BackupTest {
         run();
         Path streams = dir.resolve("streams");
         Path left = Files.write(streams.resolve("dev.000002.full.erastream.partial"), new byte[1000]);
+        Path history = Files.write(dir.resolve("state.000007.eras.partial"), new byte[1000]);
         Path other = Files.write(streams.resolve("dev.old.000002.full.erastream.partial"), new byte[1000]);
         Path busy = streams.resolve("dev.000009.full.erastream");
         try (var merge = new org.dmera.tools.backup.copy.StreamOutput(busy)) {
@@ -613,6 +614,7 @@ class BackupTest {
             assertTrue(Files.exists(streams.resolve("dev.000009.full.erastream.partial")), "somebody is writing it");
         }
         assertFalse(Files.exists(left));
+        assertFalse(Files.exists(history));
         assertTrue(Files.exists(other), "another device's");
     }
 
