@@ -91,8 +91,8 @@ final class UsagePage {
         add("attach [--readahead [+]SECTORS] DEVICE").description("give an engine's device a node in /dev");
         add("detach DEVICE").description("take the node away again");
         add(
-                        "engine [--state DIR] [--nbd [SOCKET,][tcp:HOST:PORT]] [--nbd-tls DIR | --nbd-plain]",
-                        "       [--log-level LEVEL] [--detach]")
+                        "engine [--state DIR] [--nbd [SOCKET,][tcp:HOST:PORT]]",
+                        "       [--nbd-tls DIR [--nbd-tls-allow NAME]... | --nbd-plain] [--log-level LEVEL] [--detach]")
                 .description("serve devices in userspace until a signal ends it; see era-engine(8)");
     }
 
