@@ -4,8 +4,10 @@ package org.dmera.core.block;
 import java.io.Closeable;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessMode;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import org.dmera.core.file.FileErrors;
 import org.dmera.core.file.FileIdentity;
 import org.dmera.core.file.InUseException;
 import org.dmera.core.linux.DeviceNumber;
@@ -35,7 +37,7 @@ public final class DeviceOpener {
      * Opens an existing block device or regular file.
      *
      * @throws IOException whose message is one line, fit for the user: {@code Couldn't find input file},
-     *     {@code Not a block device or regular file}, {@code Permission denied}, or that the device is in use
+     *     {@code Not a block device or regular file}, {@code Permission denied}, {@code Read-only file system}, or that the device is in use
      */
     public static FileBlockDevice open(Path path, boolean writable, Claim claim) throws IOException {
         FileIdentity identity = FileIdentity.ofExisting(path);
@@ -45,8 +47,9 @@ public final class DeviceOpener {
         if (!identity.isBlockDevice() && !identity.isRegularFile()) {
             throw new IOException("Not a block device or regular file: " + path);
         }
-        if (!Files.isReadable(path) || writable && !Files.isWritable(path)) {
-            throw new IOException("Permission denied: " + path);
+        FileErrors.requireAccess(path, AccessMode.READ);
+        if (writable) {
+            FileErrors.requireAccess(path, AccessMode.WRITE);
         }
         if (claim == Claim.SHARED && writable) {
             throw new IllegalArgumentException("what is in use is only read");

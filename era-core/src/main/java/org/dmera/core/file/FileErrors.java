@@ -4,6 +4,7 @@ package org.dmera.core.file;
 import java.io.IOException;
 import java.nio.channels.ClosedChannelException;
 import java.nio.file.AccessDeniedException;
+import java.nio.file.AccessMode;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
@@ -43,6 +44,15 @@ public final class FileErrors {
             return true;
         } catch (NoSuchFileException e) {
             return false;
+        }
+    }
+
+    /** Fails, in one line, where the caller can't use {@code path} so: for want of a right, or on a read-only file system. */
+    public static void requireAccess(Path path, AccessMode... modes) throws IOException {
+        try {
+            path.getFileSystem().provider().checkAccess(path, modes);
+        } catch (FileSystemException e) {
+            throw new IOException(reason(e) + ": " + path, e);
         }
     }
 

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -100,6 +101,30 @@ class FailingFilesTest {
                     failing(file, "pread64,read:error=EIO:when=1+", words.substring(file.length() + 2))
                             .refused(folder.resolve(file) + ": ");
                 }));
+    }
+
+    @Test
+    void whatLiesOnAReadOnlyFileSystemIsNotSaidToBeSomebodyElses() throws Exception {
+        assumeTrue("root".equals(System.getProperty("user.name")), "mounts");
+        Ran.tool("era-tools", "generate", "-q", "--nr-blocks", 10, "-o", folder.resolve("meta2"))
+                .good();
+        Files.write(folder.resolve("origin"), new byte[10 * 65_536]);
+        Ran.tool(
+                        "era_copy",
+                        "-q",
+                        "--full",
+                        "-m",
+                        folder.resolve("meta2"),
+                        folder.resolve("origin"),
+                        "-o",
+                        folder.resolve("full"))
+                .good();
+        for (String words :
+                List.of("era_restore -i xml -o out", "era_check --auto-repair out", "era_apply full -o out")) {
+            Ran.shell("unshare -m sh -ec 'cd " + folder + "; mount --bind . .; mount -o remount,bind,ro .; cd " + folder
+                            + "; exec " + words + "'")
+                    .refused("Read-only file system: out");
+        }
     }
 
     @Test

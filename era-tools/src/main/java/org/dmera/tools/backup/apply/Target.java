@@ -5,6 +5,7 @@ import java.io.Closeable;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.file.AccessMode;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -59,8 +60,8 @@ public final class Target implements Closeable {
         if (there != null && !device && !there.isRegularFile()) {
             throw new IOException("Not a block device or regular file: " + path);
         }
-        if (there != null && !Files.isWritable(path)) {
-            throw new IOException("Permission denied: " + path);
+        if (there != null) {
+            FileErrors.requireAccess(path, AccessMode.WRITE);
         }
         if (device) {
             DeviceOpener.requireWritable(path);
