@@ -68,7 +68,7 @@ final class ArgumentParser {
 
     private void operand(String arg) {
         int known = usage.operands.size();
-        boolean anyNumber = known > 0 && usage.operands.get(known - 1).repeatable;
+        boolean anyNumber = known > 0 && usage.operands.get(known - 1).repeatable();
         if (result.operands().size() >= known && !anyNumber) {
             refuse(unexpected(arg));
         } else if (arg.isEmpty()) {
@@ -137,11 +137,10 @@ final class ArgumentParser {
         }
         if (value != null && value.isEmpty()) {
             refuse(isMissing(option));
-        } else if (result.has(option.name) && !option.repeatable) {
+        } else if (result.has(option.name())) {
             refuse(UsageException.withSynopsis(
                     "the argument '" + option.display() + "' cannot be used multiple times", usage.synopsis()));
-        } else if (option.choices != null
-                && !java.util.Arrays.asList(option.choices).contains(value)) {
+        } else if (option.choices() != null && !option.choices().contains(value)) {
             refuse(noChoice(option, value));
         } else {
             result.add(option, value);
@@ -160,9 +159,9 @@ final class ArgumentParser {
     }
 
     private static UsageException noChoice(Option option, String value) {
-        String similar = NearMiss.of(value, java.util.Arrays.asList(option.choices));
+        String similar = NearMiss.of(value, option.choices());
         return UsageException.of("invalid value '" + value + "' for '" + option.display() + "'\n  [possible values: "
-                + String.join(", ", option.choices) + "]"
+                + String.join(", ", option.choices()) + "]"
                 + (similar == null ? "" : "\n\n  tip: a similar value exists: '" + similar + "'"));
     }
 
@@ -185,12 +184,12 @@ final class ArgumentParser {
     private void requireAll() throws UsageException {
         StringBuilder missing = new StringBuilder();
         for (Option option : usage.options) {
-            if (option.required && !result.has(option.name)) {
+            if (option.required() && !result.has(option.name())) {
                 missing.append("\n  ").append(option.display());
             }
         }
         for (int i = result.operands().size(); i < usage.operands.size(); i++) {
-            if (usage.operands.get(i).required) {
+            if (usage.operands.get(i).required()) {
                 missing.append("\n  ").append(usage.operands.get(i).display());
             }
         }

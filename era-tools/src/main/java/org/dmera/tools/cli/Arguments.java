@@ -2,24 +2,19 @@
 package org.dmera.tools.cli;
 
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
 /** What was given on a command line that {@link ArgumentParser} found right. */
 public final class Arguments {
-    private final Map<String, List<String>> values = new LinkedHashMap<>();
+    private final Map<String, String> values = new HashMap<>();
     private final List<String> operands = new ArrayList<>();
 
     Arguments() {}
 
     void add(Option option, String value) {
-        List<String> list = values.get(option.name);
-        if (list == null) {
-            list = new ArrayList<>(1);
-            values.put(option.name, list);
-        }
-        list.add(value);
+        values.put(option.name(), value);
     }
 
     void addOperand(String value) {
@@ -33,19 +28,12 @@ public final class Arguments {
 
     /** The option's value, or null when it was not given. */
     public String value(String name) {
-        List<String> list = values.get(name);
-        return list == null ? null : list.get(0);
+        return values.get(name);
     }
 
     /** The option's value, or {@code otherwise} when it was not given. */
     public String value(String name, String otherwise) {
-        List<String> list = values.get(name);
-        return list == null ? otherwise : list.get(0);
-    }
-
-    /** All values of a repeatable option, in order. */
-    public List<String> values(String name) {
-        return values.getOrDefault(name, List.of());
+        return values.getOrDefault(name, otherwise);
     }
 
     /**

@@ -5,7 +5,6 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.io.PrintStream;
-import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.FileSystemException;
 import java.util.concurrent.locks.LockSupport;
@@ -126,11 +125,8 @@ public final class CommandLine {
         try {
             // The version is bare, as thin-provisioning-tools print it: scripts compare it.
             // --help is an answer to print even when --quiet stands beside it.
-            ByteBuffer bytes = ByteBuffer.wrap(
+            console.answer(
                     request.version ? (Version.current() + "\n").getBytes(StandardCharsets.UTF_8) : HelpText.of(usage));
-            while (bytes.hasRemaining()) {
-                console.output().write(bytes);
-            }
             return 0;
         } catch (IOException e) {
             return report(e, console);
@@ -146,8 +142,8 @@ public final class CommandLine {
         for (int i = from; i < args.length && !args[i].equals("--"); i++) {
             boolean isLong = args[i].startsWith("--");
             if (isLong
-                    ? quiet.name.equals(usage.wholeName(args[i].substring(2)))
-                    : isCluster(args[i]) && hasFlag(usage, args[i], quiet.letter)) {
+                    ? quiet.name().equals(usage.wholeName(args[i].substring(2)))
+                    : isCluster(args[i]) && hasFlag(usage, args[i], quiet.letter())) {
                 return true;
             }
         }

@@ -219,8 +219,8 @@ public final class Completion {
     private static List<Item> items(Usage usage) {
         List<Item> items = new ArrayList<>();
         for (Option option : usage.options) {
-            if (!option.hidden) {
-                items.add(new Item(option.letter, option.name, takes(option), option.description));
+            if (!option.hidden()) {
+                items.add(new Item(option.letter(), option.name(), takes(option), option.description()));
             }
         }
         items.addAll(FOR_EVERYTHING);
@@ -231,10 +231,10 @@ public final class Completion {
         if (!option.takesValue()) {
             return NOTHING;
         }
-        if (option.choices != null) {
-            return String.join(",", option.choices);
+        if (option.choices() != null) {
+            return String.join(",", option.choices());
         }
-        return switch (option.label) {
+        return switch (option.label()) {
             case "FILE", "DEV", "DIR", "STREAM", "PATH" -> FILE;
             case "CHANNEL" -> CHANNEL;
             default -> ANYTHING;

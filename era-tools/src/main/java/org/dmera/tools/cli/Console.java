@@ -70,10 +70,15 @@ public final class Console {
     /** One line, or several, on standard output, for reports meant for people; nothing under {@code --quiet}. */
     public void print(String text) throws IOException {
         if (!quiet) {
-            ByteBuffer bytes = ByteBuffer.wrap(NativeText.bytes(text + "\n"));
-            while (bytes.hasRemaining()) {
-                out.write(bytes);
-            }
+            answer(NativeText.bytes(text + "\n"));
+        }
+    }
+
+    /** Bytes on standard output that were asked for, also under {@code --quiet}. */
+    public void answer(byte[] bytes) throws IOException {
+        ByteBuffer left = ByteBuffer.wrap(bytes);
+        while (left.hasRemaining()) {
+            out.write(left);
         }
     }
 

@@ -116,7 +116,7 @@ public final class HelpPages {
     private static int longestBeside(Usage usage) {
         int longest = "--version".length();
         for (Option option : usage.options) {
-            longest = Math.max(longest, option.hidden ? 0 : fitting(names(option)));
+            longest = Math.max(longest, option.hidden() ? 0 : fitting(names(option)));
         }
         for (Option operand : usage.operands) {
             longest = Math.max(longest, fitting(operand.display()));
@@ -125,7 +125,7 @@ public final class HelpPages {
     }
 
     private static String names(Option option) {
-        return "--" + option.name + (option.takesValue() ? "=<" + option.label + ">" : "");
+        return "--" + option.name() + (option.takesValue() ? "=<" + option.label() + ">" : "");
     }
 
     private static int fitting(String name) {
@@ -133,13 +133,12 @@ public final class HelpPages {
     }
 
     private static OptionSpec model(Option option) {
-        String name = "--" + option.name;
+        String name = "--" + option.name();
         OptionSpec.Builder builder =
-                option.letter == 0 ? OptionSpec.builder(name) : OptionSpec.builder("-" + option.letter, name);
-        builder.description(plain(option.description)).hidden(option.hidden);
+                option.letter() == 0 ? OptionSpec.builder(name) : OptionSpec.builder("-" + option.letter(), name);
+        builder.description(plain(option.description())).hidden(option.hidden());
         if (option.takesValue()) {
-            builder.arity("1").paramLabel("<" + option.label + ">");
-            builder.type(option.repeatable ? String[].class : String.class);
+            builder.arity("1").type(String.class).paramLabel("<" + option.label() + ">");
         } else {
             builder.arity("0").type(boolean.class);
         }
@@ -148,12 +147,12 @@ public final class HelpPages {
 
     private static PositionalParamSpec model(Option operand, int index) {
         return PositionalParamSpec.builder()
-                .index(operand.repeatable ? index + "..*" : Integer.toString(index))
+                .index(operand.repeatable() ? index + "..*" : Integer.toString(index))
                 .paramLabel(operand.display())
                 .hideParamSyntax(true)
-                .arity(operand.repeatable ? "0..*" : "0..1")
-                .type(operand.repeatable ? String[].class : String.class)
-                .description(plain(operand.description))
+                .arity(operand.repeatable() ? "0..*" : "0..1")
+                .type(operand.repeatable() ? String[].class : String.class)
+                .description(plain(operand.description()))
                 .build();
     }
 }

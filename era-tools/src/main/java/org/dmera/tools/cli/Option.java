@@ -1,61 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.tools.cli;
 
-/** One option or operand of a command, as {@link Usage} declares it. */
-public final class Option {
-    final String name;
-    /** The short form, or 0 for none. */
-    final char letter;
-    /** What the value is called, in capitals; null for a flag. */
-    final String label;
+import java.util.List;
 
-    final boolean required;
-    final boolean repeatable;
-    final boolean positional;
-    /** The only values allowed, or null for any. */
-    final String[] choices;
-
-    final String description;
-    /** Accepted for the sake of scripts, and not shown. */
-    final boolean hidden;
-
-    Option(
-            String name,
-            char letter,
-            String label,
-            boolean required,
-            boolean repeatable,
-            boolean positional,
-            String[] choices,
-            String description) {
-        this(name, letter, label, required, repeatable, positional, choices, description, false);
-    }
-
-    private Option(
-            String name,
-            char letter,
-            String label,
-            boolean required,
-            boolean repeatable,
-            boolean positional,
-            String[] choices,
-            String description,
-            boolean hidden) {
-        this.name = name;
-        this.letter = letter;
-        this.label = label;
-        this.required = required;
-        this.repeatable = repeatable;
-        this.positional = positional;
-        this.choices = choices;
-        this.description = description;
-        this.hidden = hidden;
-    }
-
-    /** The same, not shown in help. */
-    Option hide() {
-        return new Option(name, letter, label, required, repeatable, positional, choices, description, true);
-    }
+/**
+ * One option or operand of a command, as {@link Usage} declares it.
+ *
+ * @param letter the short form, or 0 for none
+ * @param label what the value is called, in capitals; null for a flag
+ * @param choices the only values allowed, or null for any
+ * @param hidden accepted for the sake of scripts, and not shown
+ */
+record Option(
+        String name,
+        char letter,
+        String label,
+        boolean required,
+        boolean repeatable,
+        boolean positional,
+        List<String> choices,
+        String description,
+        boolean hidden) {
 
     boolean takesValue() {
         return label != null;

@@ -28,72 +28,66 @@ public final class Usage {
 
     /** An option without a value. {@code letter} 0: no short form. */
     public Usage flag(String name, int letter, String description) {
-        options.add(new Option(name, (char) letter, null, false, false, false, null, description));
-        return this;
+        return option(name, letter, null, false, null, description, false);
     }
 
     /** An option with a value, given at most once. */
     public Usage option(String name, int letter, String label, String description) {
-        options.add(new Option(name, (char) letter, label, false, false, false, null, description));
-        return this;
+        return option(name, letter, label, false, null, description, false);
     }
 
     /** An option with a value that must be given. */
     public Usage required(String name, int letter, String label, String description) {
-        options.add(new Option(name, (char) letter, label, true, false, false, null, description));
-        return this;
-    }
-
-    /** An option with a value that may be given several times. */
-    public Usage repeatable(String name, int letter, String label, String description) {
-        options.add(new Option(name, (char) letter, label, false, true, false, null, description));
-        return this;
+        return option(name, letter, label, true, null, description, false);
     }
 
     /** An option whose value is one of {@code choices}. */
     public Usage choice(String name, int letter, String label, String description, String... choices) {
-        options.add(new Option(name, (char) letter, label, false, false, false, choices, description));
+        return option(name, letter, label, false, List.of(choices), description, false);
+    }
+
+    private Usage option(
+            String name,
+            int letter,
+            String label,
+            boolean required,
+            List<String> choices,
+            String description,
+            boolean hidden) {
+        options.add(new Option(name, (char) letter, label, required, false, false, choices, description, hidden));
         return this;
     }
 
     /** An operand that must be given. Operands are taken in the order in which they are declared. */
     public Usage operand(String label, String description) {
-        operands.add(new Option(label, (char) 0, label, true, false, true, null, description));
-        return this;
-    }
-
-    /** An operand that may be left out; only optional ones may follow. */
-    public Usage optionalOperand(String label, String description) {
-        operands.add(new Option(label, (char) 0, label, false, false, true, null, description));
-        return this;
+        return operand(label, true, false, description);
     }
 
     /** The last operand, of which there may be any number; {@code required}: at least one. */
     public Usage operands(String label, boolean required, String description) {
-        operands.add(new Option(label, (char) 0, label, required, true, true, null, description));
+        return operand(label, required, true, description);
+    }
+
+    private Usage operand(String label, boolean required, boolean repeatable, String description) {
+        operands.add(new Option(label, (char) 0, label, required, repeatable, true, null, description, false));
         return this;
     }
 
     /**
-     * The options that thin-provisioning-tools 1.x accept without showing them, and that change nothing here.
-     *
-     * @param verbose whether {@code -v} is among them
+     * The options that thin-provisioning-tools 1.x accept without showing them, and that change nothing here; {@code -v} only if
+     * {@code verbose}.
      */
     public Usage ofPeers(boolean verbose) {
-        String[] engines = {"sync", "async"};
-        options.add(new Option("io-engine", (char) 0, "TYPE", false, false, false, engines, "").hide());
-        if (verbose) {
-            options.add(new Option("verbose", 'v', null, false, false, false, null, "").hide());
-        }
-        return this;
+        option("io-engine", 0, "TYPE", false, List.of("sync", "async"), "", true);
+        return verbose ? option("verbose", 'v', null, false, null, "", true) : this;
     }
 
     /** The names of the options that help shows, {@code help} and {@code version} among them. */
     List<String> shownNames() {
         List<String> names = new ArrayList<>();
         for (Option option : options) {
-            if (!option.hidden) {
-                names.add(option.name);
+            if (!option.hidden()) {
+                names.add(option.name());
             }
         }
         names.add("help");
@@ -119,7 +113,7 @@ public final class Usage {
 
     Option byName(String name) {
         for (Option option : options) {
-            if (option.name.equals(name)) {
+            if (option.name().equals(name)) {
                 return option;
             }
         }
@@ -131,7 +125,7 @@ public final class Usage {
         String found = null;
         List<String> names = new ArrayList<>(List.of("help", "version"));
         for (Option option : options) {
-            names.add(option.name);
+            names.add(option.name());
         }
         for (String name : names) {
             if (name.equals(beginning)) {
@@ -146,7 +140,7 @@ public final class Usage {
 
     Option byLetter(char letter) {
         for (Option option : options) {
-            if (option.letter == letter) {
+            if (option.letter() == letter) {
                 return option;
             }
         }
@@ -158,7 +152,7 @@ public final class Usage {
         StringBuilder line = new StringBuilder(program);
         boolean anyOptional = false;
         for (Option option : options) {
-            anyOptional |= !option.required && !option.hidden;
+            anyOptional |= !option.required() && !option.hidden();
         }
         if (anyOptional) {
             line.append(" [OPTIONS]");
@@ -176,16 +170,16 @@ public final class Usage {
 
     private void appendRequired(StringBuilder line) {
         for (Option option : options) {
-            if (option.required) {
+            if (option.required()) {
                 line.append(' ').append(option.display());
             }
         }
         for (Option operand : operands) {
             line.append(' ');
-            if (operand.required) {
+            if (operand.required()) {
                 line.append(operand.display());
             } else {
-                line.append('[').append(operand.label).append(operand.repeatable ? "]..." : "]");
+                line.append('[').append(operand.label()).append(operand.repeatable() ? "]..." : "]");
             }
         }
     }

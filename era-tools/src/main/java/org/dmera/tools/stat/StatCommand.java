@@ -3,7 +3,6 @@ package org.dmera.tools.stat;
 
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import org.dmera.core.EraToken;
 import org.dmera.core.linux.NativeText;
@@ -29,18 +28,13 @@ public final class StatCommand implements Command {
         boolean snapshot = arguments.has("metadata-snapshot");
         try (MetadataView view = new MetadataView(Path.of(device), snapshot)) {
             MetadataFacts facts = MetadataFacts.read(view.device(), view.roots());
-            byte[] text;
             if (arguments.value("format", "text").equals("json")) {
                 ByteArrayOutputStream out = new ByteArrayOutputStream();
                 EraToken token = EraToken.of(view.device(), view.roots(), view.newEra());
                 StatJson.write(out, device, facts, token, snapshot);
-                text = out.toByteArray();
+                console.answer(out.toByteArray());
             } else {
-                text = NativeText.bytes(StatText.of(device, facts, snapshot));
-            }
-            ByteBuffer bytes = ByteBuffer.wrap(text);
-            while (bytes.hasRemaining()) {
-                console.output().write(bytes);
+                console.answer(NativeText.bytes(StatText.of(device, facts, snapshot)));
             }
         }
         return 0;

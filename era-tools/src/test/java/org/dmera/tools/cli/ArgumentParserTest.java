@@ -42,8 +42,8 @@ class ArgumentParserTest {
             if (ours != null) {
                 assertEquals(theirs.operands(), ours.operands(), line);
                 for (Option option : usage.options) {
-                    assertEquals(theirs.has(option.name), ours.has(option.name), line);
-                    assertEquals(theirs.values(option.name), ours.values(option.name), line);
+                    assertEquals(theirs.has(option.name()), ours.has(option.name()), line);
+                    assertEquals(theirs.value(option.name()), ours.value(option.name()), line);
                 }
             }
         }
@@ -53,7 +53,7 @@ class ArgumentParserTest {
     private static String[] randomArgs(SplittableRandom random, Usage usage) {
         List<String> args = new ArrayList<>();
         for (Option option : usage.options) {
-            if (random.nextInt(3) == 0 || option.required && random.nextInt(10) != 0) {
+            if (random.nextInt(3) == 0 || option.required() && random.nextInt(10) != 0) {
                 addOption(random, args, option);
             }
         }
@@ -65,13 +65,13 @@ class ArgumentParserTest {
     }
 
     private static void addOption(SplittableRandom random, List<String> args, Option option) {
-        String name = option.letter != 0 && random.nextBoolean() ? "-" + option.letter : "--" + option.name;
+        String name = option.letter() != 0 && random.nextBoolean() ? "-" + option.letter() : "--" + option.name();
         if (!option.takesValue()) {
             args.add(name);
             return;
         }
-        String value = option.choices != null && random.nextInt(5) != 0
-                ? option.choices[random.nextInt(option.choices.length)]
+        String value = option.choices() != null && random.nextInt(5) != 0
+                ? option.choices().get(random.nextInt(option.choices().size()))
                 : word(random);
         // Attached, what looks like an option is a value to us and to the peers' parser, but not to picocli.
         boolean looksLikeOption = value.length() > 1 && value.startsWith("-");

@@ -50,11 +50,11 @@ class HelpPagesTest {
             all.addAll(usage.operands);
             String words = text.replaceAll("\\s+", " ");
             for (Option option : all) {
-                String names = option.positional
+                String names = option.positional()
                         ? option.display()
-                        : (option.letter == 0 ? "" : "-" + option.letter + ", ") + "--" + option.name
-                                + (option.takesValue() ? "=<" + option.label + ">" : "");
-                assertEquals(!option.hidden, words.contains(" " + names + " " + option.description + " "), names);
+                        : (option.letter() == 0 ? "" : "-" + option.letter() + ", ") + "--" + option.name()
+                                + (option.takesValue() ? "=<" + option.label() + ">" : "");
+                assertEquals(!option.hidden(), words.contains(" " + names + " " + option.description() + " "), names);
             }
             assertTrue(words.contains(usage.about), words);
             assertTrue(text.contains(usage.footer), text);

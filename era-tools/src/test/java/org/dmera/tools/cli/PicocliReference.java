@@ -2,7 +2,6 @@
 package org.dmera.tools.cli;
 
 import java.util.LinkedHashSet;
-import java.util.List;
 import picocli.CommandLine.Model.ArgSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParameterException;
@@ -38,7 +37,7 @@ final class PicocliReference {
         for (OptionSpec matched : new LinkedHashSet<>(result.matchedOptions())) {
             Option option = usage.byName(matched.longestName().substring(2));
             for (String value : matched.originalStringValues()) {
-                if (option.choices != null && !List.of(option.choices).contains(value)) {
+                if (option.choices() != null && !option.choices().contains(value)) {
                     return null;
                 }
                 arguments.add(option, option.takesValue() ? value : null);
@@ -55,11 +54,11 @@ final class PicocliReference {
 
     private static boolean isComplete(Usage usage, Arguments arguments) {
         for (Option option : usage.options) {
-            if (option.required && !arguments.has(option.name)) {
+            if (option.required() && !arguments.has(option.name())) {
                 return false;
             }
         }
         int given = arguments.operands().size();
-        return given >= usage.operands.size() || !usage.operands.get(given).required;
+        return given >= usage.operands.size() || !usage.operands.get(given).required();
     }
 }
