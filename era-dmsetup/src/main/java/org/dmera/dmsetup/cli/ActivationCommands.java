@@ -119,11 +119,7 @@ final class ActivationCommands {
         return given.isEmpty() || given.equals("kernel") ? "engine" : given;
     }
 
-    /**
-     * Whether there is the device that the line is about.
-     *
-     * @throws IOException when the name is another device's
-     */
+    /** Whether there is the device that the line is about; fails when the name is another device's. */
     private static boolean isActive(Session session, EratabEntry entry) throws IOException {
         ControlChoice choice = ControlChoice.of(control(session, entry), System.getenv());
         DmClient client;

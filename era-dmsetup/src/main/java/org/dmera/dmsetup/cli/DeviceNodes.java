@@ -11,6 +11,7 @@ import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import java.util.regex.Pattern;
+import org.dmera.core.block.DeviceOpener;
 import org.dmera.core.file.Folders;
 import org.dmera.core.linux.DeviceNode;
 import org.dmera.dmsetup.control.Control;
@@ -37,8 +38,6 @@ class DeviceNodes {
     private static final int DEFAULT_MODE = 0660;
 
     private static final String DEFAULT_GROUP = "disk";
-    private static final int S_IFMT = 0170000;
-    private static final int S_IFBLK = 0060000;
 
     private DeviceNodes() {}
 
@@ -104,10 +103,7 @@ class DeviceNodes {
         @Override
         void added(String name, long dev) throws IOException {
             Path node = folder.resolve(name);
-            if (wait && await(node, dev) || udevMakesThem && !wait) {
-                return;
-            }
-            if (isNode(node, dev)) {
+            if (isUdevs(node, dev) || DevicePaths.number(node) == dev) {
                 return;
             }
             makeRoom(node);
@@ -141,7 +137,7 @@ class DeviceNodes {
         @Override
         void removed(String name) throws IOException {
             Path node = folder.resolve(name);
-            if (wait && await(node, -1) || udevMakesThem && !wait) {
+            if (isUdevs(node, -1)) {
                 return;
             }
             if (isOurs(node)) {
@@ -155,7 +151,7 @@ class DeviceNodes {
             for (Path entry : Folders.entries(folder, "*")) {
                 // Links are udev's or an engine's, and the control node is no block device.
                 boolean stale = !Files.isSymbolicLink(entry)
-                        && isBlockDevice(entry)
+                        && DeviceOpener.isBlockDevice(entry)
                         && DevNumber.major((long) Files.getAttribute(entry, "unix:rdev")) == mapper
                         && !names.contains(entry.getFileName().toString());
                 if (stale) {
@@ -178,7 +174,7 @@ class DeviceNodes {
         @Override
         void renamed(String oldName, String newName) throws IOException {
             Path node = folder.resolve(oldName);
-            if (wait && await(node, -1) || udevMakesThem && !wait) {
+            if (isUdevs(node, -1)) {
                 return;
             }
             if (isOurs(node)) {
@@ -188,11 +184,16 @@ class DeviceNodes {
             }
         }
 
+        /** Whether udev has taken care of the node, or is left alone with it. */
+        private boolean isUdevs(Path node, long dev) throws IOException {
+            return wait ? await(node, dev) : udevMakesThem;
+        }
+
         /** Waits until the node is for {@code dev}, or for −1 until it is gone; false when that takes too long. */
         private static boolean await(Path node, long dev) throws IOException {
             long deadline = System.nanoTime() + PATIENCE_NANOS;
             while (System.nanoTime() < deadline) {
-                if (dev < 0 ? !Files.exists(node, LinkOption.NOFOLLOW_LINKS) : isNode(node, dev)) {
+                if (dev < 0 ? !Files.exists(node, LinkOption.NOFOLLOW_LINKS) : DevicePaths.number(node) == dev) {
                     return true;
                 }
                 LockSupport.parkNanos(LOOK_AGAIN_NANOS);
@@ -205,11 +206,7 @@ class DeviceNodes {
             if (Files.isSymbolicLink(path)) {
                 return LINKED.matcher(Files.readSymbolicLink(path).toString()).matches();
             }
-            return Files.exists(path, LinkOption.NOFOLLOW_LINKS) && isBlockDevice(path);
-        }
-
-        private static boolean isBlockDevice(Path path) throws IOException {
-            return ((Integer) Files.getAttribute(path, "unix:mode") & S_IFMT) == S_IFBLK;
+            return Files.exists(path, LinkOption.NOFOLLOW_LINKS) && DeviceOpener.isBlockDevice(path);
         }
 
         /** Takes a node away that is in the way. */
@@ -221,14 +218,6 @@ class DeviceNodes {
                 throw new IOException("A non-block device file at '" + node + "' is already present");
             }
             Files.delete(node);
-        }
-
-        private static boolean isNode(Path node, long dev) throws IOException {
-            if (!Files.exists(node) || !isBlockDevice(node)) {
-                return false;
-            }
-            // st_rdev and the kernel's huge encoding agree for majors below 4096, which is all that Linux has.
-            return (long) Files.getAttribute(node, "unix:rdev") == dev;
         }
     }
 }

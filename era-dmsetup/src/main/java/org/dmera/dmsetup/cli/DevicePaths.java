@@ -59,7 +59,7 @@ final class DevicePaths {
     }
 
     /** The number of the block device that the path leads to; −1 when it leads to none. */
-    private static long number(Path node) throws IOException {
+    static long number(Path node) throws IOException {
         try {
             // st_rdev and the kernel's huge encoding agree for majors below 4096, which is all that Linux has.
             return DeviceOpener.isBlockDevice(node) ? (long) Files.getAttribute(node, "unix:rdev") : -1;

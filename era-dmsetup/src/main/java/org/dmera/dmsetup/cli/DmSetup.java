@@ -85,12 +85,12 @@ public final class DmSetup {
             case "info" -> new InfoCommand().run(session, operands);
             case "ls" -> new ListCommand().run(session, operands);
             case "deps" -> new DepsCommand().run(session, operands);
-            case "wait" -> new WaitCommand().run(session, operands);
+            case "wait" -> StateCommands.await(session, operands);
             case "targets" -> MiscCommands.targets(session, operands);
             case "target-version" -> MiscCommands.targetVersion(session, operands);
             case "version" -> MiscCommands.version(session, operands);
             case "help" -> MiscCommands.help(session, operands);
-            case "splitname" -> new SplitNameCommand().run(session, operands);
+            case "splitname" -> MiscCommands.splitName(session, operands);
             case "setgeometry" -> MiscCommands.setGeometry(session, operands);
             case "measure" -> new StatusCommand(StatusCommand.Of.MEASUREMENT).run(session, operands);
             case "mangle" -> StateCommands.mangle(session, operands);

@@ -7,7 +7,6 @@ import java.util.List;
 import org.dmera.dmsetup.control.DeviceId;
 import org.dmera.dmsetup.ioctl.DevNumber;
 import org.dmera.dmsetup.ioctl.DeviceEntry;
-import org.dmera.dmsetup.ioctl.TargetSpec;
 
 /** {@code ls}: the devices by name, those with a target type, a command on each, or ({@code --tree}) as a tree. */
 final class ListCommand {
@@ -51,12 +50,8 @@ final class ListCommand {
     }
 
     private static boolean hasTarget(Session session, DeviceId device, String type) throws IOException {
-        for (TargetSpec line : session.client().status(device)) {
-            if (line.type().equals(type)) {
-                return true;
-            }
-        }
-        return false;
+        return session.client().status(device).stream()
+                .anyMatch(line -> line.type().equals(type));
     }
 
     private static void describe(Session session, Json json, DeviceEntry entry) throws IOException {

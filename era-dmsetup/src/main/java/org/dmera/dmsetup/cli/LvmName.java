@@ -4,6 +4,7 @@ package org.dmera.dmsetup.cli;
 /** The parts of a name that LVM has made: {@code GROUP-VOLUME[-LAYER]}, with hyphens within a part doubled. */
 record LvmName(String group, String volume, String layer) {
     static final String SUBSYSTEM = "LVM";
+    static final LvmName NONE = new LvmName("", "", "");
 
     /** The subsystem that made a uuid: what is before its first hyphen; empty without one. */
     static String subsystem(String uuid) {
@@ -13,7 +14,7 @@ record LvmName(String group, String volume, String layer) {
 
     /** The parts of an LVM device's name; all empty for others. */
     static LvmName of(DeviceState state) {
-        return subsystem(state.uuid()).equals(SUBSYSTEM) ? parse(state.name()) : new LvmName("", "", "");
+        return subsystem(state.uuid()).equals(SUBSYSTEM) ? parse(state.name()) : NONE;
     }
 
     static LvmName parse(String name) {

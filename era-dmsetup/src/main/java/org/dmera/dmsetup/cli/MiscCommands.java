@@ -93,6 +93,25 @@ final class MiscCommands {
         return true;
     }
 
+    /** The parts of a name, which only LVM's have; udev's rules ask for them. */
+    static boolean splitName(Session session, List<String> operands) throws IOException {
+        String subsystem = operands.size() > 1 ? operands.get(1) : LvmName.SUBSYSTEM;
+        LvmName name = subsystem.equals(LvmName.SUBSYSTEM) ? LvmName.parse(operands.get(0)) : LvmName.NONE;
+        Report report = Report.ofName(session);
+        Report.Row row = field -> switch (field) {
+            case SUBSYSTEM -> subsystem;
+            case VG_NAME -> name.group();
+            case LV_NAME -> name.volume();
+            case LV_LAYER -> name.layer();
+            default -> throw new IllegalArgumentException(field.id());
+        };
+        return report == null
+                || Repetition.run(session, () -> {
+                    report.print(List.of(row));
+                    return true;
+                });
+    }
+
     /** Cookies are semaphores by which udev says that it is done. Here nodes are looked at instead. */
     static boolean noCookies(Session session, List<String> operands) {
         session.err().println("There are no udev cookies here: commands wait for nodes themselves.");

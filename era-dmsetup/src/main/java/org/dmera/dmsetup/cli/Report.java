@@ -7,6 +7,9 @@ import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
+import java.util.function.IntFunction;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 
 /** The tables of {@code info -c} and {@code splitname}: which fields, in which order, sorted how, and how they are laid out. */
 final class Report {
@@ -63,9 +66,7 @@ final class Report {
         }
     }
 
-    /**
-     * @throws CommandLineException for a field that there is not; the list of fields has been written
-     */
+    /** Fails for a field that there is not; the list of fields has been written. */
     private static Report of(Session session, String defaultFields, Set<ReportField.Group> groups)
             throws CommandLineException {
         Report report = new Report(session, groups);
@@ -187,60 +188,43 @@ final class Report {
                 && !session.has(Switch.ROWS);
         String separator =
                 session.has(Switch.SEPARATOR) ? session.switches().value(Switch.SEPARATOR) : bare ? ":" : " ";
-        int[] widths = aligned ? widths(rows) : null;
+        int[] widths = aligned ? widths(rows) : new int[fields.size()];
         if (session.has(Switch.ROWS)) {
             printColumnsAsRows(rows, separator);
             return;
         }
         if (headings != Headings.NONE) {
-            StringBuilder line = new StringBuilder();
-            for (int i = 0; i < fields.size(); i++) {
-                line.append(i == 0 ? "" : separator);
-                String heading = headings.of(fields.get(i));
-                line.append(aligned ? pad(heading, widths[i]) : heading);
-            }
-            session.out().println(line);
+            println(separator, i -> pad(headings.of(fields.get(i)), widths[i]));
         }
         for (List<String> row : rows) {
-            StringBuilder line = new StringBuilder();
-            for (int i = 0; i < fields.size(); i++) {
-                line.append(i == 0 ? "" : separator);
-                cell(line, fields.get(i), row.get(i), aligned ? widths[i] : 0);
-            }
-            session.out().println(line);
+            println(separator, i -> cell(fields.get(i), row.get(i), widths[i]));
         }
+    }
+
+    private void println(String separator, IntFunction<String> cells) {
+        session.out().println(IntStream.range(0, fields.size()).mapToObj(cells).collect(Collectors.joining(separator)));
     }
 
     /** A line for each field, with every device's value. */
     private void printColumnsAsRows(List<List<String>> rows, String separator) {
         for (int i = 0; i < fields.size(); i++) {
-            ReportField field = fields.get(i);
-            StringBuilder line = new StringBuilder();
+            List<String> line = new ArrayList<>();
             if (headings != Headings.NONE) {
-                line.append(headings.of(field)).append(separator);
+                line.add(headings.of(fields.get(i)));
             }
-            for (int row = 0; row < rows.size(); row++) {
-                line.append(row == 0 ? "" : separator);
-                cell(line, field, rows.get(row).get(i), 0);
+            for (List<String> row : rows) {
+                line.add(cell(fields.get(i), row.get(i), 0));
             }
-            session.out().println(line);
+            session.out().println(String.join(separator, line));
         }
     }
 
-    private void cell(StringBuilder line, ReportField field, String value, int width) {
+    private String cell(ReportField field, String value, int width) {
         if (session.has(Switch.NAMEPREFIXES)) {
             String quote = session.has(Switch.UNQUOTED) ? "" : "'";
-            line.append("DM_")
-                    .append(field.name())
-                    .append('=')
-                    .append(quote)
-                    .append(value)
-                    .append(quote);
-        } else if (field.number) {
-            line.append(" ".repeat(Math.max(0, width - value.length()))).append(value);
-        } else {
-            line.append(pad(value, width));
+            return "DM_" + field.name() + "=" + quote + value + quote;
         }
+        return field.number ? " ".repeat(Math.max(0, width - value.length())) + value : pad(value, width);
     }
 
     private int[] widths(List<List<String>> rows) {

@@ -2,6 +2,7 @@
 package org.dmera.dmsetup.cli;
 
 import java.io.IOException;
+import java.util.Objects;
 import org.dmera.dmsetup.control.Mangling;
 import org.dmera.dmsetup.ioctl.DevNumber;
 
@@ -102,7 +103,7 @@ enum ReportField {
             case UNMANGLED_UUID -> Mangling.unmangle(state.rawUuid(), Mangling.Mode.AUTO);
             case MANGLED_UUID -> Mangling.mangledForm(state.rawUuid());
             case READ_AHEAD -> Integer.toString(InfoCommand.readAheadSectors(session, state));
-            case BLKDEVNAME -> orEmpty(DeviceNames.blockDeviceName(state.dev()));
+            case BLKDEVNAME -> Objects.requireNonNullElse(DeviceNames.blockDeviceName(state.dev()), "");
             case ATTR -> state.attributes();
             case TABLES_LOADED -> state.tables();
             case SUSPENDED -> state.suspended() ? "Suspended" : "Active";
@@ -125,9 +126,5 @@ enum ReportField {
             case LV_NAME -> LvmName.of(state).volume();
             case LV_LAYER -> LvmName.of(state).layer();
         };
-    }
-
-    private static String orEmpty(String text) {
-        return text == null ? "" : text;
     }
 }

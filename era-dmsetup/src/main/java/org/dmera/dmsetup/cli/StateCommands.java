@@ -16,7 +16,7 @@ import org.dmera.dmsetup.ioctl.DmCommand;
 import org.dmera.dmsetup.ioctl.DmFlags;
 import org.dmera.dmsetup.ioctl.DmIoctl;
 
-/** Commands on a device's state: suspend, resume, remove, remove_all, rename, message, mknodes. */
+/** Commands on a device's state: suspend, resume, remove, remove_all, rename, message, wait, mknodes. */
 final class StateCommands {
     private StateCommands() {}
 
@@ -206,6 +206,21 @@ final class StateCommands {
         } catch (CommandLineException e) {
             throw new CommandLineException("Invalid sector.", e);
         }
+    }
+
+    /** Returns when the device's event number is higher than one that was seen. */
+    static boolean await(Session session, List<String> operands) throws IOException {
+        boolean bySwitch = session.deviceBySwitch();
+        DeviceId device = session.device(bySwitch || operands.isEmpty() ? null : operands.get(0));
+        int numberAt = bySwitch ? 0 : 1;
+        int seen = operands.size() > numberAt ? Numbers.leading("event number", operands.get(numberAt)) : 0;
+        DmIoctl io = DmCall.of("waitevent", DmCommand.DEV_WAIT, device)
+                .eventNr(seen)
+                .flag(DmFlags.NOFLUSH, session.has(Switch.NOFLUSH))
+                .flag(DmFlags.QUERY_INACTIVE_TABLE, session.has(Switch.INACTIVE))
+                .run(session.control());
+        InfoCommand.printIfVerbose(session, io);
+        return true;
     }
 
     static boolean makeNodes(Session session, List<String> operands) throws IOException {

@@ -24,11 +24,7 @@ final class SwitchRules {
     private static final Set<String> WITHOUT_DEVICE_OPTIONS =
             Set.of("activate", "attach", "deactivate", "detach", "engine", "freeze", "rollback", "thaw");
 
-    /**
-     * Refuses the first option that {@code command} would not act on.
-     *
-     * @param command a command that there is
-     */
+    /** Refuses the first option that {@code command}, which there is, would not act on. */
     static void check(Switches switches, String command) throws CommandLineException {
         for (Switch s : Switch.values()) {
             if (!switches.has(s)) {

@@ -26,11 +26,7 @@ final class Switches {
 
     private Switches() {}
 
-    /**
-     * Takes {@code args} apart.
-     *
-     * @param program the name that complaints begin with
-     */
+    /** Takes {@code args} apart; complaints begin with {@code program}. */
     static Switches parse(String program, List<String> args) throws CommandLineException {
         Switches switches = new Switches();
         for (int i = 0; i < args.size(); i++) {

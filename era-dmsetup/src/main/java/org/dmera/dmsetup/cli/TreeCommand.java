@@ -56,7 +56,7 @@ final class TreeCommand {
             add(nodes, names, dev, null);
         }
         for (Node node : nodes.values()) {
-            if ((options.inverted() ? node.below : node.above).isEmpty()) {
+            if ((options.has("inverted") ? node.below : node.above).isEmpty()) {
                 children(node, new ArrayList<>(), new StringBuilder(node.label), 0);
             }
         }
@@ -99,13 +99,13 @@ final class TreeCommand {
 
     private String label(Node node) throws IOException {
         StringBuilder text = new StringBuilder(node.name);
-        if (options.blkdevname()) {
+        if (options.has("blkdevname")) {
             String name = DeviceNames.blockDeviceName(node.dev);
             if (name != null) {
                 text.append(" <").append(name).append('>');
             }
         }
-        if (options.device()) {
+        if (!options.has("nodevice")) {
             text.append(" (").append(DevNumber.text(node.dev)).append(')');
         }
         if (options.needsState() && !node.name.isEmpty()) {
@@ -119,16 +119,16 @@ final class TreeCommand {
 
     private String state(DeviceState state) {
         List<String> words = new ArrayList<>();
-        if (options.active()) {
+        if (options.has("active")) {
             words.add(state.suspended() ? "SUSPENDED" : "ACTIVE");
         }
-        if (options.rw()) {
+        if (options.has("rw")) {
             words.add(state.readOnly() ? "RO" : "RW");
         }
-        if (options.open()) {
+        if (options.has("open")) {
             words.add(Integer.toString(state.openCount()));
         }
-        if (options.uuid()) {
+        if (options.has("uuid")) {
             words.add(state.uuid());
         }
         return "[" + String.join(", ", words) + "]";
@@ -136,7 +136,7 @@ final class TreeCommand {
 
     /** Devices that are not mapped have nothing but their number and their name in /dev. */
     private boolean isShown(Node node) {
-        return !node.name.isEmpty() || options.device() || options.blkdevname();
+        return !node.name.isEmpty() || !options.has("nodevice") || options.has("blkdevname");
     }
 
     private static int columns() {
@@ -146,7 +146,7 @@ final class TreeCommand {
 
     /** What fits of a line. In bytes of names, those that go on with a character of UTF-8 take no column. */
     private CharSequence cut(CharSequence line) {
-        if (options.notrunc()) {
+        if (options.has("notrunc")) {
             return line;
         }
         int at = 0;
@@ -170,23 +170,23 @@ final class TreeCommand {
      * @param line what is printed of the current line already; each line is printed when the next begins
      */
     private void children(Node node, List<String> path, StringBuilder line, int branchWidth) {
-        List<Node> children = options.inverted() ? node.above : node.below;
+        List<Node> children = options.has("inverted") ? node.above : node.below;
         TreeOptions.Symbols symbols = options.symbols();
-        int width = options.compact() ? node.label.length() + branchWidth : 0;
-        if (isShown(node) && (children.isEmpty() || !options.compact())) {
+        int width = options.isCompact() ? node.label.length() + branchWidth : 0;
+        if (isShown(node) && (children.isEmpty() || !options.isCompact())) {
             session.out().println(cut(line));
         }
         for (int i = 0; i < children.size(); i++) {
             boolean last = i + 1 == children.size();
             if (!isShown(children.get(i))) {
-                if (i == 0 && options.compact()) {
+                if (i == 0 && options.isCompact()) {
                     session.out().println(cut(line));
                 }
                 continue;
             }
             String blank = " ".repeat(width);
             StringBuilder next;
-            if (options.compact() && i == 0 && isShown(node)) {
+            if (options.isCompact() && i == 0 && isShown(node)) {
                 next = line.append(symbols.begin())
                         .append(last ? symbols.across() : symbols.down() + symbols.horizontal())
                         .append(symbols.end());

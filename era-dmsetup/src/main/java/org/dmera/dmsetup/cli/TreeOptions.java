@@ -6,18 +6,7 @@ import java.util.stream.Stream;
 import org.dmera.core.linux.NativeText;
 
 /** The words of {@code -o} for a tree. */
-record TreeOptions(
-        Symbols symbols,
-        boolean compact,
-        boolean inverted,
-        boolean device,
-        boolean blkdevname,
-        boolean active,
-        boolean open,
-        boolean rw,
-        boolean uuid,
-        boolean notrunc) {
-
+record TreeOptions(Set<String> words, Symbols symbols) {
     /** What the branches are drawn with. */
     record Symbols(
             String horizontal,
@@ -53,19 +42,21 @@ record TreeOptions(
                 : words.contains("vt100")
                         ? Symbols.VT100
                         : words.contains("utf") || localeIsUtf8() ? Symbols.UTF : Symbols.ASCII;
-        // As in dmsetup, a device whose state is shown has a line of its own.
-        boolean state = Stream.of("active", "open", "rw", "uuid").anyMatch(word -> words.contains(word));
-        return new TreeOptions(
-                symbols,
-                words.contains("compact") && !state,
-                words.contains("inverted"),
-                !words.contains("nodevice"),
-                words.contains("blkdevname"),
-                words.contains("active"),
-                words.contains("open"),
-                words.contains("rw"),
-                words.contains("uuid"),
-                words.contains("notrunc"));
+        return new TreeOptions(words, symbols);
+    }
+
+    boolean has(String word) {
+        return words.contains(word);
+    }
+
+    /** Whether a device's state has to be asked for. */
+    boolean needsState() {
+        return Stream.of("active", "open", "rw", "uuid").anyMatch(words::contains);
+    }
+
+    /** As in dmsetup, a device whose state is shown has a line of its own. */
+    boolean isCompact() {
+        return has("compact") && !needsState();
     }
 
     private static boolean localeIsUtf8() {
@@ -77,10 +68,5 @@ record TreeOptions(
             }
         }
         return false;
-    }
-
-    /** Whether a device's state has to be asked for. */
-    boolean needsState() {
-        return active || open || rw || uuid;
     }
 }
