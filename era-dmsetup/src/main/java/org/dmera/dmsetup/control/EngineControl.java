@@ -274,10 +274,9 @@ public final class EngineControl implements Control {
         DeviceStatus.status(device, io);
         List<Long> devs = new ArrayList<>();
         for (Backing backing : device.dependencies(ofInactive)) {
-            long number = backing.device();
-            long dev = DevNumber.encode((int) (number >>> 32), (int) number);
+            long dev = backing.device();
             // Plain files have no number. The kernel counts a device once, however many lines name it.
-            if (number >= 0 && !devs.contains(dev)) {
+            if (dev >= 0 && !devs.contains(dev)) {
                 devs.add(dev);
             }
         }

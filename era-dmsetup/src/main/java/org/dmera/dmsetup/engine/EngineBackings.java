@@ -7,7 +7,6 @@ import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import org.dmera.core.linux.DeviceNumber;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.core.linux.NativeText;
@@ -16,6 +15,7 @@ import org.dmera.dmsetup.device.DeviceRecord;
 import org.dmera.dmsetup.device.DeviceRegistry;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.export.HostAttacher;
+import org.dmera.dmsetup.ioctl.DevNumber;
 import org.dmera.dmsetup.targets.Backing;
 import org.dmera.dmsetup.targets.BlockDevices;
 import org.dmera.dmsetup.targets.Failures;
@@ -133,8 +133,7 @@ final class EngineBackings implements BackingSource {
         if (!Files.exists(path)) {
             return name;
         }
-        long number = (long) Files.getAttribute(path, "unix:rdev");
-        return DeviceNumber.major(number) + ":" + DeviceNumber.minor(number);
+        return DevNumber.text((long) Files.getAttribute(path, "unix:rdev"));
     }
 
     /** The device that a path is a node of, or of which one is on the way that symbolic links lead. */

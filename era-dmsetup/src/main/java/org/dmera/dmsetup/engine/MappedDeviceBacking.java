@@ -47,7 +47,7 @@ final class MappedDeviceBacking implements Backing {
 
     @Override
     public long device() {
-        return (long) DevNumber.major(device.dev()) << 32 | device.minor();
+        return device.dev();
     }
 
     @Override

@@ -15,7 +15,7 @@ public interface Backing extends BlockIo, Closeable {
     /** How a table prints it: {@code major:minor}, or the absolute path of a plain file, which has none. */
     String display();
 
-    /** dev_t as {@code major << 32 | minor}, or −1 for a plain file. */
+    /** Its number as {@link org.dmera.dmsetup.ioctl.DevNumber} encodes it, or −1 for a plain file. */
     long device();
 
     /** Size in bytes when it was opened. */

@@ -11,6 +11,7 @@ import java.util.Set;
 import java.util.function.Predicate;
 import org.dmera.core.file.Folders;
 import org.dmera.core.linux.NativeText;
+import org.dmera.dmsetup.ioctl.DevNumber;
 
 /** What the kernel tells of block devices in sysfs (sysfs-block): where a loop device or a partition lies, and what they are. */
 public final class BlockDevices {
@@ -82,7 +83,7 @@ public final class BlockDevices {
             }
             if (Files.exists(block.resolve("partition"))) {
                 String[] disk = line(block.toRealPath().resolveSibling("dev")).split(":", 2);
-                long disks = Long.parseLong(disk[0]) << 32 | Long.parseLong(disk[1]);
+                long disks = DevNumber.encode(Integer.parseInt(disk[0]), Integer.parseInt(disk[1]));
                 return new Place(
                         new StorageId(true, disks, 0), Long.parseLong(line(block.resolve("start"))) * SECTOR_BYTES);
             }

@@ -20,6 +20,7 @@ import org.dmera.core.linux.FileDescriptors;
 import org.dmera.core.linux.FileSpace;
 import org.dmera.core.linux.Ioctl;
 import org.dmera.core.linux.RawIo;
+import org.dmera.dmsetup.ioctl.DevNumber;
 
 /**
  * A regular file or a block device beneath a target, through the page cache.
@@ -68,7 +69,7 @@ class FileBacking implements Closeable {
     FileBacking(Path path, boolean writable, long device, int claimFd) throws IOException {
         this.path = path;
         this.device = device;
-        this.display = device < 0 ? path.toAbsolutePath().normalize().toString() : (device >> 32) + ":" + (int) device;
+        this.display = device < 0 ? path.toAbsolutePath().normalize().toString() : DevNumber.text(device);
         this.canSeekHoles = device < 0;
         this.fd = claimFd;
         try {

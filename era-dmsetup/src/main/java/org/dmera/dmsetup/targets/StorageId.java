@@ -5,16 +5,16 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
-import org.dmera.core.linux.DeviceNumber;
 import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
+import org.dmera.dmsetup.ioctl.DevNumber;
 
 /**
  * What a file or a block device is, by whatever path it was reached: a file its file system and inode, a block device its
  * number. The one answer to "is that the same?".
  *
  * @param isBlock whether it is a block device
- * @param device the number of the block device, or of the file system, as {@code major << 32 | minor}
+ * @param device the number of the block device, or of the file system, as {@link DevNumber} encodes it, which is how stat(2) has it
  * @param inode the file's, 0 for a block device
  */
 public record StorageId(boolean isBlock, long device, long inode) {
@@ -34,16 +34,12 @@ public record StorageId(boolean isBlock, long device, long inode) {
         Map<String, Object> stat = Files.readAttributes(path, "unix:mode,dev,ino,rdev");
         int type = (int) stat.get("mode") & S_IFMT;
         if (type == S_IFBLK) {
-            return new StorageId(true, number((long) stat.get("rdev")), 0);
+            return new StorageId(true, (long) stat.get("rdev"), 0);
         }
         if (type == S_IFREG) {
-            return new StorageId(false, number((long) stat.get("dev")), (long) stat.get("ino"));
+            return new StorageId(false, (long) stat.get("dev"), (long) stat.get("ino"));
         }
         throw new ErrnoException("open " + path + ", neither a block device nor a regular file", Errno.ENODEV);
-    }
-
-    private static long number(long dev) {
-        return DeviceNumber.major(dev) << 32 | DeviceNumber.minor(dev);
     }
 
     /**
@@ -56,7 +52,7 @@ public record StorageId(boolean isBlock, long device, long inode) {
 
     /** The device number as {@code major:minor}. */
     String deviceText() {
-        return (device >>> 32) + ":" + (int) device;
+        return DevNumber.text(device);
     }
 
     @Override

@@ -7,14 +7,15 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import org.dmera.dmsetup.ioctl.DevNumber;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** Whether a file or block device is the one that was remembered, within a run of the kernel and after a boot. */
 class RememberedStorageTest {
-    private static final StorageId FILE = new StorageId(false, 254L << 32 | 1, 77);
+    private static final StorageId FILE = new StorageId(false, DevNumber.encode(254, 1), 77);
     /** A number that no device here has. */
-    private static final StorageId DISK = new StorageId(true, 4000L << 32 | 16, 0);
+    private static final StorageId DISK = new StorageId(true, DevNumber.encode(4000, 16), 0);
 
     private static String otherBoot(StorageId storage) {
         String text = RememberedStorage.text(storage);
