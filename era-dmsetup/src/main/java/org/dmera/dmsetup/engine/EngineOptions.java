@@ -16,11 +16,6 @@ import org.dmera.dmsetup.device.EngineLog;
  * @param access who may use TCP, at that address and at sockets that the service manager hands over
  */
 public record EngineOptions(Path control, Path state, Path nbd, EngineLog.Level level, NbdTcp tcp, TcpAccess access) {
-    /** Without TCP. */
-    public EngineOptions(Path control, Path state, Path nbd, EngineLog.Level level) {
-        this(control, state, nbd, level, null, TcpAccess.NONE);
-    }
-
     /** Names the state folder when {@code --state} does not. */
     public static final String STATE_VARIABLE = "ERA_STATE";
 

@@ -43,11 +43,6 @@ public final class HostAttacher implements Attacher, DeviceListener, Closeable {
 
     private volatile boolean closed;
 
-    /** With exports that have the names of devices. */
-    public HostAttacher(Path folder, Path nbdSocket, EngineLog log) {
-        this(folder, nbdSocket, UnaryOperator.identity(), new Served(), log);
-    }
-
     /**
      * @param folder where FUSE files are mounted; what a killed engine left there is cleaned up
      * @param nbdSocket the engine's NBD socket, for the kernel's client

@@ -92,15 +92,8 @@ public final class NbdServer implements Closeable {
         this(served, exports, log, HANDSHAKE);
     }
 
-    /**
-     * The same with other limits: of the time that a client takes to choose its export, and of the memory outside the heap
-     * that is there for all; 0 for what the process may have.
-     */
-    public NbdServer(ExportSource exports, Consumer<String> log, Duration handshake, long directBytes) {
-        this(new Served(directBytes), exports, log, handshake);
-    }
-
-    private NbdServer(Served served, ExportSource exports, Consumer<String> log, Duration handshake) {
+    /** The same with another limit of the time that a client takes to choose its export. */
+    public NbdServer(Served served, ExportSource exports, Consumer<String> log, Duration handshake) {
         this.served = served;
         this.exports = exports;
         this.log = new LimitedLog(line -> log.accept(NativeText.printable("nbd: " + line)), COMPLAINTS);

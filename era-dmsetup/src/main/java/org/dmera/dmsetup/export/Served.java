@@ -24,7 +24,7 @@ public final class Served {
     }
 
     /** With so much outside the heap; 0 for what the process may have. */
-    Served(long directBytes) {
+    public Served(long directBytes) {
         this.directBytes = directBytes;
     }
 

@@ -25,6 +25,7 @@ import org.dmera.dmsetup.control.DmException;
 import org.dmera.dmsetup.device.EngineLog;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.export.HostAttacher;
+import org.dmera.dmsetup.export.Served;
 import org.dmera.dmsetup.ioctl.DmCommand;
 import org.dmera.dmsetup.ioctl.TargetSpec;
 import org.dmera.testkit.Alone;
@@ -121,7 +122,8 @@ class AttachRacesTest {
             MappedDevice device = engine.registry().byName(name);
             long took = 0;
             for (int round = 0; round <= CLOSES; round++) {
-                HostAttacher attacher = new HostAttacher(mounts, engine.folder.resolve("nbd"), EngineLog.silent());
+                HostAttacher attacher = new HostAttacher(
+                        mounts, engine.folder.resolve("nbd"), name -> name, new Served(), EngineLog.silent());
                 long began = System.nanoTime();
                 Future<String> attached = threads.submit(() -> attacher.attach(device));
                 if (round < WARM_UPS) {

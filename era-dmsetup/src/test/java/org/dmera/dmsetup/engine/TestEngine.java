@@ -33,7 +33,12 @@ public final class TestEngine implements Closeable {
         socket = folder.resolve("run/control");
         engine = new Engine(
                 new EngineOptions(
-                        socket, folder.resolve("state"), EngineOptions.nbdSocket(socket), EngineLog.Level.ERROR),
+                        socket,
+                        folder.resolve("state"),
+                        EngineOptions.nbdSocket(socket),
+                        EngineLog.Level.ERROR,
+                        null,
+                        TcpAccess.NONE),
                 log);
     }
 

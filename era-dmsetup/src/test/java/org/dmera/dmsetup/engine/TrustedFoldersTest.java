@@ -28,7 +28,8 @@ class TrustedFoldersTest {
     }
 
     private EngineOptions options(Path run, Path nbd, Path state) {
-        return new EngineOptions(run.resolve("control"), state, nbd.resolve("nbd"), EngineLog.Level.ERROR);
+        return new EngineOptions(
+                run.resolve("control"), state, nbd.resolve("nbd"), EngineLog.Level.ERROR, null, TcpAccess.NONE);
     }
 
     private void assertRefused(EngineOptions options, Path culprit, String expected) throws IOException {

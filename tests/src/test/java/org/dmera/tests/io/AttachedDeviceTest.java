@@ -32,6 +32,7 @@ import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.device.EngineLog;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.export.HostAttacher;
+import org.dmera.dmsetup.export.Served;
 import org.dmera.testkit.Alone;
 import org.dmera.testkit.Fixtures;
 import org.dmera.tools.Commands;
@@ -63,7 +64,8 @@ class AttachedDeviceTest {
         Host.need("mkfs.ext4", "e2fsck", "mount", "umount", "fstrim", "fio", "cp");
         TestLinks.clean();
         engine = new TestEngine(folder);
-        attacher = new HostAttacher(folder.resolve("attached"), folder.resolve("nbd"), EngineLog.silent());
+        attacher = new HostAttacher(
+                folder.resolve("attached"), folder.resolve("nbd"), name -> name, new Served(), EngineLog.silent());
         device = engine.createEra(TestLinks.name("io-test"), MIB);
         mountPoint = Files.createDirectory(folder.resolve("mnt"));
     }
@@ -199,7 +201,8 @@ class AttachedDeviceTest {
         Path link = link();
         assertTrue(Files.isSymbolicLink(link));
         // One that knows nothing of the first, as after a kill.
-        HostAttacher next = new HostAttacher(folder.resolve("attached"), folder.resolve("nbd"), EngineLog.silent());
+        HostAttacher next = new HostAttacher(
+                folder.resolve("attached"), folder.resolve("nbd"), name -> name, new Served(), EngineLog.silent());
         assertFalse(Files.isSymbolicLink(link), "a link to a node that may be another's by now");
         assertFalse(Files.readString(Path.of("/proc/mounts")).contains(folder.toString()));
         next.close();
@@ -212,7 +215,8 @@ class AttachedDeviceTest {
         Files.writeString(
                 folder.resolve("attached/ublk-999999"),
                 "%016x started %d %s%n".formatted(1, device.minor(), device.id()));
-        HostAttacher next = new HostAttacher(folder.resolve("attached"), folder.resolve("nbd"), EngineLog.silent());
+        HostAttacher next = new HostAttacher(
+                folder.resolve("attached"), folder.resolve("nbd"), name -> name, new Served(), EngineLog.silent());
         next.removing(device);
         assertTrue(Files.exists(Path.of(next.attach(device))));
         assertTrue(next.detach(device));
@@ -326,8 +330,12 @@ class AttachedDeviceTest {
     void theLinkOfAnotherEnginesDeviceOfTheSameNameStays() throws Exception {
         String node = attacher.attach(device);
         TestEngine other = new TestEngine(Files.createDirectory(folder.resolve("other")));
-        HostAttacher others =
-                new HostAttacher(folder.resolve("other/attached"), folder.resolve("other/nbd"), EngineLog.silent());
+        HostAttacher others = new HostAttacher(
+                folder.resolve("other/attached"),
+                folder.resolve("other/nbd"),
+                name -> name,
+                new Served(),
+                EngineLog.silent());
         MappedDevice sameName = other.createEra(device.name(), MIB);
         ErrnoException e = assertThrows(ErrnoException.class, () -> others.attach(sameName));
         assertTrue(e.is(Errno.EEXIST), e.toString());

@@ -26,6 +26,7 @@ import org.dmera.dmsetup.device.ShutdownSteps;
 import org.dmera.dmsetup.export.ExportSource;
 import org.dmera.dmsetup.export.HostAttacher;
 import org.dmera.dmsetup.export.NbdServer;
+import org.dmera.dmsetup.export.Served;
 import org.dmera.dmsetup.targets.Backing;
 import org.dmera.dmsetup.targets.EraTargetFactory;
 import org.dmera.dmsetup.targets.FileBackings;
@@ -166,7 +167,8 @@ class DurabilityTest {
     void flushAndDiscardOfTheNodeReachTheOrigin() throws Exception {
         Host.needAttach();
         Host.need("dd", "blkdiscard");
-        HostAttacher attacher = new HostAttacher(folder.resolve("attached"), folder.resolve("nbd"), EngineLog.silent());
+        HostAttacher attacher = new HostAttacher(
+                folder.resolve("attached"), folder.resolve("nbd"), name -> name, new Served(), EngineLog.silent());
         String node = attacher.attach(device);
         try {
             List<String> write =

@@ -23,6 +23,7 @@ import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import org.dmera.dmsetup.export.ExportSource;
 import org.dmera.dmsetup.export.NbdServer;
+import org.dmera.dmsetup.export.Served;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -48,7 +49,7 @@ class NbdListenersTest {
             Path socket = folder.resolve("own");
             ServerSocketChannel unix = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
             unix.bind(UnixDomainSocketAddress.of(socket));
-            try (NbdServer server = new NbdServer(exports, log::add, handshake, 0)) {
+            try (NbdServer server = new NbdServer(new Served(), exports, log::add, handshake)) {
                 server.listenUnix(unix, socket);
                 SocketAddress tcp = server.listenTcp(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), null);
                 use.with(socket, tcp);

@@ -21,6 +21,7 @@ import org.dmera.core.block.FileBlockDevice;
 import org.dmera.core.build.MetadataBuilder;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.export.NbdServer;
+import org.dmera.dmsetup.export.Served;
 import org.dmera.tests.io.ChunkClient.Chunk;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -92,8 +93,8 @@ class NbdMapTest {
         Path socket = folder.resolve("own");
         ServerSocketChannel unix = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
         unix.bind(UnixDomainSocketAddress.of(socket));
-        try (NbdServer server =
-                new NbdServer(engine.exporting("vol", device.io()), log::add, Duration.ofSeconds(10), directBytes)) {
+        try (NbdServer server = new NbdServer(
+                new Served(directBytes), engine.exporting("vol", device.io()), log::add, Duration.ofSeconds(10))) {
             server.listenUnix(unix, socket);
             use.with(server, socket);
         }

@@ -20,6 +20,7 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import org.dmera.dmsetup.export.NbdServer;
+import org.dmera.dmsetup.export.Served;
 import org.dmera.testkit.Alone;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -47,8 +48,8 @@ class NbdMemoryTest {
             Path socket = folder.resolve("own");
             ServerSocketChannel unix = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
             unix.bind(UnixDomainSocketAddress.of(socket));
-            try (NbdServer server =
-                    new NbdServer(engine.exporting("vol", 256), log::add, Duration.ofSeconds(10), directBytes)) {
+            try (NbdServer server = new NbdServer(
+                    new Served(directBytes), engine.exporting("vol", 256), log::add, Duration.ofSeconds(10))) {
                 server.listenUnix(unix, socket);
                 use.with(server, socket);
             }

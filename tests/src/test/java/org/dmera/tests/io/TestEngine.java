@@ -13,6 +13,7 @@ import org.dmera.dmsetup.device.EngineLog;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.engine.Engine;
 import org.dmera.dmsetup.engine.EngineOptions;
+import org.dmera.dmsetup.engine.TcpAccess;
 import org.dmera.dmsetup.export.ExportSource;
 import org.dmera.dmsetup.ioctl.TargetSpec;
 import org.dmera.dmsetup.targets.EraTarget;
@@ -35,7 +36,12 @@ final class TestEngine implements Closeable {
 
     static EngineOptions options(Path folder) {
         return new EngineOptions(
-                folder.resolve("control"), folder.resolve("state"), folder.resolve("nbd"), EngineLog.Level.INFO);
+                folder.resolve("control"),
+                folder.resolve("state"),
+                folder.resolve("nbd"),
+                EngineLog.Level.INFO,
+                null,
+                TcpAccess.NONE);
     }
 
     /** A file of that size, all holes. */
