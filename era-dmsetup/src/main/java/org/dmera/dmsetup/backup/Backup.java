@@ -113,11 +113,7 @@ final class Backup implements Closeable {
         return this;
     }
 
-    /**
-     * Does it all; returns the stream's path.
-     *
-     * @throws InterruptedIOException after {@link #stop}, whatever that has made fail
-     */
+    /** Does it all; returns the stream's path. After {@link #stop} it fails as interrupted, whatever that has made fail. */
     Path run() throws IOException {
         try {
             return cycle();

@@ -33,11 +33,7 @@ record Retention(Path folder, String device, int increments, int zstdLevel, Back
         void before(String step) throws IOException;
     }
 
-    /**
-     * Does it.
-     *
-     * @throws IOException when streams are damaged or don't follow one another; then none is deleted
-     */
+    /** Does it; when streams are damaged or don't follow one another it fails, and none is deleted. */
     void keep() throws IOException {
         List<StreamNames.Named> all = StreamNames.all(folder, device);
         List<Long> numbers =

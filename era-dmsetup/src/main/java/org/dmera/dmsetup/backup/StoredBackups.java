@@ -23,12 +23,7 @@ import org.dmera.tools.backup.stream.StreamReader;
  * and delete them: what is gone is no fault, but a reason to look again.
  */
 final class StoredBackups {
-    /**
-     * One stream.
-     *
-     * @param header null when it is no sound stream
-     * @param trouble what is wrong with it, or null
-     */
+    /** One stream; {@code header} is null when it is no sound one, {@code trouble} what is wrong with it, or null. */
     record Stored(StreamNames.Named name, long bytes, StreamHeader header, String trouble) {}
 
     private final Path folder;

@@ -44,11 +44,7 @@ public record ControlChoice(Path socket, boolean asked) {
                 : Path.of("/tmp", "era-" + user, "control");
     }
 
-    /**
-     * Opens the channel.
-     *
-     * @throws IOException when it does not answer
-     */
+    /** Opens the channel; fails when it does not answer. */
     public Control connect() throws IOException {
         if (socket == null) {
             return KernelControl.open();

@@ -37,11 +37,7 @@ public final class DmCall {
         this.device = device;
     }
 
-    /**
-     * A call.
-     *
-     * @param task libdevmapper's name for it, which its messages use
-     */
+    /** A call; {@code task} is libdevmapper's name for it, which its messages use. */
     public static DmCall of(String task, DmCommand command, DeviceId device) {
         return new DmCall(task, command, device);
     }

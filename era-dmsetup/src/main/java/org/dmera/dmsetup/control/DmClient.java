@@ -53,11 +53,7 @@ public final class DmClient implements Closeable {
         return control;
     }
 
-    /**
-     * The driver's version, as {@code 4.47.0}.
-     *
-     * @throws IOException when its major version is not 4
-     */
+    /** The driver's version, as {@code 4.47.0}; fails when its major version is not 4. */
     public String version() throws IOException {
         DmIoctl io = DmCall.of("version", DmCommand.VERSION, DeviceId.NONE).run(control);
         if (io.versionMajor() != 4) {
@@ -109,11 +105,7 @@ public final class DmClient implements Closeable {
                 DmCall.of("status", DmCommand.TABLE_STATUS, device).run(control));
     }
 
-    /**
-     * Sends a message to the target at {@code sector}.
-     *
-     * @return its answer, or null when it has none
-     */
+    /** Sends a message to the target at {@code sector}; returns its answer, or null when it has none. */
     public String message(DeviceId device, long sector, String text) throws IOException {
         return message(device, sector, text, 0);
     }
@@ -127,11 +119,7 @@ public final class DmClient implements Closeable {
         return io.has(DmFlags.DATA_OUT) ? TextPayload.decode(io) : null;
     }
 
-    /**
-     * Begins a new era on the device's era target.
-     *
-     * @return the new era: every write from now on has it, or a later one
-     */
+    /** Begins a new era on the device's era target, and returns it: every write from now on has it, or a later one. */
     public long checkpoint(DeviceId device) throws IOException {
         TargetSpec target = eraTarget(table(device), device);
         message(device, target.startSector(), "checkpoint");

@@ -10,10 +10,7 @@ public final class DmException extends IOException {
 
     private final int errno;
 
-    /**
-     * @param task libdevmapper's name of the call
-     * @param device the device as the caller named it
-     */
+    /** {@code task} is libdevmapper's name of the call, {@code device} the device as the caller named it. */
     DmException(String task, DeviceId device, int errno) {
         super("device-mapper: " + task + " ioctl on " + device.describe() + " failed: " + Errno.text(errno));
         this.errno = errno;

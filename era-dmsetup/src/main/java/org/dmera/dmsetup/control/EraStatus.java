@@ -14,11 +14,7 @@ import java.io.IOException;
  */
 public record EraStatus(
         int metadataBlockSectors, long usedBlocks, long totalBlocks, long currentEra, long snapshotBlock) {
-    /**
-     * Reads the text after {@code start length era}.
-     *
-     * @throws IOException for {@code Error} and for what is not such a status
-     */
+    /** Reads the text after {@code start length era}; fails for {@code Error} and for what is not such a status. */
     public static EraStatus parse(String params) throws IOException {
         String[] words = params.trim().replace('/', ' ').split(" ", -1);
         if (words.length < 5) {

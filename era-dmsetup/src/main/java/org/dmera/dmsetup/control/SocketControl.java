@@ -35,11 +35,7 @@ public final class SocketControl implements Control {
         this.channel = channel;
     }
 
-    /**
-     * Connects.
-     *
-     * @throws IOException when nobody answers at {@code path}, or the socket's mode forbids it
-     */
+    /** Connects; fails when nobody answers at {@code path}, or the socket's mode forbids it. */
     public static SocketControl connect(Path path) throws IOException {
         return new SocketControl(path, open(path));
     }

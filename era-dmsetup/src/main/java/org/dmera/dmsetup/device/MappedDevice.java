@@ -93,11 +93,7 @@ public final class MappedDevice {
         return registry.index().openCount(this) + registry.opensByListeners(this);
     }
 
-    /**
-     * Opens it: until {@link #close}, a removal is refused or deferred.
-     *
-     * @throws ErrnoException ENXIO when it is being removed
-     */
+    /** Opens it: until {@link #close}, a removal is refused or deferred. ENXIO when it is being removed. */
     public void open() throws ErrnoException {
         registry.index().open(this);
     }

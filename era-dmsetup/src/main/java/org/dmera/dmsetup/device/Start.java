@@ -21,10 +21,7 @@ final class Start implements Transition {
     private final boolean wasAtRest;
     private boolean held;
 
-    /**
-     * @param next what the state becomes
-     * @param freeze whether users are frozen before a running device is held
-     */
+    /** {@code next} is what the state becomes; with {@code freeze}, users are frozen before a running device is held. */
     Start(RememberedState state, DeviceQuiescence io, Transition next, boolean freeze) {
         this.state = state;
         this.io = io;

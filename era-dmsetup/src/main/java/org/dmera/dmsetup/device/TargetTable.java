@@ -18,11 +18,7 @@ public final class TargetTable extends SplitIo<Target> {
     /** {@code ends[i]}: the first byte of the device after {@code targets[i]}. */
     private final long[] ends;
 
-    /**
-     * A table of {@code lines}.
-     *
-     * @throws IllegalArgumentException when a line does not begin where the one before it ends
-     */
+    /** A table of {@code lines}, each of which begins where the one before it ends. */
     public TargetTable(List<Line> lines) {
         this.lines = List.copyOf(lines);
         targets = new Target[lines.size()];

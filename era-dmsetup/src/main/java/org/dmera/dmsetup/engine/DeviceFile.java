@@ -74,11 +74,7 @@ final class DeviceFile {
         }
     }
 
-    /**
-     * Reads it back.
-     *
-     * @throws IOException when it is not such a text, or is not whole
-     */
+    /** Reads it back; fails when it is not such a text, or is not whole. */
     static DeviceRecord parse(String text) throws IOException {
         Lines lines = new Lines(text);
         expect(lines.next().equals(FIRST_LINE), "its first line is not \"" + FIRST_LINE + "\"");

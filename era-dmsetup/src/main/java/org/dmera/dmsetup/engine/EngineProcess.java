@@ -27,11 +27,7 @@ public final class EngineProcess {
 
     private EngineProcess() {}
 
-    /**
-     * Runs an engine.
-     *
-     * @return the exit code, when it has stopped
-     */
+    /** Runs an engine; returns the exit code, when it has stopped. */
     public static int run(EngineOptions options, EngineLog log) throws IOException {
         serveBlockDevices(log::debug);
         CountDownLatch stop = new CountDownLatch(1);

@@ -57,11 +57,7 @@ final class NbdMemory {
         return pool;
     }
 
-    /**
-     * A connection begins; {@link #leave} follows.
-     *
-     * @throws IOException when there is no memory for another one
-     */
+    /** A connection begins, or there is no memory for another one; {@link #leave} follows. */
     synchronized void enter() throws IOException {
         if (connections >= connectionsLimit) {
             throw new IOException("no memory for another connection: " + connections + " are open");

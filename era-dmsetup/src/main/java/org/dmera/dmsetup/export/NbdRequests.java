@@ -9,11 +9,7 @@ import org.dmera.dmsetup.targets.Client;
 
 /** Does some kind of one client's requests, and answers them. Used by the connection's thread alone. */
 abstract class NbdRequests {
-    /**
-     * What that takes, whatever the kind.
-     *
-     * @param polling the client's socket if it is a plain one, else null
-     */
+    /** What that takes, whatever the kind; {@code polling} is the client's socket if it is a plain one, else null. */
     record Means(
             DeviceIo io,
             Client client,

@@ -24,11 +24,7 @@ final class TlsChannel implements ByteChannel {
 
     private final ByteBuffer sealed;
 
-    /**
-     * Does the handshake.
-     *
-     * @throws SSLException when it fails; the client has been told by an alert then
-     */
+    /** Does the handshake; when it fails, the client has been told by an alert. */
     TlsChannel(ByteChannel channel, SSLEngine engine) throws IOException {
         this.channel = channel;
         this.engine = engine;

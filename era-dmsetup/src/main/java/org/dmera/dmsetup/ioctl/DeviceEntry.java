@@ -66,11 +66,7 @@ public record DeviceEntry(long dev, String name, int eventNr, String uuid) {
         }
     }
 
-    /**
-     * Reads an answer.
-     *
-     * @param withTail whether entries carry an event number and flags: since 4.38 of the interface
-     */
+    /** Reads an answer; entries carry an event number and flags, {@code withTail}, since 4.38 of the interface. */
     public static List<DeviceEntry> decode(DmIoctl io, boolean withTail) throws MalformedPayloadException {
         int end = Payload.end(io);
         ByteBuffer buffer = io.buffer();

@@ -33,12 +33,7 @@ record CacheTable(
     /** The policy that writes dirty blocks back, and nothing else. */
     private static final String CLEANER = "cleaner";
 
-    /**
-     * Reads a device's table.
-     *
-     * @param device for messages
-     * @throws IOException when it isn't one cache target
-     */
+    /** Reads a table, which messages call that of {@code device}; fails when it isn't one cache target. */
     static CacheTable of(String device, List<TargetSpec> table) throws IOException {
         return parse(TargetSpec.requireOne("cache", table, device, "a cache"));
     }

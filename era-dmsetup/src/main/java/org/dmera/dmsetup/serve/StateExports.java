@@ -25,11 +25,7 @@ final class StateExports implements ExportSource {
     private final Map<String, DeviceIo> devices = new LinkedHashMap<>();
     private DeviceIo last;
 
-    /**
-     * Exports of all states.
-     *
-     * @throws IOException when two streams have the same name, so that one export would hide the other
-     */
+    /** Exports of all states; fails when two streams have the same name, so that one export would hide the other. */
     StateExports(StreamImage image) throws IOException {
         for (int state = 0; state < image.states(); state++) {
             last = device(image, state);
