@@ -3,7 +3,8 @@ package org.dmera.dmsetup.cli;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.dmera.dmsetup.device.EngineLog;
 import org.dmera.tools.cli.Completion;
 
@@ -39,18 +40,11 @@ public final class DmSetupCompletion implements Completion.Program {
         return switch (s) {
             case CONTROL -> Completion.CHANNEL;
             case MANGLENAME -> "none,auto,hex";
-            case LOG_LEVEL -> levels();
+            case LOG_LEVEL ->
+                Stream.of(EngineLog.Level.values()).map(EngineLog.Level::word).collect(Collectors.joining(","));
             case COW, ERATAB, STATE, NBD, NBD_TLS -> Completion.FILE;
             default -> Completion.ANYTHING;
         };
-    }
-
-    private static String levels() {
-        List<String> levels = new ArrayList<>();
-        for (EngineLog.Level level : EngineLog.Level.values()) {
-            levels.add(level.name().toLowerCase(Locale.ROOT));
-        }
-        return String.join(",", levels);
     }
 
     @Override

@@ -4,7 +4,6 @@ package org.dmera.dmsetup.cli;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import org.dmera.dmsetup.control.ControlChoice;
 import org.dmera.dmsetup.device.EngineLog;
@@ -69,11 +68,8 @@ final class EngineCommand {
     }
 
     private static EngineLog.Level level(String word) throws CommandLineException {
-        if (word == null) {
-            return EngineLog.Level.INFO;
-        }
         for (EngineLog.Level level : EngineLog.Level.values()) {
-            if (level.name().toLowerCase(Locale.ROOT).equals(word)) {
+            if (level.word().equals(word == null ? "info" : word)) {
                 return level;
             }
         }

@@ -7,6 +7,7 @@ import java.nio.channels.SocketChannel;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import org.dmera.dmsetup.targets.FailureText;
+import org.dmera.dmsetup.targets.Failures;
 
 /** Accepts connections on the calling thread, one after another, until the socket is closed. */
 public final class Acceptor {
@@ -14,14 +15,11 @@ public final class Acceptor {
 
     private Acceptor() {}
 
-    /** Has a thread serve a connection. */
-    public interface Taker {
-        /** Closes {@code channel} where it fails. */
-        void take(SocketChannel channel) throws IOException;
-    }
-
-    /** Returns when {@code from} is closed; whatever one connection meets, the next one may fare better. */
-    public static void acceptAll(ServerSocketChannel from, LimitedLog log, Taker taker) {
+    /**
+     * Returns when {@code from} is closed; whatever one connection meets, the next one may fare better. {@code taker} has a
+     * thread serve it, or closes it when that fails.
+     */
+    public static void acceptAll(ServerSocketChannel from, LimitedLog log, Failures.Use<SocketChannel> taker) {
         while (from.isOpen()) {
             try {
                 acceptNext(from, log, taker);
@@ -32,9 +30,9 @@ public final class Acceptor {
         }
     }
 
-    private static void acceptNext(ServerSocketChannel from, LimitedLog log, Taker taker) {
+    private static void acceptNext(ServerSocketChannel from, LimitedLog log, Failures.Use<SocketChannel> taker) {
         try {
-            taker.take(from.accept());
+            taker.with(from.accept());
         } catch (IOException | RuntimeException | Error e) {
             if (from.isOpen()) {
                 // Out of descriptors or threads, most likely: what is open goes on, and closing some helps. Who was not

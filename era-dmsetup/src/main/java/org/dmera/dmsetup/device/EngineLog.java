@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.time.OffsetDateTime;
 import java.time.ZoneId;
 import java.time.format.DateTimeFormatter;
+import java.util.Locale;
 import java.util.Map;
 import java.util.function.Supplier;
 import org.dmera.core.linux.NativeText;
@@ -31,6 +32,11 @@ public record EngineLog(PrintStream out, Level limit, Form form) {
 
         Level(int priority) {
             this.priority = priority;
+        }
+
+        /** As {@code --log-level} has it. */
+        public String word() {
+            return name().toLowerCase(Locale.ROOT);
         }
     }
 

@@ -7,7 +7,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import org.dmera.core.linux.NativeText;
@@ -119,7 +118,7 @@ public final class EngineStarter {
                 "--state",
                 options.state().toAbsolutePath().toString(),
                 "--log-level",
-                options.level().name().toLowerCase(Locale.ROOT)));
+                options.level().word()));
         if (options.tcp() != null) {
             // Whether plain TCP is all right was asked already.
             command.addAll(List.of("--nbd", options.nbd().toAbsolutePath() + "," + options.tcp(), "--nbd-plain"));

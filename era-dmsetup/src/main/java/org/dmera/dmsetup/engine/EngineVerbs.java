@@ -26,16 +26,8 @@ final class EngineVerbs {
     static Map<String, EngineVerb> all(Path nbdSocket, Attacher attacher, Freezer freezer, EngineLog log) {
         return Map.of(
                 "@attach", oneWord((device, sector) -> attach(attacher, device, log)),
-                "@detach",
-                        oneWord((device, sector) -> {
-                            detach(attacher, device);
-                            return "";
-                        }),
-                "@makeway",
-                        oneWord((device, sector) -> {
-                            attacher.makeWay(device);
-                            return "";
-                        }),
+                "@detach", oneWord((device, sector) -> detach(attacher, device)),
+                "@makeway", oneWord((device, sector) -> makeWay(attacher, device)),
                 "@uri", oneWord((device, sector) -> NbdUri.of(nbdSocket, device.name())),
                 "@failure", oneWord(EngineVerbs::failure),
                 "@marked", oneWord(EngineVerbs::marked),
@@ -69,26 +61,26 @@ final class EngineVerbs {
             log.error("attach " + device + ": " + e.getMessage());
             throw e;
         }
-        try {
+        // A node that the next start would not bring back is none.
+        return Failures.takingBack(() -> attacher.detach(device), () -> {
             device.setAttached(true);
-        } catch (IOException | RuntimeException | Error e) {
-            // A node that the next start would not bring back is none.
-            Failures.after(e, () -> attacher.detach(device));
-            throw e;
-        }
-        return node;
+            return node;
+        });
     }
 
     /** Takes the node away, for good; when that is refused, both the node and what is remembered stay. */
-    private static void detach(Attacher attacher, MappedDevice device) throws IOException {
+    private static String detach(Attacher attacher, MappedDevice device) throws IOException {
         boolean wasAttached = device.isAttached();
         device.setAttached(false);
-        try {
+        return Failures.takingBack(() -> device.setAttached(wasAttached), () -> {
             attacher.detach(device);
-        } catch (IOException | RuntimeException | Error e) {
-            Failures.after(e, () -> device.setAttached(wasAttached));
-            throw e;
-        }
+            return "";
+        });
+    }
+
+    private static String makeWay(Attacher attacher, MappedDevice device) throws IOException {
+        attacher.makeWay(device);
+        return "";
     }
 
     /** Why an era target's status is {@code Error}, or how a view was lost; empty when it is not. */

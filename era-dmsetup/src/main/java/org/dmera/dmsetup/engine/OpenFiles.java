@@ -2,10 +2,10 @@
 package org.dmera.dmsetup.engine;
 
 import java.io.IOException;
-import java.nio.file.DirectoryIteratorException;
-import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
+import org.dmera.core.file.Folders;
 
 /** Which process has a file open, from /proc (proc_pid_fd(5)), as far as this user may see. */
 final class OpenFiles {
@@ -17,31 +17,21 @@ final class OpenFiles {
     /** A process that has a file open which had the path {@code file} once, and no longer; −1 for none. */
     static long holderOfDeleted(Path file) {
         String wanted = file + DELETED;
-        try (DirectoryStream<Path> processes = Files.newDirectoryStream(Path.of("/proc"), "[0-9]*")) {
-            for (Path process : processes) {
-                if (hasOpen(process.resolve("fd"), wanted)) {
-                    return Long.parseLong(process.getFileName().toString());
-                }
+        for (Path process : entries(Path.of("/proc"), "[0-9]*")) {
+            if (entries(process.resolve("fd"), "*").stream().anyMatch(descriptor -> leadsTo(descriptor, wanted))) {
+                return Long.parseLong(process.getFileName().toString());
             }
-        } catch (IOException | DirectoryIteratorException e) {
-            // Without /proc nothing is known.
-            return -1;
         }
         return -1;
     }
 
-    private static boolean hasOpen(Path descriptors, String wanted) {
-        try (DirectoryStream<Path> open = Files.newDirectoryStream(descriptors)) {
-            for (Path descriptor : open) {
-                if (leadsTo(descriptor, wanted)) {
-                    return true;
-                }
-            }
-        } catch (IOException | DirectoryIteratorException e) {
-            // Another user's, or it has ended.
-            return false;
+    private static List<Path> entries(Path folder, String glob) {
+        try {
+            return Folders.entries(folder, glob);
+        } catch (IOException e) {
+            // Another user's, or it has ended; and without /proc nothing is known.
+            return List.of();
         }
-        return false;
     }
 
     private static boolean leadsTo(Path descriptor, String wanted) {

@@ -19,6 +19,7 @@ import java.nio.file.attribute.PosixFilePermissions;
 import org.dmera.core.file.Folders;
 import org.dmera.core.linux.NativeText;
 import org.dmera.core.linux.TrustedFolder;
+import org.dmera.dmsetup.targets.Failures;
 
 /** Makes an engine's or another server's socket so that at no moment anybody but its owner can reach it. */
 public final class SocketFile {
@@ -30,11 +31,7 @@ public final class SocketFile {
 
     private SocketFile() {}
 
-    /**
-     * The socket that systemd opened and gave us as standard input, or null.
-     *
-     * @throws IOException when it can't be taken over
-     */
+    /** The socket that systemd opened and gave us as standard input, or null; fails when it can't be taken over. */
     static ServerSocketChannel inherited() throws IOException {
         Channel channel = System.inheritedChannel();
         return channel instanceof ServerSocketChannel server ? server : null;
@@ -74,21 +71,17 @@ public final class SocketFile {
         Path nest = Files.createTempDirectory(socket.toAbsolutePath().getParent(), ".era", Folders.PRIVATE);
         try {
             ServerSocketChannel server = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
-            try {
+            return Failures.takingBack(server::close, () -> {
                 Path egg = nest.resolve("s");
                 server.bind(UnixDomainSocketAddress.of(egg), BACKLOG);
                 Files.setPosixFilePermissions(egg, PosixFilePermissions.fromString("rw-------"));
                 takeAwayDead(socket, nest.resolve("d"));
                 name(egg, socket);
                 return server;
-            } catch (SocketException e) {
-                server.close();
-                // The nest's own path would only confuse.
-                throw new IOException("socket " + socket + ": " + e.getMessage(), e);
-            } catch (IOException | RuntimeException e) {
-                server.close();
-                throw e;
-            }
+            });
+        } catch (SocketException e) {
+            // The nest's own path would only confuse.
+            throw new IOException("socket " + socket + ": " + e.getMessage(), e);
         } finally {
             Files.deleteIfExists(nest.resolve("s"));
             Files.deleteIfExists(nest.resolve("d"));

@@ -73,23 +73,17 @@ final class StateDirectory implements DeviceStore, Closeable {
 
     /** The same for a folder that is there, by way of {@code files}, which are closed with this or when this throws. */
     static StateDirectory open(Path folder, StateFiles files) throws IOException {
-        boolean open = false;
-        FileChannel lockFile = null;
         try {
-            lockFile = FileChannel.open(
-                    files.path(LOCK), StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
-            lock(folder, lockFile);
-            open = true;
-            return new StateDirectory(folder, files, lockFile);
+            return Failures.takingBack(files::closeFolder, () -> {
+                FileChannel lockFile = FileChannel.open(
+                        files.path(LOCK), StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
+                return Failures.takingBack(lockFile::close, () -> {
+                    lock(folder, lockFile);
+                    return new StateDirectory(folder, files, lockFile);
+                });
+            });
         } catch (FileSystemException e) {
             throw unusable(folder, e);
-        } finally {
-            if (!open) {
-                if (lockFile != null) {
-                    lockFile.close();
-                }
-                files.closeFolder();
-            }
         }
     }
 
@@ -147,11 +141,7 @@ final class StateDirectory implements DeviceStore, Closeable {
         return new IOException("state folder " + folder + ": " + why, e);
     }
 
-    /**
-     * What was remembered.
-     *
-     * @param unreadableMinors those of files that are left alone, which must stay free
-     */
+    /** What was remembered; {@code unreadableMinors} are those of files that are left alone, which must stay free. */
     record Remembered(List<DeviceRecord> devices, Set<Integer> unreadableMinors) {}
 
     /** Reads what was remembered. A file that makes no sense stays where it is, and the log names it. */
@@ -212,23 +202,16 @@ final class StateDirectory implements DeviceStore, Closeable {
     @Override
     public synchronized void save(DeviceRecord record) throws IOException {
         requireOpen();
-        String file = file(record.minor());
         byte[] text = NativeText.bytes(DeviceFile.format(record));
-        byte[] before = durable.get(record.minor());
         replace(record.minor(), text);
-        try {
-            files.syncFolder();
-        } catch (IOException | RuntimeException | Error e) {
-            undo(record.minor(), file, before, e);
-            throw e;
-        }
+        syncNames(record.minor());
         durable.put(record.minor(), text);
     }
 
     /** Writes the file beside, and renames it over; what was there stays when that fails. */
     private void replace(int minor, byte[] text) throws IOException {
         String fresh = minor + FRESH_SUFFIX;
-        try {
+        Failures.takingBack(() -> files.unlink(fresh), () -> {
             int file = files.create(fresh);
             try {
                 files.write(file, text);
@@ -237,23 +220,20 @@ final class StateDirectory implements DeviceStore, Closeable {
                 files.close(file);
             }
             files.rename(fresh, file(minor));
-        } catch (IOException | RuntimeException | Error e) {
-            Failures.after(e, () -> files.unlink(fresh));
-            throw e;
-        }
+            return null;
+        });
     }
 
     /**
-     * Nobody knows whether the last name that was given or taken away is durable, and whoever asked for it hears of a failure:
-     * so it must not be there after a kill.
+     * Makes the name that was given or taken away durable. When that fails nobody knows whether it is, and whoever asked for it
+     * hears of the failure: so what was there before is put back.
      */
-    private void undo(int minor, String file, byte[] before, Throwable cause) {
-        Failures.after(cause, () -> {
-            if (before == null) {
-                files.unlink(file);
-            } else {
-                replace(minor, before);
-            }
+    private void syncNames(int minor) throws IOException {
+        byte[] before = durable.get(minor);
+        Failures.Step undo = before == null ? () -> files.unlink(file(minor)) : () -> replace(minor, before);
+        Failures.takingBack(undo, () -> {
+            files.syncFolder();
+            return null;
         });
     }
 
@@ -268,28 +248,19 @@ final class StateDirectory implements DeviceStore, Closeable {
     @Override
     public synchronized void delete(int minor) throws IOException {
         requireOpen();
-        String file = file(minor);
-        byte[] before = durable.get(minor);
         try {
-            files.unlink(file);
+            files.unlink(file(minor));
         } catch (ErrnoException e) {
             if (!e.is(Errno.ENOENT)) {
                 throw e;
             }
-            if (before == null) {
+            if (!durable.containsKey(minor)) {
                 // It was never saved, and is not there to come back: what was wanted.
                 return;
             }
             // An earlier try took it away, and could neither make that durable nor put it back.
         }
-        try {
-            files.syncFolder();
-        } catch (IOException | RuntimeException | Error e) {
-            if (before != null) {
-                undo(minor, file, before, e);
-            }
-            throw e;
-        }
+        syncNames(minor);
         durable.remove(minor);
     }
 

@@ -154,7 +154,7 @@ final class KernelNbd implements Attachment {
     /** Throws EBUSY when somebody has claimed it, as a mount does; who merely has it open gets errors from now on. */
     @Override
     public void detach(Failures.Step writeOut) throws IOException {
-        ShutNode.during(keeper, node, writeOut, this::disconnect);
+        keeper.whileShut(node, writeOut, this::disconnect);
         clear();
     }
 

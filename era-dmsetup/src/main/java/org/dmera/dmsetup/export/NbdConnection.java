@@ -10,6 +10,7 @@ import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.ErrnoException;
 import org.dmera.dmsetup.device.DeviceIo;
 import org.dmera.dmsetup.targets.Client;
+import org.dmera.dmsetup.targets.Failures;
 import org.dmera.dmsetup.targets.Operation;
 
 /**
@@ -40,32 +41,21 @@ final class NbdConnection {
     /** What was {@linkplain NbdInput#received received}. */
     private final ByteBuffer in;
 
-    /**
-     * Begins the transmission that was agreed on.
-     *
-     * @throws IOException when there is no memory for it
-     */
+    /** Begins the transmission that was agreed on; fails when there is no memory for it. */
     static NbdConnection open(
             NbdHandshake.Agreed agreed, NbdMemory memory, AnswerWatch watch, Client client, Arrival arrival)
             throws IOException {
         memory.enter();
-        ByteBuffer in = null;
-        ByteBuffer out = null;
-        try {
+        BufferPool pool = memory.pool();
+        return Failures.takingBack(memory::leave, () -> {
             // Before anything that would have to be undone.
-            in = memory.pool().take(NbdInput.BYTES);
-            out = memory.pool().take(AnswerBuffer.BYTES);
-            return new NbdConnection(agreed, memory, watch, client, arrival, in, out);
-        } catch (RuntimeException | Error e) {
-            if (in != null) {
-                memory.pool().give(in);
-            }
-            if (out != null) {
-                memory.pool().give(out);
-            }
-            memory.leave();
-            throw e;
-        }
+            ByteBuffer in = pool.take(NbdInput.BYTES);
+            return Failures.takingBack(() -> pool.give(in), () -> {
+                ByteBuffer out = pool.take(AnswerBuffer.BYTES);
+                return Failures.takingBack(
+                        () -> pool.give(out), () -> new NbdConnection(agreed, memory, watch, client, arrival, in, out));
+            });
+        });
     }
 
     private NbdConnection(
@@ -96,11 +86,7 @@ final class NbdConnection {
         this.headerBytes = agreed.extended() ? 32 : 28;
     }
 
-    /**
-     * Serves until the client leaves.
-     *
-     * @throws IOException when it breaks the protocol, or the connection fails
-     */
+    /** Serves until the client leaves; fails when it breaks the protocol, or the connection fails. */
     void serve() throws IOException {
         try {
             while (true) {

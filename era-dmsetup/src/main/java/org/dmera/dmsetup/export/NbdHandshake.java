@@ -206,19 +206,15 @@ final class NbdHandshake {
         requireWhole(data.remaining() >= 2);
         requireWhole(data.remaining() - 2 == 2 * Short.toUnsignedInt(data.getShort()));
         ExportSource.OpenDevice device = open(name);
-        boolean keep = false;
-        try {
-            describe(option, name, device.io());
-            if (option == Nbd.OPT_GO) {
+        if (option == Nbd.OPT_GO) {
+            return Failures.takingBack(device::close, () -> {
+                describe(option, name, device.io());
                 acknowledge(option);
-                Agreed agreed = agreed(name, device);
-                keep = true;
-                return agreed;
-            }
-        } finally {
-            if (!keep) {
-                device.close();
-            }
+                return agreed(name, device);
+            });
+        }
+        try (device) {
+            describe(option, name, device.io());
         }
         // Whoever has the answer may remove the device.
         acknowledge(option);

@@ -5,6 +5,8 @@ import java.io.IOException;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.LinkedBlockingQueue;
+import org.dmera.core.linux.DeviceNode;
+import org.dmera.core.linux.FileDescriptors;
 import org.dmera.core.linux.OwnDescriptors;
 import org.dmera.dmsetup.targets.Failures;
 import org.dmera.dmsetup.targets.Threads;
@@ -68,6 +70,25 @@ final class NodeKeeper {
             step.run();
             return null;
         });
+    }
+
+    /**
+     * Does {@code end} while nobody can claim {@code node}, and after {@code writeOut}, which comes when nobody can add to what its
+     * page cache holds any more: as long as this process has one open, others who write to it and close it leave that there, and
+     * the kernel's drivers lose it with the node. Throws EBUSY when somebody has claimed it.
+     */
+    void whileShut(String node, Failures.Step writeOut, Failures.Step end) throws IOException {
+        int fd = call(() -> FileDescriptors.open(node, FileDescriptors.O_RDONLY | FileDescriptors.O_EXCL));
+        Failures failures = new Failures();
+        failures.run(() -> {
+            perform(() -> DeviceNode.setReadOnly(fd, node, true));
+            writeOut.run();
+            end.run();
+        });
+        // The node may be used again, by another program too.
+        failures.run(() -> perform(() -> DeviceNode.setReadOnly(fd, node, false)));
+        failures.run(() -> perform(() -> FileDescriptors.close(fd)));
+        failures.throwFirst();
     }
 
     /** Ends the thread, after what has been asked for before; what it has open is closed then. */

@@ -193,12 +193,10 @@ final class UblkNode implements Attachment {
      */
     static void delete(Identity identity, UblkNotes notes, Consumer<String> log, Runnable stopped) throws IOException {
         UblkControl control = UblkControl.open("keeper of " + identity.node());
-        try {
+        Failures.takingBack(control::end, () -> {
             delete(control, state(control, identity), identity, notes, log, stopped);
-        } catch (IOException | RuntimeException | Error e) {
-            control.end();
-            throw e;
-        }
+            return null;
+        });
     }
 
     private static void delete(
@@ -257,7 +255,7 @@ final class UblkNode implements Attachment {
     /** Throws EBUSY when somebody has claimed it, as a mount does; who merely has it open gets errors from now on. */
     @Override
     public void detach(Failures.Step writeOut) throws IOException {
-        ShutNode.during(control.keeper(), node(), writeOut, () -> command("STOP_DEV", Ublk.STOP_DEV, null, 0));
+        control.keeper().whileShut(node(), writeOut, () -> command("STOP_DEV", Ublk.STOP_DEV, null, 0));
         abandon();
     }
 

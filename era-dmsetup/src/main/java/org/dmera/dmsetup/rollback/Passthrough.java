@@ -9,13 +9,12 @@ import org.dmera.dmsetup.targets.Failures;
 import org.dmera.tools.cli.Console;
 import org.dmera.tools.io.Progress;
 
-/** The way of a cache into passthrough mode, and back to its former table as long as the volume beneath was not touched. */
-record Passthrough(MappedCache cache, Consumer<String> log, Console console, Passthrough.Whole whole) {
-    /** Does a part of it that an orderly end of the process must not cut in two. */
-    interface Whole {
-        void run(Failures.Step part) throws IOException;
-    }
-
+/**
+ * The way of a cache into passthrough mode, and back to its former table as long as the volume beneath was not touched.
+ *
+ * @param whole does a part of it that an orderly end of the process must not cut in two
+ */
+record Passthrough(MappedCache cache, Consumer<String> log, Console console, Failures.Use<Failures.Step> whole) {
     /** Between looks at the number of dirty blocks: longer each time, up to a limit. */
     private static final long FIRST_POLL_NANOS = TimeUnit.MILLISECONDS.toNanos(5);
 
@@ -33,7 +32,7 @@ record Passthrough(MappedCache cache, Consumer<String> log, Console console, Pas
                 if (cache.status().dirty() > 0) {
                     current = clean(current, former);
                 }
-                whole.run(() -> enterIfClean(former));
+                whole.with(() -> enterIfClean(former));
                 if (cache.table().isPassthrough()) {
                     log.accept("in passthrough mode");
                     return;
@@ -59,7 +58,7 @@ record Passthrough(MappedCache cache, Consumer<String> log, Console console, Pas
     private CacheTable clean(CacheTable current, CacheTable former) throws IOException {
         CacheTable cleaning = former.cleaning();
         if (!current.isCleaning()) {
-            whole.run(() -> cache.swap(cleaning));
+            whole.with(() -> cache.swap(cleaning));
         }
         long dirty = cache.status().dirty();
         log.accept("writing back " + dirty + " dirty blocks");

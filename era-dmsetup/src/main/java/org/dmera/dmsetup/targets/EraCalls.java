@@ -97,7 +97,6 @@ final class EraCalls {
 
     /** The status line, which is no older than a message that was answered. */
     String status() {
-        boolean interrupted = false;
         Call call = statusCall();
         try {
             return call.answer.get(STATUS_PATIENCE_MILLIS, TimeUnit.MILLISECONDS);
@@ -106,12 +105,8 @@ final class EraCalls {
         } catch (TimeoutException e) {
             return call.knownStatus();
         } catch (InterruptedException e) {
-            interrupted = true;
+            Thread.currentThread().interrupt();
             return state.lastStatus();
-        } finally {
-            if (interrupted) {
-                Thread.currentThread().interrupt();
-            }
         }
     }
 

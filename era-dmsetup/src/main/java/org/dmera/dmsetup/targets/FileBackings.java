@@ -144,17 +144,13 @@ public class FileBackings {
             if (file == null) {
                 StorageId id = key.id;
                 int fd = claim(path, key.writable, id.isBlock());
-                boolean same = false;
-                try {
-                    // A tool that had it claimed may have put another file in its place before letting go.
-                    same = StorageId.of(Path.of("/proc/self/fd/" + fd)).equals(id)
-                            && StorageId.of(path).equals(id);
-                } finally {
-                    if (!same) {
-                        FileDescriptors.close(fd);
-                    }
-                }
+                // A tool that had it claimed may have put another file in its place before letting go.
+                boolean same = Failures.takingBack(
+                        () -> FileDescriptors.close(fd),
+                        () -> StorageId.of(Path.of("/proc/self/fd/" + fd)).equals(id)
+                                && StorageId.of(path).equals(id));
                 if (!same) {
+                    FileDescriptors.close(fd);
                     throw new ErrnoException(path + " was replaced while it was opened", Errno.EAGAIN);
                 }
                 file = backing(path, key.writable, id.isBlock() ? id.device() : -1, fd);
