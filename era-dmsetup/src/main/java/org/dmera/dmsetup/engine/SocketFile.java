@@ -44,6 +44,9 @@ public final class SocketFile {
      */
     static void makeFolder(Path socket) throws IOException {
         Path folder = socket.toAbsolutePath().getParent();
+        if (folder == null) {
+            throw isNoSocket(socket);
+        }
         if (!Files.isDirectory(folder)) {
             Files.createDirectories(folder.getParent());
             // Another engine may be faster; whose it is is looked at below.
@@ -118,8 +121,12 @@ public final class SocketFile {
             throw new IOException("an engine answers at " + socket + " already");
         }
         if (Files.exists(socket, LinkOption.NOFOLLOW_LINKS) && !isSocket(socket)) {
-            throw new IOException(socket + " is no socket; it is left alone");
+            throw isNoSocket(socket);
         }
+    }
+
+    private static IOException isNoSocket(Path path) {
+        return new IOException(path + " is no socket; it is left alone");
     }
 
     private static boolean isSocket(Path path) throws IOException {

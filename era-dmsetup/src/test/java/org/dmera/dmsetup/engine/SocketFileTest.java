@@ -2,6 +2,7 @@
 package org.dmera.dmsetup.engine;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
@@ -61,6 +62,14 @@ class SocketFileTest {
             threads.shutdownNow();
         }
         assertEquals(List.of("socket"), names());
+    }
+
+    @Test
+    void theRootIsRefusedAsEveryFolderIs() throws IOException {
+        for (Path socket : List.of(Path.of("/"), Files.createDirectory(folder.resolve("folder")))) {
+            IOException e = assertThrows(IOException.class, () -> SocketFile.bind(socket));
+            assertEquals(socket + " is no socket; it is left alone", e.getMessage());
+        }
     }
 
     private List<String> names() throws IOException {
