@@ -18,6 +18,8 @@ public record CheckOptions(Scope scope, int threads, Executor executor, Progress
         ALL,
         /** Only block 0. */
         SUPERBLOCK,
+        /** Everything but what array blocks hold: whether each block in use has its place, and each place its block. */
+        PLACES,
         /** Only what the held snapshot holds: the one part of a live device that doesn't change while it is read. */
         SNAPSHOT
     }

@@ -119,6 +119,9 @@ final class EraTreesCheck implements Walk.WritesetVisitor {
 
         @Override
         public void present(long index, long blockNr, int usable) {
+            if (!reader.readsArrays()) {
+                return;
+            }
             short verdict = reader.verdict(blockNr);
             if (walk == BlockUse.SNAPSHOT
                     && BlockVerdict.isAboveHeld(verdict)

@@ -14,6 +14,7 @@ import org.dmera.core.evidence.DamageLog;
 import org.dmera.core.evidence.MisdirectedWrites;
 import org.dmera.core.evidence.Structure;
 import org.dmera.core.format.DamageKind;
+import org.dmera.core.format.Severity;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.read.BlockVerdict;
 import org.dmera.core.read.MetadataRoots;
@@ -88,6 +89,7 @@ public final class MetadataChecker {
                 check.judgeFields(superblock, device.sizeBlocks());
                 checkAll(superblock, reader, verdict);
             }
+            case PLACES -> checkAll(superblock, reader.ofNodes(), verdict);
         }
     }
 
@@ -109,7 +111,8 @@ public final class MetadataChecker {
      * @throws IOException when they aren't any more, or the device fails
      */
     public static BlockUse countReferences(BlockDevice device) throws IOException {
-        BlockReader reader = BlockReader.quiet(device, new BlockUse(device.sizeBlocks()));
+        BlockReader reader =
+                BlockReader.quiet(device, new BlockUse(device.sizeBlocks())).ofNodes();
         Superblock superblock = new SuperblockCheck(reader, SUPERBLOCK_NR).read();
         if (superblock == null) {
             throw notAsChecked(reader);
@@ -146,11 +149,15 @@ public final class MetadataChecker {
         table.addReference(SUPERBLOCK_NR);
         SpaceMapCheck spaceMap = new SpaceMapCheck(reader, superblock, device.sizeBlocks());
         StoredCounts counts = spaceMap.load();
-        new DeviceScan(device, table, counts, verdict, options).runAll();
+        if (reader.readsArrays()) {
+            new DeviceScan(device, table, counts, verdict, options).runAll();
+        }
         walkTrees(superblock, reader);
         spaceMap.claim();
         log.judgeEraGaps(!spaceMap.isAllAccountedFor());
-        spaceMap.compare();
+        if (reader.readsArrays() || spaceMap.agreesWithItself()) {
+            spaceMap.compare();
+        }
         if (!log.kept().isEmpty()) {
             reportMisdirectedWrites(reader, counts);
         }
@@ -178,14 +185,29 @@ public final class MetadataChecker {
         ByteBuffer after = BlockReader.newBuffer();
         boolean isThere = readCopy(superblock, reader, before);
         checkSnapshot(superblock, reader, false);
-        // The counts of a device that is in use can't be compared, so nothing speaks for a loss.
         log.judgeEraGaps(false);
+        if (log.kept().stream().allMatch(damage -> damage.severity() == Severity.NOTE)) {
+            addMissedParts();
+        }
         boolean isSame = readCopy(superblock, reader, after) == isThere && (!isThere || after.equals(before));
         if (isHeldNoMore(superblock) || !isSame) {
             // Its blocks are written over then: nothing that was found in them says anything.
             log = new DamageLog();
             log.treesIncomplete(true);
             noSnapshot("the metadata snapshot was dropped while it was read");
+        }
+    }
+
+    private void addMissedParts() {
+        try {
+            Damage missed = MissedParts.find(device, true);
+            if (missed != null) {
+                DamageLocation snapshot = DamageLocation.of(
+                        missed.structure(), "superblock > metadata snapshot", "the snapshot is dropped");
+                log.add(missed.kind(), snapshot, missed.blockNr(), missed.detail());
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
         }
     }
 

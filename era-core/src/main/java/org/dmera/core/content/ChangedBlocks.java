@@ -7,6 +7,7 @@ import java.nio.IntBuffer;
 import java.util.concurrent.Executor;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.dmera.core.block.BlockDevice;
+import org.dmera.core.check.MissedParts;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.Eras;
@@ -89,7 +90,7 @@ public final class ChangedBlocks {
             int parts = (int) Math.max(1, Math.min(threads, roots.nrBlocks() / MIN_BLOCKS_PER_THREAD));
             changed.new Parts(parts).share(parts, executor);
         }
-        roots.requireStillHeld(device);
+        MissedParts.refuse(device, roots);
         return changed.set;
     }
 
@@ -131,11 +132,11 @@ public final class ChangedBlocks {
         }
 
         void collect() throws IOException {
-            ReadOnce reading = ReadOnce.of(device, roots);
+            ReadOnce reading = new ReadOnce(device);
             scanEras(reading, new EraAdder(this));
             new WritesetFolder(this, reading, since, before, true).fold();
             if (before <= roots.currentEra()) {
-                removeLater(ReadOnce.of(device, roots));
+                removeLater(new ReadOnce(device));
             }
         }
 
@@ -172,9 +173,6 @@ public final class ChangedBlocks {
 
         void fold() throws IOException {
             writesets.forEach(roots, this);
-            if (part.begin == 0) {
-                LostWritesets.refuse(device, roots, writesets);
-            }
         }
 
         @Override

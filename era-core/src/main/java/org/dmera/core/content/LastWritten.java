@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import org.dmera.core.block.BlockDevice;
+import org.dmera.core.check.MissedParts;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.Eras;
@@ -78,17 +79,14 @@ public final class LastWritten {
         begin = end;
         end = Math.min(begin + WINDOW_BLOCKS, roots.nrBlocks());
         if (begin == end) {
-            roots.requireStillHeld(device);
+            MissedParts.refuse(device, roots);
             return false;
         }
         // A reading for each window: every window walks the trees again.
-        ReadOnce reading = ReadOnce.of(device, roots);
+        ReadOnce reading = new ReadOnce(device);
         new ArrayScanner(reading).scanEras(roots, begin, end, this::putEras);
         WritesetScanner writesets = new WritesetScanner(reading);
         writesets.forEach(roots, (era, nrBits, root) -> fold(writesets, era, nrBits, root));
-        if (begin == 0) {
-            LostWritesets.refuse(device, roots, writesets);
-        }
         return true;
     }
 

@@ -4,6 +4,7 @@ package org.dmera.core.content;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import org.dmera.core.block.BlockDevice;
+import org.dmera.core.check.MissedParts;
 import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.Eras;
 import org.dmera.core.read.ArrayScanner;
@@ -28,15 +29,14 @@ public final class MetadataScanner implements WritesetScanner.WritesetVisitor {
      * @throws DamagedMetadataException when something can't be read; the visitor has had what came before it
      */
     public static void scan(BlockDevice device, MetadataRoots roots, MetadataVisitor visitor) throws IOException {
-        ReadOnce reading = ReadOnce.of(device, roots);
+        ReadOnce reading = new ReadOnce(device);
         MetadataScanner scanner = new MetadataScanner(reading, visitor);
         visitor.superblock(roots.dataBlockSizeSectors(), roots.nrBlocks(), roots.currentEra());
         scanner.writesets.forEach(roots, scanner);
-        LostWritesets.refuse(device, roots, scanner.writesets);
         visitor.beginEraArray();
         new ArrayScanner(reading).scanEras(roots, 0, roots.nrBlocks(), scanner.new EraPasser(roots.lastArchived()));
         visitor.endEraArray();
-        roots.requireStillHeld(device);
+        MissedParts.refuse(device, roots);
         visitor.end();
     }
 

@@ -26,6 +26,7 @@ public final class BlockReader {
     private final DamageLog log;
     private final BlockVerdict verdict;
     private final ByteBuffer spare = newBuffer();
+    private boolean readsArrays = true;
     private final ByteBuffer[] treeBuffers = TreeWalker.newBuffers();
     private final ByteBuffer[] arrayBuffers = TreeWalker.newBuffers();
 
@@ -39,6 +40,17 @@ public final class BlockReader {
     /** Of blocks whose damage is reported elsewhere, or isn't any. */
     public static BlockReader quiet(BlockDevice device, BlockUse table) {
         return new BlockReader(device, table, new DamageLog(), new BlockVerdict(-1));
+    }
+
+    /** The same for walks that read nodes alone, and take array blocks for what they should be. */
+    public BlockReader ofNodes() {
+        readsArrays = false;
+        return this;
+    }
+
+    /** Whether array blocks are looked at. */
+    public boolean readsArrays() {
+        return readsArrays;
     }
 
     public static ByteBuffer newBuffer() {

@@ -101,6 +101,11 @@ public final class BlockUse {
         return counts.count(blockNr) > references(blockNr);
     }
 
+    /** Whether {@code walk} (one of the marks) has come to the block. */
+    public boolean isUsedBy(long blockNr, int walk) {
+        return hasMark(blockNr, walk);
+    }
+
     boolean hasMark(long blockNr, int mark) {
         return (marks[(int) blockNr] & mark) != 0;
     }

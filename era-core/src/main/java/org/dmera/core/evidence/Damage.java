@@ -33,6 +33,11 @@ public record Damage(
         return new Damage(kind, structure, path, blockNr, blocks, detail, consequence);
     }
 
+    /** Whether it is in what the held snapshot leads to. */
+    public boolean isOfSnapshot() {
+        return path.startsWith(TreeSpec.SNAPSHOT_PATH);
+    }
+
     /** How bad it is. */
     public Severity severity() {
         return kind.severity();

@@ -4,6 +4,7 @@ package org.dmera.core.evidence;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.WritesetValue;
+import org.dmera.core.read.BlockVerdict;
 
 /**
  * Which tree a walk is about.
@@ -13,6 +14,8 @@ import org.dmera.core.format.WritesetValue;
  * @param walk on whose behalf: {@link BlockUse#LIVE}, {@link BlockUse#SNAPSHOT} or {@link BlockUse#SPACE_MAP}
  */
 public record TreeSpec(Structure structure, long era, int walk) implements DamageLocation {
+    static final String SNAPSHOT_PATH = "superblock > metadata snapshot > ";
+
     /** A tree of the live superblock that is no writeset. */
     public static TreeSpec live(Structure structure) {
         return new TreeSpec(structure, -1, BlockUse.LIVE);
@@ -37,10 +40,15 @@ public record TreeSpec(Structure structure, long era, int walk) implements Damag
         return structure == Structure.ERA_ARRAY ? ArrayBlock.ERA_BYTES : ArrayBlock.WORD_BYTES;
     }
 
+    /** The {@link BlockVerdict} code of its array blocks. */
+    int verdictCode() {
+        return structure == Structure.ERA_ARRAY ? BlockVerdict.ERAS : BlockVerdict.WORDS;
+    }
+
     /** The way to its root. */
     @Override
     public String path() {
-        String start = walk == BlockUse.SNAPSHOT ? "superblock > metadata snapshot > " : "superblock > ";
+        String start = walk == BlockUse.SNAPSHOT ? SNAPSHOT_PATH : "superblock > ";
         return switch (structure) {
             case WRITESET -> start + "writeset tree > era " + era;
             case REF_COUNT_TREE -> start + "space map > ref-count tree";

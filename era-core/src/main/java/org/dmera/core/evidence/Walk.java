@@ -161,6 +161,11 @@ public final class Walk implements DamageLocation, Visits, TreeWalker.Listener, 
     @Override
     public short verdict(BTreeNode leaf, int index) {
         long blockNr = leaf.valueLong(index);
+        if (!reader.readsArrays()) {
+            int perBlock = ArrayBlock.maxEntries(spec.entryBytes());
+            long wanted = Math.max(0, Math.min(perBlock, entries - leaf.key(index) * perBlock));
+            return BlockVerdict.of(spec.verdictCode(), (int) wanted);
+        }
         return table.isOutdated(blockNr) ? BlockVerdict.UNSEALED : reader.verdict(blockNr);
     }
 
@@ -189,7 +194,7 @@ public final class Walk implements DamageLocation, Visits, TreeWalker.Listener, 
         Content own = Content.of(spec);
         int perBlock = ArrayBlock.maxEntries(spec.entryBytes());
         long needed = (entries + perBlock - 1) / perBlock;
-        for (int i = 0; i < n; i++) {
+        for (int i = 0; i < n && reader.readsArrays(); i++) {
             long blockNr = leaf.valueLong(i);
             Content content = table.isUsable(blockNr) ? Content.of(reader.code(blockNr)) : null;
             boolean isOther = content != null && content != own;

@@ -113,7 +113,8 @@ public final class ArrayScanner implements ArrayWalker.Policy, ArrayWalker.Visit
         }
         block.wrap(run, offset);
         return block.hasSaneShape(valueSize)
-                ? BlockVerdict.of(valueSize == ArrayBlock.ERA_BYTES ? BlockVerdict.ERAS : BlockVerdict.WORDS, block)
+                ? BlockVerdict.of(
+                        valueSize == ArrayBlock.ERA_BYTES ? BlockVerdict.ERAS : BlockVerdict.WORDS, block.nrEntries())
                 : BlockVerdict.BAD_ARRAY;
     }
 

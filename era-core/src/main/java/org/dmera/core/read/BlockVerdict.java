@@ -102,9 +102,9 @@ public final class BlockVerdict {
         return (short) (type == BlockType.BITMAP ? BITMAP : type == BlockType.INDEX ? INDEX : SUPERBLOCK);
     }
 
-    /** The verdict {@code code} of an array block. */
-    static short of(int code, ArrayBlock array) {
-        return (short) (array.nrEntries() << CODE_BITS | code);
+    /** The verdict {@code code} of an array block with {@code nrEntries}. */
+    public static short of(int code, int nrEntries) {
+        return (short) (nrEntries << CODE_BITS | code);
     }
 
     private short classifyArray(ByteBuffer buffer, int offset) {
@@ -112,9 +112,9 @@ public final class BlockVerdict {
         if (array.hasSaneShape(ArrayBlock.ERA_BYTES)) {
             int highest = highest(buffer, offset, array.nrEntries());
             int above = (highest > flippedCurrentEra ? ABOVE_CURRENT : 0) | (highest > flippedHeldEra ? ABOVE_HELD : 0);
-            return of(ERAS | above, array);
+            return of(ERAS | above, array.nrEntries());
         }
-        return array.hasSaneShape(ArrayBlock.WORD_BYTES) ? of(WORDS, array) : BAD_ARRAY;
+        return array.hasSaneShape(ArrayBlock.WORD_BYTES) ? of(WORDS, array.nrEntries()) : BAD_ARRAY;
     }
 
     /** A maximum over a plain array: the compiler makes vector code of it, which matters at millions of blocks. */

@@ -303,9 +303,9 @@ public final class MetadataRoots {
         return superblock.metadataSnap();
     }
 
-    /** What the space map counts, or null where that says nothing about the trees: see {@link ReadOnce#of}. */
-    StoredCounts countsOf(BlockSource source) throws IOException {
-        return isSnapshot ? null : StoredCounts.of(source, superblock);
+    /** The superblock's checksum: while it is the same, nothing was committed. */
+    public int checksum() {
+        return superblock.checksum();
     }
 
     /** Metadata blocks that the space map covers; nobody has verified that. */

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.core.read;
 
-import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.BitSet;
-import org.dmera.core.block.BlockType;
 import org.dmera.core.format.BitmapBlock;
 import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.IndexBlock;
@@ -21,35 +19,6 @@ public final class StoredCounts {
 
     public StoredCounts(int nrBitmaps) {
         bitmaps = new ByteBuffer[nrBitmaps];
-    }
-
-    /**
-     * Those of the map that {@code superblock} leads to, for who only reads the trees; null when they can't be read or contradict
-     * themselves, and so are no evidence of anything.
-     *
-     * @throws IOException when the reader was interrupted
-     */
-    static StoredCounts of(BlockSource source, Superblock superblock) throws IOException {
-        ByteBuffer block = BlockSource.newBuffer(1);
-        if (!isThere(source, superblock.spaceMapBitmapRoot(), block, BlockType.INDEX)) {
-            return null;
-        }
-        IndexBlock index = new IndexBlock().wrap(block, 0);
-        int nrBlocks = (int) Math.max(0, Math.min(superblock.spaceMapNrBlocks(), source.sizeBlocks()));
-        StoredCounts counts = new StoredCounts((nrBlocks + BitmapBlock.ENTRIES - 1) / BitmapBlock.ENTRIES);
-        for (int i = 0; i < counts.nrBitmaps(); i++) {
-            ByteBuffer bitmap = BlockSource.newBuffer(1);
-            if (!isThere(source, index.bitmapBlock(i), bitmap, BlockType.BITMAP)) {
-                return null;
-            }
-            counts.bitmap(i, bitmap);
-        }
-        return counts.agreeWith(index, superblock, nrBlocks) ? counts : null;
-    }
-
-    private static boolean isThere(BlockSource source, long blockNr, ByteBuffer block, BlockType type)
-            throws IOException {
-        return source.isUsable(blockNr) && source.read(blockNr, block, type) == null;
     }
 
     /**
@@ -90,14 +59,9 @@ public final class StoredCounts {
     /**
      * Judges how many entries of bitmap {@code index}, which could be read, are 0 by its index: null when it is just as many.
      *
-     * <p>{@link DamageKind#NEVER_RESUMED}: a freshly formatted device has a superblock whose space map was not committed once
-     * more after the writeset tree and the era array had been made: the index counts those two blocks as free until the first
-     * commit. A table that is loaded and dropped, and loaded again, goes on from there and keeps the difference; it does no
-     * harm, since the bitmap decides what is free.
-     *
-     * <p>{@link DamageKind#NR_FREE_OF_DEVICE}: the era_restore of thin-provisioning-tools 0.9 counts as free what the device
-     * has; the kernel counts what the bitmap has, and keeps the difference for ever. Either knows when nothing is left, for it
-     * looks no further than the device's end.
+     * <p>The first commit after formatting, not formatting itself, takes the two empty trees into the index. The era_restore of
+     * thin-provisioning-tools 0.9 counts as free what the device has, the kernel what the bitmap has. Either difference stays, and
+     * does no harm: the bitmap decides what is free.
      *
      * @param nrFree u32
      * @param nrBlocks what the map is for
@@ -161,30 +125,14 @@ public final class StoredCounts {
 
     /** The first block in {@code [begin, end)} whose stored count is known and not 0, or {@code end}. */
     public int firstUsed(int begin, int end) {
-        int b = begin;
-        while (b < end) {
-            int index = b / BitmapBlock.ENTRIES;
-            if (index >= bitmaps.length) {
-                return end;
+        for (int b = begin; b < end && b < bitmaps.length * BitmapBlock.ENTRIES; b = (b | 31) + 1) {
+            // Two bits a block, and no 32 of them are in two bitmaps.
+            ByteBuffer block = bitmaps[b / BitmapBlock.ENTRIES];
+            int entry = b % BitmapBlock.ENTRIES;
+            long rest = block == null ? 0 : block.getLong(BitmapBlock.COUNTS + entry / 32 * 8) >>> entry % 32 * 2;
+            if (rest != 0) {
+                return Math.min(end, b + Long.numberOfTrailingZeros(rest) / 2);
             }
-            int stop = Math.min(end, (index + 1) * BitmapBlock.ENTRIES);
-            ByteBuffer block = bitmaps[index];
-            if (block == null) {
-                b = stop;
-                continue;
-            }
-            int entry = b - index * BitmapBlock.ENTRIES;
-            int last = stop - index * BitmapBlock.ENTRIES;
-            while (entry < last) {
-                if ((entry & 31) == 0 && block.getLong(BitmapBlock.COUNTS + (entry >> 2)) == 0) {
-                    entry += 32;
-                } else if ((block.get(BitmapBlock.COUNTS + (entry >> 2)) >> ((entry & 3) * 2) & 3) != 0) {
-                    return index * BitmapBlock.ENTRIES + entry;
-                } else {
-                    entry++;
-                }
-            }
-            b = stop;
         }
         return end;
     }

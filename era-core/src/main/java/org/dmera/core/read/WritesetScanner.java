@@ -3,7 +3,6 @@ package org.dmera.core.read;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.util.BitSet;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.DamageKind;
@@ -27,14 +26,7 @@ public final class WritesetScanner implements TreeWalker.Listener, ArrayScanner.
 
     private final ReadOnce reading;
     private final ArrayScanner arrays;
-    /** Roots of bitsets that were met: who reads only some of them would miss that two are the same. */
-    private final BitSet roots = new BitSet();
-
     private long highestEra;
-    /** The era that should come next, or −1 while any may come. */
-    private long nextEra;
-
-    private boolean hasGap;
     private WritesetVisitor visitor;
     /** The bitset that is read. */
     private String structure;
@@ -56,13 +48,9 @@ public final class WritesetScanner implements TreeWalker.Listener, ArrayScanner.
     public void forEach(MetadataRoots roots, WritesetVisitor visitor) throws IOException {
         this.visitor = visitor;
         this.highestEra = roots.lastArchived();
-        this.roots.clear();
-        this.nextEra = -1;
-        this.hasGap = false;
         try {
             new TreeWalker(reading.source(), reading, WritesetValue.BYTES, TreeWalker.newBuffers(), this)
                     .walk(roots.writesetTreeRoot(), 0, true);
-            hasGap |= nextEra >= 0 && nextEra <= highestEra;
             if (roots.hasCurrentWriteset()) {
                 visit(roots.currentEra(), roots.currentWritesetNrBits(), roots.currentWritesetRoot());
             }
@@ -72,22 +60,11 @@ public final class WritesetScanner implements TreeWalker.Listener, ArrayScanner.
         }
     }
 
-    /** Whether some eras have no writeset, from the first that has one to the last that can: they may have been lost. */
-    public boolean hasGap() {
-        return hasGap;
-    }
-
     private void visit(long era, long nrBits, long root) throws IOException {
         structure = "writeset of era " + era;
         if (nrBits > Limits.MAX_ORIGIN_BLOCKS) {
             throw damaged(
                     DamageKind.BAD_FIELD, "nr_bits is " + nrBits + ", expected at most " + Limits.MAX_ORIGIN_BLOCKS);
-        }
-        if (reading.source().isUsable(root)) {
-            if (roots.get((int) root)) {
-                throw damaged(DamageKind.DOUBLY_USED, "its root, block " + root + ", is another writeset's too");
-            }
-            roots.set((int) root);
         }
         visitor.writeset(era, nrBits, root);
     }
@@ -140,8 +117,6 @@ public final class WritesetScanner implements TreeWalker.Listener, ArrayScanner.
                         "writeset tree: btree node " + leaf.blockNr() + " has a writeset of era "
                                 + Long.toUnsignedString(era) + ", expected at most " + highestEra);
             }
-            hasGap |= nextEra >= 0 && era != nextEra;
-            nextEra = era + 1;
             int offset = leaf.valueOffset(i);
             visit(era, WritesetValue.nrBits(leaf.buffer(), offset), WritesetValue.root(leaf.buffer(), offset));
         }

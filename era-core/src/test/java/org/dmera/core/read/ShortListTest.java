@@ -13,14 +13,17 @@ import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockSeal;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.block.MemoryBlockDevice;
+import org.dmera.core.check.CheckOptions;
 import org.dmera.core.check.MetadataChecker;
 import org.dmera.core.content.ChangedBlocks;
 import org.dmera.core.content.LastWritten;
 import org.dmera.core.content.MetadataScanner;
+import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.Superblock;
 import org.dmera.core.format.WritesetValue;
+import org.dmera.core.metadata.Digest;
 import org.dmera.core.metadata.EraMetadata;
 import org.dmera.core.salvage.Salvage;
 import org.dmera.core.salvage.SalvageHints;
@@ -99,6 +102,69 @@ class ShortListTest {
         assertNobodyIsShort(4);
     }
 
+    /** A lost write of a leaf: what it led to before has been allocated again, for another array. */
+    @ParameterizedTest
+    @CsvSource({"1, 3", "3, 1", "4, 1", "2, 4"})
+    void aBitsetThatLeadsToABlockOfAnotherIsRefusedAlsoByWhoReadsOneOfThem(int era, int other) throws IOException {
+        int root = (int) rootOf(era);
+        node(root).valueLong(0, node((int) rootOf(other)).valueLong(0));
+        seal(root);
+        for (int since = 1; since <= 4; since++) {
+            assertNobodyIsShort(since);
+        }
+    }
+
+    /** What a snapshot leads to is in use as long as it is held, and in no other place. */
+    @ParameterizedTest
+    @ValueSource(strings = {"older tree", "free block", "block of the live array"})
+    void aHeldSnapshotWithAnOlderPartIsRefused(String part) throws Exception {
+        EraMetadata metadata = EraMetadata.openOrFormat(device, 8);
+        metadata.takeSnapshot();
+        Digest digest = new Digest(metadata);
+        digest.begin();
+        while (digest.step()) {
+            metadata.commit();
+        }
+        metadata.commit();
+        MetadataRoots held = MetadataRoots.readSnapshot(device);
+        ChangedBlocks.since(device, held, 1);
+        int eras = (int) held.eraArrayRoot();
+        switch (part) {
+            case "older tree" -> {
+                int tree = (int) held.writesetTreeRoot();
+                node(tree).nrEntries(0);
+                seal(tree);
+            }
+            case "free block" -> node(eras).valueLong(0, freeArrayBlock());
+            default ->
+                node(eras)
+                        .valueLong(
+                                0,
+                                node((int) MetadataRoots.read(device).eraArrayRoot())
+                                        .valueLong(0));
+        }
+        seal(eras);
+        assertThrows(DamagedMetadataException.class, () -> MetadataScanner.scan(device, held, new EraTruth()));
+        assertThrows(DamagedMetadataException.class, () -> LastWritten.stream(device, held, new EraTruth()));
+        assertThrows(DamagedMetadataException.class, () -> ChangedBlocks.since(device, held, 1));
+        assertFalse(MetadataChecker.check(device).isClean());
+        CheckOptions alone = CheckOptions.of(CheckOptions.Scope.SNAPSHOT);
+        assertFalse(MetadataChecker.check(device, alone).isClean());
+    }
+
+    /** An array block of eras that nothing leads to any more. */
+    private int freeArrayBlock() throws IOException {
+        BlockUse table = MetadataChecker.check(device).table();
+        for (int b = 1; b < table.size(); b++) {
+            if (table.references(b) == 0
+                    && BlockVerdict.code(new BlockVerdict(-1).classify(bytes, b * BlockDevice.BLOCK_BYTES, b))
+                            == BlockVerdict.ERAS) {
+                return b;
+            }
+        }
+        throw new AssertionError("no array block was freed");
+    }
+
     private void assertNobodyIsShort(long since) throws IOException {
         assertFalse(MetadataChecker.check(device).isClean());
         MetadataRoots roots = MetadataRoots.read(device);
@@ -119,8 +185,11 @@ class ShortListTest {
     }
 
     private BTreeNode tree() {
-        int root = (int) new Superblock().wrap(bytes, 0).writesetTreeRoot();
-        return new BTreeNode().wrap(bytes, root * BlockDevice.BLOCK_BYTES);
+        return node((int) new Superblock().wrap(bytes, 0).writesetTreeRoot());
+    }
+
+    private BTreeNode node(int blockNr) {
+        return new BTreeNode().wrap(bytes, blockNr * BlockDevice.BLOCK_BYTES);
     }
 
     private void writeset(int era, long nrBits, long root) {
@@ -130,8 +199,11 @@ class ShortListTest {
     }
 
     private void sealTree() {
-        long root = tree().blockNr();
-        new BlockSeal().seal(BlockType.BTREE_NODE, bytes, (int) root * BlockDevice.BLOCK_BYTES, root);
+        seal((int) tree().blockNr());
+    }
+
+    private void seal(int node) {
+        new BlockSeal().seal(BlockType.BTREE_NODE, bytes, node * BlockDevice.BLOCK_BYTES, node);
     }
 
     private void superblock(Consumer<Superblock> change) {

@@ -56,8 +56,8 @@ record MetadataFacts(
 
     private static List<Writeset> writesets(BlockDevice device, MetadataRoots roots) throws IOException {
         List<Writeset> list = new ArrayList<>();
-        WritesetScanner scanner = new WritesetScanner(ReadOnce.of(device, roots));
-        WritesetScanner bits = new WritesetScanner(ReadOnce.of(device, roots));
+        WritesetScanner scanner = new WritesetScanner(new ReadOnce(device));
+        WritesetScanner bits = new WritesetScanner(new ReadOnce(device));
         scanner.forEach(roots, (era, nrBits, root) -> {
             if (list.size() == MAX_WRITESETS) {
                 throw new IOException(device.name() + ": there are more than " + MAX_WRITESETS

@@ -141,7 +141,7 @@ public final class MetadataView implements Closeable {
      */
     public long fewestBlocksSince(long era) throws IOException {
         long[] fewest = {Long.MAX_VALUE / blockSizeBytes()};
-        new WritesetScanner(ReadOnce.of(device, roots)).forEach(roots, (of, nrBits, root) -> {
+        new WritesetScanner(new ReadOnce(device)).forEach(roots, (of, nrBits, root) -> {
             if (of >= era) {
                 fewest[0] = Math.min(fewest[0], nrBits);
             }
