@@ -8,7 +8,8 @@ import org.dmera.core.read.StoredCounts;
 /**
  * What is known of each metadata block: what the pass over the device saw, how many references the walks found, and
  * which walks have visited it. Four bytes a block, and two more while a snapshot is checked; a device has at most 4,161,600
- * blocks that count, so this stays below 24 MiB.
+ * blocks that count, so this stays below 24 MiB. What walks have found takes room only where they have been: a device without a
+ * superblock holds thousands of states, and each of their walks has a table of its own.
  */
 public final class BlockUse {
     /** In use by the live trees. */
@@ -17,8 +18,6 @@ public final class BlockUse {
     public static final int SNAPSHOT = 2;
     /** The space map's own blocks. */
     public static final int SPACE_MAP = 4;
-    /** Used in two places that can't both be right. */
-    static final int DOUBLY_USED = 8;
     /** Its damage has been reported. */
     static final int REPORTED = 16;
 
@@ -31,10 +30,15 @@ public final class BlockUse {
     /** Counts stop here; more than 2 can't come up in sound metadata. */
     public static final int MOST = 255;
 
+    private static final int PAGE_BITS = 8;
+    private static final int MASK = (1 << PAGE_BITS) - 1;
+
     private final int size;
     private final short[] verdicts;
-    private final byte[] references;
-    private final byte[] marks;
+    /** By block its marks, and above them the references to it; a page of blocks is there once one of them has any. */
+    private final short[][] found;
+    /** Blocks that are used in two places which can't both be right. */
+    private final BitSet doublyUsed = new BitSet();
     /**
      * Hash of the place where the live trees use a block, for comparison with the snapshot's. Sixteen bits will do: what
      * is shared in a wrong place is missed in the right one, and the counts show that too.
@@ -47,19 +51,19 @@ public final class BlockUse {
 
     /** A table for a device of {@code sizeBlocks} blocks; those that no space map can reach are left out. */
     public BlockUse(long sizeBlocks) {
-        size = (int) Math.min(sizeBlocks, IndexBlock.MAX_METADATA_BLOCKS);
-        verdicts = new short[size];
-        references = new byte[size];
-        marks = new byte[size];
+        this(new short[(int) Math.min(sizeBlocks, IndexBlock.MAX_METADATA_BLOCKS)]);
     }
 
-    /** A table that knows nothing but which blocks this one has found in two places. */
+    private BlockUse(short[] verdicts) {
+        this.verdicts = verdicts;
+        size = verdicts.length;
+        found = new short[(size >> PAGE_BITS) + 1][];
+    }
+
+    /** A table for other walks, which knows what the blocks are, and which of them this one has found in two places. */
     public BlockUse withDoublyUsed() {
-        BlockUse table = new BlockUse(size);
-        System.arraycopy(verdicts, 0, table.verdicts, 0, size);
-        for (int b = 0; b < size; b++) {
-            table.marks[b] = (byte) (marks[b] & DOUBLY_USED);
-        }
+        BlockUse table = new BlockUse(verdicts);
+        table.doublyUsed.or(doublyUsed);
         table.astray.or(astray);
         table.outdated.or(outdated);
         return table;
@@ -84,13 +88,26 @@ public final class BlockUse {
     }
 
     public int references(int blockNr) {
-        return references[blockNr] & 0xFF;
+        return found(blockNr) >> Byte.SIZE;
     }
 
     public void addReference(long blockNr) {
-        if (references[(int) blockNr] != (byte) MOST) {
-            references[(int) blockNr]++;
+        if (references((int) blockNr) < MOST) {
+            page(blockNr)[(int) blockNr & MASK] = (short) (found(blockNr) + (1 << Byte.SIZE));
         }
+    }
+
+    private int found(long blockNr) {
+        short[] page = found[(int) blockNr >> PAGE_BITS];
+        return page == null ? 0 : page[(int) blockNr & MASK] & 0xFFFF;
+    }
+
+    private short[] page(long blockNr) {
+        int at = (int) blockNr >> PAGE_BITS;
+        if (found[at] == null) {
+            found[at] = new short[1 << PAGE_BITS];
+        }
+        return found[at];
     }
 
     /**
@@ -107,17 +124,25 @@ public final class BlockUse {
     }
 
     boolean hasMark(long blockNr, int mark) {
-        return (marks[(int) blockNr] & mark) != 0;
+        return (found(blockNr) & mark) != 0;
     }
 
     void mark(long blockNr, int mark) {
-        marks[(int) blockNr] |= (byte) mark;
+        page(blockNr)[(int) blockNr & MASK] |= (short) mark;
+    }
+
+    boolean isDoublyUsed(long blockNr) {
+        return doublyUsed.get((int) blockNr);
+    }
+
+    void markDoublyUsed(long blockNr) {
+        doublyUsed.set((int) blockNr);
     }
 
     /** From now on whoever leads to {@code blockNr} isn't believed. */
     public void distrust(int blockNr) {
         astray.set(blockNr);
-        mark(blockNr, DOUBLY_USED);
+        markDoublyUsed(blockNr);
     }
 
     /** From now on what {@code blockNr} holds isn't believed. */
@@ -130,7 +155,7 @@ public final class BlockUse {
         return outdated.get((int) blockNr);
     }
 
-    /** Why a block is marked as {@link #DOUBLY_USED}. */
+    /** Why a block {@link #isDoublyUsed}. */
     String whyDoubted(long blockNr) {
         return astray.get((int) blockNr)
                 ? "the space map counts the block as free, and others as used that nothing leads to: it may be an older"
@@ -149,15 +174,15 @@ public final class BlockUse {
      */
     public boolean use(long blockNr, int walk, int place) {
         int b = (int) blockNr;
-        int before = marks[b] & (LIVE | SNAPSHOT | SPACE_MAP);
-        marks[b] |= (byte) walk;
+        int before = found(b) & (LIVE | SNAPSHOT | SPACE_MAP);
+        mark(b, walk);
         if (places != null && before == 0) {
             places[b] = (short) place;
         }
         if (before == 0 || before == LIVE && walk == SNAPSHOT && places != null && places[b] == (short) place) {
             return true;
         }
-        marks[b] |= DOUBLY_USED;
+        markDoublyUsed(b);
         return false;
     }
 }

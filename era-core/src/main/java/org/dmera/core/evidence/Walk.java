@@ -229,11 +229,11 @@ public final class Walk implements DamageLocation, Visits, TreeWalker.Listener, 
         if (table.hasMark(blockNr, misfit)) {
             return Problem.of(DamageKind.BAD_HEADER, blockNr, "no node of this tree");
         }
-        if (!table.hasMark(blockNr, spec.walk() | BlockUse.DOUBLY_USED)) {
+        if (!table.hasMark(blockNr, spec.walk()) && !isDoublyUsed(blockNr)) {
             return null;
         }
         if (couldBeOurs(blockNr)) {
-            table.mark(blockNr, BlockUse.DOUBLY_USED);
+            table.markDoublyUsed(blockNr);
         }
         return doublyUsed(blockNr);
     }
@@ -257,7 +257,7 @@ public final class Walk implements DamageLocation, Visits, TreeWalker.Listener, 
 
     @Override
     public boolean isDoublyUsed(long blockNr) {
-        return table.hasMark(blockNr, BlockUse.DOUBLY_USED);
+        return table.isDoublyUsed(blockNr);
     }
 
     @Override

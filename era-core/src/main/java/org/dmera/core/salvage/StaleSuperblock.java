@@ -4,12 +4,9 @@ package org.dmera.core.salvage;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.BitSet;
-import java.util.HashMap;
-import java.util.Map;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.content.ForwardingVisitor;
 import org.dmera.core.content.MetadataVisitor;
-import org.dmera.core.evidence.ArrayMap;
 import org.dmera.core.evidence.BlockReader;
 import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.format.ArrayBlock;
@@ -108,7 +105,7 @@ public final class StaleSuperblock extends Salvage {
         private final BlockDevice device;
         private final Superblock superblock;
         private final KnownRootsSalvage trees;
-        private final Map<StateOverlay.WalkedArray, ArrayMap> shared = new HashMap<>();
+        private final StateOverlay.Walked walked = new StateOverlay.Walked();
         private final StateOverlay own;
 
         Others(BlockDevice device, Superblock superblock, KnownRootsSalvage trees) {
@@ -120,7 +117,7 @@ public final class StaleSuperblock extends Salvage {
             BitSet watched = (BitSet) overtaken.clone();
             watched.or(wrong);
             search = RootSearch.of(device, watched);
-            own = new StateOverlay(device, search.table, RootCandidate.of(superblock), shared);
+            own = new StateOverlay(device, search.table, RootCandidate.of(superblock), walked);
             compare();
         }
 
@@ -137,7 +134,7 @@ public final class StaleSuperblock extends Salvage {
                         continue;
                     }
                 }
-                StateOverlay layer = new StateOverlay(device, search.table, state, shared);
+                StateOverlay layer = new StateOverlay(device, search.table, state, walked);
                 // A bitset that damage has left behind passes for an open writeset of the era after the last.
                 boolean mayHaveNone =
                         !state.bitsets.isEmpty() && (state.broken > 0 || trees.countsAsUsed(state.bitsets.get(0)));
@@ -186,7 +183,7 @@ public final class StaleSuperblock extends Salvage {
          * was, in another's place perhaps: so a mark counts that {@code state} hasn't in any such place.
          */
         private Order order(RootCandidate state) {
-            StateOverlay layer = new StateOverlay(device, search.table, state, shared);
+            StateOverlay layer = new StateOverlay(device, search.table, state, walked);
             long end = Math.min(superblock.nrBlocks(), layer.extent);
             EraWindow here = new EraWindow();
             EraWindow there = new EraWindow();

@@ -6,15 +6,12 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 import java.util.stream.Collectors;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.content.MetadataVisitor;
-import org.dmera.core.evidence.ArrayMap;
 import org.dmera.core.evidence.Damage;
 import org.dmera.core.format.Superblock;
 
@@ -44,12 +41,12 @@ final class StateMerge extends Salvage {
     StateMerge(BlockDevice device, RootSearch search, SalvageHints hints) throws IOException {
         super(new ArrayList<>());
         List<Superblock> copies = new ArrayList<>();
-        Map<StateOverlay.WalkedArray, ArrayMap> shared = new HashMap<>();
+        StateOverlay.Walked walked = new StateOverlay.Walked();
         Set<Damage> distinct = new LinkedHashSet<>();
         allLost = search.last == RootSearch.Last.LOST;
         for (RootCandidate state : search.states) {
             copies.addAll(state.copies);
-            StateOverlay layer = new StateOverlay(device, search.table, state, shared);
+            StateOverlay layer = new StateOverlay(device, search.table, state, walked);
             layers.add(layer);
             distinct.addAll(layer.log.kept());
             allLost |= state.isMapped && (state.areMarksAdrift() || layer.writesetsLost && state.broken != 1);

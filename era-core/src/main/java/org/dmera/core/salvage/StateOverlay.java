@@ -3,6 +3,7 @@ package org.dmera.core.salvage;
 
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.dmera.core.block.BlockDevice;
@@ -22,7 +23,17 @@ import org.dmera.core.read.BlockVerdict;
 /** What one state of the metadata knows of marks, to be laid over what others know. */
 final class StateOverlay implements Walk.WritesetVisitor {
     /** An array that was walked for that many entries, or without knowing how many it has: then −1. */
-    record WalkedArray(long root, int valueBytes, long entries) {}
+    private record WalkedArray(long root, int valueBytes, long entries) {}
+
+    /**
+     * What states have in common that were walked: a device on which the kernel has not yet come round holds thousands of them, one a
+     * commit, and each differs from the one before in a few blocks.
+     */
+    static final class Walked {
+        private final Map<WalkedArray, ArrayMap> arrays = new HashMap<>();
+        /** By array block, the highest era in it. */
+        private final Map<Integer, Long> highest = new HashMap<>();
+    }
 
     private final BlockReader reader;
     final DamageLog log = new DamageLog();
@@ -38,7 +49,7 @@ final class StateOverlay implements Walk.WritesetVisitor {
 
     private final BlockDevice device;
     private final BlockUse seen;
-    private final Map<WalkedArray, ArrayMap> shared;
+    private final Walked walked;
     private final List<EraWindow.Part> parts = new ArrayList<>();
     private long lastEra = -1;
 
@@ -50,11 +61,10 @@ final class StateOverlay implements Walk.WritesetVisitor {
     /**
      * Walks what {@code candidate} leads to.
      *
-     * @param shared what other states have walked already; added to. A device on which the kernel has not yet come round holds
-     *     thousands of states, one a commit, and each differs from the one before in a few blocks.
+     * @param walked added to
      */
-    StateOverlay(BlockDevice device, BlockUse seen, RootCandidate candidate, Map<WalkedArray, ArrayMap> shared) {
-        this.shared = shared;
+    StateOverlay(BlockDevice device, BlockUse seen, RootCandidate candidate, Walked walked) {
+        this.walked = walked;
         this.reader = BlockReader.quiet(device, seen);
         this.device = device;
         this.seen = seen;
@@ -96,9 +106,9 @@ final class StateOverlay implements Walk.WritesetVisitor {
     }
 
     private ArrayMap map(TreeSpec spec, long root, long entries, DamageLog damages) {
-        return shared.computeIfAbsent(
+        return walked.arrays.computeIfAbsent(
                 new WalkedArray(root, spec.entryBytes(), entries),
-                walked -> ArrayMap.of(fresh(damages), spec, root, Math.max(0, entries)));
+                array -> ArrayMap.of(fresh(damages), spec, root, Math.max(0, entries)));
     }
 
     private void addWriteset(long era, long nrBits, long root) {
@@ -134,8 +144,13 @@ final class StateOverlay implements Walk.WritesetVisitor {
         ByteBuffer block = BlockReader.newBuffer();
         for (EraWindow.Part part : parts) {
             for (long i = 0; part.content() == Content.ERAS && i * ArrayBlock.ERAS_PER_BLOCK < part.length(); i++) {
-                int usable = part.map().load(reader, i, ArrayBlock.ERAS_PER_BLOCK, block);
-                highest = Math.max(highest, TreeSurvey.highestPlausible(block, usable));
+                long index = i;
+                highest = Math.max(
+                        highest,
+                        walked.highest.computeIfAbsent(
+                                part.map().block(i),
+                                b -> TreeSurvey.highestPlausible(
+                                        block, part.map().load(reader, index, ArrayBlock.ERAS_PER_BLOCK, block))));
             }
         }
         highestInArray = highest;

@@ -2,7 +2,6 @@
 package org.dmera.core.salvage;
 
 import java.nio.ByteBuffer;
-import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
 import org.dmera.core.evidence.BlockReader;
@@ -46,11 +45,13 @@ final class StateProbe {
     private final ByteBuffer below = BlockReader.newBuffer();
     private final BTreeNode node = new BTreeNode();
     private final BTreeNode child = new BTreeNode();
-    private final byte[] references;
     /** Internal nodes that don't show what tree they are of: no search enters one twice, whatever leads to it how often. */
     private final BitSet unknown = new BitSet();
 
     private StoredCounts counts;
+    /** The references to each block in this state. */
+    private BlockUse found;
+
     private RootCandidate state;
     private int refCountRoots;
     /** Root of an array without entries, or 0. */
@@ -59,7 +60,6 @@ final class StateProbe {
     StateProbe(BlockReader reader) {
         this.reader = reader;
         this.table = reader.table();
-        this.references = new byte[table.size()];
     }
 
     /** The state that {@code map} belongs to; null when it has been overwritten. */
@@ -67,7 +67,7 @@ final class StateProbe {
         this.counts = map.counts();
         this.state = new RootCandidate(map.indexBlock());
         state.isMapped = true;
-        Arrays.fill(references, (byte) 0);
+        this.found = table.withDoublyUsed();
         refCountRoots = 0;
         emptyRoot = 0;
         BitSet used = counts.used(table.size());
@@ -161,26 +161,24 @@ final class StateProbe {
         if (!table.isUsable(b) || counts.count((int) b) == 0) {
             return false;
         }
-        if (references[(int) b] != Byte.MAX_VALUE) {
-            references[(int) b]++;
-        }
+        found.addReference(b);
         int code = reader.code(b);
         return code <= BlockVerdict.MISPLACED || code == BlockVerdict.BAD_ARRAY || code == kind;
     }
 
     private boolean judgeCount(int b) {
         int stored = counts.count(b);
-        int found = references[b];
+        int references = found.references(b);
         if (stored == BitmapBlock.SEE_TREE || stored < 0) {
             return true;
         }
-        if (found > stored) {
+        if (references > stored) {
             return false;
         }
-        if (found == stored) {
+        if (references == stored) {
             return true;
         }
-        state.isLeaky |= stored - found > 1;
+        state.isLeaky |= stored - references > 1;
         switch (reader.code(b)) {
             case BlockVerdict.NODE -> addRoot(b);
             case BlockVerdict.ERAS, BlockVerdict.WORDS -> {

@@ -14,11 +14,14 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.Random;
+import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockSeal;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.block.MemoryBlockDevice;
 import org.dmera.core.content.MetadataScanner;
 import org.dmera.core.format.Superblock;
+import org.dmera.core.metadata.EraMetadata;
+import org.dmera.core.read.BlockVerdict;
 import org.dmera.core.read.MetadataRoots;
 import org.dmera.testkit.EraTruth;
 import org.dmera.testkit.Fixtures;
@@ -204,6 +207,60 @@ class LostSuperblockTest {
         new BlockSeal().seal(BlockType.SUPERBLOCK, bytes, 0, 0);
         judge(truth, image, new SalvageHints(-1, nrBlocks, -1), "wrong size", wrong);
         assertEquals(List.of(), wrong);
+    }
+
+    /** Each commit leaves a state, and nearly all of it is that of the one before. */
+    @Test
+    void whatStatesShareIsReadOnceForAllOfThem() throws IOException {
+        MemoryBlockDevice device = new MemoryBlockDevice(2048);
+        EraMetadata metadata = EraMetadata.openOrFormat(device, 8);
+        metadata.resize(20_000);
+        metadata.rollover();
+        for (int i = 0; i < 100; i++) {
+            metadata.mark(200 * i);
+            metadata.commit();
+        }
+        EraTruth truth = truth(device.bytes().clone());
+        Arrays.fill(device.bytes(), 0, 4096, (byte) 0);
+        int[] reads = new int[2048];
+        EraTruth now = new EraTruth();
+        Salvage.open(new Counting(device, reads), new SalvageHints(8, 20_000, truth.currentEra())).stream(now);
+        assertEquals(0, truth.lostIn(now));
+        ByteBuffer bytes = ByteBuffer.wrap(device.bytes()).order(ByteOrder.LITTLE_ENDIAN);
+        int found = 0;
+        for (int b = 1; b < reads.length; b++) {
+            if (BlockVerdict.code(new BlockVerdict(-1).classify(bytes, b * 4096, b)) == BlockVerdict.ERAS) {
+                found++;
+                assertTrue(reads[b] < 10, "block " + b + " was read " + reads[b] + " times");
+            }
+        }
+        assertTrue(found >= 20, "only " + found + " array blocks");
+    }
+
+    /** Counts the reads of single blocks. */
+    @SuppressWarnings("ArrayRecordComponent")
+    private record Counting(MemoryBlockDevice device, int[] reads) implements BlockDevice {
+        @Override
+        public long sizeBlocks() {
+            return device.sizeBlocks();
+        }
+
+        @Override
+        public void read(long firstBlock, ByteBuffer dst) throws IOException {
+            reads[(int) firstBlock] += dst.remaining() == BLOCK_BYTES ? 1 : 0;
+            device.read(firstBlock, dst);
+        }
+
+        @Override
+        public void write(long firstBlock, ByteBuffer src) throws IOException {
+            device.write(firstBlock, src);
+        }
+
+        @Override
+        public void flush() {}
+
+        @Override
+        public void close() {}
     }
 
     private static byte[] damaged(String name) {
