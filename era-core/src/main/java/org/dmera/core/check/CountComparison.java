@@ -11,11 +11,8 @@ import org.dmera.core.format.DamageKind;
 import org.dmera.core.read.StoredCounts;
 
 /**
- * Compares the stored counts with the references that were found, block by block; neighbours with the same trouble make
- * one finding.
- *
- * <p>While part of a tree can't be read, nobody knows what that part refers to: then only counts that are too low are
- * reported, for those are wrong whatever the lost part holds.
+ * Compares the stored counts with the references that were found; neighbours with the same trouble make one finding. While
+ * part of a tree can't be read, only counts that are too low are reported: those are wrong whatever that part refers to.
  */
 final class CountComparison {
     private final BlockUse table;

@@ -16,10 +16,7 @@ import org.dmera.core.read.StoredCounts;
 
 /**
  * The pass over the device: reads the blocks that the space map counts as used, in device order, in large pieces, on every
- * thread that is given, and leaves in the {@link BlockUse} what it saw.
- *
- * <p>Threads take the next piece from a shared counter, so the device sees one ascending sequence of reads. Blocks that
- * the space map wrongly counts as free are read one by one when a walk visits them.
+ * thread that is given, and leaves in the {@link BlockUse} what it saw. Others are read when a walk visits them.
  */
 public final class DeviceScan extends SharedReading {
     /** Blocks in a piece: 1 MiB. */
@@ -32,7 +29,7 @@ public final class DeviceScan extends SharedReading {
     private final StoredCounts counts;
     private final BlockVerdict verdict;
     private final CheckOptions options;
-    private final AtomicInteger next = new AtomicInteger();
+    private final AtomicInteger taken = new AtomicInteger();
     private final int pieces;
 
     /** {@code counts}: what the space map stores, or null to read every block. */
@@ -74,11 +71,16 @@ public final class DeviceScan extends SharedReading {
     protected void read() throws IOException {
         ByteBuffer buffer = null;
         BlockVerdict eye = verdict.another();
-        for (int piece = next.getAndIncrement(); piece < pieces && !hasFailed(); piece = next.getAndIncrement()) {
-            int from = firstUsed(piece * PIECE, end(piece));
-            if (from < end(piece)) {
+        for (int piece = taken.getAndIncrement(); piece < pieces && !hasFailed(); piece = taken.getAndIncrement()) {
+            int end = end(piece);
+            int next;
+            for (int from = firstUsed(piece * PIECE, end); from < end; from = next) {
+                int to = from + 1;
+                for (next = firstUsed(to, end); next < end && next - to <= HOLE; next = firstUsed(to, end)) {
+                    to = next + 1;
+                }
                 buffer = buffer == null ? BlockSource.newBuffer(Math.min(PIECE, table.size())) : buffer;
-                scan(from, end(piece), buffer, eye);
+                scan(from, to, buffer, eye);
             }
             options.progress().advanced(end(piece) - piece * PIECE);
         }
@@ -93,21 +95,7 @@ public final class DeviceScan extends SharedReading {
         return Math.min(table.size(), (piece + 1) * PIECE);
     }
 
-    /** The used blocks in {@code [first, end)}, of which {@code first} is one. */
-    private void scan(int first, int end, ByteBuffer buffer, BlockVerdict eye) throws IOException {
-        for (int from = first; from < end; ) {
-            int to = from + 1;
-            int nextUsed = firstUsed(to, end);
-            while (nextUsed < end && nextUsed - to <= HOLE) {
-                to = nextUsed + 1;
-                nextUsed = firstUsed(to, end);
-            }
-            scanRun(from, to, buffer, eye);
-            from = nextUsed;
-        }
-    }
-
-    private void scanRun(int from, int to, ByteBuffer buffer, BlockVerdict eye) throws IOException {
+    private void scan(int from, int to, ByteBuffer buffer, BlockVerdict eye) throws IOException {
         buffer.clear().limit((to - from) * BlockDevice.BLOCK_BYTES);
         try {
             device.read(from, buffer);

@@ -58,9 +58,9 @@ public final class MissedParts {
         return switch (damage.kind()) {
             case ORPHAN_TREE -> true;
             case ERA_MISSING -> damage.isOfSnapshot() == isOfSnapshot;
-            case DOUBLY_USED, MISDIRECTED_WRITE -> !damage.structure().isSpaceMap() && table.isUsedBy(first, walk);
+            case DOUBLY_USED, MISDIRECTED_WRITE -> !damage.structure().isSpaceMap() && table.hasMark(first, walk);
             case COUNT_TOO_LOW ->
-                LongStream.range(first, first + damage.nrBlocks()).anyMatch(b -> table.isUsedBy(b, walk));
+                LongStream.range(first, first + damage.nrBlocks()).anyMatch(b -> table.hasMark(b, walk));
             default -> false;
         };
     }

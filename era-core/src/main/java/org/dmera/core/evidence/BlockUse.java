@@ -118,12 +118,8 @@ public final class BlockUse {
         return counts.count(blockNr) > references(blockNr);
     }
 
-    /** Whether {@code walk} (one of the marks) has come to the block. */
-    public boolean isUsedBy(long blockNr, int walk) {
-        return hasMark(blockNr, walk);
-    }
-
-    boolean hasMark(long blockNr, int mark) {
+    /** Whether the block has any of the marks {@link #LIVE}, {@link #SNAPSHOT}, {@link #SPACE_MAP}. */
+    public boolean hasMark(long blockNr, int mark) {
         return (found(blockNr) & mark) != 0;
     }
 

@@ -6,6 +6,7 @@ import java.util.List;
 import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.Remedy;
 import org.dmera.core.format.Severity;
+import org.dmera.core.read.TreeWalker;
 
 /**
  * Collects what a check finds. Hostile metadata can break millions of rules: every one is counted, but only the first
@@ -16,6 +17,22 @@ public final class DamageLog {
     private static final int MAX_KEPT_OF_A_KIND = 100;
 
     private static final int MAX_LOST_NODES = 100;
+
+    /**
+     * A btree node that can't be used, as a walk came to it: it is broken, or the reference to it is.
+     *
+     * @param tree whose node it is
+     * @param at where it is, and which keys may be below it
+     */
+    public record LostNode(TreeSpec tree, TreeWalker.Lost at) {
+        /** Whether it is all of its tree, as far as keys go. */
+        public boolean isWholeTree() {
+            return at.low() == 0 && at.last() == -1;
+        }
+    }
+
+    /** The array block {@code key} of the array at {@code root}, to which no usable reference leads. */
+    public record MissingArrayBlock(TreeSpec tree, long root, long key) {}
 
     private record EraGap(String path, long from, long last) {}
 

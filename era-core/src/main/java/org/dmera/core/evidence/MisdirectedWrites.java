@@ -28,9 +28,8 @@ public final class MisdirectedWrites {
     /**
      * Finds the blocks in use of which a write went elsewhere.
      *
-     * @param reader whose table has what the walks of the trees have found
      * @param counts what the space map stores, or null when that is not known
-     * @param damages what they have come across; where a write has gone is among it
+     * @param damages what walks with {@code reader} have come across; where a write has gone is among it
      * @return the block that each was meant for, and where it is
      */
     public static Map<Integer, Long> find(BlockReader reader, StoredCounts counts, Stream<Damage> damages) {

@@ -78,10 +78,8 @@ public final class UnclaimedParts {
     private int unknown;
 
     /**
-     * Looks for them.
+     * Looks for them, when {@code reader} has walked all trees.
      *
-     * @param reader whose table has the references that walks of all trees have found
-     * @param counts the stored counts
      * @param anybody whether parts count that have lost a reference of the snapshot's, too
      */
     public UnclaimedParts(BlockReader reader, StoredCounts counts, boolean anybody) {

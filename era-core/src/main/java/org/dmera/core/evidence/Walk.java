@@ -19,8 +19,7 @@ import org.dmera.core.read.Visits;
 
 /**
  * A walk of a tree, or of an array, that reports every broken rule and goes on, with what is known of each block already: a node
- * that is damaged costs the keys below it, no more, and the visitor learns of the range; of an array it learns of every block
- * exactly once and in order: present, or lost.
+ * that is damaged costs the keys below it, no more, and the visitor learns of the range.
  *
  * <p>What the tree claims of the blocks goes into the table of all claims. References are counted where the node that holds them
  * is met for the first time; a node that the live trees and the snapshot share is walked for each, but counted once.
@@ -155,7 +154,7 @@ public final class Walk implements DamageLocation, Visits, TreeWalker.Listener, 
     /** A node can't be used: for whoever may put it together again. */
     @Override
     public void lostNode(TreeWalker.Lost lost) {
-        reader.log().lost(new LostNode(spec, lost));
+        reader.log().lost(new DamageLog.LostNode(spec, lost));
     }
 
     @Override
@@ -206,7 +205,7 @@ public final class Walk implements DamageLocation, Visits, TreeWalker.Listener, 
 
     @Override
     public void unreferenced(long index) {
-        reader.log().lost(new MissingArrayBlock(spec, root, index));
+        reader.log().lost(new DamageLog.MissingArrayBlock(spec, root, index));
     }
 
     @Override

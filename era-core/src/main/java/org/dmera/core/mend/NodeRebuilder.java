@@ -8,7 +8,7 @@ import java.util.Set;
 import org.dmera.core.block.BlockSeal;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.evidence.BlockReader;
-import org.dmera.core.evidence.LostNode;
+import org.dmera.core.evidence.DamageLog.LostNode;
 import org.dmera.core.evidence.UnclaimedParts;
 import org.dmera.core.evidence.UnclaimedParts.Content;
 import org.dmera.core.evidence.UnclaimedParts.Subtree;

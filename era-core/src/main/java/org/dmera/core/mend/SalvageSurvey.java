@@ -69,9 +69,8 @@ public final class SalvageSurvey {
     }
 
     /**
-     * Surveys what {@code superblock} leads to, and compares it with its space map. When blocks turn out to
-     * be in use twice, once more, with neither user trusted: what the first of them led to has to be counted among the
-     * lost. When trees lead to older versions of their parts, likewise.
+     * Surveys what {@code superblock} leads to, and compares it with its space map; once more where blocks are in use twice,
+     * with neither user trusted, and where trees lead to older versions of their parts.
      *
      * @param superblock with what is taken for the sizes that it may have wrong; 0 origin blocks when that isn't known
      */

@@ -21,8 +21,8 @@ import org.dmera.core.check.SuperblockCheck;
 import org.dmera.core.evidence.BlockReader;
 import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.Damage;
-import org.dmera.core.evidence.LostNode;
-import org.dmera.core.evidence.MissingArrayBlock;
+import org.dmera.core.evidence.DamageLog.LostNode;
+import org.dmera.core.evidence.DamageLog.MissingArrayBlock;
 import org.dmera.core.evidence.Structure;
 import org.dmera.core.evidence.TreeSpec;
 import org.dmera.core.evidence.UnclaimedParts;
@@ -40,14 +40,12 @@ import org.dmera.core.read.TreeWalker;
 /**
  * Finds out what the trees were before a node broke, a reference went astray or two blocks changed places.
  *
- * <p>The space map helps: it counts a reference for each part that is in use, and no walk visits those that have lost
- * theirs. So a node whose references are wrong is treated like one that can't be read: it is made anew from the children
- * that the map counts and nobody refers to. A lost root is the one tree of its kind that nothing refers to. Rounds go on
- * until nothing is lost.
+ * <p>The space map counts a reference for each part that is in use, and no walk visits those that have lost theirs. So a node
+ * whose references are wrong, or that can't be read, is made anew from the children that nobody refers to, and a lost root is
+ * the one tree of its kind. Rounds go on until nothing is lost.
  *
- * <p>An adopted stranger would lose marks, so certainty is asked for: in the end a check of everything must find no count
- * that is wrong: each block that is in use has its place, and each place its block. If there is any doubt, nothing is
- * mended, and what is below the damage counts as written.
+ * <p>An adopted stranger would lose marks, so in the end a check of everything must find no count that is wrong. If there is
+ * any doubt, blocks only go back to the places that they name, and what is below other damage counts as written.
  */
 public final class TreeMender {
     private static final int MAX_ROUNDS = 16;
@@ -93,6 +91,9 @@ public final class TreeMender {
 
     private BlockDevice view;
     private BlockReader reader;
+    private Superblock superblock;
+    private SalvageSurvey survey;
+    private UnclaimedParts missed;
 
     private TreeMender(BlockDevice device, boolean blamesReferences) {
         this.device = device;
@@ -100,29 +101,36 @@ public final class TreeMender {
     }
 
     /**
-     * A view of {@code device} on which the trees are as they were, or null when there is nothing to mend, or it isn't
-     * certain how. The superblock must be readable.
+     * A view of {@code device} on which the trees are as they were, or at least each block in the place that it names; null when
+     * there is nothing to mend, or it isn't certain how. The superblock must be readable.
      */
     public static Mended mend(BlockDevice device) {
         // A node that doesn't fit its place may be broken, or the reference that led there: first the one, then the
         // other.
-        Mended mended = new TreeMender(device, false).run();
-        return mended == null ? new TreeMender(device, true).run() : mended;
+        Mended mended = new TreeMender(device, false).run(false);
+        mended = mended == null ? new TreeMender(device, true).run(false) : mended;
+        return mended == null ? new TreeMender(device, false).run(true) : mended;
     }
 
-    private Mended run() {
+    /** {@code isMovingOnly}: whether blocks go back to the places that they name, and nothing else is done. */
+    private Mended run(boolean isMovingOnly) {
         int rounds = 0;
-        while (rounds < MAX_ROUNDS && nextRound()) {
+        while (rounds < MAX_ROUNDS && survey() && (undoSwaps() || !isMovingOnly && nextRound())) {
             rounds++;
         }
         if (rounds == 0 || rounds == MAX_ROUNDS) {
             return null;
         }
         PatchedDevice mended = new PatchedDevice(device, patches);
+        if (isMovingOnly) {
+            return new Mended(mended, remarks, doubtful, false);
+        }
         try {
-            return isCertain(MetadataChecker.check(mended))
-                    ? new Mended(mended, remarks, doubtful, patches.size() == moved)
-                    : null;
+            if (!isCertain(MetadataChecker.check(mended))) {
+                return null;
+            }
+            remarks.add("the trees were mended: every block in use has its place now, and each place its block");
+            return new Mended(mended, remarks, doubtful, patches.size() == moved);
         } catch (InterruptedIOException e) {
             Thread.currentThread().interrupt();
             return null;
@@ -130,45 +138,40 @@ public final class TreeMender {
     }
 
     private static boolean isCertain(CheckReport report) {
-        if (report.areTreesIncomplete()) {
-            return false;
-        }
-        return report.damages().stream()
-                .filter(damage -> damage.severity() != Severity.NOTE)
-                .noneMatch(damage -> damage.structure().isSpaceMap() || IN_DOUBT.contains(damage.kind()));
+        return !report.areTreesIncomplete()
+                && report.damages().stream()
+                        .filter(damage -> damage.severity() != Severity.NOTE)
+                        .noneMatch(damage -> damage.structure().isSpaceMap() || IN_DOUBT.contains(damage.kind()));
     }
 
-    /** One round: looks at the trees as far as they have been mended; returns whether anything could be done. */
+    /** One round: returns whether anything could be done. */
     private boolean nextRound() {
-        view = patches.isEmpty() ? device : new PatchedDevice(device, patches);
-        reader = BlockReader.quiet(view, new BlockUse(view.sizeBlocks()));
-        Superblock superblock = new SuperblockCheck(reader, 0).read();
-        if (superblock == null) {
-            return false;
-        }
-        SalvageSurvey survey = SalvageSurvey.forMending(view, superblock);
-        if (undoSwaps(survey.log().kept())) {
-            return true;
-        }
         StoredCounts counts = survey.stored();
         if (counts == null || !survey.isMapReliable() || survey.isAnyWriteMisdirected()) {
             return false;
         }
         reader = survey.reader();
-        UnclaimedParts missed = new UnclaimedParts(reader, counts, false);
+        missed = new UnclaimedParts(reader, counts, false);
         List<LostNode> lost = survey.log().lostNodes();
-        return mendReferences(lost, superblock, missed)
-                || remakeNodes(lost, superblock, missed)
-                || lost.isEmpty() && mendEntries(survey.log().lostEntries(), missed)
-                || lost.isEmpty() && reattachSubtrees(survey.log().lostEntries(), superblock, missed)
-                || lost.isEmpty()
-                        && survey.trees().lastWriteset() < superblock.currentEra()
-                        && restoreCurrentWriteset(superblock, missed);
+        return mendReferences(lost)
+                || remakeNodes(lost)
+                || lost.isEmpty() && (mendEntries() || reattachSubtrees() || restoreCurrentWriteset());
+    }
+
+    /** Looks at the trees as far as they have been mended; false when the superblock can't be read. */
+    private boolean survey() {
+        view = patches.isEmpty() ? device : new PatchedDevice(device, patches);
+        reader = BlockReader.quiet(view, new BlockUse(view.sizeBlocks()));
+        superblock = new SuperblockCheck(reader, 0).read();
+        survey = superblock == null ? null : SalvageSurvey.forMending(view, superblock);
+        return survey != null;
     }
 
     /** Blocks that have changed places, two or more of them in a circle: each names its place. */
-    private boolean undoSwaps(List<Damage> damages) {
+    private boolean undoSwaps() {
         boolean done = false;
+        List<Damage> damages = new ArrayList<>(survey.log().kept());
+        damages.addAll(survey.besideTheTrees());
         for (Damage damage : damages) {
             boolean displaced =
                     damage.kind() == DamageKind.WRONG_BLOCK_NUMBER || damage.kind() == DamageKind.WRONG_TYPE;
@@ -201,7 +204,7 @@ public final class TreeMender {
         return found;
     }
 
-    private boolean mendReferences(List<LostNode> lost, Superblock superblock, UnclaimedParts missed) {
+    private boolean mendReferences(List<LostNode> lost) {
         boolean done = false;
         for (LostNode each : lost) {
             if (!isReferenceToBlame(each)) {
@@ -213,7 +216,7 @@ public final class TreeMender {
                             .filter(other -> isRootOfSameKind(each, other))
                             .count()
                     == 1) {
-                done |= mendRoot(each.tree(), superblock, missed);
+                done |= mendRoot(each.tree());
             }
         }
         return done;
@@ -243,7 +246,7 @@ public final class TreeMender {
     }
 
     /** The root of a tree is the only missed one of its kind. */
-    private boolean mendRoot(TreeSpec tree, Superblock superblock, UnclaimedParts missed) {
+    private boolean mendRoot(TreeSpec tree) {
         List<Subtree> found = missed.subtrees(Content.of(tree));
         if (found.size() != 1) {
             return false;
@@ -254,7 +257,7 @@ public final class TreeMender {
             case WRITESET_TREE -> superblock.writesetTreeRoot(root);
             case CURRENT_WRITESET -> superblock.currentWriteset(superblock.currentWritesetNrBits(), root);
             default -> {
-                return mendWriteset(tree, root, superblock.writesetTreeRoot());
+                return mendWriteset(tree, root);
             }
         }
         return patch(BlockType.SUPERBLOCK, superblock.buffer(), 0, remark(tree, root));
@@ -264,9 +267,9 @@ public final class TreeMender {
         return "the root of the " + name(tree) + " is block " + root;
     }
 
-    private boolean mendWriteset(TreeSpec tree, long root, long treeRoot) {
+    private boolean mendWriteset(TreeSpec tree, long root) {
         long era = tree.era();
-        BTreeNode leaf = NodeFinder.find(reader, treeRoot, era, 0, WritesetValue.BYTES);
+        BTreeNode leaf = NodeFinder.find(reader, superblock.writesetTreeRoot(), era, 0, WritesetValue.BYTES);
         int i = leaf == null ? -1 : leaf.lowerBound(era);
         if (i < 0 || leaf.key(i) != era) {
             return false;
@@ -276,7 +279,7 @@ public final class TreeMender {
         return patch(BlockType.BTREE_NODE, leaf.buffer(), leaf.blockNr(), remark(tree, root));
     }
 
-    private boolean remakeNodes(List<LostNode> lost, Superblock superblock, UnclaimedParts missed) {
+    private boolean remakeNodes(List<LostNode> lost) {
         NodeRebuilder nodes = new NodeRebuilder(reader, missed, superblock);
         boolean done = false;
         for (LostNode each : lost) {
@@ -291,10 +294,9 @@ public final class TreeMender {
     }
 
     /** One entry of all leaves leads astray, and one array block has lost its entry. */
-    private boolean mendEntries(List<MissingArrayBlock> lost, UnclaimedParts missed) {
+    private boolean mendEntries() {
         for (Content content : new Content[] {Content.ERAS, Content.WORDS}) {
-            List<MissingArrayBlock> entries =
-                    lost.stream().filter(e -> Content.of(e.tree()) == content).toList();
+            List<MissingArrayBlock> entries = lostEntries(content);
             List<Integer> unattached = missed.unattached(content);
             if (entries.size() != 1 || unattached.size() != 1) {
                 continue;
@@ -336,10 +338,10 @@ public final class TreeMender {
     }
 
     /** Subtrees whose entries have gone: the nodes that should have them are made anew. */
-    private boolean reattachSubtrees(List<MissingArrayBlock> lost, Superblock superblock, UnclaimedParts missed) {
+    private boolean reattachSubtrees() {
         boolean done = false;
         for (Content content : Content.values()) {
-            long root = rootOf(content, lost, superblock);
+            long root = rootOf(content);
             for (Subtree subtree : missed.subtrees(content)) {
                 int valueBytes = content == Content.WRITESETS ? WritesetValue.BYTES : BTreeNode.BLOCK_VALUE_BYTES;
                 BTreeNode holder = root == 0
@@ -352,21 +354,27 @@ public final class TreeMender {
     }
 
     /** The superblock has no current writeset, and there is a bitset that nothing else leads to. */
-    private boolean restoreCurrentWriteset(Superblock superblock, UnclaimedParts missed) {
+    private boolean restoreCurrentWriteset() {
         List<Subtree> found = missed.subtrees(Content.WORDS);
         return !superblock.hasCurrentWriteset()
+                && survey.trees().lastWriteset() < superblock.currentEra()
                 && found.size() == 1
                 && found.get(0).low() == 0
-                && mendRoot(TreeSpec.live(Structure.CURRENT_WRITESET), superblock, missed);
+                && mendRoot(TreeSpec.live(Structure.CURRENT_WRITESET));
+    }
+
+    private List<MissingArrayBlock> lostEntries(Content content) {
+        return survey.log().lostEntries().stream()
+                .filter(e -> Content.of(e.tree()) == content)
+                .toList();
     }
 
     /** The tree that parts with {@code content} are missing from, or 0 when there are several. */
-    private static long rootOf(Content content, List<MissingArrayBlock> lost, Superblock superblock) {
+    private long rootOf(Content content) {
         if (content != Content.WORDS) {
             return content == Content.ERAS ? superblock.eraArrayRoot() : superblock.writesetTreeRoot();
         }
-        List<Long> roots = lost.stream()
-                .filter(e -> Content.of(e.tree()) == content)
+        List<Long> roots = lostEntries(content).stream()
                 .map(MissingArrayBlock::root)
                 .distinct()
                 .toList();

@@ -12,11 +12,9 @@ import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.HeaderRules;
 
 /**
- * Reads an array (the era array, or the words of a bitset) from its first value to its last. Array blocks that lie one
- * after the other on the device, as both the kernel and our restore lay them out, are read together. The first broken rule
- * ends the reading.
- *
- * <p>One instance serves any number of scans, one at a time; its memory is a buffer of 1 MiB and a few nodes.
+ * Reads an array (the era array, or the words of a bitset) from its first value to its last, until the first broken rule. Array
+ * blocks that lie one after the other on the device, as both the kernel and our restore lay them out, are read together. One
+ * instance serves any number of scans, one at a time; its memory is a buffer of 1 MiB and a few nodes.
  */
 public final class ArrayScanner implements ArrayWalker.Policy, ArrayWalker.Visitor {
     private static final int RUN_BLOCKS = 256;

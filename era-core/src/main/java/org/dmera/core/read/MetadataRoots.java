@@ -54,11 +54,7 @@ public final class MetadataRoots {
      *     device holds XML, or which field is impossible
      */
     public static MetadataRoots read(BlockDevice device) throws IOException {
-        try {
-            return new MetadataRoots(readSuperblock(device, 0, "superblock"), false);
-        } catch (DamagedMetadataException e) {
-            throw e.on(device.name());
-        }
+        return new MetadataRoots(readSuperblock(device, 0, "superblock"), false);
     }
 
     /**
@@ -68,11 +64,7 @@ public final class MetadataRoots {
      * @throws IOException {@code no current metadata snap}, or when it is dropped at this moment
      */
     public static MetadataRoots readSnapshot(BlockDevice device) throws IOException {
-        try {
-            return new MetadataRoots(readSnapshotCopy(device).currentWriteset(0, 0), true);
-        } catch (DamagedMetadataException e) {
-            throw e.on(device.name());
-        }
+        return new MetadataRoots(readSnapshotCopy(device).currentWriteset(0, 0), true);
     }
 
     private static Superblock readSnapshotCopy(BlockDevice device) throws IOException {
@@ -82,11 +74,12 @@ public final class MetadataRoots {
         }
         if (blockNr < 0 || blockNr >= device.sizeBlocks()) {
             throw new DamagedMetadataException(
-                    DamageKind.OUT_OF_RANGE,
-                    0,
-                    "superblock",
-                    "superblock: the metadata snapshot is block " + Long.toUnsignedString(blockNr)
-                            + ", outside the device, which has " + device.sizeBlocks() + " blocks");
+                            DamageKind.OUT_OF_RANGE,
+                            0,
+                            "superblock",
+                            "superblock: the metadata snapshot is block " + Long.toUnsignedString(blockNr)
+                                    + ", outside the device, which has " + device.sizeBlocks() + " blocks")
+                    .on(device.name());
         }
         try {
             return readSuperblock(device, blockNr, "superblock of the metadata snapshot");
@@ -150,6 +143,14 @@ public final class MetadataRoots {
     }
 
     private static Superblock readSuperblock(BlockDevice device, long blockNr, String structure) throws IOException {
+        try {
+            return verified(device, blockNr, structure);
+        } catch (DamagedMetadataException e) {
+            throw e.on(device.name());
+        }
+    }
+
+    private static Superblock verified(BlockDevice device, long blockNr, String structure) throws IOException {
         if (device.sizeBlocks() == 0) {
             throw new DamagedMetadataException(
                     DamageKind.UNREADABLE, 0, structure, "Metadata device/file too small.  Is this binary metadata?");

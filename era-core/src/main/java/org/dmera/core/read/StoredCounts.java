@@ -63,7 +63,6 @@ public final class StoredCounts {
      * thin-provisioning-tools 0.9 counts as free what the device has, the kernel what the bitmap has. Either difference stays, and
      * does no harm: the bitmap decides what is free.
      *
-     * @param nrFree u32
      * @param nrBlocks what the map is for
      */
     public DamageKind judgeNrFree(int index, int nrFree, int nrBlocks) {

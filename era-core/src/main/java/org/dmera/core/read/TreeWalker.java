@@ -16,9 +16,8 @@ import org.dmera.core.format.Limits;
  *
  * <p>Keys must ascend and stay between those of the parent, all leaves are at one depth, only an empty tree's root has no
  * entries, the depth is limited. A broken rule is reported to the listener. If that goes on, the keys below the node are lost, no
- * more, and the walk goes on behind them. So what one listener takes for clean, each other can read.
- *
- * <p>One instance serves any number of walks, one at a time.
+ * more, and the walk goes on behind them. So what one listener takes for clean, each other can read. One instance serves any
+ * number of walks, one at a time.
  */
 public final class TreeWalker {
     /** The way on from the last key: none is higher. */

@@ -45,7 +45,8 @@ final class KnownRootsSalvage extends Salvage {
                 ? survey
                 : survey(damaged, damagedSuperblock, hints.withCurrentEra(-1));
         damages.addAll(survey.log().kept());
-        TreeMender.Mended mended = damages.isEmpty() ? null : TreeMender.mend(damaged);
+        boolean isAnythingBeside = !first.besideTheTrees().isEmpty();
+        TreeMender.Mended mended = damages.isEmpty() && !isAnythingBeside ? null : TreeMender.mend(damaged);
         this.wereBlocksMoved = mended != null && mended.isOnlyMoved();
         BlockDevice device = damaged;
         Superblock superblock = damagedSuperblock;
@@ -54,7 +55,6 @@ final class KnownRootsSalvage extends Salvage {
             superblock = new SuperblockCheck(BlockReader.quiet(device, new BlockUse(1)), 0).read();
             survey = survey(device, superblock, hints);
             remarks.addAll(mended.remarks());
-            remarks.add("the trees were mended: every block in use has its place now, and each place its block");
         }
         sizes = new KnownSizes(device, superblock, hints, survey, remarks);
         nrBlocks = sizes.nrBlocks;

@@ -24,9 +24,8 @@ import org.dmera.core.read.BlockVerdict;
  * Streams metadata whose roots are known.
  *
  * <p>What is lost is widened, never narrowed: a lost part of a bitset has every bit set, a lost part of the era array
- * holds the current era. When writesets are lost as a whole, up to era H say, any origin block may have been written in
- * era H: then the era array gets H as its least value, which says just that, and the writesets up to H are left out,
- * for they add nothing.
+ * holds the current era. When whole writesets are lost, up to era H say, the era array gets H as its least value, and the
+ * writesets up to H are left out, for they add nothing.
  */
 final class KnownRootsStream {
     private final KnownSizes sizes;

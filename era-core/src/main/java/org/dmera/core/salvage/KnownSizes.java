@@ -45,10 +45,9 @@ final class KnownSizes {
     private final SalvageHints hints;
 
     /**
-     * Decides them.
+     * Decides them; {@code remarks} gets what was decided.
      *
      * @param survey of what the superblock leads to
-     * @param remarks gets what was decided
      * @throws IOException when something can't be derived, or the hints would lose marks
      */
     KnownSizes(

@@ -21,8 +21,7 @@ import org.dmera.core.read.StoredCounts;
 /**
  * Finds the states of the metadata that are left when the superblock is lost.
  *
- * <p>All blocks are looked at. Each space map index with its bitmaps stands for one state: the last one, and as a rule the
- * one before, which nothing has overwritten yet, and more. {@link StateProbe} sorts out those that have been overwritten;
+ * <p>Each space map index with its bitmaps stands for one state. {@link StateProbe} sorts out those that have been overwritten;
  * the last state is among the others, unless its index or its bitmap is broken too. Nothing shows which of them is the last;
  * {@link StateMerge} needs no answer.
  */
@@ -82,11 +81,7 @@ final class RootSearch {
         usedInAll.set(0, table.size());
     }
 
-    /**
-     * Looks at the whole device.
-     *
-     * @param watched blocks of which each state is to record whether it uses them
-     */
+    /** Looks at the whole device; each state records which of the {@code watched} blocks it uses. */
     static RootSearch of(BlockDevice device, BitSet watched) {
         RootSearch search = new RootSearch(device, watched);
         search.run();

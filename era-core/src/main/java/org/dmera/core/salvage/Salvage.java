@@ -33,9 +33,7 @@ import org.dmera.core.read.BlockVerdict;
  * Gets out of damaged metadata what can be had, in a form that a new device or a dump can be made of.
  *
  * <p>The rule: never under-report. Every block that verifies is used; a mark whose place can't be read any more counts
- * as set. Whoever copies what has changed then copies too much, and never too little.
- *
- * <p>A superblock that can't be read is searched for: see {@link StateMerge}.
+ * as set. Whoever copies what has changed then copies too much, and never too little. A superblock that can't be read is searched for: see {@link StateMerge}.
  */
 public abstract class Salvage {
     /**
@@ -59,10 +57,8 @@ public abstract class Salvage {
     }
 
     /**
-     * Looks at the metadata and decides what to use of it; reads the trees once.
-     *
-     * <p>Where the superblock is there, and the current era isn't known and not in {@code hints}, one is taken that is far
-     * above all eras that are left on the device; {@link #remarks} name it.
+     * Looks at the metadata and decides what to use of it; reads the trees once. Where the superblock is there and nothing
+     * records the current era, one far above all eras that are left is taken; {@link #remarks} name it.
      *
      * @throws IOException when something else that can't be derived is not in {@code hints}: the message says what was found
      *     and which option is needed
@@ -165,12 +161,10 @@ public abstract class Salvage {
     }
 
     /**
-     * Sectors in an origin block, or −1 when neither the superblocks nor the user tell. Nothing but superblocks records it, the one
-     * in use and the copies that held snapshots have kept. With a wrong size every mark is of another place, so where two of them
-     * differ neither is believed.
+     * Sectors in an origin block, or −1 when neither the superblocks nor the user tell. With a wrong size every mark is of another
+     * place, so where superblocks, held snapshots' copies among them, differ, none is believed.
      *
      * @param whose the superblocks that say {@code stored}, as a message names them
-     * @param stored what each of them says
      * @param hinted what the user says, or −1
      * @throws IOException when the user has to say it, or says what none of them does
      */

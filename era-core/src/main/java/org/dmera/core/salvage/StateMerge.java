@@ -18,12 +18,10 @@ import org.dmera.core.format.Superblock;
 /**
  * Salvages metadata whose superblock is lost: all states that have not been overwritten are laid over one another.
  *
- * <p>Marks are only ever added, and eras only ever grow, from one state to the next. So the latest era that any state
- * knows for a block is no earlier than the one that the last state knows, and it does no harm to take older states along.
- * The era of an open writeset stands in the superblock alone: that of any state counts as of the
- * current era. Where the last state may not be among those that were
- * found, every origin block counts as written now. The result has no writesets: the era array holds, for each block, the
- * latest era of all, as it would after digestion.
+ * <p>Marks are only ever added, and eras only ever grow, so the latest era that any state knows for a block is no earlier than
+ * the last state's. The era of an open writeset stands in the superblock alone: that of any state counts as of the current era.
+ * Where the last state may not be among those that were found, every origin block counts as written now. The result has no
+ * writesets: the era array holds the latest era of all, as it would after digestion.
  */
 final class StateMerge extends Salvage {
     /** States, and roots of one, that the report names. */

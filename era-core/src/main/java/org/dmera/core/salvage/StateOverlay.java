@@ -55,8 +55,7 @@ final class StateOverlay implements Walk.WritesetVisitor {
 
     private boolean hasCurrent;
     private final UnattachedBlocks unattached;
-    /** −1 until it is asked for. */
-    private long highestInArray = -1;
+    private long highestInArray;
 
     /**
      * Walks what {@code candidate} leads to.
@@ -85,6 +84,9 @@ final class StateOverlay implements Walk.WritesetVisitor {
             knownExtent = known.isEndUnknown() ? knownExtent : Math.max(knownExtent, length);
             ArrayMap map = map(TreeSpec.live(Structure.ERA_ARRAY), root, length, log);
             parts.add(new EraWindow.Part(Content.ERAS, 0, length, -1, map));
+            for (long i = 0; i * ArrayBlock.ERAS_PER_BLOCK < length; i++) {
+                highestInArray = Math.max(highestInArray, highest(map, i));
+            }
         }
         isEndUnknown |= candidate.eraArrays.isEmpty() && candidate.broken > 0;
         writesetsLost &= candidate.isMapped;
@@ -132,29 +134,16 @@ final class StateOverlay implements Walk.WritesetVisitor {
 
     /** The current era is certainly no lower. */
     long leastEra() {
-        long archived = Math.max(lastEra, highestInArray());
+        long archived = Math.max(lastEra, highestInArray);
         return hasAllRoots && hasCurrent && archived >= 0 ? archived + 1 : archived;
     }
 
-    private long highestInArray() {
-        if (highestInArray >= 0) {
-            return highestInArray;
-        }
-        long highest = 0;
-        ByteBuffer block = BlockReader.newBuffer();
-        for (EraWindow.Part part : parts) {
-            for (long i = 0; part.content() == Content.ERAS && i * ArrayBlock.ERAS_PER_BLOCK < part.length(); i++) {
-                long index = i;
-                highest = Math.max(
-                        highest,
-                        walked.highest.computeIfAbsent(
-                                part.map().block(i),
-                                b -> TreeSurvey.highestPlausible(
-                                        block, part.map().load(reader, index, ArrayBlock.ERAS_PER_BLOCK, block))));
-            }
-        }
-        highestInArray = highest;
-        return highest;
+    /** The highest era in array block {@code index}. */
+    private long highest(ArrayMap map, long index) {
+        return walked.highest.computeIfAbsent(map.block(index), b -> {
+            ByteBuffer block = BlockReader.newBuffer();
+            return TreeSurvey.highestPlausible(block, map.load(reader, index, ArrayBlock.ERAS_PER_BLOCK, block));
+        });
     }
 
     /** Lays over {@code window} what this state records; {@code currentEra}: of a current writeset, whose era isn't known. */

@@ -18,12 +18,10 @@ import org.dmera.core.read.StoredCounts;
  * Takes a state of the metadata apart, given which blocks it counts as used: what its roots are, or that it is no longer
  * there.
  *
- * <p>A state's blocks stay as they are until a commit has freed them and a later one has allocated them again. So of the
- * last state every block is as that state wrote it, or broken. A state one of whose sealed blocks contradicts its counts,
- * or another block of it, has been overwritten: it is not the last one, and nothing that it leads to is to be believed.
- * These are contradictions: a space map block of another state, a second superblock copy, a reference to a block that is
- * free or of another kind, more references to a block than are counted, no root where there must be one. Leaked blocks are
- * none: they are found in sound metadata too.
+ * <p>Of the last state every block is as that state wrote it, or broken. A state one of whose sealed blocks contradicts its
+ * counts, or another block of it, has been overwritten, and nothing that it leads to is to be believed. These are
+ * contradictions: a space map block of another state, a second superblock copy, a reference to a block that is free or of
+ * another kind, more references than are counted, no root where there must be one. Leaked blocks are in sound metadata too.
  */
 final class StateProbe {
     private enum Kind {

@@ -23,9 +23,8 @@ import org.dmera.core.mend.TreeSurvey;
 /**
  * The marks in parts that are in use and have lost their reference, to be laid over what the trees record.
  *
- * <p>The keys of a subtree show which origin blocks it is for; an array block without its leaf could be any of its
- * kind. So there are two answers: what certainly belongs to a window of the origin, and, for a place whose block isn't
- * known, the most that any candidate records of it.
+ * <p>The keys of a subtree show which origin blocks it is for; an array block without its leaf could be any of its kind: for a
+ * place whose block isn't known there is only the most that any candidate records of it.
  */
 final class UnclaimedMarks implements Walk.WritesetVisitor {
     /** Of a bitset that may belong to any era. */

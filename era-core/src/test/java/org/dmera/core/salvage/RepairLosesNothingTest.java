@@ -4,16 +4,23 @@ package org.dmera.core.salvage;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
+import java.util.Random;
 import java.util.Set;
 import java.util.stream.Stream;
+import org.dmera.core.block.MemoryBlockDevice;
+import org.dmera.testkit.EraTruth;
+import org.dmera.testkit.RepairDamage;
 import org.dmera.testkit.RepairDamage.Kind;
+import org.dmera.testkit.RepairSubject;
 import org.dmera.testkit.RepairTrials;
 import org.dmera.testkit.RepairTrials.Maker;
 import org.dmera.testkit.RepairTrials.Tally;
 import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -85,6 +92,22 @@ class RepairLosesNothingTest {
         Tally tally = new RepairTrials(kind, Maker.ENGINE, snapshotHeld, complaints::add).run(seed, 8);
         assertEquals(0, tally.lost(), complaints::toString);
         assertEquals(8, tally.trials());
+    }
+
+    /** The index of the space map is in another's place, and with it goes what tells that nodes are older versions. */
+    @Test
+    void blocksGoBackToTheirPlacesWhateverElseIsWrong() throws IOException {
+        RepairSubject subject = RepairSubject.ofSessions(104, true);
+        Random random = new Random(837);
+        byte[] image = subject.image().clone();
+        for (Kind kind : new Kind[] {Kind.STALE_NODE, Kind.STALE_NODE, Kind.TWO_SWAPPED_BLOCKS}) {
+            RepairDamage.of(subject, kind, random)
+                    .changed()
+                    .forEach((b, bytes) -> System.arraycopy(bytes, 0, image, b * 4096, 4096));
+        }
+        EraTruth now = new EraTruth();
+        Salvage.open(new MemoryBlockDevice(image), SalvageHints.NONE).stream(now);
+        assertEquals(0, subject.truth().lostIn(now));
     }
 
     private static void losesNothing(Kind kind, Maker maker, boolean snapshotHeld) {
