@@ -37,7 +37,8 @@ public final class DeviceOpener {
      * Opens an existing block device or regular file.
      *
      * @throws IOException whose message is one line, fit for the user: {@code Couldn't find input file},
-     *     {@code Not a block device or regular file}, {@code Permission denied}, {@code Read-only file system}, or that the device is in use
+     *     {@code Not a block device or regular file}, {@code Permission denied}, {@code Read-only file system}, or that the
+     *     device is in use
      */
     public static FileBlockDevice open(Path path, boolean writable, Claim claim) throws IOException {
         FileIdentity identity = FileIdentity.ofExisting(path);

@@ -33,7 +33,8 @@ import org.dmera.core.read.BlockVerdict;
  * Gets out of damaged metadata what can be had, in a form that a new device or a dump can be made of.
  *
  * <p>The rule: never under-report. Every block that verifies is used; a mark whose place can't be read any more counts
- * as set. Whoever copies what has changed then copies too much, and never too little. A superblock that can't be read is searched for: see {@link StateMerge}.
+ * as set. Whoever copies what has changed then copies too much, and never too little. A superblock that can't be read is
+ * searched for: see {@link StateMerge}.
  */
 public abstract class Salvage {
     /**

@@ -23,17 +23,7 @@ class SplitIoTest {
 
     /** A device of 2^60 bytes, which notes what it is asked for. */
     private Backing wide(String name) {
-        return new Backing() {
-            @Override
-            public String display() {
-                return name;
-            }
-
-            @Override
-            public long device() {
-                return -1;
-            }
-
+        return new MemoryBacking(name, 0) {
             @Override
             public long sizeBytes() {
                 return 1L << 60;
@@ -49,9 +39,6 @@ class SplitIoTest {
                 asked.add(name);
                 then.prepared(null);
             }
-
-            @Override
-            public void close() {}
         };
     }
 
