@@ -47,8 +47,12 @@ final class CountComparison {
     }
 
     void run() {
-        int size = table.size();
-        for (int b = 0; b < size; b++) {
+        int end = 0;
+        for (int b = next(0); b < table.size(); b = next(end)) {
+            if (b > end) {
+                flush(end);
+            }
+            end = b + 1;
             int stored = counts.count(b);
             int expected = table.references(b);
             if (stored == BitmapBlock.SEE_TREE) {
@@ -63,7 +67,7 @@ final class CountComparison {
                 judge(b, stored, expected);
             }
         }
-        flush(size);
+        flush(end);
         beyondMap();
         pastTheEnd();
         if (unjudged > 0) {
@@ -74,6 +78,11 @@ final class CountComparison {
                     unjudged + " blocks have more references stored than were found; whether they are leaked can't be"
                             + " told while part of the trees is unreadable");
         }
+    }
+
+    /** The next block from {@code from} on that has to be looked at. */
+    private int next(int from) {
+        return treeCounts == null ? table.firstOther(from, counts) : from;
     }
 
     private void judge(int b, int stored, int expected) {

@@ -8,6 +8,7 @@ import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.evidence.Damage;
 import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.read.MetadataRoots;
+import org.dmera.core.read.Places;
 
 /** Parts that trees have lost, or that are another's or older: who reads some of the trees sees nothing wrong. */
 public final class MissedParts {
@@ -38,6 +39,10 @@ public final class MissedParts {
      * committed each time that it was looked at.
      */
     static Damage find(BlockDevice device, boolean isOfSnapshot) throws IOException {
+        MetadataRoots roots = MetadataRoots.read(device);
+        if (Places.isEachUsedOnce(device, roots) && MetadataRoots.read(device).checksum() == roots.checksum()) {
+            return null;
+        }
         for (int i = 0; i < ATTEMPTS; i++) {
             CheckReport report = MetadataChecker.check(device, CheckOptions.of(CheckOptions.Scope.PLACES));
             if (report.seal() == MetadataRoots.read(device).checksum()) {

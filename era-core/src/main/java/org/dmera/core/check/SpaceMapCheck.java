@@ -203,7 +203,7 @@ public final class SpaceMapCheck implements Walk.Visitor {
         if (!agreesWithItself()) {
             return false;
         }
-        for (int b = 1; b < table.size(); b++) {
+        for (int b = table.firstOther(1, counts); b < table.size(); b = table.firstOther(b + 1, counts)) {
             if (table.isUnclaimed(b, counts)) {
                 return false;
             }

@@ -2,6 +2,7 @@
 package org.dmera.core.evidence;
 
 import java.util.BitSet;
+import org.dmera.core.format.BitmapBlock;
 import org.dmera.core.format.IndexBlock;
 import org.dmera.core.read.StoredCounts;
 
@@ -92,8 +93,10 @@ public final class BlockUse {
     }
 
     public void addReference(long blockNr) {
-        if (references((int) blockNr) < MOST) {
-            page(blockNr)[(int) blockNr & MASK] = (short) (found(blockNr) + (1 << Byte.SIZE));
+        short[] page = page(blockNr);
+        int at = (int) blockNr & MASK;
+        if ((page[at] & 0xFFFF) >> Byte.SIZE < MOST) {
+            page[at] = (short) (page[at] + (1 << Byte.SIZE));
         }
     }
 
@@ -116,6 +119,25 @@ public final class BlockUse {
      */
     public boolean isUnclaimed(int blockNr, StoredCounts counts) {
         return counts.count(blockNr) > references(blockNr);
+    }
+
+    /**
+     * The first block from {@code from} on whose bitmap doesn't store as many references to it as walks have found, or stores no
+     * number; {@link #size} when there is none.
+     */
+    public int firstOther(int from, StoredCounts counts) {
+        for (int b = from, end; b < size; b = end) {
+            end = Math.min(size, (b | 31) + 1);
+            long stored = counts.countsOf32(b & ~31) >>> b % 32 * 2;
+            short[] page = found[b >> PAGE_BITS];
+            for (int i = b; i < end && (stored != 0 || page != null); i++, stored >>>= 2) {
+                int references = page == null ? 0 : (page[i & MASK] & 0xFFFF) >> Byte.SIZE;
+                if ((stored & 3) != references || references == BitmapBlock.SEE_TREE) {
+                    return i;
+                }
+            }
+        }
+        return size;
     }
 
     /** Whether the block has any of the marks {@link #LIVE}, {@link #SNAPSHOT}, {@link #SPACE_MAP}. */
@@ -170,8 +192,9 @@ public final class BlockUse {
      */
     public boolean use(long blockNr, int walk, int place) {
         int b = (int) blockNr;
-        int before = found(b) & (LIVE | SNAPSHOT | SPACE_MAP);
-        mark(b, walk);
+        short[] page = page(b);
+        int before = page[b & MASK] & (LIVE | SNAPSHOT | SPACE_MAP);
+        page[b & MASK] |= (short) walk;
         if (places != null && before == 0) {
             places[b] = (short) place;
         }

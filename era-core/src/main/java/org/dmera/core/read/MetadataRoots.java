@@ -309,6 +309,11 @@ public final class MetadataRoots {
         return superblock.checksum();
     }
 
+    /** The fields themselves. */
+    Superblock superblock() {
+        return superblock;
+    }
+
     /** Metadata blocks that the space map covers; nobody has verified that. */
     public long spaceMapBlocks() {
         return superblock.spaceMapNrBlocks();

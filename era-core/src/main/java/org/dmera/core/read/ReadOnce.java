@@ -22,6 +22,11 @@ public final class ReadOnce implements Visits {
         return source;
     }
 
+    /** The blocks that were visited. */
+    BitSet visited() {
+        return read;
+    }
+
     @Override
     public Problem use(long blockNr, long key) {
         int b = (int) blockNr;

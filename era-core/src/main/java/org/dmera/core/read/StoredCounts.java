@@ -13,6 +13,9 @@ public final class StoredCounts {
     /** See {@link #judgeNrFree}. */
     private static final int EXCESS_OF_FORMATTING = 2;
 
+    /** The lower bit of each pair. */
+    private static final long LOW_BITS = 0x5555555555555555L;
+
     private final ByteBuffer[] bitmaps;
     private final BitmapBlock bitmap = new BitmapBlock();
     private boolean isCutOff;
@@ -122,13 +125,50 @@ public final class StoredCounts {
         return used;
     }
 
+    /**
+     * The stored counts of 32 blocks from {@code first} (a multiple of 32) on, two bits each, the first lowest; 3, see the
+     * ref-count tree, for all of them when their bitmap could not be read.
+     */
+    public long countsOf32(int first) {
+        int index = first / BitmapBlock.ENTRIES;
+        if (index >= bitmaps.length) {
+            return 0;
+        }
+        long pairs = bitmaps[index] == null ? -1 : word(first);
+        return (pairs & LOW_BITS) << 1 | pairs >>> 1 & LOW_BITS;
+    }
+
+    /** Whether the blocks of {@code used}, and no others, are counted, each once. */
+    boolean areOneFor(BitSet used) {
+        long[] words = used.toLongArray();
+        if (words.length * Long.SIZE > bitmaps.length * BitmapBlock.ENTRIES + Long.SIZE) {
+            return false;
+        }
+        for (int b = 0; b < bitmaps.length * BitmapBlock.ENTRIES; b += 32) {
+            long bits = b / Long.SIZE < words.length ? words[b / Long.SIZE] >>> b & 0xFFFFFFFFL : 0;
+            // Bit i goes to bit 2 i.
+            bits = (bits | bits << 16) & 0x0000FFFF0000FFFFL;
+            bits = (bits | bits << 8) & 0x00FF00FF00FF00FFL;
+            bits = (bits | bits << 4) & 0x0F0F0F0F0F0F0F0FL;
+            bits = (bits | bits << 2) & 0x3333333333333333L;
+            bits = (bits | bits << 1) & LOW_BITS;
+            if (countsOf32(b) != bits) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /** 32 pairs of a bitmap that could be read: no 32 of them are in two bitmaps. */
+    private long word(int first) {
+        int entry = first % BitmapBlock.ENTRIES;
+        return bitmaps[first / BitmapBlock.ENTRIES].getLong(BitmapBlock.COUNTS + entry / 32 * Long.BYTES);
+    }
+
     /** The first block in {@code [begin, end)} whose stored count is known and not 0, or {@code end}. */
     public int firstUsed(int begin, int end) {
         for (int b = begin; b < end && b < bitmaps.length * BitmapBlock.ENTRIES; b = (b | 31) + 1) {
-            // Two bits a block, and no 32 of them are in two bitmaps.
-            ByteBuffer block = bitmaps[b / BitmapBlock.ENTRIES];
-            int entry = b % BitmapBlock.ENTRIES;
-            long rest = block == null ? 0 : block.getLong(BitmapBlock.COUNTS + entry / 32 * 8) >>> entry % 32 * 2;
+            long rest = bitmaps[b / BitmapBlock.ENTRIES] == null ? 0 : word(b) >>> b % 32 * 2;
             if (rest != 0) {
                 return Math.min(end, b + Long.numberOfTrailingZeros(rest) / 2);
             }
