@@ -2,10 +2,13 @@
 package org.dmera.dmsetup.rollback;
 
 import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import org.dmera.dmsetup.control.DeviceId;
 import org.dmera.dmsetup.control.DmCall;
 import org.dmera.dmsetup.control.DmClient;
+import org.dmera.dmsetup.ioctl.DevNumber;
 import org.dmera.dmsetup.ioctl.DmCommand;
 import org.dmera.dmsetup.ioctl.DmFlags;
 import org.dmera.dmsetup.ioctl.DmIoctl;
@@ -17,6 +20,9 @@ import org.dmera.dmsetup.ioctl.TargetSpec;
  * @param udevFlags for udev's rules when the device changes, see {@link DmCall#udevFlags}
  */
 record MappedCache(DmClient client, DeviceId id, int udevFlags) {
+    /** Which of the figures that the kernel has of a block device (its Documentation/block/stat.rst). */
+    private static final int DISCARDS = 11;
+
     String name() {
         return id.name();
     }
@@ -33,6 +39,16 @@ record MappedCache(DmClient client, DeviceId id, int udevFlags) {
     /** How many have it open: a mount is one. */
     int openCount() throws IOException {
         return info().openCount();
+    }
+
+    /** Discards that have reached it since the device was made. */
+    long discards() throws IOException {
+        Path figures = Path.of("/sys/dev/block", DevNumber.text(info().dev()), "stat");
+        if (!Files.exists(figures)) {
+            return 0;
+        }
+        String[] fields = Files.readString(figures).trim().split(" +", -1);
+        return fields.length > DISCARDS ? Long.parseLong(fields[DISCARDS]) : 0;
     }
 
     /** Whether a table is loaded that isn't live. */

@@ -238,7 +238,13 @@ public final class Rollback implements Closeable {
         int opens = cache.openCount();
         if (opens > 0) {
             log.accept("warning: " + cache.name() + " is open (" + opens
-                    + "): what a mounted file system has in memory is" + " of the state that goes");
+                    + "): what a mounted file system has in memory is of the state that goes");
+        }
+        long discards = cache.discards();
+        if (discards > 0) {
+            log.accept("warning: " + discards + " discards have reached " + cache.name()
+                    + " since it was made: what was" + " discarded since era " + since
+                    + " may read wrong after the rollback, see docs/cache-rollback.md");
         }
     }
 

@@ -202,6 +202,12 @@ final class CacheRollbackCase implements LabCase {
                 echo "@held snapshot $(dmsetup status $name-data | awk '{ print $7 }')"
                 dd if=$meta of=era.img bs=4k iflag=direct 2> /dev/null
                 echo "@era since $era"
+                rehearse() {
+                    "$lab/era-dmsetup" era-dmsetup rollback $name --control kernel --state $work/state --since $era --dry-run -- true
+                }
+                echo "@discards none $(rehearse | grep -c 'discards have reached')"
+                blkdiscard -l 256k $dev
+                echo "@discards one $(rehearse | grep -c 'discards have reached')"
                 if %13$s; then
                     # A cache whose metadata can't be written any more.
                     dmsetup remove $name
@@ -272,6 +278,10 @@ final class CacheRollbackCase implements LabCase {
                 }),
                 DynamicTest.dynamicTest(
                         "noMetadataSnapshotIsHeld", () -> assertEquals("-", log.answer("held", "snapshot"))),
+                DynamicTest.dynamicTest("discardsThatMayHaveComeSinceAreWarnedOf", () -> {
+                    assertEquals("0", log.answer("discards", "none"));
+                    assertEquals("1", log.answer("discards", "one"));
+                }),
                 DynamicTest.dynamicTest(
                         "exactlyTheBlocksThatTouchNothingWrittenSinceStay",
                         () -> assertKept(folder, Long.parseLong(log.answer("era", "since")))));
