@@ -34,7 +34,7 @@ import org.dmera.core.read.MetadataRoots;
 public record RepairSubject(String name, byte[] image, EraTruth truth, Map<Integer, List<byte[]>> older) {
     private static final int BLOCK = BlockDevice.BLOCK_BYTES;
     /** Contents of a block that are remembered. */
-    private static final int MOST_OLDER = 8;
+    private static final int MAX_OLDER = 8;
 
     private static final int BLOCK_SIZE_SECTORS = 8;
 
@@ -155,7 +155,7 @@ public record RepairSubject(String name, byte[] image, EraTruth truth, Map<Integ
                 if (!isZero(was)) {
                     List<byte[]> known = older.computeIfAbsent(b, any -> new ArrayList<>());
                     known.add(was);
-                    if (known.size() > MOST_OLDER) {
+                    if (known.size() > MAX_OLDER) {
                         known.remove(0);
                     }
                 }

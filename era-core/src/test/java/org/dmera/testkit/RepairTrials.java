@@ -36,7 +36,7 @@ public final class RepairTrials {
     /** Every so many trials repair is also given an era. */
     private static final int HINTED = 5;
 
-    private static final int MOST_ORIGIN_BLOCKS = 70_000;
+    private static final int MAX_ORIGIN_BLOCKS = 70_000;
 
     /** Who made the metadata. */
     public enum Maker {
@@ -173,7 +173,7 @@ public final class RepairTrials {
             return RepairSubject.ofSessions(seed, snapshotHeld);
         }
         if (kernel == null) {
-            kernel = RepairSubject.ofKernel(snapshotHeld, MOST_ORIGIN_BLOCKS);
+            kernel = RepairSubject.ofKernel(snapshotHeld, MAX_ORIGIN_BLOCKS);
         }
         return kernel.get((int) Math.floorMod(seed, (long) kernel.size()));
     }

@@ -132,7 +132,7 @@ final class CountComparison {
 
     /** A count (u32) of the ref-count tree in one byte, of which 0 means that there is none. */
     static byte fromTree(int count) {
-        return (byte) (Math.min(Integer.toUnsignedLong(count), BlockUse.MOST - 1) + 1);
+        return (byte) (Math.min(Integer.toUnsignedLong(count), BlockUse.MAX_REFERENCES - 1) + 1);
     }
 
     /** The count of {@code b} in the ref-count tree, or −1 after reporting that it isn't there. */

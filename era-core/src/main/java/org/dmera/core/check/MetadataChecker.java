@@ -187,7 +187,7 @@ public final class MetadataChecker {
         checkSnapshot(superblock, reader, false);
         log.judgeEraGaps(false);
         if (log.kept().stream().allMatch(damage -> damage.severity() == Severity.NOTE)) {
-            addMissedParts();
+            addMisplacedParts();
         }
         boolean isSame = readCopy(superblock, reader, after) == isThere && (!isThere || after.equals(before));
         if (isHeldNoMore(superblock) || !isSame) {
@@ -198,9 +198,9 @@ public final class MetadataChecker {
         }
     }
 
-    private void addMissedParts() {
+    private void addMisplacedParts() {
         try {
-            Damage missed = MissedParts.find(device, true);
+            Damage missed = PlacesCheck.find(device, true);
             if (missed != null) {
                 DamageLocation snapshot = DamageLocation.of(
                         missed.structure(), "superblock > metadata snapshot", "the snapshot is dropped");

@@ -7,7 +7,7 @@ import java.nio.IntBuffer;
 import java.util.concurrent.Executor;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.dmera.core.block.BlockDevice;
-import org.dmera.core.check.MissedParts;
+import org.dmera.core.check.PlacesCheck;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.Eras;
@@ -90,7 +90,7 @@ public final class ChangedBlocks {
             int parts = (int) Math.max(1, Math.min(threads, roots.nrBlocks() / MIN_BLOCKS_PER_THREAD));
             changed.new Parts(parts).share(parts, executor);
         }
-        MissedParts.refuse(device, roots);
+        PlacesCheck.refuse(device, roots);
         return changed.set;
     }
 

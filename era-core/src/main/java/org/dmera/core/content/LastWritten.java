@@ -5,7 +5,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import org.dmera.core.block.BlockDevice;
-import org.dmera.core.check.MissedParts;
+import org.dmera.core.check.PlacesCheck;
 import org.dmera.core.format.ArrayBlock;
 import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.Eras;
@@ -79,7 +79,7 @@ public final class LastWritten {
         begin = end;
         end = Math.min(begin + WINDOW_BLOCKS, roots.nrBlocks());
         if (begin == end) {
-            MissedParts.refuse(device, roots);
+            PlacesCheck.refuse(device, roots);
             return false;
         }
         // A reading for each window: every window walks the trees again.

@@ -4,7 +4,7 @@ package org.dmera.core.content;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import org.dmera.core.block.BlockDevice;
-import org.dmera.core.check.MissedParts;
+import org.dmera.core.check.PlacesCheck;
 import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.Eras;
 import org.dmera.core.read.ArrayScanner;
@@ -36,7 +36,7 @@ public final class MetadataScanner implements WritesetScanner.WritesetVisitor {
         visitor.beginEraArray();
         new ArrayScanner(reading).scanEras(roots, 0, roots.nrBlocks(), scanner.new EraPasser(roots.lastArchived()));
         visitor.endEraArray();
-        MissedParts.refuse(device, roots);
+        PlacesCheck.refuse(device, roots);
         visitor.end();
     }
 

@@ -29,7 +29,7 @@ public final class BlockUse {
     static final int NO_NODE_OF_4 = 128;
 
     /** Counts stop here; more than 2 can't come up in sound metadata. */
-    public static final int MOST = 255;
+    public static final int MAX_REFERENCES = 255;
 
     private static final int PAGE_BITS = 8;
     private static final int MASK = (1 << PAGE_BITS) - 1;
@@ -95,7 +95,7 @@ public final class BlockUse {
     public void addReference(long blockNr) {
         short[] page = page(blockNr);
         int at = (int) blockNr & MASK;
-        if ((page[at] & 0xFFFF) >> Byte.SIZE < MOST) {
+        if ((page[at] & 0xFFFF) >> Byte.SIZE < MAX_REFERENCES) {
             page[at] = (short) (page[at] + (1 << Byte.SIZE));
         }
     }

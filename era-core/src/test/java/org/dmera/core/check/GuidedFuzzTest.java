@@ -35,9 +35,9 @@ class GuidedFuzzTest {
     private static final long BUDGET_NANOS = (SECONDS != null ? SECONDS : NIGHTLY ? 1800 : 45) * 1_000_000_000L;
     private static final int MUTATED_BLOCKS = 48;
     private static final int HEAD_BYTES = MUTATED_BLOCKS * 4096;
-    private static final int MOST_MUTANTS = 3000;
-    private static final long MOST_NANOS = 30_000_000_000L;
-    private static final long MOST_ALLOCATED_BYTES = 1L << 30;
+    private static final int MAX_MUTANTS = 3000;
+    private static final long MAX_NANOS = 30_000_000_000L;
+    private static final long MAX_ALLOCATED_BYTES = 1L << 30;
     private static final String[] SEEDS = {
         "a_fresh_bs8.formatted",
         "b_eras_bs8.live",
@@ -88,7 +88,7 @@ class GuidedFuzzTest {
             boolean isNewOutcome = outcomes.add(outcome(mutant, image, "seed " + seed + ", try " + tries));
             int fresh = Probes.harvest();
             byDescendants += parent.generation > 0 ? fresh : 0;
-            if (fresh > 0 || isNewOutcome && corpus.size() < MOST_MUTANTS) {
+            if (fresh > 0 || isNewOutcome && corpus.size() < MAX_MUTANTS) {
                 corpus.add(mutant);
             }
         }
@@ -121,8 +121,8 @@ class GuidedFuzzTest {
         }
         long took = System.nanoTime() - begun;
         long used = threads.getCurrentThreadAllocatedBytes() - allocated;
-        assertTrue(took < MOST_NANOS, () -> context + " took " + took / 1_000_000 + " ms");
-        assertTrue(used < MOST_ALLOCATED_BYTES, () -> context + " allocated " + used + " bytes");
+        assertTrue(took < MAX_NANOS, () -> context + " took " + took / 1_000_000 + " ms");
+        assertTrue(used < MAX_ALLOCATED_BYTES, () -> context + " allocated " + used + " bytes");
         return outcome;
     }
 }

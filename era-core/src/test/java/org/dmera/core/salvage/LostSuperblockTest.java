@@ -32,7 +32,7 @@ import org.junit.jupiter.api.Test;
  * when it is not.
  */
 class LostSuperblockTest {
-    private static final long MOST_ORIGIN_BLOCKS = 20_000;
+    private static final long MAX_ORIGIN_BLOCKS = 20_000;
     /** Other blocks that are destroyed in each image, one at a time; all of them at night. */
     private static final int SAMPLE = Boolean.getBoolean("era.nightly") ? Integer.MAX_VALUE : 2;
 
@@ -43,7 +43,7 @@ class LostSuperblockTest {
         int salvaged = 0;
         for (JsonNode image : Fixtures.images()) {
             long nrBlocks = image.get("superblock").get("nr_blocks").asLong();
-            if (nrBlocks == 0 || nrBlocks > MOST_ORIGIN_BLOCKS) {
+            if (nrBlocks == 0 || nrBlocks > MAX_ORIGIN_BLOCKS) {
                 continue;
             }
             byte[] sound = Fixtures.imageBytes(image);
@@ -127,7 +127,7 @@ class LostSuperblockTest {
         List<Double> widened = new ArrayList<>();
         for (JsonNode image : Fixtures.images()) {
             long nrBlocks = image.get("superblock").get("nr_blocks").asLong();
-            if (nrBlocks == 0 || nrBlocks > MOST_ORIGIN_BLOCKS) {
+            if (nrBlocks == 0 || nrBlocks > MAX_ORIGIN_BLOCKS) {
                 continue;
             }
             byte[] lost = Fixtures.imageBytes(image);

@@ -26,7 +26,7 @@ import org.junit.jupiter.api.io.TempDir;
 /** Twenty thousand corruptions: every tool ends soon, with an exit code and a readable report, whatever it is given. */
 class CorruptionTest {
     private static final int CORRUPTIONS = 20_000;
-    private static final int MOST_OUTPUT_BYTES = 64 << 20;
+    private static final int MAX_OUTPUT_BYTES = 64 << 20;
     private static final long SLOW_NANOS = 20_000_000_000L;
     private static final String[] IMAGES = {
         "a_fresh_bs128.live",
@@ -120,7 +120,7 @@ class CorruptionTest {
         @Override
         public void write(byte[] b, int off, int len) throws IOException {
             bytes += len;
-            if (bytes > MOST_OUTPUT_BYTES) {
+            if (bytes > MAX_OUTPUT_BYTES) {
                 throw new IOException("no room left");
             }
         }

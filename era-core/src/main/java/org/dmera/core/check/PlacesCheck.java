@@ -11,11 +11,11 @@ import org.dmera.core.read.MetadataRoots;
 import org.dmera.core.read.Places;
 
 /** Parts that trees have lost, or that are another's or older: who reads some of the trees sees nothing wrong. */
-public final class MissedParts {
+public final class PlacesCheck {
     /** A running target may commit at any moment, and what was seen of two states together says nothing. */
     private static final int ATTEMPTS = 20;
 
-    private MissedParts() {}
+    private PlacesCheck() {}
 
     /**
      * Refuses what was read from {@code roots} if parts of it are missing, or others are in their place.
@@ -47,7 +47,7 @@ public final class MissedParts {
             CheckReport report = MetadataChecker.check(device, CheckOptions.of(CheckOptions.Scope.PLACES));
             if (report.seal() == MetadataRoots.read(device).checksum()) {
                 for (Damage damage : report.damages()) {
-                    if (isMissed(damage, report.table(), isOfSnapshot)) {
+                    if (isMisplaced(damage, report.table(), isOfSnapshot)) {
                         return damage;
                     }
                 }
@@ -57,7 +57,7 @@ public final class MissedParts {
         return null;
     }
 
-    private static boolean isMissed(Damage damage, BlockUse table, boolean isOfSnapshot) {
+    private static boolean isMisplaced(Damage damage, BlockUse table, boolean isOfSnapshot) {
         int walk = isOfSnapshot ? BlockUse.SNAPSHOT : BlockUse.LIVE;
         long first = damage.blockNr();
         return switch (damage.kind()) {
