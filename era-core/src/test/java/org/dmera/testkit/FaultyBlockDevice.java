@@ -17,6 +17,8 @@ public final class FaultyBlockDevice implements BlockDevice {
     private long untilFailure = -1;
     private int sectorsStored;
     private boolean readsCount;
+    private long unreadable = -1;
+    private long blocksRead;
 
     public FaultyBlockDevice(BlockDevice inner) {
         this.inner = inner;
@@ -34,6 +36,16 @@ public final class FaultyBlockDevice implements BlockDevice {
         this.sectorsStored = sectorsStored;
     }
 
+    /** Fails all reads of {@code block} from now on. */
+    public void failOn(long block) {
+        this.unreadable = block;
+    }
+
+    /** How many blocks were read. */
+    public long blocksRead() {
+        return blocksRead;
+    }
+
     /** Whether the failure that was asked for is still to come. */
     public boolean isArmed() {
         return untilFailure >= 0;
@@ -46,7 +58,10 @@ public final class FaultyBlockDevice implements BlockDevice {
 
     @Override
     public void read(long firstBlock, ByteBuffer dst) throws IOException {
-        if (readsCount && due()) {
+        long blocks = dst.remaining() / BLOCK_BYTES;
+        blocksRead += blocks;
+        boolean isUnreadable = unreadable >= firstBlock && unreadable < firstBlock + blocks;
+        if (readsCount && due() || isUnreadable) {
             throw new IOException(INJECTED + " of a read of block " + firstBlock);
         }
         inner.read(firstBlock, dst);

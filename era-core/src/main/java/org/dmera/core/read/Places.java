@@ -7,7 +7,6 @@ import org.dmera.core.block.BlockDevice;
 import org.dmera.core.block.BlockType;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.BitmapBlock;
-import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.IndexBlock;
 import org.dmera.core.format.Superblock;
 
@@ -27,11 +26,11 @@ public final class Places implements TreeWalker.Listener, WritesetScanner.Writes
      * Whether the space map agrees with itself and counts each block once that has a place, and no other: then no part is missing
      * or in another's place. False as well where that isn't known so quickly: a held snapshot shares blocks.
      */
-    public static boolean isEachUsedOnce(BlockDevice device, MetadataRoots roots) throws IOException {
+    public static boolean isEachUsedOnce(BlockDevice device, MetadataRoots roots) {
         try {
             return roots.metadataSnap() == 0 && new Places(device).areCounted(roots);
-        } catch (DamagedMetadataException e) {
-            // What is wrong, and whether that matters, is for a check to say.
+        } catch (IOException e) {
+            // What is wrong, or can't be read, and whether that matters, is for a check to say.
             return false;
         }
     }

@@ -16,11 +16,14 @@ import org.dmera.core.block.BlockType;
 import org.dmera.core.block.MemoryBlockDevice;
 import org.dmera.core.check.CheckOptions;
 import org.dmera.core.check.MetadataChecker;
+import org.dmera.core.content.ChangedBlocks;
 import org.dmera.core.evidence.BlockUse;
 import org.dmera.core.format.BTreeNode;
 import org.dmera.core.format.BitmapBlock;
 import org.dmera.core.format.DamageKind;
+import org.dmera.core.format.IndexBlock;
 import org.dmera.core.metadata.EraMetadata;
+import org.dmera.testkit.FaultyBlockDevice;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -98,6 +101,27 @@ class PlacesTest {
             }
         }
         seal.seal(type, bytes, at, at / BlockDevice.BLOCK_BYTES);
+    }
+
+    /** The trees are whole, and tell what was written. */
+    @Test
+    void aSpaceMapThatTheDeviceFailsToReadKeepsNobodyFromReadingTheTrees() throws IOException {
+        MemoryBlockDevice sound = new MemoryBlockDevice(64);
+        EraMetadata metadata = EraMetadata.openOrFormat(sound, 8);
+        metadata.resize(3000);
+        metadata.rollover();
+        metadata.mark(5);
+        metadata.commit();
+        MetadataRoots roots = MetadataRoots.read(sound);
+        long index = roots.superblock().spaceMapBitmapRoot();
+        ByteBuffer bytes = ByteBuffer.wrap(sound.bytes()).order(ByteOrder.LITTLE_ENDIAN);
+        long bitmap =
+                new IndexBlock().wrap(bytes, (int) index * BlockDevice.BLOCK_BYTES).bitmapBlock(0);
+        for (long block : new long[] {index, bitmap}) {
+            FaultyBlockDevice device = new FaultyBlockDevice(sound);
+            device.failOn(block);
+            assertEquals(1, ChangedBlocks.since(device, roots, 1).count(), "block " + block);
+        }
     }
 
     private static boolean isSound(BlockDevice device) throws IOException {
