@@ -82,13 +82,13 @@ public final class MetadataChecker {
         int lastDigested = (int) superblock.lastArchived();
         BlockVerdict verdict = new BlockVerdict(lastDigested, lastHeld(superblock, lastDigested));
         BlockReader reader = new BlockReader(device, table, log, verdict);
+        if (options.scope() != CheckOptions.Scope.PLACES) {
+            check.judgeFields(superblock, device.sizeBlocks());
+        }
         switch (options.scope()) {
-            case SUPERBLOCK -> check.judgeFields(superblock, device.sizeBlocks());
+            case SUPERBLOCK -> {}
             case SNAPSHOT -> checkSnapshotAlone(superblock, reader);
-            case ALL -> {
-                check.judgeFields(superblock, device.sizeBlocks());
-                checkAll(superblock, reader, verdict);
-            }
+            case ALL -> checkAll(superblock, reader, verdict);
             case PLACES -> checkAll(superblock, reader.ofNodes(), verdict);
         }
     }

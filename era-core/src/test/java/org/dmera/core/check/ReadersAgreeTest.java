@@ -138,6 +138,23 @@ class ReadersAgreeTest {
         }
     }
 
+    /** Whoever reads the snapshot begins with the live superblock. */
+    @Test
+    void aFieldOfTheSuperblockThatCantBeIsFoundByWhoChecksTheHeldSnapshotAlone() throws Exception {
+        MemoryBlockDevice device = new MemoryBlockDevice(256);
+        EraMetadata metadata = EraMetadata.openOrFormat(device, 8);
+        metadata.resize(100);
+        metadata.rollover();
+        metadata.takeSnapshot();
+        metadata.commit();
+        ByteBuffer bytes = ByteBuffer.wrap(device.bytes()).order(ByteOrder.LITTLE_ENDIAN);
+        new Superblock().wrap(bytes, 0).dataBlockSizeSectors(36);
+        new BlockSeal().seal(BlockType.SUPERBLOCK, bytes, 0, 0);
+        assertThrows(DamagedMetadataException.class, () -> MetadataRoots.readSnapshot(device));
+        CheckReport report = MetadataChecker.check(device, CheckOptions.of(CheckOptions.Scope.SNAPSHOT));
+        assertEquals(1, report.count(DamageKind.BAD_FIELD), report::toString);
+    }
+
     /** Written before the era went round, and after: who asks for what was written since would miss the latter. */
     @Test
     void noEraIsBeforeTheOneThatFollowsTheHighest() throws Exception {
