@@ -170,7 +170,8 @@ public final class Walk implements DamageLocation, Visits, TreeWalker.Listener, 
 
     @Override
     public Problem explain(long blockNr, int code) {
-        if (table.isOutdated(blockNr)) {
+        if (table.isOutdated(blockNr) || table.hasMark(blockNr, BlockUse.REPORTED)) {
+            // The latter is reported once, whatever more there is to say of it.
             return MisdirectedWrites.problem(blockNr);
         }
         // Reading it again gives the reason in full.
@@ -231,8 +232,11 @@ public final class Walk implements DamageLocation, Visits, TreeWalker.Listener, 
         if (!table.hasMark(blockNr, spec.walk()) && !isDoublyUsed(blockNr)) {
             return null;
         }
-        if (couldBeOurs(blockNr)) {
+        // Looked at once, however many references there are to it.
+        if (!isDoublyUsed(blockNr) && couldBeOurs(blockNr)) {
             table.markDoublyUsed(blockNr);
+        } else if (!isDoublyUsed(blockNr)) {
+            misfit(blockNr);
         }
         return doublyUsed(blockNr);
     }

@@ -2,6 +2,7 @@
 package org.dmera.core.check;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -25,7 +26,10 @@ import org.dmera.core.read.MetadataRoots;
 import org.dmera.core.salvage.Salvage;
 import org.dmera.core.salvage.SalvageHints;
 import org.dmera.testkit.EraTruth;
+import org.dmera.testkit.FaultyBlockDevice;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Sizes that can't be are damage, said before anybody makes room for them; what is there bounds what it costs. */
 class HostileSizesTest {
@@ -138,6 +142,40 @@ class HostileSizesTest {
                 allocatedBytes(() -> stale[0] = MetadataChecker.check(device).count(DamageKind.REF_COUNT_STALE));
         assertEquals(key - MANY, stale[0], "entries for blocks that the device doesn't have");
         assertTrue(allocated < 6 * MIB, allocated + " bytes for " + key + " entries");
+    }
+
+    /** Two hundred nodes, each of whose entries leads to the same block: one that others use too, or none of theirs. */
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void howeverManyReferencesLeadToABlockItIsReadOnceForThem(boolean isNode) throws IOException {
+        MemoryBlockDevice device = with(512, superblock -> {});
+        ByteBuffer bytes = little(device);
+        Superblock superblock = new Superblock().wrap(bytes, 0);
+        int root = 256;
+        long target = isNode ? root + 1 : superblock.eraArrayRoot();
+        long key = 0;
+        BTreeNode top = new BTreeNode().format(bytes, root * 4096, true, BTreeNode.BLOCK_VALUE_BYTES);
+        BlockSeal seal = new BlockSeal();
+        for (int i = 0; i < 200; i++) {
+            top.nrEntries(i + 1);
+            top.key(i, key);
+            top.valueLong(i, root + 1 + i);
+            BTreeNode node =
+                    new BTreeNode().format(bytes, (root + 1 + i) * 4096, isNode, BTreeNode.BLOCK_VALUE_BYTES);
+            node.nrEntries(252);
+            for (int j = 0; j < 252; j++) {
+                node.key(j, key++);
+                node.valueLong(j, target);
+            }
+            seal.seal(BlockType.BTREE_NODE, bytes, (root + 1 + i) * 4096, root + 1 + i);
+        }
+        seal.seal(BlockType.BTREE_NODE, bytes, root * 4096, root);
+        superblock.eraArrayRoot(root);
+        superblock.nrBlocks(500_000);
+        seal.seal(BlockType.SUPERBLOCK, bytes, 0, 0);
+        FaultyBlockDevice counting = new FaultyBlockDevice(device);
+        assertFalse(MetadataChecker.check(counting).isClean());
+        assertTrue(counting.blocksRead() < 600, counting.blocksRead() + " reads");
     }
 
     /** Metadata of 1000 origin blocks whose superblock is then changed, and sealed again. */
