@@ -2,7 +2,8 @@
 package org.dmera.core.evidence;
 
 import java.nio.ByteBuffer;
-import java.util.Arrays;
+import java.nio.IntBuffer;
+import java.util.HashMap;
 import java.util.Map;
 import java.util.NavigableMap;
 import java.util.TreeMap;
@@ -16,12 +17,14 @@ public final class ArrayMap implements ArrayWalker.Visitor {
     /** In place of a block number: lost. Block 0 is the superblock's. */
     public static final int LOST = 0;
 
-    /** In ascending order, as the walk has met them. */
-    private int[] indexes = new int[4];
+    /** The number of a block that counts takes the other 22 bits: see {@link BlockUse}. */
+    private static final int USABLE_BITS = 10;
 
-    private int[] blocks = new int[4];
-    private short[] usable = new short[4];
-    private int size;
+    private static final int PAGE_BITS = 8;
+    private static final int MASK = (1 << PAGE_BITS) - 1;
+
+    /** The array blocks, so many in a row to a page: the number of each, and how many of its entries are usable. */
+    private final Map<Integer, int[]> pages = new HashMap<>();
     /** Ranges by their first array block: where each ends. */
     private final NavigableMap<Long, Long> gone = new TreeMap<>();
 
@@ -37,6 +40,12 @@ public final class ArrayMap implements ArrayWalker.Visitor {
         return map;
     }
 
+    /** Keeps one of the pages that are alike in this map and in those that have been given the same {@code pool}. */
+    public ArrayMap sharing(Map<IntBuffer, int[]> pool) {
+        pages.replaceAll((number, page) -> pool.computeIfAbsent(IntBuffer.wrap(page), IntBuffer::array));
+        return this;
+    }
+
     /** How long the array is. */
     public ArrayWalker.Length length() {
         return length;
@@ -44,14 +53,8 @@ public final class ArrayMap implements ArrayWalker.Visitor {
 
     @Override
     public void present(long index, long blockNr, int usableEntries) {
-        if (size == blocks.length) {
-            indexes = Arrays.copyOf(indexes, 2 * size);
-            blocks = Arrays.copyOf(blocks, 2 * size);
-            usable = Arrays.copyOf(usable, 2 * size);
-        }
-        indexes[size] = (int) index;
-        blocks[size] = (int) blockNr;
-        usable[size++] = (short) usableEntries;
+        pages.computeIfAbsent((int) (index >>> PAGE_BITS), any -> new int[1 << PAGE_BITS])[(int) index & MASK] =
+                (int) blockNr << USABLE_BITS | usableEntries;
     }
 
     @Override
@@ -79,20 +82,19 @@ public final class ArrayMap implements ArrayWalker.Visitor {
         return contains(strayed, index);
     }
 
-    private int find(long index) {
-        return Arrays.binarySearch(indexes, 0, size, (int) index);
+    private int entry(long index) {
+        int[] page = pages.get((int) (index >>> PAGE_BITS));
+        return page == null ? LOST : page[(int) index & MASK];
     }
 
     /** The metadata block of array block {@code index}, or {@link #LOST}. */
     public int block(long index) {
-        int at = find(index);
-        return at < 0 ? LOST : blocks[at];
+        return entry(index) >>> USABLE_BITS;
     }
 
     /** Entries at the beginning of array block {@code index} that can be relied on. */
     public int usable(long index) {
-        int at = find(index);
-        return at < 0 ? 0 : usable[at];
+        return entry(index) & (1 << USABLE_BITS) - 1;
     }
 
     /**

@@ -57,6 +57,11 @@ final class EraWindow {
         overlaid.clear();
     }
 
+    /** How many array blocks have been overlaid, but for those that have lost a part. */
+    int nrOverlaid() {
+        return overlaid.size();
+    }
+
     /** Raises what {@code part} speaks for: by its eras, or to {@code era} where its bits are set. */
     void overlay(BlockReader reader, Part part, long era) {
         // An older state may be of a smaller origin; what lies past its end is not lost.
@@ -79,6 +84,16 @@ final class EraWindow {
                 lost.set(i);
             }
         }
+    }
+
+    /** Whether an origin block was written later than {@code other} knows, as far as both know anything of it. */
+    boolean isLaterThan(EraWindow other) {
+        for (int i = 0; i < count; i++) {
+            if (Integer.compareUnsigned(latest[i], other.latest[i]) > 0 && !lost.get(i) && !other.lost.get(i)) {
+                return true;
+            }
+        }
+        return false;
     }
 
     private int overlayEras(int at, int n) {

@@ -4,6 +4,7 @@ package org.dmera.core.salvage;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.BitSet;
+import java.util.List;
 import org.dmera.core.block.BlockDevice;
 import org.dmera.core.content.ForwardingVisitor;
 import org.dmera.core.content.MetadataVisitor;
@@ -78,13 +79,6 @@ public final class StaleSuperblock extends Salvage {
                 new StateMerge(device, others.search, new SalvageHints(sectors, extent, openEra)));
     }
 
-    /** When a state was written, beside the superblock's. */
-    private enum Order {
-        EARLIER,
-        LATER,
-        UNKNOWN
-    }
-
     /** The states on the device, next to that of the superblock. */
     private static final class Others {
         final RootSearch search;
@@ -102,14 +96,14 @@ public final class StaleSuperblock extends Salvage {
         /** Blocks that are wrong wherever they are used. */
         private final BitSet wrong;
 
-        private final BlockDevice device;
         private final Superblock superblock;
         private final KnownRootsSalvage trees;
-        private final StateOverlay.Walked walked = new StateOverlay.Walked();
+        private final StateOverlay.Walked walked;
         private final StateOverlay own;
+        private final EraWindow here = new EraWindow();
+        private final EraWindow there = new EraWindow();
 
         Others(BlockDevice device, Superblock superblock, KnownRootsSalvage trees) {
-            this.device = device;
             this.superblock = superblock;
             this.trees = trees;
             overtaken = inPlace(device, trees.overwritten());
@@ -117,7 +111,8 @@ public final class StaleSuperblock extends Salvage {
             BitSet watched = (BitSet) overtaken.clone();
             watched.or(wrong);
             search = RootSearch.of(device, watched);
-            own = new StateOverlay(device, search.table, RootCandidate.of(superblock), walked);
+            walked = new StateOverlay.Walked(device, search.table);
+            own = new StateOverlay(RootCandidate.of(superblock), walked);
             compare();
         }
 
@@ -134,7 +129,7 @@ public final class StaleSuperblock extends Salvage {
                         continue;
                     }
                 }
-                StateOverlay layer = new StateOverlay(device, search.table, state, walked);
+                StateOverlay layer = new StateOverlay(state, walked);
                 // A bitset that damage has left behind passes for an open writeset of the era after the last.
                 boolean mayHaveNone =
                         !state.bitsets.isEmpty() && (state.broken > 0 || trees.countsAsUsed(state.bitsets.get(0)));
@@ -162,31 +157,23 @@ public final class StaleSuperblock extends Salvage {
                 isOlder |= mayAllBeOld;
             }
             // Of trees that are as they should be alone: what is wrong with others may be what makes them older.
-            isOlder |= (mayAllBeOld || trees.areFaultless() && trees.first.hasMapOfAnother())
-                    && search.states.stream().anyMatch(this::isLater);
+            isOlder |= (mayAllBeOld || trees.areFaultless() && trees.first.hasMapOfAnother()) && isAnyLater();
             // A power cut between the commit of a new era and its superblock leaves a state that is one era ahead.
             isOlder |= era > trees.sizes.eraWithoutHint + (trees.isContradicted() || mayAllBeOld ? 0 : 1);
         }
 
-        private boolean isEarlier(RootCandidate state) {
-            return state.isWhole() && order(state) == Order.EARLIER;
-        }
-
-        private boolean isLater(RootCandidate state) {
-            return state.isWhole() && !state.hasRootsOf(superblock) && order(state) == Order.LATER;
-        }
-
         /**
-         * Whether {@code state} was written before or after the superblock's, by the marks that one has and the other hasn't:
-         * they are only ever added and raised. Parts that are lost say nothing, and the era of what {@code state} counts as
-         * open is written nowhere. A block of the superblock's state that a later one has written over passes for what it
-         * was, in another's place perhaps: so a mark counts that {@code state} hasn't in any such place.
+         * Whether {@code state} was written before the superblock's, by the marks that one has and the other hasn't: they are only
+         * ever added and raised. Parts that are lost say nothing, and the era of what {@code state} counts as open is written
+         * nowhere. A block of the superblock's state that a later one has written over passes for what it was, in another's place
+         * perhaps: so a mark counts that {@code state} hasn't in any such place.
          */
-        private Order order(RootCandidate state) {
-            StateOverlay layer = new StateOverlay(device, search.table, state, walked);
+        private boolean isEarlier(RootCandidate state) {
+            if (!state.isWhole()) {
+                return false;
+            }
+            StateOverlay layer = new StateOverlay(state, walked);
             long end = Math.min(superblock.nrBlocks(), layer.extent);
-            EraWindow here = new EraWindow();
-            EraWindow there = new EraWindow();
             int[] anywhere = new int[ArrayBlock.ERAS_PER_BLOCK];
             for (long first = 0; first < layer.extent; first += EraWindow.SIZE) {
                 read(layer, there, first, layer.extent, 0xffffffffL);
@@ -199,17 +186,42 @@ public final class StaleSuperblock extends Salvage {
             for (long first = 0; first < end; first += EraWindow.SIZE) {
                 read(own, here, first, end, superblock.currentEra());
                 read(layer, there, first, end, layer.leastEra());
+                if (there.isLaterThan(here)) {
+                    return false;
+                }
                 for (int i = 0; i < here.count; i++) {
-                    if (here.lost.get(i) || there.lost.get(i)) {
-                        continue;
-                    }
-                    if (Integer.compareUnsigned(here.latest[i], there.latest[i]) < 0) {
-                        return Order.LATER;
-                    }
-                    hasMore |= Integer.compareUnsigned(here.latest[i], anywhere[i % anywhere.length]) > 0;
+                    hasMore |= !here.lost.get(i)
+                            && !there.lost.get(i)
+                            && Integer.compareUnsigned(here.latest[i], anywhere[i % anywhere.length]) > 0;
                 }
             }
-            return hasMore ? Order.EARLIER : Order.UNKNOWN;
+            return hasMore;
+        }
+
+        /** Whether any whole state has a mark that the superblock's hasn't. What one shares with another is compared once. */
+        private boolean isAnyLater() {
+            List<StateOverlay> layers = search.states.stream()
+                    .filter(state -> state.isWhole() && !state.hasRootsOf(superblock))
+                    .map(state -> new StateOverlay(state, walked))
+                    .toList();
+            for (long first = 0; first < superblock.nrBlocks(); first += EraWindow.SIZE) {
+                read(own, here, first, superblock.nrBlocks(), superblock.currentEra());
+                there.begin(first, here.count, 0);
+                for (StateOverlay layer : layers) {
+                    int before = there.nrOverlaid();
+                    there.most = layer.leastEra();
+                    layer.overlay(there, there.most);
+                    boolean hasLost = !there.lost.isEmpty();
+                    if ((hasLost || there.nrOverlaid() > before) && there.isLaterThan(here)) {
+                        return true;
+                    }
+                    if (hasLost) {
+                        // What this one has lost, others may know.
+                        there.begin(first, here.count, 0);
+                    }
+                }
+            }
+            return false;
         }
 
         private static void read(StateOverlay from, EraWindow window, long first, long end, long openEra) {

@@ -39,12 +39,12 @@ final class StateMerge extends Salvage {
     StateMerge(BlockDevice device, RootSearch search, SalvageHints hints) throws IOException {
         super(new ArrayList<>());
         List<Superblock> copies = new ArrayList<>();
-        StateOverlay.Walked walked = new StateOverlay.Walked();
+        StateOverlay.Walked walked = new StateOverlay.Walked(device, search.table);
         Set<Damage> distinct = new LinkedHashSet<>();
         allLost = search.last == RootSearch.Last.LOST;
         for (RootCandidate state : search.states) {
             copies.addAll(state.copies);
-            StateOverlay layer = new StateOverlay(device, search.table, state, walked);
+            StateOverlay layer = new StateOverlay(state, walked);
             layers.add(layer);
             distinct.addAll(layer.log.kept());
             allLost |= state.isMapped && (state.areMarksAdrift() || layer.writesetsLost && state.broken != 1);

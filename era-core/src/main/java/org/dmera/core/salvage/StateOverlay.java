@@ -2,6 +2,7 @@
 package org.dmera.core.salvage;
 
 import java.nio.ByteBuffer;
+import java.nio.IntBuffer;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -30,12 +31,25 @@ final class StateOverlay implements Walk.WritesetVisitor {
      * commit, and each differs from the one before in a few blocks.
      */
     static final class Walked {
+        private final BlockDevice device;
+        private final BlockUse seen;
+        private final BlockReader reader;
         private final Map<WalkedArray, ArrayMap> arrays = new HashMap<>();
+        private final Map<IntBuffer, int[]> pages = new HashMap<>();
         /** By array block, the highest era in it. */
         private final Map<Integer, Long> highest = new HashMap<>();
+
+        Walked(BlockDevice device, BlockUse seen) {
+            this.device = device;
+            this.seen = seen;
+            this.reader = BlockReader.quiet(device, seen);
+        }
+
+        private BlockReader fresh(DamageLog log) {
+            return new BlockReader(device, seen.withDoublyUsed(), log, new BlockVerdict(-1));
+        }
     }
 
-    private final BlockReader reader;
     final DamageLog log = new DamageLog();
     private final boolean hasAllRoots;
     boolean writesetsLost;
@@ -47,8 +61,6 @@ final class StateOverlay implements Walk.WritesetVisitor {
     /** The longest bitset, in bits. */
     long mostBits = -1;
 
-    private final BlockDevice device;
-    private final BlockUse seen;
     private final Walked walked;
     private final List<EraWindow.Part> parts = new ArrayList<>();
     private long lastEra = -1;
@@ -62,14 +74,11 @@ final class StateOverlay implements Walk.WritesetVisitor {
      *
      * @param walked added to
      */
-    StateOverlay(BlockDevice device, BlockUse seen, RootCandidate candidate, Walked walked) {
+    StateOverlay(RootCandidate candidate, Walked walked) {
         this.walked = walked;
-        this.reader = BlockReader.quiet(device, seen);
-        this.device = device;
-        this.seen = seen;
         this.hasAllRoots = candidate.isMapped && candidate.isWhole();
         for (long root : candidate.writesetTrees) {
-            Walk.writesets(fresh(log), root, this);
+            Walk.writesets(walked.fresh(log), root, this);
         }
         for (long root : candidate.bitsets) {
             hasCurrent = true;
@@ -92,14 +101,10 @@ final class StateOverlay implements Walk.WritesetVisitor {
         writesetsLost &= candidate.isMapped;
         // Only a root that is lost leaves blocks behind to whose place nothing else leads.
         boolean isRootLost = candidate.unreadable > 0;
-        unattached = new UnattachedBlocks(reader, isRootLost ? candidate.unattached : List.of());
+        unattached = new UnattachedBlocks(walked.reader, isRootLost ? candidate.unattached : List.of());
         if (isRootLost && candidate.eraArrays.isEmpty() && candidate.hasUnattachedEras) {
             extent = unattached.nrEras();
         }
-    }
-
-    private BlockReader fresh(DamageLog log) {
-        return new BlockReader(device, seen.withDoublyUsed(), log, new BlockVerdict(-1));
     }
 
     /** How long the array at {@code root} is. What is wrong with it shows when it is walked again. */
@@ -110,7 +115,8 @@ final class StateOverlay implements Walk.WritesetVisitor {
     private ArrayMap map(TreeSpec spec, long root, long entries, DamageLog damages) {
         return walked.arrays.computeIfAbsent(
                 new WalkedArray(root, spec.entryBytes(), entries),
-                array -> ArrayMap.of(fresh(damages), spec, root, Math.max(0, entries)));
+                array -> ArrayMap.of(walked.fresh(damages), spec, root, Math.max(0, entries))
+                        .sharing(walked.pages));
     }
 
     private void addWriteset(long era, long nrBits, long root) {
@@ -142,7 +148,7 @@ final class StateOverlay implements Walk.WritesetVisitor {
     private long highest(ArrayMap map, long index) {
         return walked.highest.computeIfAbsent(map.block(index), b -> {
             ByteBuffer block = BlockReader.newBuffer();
-            return TreeSurvey.highestPlausible(block, map.load(reader, index, ArrayBlock.ERAS_PER_BLOCK, block));
+            return TreeSurvey.highestPlausible(block, map.load(walked.reader, index, ArrayBlock.ERAS_PER_BLOCK, block));
         });
     }
 
@@ -151,7 +157,7 @@ final class StateOverlay implements Walk.WritesetVisitor {
         for (EraWindow.Part part : parts) {
             // The era of an open writeset isn't written down. What the block is to another state doesn't show it, as it
             // may have been allocated again since; nor does the last archived era, for eras may have no writeset.
-            window.overlay(reader, part, part.era() >= 0 ? part.era() : currentEra);
+            window.overlay(walked.reader, part, part.era() >= 0 ? part.era() : currentEra);
         }
         unattached.raiseByEras(window, 0, window.count);
         unattached.raiseByWords(window);

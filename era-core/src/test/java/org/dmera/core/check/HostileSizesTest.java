@@ -160,8 +160,7 @@ class HostileSizesTest {
             top.nrEntries(i + 1);
             top.key(i, key);
             top.valueLong(i, root + 1 + i);
-            BTreeNode node =
-                    new BTreeNode().format(bytes, (root + 1 + i) * 4096, isNode, BTreeNode.BLOCK_VALUE_BYTES);
+            BTreeNode node = new BTreeNode().format(bytes, (root + 1 + i) * 4096, isNode, BTreeNode.BLOCK_VALUE_BYTES);
             node.nrEntries(252);
             for (int j = 0; j < 252; j++) {
                 node.key(j, key++);

@@ -115,8 +115,9 @@ class PlacesTest {
         MetadataRoots roots = MetadataRoots.read(sound);
         long index = roots.superblock().spaceMapBitmapRoot();
         ByteBuffer bytes = ByteBuffer.wrap(sound.bytes()).order(ByteOrder.LITTLE_ENDIAN);
-        long bitmap =
-                new IndexBlock().wrap(bytes, (int) index * BlockDevice.BLOCK_BYTES).bitmapBlock(0);
+        long bitmap = new IndexBlock()
+                .wrap(bytes, (int) index * BlockDevice.BLOCK_BYTES)
+                .bitmapBlock(0);
         for (long block : new long[] {index, bitmap}) {
             FaultyBlockDevice device = new FaultyBlockDevice(sound);
             device.failOn(block);

@@ -2,6 +2,7 @@
 package org.dmera.core.salvage;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -26,6 +27,8 @@ import org.dmera.core.read.MetadataRoots;
 import org.dmera.testkit.EraTruth;
 import org.dmera.testkit.Fixtures;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * What becomes of the kernel's metadata when the superblock is lost, and any one other block too; and what a hint can't do
@@ -210,8 +213,9 @@ class LostSuperblockTest {
     }
 
     /** Each commit leaves a state, and nearly all of it is that of the one before. */
-    @Test
-    void whatStatesShareIsReadOnceForAllOfThem() throws IOException {
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void whatStatesShareIsReadOnceForAllOfThem(boolean isSuperblockLost) throws IOException {
         MemoryBlockDevice device = new MemoryBlockDevice(2048);
         EraMetadata metadata = EraMetadata.openOrFormat(device, 8);
         metadata.resize(20_000);
@@ -221,12 +225,19 @@ class LostSuperblockTest {
             metadata.commit();
         }
         EraTruth truth = truth(device.bytes().clone());
-        Arrays.fill(device.bytes(), 0, 4096, (byte) 0);
         int[] reads = new int[2048];
-        EraTruth now = new EraTruth();
-        Salvage.open(new Counting(device, reads), new SalvageHints(8, 20_000, truth.currentEra())).stream(now);
-        assertEquals(0, truth.lostIn(now));
+        Counting counting = new Counting(device, reads);
         ByteBuffer bytes = ByteBuffer.wrap(device.bytes()).order(ByteOrder.LITTLE_ENDIAN);
+        if (isSuperblockLost) {
+            Arrays.fill(device.bytes(), 0, 4096, (byte) 0);
+            EraTruth now = new EraTruth();
+            Salvage.open(counting, new SalvageHints(8, 20_000, truth.currentEra())).stream(now);
+            assertEquals(0, truth.lostIn(now));
+        } else {
+            bytes.putLong(Superblock.SM_NR_ALLOCATED, 1);
+            new BlockSeal().seal(BlockType.SUPERBLOCK, bytes, 0, 0);
+            assertFalse(StaleSuperblock.isOlderThanAnother(counting));
+        }
         int found = 0;
         for (int b = 1; b < reads.length; b++) {
             if (BlockVerdict.code(new BlockVerdict(-1).classify(bytes, b * 4096, b)) == BlockVerdict.ERAS) {
