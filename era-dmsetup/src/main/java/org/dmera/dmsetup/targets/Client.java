@@ -133,6 +133,11 @@ public final class Client {
         });
     }
 
+    /** Whether a request was let go no further, of a client that has left or on a device that goes: it has done nothing. */
+    static boolean isRefusal(Throwable why) {
+        return why instanceof ErrnoException e && e.is(Errno.ESHUTDOWN);
+    }
+
     private static ErrnoException refusal() {
         return new ErrnoException("request of a client that has left", Errno.ESHUTDOWN);
     }

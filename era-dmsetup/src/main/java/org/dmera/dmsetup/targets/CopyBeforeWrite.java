@@ -212,9 +212,8 @@ final class CopyBeforeWrite {
                 at += bytes;
             }
         } catch (IOException | RuntimeException | Error e) {
-            if (e instanceof ErrnoException errno && errno.is(Errno.ESHUTDOWN)) {
-                // The request goes no further, and has written nothing.
-                throw errno;
+            if (Client.isRefusal(e)) {
+                throw (ErrnoException) e;
             }
             for (FrozenView view : lackers) {
                 view.lose(FrozenView.INVALID, e);

@@ -42,7 +42,9 @@ final class SyncedOrigin {
         try {
             step.run();
         } catch (IOException e) {
-            lost(e);
+            if (!Client.isRefusal(e)) {
+                lost(e);
+            }
             throw e;
         }
         // Another one may have been told of it.

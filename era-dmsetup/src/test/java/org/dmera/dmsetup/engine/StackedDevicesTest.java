@@ -19,6 +19,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -366,24 +367,37 @@ class StackedDevicesTest {
     void aWriteOfAClientThatHasLeftIsNotKeptByALowerDeviceThatIsSuspended() throws Exception {
         MappedDevice upper = create("upper", "linear", "lower 0");
         AtomicBoolean left = new AtomicBoolean();
-        Write write = new Write(upper.io(), new Client(left::get), 0, BLOCK);
+        assertRefusedWhenLeft(upper, new Write(upper.io(), new Client(left::get), 0, BLOCK), left);
+        assertEquals(0, origin.bytes()[0]);
+    }
+
+    /** Of what was to be flushed nothing is lost: the next flush does it. */
+    @Test
+    void aFlushOfAClientThatHasLeftIsNoLossOfTheDeviceOnTop() throws Exception {
+        memory("meta2", 1024);
+        MappedDevice upper = create("upper", "era", "meta2 lower 8");
+        AtomicBoolean left = new AtomicBoolean();
+        IoRequest flush = new IoRequest(new Client(left::get), upper.io().openScope(1));
+        assertRefusedWhenLeft(upper, flush.set(Operation.FLUSH, 0, 0, 0), left);
+        upper.message(0, List.of("checkpoint"));
+        upper.io().flush();
+    }
+
+    /** The client of {@code request} leaves while that waits for the lower device. */
+    private void assertRefusedWhenLeft(MappedDevice upper, IoRequest request, AtomicBoolean left) throws Exception {
         lower.suspend();
-        Thread connection = new Thread(() -> {
-            try {
-                upper.io().submit(write);
-            } catch (IOException e) {
-                write.done.completeExceptionally(e);
-            }
-        });
+        FutureTask<Boolean> submission = new FutureTask<>(() -> upper.io().submit(request));
+        Thread connection = new Thread(submission);
         connection.start();
         while (connection.getState() != Thread.State.TIMED_WAITING) {
             Thread.onSpinWait();
         }
         left.set(true);
-        IOException failure = write.done.get(240, TimeUnit.SECONDS);
-        assertTrue(failure.getMessage().contains("has left"), failure.toString());
+        submission.get(240, TimeUnit.SECONDS);
+        assertTrue(
+                request.failure().getMessage().contains("has left"),
+                request.failure().toString());
         lower.resume();
-        assertEquals(0, origin.bytes()[0]);
     }
 
     @Test
