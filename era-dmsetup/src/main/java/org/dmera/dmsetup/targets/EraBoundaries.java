@@ -65,8 +65,7 @@ final class EraBoundaries {
         thread.run(() -> {
             if (metadata.isStale()) {
                 views.loseAll("the metadata was opened again");
-                metadata.abandon();
-                metadata.open();
+                metadata.reopen();
             }
             metadata.beforeResume(nrBlocks);
             thread.start(metadata.worker());

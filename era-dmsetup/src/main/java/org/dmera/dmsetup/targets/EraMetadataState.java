@@ -73,10 +73,16 @@ final class EraMetadataState {
         worker.beforeResume(nrBlocks);
     }
 
-    /** Gives up what is in memory; {@link #open} follows. */
-    void abandon() {
+    /** Gives up what is in memory, and opens them anew. */
+    void reopen() throws IOException {
         worker = null;
         backing.forgetLoss();
+        try {
+            open();
+        } catch (IOException | RuntimeException | Error e) {
+            failed(e);
+            throw e;
+        }
     }
 
     /** The target is suspended, and what is on the device is whole. */

@@ -564,6 +564,30 @@ class EraTargetTest {
         assertEquals(3, next.currentEra());
     }
 
+    /** What it had read when it was loaded is none of its figures any more. */
+    @Test
+    void aTableThatCanNotReadWhatAnotherHasWrittenSaysSoAndResumesWhenItCan() throws Exception {
+        EraTarget old = running();
+        EraTarget next = load("meta", "origin", "8");
+        write(old, 7);
+        old.suspend();
+        int[] reads = new int[1];
+        metadata.hook = (operation, offset, length) -> {
+            // The first is the look whether it is what was read before.
+            if (operation.equals("read") && reads[0]++ > 0) {
+                throw new IOException("the metadata device is gone");
+            }
+        };
+        assertThrows(IOException.class, next::resume);
+        assertEquals("Error", next.status());
+        assertTrue(next.failure().contains("is gone"), next.failure());
+        metadata.hook = (operation, offset, length) -> {};
+        next.resume();
+        assertEquals(1, eraOf(next, 7));
+        assertEquals(2, next.currentEra());
+        assertNull(next.failure());
+    }
+
     /** Who has agreed on an era before would be told that nothing was written since: the new eras are lower. */
     @Test
     void erasThatHaveGoneRoundAreAnotherRecord() throws Exception {
