@@ -21,9 +21,9 @@ import org.dmera.dmsetup.targets.Threads;
  * those files, or a thread that waits like this and shares them, that would never come to an end.
  */
 final class NodeKeeper {
-    private final LinkedBlockingQueue<Runnable> requests = new LinkedBlockingQueue<>();
-    /** Used by the thread only. */
-    private boolean ended;
+    private final LinkedBlockingQueue<Threads.Task<?>> requests = new LinkedBlockingQueue<>();
+    /** Written by the thread alone. */
+    private volatile boolean ended;
 
     private NodeKeeper() {}
 
@@ -44,23 +44,26 @@ final class NodeKeeper {
         }
         ready.complete(null);
         while (!ended) {
-            Runnable request;
-            try {
-                request = requests.take();
-            } catch (InterruptedException e) {
-                throw new IllegalStateException("nobody has this thread but its keeper, which ends it otherwise", e);
-            }
-            request.run();
+            Threads.await(() -> requests.take().run());
         }
+        requests.forEach(NodeKeeper::refuse);
+    }
+
+    private static void refuse(Threads.Task<?> late) {
+        late.completeExceptionally(new IOException("the node was taken away meanwhile"));
     }
 
     /**
-     * Does it, after what has been asked for before; returns what it returned. Descriptors that it opens are good in later
-     * calls only.
+     * Does it, after what has been asked for before, or refuses it after the end; returns what it returned. Descriptors that
+     * it opens are good in later calls only.
      */
     <T> T call(Callable<T> action) throws IOException {
         Threads.Task<T> task = new Threads.Task<>(action);
         requests.add(task);
+        if (ended) {
+            // The thread may have looked for the last time before.
+            refuse(task);
+        }
         return Threads.join(task);
     }
 
@@ -98,9 +101,10 @@ final class NodeKeeper {
 
     /** The same, after a {@code last} step, of which nobody learns how it fails. */
     void end(Failures.Step last) {
-        requests.add(() -> {
+        requests.add(new Threads.Task<>(() -> {
             ended = true;
-            new Failures().run(last);
-        });
+            last.run();
+            return null;
+        }));
     }
 }
