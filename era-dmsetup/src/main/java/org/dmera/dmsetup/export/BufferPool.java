@@ -27,7 +27,8 @@ final class BufferPool {
         this.maxIdleBytes = maxIdleBytes;
         idle = new ArrayDeque[LARGEST_LOG2 + 1];
         for (int i = SMALLEST_LOG2; i <= LARGEST_LOG2; i++) {
-            idle[i] = new ArrayDeque<>();
+            // Room for all that may be kept: to give one back takes no memory.
+            idle[i] = new ArrayDeque<>((int) (maxIdleBytes >> i));
         }
     }
 

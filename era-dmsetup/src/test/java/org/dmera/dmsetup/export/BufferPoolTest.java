@@ -5,6 +5,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.sun.management.ThreadMXBean;
+import java.lang.management.ManagementFactory;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -28,6 +30,22 @@ class BufferPoolTest {
             assertTrue(kept.remove(again), "a buffer that is not one of the first");
         }
         assertEquals(0, pool.idleBytes());
+    }
+
+    /** Where there is none, whoever gives a buffer back has answers to send. */
+    @Test
+    void toGiveOneBackTakesNoMemory() {
+        BufferPool pool = new BufferPool(64 << 20);
+        List<ByteBuffer> all = take(pool, 4096, 1000);
+        all.addAll(take(pool, LONG, 50));
+        ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+        threads.getCurrentThreadAllocatedBytes();
+        pool.give(pool.take(LONG));
+        long before = threads.getCurrentThreadAllocatedBytes();
+        for (int i = 0; i < all.size(); i++) {
+            pool.give(all.get(i));
+        }
+        assertEquals(0, threads.getCurrentThreadAllocatedBytes() - before);
     }
 
     @Test
