@@ -11,6 +11,7 @@ import java.nio.ByteOrder;
 import java.nio.channels.NetworkChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.file.DirectoryStream;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -33,6 +34,10 @@ public final class PeerPoll {
     private static final int SO_RCVBUF = 8;
     private static final int SO_LINGER = 13;
     private static final int SO_PEERCRED = 17;
+    private static final int F_GETFD = 1;
+    /** More descriptors than this are not closed in a moment. */
+    private static final int MAX_UNUSED = 1024;
+
     private static final int IPPROTO_TCP = 6;
     private static final int TCP_INFO = 11;
     /** struct tcp_info, as far as it is needed, and where in it the fields are. */
@@ -166,6 +171,15 @@ public final class PeerPoll {
         try (DirectoryStream<Path> links = Files.newDirectoryStream(Path.of("/proc/thread-self/fd"))) {
             for (Path link : links) {
                 open.add(Integer.parseInt(link.getFileName().toString()));
+            }
+        } catch (FileSystemException e) {
+            // There is none left to list them by: then the numbers are in use up to the last, or were just now.
+            for (int fd = 0, unused = 0; unused < MAX_UNUSED; fd++) {
+                if (Libc.CALLS.fcntl(fd, F_GETFD, 0) >= 0) {
+                    open.add(fd);
+                } else {
+                    unused++;
+                }
             }
         }
         return open;

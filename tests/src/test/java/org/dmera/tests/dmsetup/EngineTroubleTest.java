@@ -10,8 +10,11 @@ import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
+import java.nio.ByteBuffer;
 import java.nio.channels.ServerSocketChannel;
+import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -61,6 +64,29 @@ class EngineTroubleTest {
         assertRefused(
                 "an engine answers at " + program.socket + " already", engine(program.socket, folder.resolve("other")));
         program.run("create", "vol", "--table", "0 8 zero").ok();
+    }
+
+    /** Its socket is all that a client of NBD takes, and who it is can be told. */
+    @Test
+    void aClientThatGotTheLastDescriptorIsServed() throws Exception {
+        Path prlimit = Path.of("/usr/bin/prlimit");
+        Program.need(Files.isExecutable(prlimit), "prlimit is missing");
+        program.start();
+        String pid = Files.readString(program.state.resolve("lock")).strip();
+        int free = 0;
+        while (Files.exists(Path.of("/proc", pid, "fd", Integer.toString(free)), LinkOption.NOFOLLOW_LINKS)) {
+            free++;
+        }
+        program.run(List.of(prlimit.toString(), "--pid", pid, "--nofile=" + (free + 1) + ":"))
+                .ok();
+        try (SocketChannel client = SocketChannel.open(StandardProtocolFamily.UNIX)) {
+            client.connect(UnixDomainSocketAddress.of(program.socket + ".nbd"));
+            assertTrue(client.read(ByteBuffer.allocate(18)) > 0, program.log());
+            client.write(ByteBuffer.allocate(4).putInt(0, -1));
+            assertEquals(-1, client.read(ByteBuffer.allocate(1)));
+        }
+        String broken = " pid " + ProcessHandle.current().pid() + ": sent unknown flags";
+        assertTrue(program.log().contains(broken), program.log());
     }
 
     @Test
