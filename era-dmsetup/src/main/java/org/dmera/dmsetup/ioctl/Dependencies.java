@@ -12,7 +12,7 @@ public final class Dependencies {
 
     /** Puts encoded device numbers into an answer, with {@code data_size}; on overflow sets BUFFER_FULL. */
     public static void encode(DmIoctl io, List<Long> devs) {
-        int at = io.dataStart();
+        int at = io.answerStart();
         int bytes = DEVS_AT + 8 * devs.size();
         if (at > io.buffer().limit() - bytes) {
             io.setFlags(io.flags() | DmFlags.BUFFER_FULL);

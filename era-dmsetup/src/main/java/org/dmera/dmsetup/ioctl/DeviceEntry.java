@@ -22,7 +22,7 @@ public record DeviceEntry(long dev, String name, int eventNr, String uuid) {
 
     /** Puts the list into an answer, with {@code data_size}; on overflow sets BUFFER_FULL. */
     public static void encode(DmIoctl io, List<DeviceEntry> entries) {
-        int at = io.dataStart();
+        int at = io.answerStart();
         int limit = io.buffer().limit();
         ByteBuffer buffer = io.buffer();
         if (entries.isEmpty()) {

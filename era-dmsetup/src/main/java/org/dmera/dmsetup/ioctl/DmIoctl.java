@@ -98,6 +98,12 @@ public final class DmIoctl {
         buffer.putInt(DATA_START_AT, offsetBytes);
     }
 
+    /** Where an answer's payload starts, and says so: as in the kernel behind the header, wherever the caller's was. */
+    int answerStart() {
+        setDataStart(HEADER_BYTES);
+        return HEADER_BYTES;
+    }
+
     public int targetCount() {
         return buffer.getInt(TARGET_COUNT_AT);
     }

@@ -87,7 +87,7 @@ public record TargetSpec(long startSector, long lengthSectors, String type, Stri
      * <p>As the kernel does, the last line's padding is in {@code next} but not in {@code data_size}.
      */
     public static void encodeAnswer(DmIoctl io, List<TargetSpec> specs) {
-        int start = io.dataStart();
+        int start = io.answerStart();
         int limit = io.buffer().limit();
         int at = start;
         int end = start;

@@ -14,7 +14,7 @@ public record TargetVersion(String name, int major, int minor, int patch) {
 
     /** Puts the list into an answer, with {@code data_size}; on overflow sets BUFFER_FULL. */
     public static void encode(DmIoctl io, List<TargetVersion> versions) {
-        int at = io.dataStart();
+        int at = io.answerStart();
         ByteBuffer buffer = io.buffer();
         // The kernel's own estimate: it counts 7 bytes of padding for every entry, and reports that as the size used.
         int estimate = 0;

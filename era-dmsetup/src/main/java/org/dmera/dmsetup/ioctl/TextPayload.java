@@ -45,7 +45,7 @@ public final class TextPayload {
     /** Puts a target's answer to a message into the answer: the text, DATA_OUT, {@code data_size}; or BUFFER_FULL. */
     public static void encodeAnswer(DmIoctl io, String text) {
         byte[] bytes = Payload.bytes(text);
-        int at = io.dataStart();
+        int at = io.answerStart();
         io.setFlags(io.flags() | DmFlags.DATA_OUT);
         if (at > io.buffer().limit() - bytes.length - 1) {
             io.setFlags(io.flags() | DmFlags.BUFFER_FULL);

@@ -4,7 +4,9 @@ package org.dmera.dmsetup.engine;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.PrintStream;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
@@ -18,6 +20,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
 import org.dmera.dmsetup.control.DeviceId;
 import org.dmera.dmsetup.control.DmClient;
+import org.dmera.dmsetup.device.EngineLog;
 import org.dmera.dmsetup.device.MappedDevice;
 import org.dmera.dmsetup.ioctl.DmCommand;
 import org.dmera.dmsetup.ioctl.DmIoctl;
@@ -41,7 +44,9 @@ class MalformedFramesTest {
 
     @Test
     void areAnsweredOrTheConnectionIsClosedAndLiveDevicesAreUnharmed() throws Exception {
-        try (TestEngine engine = new TestEngine(folder);
+        ByteArrayOutputStream errors = new ByteArrayOutputStream();
+        EngineLog log = new EngineLog(new PrintStream(errors), EngineLog.Level.ERROR, EngineLog.Form.PLAIN);
+        try (TestEngine engine = new TestEngine(folder, log);
                 DmClient client = engine.client()) {
             engine.createEra(client, "live", 8192, 8);
             MappedDevice live = engine.registry().byName("live");
@@ -68,6 +73,7 @@ class MalformedFramesTest {
             live.io().read(4096, back);
             assertEquals(data, back.flip());
             assertEquals(1, client.eraStatus(DeviceId.ofName("live")).currentEra());
+            assertFalse(errors.toString(StandardCharsets.ISO_8859_1).contains("internal error"), errors::toString);
             System.out.println(FRAMES + " malformed frames: " + answered + " answered, the others closed on");
             live.close();
         }
