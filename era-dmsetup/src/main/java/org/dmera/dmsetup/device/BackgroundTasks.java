@@ -9,8 +9,8 @@ import java.util.concurrent.TimeUnit;
  * is beneath the device stalls, a thread for each of them would take all threads that the process may have.
  *
  * <p>Each device has its own, so that one that stalls holds up no other, not even one that is stacked on it. A thread is
- * there before a task is promised: {@link #reserve} fails on the thread of the one who asks, where that is harmless, and
- * {@link #execute}, which the thread that owns the metadata calls, neither fails nor allocates.
+ * there before a task is promised: who asks {@link #reserve} in vain does it itself, and {@link #execute}, which the thread
+ * that owns the metadata calls, neither fails nor allocates.
  *
  * <p>A task's second half waits for a client, for as long as that likes. Threads that are in it count only up to a number,
  * so that clients that take no answers don't use up the threads that write.
@@ -51,16 +51,13 @@ final class BackgroundTasks {
         this.threads = threads;
     }
 
-    /**
-     * Makes sure that a task can be executed later; one {@link #execute} or {@link #cancel} follows.
-     *
-     * @throws RuntimeException or Error when there is no thread to be had
-     */
-    synchronized void reserve() {
-        if (running == answering) {
-            start();
+    /** Makes sure that a task can be executed later; then one {@link #execute} or {@link #cancel} follows. */
+    synchronized boolean reserve() {
+        if (running == answering && !isStarted()) {
+            return false;
         }
         reserved++;
+        return true;
     }
 
     /** The promised task won't come. */
@@ -85,18 +82,19 @@ final class BackgroundTasks {
     /** With the lock. Without a further thread those that are there do the work. */
     private void startIfOfUse() {
         if (idle < queued && running - Math.max(0, answering - MAX_ANSWERING) < MAX_RUNNING) {
-            try {
-                start();
-            } catch (RuntimeException | Error e) {
-                // The process may have no more threads just now; the next task tries again.
-                return;
-            }
+            isStarted();
         }
     }
 
-    private void start() {
-        threads.execute(this::work);
+    /** False when the process may have no more threads just now; the next task tries again. */
+    private boolean isStarted() {
+        try {
+            threads.execute(this::work);
+        } catch (RuntimeException | Error e) {
+            return false;
+        }
         running++;
+        return true;
     }
 
     private void work() {

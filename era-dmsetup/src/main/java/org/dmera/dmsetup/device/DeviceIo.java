@@ -142,7 +142,7 @@ public final class DeviceIo implements BlockIo {
      * @throws IOException what {@link IoRequest#detach} throws
      */
     public boolean submit(IoRequest request) throws IOException {
-        IoRequest detached = request.mustWait(this) ? request.detach() : null;
+        IoRequest detached = request.mustWait(this) ? waiting.detach(request) : null;
         if (detached != null) {
             waiting.submit(detached);
             return false;

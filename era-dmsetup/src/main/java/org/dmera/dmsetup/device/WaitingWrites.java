@@ -12,6 +12,24 @@ import org.dmera.dmsetup.targets.Target;
  * it is done, so that a suspend waits for it; all that wait share one commit.
  */
 record WaitingWrites(DeviceIo io, IoGate gate, BackgroundTasks background) {
+    /**
+     * What {@code request} is completed as later; {@link #submit} follows. Null when whoever sent it waits itself, for want of a
+     * thread for one.
+     */
+    IoRequest detach(IoRequest request) throws IOException {
+        IoRequest detached = null;
+        if (background.reserve()) {
+            try {
+                detached = request.detach();
+            } finally {
+                if (detached == null) {
+                    background.cancel();
+                }
+            }
+        }
+        return detached;
+    }
+
     /** As {@link DeviceIo#submit}. */
     void submit(IoRequest request) {
         IOException failed;
@@ -27,6 +45,7 @@ record WaitingWrites(DeviceIo io, IoGate gate, BackgroundTasks background) {
             failed = Failures.ofIo(e);
         }
         if (failed != null) {
+            background.cancel();
             request.fail(failed);
             request.ready();
             request.complete();
@@ -40,19 +59,13 @@ record WaitingWrites(DeviceIo io, IoGate gate, BackgroundTasks background) {
         WaitingRequest submitted = null;
         IOException failed = null;
         try {
-            // Before the reservation, of which nobody would know any more if there were no memory for it.
-            WaitingRequest made = new WaitingRequest(request, pass);
-            background.reserve();
-            submitted = made;
-            request.prepare(io, made);
+            submitted = new WaitingRequest(request, pass);
+            request.prepare(io, submitted);
         } catch (IOException | RuntimeException | Error e) {
             failed = Failures.ofIo(e);
         }
         if (failed == null || submitted != null && !submitted.begin()) {
             return null;
-        }
-        if (submitted != null) {
-            background.cancel();
         }
         gate.exit(pass);
         return failed;
