@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.dmera.tools.backup;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -283,8 +285,56 @@ class ChainTest {
         byte[] written = Files.readAllBytes(origin.path);
         Files.write(target, new byte[written.length]);
         Run.apply(f, "-o", target).refused("does not hold what was written to it before", "force it");
+        assertArrayEquals(new byte[written.length], Files.readAllBytes(target), "another's disk is written to");
         Files.write(target, written);
         assertTrue(Run.apply(f, "-o", target).ok().out().contains("resumed at chunk 1"));
+        assertTargetEqualsOrigin();
+    }
+
+    /** As some network's does: with what was written last, or with the closing. */
+    @Test
+    void anIncrementFitsWhereTheFileSystemGivesATargetItsTimeWhenItIsClosed() throws IOException {
+        long base;
+        try (StreamReader stream = StreamReader.open(full("f").toString(), null)) {
+            base = origin.era;
+            Applier applier = new Applier(target, null);
+            applier.apply(List.of(stream), false, bytes -> {});
+            Files.setLastModifiedTime(target, java.nio.file.attribute.FileTime.fromMillis(1_700_000_000_000L));
+            applier.close();
+        }
+        origin.scribble(3);
+        Run.apply(increment("a", base, origin.size()), "-o", target).ok();
+        assertTargetEqualsOrigin();
+    }
+
+    @Test
+    void whatWasZeroedBeforeAnInterruptionIsLookedAtToo() throws IOException {
+        try (RandomAccessFile file = new RandomAccessFile(origin.path.toFile(), "rw")) {
+            file.write(new byte[2 << 20]);
+        }
+        Path f = full("f");
+        interrupt(f, 0.8);
+        pretendChunksDone(1);
+        byte[] noise = new byte[(int) origin.size()];
+        new Random(15).nextBytes(noise);
+        Files.write(target, noise);
+        Run.apply(f, "-o", target).refused("does not hold what was written to it before", "force it");
+    }
+
+    /** After a power cut the number of a file system may be another one, as that of each network's and of btrfs. */
+    @Test
+    void anIncrementIsResumedWhenTheFileSystemHasAnotherNumberAfterARestart() throws IOException {
+        Run.apply(full("f"), "-o", target).ok();
+        long base = origin.era;
+        origin.scribble(20);
+        Path a = increment("a", base, origin.size());
+        interrupt(a, 0.8);
+        Path state = dir.resolve("target.erastate");
+        String text = Files.readString(state);
+        String renumbered = text.replaceFirst("target=file [0-9]+:", "target=file 4711:");
+        assertNotEquals(text, renumbered);
+        Files.writeString(state, renumbered);
+        Run.apply(a, "-o", target).ok();
         assertTargetEqualsOrigin();
     }
 

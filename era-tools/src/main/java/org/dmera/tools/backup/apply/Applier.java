@@ -11,6 +11,7 @@ import java.util.function.LongConsumer;
 import org.dmera.core.block.DeviceOpener;
 import org.dmera.core.file.FileErrors;
 import org.dmera.core.file.LongNames;
+import org.dmera.tools.backup.copy.Zeroes;
 import org.dmera.tools.backup.stream.Chunk;
 import org.dmera.tools.backup.stream.ExtentTable;
 import org.dmera.tools.backup.stream.StreamFooter;
@@ -35,6 +36,7 @@ public final class Applier implements Closeable {
     private Target target;
 
     private TargetState state;
+    private boolean applied;
 
     /**
      * What became of one stream.
@@ -112,7 +114,7 @@ public final class Applier implements Closeable {
             }
             open();
         }
-        String unfit = TargetCheck.whyUnfit(targetPath, target.isDevice(), state);
+        String unfit = TargetCheck.whyUnfit(targetPath, target.isDevice(), state, stateFile);
         int first = force ? 0 : firstToApply(streams, targetPath, state, unfit);
         TargetCheck.requireRoom(targetPath, target.isDevice(), streams.subList(first, streams.size()));
         boolean resumable = !force && unfit == null;
@@ -141,8 +143,9 @@ public final class Applier implements Closeable {
         boolean device = isThere && DeviceOpener.isBlockDevice(targetPath);
         int first = 0;
         if (!force) {
-            TargetState state = isThere ? TargetState.read(stateFileOf(targetPath, stateFile)) : TargetState.none();
-            first = firstToApply(streams, targetPath, state, TargetCheck.whyUnfit(targetPath, device, state));
+            Path kept = stateFileOf(targetPath, stateFile);
+            TargetState state = isThere ? TargetState.read(kept) : TargetState.none();
+            first = firstToApply(streams, targetPath, state, TargetCheck.whyUnfit(targetPath, device, state, kept));
         }
         TargetCheck.requireRoom(targetPath, device, streams.subList(first, streams.size()));
         return first;
@@ -179,7 +182,8 @@ public final class Applier implements Closeable {
         // One that may be another disk after a restart gets something to be known by at once.
         long unnoted = TargetCheck.isKnownBySizeAlone(state.targetId()) ? NOTE_EVERY_BYTES : 0;
         StreamFooter footer;
-        try (DecodedChunks chunks = new DecodedChunks(stream, chunk -> {
+        // What was there before is looked at before anything is written: it may be another disk.
+        try (DecodedChunks chunks = new DecodedChunks(stream, skip, chunk -> {
             if (chunk.sequence() >= skip) {
                 write(chunk, holeFrom);
             } else if (chunk.sequence() == 0 || chunk.sequence() == skip - 1) {
@@ -203,6 +207,7 @@ public final class Applier implements Closeable {
         target.flush();
         state = state.finished(header, target.mark(header.originSizeBytes()));
         state.write(stateFile);
+        applied = true;
         return new Outcome(stream, footer, skip);
     }
 
@@ -228,25 +233,35 @@ public final class Applier implements Closeable {
         ExtentTable extents = chunk.extents();
         ByteBuffer data = chunk.data().position(0);
         for (int i = 0; i < extents.size(); i++) {
-            if (extents.isZero(i)) {
-                continue;
-            }
-            ByteBuffer there = ByteBuffer.allocate((int) extents.lengthBytes(i));
-            boolean isWhole = target.read(extents.offsetBytes(i), there);
-            data.limit(data.position() + there.capacity());
-            if (!isWhole || !there.flip().equals(data)) {
+            boolean zero = extents.isZero(i);
+            int length = (int) Math.min(extents.lengthBytes(i), Chunk.MAX_DATA_BYTES);
+            ByteBuffer there = ByteBuffer.allocate(length);
+            boolean isThere = target.read(extents.offsetBytes(i), there)
+                    && (zero
+                            ? Zeroes.fill(there, 0, length)
+                            : there.flip().equals(data.limit(data.position() + length)));
+            if (!isThere) {
                 throw new IOException(targetPath + " does not hold what was written to it before "
                         + state.pending().name() + " was interrupted: it is another one, or was written to since;"
                         + " begin again with a full stream, and force it");
             }
-            data.position(data.limit());
+            data.position(zero ? data.position() : data.limit());
         }
     }
 
     @Override
     public void close() throws IOException {
-        if (target != null) {
-            target.close();
+        if (target == null) {
+            return;
+        }
+        target.close();
+        if (applied && state.isWhole() && !target.isDevice()) {
+            // There are file systems, such as Samba's, that give a file its time when it is closed.
+            long mark = Target.mark(targetPath, false, 0);
+            if (mark != state.mark()) {
+                state = state.marked(mark);
+                state.write(stateFile);
+            }
         }
     }
 }

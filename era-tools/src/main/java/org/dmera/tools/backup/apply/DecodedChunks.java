@@ -33,12 +33,14 @@ public final class DecodedChunks implements Closeable {
     private static final int SLOTS = 2 * THREADS;
 
     private final StreamReader stream;
+    private final long barrier;
     private final Work work;
     private final Workers workers = new Workers("era-stream", THREADS);
     private final ConcurrentLinkedQueue<ChunkDecoder> decoders = new ConcurrentLinkedQueue<>();
     private final Deque<Slot> running = new ArrayDeque<>();
     private final Deque<Slot> idle = new ArrayDeque<>();
     private Slot returned;
+    private long begun;
     private boolean ended;
 
     private static final class Slot {
@@ -53,7 +55,13 @@ public final class DecodedChunks implements Closeable {
      * @param work is done on a worker's thread, before the chunk is returned by {@link #next}
      */
     public DecodedChunks(StreamReader stream, Work work) {
+        this(stream, 0, work);
+    }
+
+    /** {@code barrier}: from this chunk on none is worked on before the work on all that precede it is done. */
+    DecodedChunks(StreamReader stream, long barrier, Work work) {
         this.stream = stream;
+        this.barrier = barrier;
         this.work = work;
     }
 
@@ -68,10 +76,11 @@ public final class DecodedChunks implements Closeable {
             idle.add(returned);
             returned = null;
         }
-        while (!ended && running.size() < SLOTS) {
+        while (!ended && running.size() < SLOTS && (begun != barrier || running.isEmpty())) {
             Slot slot = idle.isEmpty() ? new Slot() : idle.remove();
             ended = !stream.next(slot.chunk);
             if (!ended) {
+                begun++;
                 running.add(slot);
                 slot.done = workers.submit(() -> {
                     ChunkDecoder decoder = decoders.poll();

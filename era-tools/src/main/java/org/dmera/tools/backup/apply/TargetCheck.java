@@ -57,8 +57,19 @@ final class TargetCheck {
         return id.startsWith(OF_SIZE);
     }
 
-    /** Why the state is no longer the target's, or null when it does. */
-    static String whyUnfit(Path path, boolean device, TargetState state) throws IOException {
+    /**
+     * Whether a file is the one with the {@link #idOf} that a state noted. The number of its file system may be another after
+     * a restart; one that the state lies on as well is the same.
+     */
+    private static boolean isFile(String noted, Path path, Path stateFile) throws IOException {
+        String id = idOf(path, false);
+        return noted.equals(id)
+                || noted.endsWith(id.substring(id.indexOf(':')))
+                        && Files.getAttribute(path, "unix:dev").equals(Files.getAttribute(stateFile, "unix:dev"));
+    }
+
+    /** Why the state, which is that of {@code stateFile}, is no longer the target's, or null when it is. */
+    static String whyUnfit(Path path, boolean device, TargetState state, Path stateFile) throws IOException {
         if (state.pending() == null && !state.isWhole()) {
             return null;
         }
@@ -79,7 +90,7 @@ final class TargetCheck {
         long size = Files.size(path);
         boolean sized = size == half.sizeBytes()
                 || half.chunksDone() == 0 && size >= Math.min(half.holeFromBytes(), half.sizeBytes());
-        return sized && state.targetId().equals(idOf(path, false))
+        return sized && isFile(state.targetId(), path, stateFile)
                 ? null
                 : "has been cut or replaced since " + half.name() + " was interrupted on it";
     }

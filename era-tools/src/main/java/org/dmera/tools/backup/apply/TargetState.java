@@ -103,6 +103,10 @@ record TargetState(
         return with(beforePending().sizeBytes, target, -1, p);
     }
 
+    TargetState marked(long newMark) {
+        return with(sizeBytes, targetId, newMark, pending);
+    }
+
     TargetState progressed(long chunksDone) {
         Pending p = new Pending(
                 pending.streamId,
