@@ -49,6 +49,7 @@ public final class FileReplacement implements Closeable {
     /** Equal to {@code target} when that is written where it is. */
     private final Path written;
 
+    private final FileIdentity own;
     private final FileChannel channel;
     /** Of what is replaced, to hold its claim; null when nothing is. */
     private FileChannel old;
@@ -58,9 +59,11 @@ public final class FileReplacement implements Closeable {
     /** A signal came; guarded by the monitor of {@link #AT_WORK}. */
     private boolean abandoned;
 
-    private FileReplacement(Path target, Path written, FileChannel channel, FileChannel old, FileIdentity oldIdentity) {
+    private FileReplacement(Path target, Path written, FileChannel channel, FileChannel old, FileIdentity oldIdentity)
+            throws IOException {
         this.target = target;
         this.written = written;
+        this.own = FileIdentity.of(written);
         this.channel = channel;
         this.old = old;
         this.oldIdentity = oldIdentity;
@@ -281,6 +284,10 @@ public final class FileReplacement implements Closeable {
                 if (abandoned) {
                     throw new IOException("interrupted");
                 }
+                // Claims are between the programs of one host, and a folder may be of several.
+                if (!FileClaim.isStill(own, written)) {
+                    throw new IOException(written + ": somebody has deleted it, or put another file in its place");
+                }
                 Files.move(written, target, StandardCopyOption.ATOMIC_MOVE);
                 committed = true;
             }
@@ -325,7 +332,9 @@ public final class FileReplacement implements Closeable {
             return;
         }
         if (channel.isOpen()) {
-            Files.deleteIfExists(written);
+            if (FileClaim.isStill(own, written)) {
+                Files.delete(written);
+            }
             return;
         }
         // An interrupt of whoever wrote has closed it, and given up the claim with it.

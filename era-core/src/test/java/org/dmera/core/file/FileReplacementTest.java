@@ -126,6 +126,20 @@ class FileReplacementTest {
         assertEquals("whole", Files.readString(file));
     }
 
+    /** Another host sees no claim, takes the file for a left-over, and begins its own. */
+    @Test
+    void whatAnotherHostWritesUnderTheSameNameIsNeitherTakenForTheProductNorDeleted() throws IOException {
+        try (FileReplacement replacement = FileReplacement.begin(file)) {
+            write(replacement, "whole");
+            Files.delete(partial);
+            Files.writeString(partial, "half");
+            IOException e = assertThrows(IOException.class, replacement::commit);
+            assertEquals(partial + ": somebody has deleted it, or put another file in its place", e.getMessage());
+        }
+        assertEquals(List.of("file.partial"), names());
+        assertEquals("half", Files.readString(partial));
+    }
+
     @Test
     void theSecondOfTwoRunsIsRefused() throws IOException {
         try (FileReplacement first = FileReplacement.begin(file)) {

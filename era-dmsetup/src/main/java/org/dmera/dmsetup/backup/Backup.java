@@ -248,6 +248,7 @@ final class Backup implements Closeable {
         Overwriting.refuse(
                 stream.toString(),
                 List.of(device.metadata().toString(), origin.path().toString()));
+        StreamNames.requireFree(stream);
         StreamFooter footer;
         try (StreamOutput out = new StreamOutput(stream)) {
             footer = plan.run(origin, out, options.copy, options.quiet);
@@ -255,6 +256,7 @@ final class Backup implements Closeable {
                 views.requireWhole(device);
             }
             endCopy();
+            StreamNames.requireFree(stream);
             out.commit();
         }
         String history = pointFile.write(point, number + 1);

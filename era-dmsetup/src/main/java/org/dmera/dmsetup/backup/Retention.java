@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.Iterator;
 import java.util.List;
 import org.dmera.core.file.Folders;
 import org.dmera.tools.backup.CopyPlan;
@@ -35,7 +36,7 @@ record Retention(Path folder, String device, int increments, int zstdLevel, Back
 
     /** Does it; when streams are damaged or don't follow one another it fails, and none is deleted. */
     void keep() throws IOException {
-        List<StreamNames.Named> all = StreamNames.all(folder, device);
+        List<StreamNames.Named> all = own();
         List<Long> numbers =
                 all.stream().map(StreamNames.Named::number).distinct().toList();
         if (numbers.size() <= increments + 1) {
@@ -63,6 +64,27 @@ record Retention(Path folder, String device, int increments, int zstdLevel, Back
             Files.delete(stream.file());
             // So that the order of deletions survives a power cut.
             Folders.syncFolderOf(stream.file());
+        }
+    }
+
+    /** Those of the metadata that the newest is of: another device of the same name may have its own beside them. */
+    private List<StreamNames.Named> own() throws IOException {
+        List<StreamNames.Named> own = StreamNames.all(folder, device);
+        if (!own.isEmpty()) {
+            String identity = identity(own.get(own.size() - 1));
+            Iterator<StreamNames.Named> each = own.iterator();
+            while (each.hasNext()) {
+                if (!identity(each.next()).equals(identity)) {
+                    each.remove();
+                }
+            }
+        }
+        return own;
+    }
+
+    private static String identity(StreamNames.Named name) throws IOException {
+        try (StreamReader stream = StreamReader.open(name.file().toString(), null)) {
+            return stream.header().identity();
         }
     }
 
@@ -99,6 +121,7 @@ record Retention(Path folder, String device, int increments, int zstdLevel, Back
             }
             StreamHeader header = StreamMerge.header(streams, CopyPlan.newStreamId());
             StreamFooter footer;
+            StreamNames.requireFree(full);
             steps.before("write " + full.getFileName());
             try (StreamOutput out = new StreamOutput(full)) {
                 footer = StreamMerge.merge(streams, header, out, zstdLevel, bytes -> {});

@@ -40,6 +40,15 @@ final class StreamNames {
         return streams.isEmpty() ? 1 : streams.get(streams.size() - 1).number() + 1;
     }
 
+    /** No stream takes another's place, and not everywhere do locks and numbers keep other hosts and other names away. */
+    static void requireFree(Path stream) throws IOException {
+        if (FileErrors.isThere(stream)) {
+            throw new IOException(
+                    stream + ": somebody else has made a stream of this name: another host, or a device whose"
+                            + " name differs in upper and lower case alone; each needs a folder of its own");
+        }
+    }
+
     /**
      * The streams of {@code device} in {@code folder}, in the order of the chain. Of two with the same number the full one
      * comes first: the increment has been merged into it, and whoever did that was killed before it was deleted.

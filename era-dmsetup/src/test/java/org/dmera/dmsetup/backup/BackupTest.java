@@ -353,6 +353,27 @@ class BackupTest {
         assertTrue(run().toString().endsWith(".000010.full.erastream"), said.toString());
     }
 
+    /** Another host's, which no lock keeps away; or one whose name differs in case, on a file system that sees none. */
+    @Test
+    void aStreamThatSomebodyMadeMeanwhileIsNotReplaced() throws IOException {
+        run();
+        Path theirs = dir.resolve("streams/dev.000002.incr.erastream");
+        device.whileCopying = () -> {
+            try {
+                Files.writeString(theirs, "theirs");
+            } catch (IOException e) {
+                throw new java.io.UncheckedIOException(e);
+            }
+        };
+        IOException e = assertThrows(IOException.class, this::run);
+        assertTrue(e.getMessage().startsWith(theirs + ": somebody else has made"), e.getMessage());
+        assertEquals("theirs", Files.readString(theirs));
+        Files.delete(theirs);
+        scribble(3);
+        assertTrue(run().toString().endsWith(".000002.incr.erastream"), said.toString());
+        assertTargetEqualsOrigin();
+    }
+
     @Test
     void anIncrementIsNotMadeAfterAStreamThatIsCut() throws IOException {
         run();

@@ -161,6 +161,31 @@ class RetentionTest {
     }
 
     @Test
+    void anotherDevicesStreamsOfTheSameNameAreNeitherMergedNorDeleted() throws IOException {
+        FileEraDevice ours = device;
+        backups("f");
+        try (FileEraDevice other = new FileEraDevice(Files.createDirectory(dir.resolve("other")), 300_000)) {
+            device = other;
+            backups("ff");
+            device = ours;
+            backups("fii");
+            device = other;
+            backups("f");
+        }
+        device = ours;
+        backups("i");
+        retention(streams, 1, step -> {}).keep();
+        // The last is a full one because both have the same state file.
+        assertEquals(List.of("2f", "3f", "6f", "7f", "8f"), names(streams));
+        List<Path> merged = List.of(streams.resolve(StreamNames.of(ours.name(), 6, true)));
+        try (StreamImage image = StreamImage.open(merged, 1 << 20, said::add)) {
+            java.nio.ByteBuffer bytes = java.nio.ByteBuffer.allocate(states.get(6).length);
+            image.read(0, 0, bytes);
+            assertEquals(-1, java.util.Arrays.mismatch(states.get(6), bytes.array()));
+        }
+    }
+
+    @Test
     void killedBetweenAnyTwoStepsItLeavesAChainThatTheNextRunFinishes() throws IOException {
         backups("fifii");
         List<Path> left = new ArrayList<>();
