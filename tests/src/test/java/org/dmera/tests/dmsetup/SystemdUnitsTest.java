@@ -136,6 +136,25 @@ class SystemdUnitsTest {
         assertFalse(Files.exists(made.resolve("era-engine.service.d")));
     }
 
+    /** A node has the name as device-mapper has it, and its mount is by that. */
+    @Test
+    void aMountOfADeviceWithABlankInItsNameComesAfterIt() throws Exception {
+        needAnalyze();
+        Path table = Files.writeString(folder.resolve("eratab"), """
+                a\\040b'\\303\\244 /dev/e /dev/f 8
+                c\\134x20d /dev/g /dev/h 8
+                """);
+        Path made = Files.createDirectory(folder.resolve("made"));
+        said("env", "ERA_TAB=" + table, Distribution.FOLDER.resolve("systemd/era-generator"), made, made, made);
+        for (String[] of :
+                new String[][] {{"a\\x20b\\x27\\xc3\\xa4", "a\\x20b\\x27\\xc3\\xa4"}, {"c\\x5cx20d", "c\\x20d"}}) {
+            String unit = said("systemd-escape", "--path", "--template=blockdev@.target", "/dev/mapper/" + of[1])
+                    .strip();
+            List<String> lines = Files.readAllLines(made.resolve("era-activate@" + of[0] + ".service.d/eratab.conf"));
+            assertTrue(lines.contains("Before=" + unit), unit + " in " + lines);
+        }
+    }
+
     /** A table as an editor of another system leaves it, or one that ends no last line: for all that read it. */
     @Test
     void theLastLineCountsWhateverEndsItAndBackslashesAreWhatTheyAre() throws Exception {
