@@ -36,7 +36,14 @@ class DebianPackagesTest {
     @BeforeAll
     static void build() throws Exception {
         assertTrue(Files.isExecutable(ROOT.resolve("dist/bin/era-tools")), "mvn package makes the distribution");
-        String build = ROOT.resolve("packaging/build-deb").toString();
+        Path copy = folder.resolve("built-for-one-user");
+        said(List.of(
+                "sh",
+                "-c",
+                "umask 077 && mkdir \"$1\" && cd \"$0\" && cp -r pom.xml dist docs packaging ./*.md \"$1\"",
+                ROOT.toString(),
+                copy.toString()));
+        String build = copy.resolve("packaging/build-deb").toString();
         // Compression is most of the time that it takes.
         said(NIGHTLY ? List.of(build, folder.toString()) : List.of(build, "--fast", folder.toString()));
     }
@@ -68,6 +75,19 @@ class DebianPackagesTest {
                 .filter(line -> !line.startsWith("d"))
                 .map(line -> line.replaceFirst("^(\\S+\\s+){5}\\.", ""))
                 .collect(Collectors.toCollection(TreeSet::new));
+    }
+
+    /** Whatever the umask was under which they were built. */
+    @Test
+    void everybodyCanReadWhatIsInstalled() throws Exception {
+        for (String name : List.of("dm-era", "dm-era-plot", "dm-era-default")) {
+            assertEquals(
+                    List.of(),
+                    said(List.of("dpkg-deb", "-c", deb(name).toString()))
+                            .lines()
+                            .filter(line -> !line.matches("(-rw-r--r--|-rwxr-xr-x|drwxr-xr-x|l).*"))
+                            .toList());
+        }
     }
 
     private static List<String> names(String part) throws IOException {
