@@ -15,10 +15,12 @@ import java.nio.channels.Channels;
 import java.nio.channels.ReadableByteChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.zip.CRC32C;
 import org.dmera.tools.backup.image.StreamImage;
 import org.dmera.tools.backup.stream.Chunk;
 import org.dmera.tools.backup.stream.ChunkEncoder;
@@ -133,6 +135,20 @@ class StreamDamageTest {
         for (long[] of : new long[][] {{-1, 512, 0}, {0, 0, 0}, {0, 512, 64}}) {
             StreamHeader wrong = header(of[0], of[1], (int) of[2]);
             assertThrows(IllegalArgumentException.class, wrong::encode, Arrays.toString(of));
+        }
+    }
+
+    /** Whoever lists backups writes it as a date. */
+    @Test
+    void aDateThatThereIsNotIsRefused() throws IOException {
+        for (long seconds : new long[] {-1, Long.MIN_VALUE, Long.MAX_VALUE, Instant.MAX.getEpochSecond() + 1}) {
+            byte[] bad = good.clone();
+            ByteBuffer header =
+                    ByteBuffer.wrap(bad).order(ByteOrder.LITTLE_ENDIAN).putLong(72, seconds);
+            CRC32C crc = new CRC32C();
+            crc.update(bad, 0, 252);
+            header.putInt(252, (int) crc.getValue());
+            assertTrue(refusal(bad).contains("the stream header holds an impossible date"), refusal(bad));
         }
     }
 

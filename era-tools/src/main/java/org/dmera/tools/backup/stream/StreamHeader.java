@@ -4,6 +4,7 @@ package org.dmera.tools.backup.stream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.time.Instant;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.zip.CRC32C;
@@ -268,6 +269,9 @@ public record StreamHeader(
     private String impossible() {
         if (originSizeBytes < 0 || blockSizeBytes <= 0 || baseSizeBytes < 0) {
             return "an impossible size";
+        }
+        if (createdUnixSeconds < 0 || createdUnixSeconds > Instant.MAX.getEpochSecond()) {
+            return "an impossible date";
         }
         return (flags & ~KNOWN_FLAGS) != 0 ? "flags that this program does not know" : null;
     }
