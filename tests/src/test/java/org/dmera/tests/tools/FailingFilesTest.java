@@ -128,6 +128,12 @@ class FailingFilesTest {
     }
 
     @Test
+    void aStreamInWhichNoPlaceCanBeSoughtIsNamed() throws Exception {
+        makeStreams();
+        failing("full", "lseek:error=EIO", "era_apply full increment -o out").refused(folder.resolve("full") + ": ");
+    }
+
+    @Test
     void aFileThatCanNotBeLockedIsNamed() throws Exception {
         failing("meta", "fcntl:error=ENOLCK", "era_check meta").refused(folder.resolve("meta") + ": locking it failed");
         failing("out", "fcntl:error=ENOLCK", "era_restore -i xml -o out")

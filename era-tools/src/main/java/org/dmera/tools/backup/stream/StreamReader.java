@@ -62,7 +62,7 @@ public final class StreamReader implements Closeable {
         this.there = there;
         this.regularFile = there != null && there.isRegularFile();
         this.blockDevice = there != null && there.isBlockDevice();
-        this.firstByte = regularFile || blockDevice ? ((FileChannel) in).position() : 0;
+        this.firstByte = regularFile || blockDevice ? position() : 0;
         ByteBuffer b = ByteBuffer.allocate(StreamHeader.BYTES);
         if (!fill(b)) {
             throw new StreamException(
@@ -140,8 +140,29 @@ public final class StreamReader implements Closeable {
      * @throws IOException when it can't be asked for
      */
     public long sizeBytes() throws IOException {
+        return regularFile ? length() - firstByte : -1;
+    }
+
+    /** The file's; as with the next two, an error names it. */
+    private long length() throws IOException {
         try {
-            return regularFile ? ((FileChannel) in).size() - firstByte : -1;
+            return ((FileChannel) in).size();
+        } catch (IOException e) {
+            throw unreadable(e);
+        }
+    }
+
+    private long position() throws IOException {
+        try {
+            return ((FileChannel) in).position();
+        } catch (IOException e) {
+            throw unreadable(e);
+        }
+    }
+
+    private FileChannel moveTo(long position) throws IOException {
+        try {
+            return ((FileChannel) in).position(position);
         } catch (IOException e) {
             throw unreadable(e);
         }
@@ -162,13 +183,12 @@ public final class StreamReader implements Closeable {
             footerAtEnd();
         } else if (blockDevice) {
             // Behind the footer lies whatever was there before, so it is found from chunk to chunk.
-            FileChannel channel = (FileChannel) in;
-            long position = channel.position();
-            StreamReader heads = new StreamReader(name, channel.position(firstByte), there);
+            long position = position();
+            StreamReader heads = new StreamReader(name, moveTo(firstByte), there);
             heads.headsAlone = true;
             Chunk chunk = new Chunk();
             while (heads.next(chunk)) {}
-            channel.position(position);
+            moveTo(position);
         }
     }
 
@@ -179,24 +199,14 @@ public final class StreamReader implements Closeable {
 
     /** The footer at the end of a stream that is a regular file. */
     StreamFooter footerAtEnd() throws IOException {
-        try {
-            return readFooterAtEnd();
-        } catch (StreamException e) {
-            throw e;
-        } catch (IOException e) {
-            throw unreadable(e);
-        }
-    }
-
-    private StreamFooter readFooterAtEnd() throws IOException {
-        FileChannel channel = (FileChannel) in;
-        long footerAt = channel.size() - StreamFooter.BYTES;
+        long footerAt = length() - StreamFooter.BYTES;
         ByteBuffer b = ByteBuffer.allocate(StreamFooter.BYTES).order(ByteOrder.LITTLE_ENDIAN);
         if (footerAt - firstByte >= StreamHeader.BYTES) {
-            long position = channel.position();
-            channel.position(footerAt);
-            while (b.hasRemaining() && channel.read(b) >= 0) {}
-            channel.position(position);
+            try {
+                while (b.hasRemaining() && ((FileChannel) in).read(b, footerAt + b.position()) >= 0) {}
+            } catch (IOException e) {
+                throw unreadable(e);
+            }
         }
         if (b.hasRemaining() || b.getInt(0) != StreamFooter.MAGIC) {
             throw new StreamException(
@@ -318,10 +328,9 @@ public final class StreamReader implements Closeable {
     }
 
     private boolean skip(int bytes) throws IOException {
-        FileChannel channel = (FileChannel) in;
-        channel.position(channel.position() + bytes);
+        moveTo(position() + bytes);
         streamBytes += bytes;
-        return channel.position() <= channel.size();
+        return position() <= length();
     }
 
     private boolean fill(ByteBuffer b) throws IOException {
