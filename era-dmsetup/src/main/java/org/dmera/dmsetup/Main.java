@@ -7,6 +7,7 @@ import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.util.Arrays;
+import org.dmera.core.linux.Errno;
 import org.dmera.core.linux.NativeText;
 import org.dmera.dmsetup.backup.BackupCommand;
 import org.dmera.dmsetup.cli.DmSetup;
@@ -20,8 +21,8 @@ import org.dmera.tools.cli.CommandLine;
 public final class Main {
     private static final int OUTPUT_BYTES = 64 * 1024;
 
-    /** What reads our output wants no more (era-dmsetup ls | head): no failure to speak of. */
-    private static boolean readerHasGone;
+    /** Why what was printed did not get out: standard output's streams keep it to themselves. */
+    private static String lost = "write failed";
 
     private Main() {}
 
@@ -55,8 +56,9 @@ public final class Main {
         }
         if (out.checkError() && code == 0) {
             code = 1;
-            if (!readerHasGone) {
-                err.println("era-dmsetup: standard output: write failed");
+            // What reads our output wants no more (era-dmsetup ls | head): no failure to speak of.
+            if (!lost.equals(Errno.EPIPE.text())) {
+                err.println("era-dmsetup: standard output: " + lost);
             }
         }
         err.flush();
@@ -71,7 +73,7 @@ public final class Main {
                     super.write(bytes, from, length);
                 } catch (IOException e) {
                     // The launcher's locale has this text in English.
-                    readerHasGone |= "Broken pipe".equals(e.getMessage());
+                    lost = e.getMessage();
                     throw e;
                 }
             }

@@ -12,9 +12,11 @@ import java.nio.ByteBuffer;
 import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
 import java.nio.channels.ReadableByteChannel;
+import java.nio.file.AccessMode;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.zip.GZIPInputStream;
+import org.dmera.core.file.FileErrors;
 import org.dmera.tools.cli.Console;
 
 /**
@@ -56,6 +58,7 @@ public final class TextInput implements ReadableByteChannel {
         if (Files.isDirectory(path)) {
             throw new IOException("Not a block device or regular file: '" + name + "'");
         }
+        FileErrors.requireAccess(path, AccessMode.READ);
         return open(name, new FileInputStream(name), Files.isRegularFile(path), progress);
     }
 

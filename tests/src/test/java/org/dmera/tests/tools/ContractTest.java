@@ -260,6 +260,7 @@ class ContractTest {
         Ran.tool("era_invalidate", "--written-since", 0, "-o", "/dev/full", metadata)
                 .refused("/dev/full: No space left on device");
         Ran.shell("era_dump " + metadata + " >/dev/full").refused("standard output: No space left on device");
+        Ran.shell("era-dmsetup splitname vg-lv >/dev/full").refused("standard output: No space left on device");
         Ran.tool("era_dump", "-o", folder.resolve("no/such/folder"), metadata).refused("No such file or directory");
         Ran.tool("era_dump", "-o", metadata, metadata).refused("The output is the input");
     }
@@ -377,7 +378,7 @@ class ContractTest {
         Ran.shell(nobody + "era_restore -i " + xml + " -o " + readable).refused("Permission denied");
         Files.setPosixFilePermissions(readable, PosixFilePermissions.fromString("rw-------"));
         Ran.shell(nobody + "era_dump " + readable).refused("Permission denied");
-        Ran.shell(nobody + "era_restore -i " + readable + " -o " + xml).refused("Permission denied");
+        Ran.shell(nobody + "era_restore -i " + readable + " -o " + xml).refused("Permission denied: " + readable);
     }
 
     @Test
