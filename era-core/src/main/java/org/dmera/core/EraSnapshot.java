@@ -24,7 +24,8 @@ import org.dmera.core.read.MetadataRoots;
  * }</pre>
  *
  * <p>Damaged metadata is refused, with a {@link org.dmera.core.format.DamagedMetadataException}: there is no partial answer.
- * One thread uses it at a time.
+ * One thread uses it at a time, and one that is interrupted while it reads has closed it, as it is with Java's channels: a
+ * {@link java.nio.channels.ClosedChannelException}.
  */
 public final class EraSnapshot implements Closeable {
     private static final int SECTOR_BYTES = 512;
@@ -61,7 +62,7 @@ public final class EraSnapshot implements Closeable {
      * @throws IOException in one line, when it can't be read, or is in use
      */
     public static EraSnapshot openOffline(Path metadata) throws IOException {
-        return of(DeviceOpener.open(metadata, false, DeviceOpener.Claim.EXCLUSIVE), false);
+        return of(DeviceOpener.open(metadata, false, DeviceOpener.Claim.LASTING), false);
     }
 
     private static EraSnapshot of(BlockDevice device, boolean isHeld) throws IOException {

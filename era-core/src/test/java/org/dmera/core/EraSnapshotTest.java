@@ -2,6 +2,7 @@
 package org.dmera.core;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -25,10 +26,13 @@ import org.dmera.core.block.DeviceOpener;
 import org.dmera.core.block.FileBlockDevice;
 import org.dmera.core.block.MemoryBlockDevice;
 import org.dmera.core.content.BlockSet;
+import org.dmera.core.file.FileClaim;
 import org.dmera.core.format.DamageKind;
 import org.dmera.core.format.DamagedMetadataException;
 import org.dmera.core.format.Eras;
 import org.dmera.core.format.Superblock;
+import org.dmera.core.linux.FileDescriptors;
+import org.dmera.core.linux.FileSpace;
 import org.dmera.core.metadata.EraMetadata;
 import org.dmera.core.read.MetadataRoots;
 import org.dmera.testkit.Fixtures;
@@ -306,6 +310,30 @@ class EraSnapshotTest {
         try (BlockDevice held = DeviceOpener.open(file, true, DeviceOpener.Claim.EXCLUSIVE)) {
             IOException refusal = assertThrows(IOException.class, () -> EraSnapshot.openOffline(file));
             assertEquals("File " + held.name() + " is in use (locked by another program)", refusal.getMessage());
+        }
+    }
+
+    @Test
+    void metadataAtRestStaysClaimedWhateverElseInTheProcessOpensIt() throws Exception {
+        EraMetadata metadata = formatted(BLOCKS);
+        metadata.commit();
+        Path file = file();
+        try (EraSnapshot offline = EraSnapshot.openOffline(file)) {
+            EraSnapshot.openOffline(file).close();
+            assertThrows(IOException.class, () -> EraSnapshot.open(file));
+            Files.readAllBytes(file);
+            assertFalse(anEngineCanTake(file));
+            assertEquals(BLOCKS, offline.nrBlocks());
+        }
+        assertTrue(anEngineCanTake(file));
+    }
+
+    private static boolean anEngineCanTake(Path file) throws IOException {
+        int fd = FileDescriptors.open(file.toString(), FileDescriptors.O_RDWR);
+        try {
+            return FileSpace.tryLockByte(fd, FileClaim.CLAIM_BYTE, true);
+        } finally {
+            FileDescriptors.close(fd);
         }
     }
 

@@ -29,6 +29,11 @@ public final class DeviceOpener {
          * no other tool writes it meanwhile, or uses it at all when it is opened for writing ({@link org.dmera.core.file.FileClaim}).
          */
         EXCLUSIVE,
+        /**
+         * As {@link #EXCLUSIVE}, for reading in a process whose other parts open and close the file as they like: of a regular file
+         * they would take that claim away.
+         */
+        LASTING,
         /** None: for reading the held snapshot of a device that is in use. It is read past the page cache. */
         SHARED
     }
@@ -52,13 +57,13 @@ public final class DeviceOpener {
         if (writable) {
             FileErrors.requireAccess(path, AccessMode.WRITE);
         }
-        if (claim == Claim.SHARED && writable) {
-            throw new IllegalArgumentException("what is in use is only read");
+        if (claim != Claim.EXCLUSIVE && writable) {
+            throw new IllegalArgumentException("only EXCLUSIVE is for writing");
         }
         if (!identity.isBlockDevice()) {
             return claim == Claim.SHARED
                     ? FileBlockDevice.open(path, false)
-                    : FileBlockDevice.openClaimed(path, writable, identity);
+                    : FileBlockDevice.openClaimed(path, writable, claim == Claim.LASTING, identity);
         }
         if (claim == Claim.SHARED) {
             return FileBlockDevice.openLive(path);

@@ -85,9 +85,11 @@ public final class FileBlockDevice implements BlockDevice {
     /**
      * Opens a regular file and claims it against others: against all when {@code writable}, else against those who write.
      *
+     * @param lasting whether other parts of this process may open and close it meanwhile
      * @param seen what {@code path} led to
      */
-    static FileBlockDevice openClaimed(Path path, boolean writable, FileIdentity seen) throws IOException {
+    static FileBlockDevice openClaimed(Path path, boolean writable, boolean lasting, FileIdentity seen)
+            throws IOException {
         FileIdentity before = seen;
         while (true) {
             FileBlockDevice opened = open(path, writable, null);
@@ -95,7 +97,9 @@ public final class FileBlockDevice implements BlockDevice {
                 if (writable) {
                     FileClaim.requireForWriting(opened.channel, path);
                 } else {
-                    opened.claim = FileClaim.requireForReading(opened.channel, path);
+                    opened.claim = lasting
+                            ? FileClaim.requireLasting(path)
+                            : FileClaim.requireForReading(opened.channel, path);
                 }
                 // Whoever had it may have put another file in its place before letting go.
                 if (FileClaim.isStill(before, path)) {

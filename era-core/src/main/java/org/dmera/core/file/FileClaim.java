@@ -9,7 +9,10 @@ import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
+import org.dmera.core.linux.ErrnoException;
+import org.dmera.core.linux.FileDescriptors;
 import org.dmera.core.linux.FileLocks;
+import org.dmera.core.linux.FileSpace;
 
 /**
  * Who may use a regular file, among tools and engines: any number of readers, or one who writes. (Block devices have
@@ -109,6 +112,26 @@ public final class FileClaim implements Closeable {
             READERS.put(identity, readers == null ? 1 : readers + 1);
         }
         return new FileClaim(identity);
+    }
+
+    /**
+     * Claims a file for reading, until what is returned is closed, whatever else in this process opens and closes it: as the engine
+     * does, which costs the start of jnr-ffi.
+     *
+     * @throws IOException in one line, fit for the user, when somebody has it for writing
+     */
+    public static Closeable requireLasting(Path path) throws IOException {
+        int fd = FileDescriptors.open(path.toString(), FileDescriptors.O_RDONLY);
+        Closeable claim = () -> FileDescriptors.close(fd);
+        try {
+            if (!FileSpace.tryLockByte(fd, CLAIM_BYTE, false)) {
+                throw inUse(path, true);
+            }
+            return claim;
+        } catch (IOException e) {
+            claim.close();
+            throw e instanceof ErrnoException ? noLock(path, e) : e;
+        }
     }
 
     private static boolean lockForReading(FileChannel channel, Path path) throws IOException {
