@@ -48,8 +48,9 @@ public final class CopyCommand implements Command {
     @Override
     public int run(Arguments arguments, Console console) throws IOException {
         if (arguments.has("merge")) {
-            for (String other :
-                    new String[] {"full", "since", "after", "metadata", "metadata-snapshot", "base-size", "identity"}) {
+            for (String other : new String[] {
+                "full", "since", "after", "metadata", "metadata-snapshot", "base-size", "identity", "bwlimit", "readers"
+            }) {
                 if (arguments.has(other)) {
                     throw new IOException(
                             "--merge makes one stream of others: --" + other + " has no meaning beside it");

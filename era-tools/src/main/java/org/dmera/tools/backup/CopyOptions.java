@@ -23,10 +23,6 @@ public final class CopyOptions {
             throw new InvalidValueException(
                     "bwlimit", arguments.value("bwlimit"), "nothing would ever be read; leave it out for no limit");
         }
-        if (arguments.has("level") && zstdLevel(arguments) == 0) {
-            throw new InvalidValueException(
-                    "level", arguments.value("level"), "nothing is compressed with --compress none");
-        }
         return new CopyEngine.Options(
                 (int) arguments.number("readers", CopyEngine.Options.DEFAULT.readers(), 1, 32),
                 zstdLevel(arguments),
@@ -35,9 +31,12 @@ public final class CopyOptions {
 
     /** 0 for none. */
     static int zstdLevel(Arguments arguments) {
-        return arguments.value("compress", "zstd").equals("none")
-                ? 0
-                : (int) arguments.number("level", CopyEngine.Options.DEFAULT.zstdLevel(), 1, 19);
+        boolean none = arguments.value("compress", "zstd").equals("none");
+        if (none && arguments.has("level")) {
+            throw new InvalidValueException(
+                    "level", arguments.value("level"), "nothing is compressed with --compress none");
+        }
+        return none ? 0 : (int) arguments.number("level", CopyEngine.Options.DEFAULT.zstdLevel(), 1, 19);
     }
 
     /** An option's value in bytes, or {@code otherwise} when it was not given. */

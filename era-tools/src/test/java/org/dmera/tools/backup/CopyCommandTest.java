@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -12,6 +13,7 @@ import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.BitSet;
 import java.util.Random;
 import org.dmera.testkit.Fixtures;
@@ -61,6 +63,31 @@ class CopyCommandTest {
             Run.copy("--since", era, "-m", metadata("e_crash_bs8.crash"), origin, "-o", dir.resolve("out"))
                     .refused("the current era is " + (next - 1), "take a full copy");
         }
+    }
+
+    /** To open one waits for whoever is to write to it. */
+    @Test
+    void anOriginThatIsAPipeIsRefusedAndNotWaitedFor() throws Exception {
+        Path pipe = dir.resolve("pipe");
+        assertEquals(0, new ProcessBuilder("mkfifo", pipe.toString()).start().waitFor());
+        Path metadata = metadata("e_crash_bs8.crash");
+        assertTimeoutPreemptively(
+                Duration.ofMinutes(5),
+                () -> Run.copy("--full", "-m", metadata, pipe, "-o", dir.resolve("out"))
+                        .refused("Not a block device or regular file: " + pipe));
+    }
+
+    @Test
+    void anOptionThatAMergeWouldNotHeedIsRefused() throws IOException {
+        Path out = dir.resolve("out");
+        Run.copy("--merge", "--bwlimit", "1M", "stream", "-o", out).refused("--bwlimit has no meaning");
+        Run.copy("--merge", "--readers", "2", "stream", "-o", out).refused("--readers has no meaning");
+        JsonNode image = Fixtures.image("e_crash_bs8.crash");
+        Path full = dir.resolve("full");
+        Run.copy("--full", "-m", metadata("e_crash_bs8.crash"), origin(image), "-o", full)
+                .ok();
+        Run run = Run.copy("--merge", "-c", "none", "--level", "3", full, "-o", out);
+        assertTrue(run.code() != 0 && run.err().contains("nothing is compressed"), run.err());
     }
 
     private static BitSet writtenSince(JsonNode writtenByEra, long since) {

@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import org.dmera.core.block.DirectIo;
 import org.dmera.core.file.FileErrors;
+import org.dmera.core.file.FileIdentity;
 import org.dmera.core.linux.FileDescriptors;
 import org.dmera.core.linux.PageCache;
 import org.dmera.tools.backup.stream.Chunk;
@@ -75,7 +76,9 @@ public final class OriginReader implements OriginSource {
         if (!Files.isReadable(path)) {
             throw new IOException("Permission denied: " + path);
         }
-        if (Files.isDirectory(path)) {
+        // Before it is opened: to open a pipe waits for somebody who writes to it.
+        FileIdentity identity = FileIdentity.of(path);
+        if (!identity.isBlockDevice() && !identity.isRegularFile()) {
             throw new IOException("Not a block device or regular file: " + path);
         }
         FileChannel direct = openDirect(path);
