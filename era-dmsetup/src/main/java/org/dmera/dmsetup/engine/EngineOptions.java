@@ -36,9 +36,20 @@ public record EngineOptions(Path control, Path state, Path nbd, EngineLog.Level 
         if ("root".equals(System.getProperty("user.name"))) {
             return Path.of("/var/lib/era");
         }
-        String home = environment.get("XDG_STATE_HOME");
-        return home != null && !home.isEmpty()
-                ? Path.of(home, "era")
-                : Path.of(System.getProperty("user.home"), ".local", "state", "era");
+        return stateOfUser(environment);
+    }
+
+    /** By {@code HOME}, as a shell's {@code ~} is: of a user who is in no list of users Java knows no home, and says "?". */
+    static Path stateOfUser(Map<String, String> environment) {
+        String states = environment.get("XDG_STATE_HOME");
+        String home = environment.get("HOME");
+        return states != null && !states.isEmpty()
+                ? Path.of(states, "era")
+                : Path.of(
+                        "/",
+                        home != null && !home.isEmpty() ? home : System.getProperty("user.home"),
+                        ".local",
+                        "state",
+                        "era");
     }
 }
