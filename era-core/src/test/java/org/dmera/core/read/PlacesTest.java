@@ -78,7 +78,7 @@ class PlacesTest {
         assertTrue(missed > 300, missed + " of the changes can be seen");
     }
 
-    /** Another value in a node, another number of entries, other counts, or an older version of a block. */
+    /** Another value in a node, another number of entries, or another count. */
     private static void change(MemoryBlockDevice device, Random random) {
         ByteBuffer bytes = ByteBuffer.wrap(device.bytes()).order(ByteOrder.LITTLE_ENDIAN);
         BlockSeal seal = new BlockSeal();

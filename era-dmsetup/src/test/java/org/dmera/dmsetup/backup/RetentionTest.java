@@ -6,9 +6,11 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
@@ -98,11 +100,11 @@ class RetentionTest {
                     reader.close();
                 }
             }
-            assertEquals(-1, java.util.Arrays.mismatch(states.get(number), Files.readAllBytes(target)), when);
+            assertEquals(-1, Arrays.mismatch(states.get(number), Files.readAllBytes(target)), when);
             try (StreamImage image = StreamImage.open(chain, 1 << 20, said::add)) {
-                java.nio.ByteBuffer bytes = java.nio.ByteBuffer.allocate(states.get(number).length);
+                ByteBuffer bytes = ByteBuffer.allocate(states.get(number).length);
                 image.read(image.states() - 1, 0, bytes);
-                assertEquals(-1, java.util.Arrays.mismatch(states.get(number), bytes.array()), when);
+                assertEquals(-1, Arrays.mismatch(states.get(number), bytes.array()), when);
             }
         }
     }
@@ -179,9 +181,9 @@ class RetentionTest {
         assertEquals(List.of("2f", "3f", "6f", "7f", "8f"), names(streams));
         List<Path> merged = List.of(streams.resolve(StreamNames.of(ours.name(), 6, true)));
         try (StreamImage image = StreamImage.open(merged, 1 << 20, said::add)) {
-            java.nio.ByteBuffer bytes = java.nio.ByteBuffer.allocate(states.get(6).length);
+            ByteBuffer bytes = ByteBuffer.allocate(states.get(6).length);
             image.read(0, 0, bytes);
-            assertEquals(-1, java.util.Arrays.mismatch(states.get(6), bytes.array()));
+            assertEquals(-1, Arrays.mismatch(states.get(6), bytes.array()));
         }
     }
 
