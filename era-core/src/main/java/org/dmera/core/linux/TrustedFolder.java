@@ -28,16 +28,20 @@ public final class TrustedFolder {
     public static void require(Path folder) throws IOException {
         Path real = folder.toRealPath();
         for (Path each = real; each != null; each = each.getParent()) {
-            Map<String, Object> attributes = Files.readAttributes(each, "unix:uid,mode", LinkOption.NOFOLLOW_LINKS);
-            int uid = (Integer) attributes.get("uid");
-            int mode = (Integer) attributes.get("mode");
-            if (uid != 0 && uid != ownUser()) {
-                throw new IOException(each + " belongs to " + Files.getOwner(each) + "; expected root or this user");
-            }
+            requireOwner(each);
+            int mode = (Integer) Files.getAttribute(each, "unix:mode", LinkOption.NOFOLLOW_LINKS);
             if ((mode & OTHERS_WRITE) != 0 && (each.equals(real) || (mode & STICKY) == 0)) {
                 throw new IOException(each + " can be written by others (mode " + octal(mode)
                         + "); expected a folder that only its owner can write");
             }
+        }
+    }
+
+    /** Fails for a file or folder that is neither root's nor this user's, by number: not everybody has a name. */
+    public static void requireOwner(Path file) throws IOException {
+        int uid = (Integer) Files.getAttribute(file, "unix:uid", LinkOption.NOFOLLOW_LINKS);
+        if (uid != 0 && uid != ownUser()) {
+            throw new IOException(file + " belongs to " + Files.getOwner(file) + "; expected root or this user");
         }
     }
 

@@ -309,6 +309,31 @@ class EngineLifeTest {
     }
 
     /** Lets others pass the folders above the test's own. */
+    /** As in a container: he has a number, and Java knows no name for it. */
+    @Test
+    void aUserWhoIsInNoListOfUsersHasAnEngineOfHisOwn() throws Exception {
+        Program.need(Program.isRoot(), "needs root, to become another user");
+        Program.need(Files.isExecutable(Path.of("/usr/bin/setpriv")), "needs setpriv (util-linux)");
+        Path own = Files.createDirectory(folder.resolve("own"));
+        Files.setAttribute(own, "unix:uid", 54321);
+        openFolders(folder);
+        try (Program program = new Program(own)) {
+            for (List<String> words : List.of(List.of("create", "vol", "--table", "0 8 zero"), List.of("ls"))) {
+                List<String> command = new ArrayList<>(List.of(
+                        "/usr/bin/setpriv",
+                        "--reuid=54321",
+                        "--regid=54321",
+                        "--clear-groups",
+                        "--",
+                        Distribution.program("era-dmsetup"),
+                        "--control",
+                        program.socket.toString()));
+                command.addAll(words);
+                program.run(command).ok();
+            }
+        }
+    }
+
     private static void openFolders(Path folder) throws IOException {
         Files.setPosixFilePermissions(folder, PosixFilePermissions.fromString("rwxr-xr-x"));
     }
